@@ -1,0 +1,43 @@
+"""Tab completion: Hydra's, with the verb taken out of the line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from optbench.cli.main import VERBS
+
+
+def completion(arguments: Sequence[str]) -> int:
+    """Answers `optbench -sc install=bash` and the queries of the function that it installs.
+
+    Install with `eval "$(optbench -sc install=bash)"`.
+    """
+    line = os.environ.get("COMP_LINE", "")
+    words = line.split()
+    if any("query=" in a for a in arguments) and words:
+        verb = words[1] if len(words) > 1 else ""
+        typing_verb = len(words) < 2 or (len(words) == 2 and not line.endswith(" "))
+        if typing_verb:
+            print("\n".join(v for v in VERBS if v.startswith(verb)))
+            return 0
+        if verb == "list":
+            return _groups(words[2] if len(words) > 2 else "")
+        if verb not in ("train", "resume"):
+            return 0
+        shorter = line.replace(f" {verb}", "", 1)
+        cut = len(line) - len(shorter)
+        point = int(os.environ.get("COMP_POINT", str(len(line)))) - cut
+        os.environ.update(COMP_LINE=shorter, COMP_POINT=str(point))
+    from optbench.cli.compose import register_resolvers
+    from optbench.cli.training import _hydra
+
+    register_resolvers()
+    return _hydra(arguments)
+
+
+def _groups(start: str) -> int:
+    from optbench.cli.listing import groups
+
+    print("\n".join(group for group in groups() if group.startswith(start)))
+    return 0

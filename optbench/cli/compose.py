@@ -1,0 +1,242 @@
+"""From overrides to a checked config, through Hydra."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from optbench.cli.paths import configs_folder
+from optbench.config.conform import conform
+from optbench.config.schema import RunConfig, from_plain
+from optbench.config.suggest import did_you_mean
+from optbench.errors import UserError
+
+GROUPS = ("model", "dataset", "optimizer", "schedule", "precision", "checkpoint", "recipe")
+COMPONENTS = ("model", "dataset", "optimizer", "schedule")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to be done: its config, typed and plain, and what the command line said."""
+
+    config: RunConfig
+    plain: dict[str, Any]
+    overrides: list[str]
+    choices: dict[str, str]
+    folder: str
+    hydra: DictConfig
+
+
+def register_resolvers() -> None:
+    """`${cache_folder:}`, `${world_size:}` and `${world_size:32}` (32 times the world size)."""
+    OmegaConf.register_new_resolver("cache_folder", _cache_folder, replace=True)
+    OmegaConf.register_new_resolver("world_size", _world_size, replace=True)
+
+
+def _cache_folder() -> str:
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return str(Path(base).expanduser() / "optbench")
+
+
+def _world_size(times: int = 1) -> int:
+    return int(times) * int(os.environ.get("WORLD_SIZE", "1"))
+
+
+@contextmanager
+def hydra_session(config_dir: str | None = None) -> Iterator[Composer]:
+    """Hydra, started on our configs and, after them, a user's own `config_dir`."""
+    register_resolvers()
+    if config_dir is not None and not Path(config_dir).is_dir():
+        raise UserError(f"--config-dir={config_dir}: no such folder")
+    with initialize_config_dir(str(configs_folder()), version_base="1.3", job_name="optbench"):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        if config_dir is not None:
+            search_path = hydra.config_loader.get_search_path()
+            search_path.append("command-line", str(Path(config_dir).resolve()))
+            hydra.config_loader.repository.initialize_sources(search_path)  # type: ignore[attr-defined]
+        yield Composer(hydra.config_loader)
+
+
+class Composer:
+    """Composes configs, and says in one line what is wrong with the overrides."""
+
+    def __init__(self, loader: ConfigLoader) -> None:
+        self.loader = loader
+        self._references: dict[tuple[str, ...], dict[str, Any]] = {}
+
+    def parse(self, overrides: Sequence[str]) -> list[Override]:
+        """The overrides as Hydra reads them, every named choice known to exist."""
+        parsed = []
+        for line in overrides:
+            try:
+                parser = OverridesParser.create(config_loader=self.loader)
+                parsed += parser.parse_overrides([line])
+            except HydraException as error:
+                if "=" not in line:
+                    raise UserError(f"{line}: expected key=value") from None
+                raise UserError(f"{line}: {_first_line(error)}") from None
+        for override in parsed:
+            self._check_choice(override)
+        return parsed
+
+    def compose(self, overrides: Sequence[str], mode: RunMode = RunMode.RUN) -> DictConfig:
+        """The composed config with its `hydra` node; UserError for whatever Hydra refuses."""
+        parsed = self.parse(overrides)
+        if mode == RunMode.RUN:
+            for override in parsed:
+                if override.is_sweep_override():
+                    raise UserError(f"{override.input_line}: several values need -m")
+        try:
+            cfg = self.loader.load_configuration("config", list(overrides), mode)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise self._explain(error, parsed) from error
+        HydraConfig.instance().set_config(cfg)
+        return cfg
+
+    def job(self, cfg: DictConfig, overrides: Sequence[str]) -> Job:
+        """A composed config, checked."""
+        hydra = cfg.hydra
+        choices = {g: str(hydra.runtime.choices.get(g)) for g in GROUPS}
+        if cfg.get("name") is None:
+            with open_dict(cfg):
+                cfg.name = "-".join(choices[g] for g in ("dataset", "model", "optimizer"))
+        try:
+            plain = OmegaConf.to_container(OmegaConf.masked_copy(cfg, _keys(cfg)), resolve=True)
+            folder = str(hydra.run.dir)
+        except OmegaConfBaseException as error:
+            raise UserError(f"config: {_first_line(error)}") from None
+        assert isinstance(plain, dict)
+        checked = self.check({str(k): v for k, v in plain.items()}, choices)
+        return Job(from_plain(checked), checked, list(overrides), choices, folder, cfg.hydra)
+
+    def check(self, plain: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
+        """Plain data in the types of the files that it came from."""
+        checked = conform(plain, self.reference(choices))
+        _check_parameter_groups(checked["optimizer"])
+        return checked
+
+    def reference(self, choices: Mapping[str, str]) -> dict[str, Any]:
+        """The defaults, with their types, of config.yaml and the chosen files."""
+        key = tuple(choices[group] for group in GROUPS)
+        if key not in self._references:
+            reference = _plain(self._load("config"))
+            reference.pop("hydra", None)
+            for group in GROUPS[:-1]:
+                own = self._chain(group, choices[group])
+                reference[group] = {**reference.get(group, {}), **own}
+            self._references[key] = reference
+        return self._references[key]
+
+    def _chain(self, group: str, choice: str) -> dict[str, Any]:
+        """A group's file with the files of the same group that its defaults list names."""
+        values: dict[str, Any] = {}
+        path = f"{group}/{choice}"
+        result = self.loader.repository.load_config(path)  # type: ignore[attr-defined]
+        if result is None:
+            return values
+        for entry in result.defaults_list or []:
+            name = getattr(entry, "path", None) or getattr(entry, "value", None)
+            if isinstance(name, str) and name != "_self_" and not name.startswith("/"):
+                values.update(self._chain(group, name))
+        return {**values, **_plain(result.config)}
+
+    def _load(self, path: str) -> Any:
+        return self.loader.repository.load_config(path).config  # type: ignore[attr-defined]
+
+    def options(self, group: str) -> list[str]:
+        """The choices that a group has."""
+        return sorted(o for o in self.loader.get_group_options(group) if not o.startswith("_"))
+
+    def _check_choice(self, override: Override) -> None:
+        group = override.key_or_group
+        if group not in GROUPS or override.is_delete():
+            return
+        options = self.options(group)
+        values = override.sweep_string_iterator() if override.is_sweep_override() else None
+        for value in values if values is not None else [override.value()]:
+            if str(value) not in options:
+                raise UserError(
+                    f"{override.key_or_group}={value}: no such {group}; "
+                    f"{did_you_mean(str(value), options)}"
+                )
+
+    def _explain(self, error: Exception, parsed: Sequence[Override]) -> UserError:
+        """Which override it was, and what it might have meant."""
+        base = self.loader.load_configuration(
+            "config", [o.input_line for o in parsed if o.key_or_group in GROUPS], RunMode.MULTIRUN
+        )
+        for override in parsed:
+            key = override.key_or_group
+            if key in GROUPS or key.startswith("hydra"):
+                continue
+            if override.is_add() or not _has(base, key):
+                problem = _unknown_key(base, key)
+                if problem:
+                    return UserError(f"{override.input_line}: {problem}")
+        return UserError(_first_line(error))
+
+
+def _unknown_key(base: DictConfig, key: str) -> str | None:
+    parent, _, last = key.rpartition(".")
+    node = OmegaConf.select(base, parent) if parent else base
+    if isinstance(node, DictConfig):
+        if last in node:
+            return None
+        keys = [str(k) for k in node if not str(k).startswith("_") and k != "hydra"]
+        return f"no such key; {did_you_mean(last, keys)}"
+    if parent:
+        return _unknown_key(base, parent) or f"{parent} takes no keys"
+    return None
+
+
+def _has(cfg: DictConfig, key: str) -> bool:
+    missing = object()
+    try:
+        return OmegaConf.select(cfg, key, default=missing) is not missing
+    except OmegaConfBaseException:
+        return True
+
+
+def _check_parameter_groups(optimizer: Mapping[str, Any]) -> None:
+    own = {"implementation", "groups", "decay_norm_and_bias", "takes", "companion"}
+    settable = {k: v for k, v in optimizer.items() if not k.startswith("_") and k not in own}
+    for index, group in enumerate(optimizer["groups"]):
+        at = f"optimizer.groups[{index}]"
+        if not isinstance(group, Mapping) or "params" not in group:
+            raise UserError(f"{at}={group}: expected a mapping with params, a pattern of names")
+        conform(group, {"params": "*", **settable}, at)
+
+
+def _keys(cfg: DictConfig) -> list[str]:
+    return [str(key) for key in cfg if key != "hydra"]
+
+
+def _plain(node: Any) -> dict[str, Any]:
+    plain = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(plain, dict)
+    return {str(k): v for k, v in plain.items() if k != "defaults"}
+
+
+def _first_line(error: BaseException) -> str:
+    """The innermost message, on one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = re.sub(r"\s+", " ", str(error).split("\n    full_key")[0]).strip()
+    return text or type(error).__name__

@@ -1,0 +1,70 @@
+"""What a run was made with: `env.json`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import subprocess
+import sys
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "tensorboard", "numpy")
+
+
+@lru_cache
+def _constant() -> dict[str, Any]:
+    """What does not change while the process lives."""
+    import optbench
+
+    versions = {"optbench": optbench.__version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "versions": versions,
+        "git": _git(Path(optbench.__file__).parent),
+        "host": socket.gethostname(),
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+    }
+
+
+def _git(folder: Path) -> dict[str, Any]:
+    """The commit that the code is of, and whether it was changed since; nothing outside git."""
+    commit = _run(folder, "rev-parse", "HEAD")
+    if commit is None:
+        return {}
+    return {"commit": commit, "dirty": bool(_run(folder, "status", "--porcelain"))}
+
+
+def _run(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def environment(device: Any, world_size: int, implementation: str) -> dict[str, Any]:
+    """Versions, commit, host, device, ranks, the optimizer's implementation, the command line."""
+    import torch
+
+    cuda = device.type == "cuda"
+    return {
+        **_constant(),
+        "device": torch.cuda.get_device_name(device) if cuda else "cpu",
+        "cuda": torch.version.cuda if cuda else None,
+        "threads": torch.get_num_threads(),
+        "world_size": world_size,
+        "optimizer_implementation": {"model": implementation},
+        "command": sys.argv,
+        "pid": os.getpid(),
+    }

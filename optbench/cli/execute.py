@@ -1,0 +1,253 @@
+"""One run, from its job to its summary."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from optbench.build.data import dataset
+from optbench.cli.compose import Job
+from optbench.cli.environment import environment
+from optbench.cli.log import Log
+from optbench.errors import UserError
+from optbench.rundir import RunDir
+
+if TYPE_CHECKING:
+    from optbench.build.experiment import Experiment
+    from optbench.monitor.record import Recorder
+    from optbench.monitor.tensorboard import TensorBoard
+    from optbench.training.distributed import World
+    from optbench.training.keeper import Keeper
+    from optbench.training.trainer import Outcome
+
+EXIT_FAILED = 1
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to.
+
+    Attributes:
+        folder: of the run.
+        state: one of `rundir.STATES`.
+        step: the last one.
+        message: why it ended so, if there is something to say.
+        metrics: the last value of each metric.
+        best: metric, value and step of the best evaluation, or empty.
+        exit_code: 0; 1 for a diverged or failed run; 128 + the signal's number.
+    """
+
+    folder: RunDir
+    state: str
+    step: int
+    message: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    best: Mapping[str, Any] = field(default_factory=dict)
+    exit_code: int = 0
+
+
+def execute(job: Job, log: Log, folder: RunDir | None = None, resume: bool = False) -> Result:
+    """Does one run.
+
+    Everything is built before the folder is made, so that bad input leaves nothing behind.
+
+    Args:
+        job: what to run.
+        log: whom to tell.
+        folder: the run folder, if it is there already; None makes it.
+        resume: go on from the folder's newest checkpoint, if there is one.
+
+    Raises:
+        UserError: the config does not fit together, or the folder can't be resumed.
+    """
+    data = dataset(job.config)
+    _check_device(job.config.device)
+    if job.config.deterministic:
+        _deterministic_environment()
+    from optbench.build.experiment import build_experiment
+    from optbench.training.distributed import join
+
+    world = join(job.config.device)
+    experiment = build_experiment(job.config, data, world)
+    if folder is None:
+        # Every rank composed a name of its own, by its own clock; rank 0's holds.
+        reserved = RunDir.reserve(job.folder) if world.is_main else None
+        folder = world.from_main(reserved)
+        assert folder is not None
+    return _Run(job, log, folder, experiment, world).do(resume)
+
+
+class _Run:
+    """The trainer in its folder: sinks, status, summary, and what goes wrong."""
+
+    def __init__(
+        self, job: Job, log: Log, folder: RunDir, experiment: Experiment, world: World
+    ) -> None:
+        self.job, self.log, self.folder = job, log, folder
+        self.experiment, self.world = experiment, world
+        self.started = time.perf_counter()
+
+    def do(self, resume: bool) -> Result:
+        """Trains, and writes down how it ended, whatever happens."""
+        from optbench.training.signals import Interruption
+
+        with Interruption().listening() as interruption:
+            try:
+                if self.world.is_main:
+                    self._open_folder(resume)
+                keeper = self.experiment.keeper(self.folder)
+                resumed_at = self._resume(keeper) if resume else None
+                recorder = self._recorder(resumed_at)
+                try:
+                    trainer = self.experiment.trainer(recorder, keeper, interruption)
+                    self._status("running")
+                    outcome = trainer.fit()
+                    self._end_hparams(recorder, outcome.state)
+                finally:
+                    recorder.close()
+            except (UserError, KeyboardInterrupt, Exception) as error:
+                return self._failed(error)
+            return self._ended(outcome)
+
+    def _open_folder(self, resume: bool) -> None:
+        device, size = self.world.device, self.world.size
+        self.folder.write_config(self.job.plain, self.job.overrides)
+        self.folder.write_json(
+            "env.json", environment(device, size, self.experiment.implementation)
+        )
+        self.log.open(self.folder.log)
+        verb = "resuming" if resume else "training"
+        self.log.say(f"{verb} {self.job.config.name} in {shown(self.folder.path)}")
+        if self.experiment.validation is None and self.job.config.checkpoint.best == "auto":
+            self.log.note("no validation set (dataset.val_fraction=0): no best checkpoint")
+
+    def _resume(self, keeper: Keeper | None) -> int | None:
+        """Goes on from the newest checkpoint; what was recorded after it is dropped."""
+        step = keeper.resume(self.log.warn) if keeper is not None else None
+        if step is None:
+            self.log.warn("there is no checkpoint: the run starts from the beginning")
+        if self.world.is_main:
+            from optbench.monitor.tensorboard import cut_events
+
+            last = -1 if step is None else step
+            self.folder.cut_metrics(last)
+            cut_events(self.folder.tensorboard, last)
+        return step
+
+    def _recorder(self, resumed_at: int | None) -> Recorder:
+        from optbench.monitor.record import Recorder
+
+        if not self.world.is_main:
+            return Recorder()
+        from optbench.monitor.jsonl import JsonLines
+        from optbench.monitor.terminal import Terminal
+
+        total = self.experiment.settings.total_steps
+        terminal = Terminal(total, resumed_at or 0, self.log.say, self.log.live)
+        sinks: list[Any] = [JsonLines(self.folder.metrics)]
+        board = self._tensorboard(resumed_at) if self.job.config.monitor.tensorboard else None
+        if board is not None:
+            sinks.append(board)
+        return Recorder([*sinks, terminal], board, terminal)
+
+    def _tensorboard(self, resumed_at: int | None) -> TensorBoard:
+        from optbench.monitor.hparams import columns, start_summaries
+        from optbench.monitor.tensorboard import TensorBoard
+
+        board = TensorBoard(self.folder.tensorboard, resumed_at)
+        if resumed_at is None:
+            overridden = [line.lstrip("+").partition("=")[0] for line in self.job.overrides]
+            hparams = columns(self.job.plain, self.job.choices, overridden)
+            for summary in start_summaries(hparams):
+                board.write_summary(summary)
+        return board
+
+    def _end_hparams(self, recorder: Recorder, state: str) -> None:
+        if recorder.tensorboard is not None:
+            from optbench.monitor.hparams import end_summary
+
+            recorder.tensorboard.write_summary(end_summary(state))
+
+    def _status(self, state: str, message: str = "") -> None:
+        if self.world.is_main:
+            self.folder.write_status(state, self.experiment.state.progress.step, message)
+
+    def _failed(self, error: BaseException) -> Result:
+        """Writes the failure down; a mistake of the user's is then told by the caller."""
+        step = self.experiment.state.progress.step
+        if isinstance(error, UserError):
+            self._status("failed", str(error))
+            self.log.close()
+            raise error
+        message = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        self.log.note("".join(traceback.format_exception(error)))
+        self._status("failed", message)
+        self.log.close()
+        return Result(self.folder, "failed", step, message, exit_code=EXIT_FAILED)
+
+    def _ended(self, outcome: Outcome) -> Result:
+        state, progress = self.experiment.state, self.experiment.state.progress
+        best = {}
+        if state.best.value is not None:
+            best = {"metric": state.best.metric, "value": state.best.value, "step": state.best.step}
+        code = {"diverged": EXIT_FAILED, "preempted": 128 + outcome.signal}.get(outcome.state, 0)
+        if self.world.is_main:
+            self.folder.write_json("summary.json", self._summary(outcome, best))
+            self._status(outcome.state, outcome.message)
+        message = f": {outcome.message}" if outcome.message else ""
+        self.log.say(f"{outcome.state} at step {progress.step}{message}")
+        self.log.close()
+        return Result(
+            self.folder,
+            outcome.state,
+            progress.step,
+            outcome.message,
+            outcome.metrics,
+            best,
+            code,
+        )
+
+    def _summary(self, outcome: Outcome, best: Mapping[str, Any]) -> dict[str, Any]:
+        progress = self.experiment.state.progress
+        speed = progress.examples / progress.seconds if progress.seconds else 0.0
+        return {
+            "state": outcome.state,
+            "message": outcome.message,
+            "step": progress.step,
+            "epoch": progress.epoch + progress.index / self.experiment.feed.steps_per_epoch,
+            "examples": progress.examples,
+            "skipped_steps": progress.skipped,
+            "final": outcome.metrics,
+            "best": best,
+            "parameters": self.experiment.parameters,
+            "training_seconds": progress.seconds,
+            "wall_seconds": time.perf_counter() - self.started,
+            "examples_per_second": speed,
+            "peak_memory_mib": outcome.metrics.get("memory/peak_mib"),
+        }
+
+
+def shown(path: Path) -> str:
+    """A path as short as it can be typed here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _check_device(device: str) -> None:
+    if device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise UserError("device=cuda: torch finds no CUDA device here; use device=cpu")
+
+
+def _deterministic_environment() -> None:
+    # cuBLAS reads it when it starts; without it its results may differ from run to run.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

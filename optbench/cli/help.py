@@ -1,0 +1,69 @@
+"""The texts of `--help`. Imports nothing heavy: help comes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from optbench.cli.listing import groups
+
+_FLAGS = """\
+flags
+  -m, --multirun      all combinations of comma-separated values: -m optimizer=sgd,adamw seed=0,1
+  --config-dir DIR    a folder of your own configs: DIR/optimizer/mine.yaml is optimizer=mine
+  --cfg job           print the composed config and do nothing
+  --info, --hydra-help
+                      what Hydra says about itself
+"""
+
+_KEYS = """\
+keys
+  epochs=20 | steps=500        length of the run
+  batch_size=128               examples in one step; accumulate=4 splits it, with equal results
+  optimizer.lr=1e-3            any key of a chosen group
+  schedule.warmup_steps=5%     steps (100), epochs (5ep) or a part of the run (10%)
+  clip.norm=1.0  ema=0.999  label_smoothing=0.1  scale_lr=sqrt
+  eval.every=1ep  monitor.every=10  checkpoint.every=500
+  early_stopping.patience=5    evaluations without a better val/loss
+  dataset.val_fraction=0.1     validation set, split off the training set
+  seed=0  name=my-run  device=auto  deterministic=false  compile=false
+  hydra.run.dir=FOLDER         a run folder of your own choice
+All keys with their defaults: optbench train --cfg job
+"""
+
+
+def program(verbs: Mapping[str, str]) -> str:
+    """`optbench --help`."""
+    lines = "\n".join(f"  {verb:<8} {what}" for verb, what in verbs.items())
+    return (
+        "optbench: experiments with optimization algorithms in deep learning\n\n"
+        "usage: optbench VERB [overrides] [flags]\n\n"
+        f"verbs\n{lines}\n\n"
+        "optbench VERB --help says more. On several GPUs:\n"
+        "  torchrun --nproc-per-node 2 -m optbench train ...\n"
+        'Tab completion: eval "$(optbench -sc install=bash)"\n'
+        "--version prints the version.\n"
+    )
+
+
+def verb(name: str) -> str:
+    """`optbench VERB --help`."""
+    if name == "list":
+        return (
+            "usage: optbench list [GROUP]\n\nWhat can be chosen, one line each.\n"
+            f"groups: {' '.join(groups())}\n"
+        )
+    if name == "resume":
+        return (
+            "usage: optbench resume RUN [overrides]\n\n"
+            "Goes on with an interrupted run, bit for bit, from its newest whole checkpoint;\n"
+            "for a sweep's folder: skips what is finished, resumes and starts the rest.\n"
+            "RUN is a run folder or a sweep's. Overrides may lengthen it (epochs=40) or change\n"
+            "how it is watched; model, dataset, optimizer and seed can't change.\n"
+            "The same as: optbench train resume=RUN\n"
+        )
+    return (
+        "usage: optbench train [overrides] [flags]\n\n"
+        "Trains a model and leaves a run folder in runs/. Overrides are Hydra's: key=value,\n"
+        "group=choice.\n\n"
+        f"groups (optbench list GROUP): {' '.join(groups())}\n\n{_KEYS}\n{_FLAGS}"
+    )

@@ -1,0 +1,61 @@
+"""The program: which verb, and what its errors mean to the shell."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from optbench import __version__
+from optbench.errors import UserError
+
+EXIT_BAD_INPUT = 2
+VERBS = {
+    "train": "train a model: optbench train optimizer=adamw schedule=cosine",
+    "resume": "go on with an interrupted run or sweep: optbench resume RUN [overrides]",
+    "list": "what can be chosen: optbench list [GROUP]",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code, 2 for bad input."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except UserError as error:
+        if os.environ.get("RANK", "0") == "0":
+            sys.stderr.write(f"optbench: {error}\n")
+        return EXIT_BAD_INPUT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _dispatch(arguments: list[str]) -> int:
+    from optbench.cli import help as texts
+
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        sys.stdout.write(texts.program(VERBS))
+        return 0
+    if arguments[0] == "--version":
+        sys.stdout.write(f"optbench {__version__}\n")
+        return 0
+    if arguments[0] in ("-sc", "--shell-completion", "--shell_completion"):
+        from optbench.cli.completion import completion
+
+        return completion(arguments)
+    verb, rest = arguments[0], arguments[1:]
+    if verb not in VERBS:
+        from optbench.config.suggest import did_you_mean
+
+        raise UserError(f"{verb}: no such verb; {did_you_mean(verb, VERBS)}")
+    if "-h" in rest or "--help" in rest:
+        sys.stdout.write(texts.verb(verb))
+        return 0
+    if verb == "list":
+        from optbench.cli.listing import listing
+
+        return listing(rest)
+    from optbench.cli.training import training
+
+    return training(verb, rest)

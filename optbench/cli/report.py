@@ -1,0 +1,67 @@
+"""What is told at the end: a run's summary, a sweep's table."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from optbench.cli.execute import Result, shown
+from optbench.cli.log import print_table
+
+
+def print_summary(result: Result) -> None:
+    """The final and best values, and the commands that come next."""
+    rows = [["state", result.state], ["steps", str(result.step)]]
+    for metric in ("train/loss", "val/loss", "val/accuracy", "test/loss", "test/accuracy"):
+        if metric in result.metrics:
+            rows.append([metric, f"{result.metrics[metric]:.4f}"])
+    if result.best:
+        best = result.best
+        rows.append([f"best {best['metric']}", f"{best['value']:.4f} at step {best['step']}"])
+    speed = result.metrics.get("throughput/examples_per_second")
+    if speed:
+        rows.append(["examples per second", f"{speed:,.0f}"])
+    if "memory/peak_mib" in result.metrics:
+        rows.append(["peak memory", f"{result.metrics['memory/peak_mib']:,.0f} MiB"])
+    folder = shlex.quote(shown(result.folder.path))
+    rows.append(["folder", folder])
+    print_table("", ["run", Path(result.folder.path).name], rows)
+    print(f"\n  tensorboard --logdir {folder}\n  optbench resume {folder}")
+
+
+def print_sweep(folder: Path, results: Sequence[tuple[list[str], Result]], metric: str) -> None:
+    """A sweep's runs, best first; runs without a score come last."""
+    mode = "max" if not metric.endswith("loss") else "min"
+
+    def order(item: tuple[list[str], Result]) -> tuple[bool, float]:
+        value = score(item[1], metric)
+        if value is None or value != value or item[1].state in ("failed", "diverged"):
+            return (True, 0.0)
+        return (False, -value if mode == "max" else value)
+
+    rows = []
+    for overrides, result in sorted(results, key=order):
+        value = score(result, metric)
+        test = result.metrics.get("test/accuracy")
+        rows.append(
+            [
+                result.folder.path.name,
+                " ".join(overrides),
+                result.state,
+                "" if value is None else f"{value:.4f}",
+                "" if test is None else f"{test:.4f}",
+            ]
+        )
+    header = ["run", "overrides", "state", f"best {metric}", "test/accuracy"]
+    print_table(f"sweep {shown(folder)}", header, rows)
+    quoted = shlex.quote(shown(folder))
+    print(f"\n  tensorboard --logdir {quoted}\n  optbench resume {quoted}")
+
+
+def score(result: Result, metric: str) -> float | None:
+    """A run's best value of the metric, or its last."""
+    if result.best.get("metric") == metric:
+        return float(result.best["value"])
+    value = result.metrics.get(metric)
+    return None if value is None else float(value)

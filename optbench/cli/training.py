@@ -1,0 +1,83 @@
+"""The verbs `train` and `resume`: flags and overrides, then one run or many."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from typing import NoReturn
+
+from hydra._internal.utils import get_args_parser
+
+from optbench.cli.compose import hydra_session
+from optbench.cli.execute import Result, execute
+from optbench.cli.log import Log
+from optbench.cli.paths import configs_folder
+from optbench.cli.report import print_summary
+from optbench.errors import UserError
+
+
+def training(verb: str, arguments: Sequence[str]) -> int:
+    """Does what the arguments after the verb say; returns the exit code."""
+    flags = parse(arguments)
+    overrides = list(flags.overrides)
+    log = Log()
+    if verb == "resume":
+        if not overrides or "=" in overrides[0]:
+            raise UserError("resume: which run? optbench resume RUN [overrides]")
+        overrides = [f"resume={overrides[0]}", *overrides[1:]]
+    run = [line.partition("=")[2] for line in overrides if line.startswith("resume=")]
+    rest = [line for line in overrides if not line.startswith("resume=")]
+    if run and run[-1] not in ("", "null"):
+        from optbench.cli.resume import resume
+
+        return resume(run[-1], rest, flags.config_dir, log)
+    with hydra_session(flags.config_dir) as composer:
+        if flags.cfg or flags.info or flags.hydra_help:
+            composer.parse(rest)
+            return _hydra(arguments)
+        if flags.multirun:
+            from optbench.cli.sweep import sweep
+
+            return sweep(composer, rest, log)
+        job = composer.job(composer.compose(rest), rest)
+    return finish(execute(job, log), log)
+
+
+def finish(result: Result, log: Log) -> int:
+    """Tells how a run ended; its exit code."""
+    if result.state == "failed":
+        log.tell(f"failed: {result.message}")
+        log.tell(f"the traceback is in {result.folder.log}")
+    elif not log.quiet:
+        print_summary(result)
+    return result.exit_code
+
+
+def parse(arguments: Sequence[str]) -> Namespace:
+    """Hydra's flags and the overrides; UserError for a flag that there is not."""
+    parser: ArgumentParser = get_args_parser()
+
+    def refuse(message: str) -> NoReturn:
+        raise UserError(message)
+
+    parser.error = refuse  # type: ignore[method-assign]
+    flags = parser.parse_args(list(arguments))
+    for name in ("config_path", "config_name", "experimental_rerun"):
+        if getattr(flags, name, None) is not None:
+            option = name.replace("_", "-")
+            raise UserError(f"--{option}: not here; a user's own configs go with --config-dir")
+    return flags
+
+
+def _hydra(arguments: Sequence[str]) -> int:
+    """Hydra's own flags (`--cfg`, `--info`, `--hydra-help`, completion) are Hydra's to answer."""
+    import hydra
+    from hydra.core.global_hydra import GlobalHydra
+
+    GlobalHydra.instance().clear()
+    sys.argv = [sys.argv[0], *arguments]
+    hydra.main(version_base="1.3", config_path=str(configs_folder()), config_name="config")(
+        lambda config: None
+    )()
+    return 0

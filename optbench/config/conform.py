@@ -1,0 +1,100 @@
+"""The YAML is the schema: a composed config is held against the files that it came from.
+
+Every key that may be set stands in a YAML with its default, so the allowed keys and their types
+follow from those files, a user's own ones in `--config-dir` included; `fields.FIELDS` adds ranges
+and closed lists for the field's reserved words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from optbench.config.fields import FIELDS
+from optbench.config.suggest import did_you_mean
+from optbench.errors import UserError
+
+
+def conform(
+    values: Mapping[str, Any], reference: Mapping[str, Any], at: str = ""
+) -> dict[str, Any]:
+    """`values` with every entry brought to the type that `reference` has for it.
+
+    Args:
+        values: plain nested data, as composed.
+        reference: plain nested data with the same keys, holding the defaults.
+        at: the dotted key of `values` itself, for messages.
+
+    Raises:
+        UserError: an unknown key, a wrong type, a value out of range.
+    """
+    unknown = [str(key) for key in values if key not in reference]
+    if unknown:
+        key = join(at, unknown[0])
+        value = values[unknown[0]]
+        shown = "" if isinstance(value, Mapping) else f"={value}"
+        raise UserError(f"{key}{shown}: no such key; {_suggest_key(unknown[0], reference, at)}")
+    return {key: conform_value(values[key], reference[key], join(at, key)) for key in values}
+
+
+def conform_value(value: Any, like: Any, key: str) -> Any:
+    """One value in the type of `like`, its default in the YAML, and within its key's range."""
+    field = FIELDS.get(key) or FIELDS.get(key.rsplit(".", 1)[-1])
+    if field is not None and not isinstance(like, Mapping):
+        if value is None and (field.nullable or like is None):
+            return None
+        try:
+            read = field.read(value)
+        except (ValueError, TypeError, OverflowError):
+            raise _wrong(key, value, field.says, getattr(field.read, "words", ())) from None
+        if field.fixed and isinstance(like, list) and len(read) != len(like):
+            raise _wrong(key, value, f"{len(like)} numbers, such as {like}")
+        return read
+    if like is None or (isinstance(like, str) and "${" in like):
+        return value
+    if isinstance(like, Mapping):
+        if not isinstance(value, Mapping):
+            raise _wrong(key, value, "a group of keys")
+        return conform(value, like, key) if like else dict(value)
+    return _convert(value, like, key)
+
+
+def _convert(value: Any, like: Any, key: str) -> Any:
+    if isinstance(like, bool):
+        if not isinstance(value, bool):
+            raise _wrong(key, value, "true or false")
+        return value
+    if isinstance(like, int | float):
+        whole = isinstance(like, int)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise _wrong(key, value, "a whole number" if whole else "a number")
+        if whole and value != int(value):
+            raise _wrong(key, value, "a whole number")
+        return int(value) if whole else float(value)
+    if isinstance(like, list):
+        if not isinstance(value, list):
+            raise _wrong(key, value, f"a list, such as {like}")
+        if not like or isinstance(like[0], Mapping):
+            return list(value)
+        return [_convert(item, like[0], f"{key}[{i}]") for i, item in enumerate(value)]
+    if isinstance(like, str):
+        if value is None or isinstance(value, bool | list | dict):
+            raise _wrong(key, value, "a text")
+        return str(value)
+    return value
+
+
+def join(at: str, key: str) -> str:
+    """A dotted key."""
+    return f"{at}.{key}" if at else str(key)
+
+
+def _wrong(key: str, value: Any, expected: str, words: tuple[str, ...] = ()) -> UserError:
+    hint = did_you_mean(str(value), words) if words else f"expected {expected}"
+    shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else value
+    return UserError(f"{key}={shown}: not valid; {hint}")
+
+
+def _suggest_key(word: str, reference: Mapping[str, Any], at: str) -> str:
+    keys = [str(key) for key in reference if not str(key).startswith("_")]
+    return did_you_mean(word, keys) if keys else f"{at} takes no keys"

@@ -1,0 +1,200 @@
+"""The field's words: what each reserved configuration key may hold, wherever it stands.
+
+A type follows from the default that stands in the YAML (see `conform`). This table adds what a
+default cannot say: ranges, closed lists of words, fixed lengths, and the type behind a `null`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from optbench.config.lengths import Length
+
+
+@dataclass(frozen=True)
+class Field:
+    """One reserved word: how it is read, and what it has to satisfy.
+
+    Attributes:
+        read: turns the written value into the right type, ValueError or TypeError if it can't.
+        says: what is expected, for the error's line.
+        fixed: a list of it has the length of the YAML's default.
+        nullable: `null` is allowed, whatever the default.
+    """
+
+    read: Callable[[Any], Any]
+    says: str
+    fixed: bool = False
+    nullable: bool = False
+
+
+def number(
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    low_open: bool = False,
+    high_open: bool = False,
+) -> Callable[[Any], float]:
+    """Reads a finite float inside an interval."""
+
+    def read(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError
+        value = float(value)
+        if not math.isfinite(value) or value < low or value > high:
+            raise ValueError
+        if (low_open and value == low) or (high_open and value == high):
+            raise ValueError
+        return value
+
+    return read
+
+
+def integer(low: int) -> Callable[[Any], int]:
+    """Reads a whole number of at least `low`."""
+
+    def read(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+            raise ValueError
+        if value < low:
+            raise ValueError
+        return int(value)
+
+    return read
+
+
+def one_of(*words: str) -> Callable[[Any], str]:
+    """Reads one of a closed list of words."""
+
+    def read(value: Any) -> str:
+        if value not in words:
+            raise ValueError
+        return str(value)
+
+    read.words = words  # type: ignore[attr-defined]
+    return read
+
+
+def each(read: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
+    """Reads a list, every element by `read`."""
+
+    def read_all(value: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise ValueError
+        return [read(item) for item in value]
+
+    return read_all
+
+
+def eps(value: Any) -> float | None | list[float | None]:
+    """Reads a number of at least 0, or Adafactor's pair of them, of which one may be null."""
+    if isinstance(value, list):
+        return [None if item is None else number(0)(item) for item in value]
+    return number(0)(value)
+
+
+def interval(value: Any) -> str | int | float:
+    """Reads a `Length` and leaves it as it was written, so that the config stays plain data."""
+    if isinstance(value, bool):
+        return "1ep" if value else 0
+    Length.parse(value)
+    return value  # type: ignore[no-any-return]
+
+
+def word(value: Any) -> str:
+    """Reads any text; numbers count as text."""
+    if isinstance(value, bool | list | dict):
+        raise ValueError
+    return str(value)
+
+
+_positive = "a positive number"
+_at_least_one = "a whole number, at least 1"
+_share = "a number from 0 up to, but not including, 1"
+_length = "a length: steps (100), epochs (5ep) or a part of the run (10%)"
+_share_field = Field(number(0, 1, high_open=True), _share)
+_count = Field(integer(1), _at_least_one)
+_whole = Field(integer(0), "a whole number, at least 0")
+_not_negative = Field(number(0), "a number, at least 0")
+_length_field = Field(interval, _length)
+
+FIELDS: dict[str, Field] = {
+    # how long, how much
+    "epochs": Field(integer(1), _at_least_one, nullable=True),
+    "steps": Field(integer(1), _at_least_one, nullable=True),
+    "batch_size": _count,
+    "base_batch_size": _count,
+    "accumulate": _count,
+    "seed": _whole,
+    "split_seed": _whole,
+    "threads": Field(integer(1), _at_least_one, nullable=True),
+    "every": _length_field,
+    "histograms": _length_field,
+    "patience": _whole,
+    "keep_last": Field(integer(2), "a whole number, at least 2"),
+    "workers": _whole,
+    # optimizers
+    "lr": _not_negative,
+    "weight_decay": _not_negative,
+    "momentum": _share_field,
+    "betas": Field(each(number(0, 1, high_open=True)), "a list of numbers from 0 up to 1", True),
+    "eps": Field(eps, "a number, at least 0"),
+    "etas": Field(each(number(0, low_open=True)), "a list of positive numbers", True),
+    "step_sizes": Field(each(number(0, low_open=True)), "a list of positive numbers", True),
+    "rho": Field(number(0, 1), "a number from 0 to 1"),
+    "ema": _share_field,
+    "clip.norm": Field(number(0, low_open=True), _positive, nullable=True),
+    "clip.value": Field(number(0, low_open=True), _positive, nullable=True),
+    # schedules
+    "warmup_steps": _length_field,
+    "warmup_start": Field(number(0, 1), "a number from 0 to 1"),
+    "step_size": _length_field,
+    "step_size_up": _length_field,
+    "step_size_down": Field(interval, _length, nullable=True),
+    "decay_steps": _length_field,
+    "timescale": _length_field,
+    "t_0": _length_field,
+    "milestones": Field(each(interval), f"a list, each {_length}"),
+    "min_ratio": Field(number(0, 1), "a number from 0 to 1"),
+    # data and models
+    "val_fraction": _share_field,
+    "dropout": _share_field,
+    "label_smoothing": _share_field,
+    "hidden": Field(each(integer(1)), "a list of whole numbers, each at least 1"),
+    "mean": Field(each(number()), "a list of numbers"),
+    "std": Field(each(number(0, low_open=True)), "a list of positive numbers"),
+    # closed lists
+    "device": Field(one_of("auto", "cpu", "cuda"), "auto, cpu or cuda"),
+    "warmup": Field(one_of("linear", "cosine"), "linear or cosine"),
+    "scale_lr": Field(one_of("none", "linear", "sqrt"), "none, linear or sqrt"),
+    "best_mode": Field(one_of("auto", "min", "max"), "auto, min or max"),
+    "early_stopping.mode": Field(one_of("auto", "min", "max"), "auto, min or max"),
+    "matmul": Field(one_of("highest", "high", "medium"), "highest, high or medium"),
+    "nonfinite": Field(one_of("stop", "skip", "raise"), "stop, skip or raise"),
+    "implementation": Field(
+        one_of("auto", "loop", "foreach", "fused"), "auto, loop, foreach or fused"
+    ),
+    # texts that may be absent
+    "name": Field(word, "a text", nullable=True),
+    "best": Field(word, "a metric, auto or null", nullable=True),
+    "autocast": Field(word, "a torch dtype, or null", nullable=True),
+    "resume": Field(word, "a run folder", nullable=True),
+}
+
+LENGTHS = frozenset(
+    {
+        "step_size",
+        "step_size_up",
+        "step_size_down",
+        "decay_steps",
+        "timescale",
+        "t_0",
+        "timescale",
+        "milestones",
+        "warmup_steps",
+    }
+)
+"""The schedules' keys that are lengths of time."""

@@ -1,0 +1,170 @@
+"""The resolved config as typed, frozen data; what needs more than one key is checked here."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from optbench.config.lengths import Length
+from optbench.errors import UserError
+
+DEFAULT_EPOCHS = 20
+"""How long a run is when neither `epochs` nor `steps` is given."""
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How numbers are represented: `autocast` dtype or None, gradient scaler, fp32 matmuls."""
+
+    name: str
+    autocast: str | None
+    scaler: bool
+    matmul: str
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Gradient clipping by total norm, and by value; None is off."""
+
+    norm: float | None
+    value: float | None
+
+
+@dataclass(frozen=True)
+class Eval:
+    """How often the validation set is scored, and in batches of how many examples."""
+
+    every: Length
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """How often the run is measured, and what is written."""
+
+    every: Length
+    histograms: Length
+    per_parameter: bool
+    tensorboard: bool
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """When checkpoints are written and which are kept; `best` is a metric, `auto` or None."""
+
+    every: Length
+    final: bool
+    keep_last: int
+    best: str | None
+    best_mode: str
+    async_write: bool
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Stop after `patience` evaluations without improvement by `min_delta`; patience 0 is off."""
+
+    patience: int
+    metric: str
+    mode: str
+    min_delta: float
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a multirun does when one of its runs fails."""
+
+    fail_fast: bool
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One run, resolved. Components (`model`, `optimizer`, ...) are plain nodes with `_target_`."""
+
+    model: dict[str, Any]
+    dataset: dict[str, Any]
+    optimizer: dict[str, Any]
+    schedule: dict[str, Any]
+    precision: Precision
+    checkpoint: Checkpoint
+    name: str
+    seed: int
+    epochs: int | None
+    steps: int | None
+    batch_size: int
+    accumulate: int
+    scale_lr: str
+    base_batch_size: int
+    label_smoothing: float
+    ema: float
+    device: str
+    threads: int | None
+    deterministic: bool
+    compile: bool
+    channels_last: bool
+    activation_checkpointing: bool
+    nonfinite: str
+    clip: Clip
+    eval: Eval
+    monitor: Monitor
+    early_stopping: EarlyStopping
+    sweep: Sweep
+    data_root: str
+    resume: str | None = None
+
+
+_NESTED: dict[str, type] = {
+    "precision": Precision,
+    "checkpoint": Checkpoint,
+    "clip": Clip,
+    "eval": Eval,
+    "monitor": Monitor,
+    "early_stopping": EarlyStopping,
+    "sweep": Sweep,
+}
+
+
+def from_plain(values: Mapping[str, Any]) -> RunConfig:
+    """The typed config of conformed plain data.
+
+    Raises:
+        UserError: fields that contradict each other.
+    """
+    fields = {f.name for f in dataclasses.fields(RunConfig)}
+    given = {key: value for key, value in values.items() if key in fields}
+    for key, cls in _NESTED.items():
+        given[key] = _nested(cls, values[key])
+    config = RunConfig(**given)
+    _contradictions(config)
+    return config
+
+
+def _nested(cls: type, values: Mapping[str, Any]) -> Any:
+    lengths = {f.name for f in dataclasses.fields(cls) if f.type == "Length"}
+    return cls(**{k: Length.parse(v) if k in lengths else v for k, v in values.items()})
+
+
+def _contradictions(config: RunConfig) -> None:
+    if config.epochs is not None and config.steps is not None:
+        raise UserError(
+            f"epochs={config.epochs} steps={config.steps}: a contradiction; give one of them"
+        )
+    if config.dataset["val_fraction"] == 0:
+        _needs_validation(config)
+
+
+def _needs_validation(config: RunConfig) -> None:
+    wanting = {
+        "early_stopping.metric": config.early_stopping.patience > 0
+        and config.early_stopping.metric,
+        "schedule.metric": config.schedule.get("metric"),
+        "checkpoint.best": config.checkpoint.best,
+    }
+    for key, metric in wanting.items():
+        if isinstance(metric, str) and metric.startswith("val/"):
+            raise UserError(
+                f"{key}={metric}: needs a validation set, but dataset.val_fraction=0; "
+                "give it a fraction such as 0.1"
+            )

@@ -1,0 +1,1 @@
+"""Data sets: loaded with numpy alone, opened as streams of ready-made tensor batches."""

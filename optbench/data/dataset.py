@@ -1,0 +1,53 @@
+"""What every data set offers: sizes, and batch streams on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+Split = Literal["train", "test"]
+
+
+class Source(Protocol):
+    """One split of a data set, opened on one device."""
+
+    def __len__(self) -> int:
+        """The number of examples."""
+        ...
+
+    def stream(
+        self,
+        indices: Tensor,
+        bounds: Sequence[tuple[int, int]],
+        augment_key: int | None = None,
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """One batch for each (start, stop) of bounds: the examples indices[start:stop], in order.
+
+        indices is an int64 CPU tensor of example numbers in [0, len(self)), such as an epoch's
+        order; each start < stop. A batch is (inputs, targets): float32 [n, C, H, W], normalised,
+        and int64 [n], both on the source's device.
+
+        With augment_key None (the default) nothing is augmented. Otherwise the draws are a pure
+        function of (augment_key, example number): neither the batch, nor the position in it, nor
+        the process matters. Only the train split is ever augmented; the test split ignores the key.
+
+        Tensors may be shared between calls: read them, never write them.
+        """
+        ...
+
+
+class Dataset(Protocol):
+    """A loaded data set. input_shape is (C, H, W); the sizes count examples."""
+
+    input_shape: tuple[int, ...]
+    num_classes: int
+    train_size: int
+    test_size: int
+
+    def open(self, split: Split, device: torch.device) -> Source:
+        """The split on the device; a second call with the same arguments costs nothing."""
+        ...

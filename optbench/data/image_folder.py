@@ -1,0 +1,89 @@
+"""Image files in ImageNet's layout: a folder for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optbench.data.checks import check_statistics
+from optbench.data.image_files import ImageFiles, scan_classes, scan_images
+from optbench.data.image_settings import Crop, Loading
+from optbench.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+    from optbench.data.dataset import Split
+    from optbench.data.image_source import ImageSource
+
+CHANNELS = 3
+
+
+class ImageFolder:
+    """A Dataset of image files; see image_folder."""
+
+    def __init__(
+        self,
+        classes: Sequence[str],
+        train: ImageFiles,
+        test: ImageFiles,
+        crop: Crop,
+        loading: Loading,
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
+        self.input_shape: tuple[int, ...] = (CHANNELS, crop.size, crop.size)
+        self.num_classes = len(classes)
+        self.train_size = len(train.labels)
+        self.test_size = len(test.labels)
+        self._files = {"train": train, "test": test}
+        self._crop, self._loading = crop, loading
+        self._mean, self._std = tuple(mean), tuple(std)
+
+    def open(self, split: Split, device: torch.device) -> ImageSource:
+        """The split on the device; nothing is decoded before it is streamed."""
+        from optbench.data.image_source import ImageSource
+        from optbench.data.normalise import Normaliser
+
+        normaliser = Normaliser(self._mean, self._std, device)
+        files, augmented = self._files[split], split == "train"
+        return ImageSource(files, self._crop, self._loading, normaliser, device, augmented)
+
+
+def image_folder(
+    root: str,
+    mean: Sequence[float],
+    std: Sequence[float],
+    train_dir: str = "train",
+    test_dir: str = "val",
+    size: int = 224,
+    resize: int = 256,
+    min_area: float = 0.08,
+    flip: bool = True,
+    workers: int = 4,
+    prefetch: int = 2,
+) -> ImageFolder:
+    """Colour images root/<train_dir or test_dir>/<class>/*.jpg (or .jpeg, .png, ...).
+
+    Inputs are [3, size, size], (pixel / 255 - mean) / std; see Crop for resize, min_area and flip,
+    Loading for workers and prefetch. The classes are train_dir's
+    folders, sorted. Raises UserError when folders are missing or empty, or settings make no sense.
+    """
+    check_statistics("image_folder", CHANNELS, mean, std)
+    for name, value, least in (
+        ("size", size, 1),
+        ("resize", resize, 1),
+        ("workers", workers, 0),
+        ("prefetch", prefetch, 1),
+    ):
+        if value < least:
+            raise UserError(f"image_folder: dataset.{name}={value} must be at least {least}")
+    if not 0 < min_area <= 1:
+        raise UserError(f"image_folder: dataset.min_area={min_area} must be in (0, 1]")
+    base = Path(root).expanduser()
+    classes = scan_classes(base / train_dir)
+    train = scan_images(base / train_dir, classes)
+    test = scan_images(base / test_dir, classes)
+    crop, loading = Crop(size, resize, min_area, flip), Loading(workers, prefetch)
+    return ImageFolder(classes, train, test, crop, loading, mean, std)

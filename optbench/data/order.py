@@ -1,0 +1,55 @@
+"""Which examples come when: epoch orders, the validation split, shares of a batch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from optbench.data.hashing import mix64
+from optbench.errors import UserError
+
+# One tag for each purpose, so that equal seeds never give related draws.
+_ORDER, _AUGMENT, _VALIDATION = 1, 2, 3
+
+
+def epoch_order(indices: Tensor, seed: int, epoch: int) -> Tensor:
+    """The int64 [n] indices permuted: a pure function of (indices, seed, epoch).
+
+    Leaves torch's global generator alone.
+    """
+    return indices[_permutation(len(indices), mix64(_ORDER, seed, epoch))]
+
+
+def epoch_key(seed: int, epoch: int) -> int:
+    """The augmentation key of an epoch, in [0, 2^63): a pure function of (seed, epoch)."""
+    return mix64(_AUGMENT, seed, epoch) >> 1
+
+
+def split_validation(size: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+    """(train, validation): the examples 0..size-1 parted at random, each int64 and ascending.
+
+    Validation gets round(size * fraction) of them, none with fraction 0. A pure function of the
+    arguments. Raises UserError when fraction is outside [0, 1) or leaves nothing to train on.
+    """
+    count = round(size * fraction) if 0 <= fraction < 1 else size
+    if count >= size:
+        raise UserError(
+            f"dataset.val_fraction={fraction} of {size} examples leaves none to train on:"
+            " it must be at least 0 and less than 1"
+        )
+    shuffled = _permutation(size, mix64(_VALIDATION, seed))
+    return shuffled[count:].sort().values, shuffled[:count].sort().values
+
+
+def share(count: int, parts: int, part: int) -> tuple[int, int]:
+    """(start, stop) of share number `part` (from 0) when `count` items are cut into `parts`.
+
+    The shares are contiguous, cover everything, and differ in length by at most 1; some are empty
+    when count < parts.
+    """
+    return part * count // parts, (part + 1) * count // parts
+
+
+def _permutation(size: int, word: int) -> Tensor:
+    generator = torch.Generator().manual_seed(word >> 1)
+    return torch.randperm(size, generator=generator)

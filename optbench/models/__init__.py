@@ -1,0 +1,1 @@
+"""The networks that optimizers are compared on, with their initialisation and checkpointing."""

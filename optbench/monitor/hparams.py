@@ -1,0 +1,108 @@
+"""What TensorBoard's HParams dashboard needs to make its table of runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# Standard columns; what a command line overrides comes on top. Equal for all runs of a sweep.
+COLUMNS = (
+    "model",
+    "dataset",
+    "optimizer",
+    "optimizer.lr",
+    "optimizer.weight_decay",
+    "optimizer.momentum",
+    "schedule",
+    "batch_size",
+    "precision",
+    "seed",
+)
+METRICS = ("val/accuracy", "val/loss", "test/accuracy", "test/loss", "train/loss")
+
+
+def columns(
+    config: Mapping[str, Any], choices: Mapping[str, str], overridden: Sequence[str]
+) -> dict[str, str | float | bool]:
+    """A run's hyperparameters for the table.
+
+    Args:
+        config: the resolved config, plain.
+        choices: the choice of each group.
+        overridden: keys that the command line set.
+    """
+    found: dict[str, str | float | bool] = {}
+    for key in dict.fromkeys((*COLUMNS, *overridden)):
+        value = choices.get(key, _select(config, key))
+        if value is None or isinstance(value, Mapping):
+            continue
+        found[key] = value if isinstance(value, str | float | bool | int) else str(value)
+    return found
+
+
+def _select(config: Mapping[str, Any], key: str) -> Any:
+    node: Any = config
+    for part in key.split("."):
+        if not isinstance(node, Mapping) or part not in node:
+            return None
+        node = node[part]
+    return node
+
+
+def start_summaries(hparams: Mapping[str, Any], metrics: Sequence[str] = METRICS) -> list[Any]:
+    """The records that open a run: which columns there are, and this run's values.
+
+    Built from the plugin's messages, as torch does: its own `summary` module needs TensorFlow.
+    """
+    from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+
+    experiment = api_pb2.Experiment(
+        hparam_infos=[
+            api_pb2.HParamInfo(name=name, type=_type(value)) for name, value in hparams.items()
+        ],
+        metric_infos=[api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in metrics],
+    )
+    start = plugin_data_pb2.SessionStartInfo(start_time_secs=time.time())
+    for name, value in hparams.items():
+        if isinstance(value, bool):
+            start.hparams[name].bool_value = value
+        elif isinstance(value, int | float):
+            start.hparams[name].number_value = value
+        else:
+            start.hparams[name].string_value = str(value)
+    return [
+        _summary(metadata.EXPERIMENT_TAG, experiment=experiment),
+        _summary(metadata.SESSION_START_INFO_TAG, session_start_info=start),
+    ]
+
+
+def end_summary(state: str) -> Any:
+    """The record that closes a run."""
+    from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+
+    good = state in ("finished", "stopped_early")
+    status = api_pb2.STATUS_SUCCESS if good else api_pb2.STATUS_FAILURE
+    end = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=time.time())
+    return _summary(metadata.SESSION_END_INFO_TAG, session_end_info=end)
+
+
+def _summary(tag: str, **content: Any) -> Any:
+    from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+    from tensorboard.plugins.hparams import metadata, plugin_data_pb2
+
+    data = plugin_data_pb2.HParamsPluginData(version=metadata.PLUGIN_DATA_VERSION, **content)
+    plugin = SummaryMetadata.PluginData(
+        plugin_name=metadata.PLUGIN_NAME, content=data.SerializeToString()
+    )
+    return Summary(value=[Summary.Value(tag=tag, metadata=SummaryMetadata(plugin_data=plugin))])
+
+
+def _type(value: Any) -> Any:
+    from tensorboard.plugins.hparams import api_pb2
+
+    if isinstance(value, bool):
+        return api_pb2.DATA_TYPE_BOOL
+    if isinstance(value, int | float):
+        return api_pb2.DATA_TYPE_FLOAT64
+    return api_pb2.DATA_TYPE_STRING

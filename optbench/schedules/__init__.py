@@ -1,0 +1,1 @@
+"""Learning rate schedules: one file per family, each a pure function of the step."""

@@ -1,0 +1,147 @@
+"""The ranks of a run launched by torchrun; one rank otherwise."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among the ranks.
+
+    Attributes:
+        device: where this rank computes.
+        rank: 0 to size - 1; rank 0 writes the run folder.
+        size: the number of ranks.
+    """
+
+    device: torch.device
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is rank 0."""
+        return self.rank == 0
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum over ranks, on every rank, in place."""
+        if self.size > 1:
+            dist.all_reduce(values)
+        return values
+
+    def from_main(self, value: T) -> T:
+        """Rank 0's value, on every rank."""
+        if self.size == 1:
+            return value
+        box: list[Any] = [value]
+        dist.broadcast_object_list(box, src=0)
+        return box[0]  # type: ignore[no-any-return]
+
+    def gather(self, value: T) -> list[T]:
+        """Every rank's value, by rank, on every rank."""
+        if self.size == 1:
+            return [value]
+        box: list[Any] = [None] * self.size
+        dist.all_gather_object(box, value)
+        return box
+
+    def barrier(self) -> None:
+        """Waits for all ranks."""
+        if self.size > 1:
+            dist.barrier()
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """What forward calls: DistributedDataParallel when there are several ranks."""
+        if self.size == 1:
+            return module
+        ids = [self.device.index] if self.device.type == "cuda" else None
+        return DistributedDataParallel(module, device_ids=ids, gradient_as_bucket_view=True)
+
+
+def launched_ranks() -> int:
+    """The number of ranks that torchrun started, 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def launched_rank() -> int:
+    """This process's rank under torchrun, 0 without it."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def join(device: str) -> World:
+    """Joins the process group, once a process, and gives this rank its device.
+
+    The group is kept for all runs of a multirun: making it anew for each hangs.
+
+    Args:
+        device: `auto`, `cpu` or `cuda`.
+    """
+    cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    if launched_ranks() == 1:
+        return World(torch.device("cuda", torch.cuda.current_device()) if cuda else _cpu())
+    here = _cpu()
+    if cuda:
+        here = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(here)
+    if not dist.is_initialized():
+        backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+        dist.init_process_group(backend, timeout=timedelta(minutes=30))
+    return World(here, dist.get_rank(), dist.get_world_size())
+
+
+def leave() -> None:
+    """Ends the process group, if there is one."""
+    if dist.is_available() and dist.is_initialized():
+        with suppress(RuntimeError):
+            dist.destroy_process_group()
+
+
+def _cpu() -> torch.device:
+    return torch.device("cpu")
+
+
+class Agreement:
+    """Small numbers on which all ranks agree, one step late and without waiting.
+
+    Each step every rank gives its flags; the largest over ranks come back at the next step, so
+    that the exchange runs beside the computation. With one rank they come back at once.
+
+    Args:
+        world: the ranks.
+        count: how many flags.
+    """
+
+    def __init__(self, world: World, count: int) -> None:
+        self._alone = world.size == 1
+        self._pending: tuple[Any, Tensor] | None = None
+        self._none = [0] * count
+
+    def exchange(self, flags: list[int]) -> list[int]:
+        """Gives this step's flags; returns the agreed ones of the step before."""
+        if self._alone:
+            return flags
+        agreed = self.settle()
+        values = torch.tensor(flags, dtype=torch.int64)
+        self._pending = (dist.all_reduce(values, dist.ReduceOp.MAX, async_op=True), values)
+        return agreed
+
+    def settle(self) -> list[int]:
+        """The flags still under way, agreed."""
+        if self._pending is None:
+            return list(self._none)
+        work, values = self._pending
+        work.wait()
+        self._pending = None
+        return [int(v) for v in values]

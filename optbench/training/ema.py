@@ -1,0 +1,42 @@
+"""An exponential moving average of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+
+class Ema:
+    """`average <- decay * average + (1 - decay) * weights`, after every step taken.
+
+    Buffers, such as batch statistics, are not averaged: evaluation uses the model's.
+
+    Args:
+        parameters: the weights to average; the average starts as a copy of them.
+        decay: between 0 and 1.
+
+    Reference: Polyak & Juditsky 1992; in this form Szegedy et al. 2016, section 8.
+    """
+
+    def __init__(self, parameters: Sequence[Tensor], decay: float) -> None:
+        self._parameters = [p.detach() for p in parameters]
+        self._decay = decay
+        self.averages = [p.clone() for p in self._parameters]
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Takes the present weights in."""
+        torch._foreach_lerp_(self.averages, self._parameters, 1 - self._decay)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The averages stand in the model; afterwards the weights again, bit for bit."""
+        weights = [p.clone() for p in self._parameters]
+        torch._foreach_copy_(self._parameters, self.averages)
+        try:
+            yield
+        finally:
+            torch._foreach_copy_(self._parameters, weights)

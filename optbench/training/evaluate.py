@@ -1,0 +1,49 @@
+"""Scoring a model on a set, each example once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from optbench.data.dataset import Source
+from optbench.data.order import share
+from optbench.tasks.base import Modules, Task
+from optbench.training.distributed import World
+from optbench.training.precision import Precision
+
+
+@torch.no_grad()
+def evaluate(
+    task: Task,
+    modules: Modules,
+    source: Source,
+    indices: Tensor,
+    batch_size: int,
+    precision: Precision,
+    world: World,
+) -> dict[str, float]:
+    """Mean scores over `indices` by metric; the ranks share the examples, none is padded.
+
+    Args:
+        modules: bare modules, in evaluation mode: a rank may have more batches than another, so
+            nothing in them may wait for other ranks.
+        indices: which examples of the source, int64.
+        batch_size: examples in a forward pass.
+    """
+    start, stop = share(len(indices), world.size, world.rank)
+    bounds = [(low, min(low + batch_size, stop)) for low in range(start, stop, batch_size)]
+    totals: dict[str, Tensor] = {}
+    for batch in source.stream(indices, bounds):
+        with precision.forward():
+            sums = task.score(modules, batch)
+        sums["size"] = torch.tensor(task.size(batch))
+        for name, value in sums.items():
+            value = value.double()
+            totals[name] = totals[name] + value if name in totals else value
+    names = world.gather(list(totals))
+    agreed = max(names, key=len)
+    zero = torch.zeros((), dtype=torch.float64)
+    values = torch.stack([totals.get(name, zero).to("cpu") for name in agreed])
+    total = dict(zip(agreed, world.sum(values).tolist(), strict=True))
+    size = total.pop("size")
+    return {name: value / size for name, value in total.items()}

@@ -1,0 +1,95 @@
+"""The examples of each step, cut into micro-batches: a pure function of the position."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from torch import Tensor
+
+from optbench.data.dataset import Source
+from optbench.data.order import epoch_key, epoch_order, share
+from optbench.tasks.base import Batch
+
+
+class Micro(NamedTuple):
+    """One micro-batch, with the factor that makes the sum over all of them the batch's mean."""
+
+    batch: Batch
+    weight: float
+
+
+class Work(NamedTuple):
+    """One rank's part of one step.
+
+    Attributes:
+        micros: the micro-batches, drawn as they are needed.
+        count: how many there are.
+        examples: in the step, over all ranks.
+    """
+
+    micros: Iterable[Micro]
+    count: int
+    examples: int
+
+    def repeatable(self) -> Work:
+        """The same work with its micro-batches at hand, for more than one look at them."""
+        return self._replace(micros=list(self.micros))
+
+
+class Feed:
+    """Batches of a training set, from any position.
+
+    An epoch's last batch holds what is left over. Each batch is cut among the ranks, each rank's
+    share into micro-batches; neither changes the batch's gradient. DistributedDataParallel averages
+    over ranks, which the weights undo.
+
+    Args:
+        source: the training set.
+        indices: the examples that are used, int64.
+        batch_size: examples in a step, over all ranks.
+        accumulate: micro-batches in a rank's share.
+        seed: of the order and the augmentation.
+        rank, ranks: this process among all.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        indices: Tensor,
+        batch_size: int,
+        accumulate: int = 1,
+        seed: int = 0,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        self.source, self.indices, self.batch_size = source, indices, batch_size
+        self.accumulate, self.seed, self.rank, self.ranks = accumulate, seed, rank, ranks
+        self.steps_per_epoch = -(-len(indices) // batch_size)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Work]:
+        """The steps of an epoch from its step `start` on."""
+        order = epoch_order(self.indices, self.seed, epoch)
+        cuts = [self._cut(step) for step in range(start, self.steps_per_epoch)]
+        bounds = [bound for cut, _ in cuts for bound, _ in cut]
+        stream = self.source.stream(order, bounds, epoch_key(self.seed, epoch))
+        for cut, examples in cuts:
+            weights = [weight for _, weight in cut]
+            # map over zip: drawn lazily, so that one micro-batch at a time is in memory
+            micros = map(Micro._make, zip(islice(stream, len(cut)), weights, strict=True))
+            yield Work(micros, len(cut), examples)
+
+    def _cut(self, step: int) -> tuple[list[tuple[tuple[int, int], float]], int]:
+        """The bounds and weights of this rank's micro-batches, and the step's examples."""
+        first = step * self.batch_size
+        examples = min(self.batch_size, len(self.indices) - first)
+        low, high = share(examples, self.ranks, self.rank)
+        cut = []
+        for part in range(self.accumulate):
+            start, stop = share(high - low, self.accumulate, part)
+            if stop > start:
+                weight = (stop - start) * self.ranks / examples
+                cut.append(((first + low + start, first + low + stop), weight))
+        # A rank without a share works through one example at weight 0, for the others wait for it.
+        return cut or [((first, first + 1), 0.0)], examples

@@ -1,0 +1,167 @@
+"""When and what a run saves, and how it goes on from there."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from optbench.training import checkpoint, rng
+from optbench.training.distributed import World
+from optbench.training.player import Player
+from optbench.training.precision import Precision
+from optbench.training.progress import Best, Mean, Progress
+
+
+class RunState:
+    """All that changes in a run, gathered into plain data and put back.
+
+    Args:
+        players, precision, progress, loss, best, stopping: what has a state.
+        world: the ranks; each has random generators and a running loss of its own.
+    """
+
+    def __init__(
+        self,
+        players: Sequence[Player],
+        precision: Precision,
+        progress: Progress,
+        loss: Mean,
+        best: Best,
+        stopping: Best,
+        world: World,
+    ) -> None:
+        self.players, self.precision, self.progress = players, precision, progress
+        self.loss, self.best, self.stopping, self.world = loss, best, stopping, world
+
+    def shared(self) -> dict[str, Any]:
+        """What all ranks have in common."""
+        scaler = self.precision.scaler
+        return {
+            "progress": self.progress.state_dict(),
+            "players": {player.name: player.state_dict() for player in self.players},
+            "scaler": scaler.state_dict() if scaler is not None else None,
+            "best": self.best.state_dict(),
+            "stopping": self.stopping.state_dict(),
+        }
+
+    def own(self) -> dict[str, Any]:
+        """This rank's part."""
+        return {"rng": rng.capture(), "loss": [self.loss.total, self.loss.count]}
+
+    def load(self, loaded: checkpoint.Loaded) -> bool:
+        """Goes on from a checkpoint; False if this rank had no part in it."""
+        shared = loaded.shared
+        self.progress.load_state_dict(shared["progress"])
+        for player in self.players:
+            player.load_state_dict(shared["players"][player.name])
+        if self.precision.scaler is not None and shared["scaler"] is not None:
+            self.precision.scaler.load_state_dict(shared["scaler"])
+        self.best.load_state_dict(shared["best"])
+        self.stopping.load_state_dict(shared["stopping"])
+        if loaded.own is None:
+            return False
+        self.loss.total, self.loss.count = loaded.own["loss"]
+        rng.restore(loaded.own["rng"])
+        return True
+
+
+class Keeper:
+    """Saves a run's state, at once or in a thread, and prunes old checkpoints.
+
+    Args:
+        folder: of the checkpoints.
+        state: what is saved.
+        keep_last: how many of the newest are kept, at least two.
+        in_background: write in a thread; the training waits only for a copy of the state.
+    """
+
+    def __init__(
+        self, folder: Path, state: RunState, keep_last: int = 2, in_background: bool = False
+    ) -> None:
+        self.folder, self.state, self.keep_last = folder, state, keep_last
+        self._in_background = in_background and state.world.size == 1
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+        self._copies: dict[str, Any] = {}
+        self.saved: int | None = None
+
+    def save(self) -> None:
+        """Saves the present step, unless it is saved already."""
+        step = self.state.progress.step
+        if step == self.saved:
+            return
+        world = self.state.world
+        shared = self.state.shared() if world.is_main else None
+        own = self.state.own()
+        best = self.state.best.step if self.state.best.value is not None else None
+        self.wait()
+        self.saved = step
+        if not self._in_background:
+            self._write(step, shared, own, best)
+            return
+        self._copies = {"shared": copy_into(self._copies.get("shared"), shared), "own": own}
+        arguments = (step, self._copies["shared"], own, best)
+        self._thread = threading.Thread(target=self._guarded, args=arguments)
+        self._thread.start()
+
+    def _guarded(self, *arguments: Any) -> None:
+        try:
+            self._write(*arguments)
+        except BaseException as error:
+            self._error = error
+
+    def _write(self, step: int, shared: Any, own: Any, best: int | None) -> None:
+        checkpoint.write_checkpoint(self.folder, step, shared, own, self.state.world)
+        if self.state.world.is_main:
+            checkpoint.prune(self.folder, self.keep_last, best)
+
+    def wait(self) -> None:
+        """Until nothing is being written; raises what the writing raised."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def resume(self, warn: Callable[[str], None]) -> int | None:
+        """Goes on from the newest checkpoint that is whole; its step, or None if there is none."""
+        world = self.state.world
+        step = world.from_main(
+            checkpoint.newest_verified(self.folder, warn) if world.is_main else None
+        )
+        if step is None:
+            return None
+        if not self.state.load(checkpoint.read_checkpoint(self.folder, step, world)):
+            warn(f"rank {world.rank} has no part in the checkpoint: its random numbers start anew")
+        self.saved = step
+        return step
+
+
+def copy_into(copy: Any, value: Any) -> Any:
+    """A deep copy of nested plain data with its tensors on the CPU.
+
+    Args:
+        copy: an earlier result, whose tensors are used again where they fit; or None.
+        value: what is copied.
+    """
+    if isinstance(value, Tensor):
+        fits = isinstance(copy, Tensor) and copy.shape == value.shape and copy.dtype == value.dtype
+        target = copy if fits else torch.empty_like(value, device="cpu")
+        return target.copy_(value.detach())
+    if isinstance(value, Mapping):
+        old = copy if isinstance(copy, Mapping) else {}
+        return {k: copy_into(old.get(k), v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        olds = (
+            copy
+            if isinstance(copy, list | tuple) and len(copy) == len(value)
+            else [None] * len(value)
+        )
+        return type(value)(copy_into(o, v) for o, v in zip(olds, value, strict=True))
+    return value

@@ -1,0 +1,60 @@
+"""What happens when a loss or a gradient is not finite."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from optbench.training.step import Step
+
+
+class NonFinite:
+    """Notices losses and gradient norms that are not finite, by a policy.
+
+    Under fp16 the gradient scaler is the policy, until its scale has shrunk to nothing.
+
+    Args:
+        policy: `stop`, `skip` or `raise`.
+        steps: where to look for the first parameter concerned.
+        scaled: whether a gradient scaler skips such steps.
+
+    Attributes:
+        at: the step of the event that ends the run, 0 if there was none.
+        message: what it was.
+    """
+
+    def __init__(self, policy: str, steps: Sequence[Step], scaled: bool) -> None:
+        self._ends = policy != "skip" and not scaled
+        self._raises = policy == "raise"
+        self._steps = steps
+        self.at = 0
+        self.message = ""
+
+    def check(self, what: str, step: int, value: float) -> bool:
+        """Whether `value` is finite; if not, and the policy says so, the run is to end.
+
+        Raises:
+            FloatingPointError: the policy is `raise`.
+        """
+        if math.isfinite(value):
+            return True
+        if self._ends and not self.at:
+            self.end(step, f"{what} is {value}")
+        return False
+
+    def end(self, step: int, what: str) -> None:
+        """The run is to end, for this reason."""
+        self.at = step
+        self.message = f"{what} at step {step}{self._first()}"
+        if self._raises:
+            raise FloatingPointError(self.message)
+
+    def _first(self) -> str:
+        for step in self._steps:
+            name = step.first_nonfinite_parameter()
+            if name is not None:
+                return f"; first parameter not finite: {name}"
+            name = step.first_nonfinite_gradient()
+            if name is not None:
+                return f"; first gradient not finite: {name}"
+        return "; all parameters and gradients are finite"

@@ -1,0 +1,58 @@
+"""Number formats: autocast and the gradient scaler."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+
+class Precision:
+    """Autocast for forward passes, and the scaler that fp16's small exponents need.
+
+    Args:
+        device: where the model computes.
+        autocast: the dtype of autocast, or None for none.
+        scaler: whether gradients are scaled (Micikevicius et al. 2018, section 3.2).
+        initial_scale: the scaler's first scale.
+    """
+
+    def __init__(
+        self,
+        device: torch.device,
+        autocast: torch.dtype | None = None,
+        scaler: bool = False,
+        initial_scale: float = 2.0**16,
+    ) -> None:
+        self._type = device.type
+        self._dtype = autocast
+        self._plain = nullcontext()
+        self.scaler = (
+            torch.amp.GradScaler(device.type, init_scale=initial_scale) if scaler else None
+        )
+
+    def forward(self) -> AbstractContextManager[object]:
+        """The context of a forward pass."""
+        if self._dtype is None:
+            return self._plain
+        return torch.autocast(self._type, dtype=self._dtype)
+
+    def step(self, optimizer: torch.optim.Optimizer) -> bool:
+        """One optimizer step on unscaled gradients; False if the scaler skipped it.
+
+        Read from the scale, which falls when and only when a gradient was not finite: fused
+        optimizers skip inside their kernel and say nothing.
+        """
+        if self.scaler is None:
+            optimizer.step()
+            return True
+        before = self.scaler.get_scale()
+        self.scaler.step(optimizer)
+        self.scaler.update()
+        return self.scaler.get_scale() >= before
+
+
+def set_matmul(precision: str) -> None:
+    """How float32 matrix products and convolutions are computed: highest (fp32) or high (tf32)."""
+    torch.set_float32_matmul_precision(precision)
+    torch.backends.cudnn.allow_tf32 = precision != "highest"

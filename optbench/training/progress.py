@@ -1,0 +1,95 @@
+"""Where a run is."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class Progress:
+    """The position of a run; with the seed it says all about which examples come next.
+
+    Attributes:
+        step: optimizer steps taken.
+        epoch: complete passes over the training set.
+        index: batches used of the pass that is under way.
+        examples: used in all.
+        seconds: spent in training steps, over all parts of an interrupted run.
+        skipped: steps that were not taken because gradients were not finite.
+        skipped_in_a_row: how many of them were the last ones.
+        evaluated: the step of the last evaluation.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    index: int = 0
+    examples: int = 0
+    seconds: float = 0.0
+    skipped: int = 0
+    skipped_in_a_row: int = 0
+    evaluated: int = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return dataclasses.asdict(self)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from `state_dict()`."""
+        for key, value in state.items():
+            setattr(self, key, value)
+
+
+@dataclass
+class Mean:
+    """A running mean of the training loss since it was last read."""
+
+    total: float = 0.0
+    count: int = 0
+
+    def add(self, value: float) -> None:
+        """Takes a value in."""
+        self.total += value
+        self.count += 1
+
+
+@dataclass
+class Best:
+    """The best value of a metric, and the step that had it.
+
+    Attributes:
+        metric: such as `val/accuracy`; None watches nothing.
+        mode: `min` or `max`.
+        min_delta: what counts as better.
+    """
+
+    metric: str | None
+    mode: str = "min"
+    min_delta: float = 0.0
+    value: float | None = None
+    step: int = 0
+    since: int = 0
+
+    def update(self, metrics: dict[str, float], step: int) -> bool:
+        """Whether this evaluation is the best so far; NaN never is."""
+        if self.metric is None or self.metric not in metrics:
+            return False
+        value = metrics[self.metric]
+        sign = 1 if self.mode == "max" else -1
+        better = value == value and (
+            self.value is None or sign * (value - self.value) > self.min_delta
+        )
+        if better:
+            self.value, self.step, self.since = value, step, 0
+        else:
+            self.since += 1
+        return better
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"value": self.value, "step": self.step, "since": self.since}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from `state_dict()`."""
+        self.value, self.step, self.since = state["value"], state["step"], state["since"]

@@ -1,0 +1,43 @@
+"""The state of every random generator of a process, as plain data."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+from optbench.data.hashing import mix64
+
+
+def seed_everything(seed: int, rank: int = 0) -> None:
+    """Seeds Python, NumPy and torch. Equal ranks get equal numbers, different ones different."""
+    word = seed if rank == 0 else mix64(seed, rank) >> 1
+    random.seed(word)
+    np.random.seed(word % 2**32)
+    torch.manual_seed(word)
+
+
+def capture() -> dict[str, Any]:
+    """The states, for `torch.load(weights_only=True)` to read."""
+    version, words, gauss = random.getstate()
+    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    return {
+        "python": [version, list(words), gauss],
+        "numpy": [name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,
+    }
+
+
+def restore(state: dict[str, Any]) -> None:
+    """Goes on from `capture()`."""
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words), gauss))
+    name, keys, position, has_gauss, cached = state["numpy"]
+    keys = keys.numpy().astype(np.uint32)
+    np.random.set_state((name, keys, position, has_gauss, cached))
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])

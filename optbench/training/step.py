@@ -1,0 +1,153 @@
+"""One optimizer step of one player, in DESIGN's order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from optbench.monitor.updates import UpdateWatch
+from optbench.tasks.base import Modules, Task
+from optbench.training.feed import Work
+from optbench.training.player import Player
+from optbench.training.precision import Precision
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """Bounds on the gradient: its total norm, and each entry's absolute value; None is off."""
+
+    norm: float | None = None
+    value: float | None = None
+
+    def apply(self, parameters: Sequence[Tensor]) -> None:
+        """Clips in place, by value first."""
+        if self.value is not None:
+            nn.utils.clip_grad_value_(parameters, self.value)
+        if self.norm is not None:
+            nn.utils.clip_grad_norm_(parameters, self.norm)
+
+
+class Step:
+    """Forward and backward over the micro-batches, unscale, measure, clip, update, measure.
+
+    Args:
+        player: whose step it is.
+        modules: all players' modules, as the task wants them.
+        task: gives the loss.
+        precision: autocast and scaler.
+        clipping: of the unscaled gradients.
+        skip_nonfinite: leave out an update whose gradients are not finite.
+    """
+
+    def __init__(
+        self,
+        player: Player,
+        modules: Modules,
+        task: Task,
+        precision: Precision,
+        clipping: Clipping,
+        skip_nonfinite: bool = False,
+    ) -> None:
+        self.player, self.modules, self.task = player, modules, task
+        self.precision, self.clipping = precision, clipping
+        self._skip_nonfinite = skip_nonfinite
+        self._clips = clipping.norm is not None or clipping.value is not None
+        self._plain: AbstractContextManager[object] = nullcontext()
+        self._no_sync = getattr(player.forward, "no_sync", None)
+
+    def loss_and_gradients(self, work: Work) -> Tensor:
+        """Forward and backward over all micro-batches; the loss of this rank's examples, scaled
+        so that its mean over ranks is the batch's."""
+        total: Tensor | None = None
+        for number, (batch, weight) in enumerate(work.micros, start=1):
+            with self._sync(number == work.count):
+                loss = self._backward(batch, weight)
+            total = loss if total is None else total + loss
+        assert total is not None
+        return total
+
+    def _backward(self, batch: object, weight: float) -> Tensor:
+        with self.precision.forward():
+            loss = self.task.loss(self.modules, batch, self.player.name)
+        if weight != 1.0:
+            loss = loss * weight
+        if self.precision.scaler is None:
+            loss.backward()
+        else:
+            self.precision.scaler.scale(loss).backward()
+        return loss.detach()
+
+    def _sync(self, last: bool) -> AbstractContextManager[object]:
+        """Gradients are exchanged with the last micro-batch only; forward and backward both count."""
+        if last or self._no_sync is None:
+            return self._plain
+        context: AbstractContextManager[object] = self._no_sync()
+        return context
+
+    def update(self, watch: UpdateWatch | None = None) -> bool:
+        """From gradients to new parameters; False if the update was left out."""
+        self._prepare_gradients(watch)
+        taken = True
+        if self._skip_nonfinite and self.precision.scaler is None:
+            taken = self.first_nonfinite_gradient() is None
+        if taken:
+            if watch is not None:
+                watch.see_before()
+            taken = self.precision.step(self.player.optimizer)
+        if taken and watch is not None:
+            watch.see_after()
+        self.player.clear_gradients()
+        return taken
+
+    def with_closure(self, work: Work, watch: UpdateWatch | None = None) -> Tensor:
+        """A whole step of an optimizer that evaluates the loss as often as it likes.
+
+        Every evaluation sees the same examples. The gradients measured are the first's.
+        """
+        again = work.repeatable()
+        first: list[Tensor] = []
+
+        def closure() -> Tensor:
+            self.player.clear_gradients()
+            loss = self.loss_and_gradients(again)
+            self._prepare_gradients(None if first else watch)
+            first.append(loss)
+            return loss
+
+        if watch is not None:
+            watch.see_before()
+        self.player.optimizer.step(closure)  # type: ignore[arg-type]
+        if watch is not None:
+            watch.see_after()
+        self.player.clear_gradients()
+        return first[0]
+
+    def _prepare_gradients(self, watch: UpdateWatch | None) -> None:
+        if self.precision.scaler is not None:
+            self.precision.scaler.unscale_(self.player.optimizer)
+        if watch is not None:
+            watch.see_gradients()
+        if self._clips:
+            self.clipping.apply(self.player.parameters)
+
+    def first_nonfinite_gradient(self) -> str | None:
+        """The first parameter, in the model's order, whose gradient is not finite."""
+        return _first_nonfinite(self.player.names, [p.grad for p in self.player.parameters])
+
+    def first_nonfinite_parameter(self) -> str | None:
+        """The first parameter that is not finite itself."""
+        return _first_nonfinite(self.player.names, [p.detach() for p in self.player.parameters])
+
+
+def _first_nonfinite(names: Sequence[str], tensors: Sequence[Tensor | None]) -> str | None:
+    pairs = [(n, t) for n, t in zip(names, tensors, strict=True) if t is not None]
+    if not pairs:
+        return None
+    sums = torch.stack(
+        [t.to_dense().isfinite().all() if t.is_sparse else t.isfinite().all() for _, t in pairs]
+    ).tolist()
+    return next((name for (name, _), finite in zip(pairs, sums, strict=True) if not finite), None)

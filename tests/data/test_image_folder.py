@@ -1,0 +1,133 @@
+"""optbench.data.image_folder and optbench.data.image_source"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from optbench.data.image_folder import ImageFolder, image_folder
+from optbench.errors import UserError
+
+from .image_tree import write_image, write_tree
+
+CPU = torch.device("cpu")
+
+
+def load(root: Path, **changes: Any) -> ImageFolder:
+    settings: dict[str, Any] = {
+        "mean": [0.5, 0.4, 0.3],
+        "std": [0.2, 0.3, 0.4],
+        "size": 16,
+        "resize": 20,
+        "workers": 0,
+    }
+    return image_folder(str(root), **(settings | changes))
+
+
+def inputs_of(dataset: ImageFolder, batches: list[list[int]], key: int | None = None) -> Tensor:
+    """The training inputs, example by example in the order of their numbers."""
+    order = torch.tensor([index for batch in batches for index in batch])
+    bounds, start = [], 0
+    for batch in batches:
+        bounds.append((start, start + len(batch)))
+        start += len(batch)
+    inputs = [batch for batch, _ in dataset.open("train", CPU).stream(order, bounds, key)]
+    return torch.cat(inputs)[order.argsort()]
+
+
+def test_sizes_and_batches(tmp_path: Path, device: torch.device) -> None:
+    write_tree(tmp_path)
+    dataset = load(tmp_path, workers=2)
+    assert dataset.input_shape == (3, 16, 16)
+    assert (dataset.num_classes, dataset.train_size, dataset.test_size) == (2, 6, 4)
+    source = dataset.open("train", device)
+    assert len(source) == 6
+    batches = list(source.stream(torch.tensor([5, 0, 3, 1]), [(0, 3), (3, 4)]))
+    assert [inputs.shape for inputs, _ in batches] == [(3, 3, 16, 16), (1, 3, 16, 16)]
+    assert [targets.tolist() for _, targets in batches] == [[1, 0, 1], [0]]
+    for inputs, targets in batches:
+        assert (inputs.dtype, targets.dtype) == (torch.float32, torch.int64)
+        assert inputs.device.type == targets.device.type == device.type
+
+
+def test_pixels_are_normalised_by_channel(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        (tmp_path / split / "white").mkdir(parents=True)
+        white = Image.new("RGB", (30, 30), (255, 255, 255))
+        white.save(tmp_path / split / "white" / "a.png")
+    inputs = inputs_of(load(tmp_path), [[0]])
+    expected = (1 - torch.tensor([0.5, 0.4, 0.3])) / torch.tensor([0.2, 0.3, 0.4])
+    torch.testing.assert_close(inputs.amax((0, 2, 3)), expected)
+
+
+def test_crops_depend_on_key_and_example_only(tmp_path: Path) -> None:
+    write_tree(tmp_path)
+    first = inputs_of(load(tmp_path), [[0, 1, 2], [3, 4, 5]], key=7)
+    again = inputs_of(load(tmp_path, workers=3), [[5], [1, 3, 4, 0], [2]], key=7)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, inputs_of(load(tmp_path), [[0, 1, 2, 3, 4, 5]], key=8))
+    assert not torch.equal(first, inputs_of(load(tmp_path), [[0, 1, 2, 3, 4, 5]]))
+
+
+def test_the_test_split_is_never_augmented(tmp_path: Path) -> None:
+    write_tree(tmp_path)
+    source = load(tmp_path).open("test", CPU)
+    (plain, _), (keyed, _) = (
+        next(iter(source.stream(torch.arange(4), [(0, 4)], key))) for key in (None, 1)
+    )
+    assert torch.equal(plain, keyed)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_global_generator_is_left_alone(tmp_path: Path, workers: int) -> None:
+    write_tree(tmp_path)
+    before = torch.get_rng_state()
+    inputs_of(load(tmp_path, workers=workers), [[0, 1], [2, 3]], key=1)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_corrupt_image_stops_the_stream_with_one_line(tmp_path: Path, workers: int) -> None:
+    write_tree(tmp_path)
+    (tmp_path / "train" / "dog" / "1.png").write_bytes(b"junk")
+    with pytest.raises(UserError, match=r"train/dog/1\.png cannot be read") as caught:
+        inputs_of(load(tmp_path, workers=workers), [[0, 1], [3, 4]])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_stream_may_be_left_early_or_be_empty(tmp_path: Path) -> None:
+    write_tree(tmp_path)
+    source = load(tmp_path, workers=2).open("train", CPU)
+    next(iter(source.stream(torch.arange(6), [(0, 2), (2, 4), (4, 6)])))
+    assert list(source.stream(torch.arange(6), [])) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"mean": [0.5]}, "dataset.mean has 1"),
+        ({"size": 0}, "dataset.size=0"),
+        ({"resize": -3}, "dataset.resize=-3"),
+        ({"workers": -1}, "dataset.workers=-1"),
+        ({"prefetch": 0}, "dataset.prefetch=0"),
+        ({"min_area": 0.0}, "dataset.min_area=0.0"),
+        ({"min_area": 1.5}, "dataset.min_area=1.5"),
+        ({"train_dir": "other"}, "no images in .*other"),
+    ],
+)
+def test_settings_without_sense_are_named(
+    tmp_path: Path, settings: dict[str, Any], message: str
+) -> None:
+    write_tree(tmp_path)
+    with pytest.raises(UserError, match=message):
+        load(tmp_path, **settings)
+
+
+def test_test_classes_must_be_training_classes(tmp_path: Path) -> None:
+    write_tree(tmp_path)
+    write_image(tmp_path / "val" / "eel" / "a.png")
+    with pytest.raises(UserError, match="val/eel is not among the 2 training classes"):
+        load(tmp_path)

@@ -1,0 +1,55 @@
+"""The YAMLs in configs/schedule build what they name, with the defaults of the class."""
+
+import dataclasses
+import inspect
+from pathlib import Path
+
+import pytest
+from hydra.utils import get_class, instantiate
+from omegaconf import OmegaConf
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "schedule").glob("*.yaml"))
+LENGTHS_IN_STEPS = {"30ep": 300, "10ep": 100, "4ep": 40, "1ep": 10, "10%": 10, "20%": 20}
+MILESTONES = {"50%": 50, "75%": 75}
+config_files = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+
+
+def in_steps(value: object) -> object:
+    """The builder's work for a run of 100 steps and 10 steps an epoch."""
+    if isinstance(value, list):
+        return [MILESTONES[item] for item in value]
+    return LENGTHS_IN_STEPS.get(value, value) if isinstance(value, str) else value
+
+
+def read(path: Path) -> dict[str, object]:
+    values = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
+
+
+@config_files
+def test_builds_a_schedule(path: Path) -> None:
+    schedule = instantiate({key: in_steps(value) for key, value in read(path).items()})
+    assert 0.0 <= schedule(0, 100) <= 1.0
+    assert 0.0 <= schedule(100, 100) <= 1.0
+
+
+@config_files
+def test_has_every_field_with_its_default(path: Path) -> None:
+    values = read(path)
+    parameters = inspect.signature(get_class(str(values.pop("_target_")))).parameters
+    assert list(values) == list(parameters)
+    for name, parameter in parameters.items():
+        if parameter.default is not parameter.empty and not name.endswith("_steps"):
+            assert values[name] == parameter.default, name
+
+
+@config_files
+def test_starts_with_its_description(path: Path) -> None:
+    first = path.read_text().splitlines()[0]
+    assert first.startswith("# ") and 10 < len(first) <= 100
+
+
+def test_there_are_configs() -> None:
+    assert len(CONFIGS) == 13
+    assert all(dataclasses.is_dataclass(get_class(str(read(path)["_target_"]))) for path in CONFIGS)
