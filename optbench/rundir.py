@@ -90,10 +90,15 @@ class RunDir:
         """What the run said."""
         return self.path / "log.txt"
 
-    def write_config(self, config: Mapping[str, Any], overrides: list[str]) -> None:
-        """`config.yaml` and `overrides.yaml`."""
+    def write_config(self, config: Mapping[str, Any], said: Mapping[str, Any]) -> None:
+        """`config.yaml`, resolved, and `overrides.yaml`, what the command line said."""
         write_atomically(self.config, dump_yaml(dict(config)))
-        write_atomically(self.path / "overrides.yaml", dump_yaml(overrides))
+        write_atomically(self.overrides, dump_yaml(dict(said)))
+
+    @property
+    def overrides(self) -> Path:
+        """The overrides, and the choice of each group."""
+        return self.path / "overrides.yaml"
 
     def write_json(self, name: str, values: Mapping[str, Any]) -> None:
         """A JSON file, whole or not at all."""
@@ -131,7 +136,7 @@ class RunDir:
                     yield record
 
     def cut_metrics(self, last_step: int) -> None:
-        """Drops what a resumed run writes anew: lines after `last_step`, test scores, a torn line."""
+        """Drops what a resumed run writes anew: what is after `last_step`, and test scores."""
         if not self.metrics.exists():
             return
         kept = 0

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra import initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -40,7 +41,6 @@ class Job:
     overrides: list[str]
     choices: dict[str, str]
     folder: str
-    hydra: DictConfig
 
 
 def register_resolvers() -> None:
@@ -79,6 +79,7 @@ class Composer:
 
     def __init__(self, loader: ConfigLoader) -> None:
         self.loader = loader
+        self._bases: dict[tuple[str, ...], DictConfig] = {}
         self._references: dict[tuple[str, ...], dict[str, Any]] = {}
 
     def parse(self, overrides: Sequence[str]) -> list[Override]:
@@ -112,7 +113,10 @@ class Composer:
 
     def job(self, cfg: DictConfig, overrides: Sequence[str]) -> Job:
         """A composed config, checked."""
-        hydra = cfg.hydra
+        return self.job_of(cfg, cfg.hydra, overrides)
+
+    def job_of(self, cfg: DictConfig, hydra: DictConfig, overrides: Sequence[str]) -> Job:
+        """The same for a config whose `hydra` node stands elsewhere."""
         choices = {g: str(hydra.runtime.choices.get(g)) for g in GROUPS}
         if cfg.get("name") is None:
             with open_dict(cfg):
@@ -124,7 +128,28 @@ class Composer:
             raise UserError(f"config: {_first_line(error)}") from None
         assert isinstance(plain, dict)
         checked = self.check({str(k): v for k, v in plain.items()}, choices)
-        return Job(from_plain(checked), checked, list(overrides), choices, folder, cfg.hydra)
+        return Job(from_plain(checked), checked, list(overrides), choices, folder)
+
+    def variant(self, overrides: Sequence[str]) -> Job:
+        """The job of one run of a sweep; runs that choose the same files are composed once."""
+        parsed = self.parse(overrides)
+        chosen = [o for o in parsed if self._is_group(o)]
+        key = tuple(str(o.input_line) for o in chosen)
+        if key not in self._bases:
+            self._bases[key] = self.compose(key)
+        base = self._bases[key]
+        cfg = OmegaConf.masked_copy(base, _keys(base))
+        OmegaConf.set_struct(cfg, True)
+        values = [o for o in parsed if o not in chosen]
+        try:
+            ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise self._explain(error, parsed) from error
+        return self.job_of(cfg, base.hydra, overrides)
+
+    def _is_group(self, override: Override) -> bool:
+        exists = self.loader.repository.group_exists  # type: ignore[attr-defined]
+        return override.package is not None or exists(override.key_or_group)
 
     def check(self, plain: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
         """Plain data in the types of the files that it came from."""
@@ -180,7 +205,7 @@ class Composer:
     def _explain(self, error: Exception, parsed: Sequence[Override]) -> UserError:
         """Which override it was, and what it might have meant."""
         base = self.loader.load_configuration(
-            "config", [o.input_line for o in parsed if o.key_or_group in GROUPS], RunMode.MULTIRUN
+            "config", [str(o.input_line) for o in parsed if self._is_group(o)], RunMode.MULTIRUN
         )
         for override in parsed:
             key = override.key_or_group

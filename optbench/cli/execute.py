@@ -116,7 +116,8 @@ class _Run:
 
     def _open_folder(self, resume: bool) -> None:
         device, size = self.world.device, self.world.size
-        self.folder.write_config(self.job.plain, self.job.overrides)
+        said = {"overrides": self.job.overrides, "choices": self.job.choices}
+        self.folder.write_config(self.job.plain, said)
         self.folder.write_json(
             "env.json", environment(device, size, self.experiment.implementation)
         )

@@ -89,7 +89,7 @@ def each(read: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
     return read_all
 
 
-def eps(value: Any) -> float | None | list[float | None]:
+def eps(value: Any) -> float | list[float | None] | None:
     """Reads a number of at least 0, or Adafactor's pair of them, of which one may be null."""
     if isinstance(value, list):
         return [None if item is None else number(0)(item) for item in value]
@@ -101,7 +101,7 @@ def interval(value: Any) -> str | int | float:
     if isinstance(value, bool):
         return "1ep" if value else 0
     Length.parse(value)
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def word(value: Any) -> str:
@@ -192,7 +192,6 @@ LENGTHS = frozenset(
         "decay_steps",
         "timescale",
         "t_0",
-        "timescale",
         "milestones",
         "warmup_steps",
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-
 ALIASES = {"gpu": "cuda", "float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "half": "fp16"}
 """Words that mean another word without looking like it."""
 

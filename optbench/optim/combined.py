@@ -27,7 +27,7 @@ class Combined(torch.optim.Optimizer):
         return [p for m in self.members for g in m.param_groups for p in g["params"]]
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update of every member; `closure` is called once."""
         loss = None
         if closure is not None:
@@ -37,7 +37,7 @@ class Combined(torch.optim.Optimizer):
             member.step()
         return loss
 
-    def state_dict(self) -> dict[str, Any]:  # type: ignore[override]
+    def state_dict(self) -> dict[str, Any]:
         """The members' state dicts, in order."""
         return {"members": [member.state_dict() for member in self.members]}
 

@@ -16,7 +16,7 @@ class SparseAdam(torch.optim.SparseAdam):
     """
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update; `closure` as in torch."""
         loss = None
         if closure is not None:

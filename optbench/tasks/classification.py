@@ -14,7 +14,8 @@ LabelledBatch = tuple[Tensor, Tensor]
 class Classification:
     """Logits against integer labels.
 
-    A batch is `(inputs, targets)`: float `[n, ...]` and int64 `[n]`; the model gives `[n, classes]`.
+    A batch is `(inputs, targets)`: float `[n, ...]` and int64 `[n]`; the model gives logits
+    `[n, classes]`.
 
     Args:
         label_smoothing: part of the target spread over all classes (Szegedy et al. 2016, section

@@ -130,7 +130,7 @@ def newest_verified(folder: Path, warn: Callable[[str], None]) -> int | None:
     Raises:
         UserError: there are checkpoints, but all are damaged.
     """
-    problems = []
+    problems: list[str] = []
     for step in reversed(steps(folder)):
         problem = damage(folder / f"step-{step:08d}")
         if problem is None:

@@ -47,7 +47,7 @@ class World:
             return value
         box: list[Any] = [value]
         dist.broadcast_object_list(box, src=0)
-        return box[0]  # type: ignore[no-any-return]
+        return box[0]
 
     def gather(self, value: T) -> list[T]:
         """Every rank's value, by rank, on every rank."""

@@ -25,12 +25,12 @@ class Work(NamedTuple):
 
     Attributes:
         micros: the micro-batches, drawn as they are needed.
-        count: how many there are.
+        parts: how many there are.
         examples: in the step, over all ranks.
     """
 
     micros: Iterable[Micro]
-    count: int
+    parts: int
     examples: int
 
     def repeatable(self) -> Work:

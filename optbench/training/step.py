@@ -64,7 +64,7 @@ class Step:
         so that its mean over ranks is the batch's."""
         total: Tensor | None = None
         for number, (batch, weight) in enumerate(work.micros, start=1):
-            with self._sync(number == work.count):
+            with self._sync(number == work.parts):
                 loss = self._backward(batch, weight)
             total = loss if total is None else total + loss
         assert total is not None
@@ -82,7 +82,7 @@ class Step:
         return loss.detach()
 
     def _sync(self, last: bool) -> AbstractContextManager[object]:
-        """Gradients are exchanged with the last micro-batch only; forward and backward both count."""
+        """Ranks exchange gradients with the last micro-batch only; forward and backward count."""
         if last or self._no_sync is None:
             return self._plain
         context: AbstractContextManager[object] = self._no_sync()

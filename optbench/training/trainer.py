@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -346,7 +347,7 @@ class Trainer:
             self.recorder.flush()
             self.keeper.save()
 
-    def _sample(self, names: list[str], tensors: list[Tensor], kind: str) -> None:
+    def _sample(self, names: list[str], tensors: Sequence[Tensor | None], kind: str) -> None:
         if self.world.is_main:
             tags = [f"{kind}/{name}" for name in names]
             self.recorder.histograms(self.progress.step, histograms(tags, tensors))

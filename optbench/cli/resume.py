@@ -1,0 +1,118 @@
+"""The verb `resume`: going on with a run from its own config."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from optbench.cli.compose import GROUPS, Composer, Job, hydra_session
+from optbench.cli.execute import execute, shown
+from optbench.cli.log import Log
+from optbench.cli.sweep import PLAN, recorded, resume_sweep
+from optbench.cli.training import finish
+from optbench.config.conform import conform
+from optbench.config.schema import from_plain
+from optbench.config.suggest import did_you_mean
+from optbench.errors import UserError
+from optbench.rundir import DONE, RunDir, load_yaml
+
+FIXED = (
+    "model",
+    "dataset",
+    "seed",
+    "batch_size",
+    "optimizer._target_",
+    "optimizer.groups",
+    "optimizer.takes",
+    "optimizer.companion._target_",
+    "optimizer.decay_norm_and_bias",
+    "ema",
+)
+"""What a checkpoint's tensors, or its place in the order of examples, depend on."""
+
+FREE = ("dataset.root", "dataset.download", "dataset.workers", "dataset.prefetch")
+"""What of it may change all the same: where and how the same data is read."""
+
+
+def resume(run: str, overrides: Sequence[str], config_dir: str | None, log: Log) -> int:
+    """Goes on with a run or a sweep; the exit code.
+
+    Raises:
+        UserError: no such run, or a change that a run can't take.
+    """
+    with hydra_session(config_dir) as composer:
+        path = Path(run).expanduser()
+        if (path / PLAN).is_file():
+            return resume_sweep(composer, RunDir(path.absolute()), overrides, log)
+        folder = RunDir.existing(run)
+        saved = load_yaml(folder.config)
+        said = load_yaml(folder.overrides) if folder.overrides.is_file() else {}
+        changed = apply(composer, saved, overrides)
+        job = Job(
+            from_plain(changed),
+            changed,
+            [*said.get("overrides", []), *overrides],
+            said.get("choices", {}),
+            str(folder.path),
+        )
+    changes = differences(saved, changed)
+    refuse_fixed(changes)
+    longer = any(key in ("epochs", "steps") for key in changes)
+    if folder.state in DONE and not longer:
+        log.tell(f"{shown(folder.path)} is {folder.state}: nothing is left to do")
+        return finish(recorded(folder), log)
+    for key, (old, new) in changes.items():
+        log.tell(f"changed: {key}={new} (was {old})")
+    return finish(execute(job, log, folder, resume=True), log)
+
+
+def apply(composer: Composer, saved: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """The saved config with the overrides; the saved one is the schema of what may be set."""
+    config = OmegaConf.create(copy.deepcopy(dict(saved)))
+    touched = set()
+    for override in composer.parse(overrides):
+        key = override.key_or_group
+        touched.add(key)
+        if key in GROUPS:
+            fresh = composer.job(composer.compose([str(override.input_line)]), [])
+            OmegaConf.update(config, key, fresh.plain[key], merge=False)
+        elif OmegaConf.select(config, key, default=_MISSING) is _MISSING:
+            parent, _, last = key.rpartition(".")
+            node = OmegaConf.select(config, parent) if parent else config
+            known = [str(k) for k in node] if node is not None else list(saved)
+            raise UserError(f"{override.input_line}: no such key; {did_you_mean(last, known)}")
+        else:
+            OmegaConf.update(config, key, override.value(), merge=False)
+    if ("steps" in touched) != ("epochs" in touched):
+        config["epochs" if "steps" in touched else "steps"] = None
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    reference = {**saved, **{g: plain[g] for g in GROUPS if g in touched and g in plain}}
+    return conform({str(k): v for k, v in plain.items()}, reference)
+
+
+_MISSING = object()
+
+
+def differences(old: Any, new: Any, at: str = "") -> dict[str, tuple[Any, Any]]:
+    """The dotted keys whose values differ, with both values."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        found: dict[str, tuple[Any, Any]] = {}
+        for key in dict.fromkeys([*old, *new]):
+            found |= differences(old.get(key), new.get(key), f"{at}.{key}" if at else str(key))
+        return found
+    return {} if old == new else {at: (old, new)}
+
+
+def refuse_fixed(changes: Mapping[str, Any]) -> None:
+    """UserError if one of the changes is of something that can't change."""
+    for key, (old, new) in changes.items():
+        fixed = any(key == f or key.startswith(f + ".") for f in FIXED)
+        if fixed and key not in FREE:
+            raise UserError(
+                f"{key}={new}: can't change when a run is resumed (it is {old}); start a new run"
+            )

@@ -1,0 +1,221 @@
+"""Multirun: a grid of runs, in turn in this warm process, or by one of Hydra's launchers."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Override
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from optbench.cli.compose import Composer, Job, register_resolvers
+from optbench.cli.execute import Result, execute
+from optbench.cli.log import Log
+from optbench.cli.report import print_sweep
+from optbench.errors import UserError
+from optbench.rundir import DONE, RunDir, dump_yaml, load_yaml, write_atomically
+
+PLAN = "sweep.yaml"
+BASIC = ("basic", "None")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A grid of runs and the folder they go to.
+
+    Attributes:
+        folder: one run folder a run lies in it, by number.
+        grid: the overrides of each run.
+        jobs: the same, composed and checked.
+    """
+
+    folder: RunDir
+    grid: list[list[str]]
+    jobs: list[Job]
+
+
+def sweep(composer: Composer, overrides: Sequence[str], log: Log) -> int:
+    """Does all runs of the grid; the exit code is 1 if one of them failed.
+
+    Every run's config is checked before the first starts, and before a folder is made.
+    """
+    cfg = composer.compose(overrides, RunMode.MULTIRUN)
+    parsed = composer.parse(overrides)
+    if str(cfg.hydra.runtime.choices.get("hydra/sweeper")) not in BASIC:
+        return _foreign_sweeper(composer, cfg, log)
+    grid = expand(composer, cfg, parsed)
+    jobs = [composer.variant(run) for run in grid]
+    _check_data(jobs)
+    folder = _reserve(str(cfg.hydra.sweep.dir), jobs[0].config.device)
+    if not log.quiet:
+        plan = {"overrides": list(overrides), "grid": grid}
+        write_atomically(folder.path / PLAN, dump_yaml(plan))
+    planned = Sweep(folder, grid, jobs)
+    if str(cfg.hydra.runtime.choices.get("hydra/launcher")) in BASIC:
+        results = in_turn(planned, log)
+    else:
+        results = _launched(composer, cfg, planned)
+    return report(planned, results, log)
+
+
+def expand(composer: Composer, cfg: DictConfig, parsed: Sequence[Override]) -> list[list[str]]:
+    """The overrides of each run: all combinations, the last key changing fastest."""
+    params = cfg.hydra.sweeper.get("params") or {}
+    fixed = composer.parse([f"{key}={value}" for key, value in params.items()])
+    task = [o for o in [*fixed, *parsed] if not o.key_or_group.startswith("hydra")]
+    batches = BasicSweeper.split_arguments(task, None)
+    return [list(run) for run in itertools.chain.from_iterable(batches)]
+
+
+def _check_data(jobs: Sequence[Job]) -> None:
+    from optbench.build.data import dataset
+
+    for job in jobs:
+        dataset(job.config)
+
+
+def _reserve(path: str, device: str) -> RunDir:
+    """The sweep's folder, the same for all ranks."""
+    from optbench.training.distributed import join, launched_ranks
+
+    if launched_ranks() == 1:
+        return RunDir.reserve(path)
+    world = join(device)
+    reserved = world.from_main(RunDir.reserve(path) if world.is_main else None)
+    assert reserved is not None
+    return reserved
+
+
+def in_turn(planned: Sweep, log: Log) -> list[Result | None]:
+    """One run after the other; what an earlier part of the sweep has done is not done again."""
+    results: list[Result | None] = []
+    for number, (job, overrides) in enumerate(zip(planned.jobs, planned.grid, strict=True)):
+        folder = RunDir(planned.folder.path / str(number))
+        log.tell(f"[{number + 1}/{len(planned.jobs)}] {' '.join(overrides)}")
+        result = _one(job, folder, log)
+        results.append(result)
+        if result.state == "failed":
+            log.tell(f"failed: {result.message}")
+            if job.config.sweep.fail_fast:
+                log.tell("sweep.fail_fast=true: the sweep stops here")
+                break
+        if result.state == "preempted":
+            break
+    return results
+
+
+def _one(job: Job, folder: RunDir, log: Log) -> Result:
+    """A run in its own folder: done already, to be resumed, or new."""
+    if folder.state in DONE:
+        return recorded(folder)
+    resume = folder.config.is_file() and folder.checkpoints.is_dir()
+    if not log.quiet:
+        folder.path.mkdir(exist_ok=True)
+    try:
+        return execute(job, log, folder, resume=resume)
+    except UserError as error:
+        if not log.quiet:
+            folder.write_status("failed", 0, str(error))
+        return Result(folder, "failed", 0, str(error), exit_code=1)
+
+
+def recorded(folder: RunDir) -> Result:
+    """A run's result as its folder tells it."""
+    status, summary = folder.read_json("status.json"), folder.read_json("summary.json")
+    return Result(
+        folder,
+        str(status.get("state", "failed")),
+        int(status.get("step", 0)),
+        str(status.get("message", "")),
+        summary.get("final", {}),
+        summary.get("best", {}),
+    )
+
+
+def _launched(composer: Composer, cfg: DictConfig, planned: Sweep) -> list[Result | None]:
+    """The runs by a launcher of Hydra's, such as joblib's, in processes of its own."""
+    from hydra.core.plugins import Plugins
+    from hydra.types import HydraContext
+    from omegaconf import open_dict
+
+    with open_dict(cfg):  # both: a launcher composes each run anew from the overrides
+        cfg.hydra.sweep.dir = str(planned.folder.path)
+        cfg.hydra.overrides.hydra.append(f"hydra.sweep.dir='{planned.folder.path}'")
+    context = HydraContext(config_loader=composer.loader, callbacks=_callbacks(cfg))
+    launcher = Plugins.instance().instantiate_launcher(
+        hydra_context=context, task_function=task, config=cfg
+    )
+    launcher.launch(planned.grid, initial_job_idx=0)
+    return [
+        recorded(RunDir(planned.folder.path / str(number))) for number in range(len(planned.grid))
+    ]
+
+
+def _foreign_sweeper(composer: Composer, cfg: DictConfig, log: Log) -> int:
+    """A sweeper plugin of the user's: it chooses the runs, and gets each one's score."""
+    from hydra.core.plugins import Plugins
+    from hydra.types import HydraContext
+
+    context = HydraContext(config_loader=composer.loader, callbacks=_callbacks(cfg))
+    sweeper = Plugins.instance().instantiate_sweeper(
+        hydra_context=context, task_function=task, config=cfg
+    )
+    sweeper.sweep(arguments=list(cfg.hydra.overrides.task))
+    return 0
+
+
+def _callbacks(cfg: DictConfig) -> Any:
+    from hydra._internal.callbacks import Callbacks
+
+    return Callbacks(cfg)
+
+
+def task(cfg: DictConfig) -> float | None:
+    """What a launcher's process calls: one run in the folder that Hydra made; its best score."""
+    from hydra.core.hydra_config import HydraConfig
+
+    hydra = cast(DictConfig, HydraConfig.get())
+    overrides = list(hydra.overrides.task)
+    folder = RunDir(Path(hydra.runtime.output_dir).absolute())
+    register_resolvers()
+    job = Composer(GlobalHydra.instance().config_loader()).job_of(cfg, hydra, overrides)
+    result = _one(job, folder, Log())
+    best = result.best.get("value")
+    return None if best is None else float(best)
+
+
+def report(planned: Sweep, results: Sequence[Result | None], log: Log) -> int:
+    """The table of the runs that were done, best first."""
+    done = [
+        (overrides, result)
+        for overrides, result in zip(planned.grid, results, strict=False)
+        if result is not None
+    ]
+    if not log.quiet:
+        metric = next((str(r.best["metric"]) for _, r in done if r.best), "test/accuracy")
+        print_sweep(planned.folder.path, done, metric)
+    signals = [result.exit_code for _, result in done if result.exit_code > 128]
+    return signals[0] if signals else max([result.exit_code for _, result in done], default=0)
+
+
+def resume_sweep(composer: Composer, folder: RunDir, overrides: Sequence[str], log: Log) -> int:
+    """Goes on with a sweep: runs that are done are skipped, the others resumed or started.
+
+    Raises:
+        UserError: there are overrides, which a sweep's own runs would contradict.
+    """
+    if overrides:
+        raise UserError(
+            f"resume={folder.path} {' '.join(overrides)}: a sweep is resumed as it was planned; "
+            "resume one of its runs to change it"
+        )
+    plan = load_yaml(folder.path / PLAN)
+    grid = [list(run) for run in plan["grid"]]
+    planned = Sweep(folder, grid, [composer.variant(run) for run in grid])
+    return report(planned, in_turn(planned, log), log)
