@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from optbench.monitor.tensorboard import TensorBoard
     from optbench.training.distributed import World
     from optbench.training.keeper import Keeper
-    from optbench.training.trainer import Outcome
+    from optbench.training.settings import Outcome
 
 EXIT_FAILED = 1
 

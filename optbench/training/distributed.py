@@ -132,13 +132,19 @@ class Agreement:
         """Gives this step's flags; returns the agreed ones of the step before."""
         if self._alone:
             return flags
-        agreed = self.settle()
+        agreed = self._arrived()
         values = torch.tensor(flags, dtype=torch.int64)
         self._pending = (dist.all_reduce(values, dist.ReduceOp.MAX, async_op=True), values)
         return agreed
 
-    def settle(self) -> list[int]:
-        """The flags still under way, agreed."""
+    def settle(self, flags: list[int]) -> list[int]:
+        """Gives the last flags and waits for what is agreed of them and of those before."""
+        if self._alone:
+            return flags
+        before = self.exchange(flags)
+        return [max(pair) for pair in zip(before, self._arrived(), strict=True)]
+
+    def _arrived(self) -> list[int]:
         if self._pending is None:
             return list(self._none)
         work, values = self._pending

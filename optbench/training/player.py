@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,7 +78,7 @@ class Player:
             self.ema.update()
         self.apply_schedule()
 
-    def observe(self, metrics: dict[str, float]) -> None:
+    def observe(self, metrics: Mapping[str, float]) -> None:
         """Gives a schedule that reacts what was logged."""
         if is_reactive(self.schedule):
             self.schedule.observe(metrics)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +72,7 @@ class Best:
     step: int = 0
     since: int = 0
 
-    def update(self, metrics: dict[str, float], step: int) -> bool:
+    def update(self, metrics: Mapping[str, float], step: int) -> bool:
         """Whether this evaluation is the best so far; NaN never is."""
         if self.metric is None or self.metric not in metrics:
             return False

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
-from optbench.data.dataset import Source
-from optbench.monitor.histograms import histograms
-from optbench.monitor.memory import peak_mib, reset_peak
-from optbench.monitor.record import Record, Recorder
-from optbench.monitor.updates import UpdateWatch
+from optbench.monitor.memory import reset_peak
+from optbench.monitor.record import Recorder
 from optbench.tasks.base import Task
 from optbench.training.distributed import Agreement, World
 from optbench.training.evaluate import evaluate
@@ -22,73 +16,16 @@ from optbench.training.feed import Feed, Work
 from optbench.training.keeper import Keeper, RunState
 from optbench.training.loss_reader import LossReader
 from optbench.training.nonfinite import NonFinite
+from optbench.training.player import Player
+from optbench.training.prime import settle_buckets
+from optbench.training.reporter import Reporter
+from optbench.training.settings import EvaluationSet, Outcome, Settings
 from optbench.training.signals import Interruption
 from optbench.training.step import Step
 
 NEVER = 2**62
 MOST_SKIPPED = 100
 """Steps left out in a row after which a run counts as diverged."""
-
-
-@dataclass(frozen=True)
-class Cadence:
-    """Every how many steps something is done; 0 is never."""
-
-    evaluate: int = 0
-    save: int = 0
-    monitor: int = 0
-    histograms: int = 0
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the loop needs to know besides its parts.
-
-    Attributes:
-        total_steps: the run's length.
-        cadence: how often what is done.
-        nonfinite: `stop`, `skip` or `raise`.
-        patience: evaluations without improvement before the run stops; 0 is off.
-        eval_batch_size: examples in a forward pass of an evaluation.
-        per_parameter: whether norms are reported by parameter.
-        save_final: whether the last step is saved.
-        save_best: whether a step is saved that scores best so far.
-    """
-
-    total_steps: int
-    cadence: Cadence = Cadence()
-    nonfinite: str = "stop"
-    patience: int = 0
-    eval_batch_size: int = 1000
-    per_parameter: bool = True
-    save_final: bool = True
-    save_best: bool = True
-
-
-@dataclass(frozen=True)
-class EvaluationSet:
-    """Some examples of a source, scored as `name`: `val` or `test`."""
-
-    name: str
-    source: Source
-    indices: Tensor
-
-
-@dataclass
-class Outcome:
-    """How a run ended.
-
-    Attributes:
-        state: one of `rundir.STATES`.
-        message: why, if there is something to say.
-        metrics: the last value of each metric.
-        signal: the signal that stopped it, or 0.
-    """
-
-    state: str = "running"
-    message: str = ""
-    metrics: dict[str, float] = field(default_factory=dict)
-    signal: int = 0
 
 
 class Trainer:
@@ -132,29 +69,35 @@ class Trainer:
         self._nonfinite = NonFinite(settings.nonfinite, steps, scaled)
         self._reader = LossReader(late=world.device.type == "cuda")
         self._agreement = Agreement(world, 2)
-        self._watches = [
-            UpdateWatch(p.names, p.parameters, settings.per_parameter) for p in self.players
-        ]
+        self.reporter = Reporter(
+            state, feed.steps_per_epoch, world, recorder, settings.per_parameter
+        )
         self._at_once = world.size == 1 and world.device.type == "cpu"
         self._several = len(self.players) > 1
         self._clock = 0.0
-        self._marks = (0.0, 0)
 
     def fit(self) -> Outcome:
         """Trains to the end, or until something ends the run sooner."""
         reset_peak(self.world.device)
         for player in self.players:
             player.forward.train()
-        self._marks = (self.progress.seconds, self.progress.examples)
         self._plan()
         self._check_patience()
+        if self.world.size > 1 and self._goes_on():
+            self._settle_buckets()
         self._clock = time.perf_counter()
         while self._goes_on():
             self._epoch()
         self._pause()
         self._settle()
         self._finish()
+        self.outcome.metrics = self.reporter.metrics
         return self.outcome
+
+    def _settle_buckets(self) -> None:
+        work = next(self.feed.epoch(self.progress.epoch, self.progress.index)).repeatable()
+        for step in self.steps:
+            settle_buckets(step, work)
 
     def _goes_on(self) -> bool:
         within = self.progress.step < self.settings.total_steps
@@ -177,7 +120,9 @@ class Trainer:
         number = progress.step + 1
         watched = number >= self._next_watch
         taken = True
-        for player, step, watch in zip(self.players, self.steps, self._watches, strict=True):
+        for player, step, watch in zip(
+            self.players, self.steps, self.reporter.watches, strict=True
+        ):
             seen = watch if watched else None
             if player.needs_closure:
                 loss = step.with_closure(work, seen)
@@ -188,7 +133,7 @@ class Trainer:
                 if self._nonfinite.at and self._at_once:
                     return
                 if number >= self._next_histograms:
-                    self._sample(player.names, [p.grad for p in player.parameters], "gradients")
+                    self._sample_gradients(player)
                 taken = step.update(seen) and taken
         progress.index += 1
         progress.examples += work.examples
@@ -212,6 +157,10 @@ class Trainer:
         ready = self._reader.settle()
         if ready is not None and self._nonfinite.check("loss", *ready):
             self.state.loss.add(ready[1])
+
+    def _sample_gradients(self, player: Player) -> None:
+        gradients = [parameter.grad for parameter in player.parameters]
+        self.reporter.sample("gradients", player.names, gradients)
 
     def _skipped(self, number: int) -> None:
         self.progress.skipped += 1
@@ -251,7 +200,7 @@ class Trainer:
         step, cadence = self.progress.step, self.settings.cadence
         if cadence.histograms and step % cadence.histograms == 0:
             for player in self.players:
-                self._sample(player.names, player.parameters, "parameters")
+                self.reporter.sample("parameters", player.names, player.parameters)
         if cadence.monitor and step % cadence.monitor == 0:
             self._report()
         if cadence.evaluate and step % cadence.evaluate == 0 and self.outcome.state != "diverged":
@@ -268,41 +217,19 @@ class Trainer:
 
     def _report(self) -> None:
         """The training's numbers at a monitored step."""
-        norms: dict[str, float] = {}
-        for player, watch in zip(self.players, self._watches, strict=True):
-            seen = watch.read()
-            self._nonfinite.check("gradient norm", self.progress.step, seen["grad_norm/total"])
-            prefix = f"{player.name}/" if self._several else ""
-            norms |= {_prefixed(tag, prefix): value for tag, value in seen.items()}
-        self._write("train", self._train_values())
-        self._write("monitor", norms)
-
-    def _train_values(self) -> dict[str, float]:
-        values = {f"lr/{player.name}": player.lr for player in self.players}
-        loss, count = self.state.loss.total, self.state.loss.count
-        if self.world.size > 1:
-            loss = self.world.sum(torch.tensor([loss], dtype=torch.float64)).item()
-            loss /= self.world.size
-        if count:
-            values["train/loss"] = loss / count
-            self.state.loss.total, self.state.loss.count = 0.0, 0
-        seconds = self.progress.seconds - self._marks[0]
-        if seconds > 0:
-            examples = self.progress.examples - self._marks[1]
-            values["throughput/examples_per_second"] = examples / seconds
-        values["memory/peak_mib"] = peak_mib(self.world.device)
-        if self.state.precision.scaler is not None:
-            values["precision/loss_scale"] = self.state.precision.scaler.get_scale()
-            values["precision/skipped_steps"] = float(self.progress.skipped)
-        self._marks = (self.progress.seconds, self.progress.examples)
-        return values
+        norms = self.reporter.norms()
+        for tag, value in norms.items():
+            if tag.startswith("grad_norm/") and tag.endswith("total"):
+                self._nonfinite.check("gradient norm", self.progress.step, value)
+        self.reporter.write("train", self.reporter.training())
+        self.reporter.write("monitor", norms)
 
     def _validate(self) -> None:
         """Scores the validation set; schedules, the best step and early stopping react."""
         if self.validation is None or self.progress.evaluated == self.progress.step:
             return
         if self.state.loss.count:
-            self._write("train", self._train_values())
+            self.reporter.write("train", self.reporter.training())
         self.progress.evaluated = self.progress.step
         metrics = self._score(self.validation)
         improved = self.state.best.update(metrics, self.progress.step)
@@ -339,7 +266,7 @@ class Trainer:
                 self.world,
             )
         metrics = {f"{what.name}/{metric}": value for metric, value in scores.items()}
-        self._write(what.name, metrics)
+        self.reporter.write(what.name, metrics)
         return metrics
 
     def _save(self) -> None:
@@ -347,25 +274,11 @@ class Trainer:
             self.recorder.flush()
             self.keeper.save()
 
-    def _sample(self, names: list[str], tensors: Sequence[Tensor | None], kind: str) -> None:
-        if self.world.is_main:
-            tags = [f"{kind}/{name}" for name in names]
-            self.recorder.histograms(self.progress.step, histograms(tags, tensors))
-
-    def _write(self, kind: str, values: dict[str, float]) -> None:
-        progress = self.progress
-        epoch = progress.epoch + progress.index / self.feed.steps_per_epoch
-        record = Record(kind, progress.step, epoch, progress.examples, progress.seconds, values)
-        self.outcome.metrics.update(values)
-        self.recorder.write(record)
-        for player in self.players:
-            player.observe(values)
-
     def _finish(self) -> None:
         """The last evaluation, checkpoint and test, as far as the run's end asks for them."""
-        self._agreement.settle()
-        if self.outcome.state == "running" and self._nonfinite.at:
-            self._heed([0, self._nonfinite.at])
+        flags = self._agreement.settle([0, self._nonfinite.at])
+        if self.outcome.state == "running":
+            self._heed(flags)
         if self.outcome.state in ("running", "stopped_early"):
             self._validate()
             if self.settings.save_final:
@@ -378,8 +291,3 @@ class Trainer:
             self._save()
         if self.keeper is not None:
             self.keeper.wait()
-
-
-def _prefixed(tag: str, prefix: str) -> str:
-    group, _, name = tag.partition("/")
-    return f"{group}/{prefix}{name}"

@@ -1,0 +1,28 @@
+"""A step for nothing, after which several ranks always add gradients in the same order."""
+
+from __future__ import annotations
+
+import torch
+
+from optbench.training import rng
+from optbench.training.feed import Work
+from optbench.training.step import Step
+
+
+def settle_buckets(step: Step, work: Work) -> None:
+    """One forward and backward whose gradients are thrown away.
+
+    DistributedDataParallel sorts its buckets anew after the first backward, and with more than two
+    ranks the order of summation, so the last bit of a sum, depends on a gradient's place in them. A
+    resumed run would take its first step with the buckets of a fresh one. After this, neither does.
+    Random generators and buffers are left as they were.
+    """
+    state = rng.capture()
+    buffers = [(buffer, buffer.clone()) for buffer in step.player.module.buffers()]
+    for _ in range(2):  # the buckets are sorted when the second forward begins
+        step.loss_and_gradients(work)
+        step.player.clear_gradients()
+    with torch.no_grad():
+        for buffer, before in buffers:
+            buffer.copy_(before)
+    rng.restore(state)

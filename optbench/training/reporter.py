@@ -1,0 +1,96 @@
+"""From what a run measures to records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from optbench.monitor.histograms import histograms
+from optbench.monitor.memory import peak_mib
+from optbench.monitor.record import Record, Recorder
+from optbench.monitor.updates import UpdateWatch
+from optbench.training.distributed import World
+from optbench.training.keeper import RunState
+
+
+class Reporter:
+    """Makes records of a run's state; the ranks' losses become one.
+
+    Args:
+        state: of the run.
+        steps_per_epoch: for the records' epoch.
+        world: the ranks.
+        recorder: takes the records.
+        per_parameter: whether norms are reported by parameter.
+    """
+
+    def __init__(
+        self,
+        state: RunState,
+        steps_per_epoch: int,
+        world: World,
+        recorder: Recorder,
+        per_parameter: bool = True,
+    ) -> None:
+        self.state, self.world, self.recorder = state, world, recorder
+        self.watches = [UpdateWatch(p.names, p.parameters, per_parameter) for p in state.players]
+        self.metrics: dict[str, float] = {}
+        self._steps_per_epoch = steps_per_epoch
+        self._marks = (state.progress.seconds, state.progress.examples)
+
+    def write(self, kind: str, values: Mapping[str, float]) -> None:
+        """One record; schedules that react see it too."""
+        progress = self.state.progress
+        epoch = progress.epoch + progress.index / self._steps_per_epoch
+        self.metrics.update(values)
+        self.recorder.write(
+            Record(kind, progress.step, epoch, progress.examples, progress.seconds, values)
+        )
+        for player in self.state.players:
+            player.observe(values)
+
+    def norms(self) -> dict[str, float]:
+        """Gradient norms, update ratios and parameter norms of the step that was watched."""
+        several = len(self.state.players) > 1
+        found: dict[str, float] = {}
+        for player, watch in zip(self.state.players, self.watches, strict=True):
+            prefix = f"{player.name}/" if several else ""
+            found |= {_prefixed(tag, prefix): value for tag, value in watch.read().items()}
+        return found
+
+    def training(self) -> dict[str, float]:
+        """Loss since the last report, learning rates, throughput, memory, loss scale."""
+        progress, mean = self.state.progress, self.state.loss
+        values = {f"lr/{player.name}": player.lr for player in self.state.players}
+        loss = mean.total
+        if self.world.size > 1:
+            loss = self.world.sum(torch.tensor([loss], dtype=torch.float64)).item()
+            loss /= self.world.size
+        if mean.count:
+            values["train/loss"] = loss / mean.count
+            mean.total, mean.count = 0.0, 0
+        seconds = progress.seconds - self._marks[0]
+        if seconds > 0:
+            values["throughput/examples_per_second"] = (
+                progress.examples - self._marks[1]
+            ) / seconds
+        self._marks = (progress.seconds, progress.examples)
+        values["memory/peak_mib"] = peak_mib(self.world.device)
+        scaler = self.state.precision.scaler
+        if scaler is not None:
+            values["precision/loss_scale"] = scaler.get_scale()
+            values["precision/skipped_steps"] = float(progress.skipped)
+        return values
+
+    def sample(self, kind: str, names: Sequence[str], tensors: Sequence[Tensor | None]) -> None:
+        """Histograms of a sample of each tensor, tagged `kind/name`."""
+        if self.world.is_main:
+            tags = [f"{kind}/{name}" for name in names]
+            self.recorder.histograms(self.state.progress.step, histograms(tags, tensors))
+
+
+def _prefixed(tag: str, prefix: str) -> str:
+    group, _, name = tag.partition("/")
+    return f"{group}/{prefix}{name}"

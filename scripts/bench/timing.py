@@ -1,0 +1,147 @@
+"""What the benchmarks share: alternated timing, medians, and a plain table of what was reached.
+
+Times of single calls mean little on a machine that others use too. Candidates are therefore run in
+turn, round after round, and compared within a round; medians over the rounds are what is printed.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+Candidate = Callable[[], float | None]
+"""Something to be timed; it may return its seconds itself, where only a part of it counts."""
+
+Times = dict[str, list[float]]
+"""Seconds by candidate, one entry a round."""
+
+
+def alternate(candidates: Mapping[str, Candidate], rounds: int, warmup: int = 1) -> Times:
+    """Seconds of each candidate in each round; each round starts with another candidate.
+
+    Args:
+        candidates: by name.
+        rounds: that count.
+        warmup: rounds before them, which do not.
+    """
+    times: Times = {name: [] for name in candidates}
+    names = list(candidates)
+    for number in range(-warmup, rounds):
+        gc.collect()
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            seconds = timed(candidates[name])
+            if number >= 0:
+                times[name].append(seconds)
+    return times
+
+
+def timed(candidate: Candidate) -> float:
+    """Seconds of one call: what it says itself, else what the clock says."""
+    start = time.perf_counter()
+    own = candidate()
+    return time.perf_counter() - start if own is None else own
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A median, and half the distance between the quartiles around it: the noise."""
+
+    value: float
+    noise: float
+
+    def times(self, factor: float) -> Estimate:
+        """In another unit."""
+        return Estimate(self.value * factor, self.noise * abs(factor))
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """The median and the noise of some measurements."""
+    if len(values) < 2:
+        return Estimate(values[0], 0.0)
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return Estimate(middle, (high - low) / 2)
+
+
+def beyond(times: Times, name: str, base: str) -> Estimate:
+    """What a candidate takes longer than another, from their differences in each round."""
+    return estimate([t - b for t, b in zip(times[name], times[base], strict=True)])
+
+
+def ratio(times: Times, name: str, base: str) -> Estimate:
+    """How many times as long a candidate takes as another, from their ratios in each round."""
+    return estimate([t / b for t, b in zip(times[name], times[base], strict=True)])
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table.
+
+    Attributes:
+        what: was measured.
+        reached: the measurement, in `unit`.
+        unit: of the measurement and the target.
+        target: it should not be more than this; None where there is no target.
+    """
+
+    what: str
+    reached: Estimate
+    unit: str
+    target: float | None = None
+
+    def cells(self) -> list[str]:
+        """As texts."""
+        target = "" if self.target is None else f"<= {self.target:g}"
+        met = "" if self.target is None else "yes" if self.reached.value <= self.target else "NO"
+        noise = f"+- {_number(self.reached.noise)}" if self.reached.noise else ""
+        return [self.what, _number(self.reached.value), noise, self.unit, target, met]
+
+
+HEADER = ["", "reached", "noise", "unit", "target", "met"]
+
+
+def print_rows(title: str, rows: Sequence[Row]) -> None:
+    """A table on standard output."""
+    cells = [HEADER, *(row.cells() for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(HEADER))]
+    print(f"\n{title}")
+    for line in cells:
+        left, *numbers = line
+        aligned = [cell.rjust(w) for cell, w in zip(numbers[:2], widths[1:3], strict=True)]
+        rest = [cell.ljust(w) for cell, w in zip(numbers[2:], widths[3:], strict=True)]
+        print("  " + "  ".join([left.ljust(widths[0]), *aligned, *rest]).rstrip(), flush=True)
+
+
+def _number(value: float) -> str:
+    size = abs(value)
+    return f"{value:.0f}" if size >= 100 else f"{value:.1f}" if size >= 10 else f"{value:.2f}"
+
+
+def machine_line(*packages: str) -> str:
+    """Versions, processor and how busy it is."""
+    versions = [f"{name} {metadata.version(name)}" for name in packages]
+    load = os.getloadavg()[0]
+    return ", ".join(
+        [
+            f"Python {platform.python_version()}",
+            *versions,
+            f"{os.cpu_count()} cores of {_processor()}",
+            f"load {load:.1f} at the start",
+        ]
+    )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
