@@ -34,13 +34,25 @@ COMPONENTS = ("model", "dataset", "optimizer", "schedule")
 
 @dataclass(frozen=True)
 class Job:
-    """One run to be done: its config, typed and plain, and what the command line said."""
+    """One run to be done: its config, typed and plain, and what the command line said.
+
+    Attributes:
+        choices: the file that each group chose.
+        folder: wanted for the run.
+        varied: the keys that differ among the runs of its sweep.
+    """
 
     config: RunConfig
     plain: dict[str, Any]
     overrides: list[str]
     choices: dict[str, str]
     folder: str
+    varied: tuple[str, ...] = ()
+
+
+def keys_of(overrides: Sequence[str]) -> list[str]:
+    """The keys that overrides set."""
+    return [line.lstrip("+~").partition("=")[0] for line in overrides]
 
 
 def register_resolvers() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optbench.build.data import dataset
-from optbench.cli.compose import Job
+from optbench.cli.compose import Job, keys_of
 from optbench.cli.environment import environment
 from optbench.cli.log import Log
 from optbench.errors import UserError
@@ -162,9 +162,9 @@ class _Run:
 
         board = TensorBoard(self.folder.tensorboard, resumed_at)
         if resumed_at is None:
-            overridden = [line.lstrip("+").partition("=")[0] for line in self.job.overrides]
+            overridden = keys_of(self.job.overrides)
             hparams = columns(self.job.plain, self.job.choices, overridden)
-            for summary in start_summaries(hparams):
+            for summary in start_summaries(hparams, self.job.varied or overridden):
                 board.write_summary(summary)
         return board
 
@@ -189,7 +189,8 @@ class _Run:
         self.log.note("".join(traceback.format_exception(error)))
         self._status("failed", message)
         self.log.close()
-        return Result(self.folder, "failed", step, message, exit_code=EXIT_FAILED)
+        code = 130 if isinstance(error, KeyboardInterrupt) else EXIT_FAILED
+        return Result(self.folder, "failed", step, message, exit_code=code)
 
     def _ended(self, outcome: Outcome) -> Result:
         state, progress = self.experiment.state, self.experiment.state.progress

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
@@ -14,13 +15,14 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from optbench.cli.compose import Composer, Job, register_resolvers
+from optbench.cli.compose import Composer, Job, keys_of, register_resolvers
 from optbench.cli.execute import Result, execute
 from optbench.cli.log import Log
 from optbench.cli.report import print_sweep
 from optbench.errors import UserError
 from optbench.rundir import DONE, RunDir, dump_yaml, load_yaml, write_atomically
 
+T = TypeVar("T")
 PLAN = "sweep.yaml"
 BASIC = ("basic", "None")
 
@@ -50,9 +52,9 @@ def sweep(composer: Composer, overrides: Sequence[str], log: Log) -> int:
     if str(cfg.hydra.runtime.choices.get("hydra/sweeper")) not in BASIC:
         return _foreign_sweeper(composer, cfg, log)
     grid = expand(composer, cfg, parsed)
-    jobs = [composer.variant(run) for run in grid]
+    jobs = jobs_of(composer, grid)
     _check_data(jobs)
-    folder = _reserve(str(cfg.hydra.sweep.dir), jobs[0].config.device)
+    folder = _reserve(str(cfg.hydra.sweep.dir), jobs[0].config.device, log)
     if not log.quiet:
         plan = {"overrides": list(overrides), "grid": grid}
         write_atomically(folder.path / PLAN, dump_yaml(plan))
@@ -73,6 +75,15 @@ def expand(composer: Composer, cfg: DictConfig, parsed: Sequence[Override]) -> l
     return [list(run) for run in itertools.chain.from_iterable(batches)]
 
 
+def jobs_of(composer: Composer, grid: Sequence[list[str]]) -> list[Job]:
+    """A checked job a run."""
+    values: dict[str, set[str]] = {}
+    for line in itertools.chain.from_iterable(grid):
+        values.setdefault(keys_of([line])[0], set()).add(line)
+    varied = tuple(key for key, lines in values.items() if len(lines) > 1)
+    return [replace(composer.variant(overrides), varied=varied) for overrides in grid]
+
+
 def _check_data(jobs: Sequence[Job]) -> None:
     from optbench.build.data import dataset
 
@@ -80,16 +91,26 @@ def _check_data(jobs: Sequence[Job]) -> None:
         dataset(job.config)
 
 
-def _reserve(path: str, device: str) -> RunDir:
+def _reserve(path: str, device: str, log: Log) -> RunDir:
     """The sweep's folder, the same for all ranks."""
-    from optbench.training.distributed import join, launched_ranks
-
-    if launched_ranks() == 1:
-        return RunDir.reserve(path)
-    world = join(device)
-    reserved = world.from_main(RunDir.reserve(path) if world.is_main else None)
+    reserved = _from_main(device, None if log.quiet else RunDir.reserve(path))
     assert reserved is not None
     return reserved
+
+
+def _from_main(device: str, value: T) -> T:
+    """Rank 0's value, for it alone may look at folders that it changes."""
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return value
+    from optbench.training.distributed import join
+
+    return join(device).from_main(value)
+
+
+def _begun(folder: RunDir) -> str:
+    if folder.state in DONE:
+        return "done"
+    return "begun" if folder.config.is_file() and folder.checkpoints.is_dir() else "new"
 
 
 def in_turn(planned: Sweep, log: Log) -> list[Result | None]:
@@ -112,13 +133,13 @@ def in_turn(planned: Sweep, log: Log) -> list[Result | None]:
 
 def _one(job: Job, folder: RunDir, log: Log) -> Result:
     """A run in its own folder: done already, to be resumed, or new."""
-    if folder.state in DONE:
+    begun = _from_main(job.config.device, _begun(folder))
+    if begun == "done":
         return recorded(folder)
-    resume = folder.config.is_file() and folder.checkpoints.is_dir()
     if not log.quiet:
         folder.path.mkdir(exist_ok=True)
     try:
-        return execute(job, log, folder, resume=resume)
+        return execute(job, log, folder, resume=begun == "begun")
     except UserError as error:
         if not log.quiet:
             folder.write_status("failed", 0, str(error))
@@ -217,5 +238,5 @@ def resume_sweep(composer: Composer, folder: RunDir, overrides: Sequence[str], l
         )
     plan = load_yaml(folder.path / PLAN)
     grid = [list(run) for run in plan["grid"]]
-    planned = Sweep(folder, grid, [composer.variant(run) for run in grid])
+    planned = Sweep(folder, grid, jobs_of(composer, grid))
     return report(planned, in_turn(planned, log), log)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 # Standard columns; what a command line overrides comes on top. Equal for all runs of a sweep.
@@ -50,8 +50,12 @@ def _select(config: Mapping[str, Any], key: str) -> Any:
     return node
 
 
-def start_summaries(hparams: Mapping[str, Any], metrics: Sequence[str] = METRICS) -> list[Any]:
+def start_summaries(
+    hparams: Mapping[str, Any], first: Collection[str] = (), metrics: Sequence[str] = METRICS
+) -> list[Any]:
     """The records that open a run: which columns there are, and this run's values.
+
+    The dashboard shows the columns of `first` first, those that a sweep varies.
 
     Built from the plugin's messages, as torch does: its own `summary` module needs TensorFlow.
     """
@@ -59,7 +63,8 @@ def start_summaries(hparams: Mapping[str, Any], metrics: Sequence[str] = METRICS
 
     experiment = api_pb2.Experiment(
         hparam_infos=[
-            api_pb2.HParamInfo(name=name, type=_type(value)) for name, value in hparams.items()
+            api_pb2.HParamInfo(name=name, type=_type(value), differs=name in first)
+            for name, value in hparams.items()
         ],
         metric_infos=[api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in metrics],
     )

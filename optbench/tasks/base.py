@@ -17,6 +17,9 @@ Modules = Mapping[str, Callable[..., Any]]
 class Task(Protocol):
     """What is minimised, and how a model is scored."""
 
+    metrics: tuple[str, ...]
+    """The names of the scores, such as `loss`."""
+
     metric: str
     """The metric by which the best step is chosen, such as `val/accuracy`."""
 

@@ -22,6 +22,7 @@ class Classification:
             7), in training only; scores are of the plain labels.
     """
 
+    metrics = ("loss", "accuracy")
     metric = "val/accuracy"
     mode = "max"
 

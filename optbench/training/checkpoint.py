@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import torch
 
 from optbench.errors import UserError
 from optbench.training.distributed import World
-from optbench.training.hashing_file import save_hashed
+from optbench.training.serialise import write_hashed
 
 _FOLDER = re.compile(r"^step-(\d{8,})$")
 MANIFEST = "manifest.json"
@@ -38,12 +38,11 @@ class Loaded:
 
 
 def write_checkpoint(
-    folder: Path, step: int, shared: dict[str, Any] | None, own: dict[str, Any], world: World
+    folder: Path, step: int, parts: Mapping[str, memoryview], world: World
 ) -> None:
     """Writes `folder/step-N`: into `step-N.tmp`, flushed; then the manifest; then the rename.
 
-    Every rank calls this. `shared` is written by rank 0 alone. Plain dicts, lists, numbers, texts
-    and tensors only, so that `weights_only=True` reads them.
+    Every rank calls this with the files that it has, by name.
     """
     final = folder / f"step-{step:08d}"
     temporary = final.with_name(final.name + ".tmp")
@@ -52,11 +51,7 @@ def write_checkpoint(
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
     world.barrier()
-    files: dict[str, dict[str, Any]] = {}
-    if world.is_main:
-        assert shared is not None
-        files[SHARED] = save_hashed(shared, temporary / SHARED)
-    files[rank_file(world.rank)] = save_hashed(own, temporary / rank_file(world.rank))
+    files = {name: write_hashed(data, temporary / name) for name, data in parts.items()}
     every = world.gather(files)
     if world.is_main:
         listed = {name: entry for part in every for name, entry in sorted(part.items())}

@@ -7,14 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from optbench.training import checkpoint, rng
 from optbench.training.distributed import World
 from optbench.training.player import Player
 from optbench.training.precision import Precision
 from optbench.training.progress import Best, Mean, Progress
+from optbench.training.serialise import Scratch
 
 
 class RunState:
@@ -84,10 +82,10 @@ class Keeper:
         self, folder: Path, state: RunState, keep_last: int = 2, in_background: bool = False
     ) -> None:
         self.folder, self.state, self.keep_last = folder, state, keep_last
-        self._in_background = in_background and state.world.size == 1
+        self._in_background = in_background
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
-        self._copies: dict[str, Any] = {}
+        self._shared, self._own = Scratch(), Scratch()
         self.saved: int | None = None
 
     def save(self) -> None:
@@ -95,28 +93,27 @@ class Keeper:
         step = self.state.progress.step
         if step == self.saved:
             return
-        world = self.state.world
-        shared = self.state.shared() if world.is_main else None
-        own = self.state.own()
-        best = self.state.best.step if self.state.best.value is not None else None
         self.wait()
+        world = self.state.world
+        parts = {checkpoint.rank_file(world.rank): self._own.fill(self.state.own())}
+        if world.is_main:
+            parts[checkpoint.SHARED] = self._shared.fill(self.state.shared())
+        best = self.state.best.step if self.state.best.value is not None else None
         self.saved = step
         if not self._in_background:
-            self._write(step, shared, own, best)
+            self._write(step, parts, best)
             return
-        self._copies = {"shared": copy_into(self._copies.get("shared"), shared), "own": own}
-        arguments = (step, self._copies["shared"], own, best)
-        self._thread = threading.Thread(target=self._guarded, args=arguments)
+        self._thread = threading.Thread(target=self._guarded, args=(step, parts, best))
         self._thread.start()
 
-    def _guarded(self, *arguments: Any) -> None:
+    def _guarded(self, step: int, parts: Mapping[str, memoryview], best: int | None) -> None:
         try:
-            self._write(*arguments)
+            self._write(step, parts, best)
         except BaseException as error:
             self._error = error
 
-    def _write(self, step: int, shared: Any, own: Any, best: int | None) -> None:
-        checkpoint.write_checkpoint(self.folder, step, shared, own, self.state.world)
+    def _write(self, step: int, parts: Mapping[str, memoryview], best: int | None) -> None:
+        checkpoint.write_checkpoint(self.folder, step, parts, self.state.world)
         if self.state.world.is_main:
             checkpoint.prune(self.folder, self.keep_last, best)
 
@@ -141,27 +138,3 @@ class Keeper:
             warn(f"rank {world.rank} has no part in the checkpoint: its random numbers start anew")
         self.saved = step
         return step
-
-
-def copy_into(copy: Any, value: Any) -> Any:
-    """A deep copy of nested plain data with its tensors on the CPU.
-
-    Args:
-        copy: an earlier result, whose tensors are used again where they fit; or None.
-        value: what is copied.
-    """
-    if isinstance(value, Tensor):
-        fits = isinstance(copy, Tensor) and copy.shape == value.shape and copy.dtype == value.dtype
-        target = copy if fits else torch.empty_like(value, device="cpu")
-        return target.copy_(value.detach())
-    if isinstance(value, Mapping):
-        old = copy if isinstance(copy, Mapping) else {}
-        return {k: copy_into(old.get(k), v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        olds = (
-            copy
-            if isinstance(copy, list | tuple) and len(copy) == len(value)
-            else [None] * len(value)
-        )
-        return type(value)(copy_into(o, v) for o, v in zip(olds, value, strict=True))
-    return value

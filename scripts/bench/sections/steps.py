@@ -1,0 +1,118 @@
+"""What a step of optbench's trainer, and of others, costs beyond a bare loop's."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from peers import Problem, accelerated, data_loader, lightning
+from rich.console import Console
+from timing import CLOCKS, Candidate, Row, alternate, beyond, estimate, print_rows
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from runs import ONLY_STEPS, SHORT_EPOCHS, Stretches, all_examples, build, fashion, scratch
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.1, fused=True),
+    "adamw": lambda parameters: torch.optim.AdamW(parameters, lr=1e-3, fused=True),
+}
+BARE, OFF, ON, LIVE = "bare loop", "optbench, off", "optbench, TensorBoard", "optbench, bar"
+TARGETS = {OFF: 30.0, ON: 60.0}
+
+
+def bare(problem: Problem) -> Callable[[int], None]:
+    """The loop that a person writes who wants nothing but the steps."""
+    images, labels = problem.images, problem.labels
+    model, optimizer = problem.fresh()
+
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            order = problem.order()
+            for start in range(0, len(order), problem.batch_size):
+                picked = order[start : start + problem.batch_size]
+                yield images.index_select(0, picked), labels.index_select(0, picked)
+
+    stream = batches()
+
+    def run(steps: int) -> None:
+        for inputs, targets in itertools.islice(stream, steps):
+            loss = cross_entropy(model(inputs), targets)
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    return run
+
+
+def network() -> nn.Module:
+    """The MLP of FACTS."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 100), nn.ReLU(), nn.Linear(100, 10))
+
+
+def section(arguments: Namespace) -> None:
+    """One table an optimizer."""
+    torch.set_num_threads(1)
+    for name in OPTIMIZERS:
+        with scratch() as folder:
+            _table(name, folder, arguments)
+
+
+def _table(name: str, folder: Path, arguments: Namespace) -> None:
+    problem, ours = _ours(name, folder, arguments.terminal)
+    steps, clock = problem.steps_per_epoch, CLOCKS[arguments.clock]
+    loops: dict[str, Callable[[int], float | None]] = {BARE: bare(problem)}
+    loops |= {label: _whole(stretches) for label, stretches in ours.items()}
+    loops["DataLoader(TensorDataset)"] = data_loader(problem)
+    if not arguments.no_peers:
+        loops["accelerate, batched fetch"] = accelerated(problem)
+        loops["lightning, stripped"] = lightning(problem, None, clock)
+        loops["lightning, TensorBoard"] = lightning(problem, folder, clock)
+
+    def candidate(loop: Callable[[int], float | None]) -> Candidate:
+        return lambda: loop(steps)
+
+    candidates = {label: candidate(loop) for label, loop in loops.items()}
+    times = alternate(candidates, arguments.rounds, clock=clock)
+    for stretches in ours.values():
+        stretches.close()
+    base = estimate(times[BARE]).times(1e6 / steps)
+    rows = [Row(BARE, base, "us a step")]
+    for label in loops:
+        if label != BARE:
+            over = beyond(times, label, BARE).times(1e6 / steps)
+            rows.append(Row(label, over, "us over bare", TARGETS.get(label)))
+    print_rows(
+        f"steps: MLP 784-100-10, batch 64, one thread, {name} (fused); "
+        f"{arguments.rounds} rounds of {steps} steps, TensorBoard every 10; {arguments.clock} time",
+        rows,
+    )
+
+
+def _ours(name: str, folder: Path, terminal: bool) -> tuple[Problem, dict[str, Stretches]]:
+    """The problem as tensors, and optbench's runs of it."""
+    overrides = [*fashion(), *ONLY_STEPS, *SHORT_EPOCHS, "model=mlp", f"optimizer={name}"]
+    overrides += ["batch_size=64", "threads=1"]
+    ours = {}
+    for label, every in ((OFF, 0), (ON, 10)):
+        job, experiment = build([*overrides, f"monitor.every={every}"])
+        ours[label] = Stretches(job, experiment, folder / label)
+    if terminal:
+        job, experiment = build([*overrides, "monitor.every=10"])
+        console = Console(file=io.StringIO(), force_terminal=True, width=120)
+        ours[LIVE] = Stretches(job, experiment, folder / LIVE, live=console)
+    images, labels = all_examples(experiment)
+    return Problem(images, labels, experiment.feed.indices, 64, network, OPTIMIZERS[name]), ours
+
+
+def _whole(stretches: Stretches) -> Callable[[int], None]:
+    """By the clock on the wall: what events take counts too."""
+
+    def run(steps: int) -> None:
+        stretches(steps)
+
+    return run

@@ -1,0 +1,45 @@
+"""optbench's trainer against a bare loop and other trainers, and what it writes.
+
+Usage: OPTBENCH_DATA=... python scripts/bench/trainer_overhead.py [section ...]
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+
+from timing import CLOCKS, machine_line
+
+
+def main() -> None:
+    """Runs the sections that are named, all by default."""
+    sections = _sections()
+    arguments = _parser(list(sections)).parse_args()
+    print(machine_line("torch", "optbench", "tensorboard", "accelerate", "lightning"))
+    for name in arguments.section or sections:
+        sections[name](arguments)
+
+
+def _sections() -> dict[str, Callable[[Namespace], None]]:
+    from sections import steps
+
+    return {
+        "steps": steps.section,
+    }
+
+
+def _parser(sections: list[str]) -> ArgumentParser:
+    parser = ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add("section", nargs="*", choices=[*sections, []], help=f"of {', '.join(sections)}")
+    add("--rounds", type=int, default=40, help="of one epoch, in the section steps")
+    add("--clock", choices=CLOCKS, default="cpu", help="of the section steps")
+    add("--no-peers", action="store_true", help="steps: optbench and the bare loop only")
+    add("--terminal", action="store_true", help="steps: also with the progress bar drawn")
+    add("--step-ms", type=float, default=50.0, help="monitoring, ddp: about how long a step takes")
+    add("--threads", type=int, default=1, help="of torch, in monitoring")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Launches under torchrun: two gloo ranks on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from .runs import SMALL
+
+PATIENCE = 120.0
+"""Seconds after which a launch counts as hanging."""
+
+
+def torchrun(program: list[str], arguments: list[str]) -> subprocess.Popen[str]:
+    """Starts two ranks of a program, `["-m", "optbench"]` or a script."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
+    address = ["--master-addr=127.0.0.1", f"--master-port={free_port()}"]
+    return subprocess.Popen(
+        [*launcher, *address, *program, *arguments],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def train_arguments(folder: Path, *overrides: str) -> list[str]:
+    return ["train", *SMALL, *overrides, f"hydra.run.dir={folder}"]
+
+
+def ranks(arguments: list[str], program: tuple[str, ...] = ("-m", "optbench")) -> str:
+    """Runs two ranks to their end, which has to be a good one; what they said."""
+    code, said = ended(torchrun(list(program), arguments))
+    assert code == 0, said
+    return said
+
+
+def ended(launch: subprocess.Popen[str], patience: float = PATIENCE) -> tuple[int, str]:
+    """A launch's exit code and what it said; one that hangs is killed and fails the test."""
+    try:
+        said, _ = launch.communicate(timeout=patience)
+    except subprocess.TimeoutExpired:
+        os.killpg(launch.pid, signal.SIGKILL)
+        said, _ = launch.communicate()
+        raise AssertionError(f"the ranks hang: {said}") from None
+    return launch.returncode, said
+
+
+def rank_process(launch: subprocess.Popen[str], rank: int) -> int:
+    """The process id of a rank."""
+    children = Path(f"/proc/{launch.pid}/task/{launch.pid}/children").read_text().split()
+    for child in children:
+        variables = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+        if f"RANK={rank}".encode() in variables:
+            return int(child)
+    raise AssertionError(f"rank {rank} is not there")
+
+
+def wait_for(launch: subprocess.Popen[str], what: Callable[[], bool]) -> None:
+    """Until `what()` holds, while the launch goes on."""
+    until = time.monotonic() + PATIENCE
+    while not what():
+        if launch.poll() is not None or time.monotonic() > until:
+            _, said = ended(launch, patience=1)
+            raise AssertionError(f"it ended too early, or hangs: {said}")
+        time.sleep(0.005)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,131 @@
+"""Runs of the whole program in this process, and the means to compare what they leave."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from optbench.cli.main import main
+from optbench.monitor.record import Recorder
+from optbench.training import checkpoint
+
+SMALL = ["threads=1", "device=cpu", "model.hidden=[12]"]
+CLOCKED = ("seconds", "throughput/examples_per_second", "memory/peak_mib")
+"""What two equal runs do not have in common."""
+
+
+class Killed(BaseException):
+    """Stands for a SIGKILL: nothing in the package may catch it."""
+
+
+def train(folder: Path, *overrides: str) -> int:
+    """`optbench train` into a folder of one's own choice; the exit code."""
+    return main(["train", *SMALL, *overrides, f"hydra.run.dir={folder}"])
+
+
+def resume(folder: Path, *overrides: str) -> int:
+    """`optbench resume`; the exit code."""
+    return main(["resume", str(folder), *overrides])
+
+
+def killed_run(
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    step: int,
+    remains: Path,
+    *overrides: str,
+    again: Callable[[], object] | None = None,
+) -> None:
+    """A run that dies right after `step`; `remains` is its folder as the disk has it then.
+
+    `again` goes on with a run instead of starting one.
+
+    The copy is made before the exception unwinds, so that nothing closed or flushed on its way
+    out can help the resumed run.
+    """
+    tick = Recorder.tick
+
+    def dying(self: Recorder, now: int) -> None:
+        tick(self, now)
+        if now == step:
+            snapshot(folder, remains)
+            raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Recorder, "tick", dying)
+        again() if again else train(folder, *overrides)
+
+
+def snapshot(folder: Path, remains: Path) -> None:
+    """Copies a folder; anew if a thread that writes a checkpoint came in between."""
+    while True:
+        try:
+            shutil.copytree(folder, remains)
+            return
+        except (shutil.Error, FileNotFoundError):
+            shutil.rmtree(remains)
+
+
+def newest(folder: Path) -> Path:
+    """A run's newest checkpoint."""
+    step = checkpoint.steps(folder / "checkpoints")[-1]
+    return folder / "checkpoints" / f"step-{step:08d}"
+
+
+def state_of(folder: Path) -> dict[str, Any]:
+    """All that the newest checkpoint holds, by file, but the seconds that the training took."""
+    files = sorted(newest(folder).glob("*.pt"))
+    state = {path.name: torch.load(path, weights_only=True) for path in files}
+    state["state.pt"]["progress"].pop("seconds")
+    return state
+
+
+def metrics_of(folder: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl without what the clock says."""
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [
+        {key: value for key, value in json.loads(line).items() if key not in CLOCKED}
+        for line in lines
+    ]
+
+
+def status_of(folder: Path) -> dict[str, Any]:
+    """status.json."""
+    status: dict[str, Any] = json.loads((folder / "status.json").read_text())
+    return status
+
+
+def assert_same_bits(one: Any, other: Any, at: str = "") -> None:
+    """Nested plain data, equal to the last bit of every tensor and number."""
+    assert type(one) is type(other), at
+    if isinstance(one, Tensor):
+        assert one.dtype == other.dtype and one.shape == other.shape, at
+        assert torch.equal(_bytes(one), _bytes(other)), f"{at}: {one} is not {other}"
+    elif isinstance(one, Mapping):
+        assert list(one) == list(other), at
+        for key in one:
+            assert_same_bits(one[key], other[key], f"{at}.{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), at
+        for number, (left, right) in enumerate(zip(one, other, strict=True)):
+            assert_same_bits(left, right, f"{at}[{number}]")
+    else:
+        assert repr(one) == repr(other), at
+
+
+def _bytes(tensor: Tensor) -> Tensor:
+    return tensor.detach().contiguous().reshape(-1).view(torch.uint8)
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Two runs ended with the same bits and reported the same numbers."""
+    assert newest(one).name == newest(other).name
+    assert_same_bits(state_of(one), state_of(other))
+    assert metrics_of(one) == metrics_of(other)
