@@ -1,0 +1,50 @@
+"""Metrics that a config names: whether there are such, and which way is better."""
+
+from __future__ import annotations
+
+from optbench.config.schema import RunConfig
+from optbench.config.suggest import did_you_mean
+from optbench.errors import UserError
+from optbench.tasks.base import Task
+
+MEASURED = ("train/loss", "grad_norm/total", "update_ratio/total", "param_norm/total")
+"""What the training itself gives a schedule to react to, besides each parameter's norms."""
+
+
+def check_metrics(config: RunConfig, task: Task) -> None:
+    """Refuses metrics that nothing in this run will ever measure.
+
+    Raises:
+        UserError: no such metric, or it is not measured.
+    """
+    scores = [f"val/{name}" for name in task.metrics]
+    best = config.checkpoint.best
+    if best not in (None, "auto"):
+        _check("checkpoint.best", str(best), scores)
+    if config.early_stopping.patience:
+        _check("early_stopping.metric", config.early_stopping.metric, scores)
+        if not config.eval.every.value:
+            raise UserError("eval.every=0: early_stopping.patience needs evaluations")
+    watched = config.schedule.get("metric")
+    if watched is None:
+        return
+    if watched.partition("/")[0] not in ("grad_norm", "update_ratio", "param_norm"):
+        _check("schedule.metric", watched, [*scores, *MEASURED])
+    if watched.startswith("val/") and not config.eval.every.value:
+        raise UserError(f"eval.every=0: schedule.metric={watched} needs evaluations")
+    if not watched.startswith("val/") and not config.monitor.every.value:
+        raise UserError(f"monitor.every=0: schedule.metric={watched} needs measurements")
+
+
+def _check(key: str, metric: str, known: list[str]) -> None:
+    if metric not in known:
+        raise UserError(f"{key}={metric}: no such metric; {did_you_mean(metric, known)}")
+
+
+def mode_of(asked: str, metric: str, task: Task) -> str:
+    """`min` or `max`: what was asked for, or with `auto` what the metric's name says."""
+    if asked != "auto":
+        return asked
+    if metric == task.metric:
+        return task.mode
+    return "min" if metric.endswith("loss") else "max"

@@ -1,0 +1,198 @@
+"""An optimizer from its node: parameter groups, companion, implementation."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import nn
+
+from optbench.build.create import arguments, call, locate
+from optbench.errors import UserError
+from optbench.optim.combined import Combined
+from optbench.optim.groups import norms_and_biases, parameter_groups
+
+OURS = ("implementation", "groups", "decay_norm_and_bias", "takes", "companion", "lr_is_initial")
+"""Keys of the optimizer node that are not the optimizer's own arguments."""
+
+Named = list[tuple[str, nn.Parameter]]
+
+
+@dataclass(frozen=True)
+class Built:
+    """An optimizer, and which implementation of its step runs: loop, foreach or fused."""
+
+    optimizer: torch.optim.Optimizer
+    implementation: str
+
+
+def build_optimizer(
+    node: Mapping[str, Any], module: nn.Module, device: torch.device, lr_factor: float = 1.0
+) -> Built:
+    """The optimizer of a node over a module's parameters.
+
+    Args:
+        node: the config's `optimizer`.
+        module: whose parameters that want gradients are optimized.
+        device: where they are.
+        lr_factor: what every learning rate is multiplied with.
+
+    Raises:
+        UserError: whatever does not fit together.
+    """
+    named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+    if not node.get("takes"):
+        _check_patterns(node, named)
+        return _one(node, named, module, device, lr_factor)
+    taken = locate(str(node["takes"]), "optimizer.takes")(module)
+    mine = [(n, p) for n, p in named if n in taken]
+    rest = [(n, p) for n, p in named if n not in taken]
+    if not mine:
+        raise UserError(
+            f"optimizer={node['_target_']}: the model has no parameter that it can take "
+            f"({str(node['takes']).rpartition('.')[2]}); try optimizer=adamw"
+        )
+    _check_patterns(node, named)
+    companion = {**{k: node[k] for k in OURS[:3] if k in node}, **node["companion"]}
+    parts = [_one(node, mine, module, device, lr_factor)]
+    if rest:
+        parts.append(_one(companion, rest, module, device, lr_factor))
+    combined = Combined([part.optimizer for part in parts])
+    return Built(combined, " and ".join(part.implementation for part in parts))
+
+
+def _one(
+    node: Mapping[str, Any],
+    named: Named,
+    module: nn.Module,
+    device: torch.device,
+    lr_factor: float,
+) -> Built:
+    cls = locate(str(node["_target_"]), "optimizer._target_")
+    own = arguments({k: v for k, v in node.items() if k not in OURS})
+    given = _tuples(own)
+    given["lr"] = own["lr"] * lr_factor
+    patterns = [_scaled(p, lr_factor) for p in node["groups"] if _matches(p, named)]
+    groups = parameter_groups(named, patterns, _undecayed(node, module))
+    asked = str(node["implementation"])
+    if len(groups) == 1 and set(groups[0]) == {"params", "param_names"}:
+        groups = [{"params": groups[0]["params"]}]  # L-BFGS takes no groups with settings
+    implementation, flags = choose_implementation(cls, asked, device)
+    optimizer = call(cls, "optimizer", groups, **given, **flags)
+    return Built(optimizer, implementation)
+
+
+def _scaled(pattern: Mapping[str, Any], lr_factor: float) -> dict[str, Any]:
+    settings = _tuples(pattern)
+    if "lr" in pattern:
+        settings["lr"] = pattern["lr"] * lr_factor
+    return settings
+
+
+def _tuples(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists as tuples, which is what torch wants of betas."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+
+
+def _matches(pattern: Mapping[str, Any], named: Named) -> bool:
+    return any(fnmatchcase(name, str(pattern["params"])) for name, _ in named)
+
+
+def _check_patterns(node: Mapping[str, Any], named: Named) -> None:
+    for pattern in node["groups"]:
+        if not _matches(pattern, named):
+            names = ", ".join(name for name, _ in named[:8])
+            more = ", ..." if len(named) > 8 else ""
+            raise UserError(
+                f"optimizer.groups: params={pattern['params']} matches no parameter; "
+                f"there are {names}{more}"
+            )
+
+
+def _undecayed(node: Mapping[str, Any], module: nn.Module) -> set[str]:
+    if node["decay_norm_and_bias"]:
+        return set()
+    if "weight_decay" not in node:
+        raise UserError(
+            f"optimizer.decay_norm_and_bias=false: {node['_target_']} has no weight_decay"
+        )
+    return norms_and_biases(module)
+
+
+def choose_implementation(
+    cls: Any, asked: str, device: torch.device
+) -> tuple[str, dict[str, bool]]:
+    """Which implementation of a step runs, and the arguments that say so to torch.
+
+    Args:
+        cls: the optimizer's class; `foreach` and `fused` among its arguments tell what it has.
+        asked: `auto` takes fused where it runs, else torch's own choice.
+        device: of the parameters.
+
+    Raises:
+        UserError: the class does not have what was asked for.
+    """
+    has = [name for name in ("foreach", "fused") if name in inspect.signature(cls).parameters]
+    if asked in ("foreach", "fused") and asked not in has:
+        raise UserError(
+            f"optimizer.implementation={asked}: {cls.__name__} has only "
+            f"{', '.join(['loop', *has])}"
+        )
+    if asked == "fused" and not _fused_runs(cls, device.type):
+        raise UserError(
+            f"optimizer.implementation=fused: {cls.__name__} has none for {device.type} here; "
+            "use implementation=auto"
+        )
+    if asked == "fused" or (asked == "auto" and "fused" in has and _fused_runs(cls, device.type)):
+        return "fused", {"fused": True}
+    if asked == "auto":
+        return ("foreach" if "foreach" in has and device.type == "cuda" else "loop"), {}
+    return asked, ({"foreach": asked == "foreach"} if "foreach" in has else {})
+
+
+@lru_cache
+def _fused_runs(cls: Any, device: str) -> bool:
+    """Tried on one number: what torch can do differs by optimizer, device and version."""
+    parameter = nn.Parameter(torch.zeros(1, device=device))
+    parameter.grad = torch.zeros_like(parameter)
+    try:
+        cls([parameter], lr=0.1, fused=True).step()
+    except (RuntimeError, NotImplementedError, TypeError, ValueError):
+        return False
+    return True
+
+
+def lr_factor(rule: str, batch_size: int, base_batch_size: int) -> float:
+    """How a learning rate follows the batch size.
+
+    Args:
+        rule: `none`; `linear` (Goyal et al. 2017, section 2.1); `sqrt` (Krizhevsky 2014,
+            section 5), which suits Adam (Malladi et al. 2022).
+    """
+    ratio = batch_size / base_batch_size
+    return {"none": 1.0, "linear": ratio, "sqrt": ratio**0.5}[rule]
+
+
+def check_schedule(
+    node: Mapping[str, Any], optimizer: torch.optim.Optimizer, schedule: Any, changes_lr: bool
+) -> None:
+    """Refuses a schedule that would have no effect on this optimizer, or that it can't follow."""
+    if node.get("lr_is_initial") and changes_lr:
+        raise UserError(
+            f"schedule: {node['_target_']} reads lr once, at its first step; "
+            "only schedule=constant without warmup makes sense"
+        )
+    cycles = getattr(schedule, "momentum", None)
+    if cycles is None or cycles(0, 1) is None:
+        return
+    groups: Sequence[dict[str, Any]] = optimizer.param_groups
+    if not all("betas" in group or "momentum" in group for group in groups):
+        raise UserError(
+            f"schedule.cycle_momentum=true: {node['_target_']} has no momentum; "
+            "set schedule.cycle_momentum=false"
+        )
