@@ -135,7 +135,8 @@ def _set_backends(config: RunConfig) -> None:
     """The process-wide switches of torch; set either way, for one process does many runs."""
     torch.set_num_threads(config.threads or _DEFAULT_THREADS)
     set_matmul(config.precision.matmul)
-    torch.use_deterministic_algorithms(config.deterministic)
+    if torch.are_deterministic_algorithms_enabled() != config.deterministic:
+        torch.use_deterministic_algorithms(config.deterministic)  # imports the compiler: 1 s
     torch.backends.cudnn.benchmark = not config.deterministic
     torch.backends.cudnn.deterministic = config.deterministic
 

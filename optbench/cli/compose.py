@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -91,23 +92,27 @@ class Composer:
 
     def __init__(self, loader: ConfigLoader) -> None:
         self.loader = loader
-        self._bases: dict[tuple[str, ...], DictConfig] = {}
+        self._parsed: dict[str, Override] = {}
+        self._options: dict[str, list[str]] = {}
+        self._bases: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}
         self._references: dict[tuple[str, ...], dict[str, Any]] = {}
 
     def parse(self, overrides: Sequence[str]) -> list[Override]:
         """The overrides as Hydra reads them, every named choice known to exist."""
-        parsed = []
-        for line in overrides:
+        return [self._parse(line) for line in overrides]
+
+    def _parse(self, line: str) -> Override:
+        if line not in self._parsed:
             try:
                 parser = OverridesParser.create(config_loader=self.loader)
-                parsed += parser.parse_overrides([line])
+                override = parser.parse_overrides([line])[0]
             except HydraException as error:
                 if "=" not in line:
                     raise UserError(f"{line}: expected key=value") from None
                 raise UserError(f"{line}: {_first_line(error)}") from None
-        for override in parsed:
             self._check_choice(override)
-        return parsed
+            self._parsed[line] = override
+        return self._parsed[line]
 
     def compose(self, overrides: Sequence[str], mode: RunMode = RunMode.RUN) -> DictConfig:
         """The composed config with its `hydra` node; UserError for whatever Hydra refuses."""
@@ -134,12 +139,11 @@ class Composer:
             with open_dict(cfg):
                 cfg.name = "-".join(choices[g] for g in ("dataset", "model", "optimizer"))
         try:
-            plain = OmegaConf.to_container(OmegaConf.masked_copy(cfg, _keys(cfg)), resolve=True)
+            plain = {key: _resolved(cfg, key) for key in _keys(cfg)}
             folder = str(hydra.run.dir)
         except OmegaConfBaseException as error:
             raise UserError(f"config: {_first_line(error)}") from None
-        assert isinstance(plain, dict)
-        checked = self.check({str(k): v for k, v in plain.items()}, choices)
+        checked = self.check(plain, choices)
         return Job(from_plain(checked), checked, list(overrides), choices, folder)
 
     def variant(self, overrides: Sequence[str]) -> Job:
@@ -148,16 +152,18 @@ class Composer:
         chosen = [o for o in parsed if self._is_group(o)]
         key = tuple(str(o.input_line) for o in chosen)
         if key not in self._bases:
-            self._bases[key] = self.compose(key)
-        base = self._bases[key]
-        cfg = OmegaConf.masked_copy(base, _keys(base))
-        OmegaConf.set_struct(cfg, True)
+            composed = self.compose(key)
+            without_hydra = OmegaConf.masked_copy(composed, _keys(composed))
+            OmegaConf.set_struct(without_hydra, True)
+            self._bases[key] = (without_hydra, composed.hydra)
+        base, hydra = self._bases[key]
+        cfg = copy.deepcopy(base)
         values = [o for o in parsed if o not in chosen]
         try:
             ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
         except (HydraException, OmegaConfBaseException) as error:
             raise self._explain(error, parsed) from error
-        return self.job_of(cfg, base.hydra, overrides)
+        return self.job_of(cfg, hydra, overrides)
 
     def _is_group(self, override: Override) -> bool:
         exists = self.loader.repository.group_exists  # type: ignore[attr-defined]
@@ -199,7 +205,10 @@ class Composer:
 
     def options(self, group: str) -> list[str]:
         """The choices that a group has."""
-        return sorted(o for o in self.loader.get_group_options(group) if not o.startswith("_"))
+        if group not in self._options:
+            found = self.loader.get_group_options(group)
+            self._options[group] = sorted(o for o in found if not o.startswith("_"))
+        return self._options[group]
 
     def _check_choice(self, override: Override) -> None:
         group = override.key_or_group
@@ -263,6 +272,11 @@ def _check_parameter_groups(optimizer: Mapping[str, Any]) -> None:
 
 def _keys(cfg: DictConfig) -> list[str]:
     return [str(key) for key in cfg if key != "hydra"]
+
+
+def _resolved(cfg: DictConfig, key: str) -> Any:
+    value = cfg[key]
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 
 def _plain(node: Any) -> dict[str, Any]:
