@@ -24,7 +24,12 @@ def dataset(config: RunConfig) -> Dataset:
     node = {key: value for key, value in config.dataset.items() if key not in OURS}
     factory = locate(str(node["_target_"]), "dataset._target_")
     loaded: Dataset = call(_cached, "dataset", factory, arguments(node))
-    train = loaded.train_size - round(loaded.train_size * config.dataset["val_fraction"])
+    fraction = config.dataset["val_fraction"]
+    validation = round(loaded.train_size * fraction)
+    train = loaded.train_size - validation
+    if (fraction and not validation) or not train:
+        what = "leaves no example to train on" if validation else "is less than one example"
+        raise UserError(f"dataset.val_fraction={fraction}: of {loaded.train_size} this {what}")
     if config.batch_size > train:
         raise UserError(
             f"batch_size={config.batch_size}: larger than the training set of {train} examples; "

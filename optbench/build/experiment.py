@@ -62,9 +62,7 @@ class Experiment:
         checkpoint = self.config.checkpoint
         if not (checkpoint.final or checkpoint.every.value or checkpoint.best):
             return None
-        return Keeper(
-            folder.checkpoints, self.state, checkpoint.keep_last, checkpoint.async_write
-        )
+        return Keeper(folder.checkpoints, self.state, checkpoint.keep_last, checkpoint.async_write)
 
     def trainer(
         self, recorder: Recorder, keeper: Keeper | None, interruption: Interruption
@@ -73,7 +71,7 @@ class Experiment:
         modules = {player.name: player.forward for player in self.state.players}
         skip = self.config.nonfinite == "skip"
         steps = [
-            Step(player, modules, self.task, self.state.precision, self.clipping, skip)
+            Step(player, modules, self.task, self.state.precision, self.clipping, self.world, skip)
             for player in self.state.players
         ]
         return Trainer(

@@ -140,8 +140,7 @@ def choose_implementation(
     has = [name for name in ("foreach", "fused") if name in inspect.signature(cls).parameters]
     if asked in ("foreach", "fused") and asked not in has:
         raise UserError(
-            f"optimizer.implementation={asked}: {cls.__name__} has only "
-            f"{', '.join(['loop', *has])}"
+            f"optimizer.implementation={asked}: {cls.__name__} has only {', '.join(['loop', *has])}"
         )
     if asked == "fused" and not _fused_runs(cls, device.type):
         raise UserError(

@@ -22,14 +22,18 @@ def completion(arguments: Sequence[str]) -> int:
             print("\n".join(v for v in VERBS if v.startswith(verb)))
             return 0
         if verb == "list":
-            return _groups(words[2] if len(words) > 2 else "")
+            return _groups("" if line.endswith(" ") else words[-1] if len(words) > 2 else "")
         if verb not in ("train", "resume"):
             return 0
         shorter = line.replace(f" {verb}", "", 1)
+        if verb == "resume":
+            if len(words) < 3 or (len(words) == 3 and not line.endswith(" ")):
+                return 0  # the run: the shell completes folders
+            shorter = shorter.replace(f" {words[2]}", "", 1)
         cut = len(line) - len(shorter)
         point = int(os.environ.get("COMP_POINT", str(len(line)))) - cut
         os.environ.update(COMP_LINE=shorter, COMP_POINT=str(point))
-    from optbench.cli.compose import register_resolvers
+    from optbench.cli.resolvers import register_resolvers
     from optbench.cli.training import _hydra
 
     register_resolvers()

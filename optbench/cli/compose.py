@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any
 from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import SearchPathElement
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -22,15 +22,17 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from optbench.cli.paths import configs_folder
+from optbench.cli.resolvers import register_resolvers
 from optbench.config.conform import conform
 from optbench.config.schema import RunConfig, from_plain
+from optbench.config.structure import check_parameter_groups, refuse_missing
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 
 GROUPS = ("model", "dataset", "optimizer", "schedule", "precision", "checkpoint", "recipe")
-COMPONENTS = ("model", "dataset", "optimizer", "schedule")
 
 
 @dataclass(frozen=True)
@@ -56,21 +58,6 @@ def keys_of(overrides: Sequence[str]) -> list[str]:
     return [line.lstrip("+~").partition("=")[0] for line in overrides]
 
 
-def register_resolvers() -> None:
-    """`${cache_folder:}`, `${world_size:}` and `${world_size:32}` (32 times the world size)."""
-    OmegaConf.register_new_resolver("cache_folder", _cache_folder, replace=True)
-    OmegaConf.register_new_resolver("world_size", _world_size, replace=True)
-
-
-def _cache_folder() -> str:
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return str(Path(base).expanduser() / "optbench")
-
-
-def _world_size(times: int = 1) -> int:
-    return int(times) * int(os.environ.get("WORLD_SIZE", "1"))
-
-
 @contextmanager
 def hydra_session(config_dir: str | None = None) -> Iterator[Composer]:
     """Hydra, started on our configs and, after them, a user's own `config_dir`."""
@@ -82,16 +69,18 @@ def hydra_session(config_dir: str | None = None) -> Iterator[Composer]:
         assert hydra is not None
         if config_dir is not None:
             search_path = hydra.config_loader.get_search_path()
-            search_path.append("command-line", str(Path(config_dir).resolve()))
+            own = SearchPathElement("command-line", f"file://{Path(config_dir).resolve()}")
+            search_path.get_path().insert(-1, own)  # Hydra wants its schemas last
             hydra.config_loader.repository.initialize_sources(search_path)  # type: ignore[attr-defined]
-        yield Composer(hydra.config_loader)
+        yield Composer(hydra.config_loader, config_dir)
 
 
 class Composer:
     """Composes configs, and says in one line what is wrong with the overrides."""
 
-    def __init__(self, loader: ConfigLoader) -> None:
+    def __init__(self, loader: ConfigLoader, config_dir: str | None = None) -> None:
         self.loader = loader
+        self.config_dir = str(Path(config_dir).resolve()) if config_dir else None
         self._parsed: dict[str, Override] = {}
         self._options: dict[str, list[str]] = {}
         self._bases: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}
@@ -103,13 +92,15 @@ class Composer:
 
     def _parse(self, line: str) -> Override:
         if line not in self._parsed:
+            if line.lstrip("+~").startswith("="):
+                raise UserError(f"{line}: expected key=value")
             try:
                 parser = OverridesParser.create(config_loader=self.loader)
                 override = parser.parse_overrides([line])[0]
             except HydraException as error:
                 if "=" not in line:
                     raise UserError(f"{line}: expected key=value") from None
-                raise UserError(f"{line}: {_first_line(error)}") from None
+                raise UserError(f"{line}: not to be understood as key=value") from error
             self._check_choice(override)
             self._parsed[line] = override
         return self._parsed[line]
@@ -123,7 +114,7 @@ class Composer:
                     raise UserError(f"{override.input_line}: several values need -m")
         try:
             cfg = self.loader.load_configuration("config", list(overrides), mode)
-        except (HydraException, OmegaConfBaseException) as error:
+        except (HydraException, OmegaConfBaseException, YAMLError) as error:
             raise self._explain(error, parsed) from error
         HydraConfig.instance().set_config(cfg)
         return cfg
@@ -171,8 +162,10 @@ class Composer:
 
     def check(self, plain: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
         """Plain data in the types of the files that it came from."""
-        checked = conform(plain, self.reference(choices))
-        _check_parameter_groups(checked["optimizer"])
+        reference = self.reference(choices)
+        refuse_missing(plain, reference)
+        checked = conform(plain, reference)
+        check_parameter_groups(checked["optimizer"])
         return checked
 
     def reference(self, choices: Mapping[str, str]) -> dict[str, Any]:
@@ -212,26 +205,32 @@ class Composer:
 
     def _check_choice(self, override: Override) -> None:
         group = override.key_or_group
-        if group not in GROUPS or override.is_delete():
+        if group not in GROUPS:
             return
+        if override.is_delete() or override.is_add() or override.package is not None:
+            raise UserError(f"{override.input_line}: choose with {group}=NAME")
         options = self.options(group)
         values = override.sweep_string_iterator() if override.is_sweep_override() else None
         for value in values if values is not None else [override.value()]:
             if str(value) not in options:
                 raise UserError(
-                    f"{override.key_or_group}={value}: no such {group}; "
+                    f"{group}={'null' if value is None else value}: no such {group}; "
                     f"{did_you_mean(str(value), options)}"
                 )
 
     def _explain(self, error: Exception, parsed: Sequence[Override]) -> UserError:
         """Which override it was, and what it might have meant."""
-        base = self.loader.load_configuration(
-            "config", [str(o.input_line) for o in parsed if self._is_group(o)], RunMode.MULTIRUN
-        )
+        groups = [str(o.input_line) for o in parsed if self._is_group(o)]
+        try:
+            base = self.loader.load_configuration("config", groups, RunMode.MULTIRUN)
+        except (HydraException, OmegaConfBaseException, YAMLError):
+            return UserError(_first_line(error))
         for override in parsed:
             key = override.key_or_group
             if key in GROUPS or key.startswith("hydra"):
                 continue
+            if override.is_add() and _has(base, key):
+                return UserError(f"{override.input_line}: it is there already; leave out the +")
             if override.is_add() or not _has(base, key):
                 problem = _unknown_key(base, key)
                 if problem:
@@ -258,16 +257,6 @@ def _has(cfg: DictConfig, key: str) -> bool:
         return OmegaConf.select(cfg, key, default=missing) is not missing
     except OmegaConfBaseException:
         return True
-
-
-def _check_parameter_groups(optimizer: Mapping[str, Any]) -> None:
-    own = {"implementation", "groups", "decay_norm_and_bias", "takes", "companion"}
-    settable = {k: v for k, v in optimizer.items() if not k.startswith("_") and k not in own}
-    for index, group in enumerate(optimizer["groups"]):
-        at = f"optimizer.groups[{index}]"
-        if not isinstance(group, Mapping) or "params" not in group:
-            raise UserError(f"{at}={group}: expected a mapping with params, a pattern of names")
-        conform(group, {"params": "*", **settable}, at)
 
 
 def _keys(cfg: DictConfig) -> list[str]:

@@ -74,6 +74,8 @@ def execute(job: Job, log: Log, folder: RunDir | None = None, resume: bool = Fal
 
     world = join(job.config.device)
     experiment = build_experiment(job.config, data, world)
+    if folder is not None and resume:
+        _check_length(job, folder, experiment.settings.total_steps)
     if folder is None:
         # Every rank composed a name of its own, by its own clock; rank 0's holds.
         reserved = RunDir.reserve(job.folder) if world.is_main else None
@@ -240,6 +242,18 @@ def shown(path: Path) -> str:
         return str(path.relative_to(Path.cwd()))
     except ValueError:
         return str(path)
+
+
+def _check_length(job: Job, folder: RunDir, total_steps: int) -> None:
+    from optbench.training.checkpoint import steps
+
+    taken = max(steps(folder.checkpoints), default=0)
+    if taken > total_steps:
+        key = "epochs" if job.config.steps is None else "steps"
+        value = getattr(job.config, key)
+        raise UserError(
+            f"{key}={value}: {total_steps} steps, but {shown(folder.path)} has taken {taken}"
+        )
 
 
 def _check_device(device: str) -> None:

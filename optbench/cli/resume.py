@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from optbench.cli.compose import GROUPS, Composer, Job, hydra_session
 from optbench.cli.execute import execute, shown
@@ -18,7 +19,7 @@ from optbench.config.conform import conform
 from optbench.config.schema import from_plain
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
-from optbench.rundir import DONE, RunDir, load_yaml
+from optbench.rundir import DONE, RunDir, dump_yaml, load_yaml
 
 FIXED = (
     "model",
@@ -38,36 +39,47 @@ FREE = ("dataset.root", "dataset.download", "dataset.workers", "dataset.prefetch
 """What of it may change all the same: where and how the same data is read."""
 
 
-def resume(run: str, overrides: Sequence[str], config_dir: str | None, log: Log) -> int:
-    """Goes on with a run or a sweep; the exit code.
+def resume(
+    run: str, overrides: Sequence[str], config_dir: str | None, log: Log, show: bool = False
+) -> int:
+    """Goes on with a run or a sweep, or shows the config that it would go on with.
 
     Raises:
         UserError: no such run, or a change that a run can't take.
     """
-    with hydra_session(config_dir) as composer:
-        path = Path(run).expanduser()
-        if (path / PLAN).is_file():
+    path = Path(run).expanduser()
+    if (path / PLAN).is_file():
+        own = config_dir or load_yaml(path / PLAN).get("config_dir")
+        with hydra_session(own) as composer:
             return resume_sweep(composer, RunDir(path.absolute()), overrides, log)
+    with hydra_session(config_dir) as composer:
         folder = RunDir.existing(run)
         saved = load_yaml(folder.config)
-        said = load_yaml(folder.overrides) if folder.overrides.is_file() else {}
-        changed = apply(composer, saved, overrides)
-        job = Job(
-            from_plain(changed),
-            changed,
-            [*said.get("overrides", []), *overrides],
-            said.get("choices", {}),
-            str(folder.path),
-        )
-    changes = differences(saved, changed)
+        job = changed_job(composer, folder, saved, overrides)
+    changes = differences(saved, job.plain)
     refuse_fixed(changes)
-    longer = any(key in ("epochs", "steps") for key in changes)
+    longer = show or any(key in ("epochs", "steps") for key in changes)
     if folder.state in DONE and not longer:
         log.tell(f"{shown(folder.path)} is {folder.state}: nothing is left to do")
         return finish(recorded(folder), log)
+    if show:
+        sys.stdout.write(dump_yaml(job.plain))
+        return 0
     for key, (old, new) in changes.items():
-        log.tell(f"changed: {key}={new} (was {old})")
+        log.tell(f"changed: {key}={_yaml(new)} (was {_yaml(old)})")
     return finish(execute(job, log, folder, resume=True), log)
+
+
+def changed_job(
+    composer: Composer, folder: RunDir, saved: Mapping[str, Any], overrides: Sequence[str]
+) -> Job:
+    """The run's job with the overrides."""
+    said = load_yaml(folder.overrides) if folder.overrides.is_file() else {}
+    plain = apply(composer, saved, overrides)
+    chosen = {o.key_or_group: str(o.value()) for o in composer.parse(overrides)}
+    choices = {g: chosen.get(g, c) for g, c in said.get("choices", {}).items()}
+    every = [*said.get("overrides", []), *overrides]
+    return Job(from_plain(plain), plain, every, choices, str(folder.path))
 
 
 def apply(composer: Composer, saved: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -77,13 +89,15 @@ def apply(composer: Composer, saved: Mapping[str, Any], overrides: Sequence[str]
     for override in composer.parse(overrides):
         key = override.key_or_group
         touched.add(key)
+        if override.is_sweep_override() or override.is_delete() or key == "recipe":
+            raise UserError(f"{override.input_line}: not when a run is resumed")
         if key in GROUPS:
             fresh = composer.job(composer.compose([str(override.input_line)]), [])
             OmegaConf.update(config, key, fresh.plain[key], merge=False)
         elif OmegaConf.select(config, key, default=_MISSING) is _MISSING:
             parent, _, last = key.rpartition(".")
             node = OmegaConf.select(config, parent) if parent else config
-            known = [str(k) for k in node] if node is not None else list(saved)
+            known = [str(k) for k in node] if isinstance(node, DictConfig) else list(saved)
             raise UserError(f"{override.input_line}: no such key; {did_you_mean(last, known)}")
         else:
             OmegaConf.update(config, key, override.value(), merge=False)
@@ -91,7 +105,7 @@ def apply(composer: Composer, saved: Mapping[str, Any], overrides: Sequence[str]
         config["epochs" if "steps" in touched else "steps"] = None
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
-    reference = {**saved, **{g: plain[g] for g in GROUPS if g in touched and g in plain}}
+    reference = {**saved, **{g: plain[g] for g in GROUPS if g in touched}}
     return conform({str(k): v for k, v in plain.items()}, reference)
 
 
@@ -114,5 +128,13 @@ def refuse_fixed(changes: Mapping[str, Any]) -> None:
         fixed = any(key == f or key.startswith(f + ".") for f in FIXED)
         if fixed and key not in FREE:
             raise UserError(
-                f"{key}={new}: can't change when a run is resumed (it is {old}); start a new run"
+                f"{key}={_yaml(new)}: can't change when a run is resumed (it is {_yaml(old)}); "
+                "start a new run"
             )
+
+
+def _yaml(value: Any) -> str:
+    """A value as it is typed."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return str(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,10 +16,11 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from optbench.cli.compose import Composer, Job, keys_of, register_resolvers
-from optbench.cli.execute import Result, execute
+from optbench.cli.compose import Composer, Job, keys_of
+from optbench.cli.execute import EXIT_FAILED, Result, execute
 from optbench.cli.log import Log
 from optbench.cli.report import print_sweep
+from optbench.cli.resolvers import register_resolvers
 from optbench.errors import UserError
 from optbench.rundir import DONE, RunDir, dump_yaml, load_yaml, write_atomically
 
@@ -56,7 +58,7 @@ def sweep(composer: Composer, overrides: Sequence[str], log: Log) -> int:
     _check_data(jobs)
     folder = _reserve(str(cfg.hydra.sweep.dir), jobs[0].config.device, log)
     if not log.quiet:
-        plan = {"overrides": list(overrides), "grid": grid}
+        plan = {"overrides": list(overrides), "grid": grid, "config_dir": composer.config_dir}
         write_atomically(folder.path / PLAN, dump_yaml(plan))
     planned = Sweep(folder, grid, jobs)
     if str(cfg.hydra.runtime.choices.get("hydra/launcher")) in BASIC:
@@ -110,7 +112,7 @@ def _from_main(device: str, value: T) -> T:
 def _begun(folder: RunDir) -> str:
     if folder.state in DONE:
         return "done"
-    return "begun" if folder.config.is_file() and folder.checkpoints.is_dir() else "new"
+    return "begun" if folder.config.is_file() else "new"
 
 
 def in_turn(planned: Sweep, log: Log) -> list[Result | None]:
@@ -140,22 +142,28 @@ def _one(job: Job, folder: RunDir, log: Log) -> Result:
         folder.path.mkdir(exist_ok=True)
     try:
         return execute(job, log, folder, resume=begun == "begun")
-    except UserError as error:
+    except Exception as error:  # whatever it is, the other runs of the sweep go on
+        message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         if not log.quiet:
-            folder.write_status("failed", 0, str(error))
-        return Result(folder, "failed", 0, str(error), exit_code=1)
+            folder.write_status("failed", 0, message)
+            log.open(folder.log)
+            log.note("".join(traceback.format_exception(error)))
+            log.close()
+        return Result(folder, "failed", 0, message, exit_code=EXIT_FAILED)
 
 
 def recorded(folder: RunDir) -> Result:
     """A run's result as its folder tells it."""
     status, summary = folder.read_json("status.json"), folder.read_json("summary.json")
+    state = str(status.get("state", "failed"))
     return Result(
         folder,
-        str(status.get("state", "failed")),
+        state,
         int(status.get("step", 0)),
         str(status.get("message", "")),
         summary.get("final", {}),
         summary.get("best", {}),
+        EXIT_FAILED if state in ("diverged", "failed") else 0,
     )
 
 
@@ -163,9 +171,10 @@ def _launched(composer: Composer, cfg: DictConfig, planned: Sweep) -> list[Resul
     """The runs by a launcher of Hydra's, such as joblib's, in processes of its own."""
     from hydra.core.plugins import Plugins
     from hydra.types import HydraContext
-    from omegaconf import open_dict
+    from omegaconf import open_dict, read_write
 
-    with open_dict(cfg):  # both: a launcher composes each run anew from the overrides
+    # Said twice, for a launcher composes each run anew from the overrides.
+    with open_dict(cfg), read_write(cfg.hydra):
         cfg.hydra.sweep.dir = str(planned.folder.path)
         cfg.hydra.overrides.hydra.append(f"hydra.sweep.dir='{planned.folder.path}'")
     context = HydraContext(config_loader=composer.loader, callbacks=_callbacks(cfg))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
@@ -15,6 +16,7 @@ from optbench.cli.log import Log
 from optbench.cli.paths import configs_folder
 from optbench.cli.report import print_summary
 from optbench.errors import UserError
+from optbench.rundir import RunDir
 
 
 def training(verb: str, arguments: Sequence[str]) -> int:
@@ -29,12 +31,19 @@ def training(verb: str, arguments: Sequence[str]) -> int:
     run = [line.partition("=")[2] for line in overrides if line.startswith("resume=")]
     rest = [line for line in overrides if not line.startswith("resume=")]
     if run and run[-1] not in ("", "null"):
+        if not Path(run[-1]).expanduser().is_dir():
+            RunDir.existing(run[-1])  # says what is wrong with it
+        for flag in ("multirun", "info"):
+            if getattr(flags, flag):
+                raise UserError(f"--{flag}: not with resume, which goes on with a run's own config")
         from optbench.cli.resume import resume
 
-        return resume(run[-1], rest, flags.config_dir, log)
+        return resume(run[-1], rest, flags.config_dir, log, show=bool(flags.cfg))
     with hydra_session(flags.config_dir) as composer:
         if flags.cfg or flags.info or flags.hydra_help:
-            composer.parse(rest)
+            if flags.multirun:
+                raise UserError("--cfg --multirun: one of them; a grid has many configs")
+            composer.job(composer.compose(rest), rest)
             return _hydra(arguments)
         if flags.multirun:
             from optbench.cli.sweep import sweep

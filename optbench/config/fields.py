@@ -53,13 +53,13 @@ def number(
     return read
 
 
-def integer(low: int) -> Callable[[Any], int]:
-    """Reads a whole number of at least `low`."""
+def integer(low: int, high: int = 2**53) -> Callable[[Any], int]:
+    """Reads a whole number from `low` to `high`, by default as far as floats are exact."""
 
     def read(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
             raise ValueError
-        if value < low:
+        if value < low or value > high:
             raise ValueError
         return int(value)
 
@@ -111,6 +111,14 @@ def word(value: Any) -> str:
     return str(value)
 
 
+def folder_name(value: Any) -> str:
+    """Reads a text that can be a part of a folder's name."""
+    text = word(value)
+    if not text.strip() or "/" in text or "\0" in text:
+        raise ValueError
+    return text
+
+
 _positive = "a positive number"
 _at_least_one = "a whole number, at least 1"
 _share = "a number from 0 up to, but not including, 1"
@@ -118,6 +126,7 @@ _length = "a length: steps (100), epochs (5ep) or a part of the run (10%)"
 _share_field = Field(number(0, 1, high_open=True), _share)
 _count = Field(integer(1), _at_least_one)
 _whole = Field(integer(0), "a whole number, at least 0")
+_seed = Field(integer(0, 2**63 - 1), "a whole number from 0 to 2^63 - 1")
 _not_negative = Field(number(0), "a number, at least 0")
 _length_field = Field(interval, _length)
 
@@ -128,8 +137,9 @@ FIELDS: dict[str, Field] = {
     "batch_size": _count,
     "base_batch_size": _count,
     "accumulate": _count,
-    "seed": _whole,
-    "split_seed": _whole,
+    "seed": _seed,
+    "split_seed": _seed,
+    "data_seed": _seed,
     "threads": Field(integer(1), _at_least_one, nullable=True),
     "every": _length_field,
     "histograms": _length_field,
@@ -140,7 +150,9 @@ FIELDS: dict[str, Field] = {
     "lr": _not_negative,
     "weight_decay": _not_negative,
     "momentum": _share_field,
-    "betas": Field(each(number(0, 1, high_open=True)), "a list of numbers from 0 up to 1", True),
+    "betas": Field(
+        each(number(0, 1, high_open=True)), "numbers from 0 up to, not including, 1", True
+    ),
     "eps": Field(eps, "a number, at least 0"),
     "etas": Field(each(number(0, low_open=True)), "a list of positive numbers", True),
     "step_sizes": Field(each(number(0, low_open=True)), "a list of positive numbers", True),
@@ -174,11 +186,12 @@ FIELDS: dict[str, Field] = {
     "early_stopping.mode": Field(one_of("auto", "min", "max"), "auto, min or max"),
     "matmul": Field(one_of("highest", "high", "medium"), "highest, high or medium"),
     "nonfinite": Field(one_of("stop", "skip", "raise"), "stop, skip or raise"),
+    "line_search_fn": Field(one_of("strong_wolfe"), "strong_wolfe or null", nullable=True),
     "implementation": Field(
         one_of("auto", "loop", "foreach", "fused"), "auto, loop, foreach or fused"
     ),
     # texts that may be absent
-    "name": Field(word, "a text", nullable=True),
+    "name": Field(folder_name, "a text without /", nullable=True),
     "best": Field(word, "a metric, auto or null", nullable=True),
     "autocast": Field(word, "a torch dtype, or null", nullable=True),
     "resume": Field(word, "a run folder", nullable=True),

@@ -56,9 +56,12 @@ def write_checkpoint(
     if world.is_main:
         listed = {name: entry for part in every for name, entry in sorted(part.items())}
         _write_manifest(temporary, {"step": step, "world_size": world.size, "files": listed})
-        shutil.rmtree(final, ignore_errors=True)
+        old = final.with_name(final.name + ".old")
+        if final.exists():  # saved again: with the step's score, or after a resume
+            os.rename(final, old)
         os.rename(temporary, final)
         sync_folder(folder)
+        shutil.rmtree(old, ignore_errors=True)
     world.barrier()
 
 
@@ -88,12 +91,24 @@ def steps(folder: Path) -> list[int]:
 
 
 def prune(folder: Path, keep_last: int, best: int | None) -> None:
-    """Deletes all but the last `keep_last` checkpoints (at least two) and the best one."""
+    """Deletes all but the last `keep_last` checkpoints (at least two) and the best one.
+
+    What an interrupted write left behind goes too.
+    """
+    for left in [*folder.glob("step-*.tmp"), *folder.glob("step-*.old")]:
+        shutil.rmtree(left, ignore_errors=True)
     present = steps(folder)
     kept = {*present[-max(2, keep_last) :], best}
     for step in present:
         if step not in kept:
             shutil.rmtree(folder / f"step-{step:08d}", ignore_errors=True)
+
+
+def forget_after(folder: Path, step: int) -> None:
+    """Deletes the checkpoints after a step, which are damaged: else the run would go on there."""
+    for later in steps(folder):
+        if later > step:
+            shutil.rmtree(folder / f"step-{later:08d}", ignore_errors=True)
 
 
 def damage(folder: Path) -> str | None:
@@ -108,8 +123,9 @@ def damage(folder: Path) -> str | None:
             with path.open("rb") as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != entry["sha256"]:
                     return f"{name} does not have the checksum of the manifest"
-        if SHARED not in files or not isinstance(manifest["step"], int):
-            return "its manifest is not complete"
+        expected = {SHARED, *(rank_file(rank) for rank in range(manifest["world_size"]))}
+        if set(files) != expected or f"step-{manifest['step']:08d}" != folder.name:
+            return "its manifest does not fit its folder"
     except OSError as error:
         return f"{Path(str(error.filename)).name} can't be read"
     except (ValueError, KeyError, TypeError, AttributeError):

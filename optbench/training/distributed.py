@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -40,6 +41,16 @@ class World:
         if self.size > 1:
             dist.all_reduce(values)
         return values
+
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean over ranks, on every rank."""
+        return self.sum(value.clone()) / self.size if self.size > 1 else value
+
+    def equalise(self, tensors: Iterable[Tensor]) -> None:
+        """Gives every rank rank 0's values, in place."""
+        if self.size > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, src=0)
 
     def from_main(self, value: T) -> T:
         """Rank 0's value, on every rank."""

@@ -86,12 +86,12 @@ class Keeper:
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self._shared, self._own = Scratch(), Scratch()
-        self.saved: int | None = None
+        self._saved: tuple[int, int] | None = None
 
     def save(self) -> None:
         """Saves the present step, unless it is saved already."""
         step = self.state.progress.step
-        if step == self.saved:
+        if self._saved == self._mark():
             return
         self.wait()
         world = self.state.world
@@ -99,7 +99,7 @@ class Keeper:
         if world.is_main:
             parts[checkpoint.SHARED] = self._shared.fill(self.state.shared())
         best = self.state.best.step if self.state.best.value is not None else None
-        self.saved = step
+        self._saved = self._mark()
         if not self._in_background:
             self._write(step, parts, best)
             return
@@ -134,7 +134,16 @@ class Keeper:
         )
         if step is None:
             return None
-        if not self.state.load(checkpoint.read_checkpoint(self.folder, step, world)):
-            warn(f"rank {world.rank} has no part in the checkpoint: its random numbers start anew")
-        self.saved = step
+        has_part = self.state.load(checkpoint.read_checkpoint(self.folder, step, world))
+        without = [str(rank) for rank, has in enumerate(world.gather(has_part)) if not has]
+        if without and world.is_main:
+            ranks = ", ".join(without)
+            warn(f"rank {ranks} has no part in the checkpoint: its random numbers start anew")
+        if world.is_main:
+            checkpoint.forget_after(self.folder, step)
+        self._saved = self._mark()
         return step
+
+    def _mark(self) -> tuple[int, int]:
+        """What a save of this step would hold: with or without the step's score."""
+        return self.state.progress.step, self.state.progress.evaluated

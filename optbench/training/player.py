@@ -112,7 +112,9 @@ class Player:
         load_exactly(self.optimizer, state["optimizer"])
         groups = zip(self.optimizer.param_groups, self._configured, state["settings"], strict=True)
         for group, now, then in groups:
-            group.update({k: v for k, v in now.items() if k not in then or then[k] != v})
+            anew = {k: v for k, v in now.items() if k not in then or then[k] != v}
+            cycled = {k: now[k] for k in ("momentum", "betas") if k in now}
+            group.update(anew | cycled)
         if is_reactive(self.schedule) and state["schedule"] is not None:
             self.schedule.load_state_dict(state["schedule"])
         if self.ema is not None and state["ema"] is not None:

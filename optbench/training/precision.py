@@ -40,12 +40,14 @@ class Precision:
     def step(self, optimizer: torch.optim.Optimizer) -> bool:
         """One optimizer step on unscaled gradients; False if the scaler skipped it.
 
-        Read from the scale, which falls when and only when a gradient was not finite: fused
-        optimizers skip inside their kernel and say nothing.
+        Read from the scale, which falls when and only when a gradient was not finite. Fused
+        optimizers would skip inside their kernel, and torch's SGD leave new momentum buffers
+        unset when it does; so they are not called at all.
         """
         if self.scaler is None:
             optimizer.step()
             return True
+        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
         before = self.scaler.get_scale()
         self.scaler.step(optimizer)
         self.scaler.update()

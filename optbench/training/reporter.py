@@ -84,11 +84,13 @@ class Reporter:
             values["precision/skipped_steps"] = float(progress.skipped)
         return values
 
-    def sample(self, kind: str, names: Sequence[str], tensors: Sequence[Tensor | None]) -> None:
+    def sample(
+        self, step: int, kind: str, names: Sequence[str], tensors: Sequence[Tensor | None]
+    ) -> None:
         """Histograms of a sample of each tensor, tagged `kind/name`."""
         if self.world.is_main:
             tags = [f"{kind}/{name}" for name in names]
-            self.recorder.histograms(self.state.progress.step, histograms(tags, tensors))
+            self.recorder.histograms(step, histograms(tags, tensors))
 
 
 def _prefixed(tag: str, prefix: str) -> str:

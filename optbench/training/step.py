@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from optbench.monitor.updates import UpdateWatch
 from optbench.tasks.base import Modules, Task
+from optbench.training.distributed import World
 from optbench.training.feed import Work
 from optbench.training.player import Player
 from optbench.training.precision import Precision
@@ -31,6 +33,10 @@ class Clipping:
             nn.utils.clip_grad_norm_(parameters, self.norm)
 
 
+class _LeaveOut(Exception):
+    """Ends an optimizer's step from inside its closure."""
+
+
 class Step:
     """Forward and backward over the micro-batches, unscale, measure, clip, update, measure.
 
@@ -40,6 +46,7 @@ class Step:
         task: gives the loss.
         precision: autocast and scaler.
         clipping: of the unscaled gradients.
+        world: the ranks, whose losses a closure averages.
         skip_nonfinite: leave out an update whose gradients are not finite.
     """
 
@@ -50,10 +57,11 @@ class Step:
         task: Task,
         precision: Precision,
         clipping: Clipping,
+        world: World,
         skip_nonfinite: bool = False,
     ) -> None:
         self.player, self.modules, self.task = player, modules, task
-        self.precision, self.clipping = precision, clipping
+        self.precision, self.clipping, self.world = precision, clipping, world
         self._skip_nonfinite = skip_nonfinite
         self._clips = clipping.norm is not None or clipping.value is not None
         self._plain: AbstractContextManager[object] = nullcontext()
@@ -90,10 +98,7 @@ class Step:
 
     def update(self, watch: UpdateWatch | None = None) -> bool:
         """From gradients to new parameters; False if the update was left out."""
-        self._prepare_gradients(watch)
-        taken = True
-        if self._skip_nonfinite and self.precision.scaler is None:
-            taken = self.first_nonfinite_gradient() is None
+        taken = self._prepare_gradients(watch)
         if taken:
             if watch is not None:
                 watch.see_before()
@@ -103,36 +108,53 @@ class Step:
         self.player.clear_gradients()
         return taken
 
-    def with_closure(self, work: Work, watch: UpdateWatch | None = None) -> Tensor:
+    def with_closure(self, work: Work, watch: UpdateWatch | None = None) -> tuple[Tensor, bool]:
         """A whole step of an optimizer that evaluates the loss as often as it likes.
 
-        Every evaluation sees the same examples. The gradients measured are the first's.
+        Every evaluation sees the same examples. The gradients measured are the first's. Returns the
+        first loss, and whether the update was taken: one that met a loss or gradient that is not
+        finite is undone if such steps are to be left out.
         """
         again = work.repeatable()
         first: list[Tensor] = []
 
         def closure() -> Tensor:
             self.player.clear_gradients()
-            loss = self.loss_and_gradients(again)
-            self._prepare_gradients(None if first else watch)
+            loss = self.world.mean(self.loss_and_gradients(again))
+            finite = self._prepare_gradients(None if first else watch)
             first.append(loss)
+            if not finite:
+                raise _LeaveOut
             return loss
 
+        undo = self.player.state_dict() if self._skip_nonfinite else None
+        undo = copy.deepcopy(undo)
         if watch is not None:
             watch.see_before()
-        self.player.optimizer.step(closure)  # type: ignore[arg-type]
+        try:
+            self.player.optimizer.step(closure)  # type: ignore[arg-type]
+        except _LeaveOut:
+            assert undo is not None
+            self.player.load_state_dict(undo)
+        else:
+            undo = None
         if watch is not None:
             watch.see_after()
         self.player.clear_gradients()
-        return first[0]
+        return first[0], undo is None
 
-    def _prepare_gradients(self, watch: UpdateWatch | None) -> None:
+    def _prepare_gradients(self, watch: UpdateWatch | None) -> bool:
+        """Unscales, measures and clips; False if the update is to be left out."""
         if self.precision.scaler is not None:
             self.precision.scaler.unscale_(self.player.optimizer)
         if watch is not None:
             watch.see_gradients()
+        looks = self._skip_nonfinite and self.precision.scaler is None
+        if looks and self.first_nonfinite_gradient() is not None:
+            return False
         if self._clips:
             self.clipping.apply(self.player.parameters)
+        return True
 
     def first_nonfinite_gradient(self) -> str | None:
         """The first parameter, in the model's order, whose gradient is not finite."""

@@ -125,15 +125,16 @@ class Trainer:
         ):
             seen = watch if watched else None
             if player.needs_closure:
-                loss = step.with_closure(work, seen)
+                loss, done = step.with_closure(work, seen)
                 self._see_loss(number, loss)
+                taken = done and taken
             else:
                 loss = step.loss_and_gradients(work)
                 self._see_loss(number, loss)
                 if self._nonfinite.at and self._at_once:
                     return
                 if number >= self._next_histograms:
-                    self._sample_gradients(player)
+                    self._sample_gradients(player, number)
                 taken = step.update(seen) and taken
         progress.index += 1
         progress.examples += work.examples
@@ -158,9 +159,9 @@ class Trainer:
         if ready is not None and self._nonfinite.check("loss", *ready):
             self.state.loss.add(ready[1])
 
-    def _sample_gradients(self, player: Player) -> None:
+    def _sample_gradients(self, player: Player, number: int) -> None:
         gradients = [parameter.grad for parameter in player.parameters]
-        self.reporter.sample("gradients", player.names, gradients)
+        self.reporter.sample(number, "gradients", player.names, gradients)
 
     def _skipped(self, number: int) -> None:
         self.progress.skipped += 1
@@ -200,13 +201,15 @@ class Trainer:
         step, cadence = self.progress.step, self.settings.cadence
         if cadence.histograms and step % cadence.histograms == 0:
             for player in self.players:
-                self.reporter.sample("parameters", player.names, player.parameters)
+                self.reporter.sample(step, "parameters", player.names, player.parameters)
         if cadence.monitor and step % cadence.monitor == 0:
             self._report()
-        if cadence.evaluate and step % cadence.evaluate == 0 and self.outcome.state != "diverged":
-            self._validate()
-        if cadence.save and step % cadence.save == 0 and self.outcome.state != "diverged":
-            self._save()
+        self._heed(self._agreement.settle([0, self._nonfinite.at]))
+        if self.outcome.state != "diverged":
+            if cadence.evaluate and step % cadence.evaluate == 0:
+                self._validate()
+            if cadence.save and step % cadence.save == 0:
+                self._save()
         self._plan()
         self._clock = time.perf_counter()
 
@@ -253,6 +256,7 @@ class Trainer:
         with ExitStack() as stack:
             for player in self.players:
                 player.module.eval()
+                self.world.equalise(player.module.buffers())
                 stack.callback(player.module.train)
                 if player.ema is not None:
                     stack.enter_context(player.ema.applied())

@@ -21,10 +21,14 @@ def main() -> None:
 
 
 def _sections() -> dict[str, Callable[[Namespace], None]]:
-    from sections import steps
+    from sections import checkpoint, ddp, monitoring, scalars, steps
 
     return {
         "steps": steps.section,
+        "monitoring": monitoring.section,
+        "scalars": scalars.section,
+        "checkpoint": checkpoint.section,
+        "ddp": ddp.section,
     }
 
 

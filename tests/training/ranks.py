@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from .runs import SMALL
+from .runs import small
 
 PATIENCE = 120.0
 """Seconds after which a launch counts as hanging."""
@@ -32,7 +32,7 @@ def torchrun(program: list[str], arguments: list[str]) -> subprocess.Popen[str]:
 
 
 def train_arguments(folder: Path, *overrides: str) -> list[str]:
-    return ["train", *SMALL, *overrides, f"hydra.run.dir={folder}"]
+    return ["train", *small(*overrides), f"hydra.run.dir={folder}"]
 
 
 def ranks(arguments: list[str], program: tuple[str, ...] = ("-m", "optbench")) -> str:

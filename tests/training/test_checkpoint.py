@@ -137,7 +137,7 @@ def test_several_damaged_ones_cost_one_warning() -> None:
 def test_none_left_is_an_error() -> None:
     write(10)
     (path_of(10) / "rank-0.pt").write_bytes(b"")
-    with pytest.raises(UserError, match="no checkpoint is whole.*rank-0.pt has 0 bytes"):
+    with pytest.raises(UserError, match=r"no checkpoint is whole.*rank-0\.pt has 0 bytes"):
         newest()
 
 
@@ -154,7 +154,10 @@ def unnoticed_flips(path: Path) -> list[str]:
     return unnoticed
 
 
-@pytest.mark.parametrize("name", ["state.pt", "rank-0.pt", "manifest.json"])
+MANIFEST = "manifest.json"
+
+
+@pytest.mark.parametrize("name", ["state.pt", "rank-0.pt", MANIFEST])
 def test_any_single_bit_is_noticed(name: str) -> None:
     write(7)
     assert unnoticed_flips(path_of(7) / name) == []

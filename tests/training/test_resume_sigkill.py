@@ -13,7 +13,7 @@ import pytest
 
 from optbench.training import checkpoint
 
-from .runs import SMALL, assert_same_run, newest, resume, status_of, train
+from .runs import assert_same_run, newest, resume, small, status_of, train
 from .test_resume_exact import HARD, OPTIMIZERS, schedule_for
 
 QUICK = ("adamw", "sgd")
@@ -34,7 +34,9 @@ def test_every_optimizer(optimizer: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("more", ["precision=fp16", "precision=bf16", "checkpoint=async", "ema=0.9"])
+@pytest.mark.parametrize(
+    "more", ["precision=fp16", "precision=bf16", "checkpoint=async", "ema=0.9"]
+)
 def test_every_part_of_the_state(more: str) -> None:
     compare_with_killed(*LONG, *schedule_for("adamw"), more)
 
@@ -51,7 +53,7 @@ def compare_with_killed(*overrides: str) -> None:
 def kill_at_random(folder: Path, *overrides: str) -> None:
     """Waits for a checkpoint chosen at random, then a little more, then kills."""
     wanted = random.randint(FIRST, LAST)
-    command = [sys.executable, "-m", "optbench", "train", *SMALL, *overrides]
+    command = [sys.executable, "-m", "optbench", "train", *small(*overrides)]
     process = subprocess.Popen([*command, f"hydra.run.dir={folder}"])
     try:
         while max(checkpoint.steps(folder / "checkpoints"), default=0) < wanted:

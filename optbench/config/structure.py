@@ -1,0 +1,38 @@
+"""What every config has to have, whatever the files that it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from optbench.config.conform import conform
+from optbench.errors import UserError
+
+COMPONENTS = ("model", "dataset", "optimizer", "schedule")
+
+
+def refuse_missing(plain: Mapping[str, Any], reference: Mapping[str, Any], at: str = "") -> None:
+    """Keys that were deleted (`~key`), and components that do not say what they are."""
+    for key, default in reference.items():
+        name = f"{at}.{key}" if at else key
+        if key not in plain:
+            raise UserError(f"{name}: missing; a key can be set, not deleted")
+        if isinstance(default, Mapping) and isinstance(plain[key], Mapping):
+            refuse_missing(plain[key], default, name)
+    if not at:
+        for group in COMPONENTS:
+            if not isinstance(plain[group], Mapping) or "_target_" not in plain[group]:
+                raise UserError(f"{group}: its file names no _target_")
+        if "lr" not in plain["optimizer"]:
+            raise UserError("optimizer: its file has no lr, which schedules need")
+
+
+def check_parameter_groups(optimizer: Mapping[str, Any]) -> None:
+    """UserError for a parameter group whose keys the optimizer does not have."""
+    own = {"implementation", "groups", "decay_norm_and_bias", "takes", "companion"}
+    settable = {k: v for k, v in optimizer.items() if not k.startswith("_") and k not in own}
+    for index, group in enumerate(optimizer["groups"]):
+        at = f"optimizer.groups[{index}]"
+        if not isinstance(group, Mapping) or "params" not in group:
+            raise UserError(f"{at}={group}: expected a mapping with params, a pattern of names")
+        conform(group, {"params": "*", **settable}, at)

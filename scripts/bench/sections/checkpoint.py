@@ -1,0 +1,82 @@
+"""What a checkpoint costs: flushed, verified and renamed, against a bare torch.save."""
+
+from __future__ import annotations
+
+import os
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import resnet
+import torch
+from timing import Candidate, Row, alternate, estimate, print_rows, ratio
+
+from optbench.training.keeper import Keeper, RunState
+from runs import Stretches, build, scratch
+
+ROUNDS = 15
+TARGET_RATIO = 1.3
+PLAIN, FLUSHED = "torch.save", "torch.save and fsync"
+ATOMIC, WAITS = "optbench's checkpoint", "async: what the training waits"
+
+
+def section(arguments: Namespace) -> None:
+    """ResNet-18 with Adam's state, saved in turn by each means."""
+    with scratch() as folder:
+        job, experiment = build(resnet.overrides(2, optimizer=["optimizer=adam"]))
+        stretches = Stretches(job, experiment, folder / "run", monitor=0)
+        stretches(1)
+        stretches.close()
+        state = experiment.state
+        candidates = {
+            PLAIN: _settled(lambda: torch.save(state.shared(), folder / "plain.pt")),
+            FLUSHED: _settled(lambda: _flushed(state.shared(), folder / "flushed.pt")),
+            ATOMIC: _settled(_saver(Keeper(folder / "atomic", state), state)),
+            WAITS: _waiting(Keeper(folder / "async", state, in_background=True), state),
+        }
+        times = alternate(candidates, ROUNDS, warmup=2)
+        size = (folder / "plain.pt").stat().st_size
+    rows = [Row(name, estimate(t).times(1e3), "ms") for name, t in times.items()]
+    rows.append(Row(f"{ATOMIC} to {PLAIN}", ratio(times, ATOMIC, PLAIN), "times", TARGET_RATIO))
+    rows.append(Row(f"{ATOMIC} to {FLUSHED}", ratio(times, ATOMIC, FLUSHED), "times"))
+    print_rows(f"checkpoint: {size / 1e6:.0f} MB; {ROUNDS} rounds; wall time", rows)
+
+
+def _settled(save: Callable[[], None]) -> Candidate:
+    """Starts with nothing of others' on its way to the disk."""
+
+    def run() -> float:
+        os.sync()
+        start = time.perf_counter()
+        save()
+        return time.perf_counter() - start
+
+    return run
+
+
+def _flushed(state: dict[str, Any], path: Path) -> None:
+    with path.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _saver(keeper: Keeper, state: RunState) -> Callable[[], None]:
+    def save() -> None:
+        state.progress.step += 1
+        keeper.save()
+
+    return save
+
+
+def _waiting(keeper: Keeper, state: RunState) -> Candidate:
+    save = _settled(_saver(keeper, state))
+
+    def run() -> float | None:
+        seconds = save()
+        keeper.wait()
+        return seconds
+
+    return run

@@ -1,0 +1,163 @@
+"""What a run of a sweep in one warm process costs beyond its own steps and evaluations.
+
+Usage: python scripts/bench/sweep_overhead.py [--profile] [overrides ...]
+"""
+
+from __future__ import annotations
+
+import cProfile
+import functools
+import io
+import json
+import pstats
+import time
+from argparse import ArgumentParser
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from timing import Estimate, Row, estimate, machine_line, print_rows
+
+from optbench.build import experiment
+from optbench.cli import sweep as sweeps
+from optbench.cli.compose import Composer
+from optbench.cli.main import main as optbench
+from optbench.training import trainer
+from optbench.training.keeper import Keeper
+from runs import scratch
+
+GRID = ["train", "-m", "dataset=digits", "optimizer=sgd,adamw", "epochs=2", "threads=1"]
+SEEDS = 8
+TARGET_MS = 50.0
+
+Seconds = dict[str, float]
+
+STEPS, EVALUATIONS = "its steps", "its evaluations"
+PARTS: dict[str, list[tuple[Any, str]]] = {
+    EVALUATIONS: [(trainer, "evaluate")],
+    "composing and checking its config": [(Composer, "variant")],
+    "building": [(experiment, "build_experiment")],
+    "checkpoints": [(Keeper, "save")],
+    "the trainer": [(trainer.Trainer, "fit")],
+    "the run in all": [(sweeps, "execute")],
+}
+"""Where the clock runs: in the trainer, evaluations and checkpoints are counted too."""
+
+
+def main() -> None:
+    """Sweeps again and again, the first time to warm up."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("overrides", nargs="*", help="such as checkpoint=none")
+    parser.add_argument("--sweeps", type=int, default=8, help="that count")
+    parser.add_argument("--profile", action="store_true", help="where the time goes, by function")
+    arguments = parser.parse_args()
+    print(machine_line("torch", "optbench", "hydra-core", "tensorboard"))
+    with scratch() as folder:
+        sweep(folder / "warmup", arguments.overrides)
+        if arguments.profile:
+            profile(folder, arguments.overrides)
+            return
+        measured = [
+            measure(folder / str(number), arguments.overrides) for number in range(arguments.sweeps)
+        ]
+    runs = 2 * SEEDS
+    title = " ".join([*GRID, *arguments.overrides])
+    rows = table([{k: s / runs for k, s in seconds.items()} for seconds in measured])
+    print_rows(f"a run of: {title} seed=0..{SEEDS - 1}; {arguments.sweeps} sweeps", rows)
+
+
+def sweep(folder: Path, overrides: Sequence[str]) -> None:
+    """The sweep, by the command line's own function; what it prints is thrown away."""
+    seeds = "seed=" + ",".join(str(seed) for seed in range(SEEDS))
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as errors:
+        code = optbench([*GRID, seeds, f"hydra.sweep.dir={folder}", *overrides])
+    if code:
+        raise SystemExit(errors.getvalue())
+
+
+def measure(folder: Path, overrides: Sequence[str]) -> Seconds:
+    """Seconds of a whole sweep by part."""
+    with clocks() as seconds:
+        start = time.perf_counter()
+        sweep(folder, overrides)
+        total = time.perf_counter() - start
+    summaries = [json.loads(path.read_text()) for path in folder.glob("*/summary.json")]
+    steps = sum(summary["training_seconds"] for summary in summaries)
+    return {**seconds, STEPS: steps, "total": total}
+
+
+@contextmanager
+def clocks() -> Iterator[Seconds]:
+    """Adds up the time spent in PARTS while the block runs."""
+    seconds: Seconds = defaultdict(float)
+
+    def clocked(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                seconds[name] += time.perf_counter() - start
+
+        return call
+
+    places = [(name, owner, key) for name, part in PARTS.items() for owner, key in part]
+    patches = [patch.object(o, k, clocked(name, getattr(o, k))) for name, o, k in places]
+    for each in patches:
+        each.start()
+    try:
+        yield seconds
+    finally:
+        for each in patches:
+            each.stop()
+
+
+def table(runs: Sequence[Seconds]) -> list[Row]:
+    """A run's time and what it consists of; `runs` has one entry a sweep."""
+
+    def ms(value: Callable[[Seconds], float]) -> Estimate:
+        return estimate([1e3 * value(run) for run in runs])
+
+    fit, whole, composing, building, checkpoints = (
+        "the trainer",
+        "the run in all",
+        "composing and checking its config",
+        "building",
+        "checkpoints",
+    )
+    return [
+        Row("in all", ms(lambda run: run["total"]), "ms"),
+        Row(STEPS, ms(lambda run: run[STEPS]), "ms"),
+        Row(EVALUATIONS, ms(lambda run: run[EVALUATIONS]), "ms"),
+        Row("beyond them", ms(lambda r: r["total"] - r[STEPS] - r[EVALUATIONS]), "ms", TARGET_MS),
+        Row(f"  {composing}", ms(lambda run: run[composing]), "ms"),
+        Row(f"  {building}", ms(lambda run: run[building]), "ms"),
+        Row(f"  {checkpoints}", ms(lambda run: run.get(checkpoints, 0.0)), "ms"),
+        Row(
+            "  the trainer's reports and the rest of it",
+            ms(lambda r: r[fit] - r[STEPS] - r[EVALUATIONS] - r.get(checkpoints, 0.0)),
+            "ms",
+        ),
+        Row("  folder, status, sinks", ms(lambda r: r[whole] - r[building] - r[fit]), "ms"),
+        Row("  the sweep's own", ms(lambda r: r["total"] - r[whole] - r[composing]), "ms"),
+    ]
+
+
+def profile(folder: Path, overrides: Sequence[str]) -> None:
+    """The functions of one sweep that take most."""
+    profiler = cProfile.Profile()
+    profiler.enable()
+    sweep(folder / "profiled", overrides)
+    profiler.disable()
+    for order in ("tottime", "cumulative"):
+        text = io.StringIO()
+        pstats.Stats(profiler, stream=text).sort_stats(order).print_stats(15)
+        print(text.getvalue())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,258 @@
+"""What is wrong is said in one line, with exit code 2, before anything is left on the disk.
+
+A row is a command line and what its answer has to name: key and value, and the nearest right
+spelling where there is one.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .program import call, left_in
+
+Row = tuple[str, list[str]]
+
+MUST_SHOW: list[Row] = [
+    ("optimizer=adamm", ["optimizer=adamm", "did you mean adam?"]),
+    ("optimizr=sgd", ["optimizr=sgd", "did you mean optimizer?"]),
+    ("+optimizr=sgd", ["optimizr=sgd", "did you mean optimizer?"]),
+    ("+optimizer.lrr=1", ["optimizer.lrr=1", "did you mean lr?"]),
+    ("optimizer.lr=abc", ["optimizer.lr=abc", "a number"]),
+    ("optimizer.lr=-1", ["optimizer.lr=-1", "at least 0"]),
+    ("optimizer.betas=[0.9]", ["optimizer.betas=[0.9]", "2 numbers", "[0.9, 0.999]"]),
+    ("epochs=1 steps=5", ["epochs=1", "steps=5", "contradiction"]),
+    ("epochs=0", ["epochs=0", "at least 1"]),
+    ("precision=fp8", ["precision=fp8", "did you mean fp"]),
+    ("device=gpu", ["device=gpu", "did you mean cuda?"]),
+    ("resume=nowhere", ["resume=nowhere", "no such run folder"]),
+    ("dataset=mnist dataset.download=false", ["MNIST", "OPTBENCH_DATA", "dataset.root"]),
+    ("dataset=cifar10 dataset.download=false", ["cifar-10", "OPTBENCH_DATA", "dataset.root"]),
+    ("dataset=image_folder", ["no images in", "dataset.root", "OPTBENCH_DATA"]),
+    ("batch_size=100000", ["batch_size=100000", "1293 examples"]),
+]
+"""The issue's own list."""
+
+CHOICES_AND_KEYS: list[Row] = [
+    ("++optimizer.lrr=1", ["optimizer.lrr=1", "did you mean lr?"]),
+    ("optimizer.lrr=1", ["optimizer.lrr=1", "did you mean lr?"]),
+    ("model.hiden=[100]", ["model.hiden=[100]", "did you mean hidden?"]),
+    ("clip.nrom=1", ["clip.nrom=1", "did you mean norm?"]),
+    ("+model.depth.width=1", ["model.depth", "no such key"]),
+    ("precision=bfloat16", ["precision=bfloat16", "did you mean bf16?"]),
+    ("dataset=mnits", ["dataset=mnits", "did you mean mnist?"]),
+    ("model=resnet", ["model=resnet", "did you mean resnet18?"]),
+    ("schedule=cosin", ["schedule=cosin", "did you mean cosine?"]),
+    ("checkpoint=defualt", ["checkpoint=defualt", "did you mean default?"]),
+    ("recipe=deepob", ["recipe=deepob", "did you mean deepobs?"]),
+    ("optimizer=xyzzy", ["optimizer=xyzzy", "choose from", "adamw", "sgd"]),
+]
+
+VALUES: list[Row] = [
+    ("optimizer.lr=nan", ["optimizer.lr=nan", "a number"]),
+    ("optimizer.lr=", ["optimizer.lr=:", "a number"]),
+    ("optimizer.betas=0.9", ["optimizer.betas=0.9", "a list"]),
+    ("optimizer.betas=[0.9,1.0]", ["optimizer.betas=[0.9, 1.0]", "not including, 1"]),
+    ("optimizer.amsgrad=1", ["optimizer.amsgrad=1", "true or false"]),
+    ("optimizer=muon optimizer.companion.lr=-1", ["optimizer.companion.lr=-1", "at least 0"]),
+    ("epochs=2.5", ["epochs=2.5", "a whole number"]),
+    ("steps=abc", ["steps=abc", "a whole number"]),
+    ("batch_size=0", ["batch_size=0", "at least 1"]),
+    ("accumulate=0", ["accumulate=0", "at least 1"]),
+    ("seed=-1", ["seed=-1", "from 0"]),
+    ("scale_lr=linaer", ["scale_lr=linaer", "did you mean linear?"]),
+    ("nonfinite=stpo", ["nonfinite=stpo", "did you mean stop?"]),
+    ("optimizer.implementation=fuse", ["optimizer.implementation=fuse", "did you mean fused?"]),
+    ("deterministic=maybe", ["deterministic=maybe", "true or false"]),
+    ("clip.norm=0", ["clip.norm=0", "a positive number"]),
+    ("label_smoothing=2", ["label_smoothing=2", "not including, 1"]),
+    ("dataset.val_fraction=1", ["dataset.val_fraction=1", "not including, 1"]),
+    ("model.hidden=100", ["model.hidden=100", "a list of whole numbers"]),
+    ("checkpoint.keep_last=1", ["checkpoint.keep_last=1", "at least 2"]),
+    ("eval.every=1epo", ["eval.every=1epo", "epochs (5ep)"]),
+    ("schedule.warmup_steps=150%", ["schedule.warmup_steps=150%", "a part of the run (10%)"]),
+    ("schedule=step schedule.step_size=abc", ["schedule.step_size=abc", "epochs (5ep)"]),
+    ("optimizer.groups=5", ["optimizer.groups=5", "a list"]),
+    ("optimizer.groups=[5]", ["optimizer.groups[0]=5", "params"]),
+    ("'optimizer.groups=[{parms: a}]'", ["optimizer.groups[0]", "parms", "params"]),
+    ("'optimizer.groups=[{params: a, lrr: 1}]'", ["optimizer.groups[0].lrr=1", "did you mean lr?"]),
+    ("'optimizer.groups=[{params: a, lr: -1}]'", ["optimizer.groups[0].lr=-1", "at least 0"]),
+    ("optimizer.lr='${seedd}'", ["seedd"]),
+]
+
+TOGETHER: list[Row] = [
+    ("checkpoint.best=val/loss dataset.val_fraction=0", ["checkpoint.best=val/loss", "fraction=0"]),
+    ("schedule=plateau dataset.val_fraction=0", ["schedule.metric=val/loss", "val_fraction=0"]),
+    (
+        "early_stopping.patience=3 dataset.val_fraction=0",
+        ["early_stopping.metric=val/loss", "dataset.val_fraction=0"],
+    ),
+]
+
+NEEDS_TORCH: list[Row] = [
+    ("schedule.warmup_steps=5000 steps=10", ["schedule.warmup_steps=5000", "the run of 10"]),
+    ("optimizer=rprop schedule=cosine", ["schedule", "Rprop", "schedule=constant"]),
+    ("optimizer=muon model=logistic", ["Muon", "no parameter", "optimizer=adamw"]),
+    ("optimizer=lbfgs precision=fp16", ["precision=fp16", "LBFGS", "bf16"]),
+    ("optimizer=radam optimizer.implementation=fused", ["implementation=fused", "RAdam", "loop"]),
+    ("schedule=cyclic optimizer=adagrad", ["schedule.cycle_momentum=true", "Adagrad"]),
+    ("'optimizer.groups=[{params: haed*}]'", ["optimizer.groups", "params=haed*", "head.weight"]),
+    ("early_stopping.patience=1 early_stopping.metric=val/acc", ["did you mean val/accuracy?"]),
+    ("checkpoint.best=val/los", ["checkpoint.best=val/los", "did you mean val/loss?"]),
+    ("early_stopping.patience=1 eval.every=0", ["eval.every=0", "early_stopping.patience"]),
+    ("model.activation=rleu", ["activation", "rleu", "did you mean relu"]),
+    ("model.init=xavir", ["init", "xavir", "did you mean xavier"]),
+    ("model=vit model.patch_size=3", ["patch_size=3", "8, 8"]),
+    ("optimizer._target_=torch.optim.Foo", ["optimizer._target_=torch.optim.Foo", "no such class"]),
+    ("precision.autocast=float8", ["precision.autocast=float8", "no such dtype"]),
+]
+
+COMMANDS: list[Row] = [
+    ("trian", ["trian", "did you mean train?"]),
+    ("--verison", ["--verison", "no such verb"]),
+    ("train foo", ["foo", "key=value"]),
+    ("train -m foo", ["foo", "key=value"]),
+    ("train --foo", ["--foo"]),
+    ("train --cfg jbo", ["--cfg", "jbo", "job"]),
+    ("train --config-name=x", ["--config-name", "--config-dir"]),
+    ("train --config-dir nowhere", ["--config-dir=nowhere", "no such folder"]),
+    ("resume nowhere", ["resume=nowhere", "no such run folder"]),
+    ("resume", ["which run", "optbench resume RUN"]),
+    ("resume epochs=3", ["which run", "optbench resume RUN"]),
+    ("list foo", ["list foo", "choose from", "optimizer"]),
+    ("list optimizr", ["list optimizr", "did you mean optimizer?"]),
+    ("train optimizer=sgd,adam", ["optimizer=sgd,adam", "need -m"]),
+    ("train optimizer.lr=1,2", ["optimizer.lr=1,2", "need -m"]),
+    ("train 'seed=range(3)'", ["seed=range(3)", "need -m"]),
+    ("train a=b=c", ["a=b=c"]),
+    ("train --cfg job optimizer=adamm", ["optimizer=adamm", "did you mean adam?"]),
+]
+
+ONE_BAD_RUN: list[Row] = [
+    ("optimizer=sgd,adamm", ["optimizer=adamm", "did you mean adam?"]),
+    ("optimizer.lr=1e-3,1e-2,abc", ["optimizer.lr=abc", "a number"]),
+    ("epochs=2,1,0", ["epochs=0", "at least 1"]),
+    ("batch_size=64,100000", ["batch_size=100000", "1293 examples"]),
+    ("model.hidden=[100],[0]", ["model.hidden=[0]", "whole numbers"]),
+    ("optimizer=adamw,sgd optimizer.amsgrad=true", ["optimizer.amsgrad", "no such key"]),
+]
+
+
+LATE_IN_HYDRA: list[tuple[str, list[str]]] = [
+    ("~optimizer.lr", ["optimizer.lr"]),
+    ("~optimizer", ["optimizer"]),
+    ("~clip", ["clip"]),
+    ("+optimizer=sgd", ["optimizer=sgd"]),
+    ("optimizer@optimizer=sgd", ["optimizer"]),
+    ("-m hydra/launcher=foo", ["hydra/launcher", "foo"]),
+    ("=5", ["=5", "key=value"]),
+    ("seed=99999999999999999999999", ["seed=999"]),
+    ("--cfg job optimizer.lrr=1", ["did you mean lr?"]),
+    ("--cfg job -m seed=0,1", ["--multirun"]),
+    (
+        "optimizer=lbfgs optimizer.line_search_fn=foo steps=1",
+        ["optimizer.line_search_fn=foo", "strong_wolfe"],
+    ),
+]
+"""What Hydra, YAML or torch would answer with a traceback, or after a folder was made."""
+
+EVERYTHING = MUST_SHOW + CHOICES_AND_KEYS + VALUES + TOGETHER + NEEDS_TORCH + LATE_IN_HYDRA
+
+
+def assert_refused(line: str, named: list[str]) -> None:
+    answer = call(line)
+    assert answer.code == 2
+    assert answer.err.startswith("optbench: ")
+    assert answer.err.count("\n") == 1
+    assert answer.err.endswith("\n")
+    assert [word for word in named if word not in answer.err] == []
+    assert answer.out == ""
+    assert left_in(Path.cwd()) == []
+
+
+@pytest.mark.parametrize(("line", "named"), COMMANDS)
+def test_a_command_that_makes_no_sense_is_refused(line: str, named: list[str]) -> None:
+    assert_refused(line, named)
+
+
+@pytest.mark.parametrize(("line", "named"), EVERYTHING)
+def test_bad_overrides_are_refused(line: str, named: list[str]) -> None:
+    assert_refused(f"train {line}", named)
+
+
+@pytest.mark.parametrize(("line", "named"), MUST_SHOW)
+def test_bad_overrides_are_refused_in_a_sweep(line: str, named: list[str]) -> None:
+    assert_refused(f"train -m seed=0,1 {line}", named)
+
+
+@pytest.mark.parametrize(("line", "named"), ONE_BAD_RUN)
+def test_a_sweep_with_one_bad_run_does_not_start(line: str, named: list[str]) -> None:
+    assert_refused(f"train -m {line}", named)
+
+
+def test_a_data_set_that_can_not_be_downloaded_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr("urllib.request.urlopen", offline)
+    named = ["train-images-idx3-ubyte.gz", "Name or service not known", "without a network"]
+    assert_refused("train dataset=mnist", [*named, "by hand", "OPTBENCH_DATA", "dataset.root"])
+
+
+def test_an_empty_folder_of_images_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    root = tmp_path / "empty"
+    assert_refused(f"train dataset=image_folder dataset.root={root}", [f"{root}/train"])
+
+
+def test_a_folder_with_nearly_the_name_is_suggested(tmp_path: Path) -> None:
+    (tmp_path / "12-00-00-digits").mkdir()
+    asked = tmp_path / "12-00-00-digts"
+    assert_refused(f"resume {asked}", [f"resume={asked}", f"did you mean {asked.parent}/12-00-00"])
+
+
+def test_a_folder_that_is_no_run_is_not_resumed(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert_refused(f"resume {tmp_path}/empty", ["not a run folder", "config.yaml"])
+
+
+def test_only_the_first_rank_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    answer = call("train optimizer=adamm")
+    assert (answer.code, answer.err) == (2, "")
+
+
+IMPORTS = """
+import sys
+from optbench.cli.main import main
+for line in {lines!r}:
+    assert main(line.split()) == 2, line
+print(sorted(sys.modules.keys() & {{"torch", "torchvision", "sklearn", "tensorboard"}}))
+"""
+
+
+def test_what_can_be_refused_without_torch_is(workplace: Path) -> None:
+    lines = [f"train {line}" for line, _ in MUST_SHOW + TOGETHER]
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS.format(lines=lines)],
+        capture_output=True,
+        text=True,
+        env=dict(os.environ),
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "[]\n"
+    assert done.stderr.count("\n") == len(lines)
+
+
+def test_the_program_itself_exits_with_two(workplace: Path) -> None:
+    command = [sys.executable, "-m", "optbench", "train", "optimizer=adamm"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "optbench: optimizer=adamm: no such optimizer; did you mean adam?\n"
+    assert left_in(workplace) == []

@@ -1,0 +1,119 @@
+"""A user's own configs: `--config-dir DIR` with DIR/optimizer/mine.yaml, DIR/recipe/mine.yaml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from optbench.rundir import RunDir, load_yaml
+
+from .program import SMALL, call, left_in, records
+from .test_bad_input import assert_refused
+
+PACKAGE = "# @package _global_\n"  # Hydra wants it in the first line
+
+OWN = {
+    "optimizer/mine.yaml": "_target_: torch.optim.AdamW\nlr: 0.02\nbetas: [0.8, 0.99]\n",
+    "optimizer/extended.yaml": "defaults:\n  - sgd\nlr: 0.05\nmomentum: 0.9\n",
+    "recipe/short.yaml": f"{PACKAGE}defaults:\n  - override /optimizer: sgd\nsteps: 3\n"
+    "optimizer:\n  lr: 0.25\n",
+}
+WRONG = {
+    "recipe/key.yaml": f"{PACKAGE}epohcs: 3\n",
+    "recipe/deep.yaml": f"{PACKAGE}optimizer:\n  lrr: 3\n",
+    "recipe/value.yaml": f"{PACKAGE}optimizer:\n  lr: abc\n",
+    "recipe/long.yaml": f"{PACKAGE}epochs: 3\n",
+    "recipe/choice.yaml": f"{PACKAGE}defaults:\n  - override /optimizer: adamm\n",
+    "recipe/torn.yaml": f"{PACKAGE}epochs\n  lr: [\n",
+    "optimizer/argument.yaml": "_target_: torch.optim.SGD\nlr: 0.1\nmomentun: 0.9\n",
+    "optimizer/no_lr.yaml": "_target_: torch.optim.SGD\nmomentum: 0.9\n",
+    "optimizer/no_target.yaml": "lr: 0.1\n",
+}
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A folder of a user's own configs, right ones and wrong ones."""
+    folder = tmp_path / "own"
+    for name, text in (OWN | WRONG).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def train_own(own: Path, line: str) -> RunDir:
+    """A run with a user's own configs, which has to end well."""
+    answer = call(f"train --config-dir {own} {SMALL} steps=2 {line} hydra.run.dir=run")
+    assert answer.code == 0, answer.err
+    return RunDir(Path.cwd() / "run")
+
+
+def test_an_optimizer_of_ones_own(own: Path) -> None:
+    folder = train_own(own, "optimizer=mine")
+    optimizer = load_yaml(folder.config)["optimizer"]
+    assert (optimizer["lr"], optimizer["betas"]) == (0.02, [0.8, 0.99])
+    assert records(folder, "train")[0]["lr/model"] == 0.02
+    assert load_yaml(folder.overrides)["choices"]["optimizer"] == "mine"
+
+
+def test_an_optimizer_that_extends_one_of_ours(own: Path) -> None:
+    optimizer = load_yaml(train_own(own, "optimizer=extended").config)["optimizer"]
+    assert optimizer["_target_"] == "torch.optim.SGD"
+    assert (optimizer["lr"], optimizer["momentum"], optimizer["nesterov"]) == (0.05, 0.9, False)
+
+
+def test_its_keys_can_be_overridden_and_are_checked(own: Path) -> None:
+    folder = train_own(own, "optimizer=extended optimizer.nesterov=true")
+    assert load_yaml(folder.config)["optimizer"]["nesterov"] is True
+    answer = call(f"train --config-dir {own} optimizer=extended optimizer.momentun=0.5")
+    assert answer.err == ("optbench: optimizer.momentun=0.5: no such key; did you mean momentum?\n")
+
+
+def test_a_recipe_goes_over_the_defaults_and_under_the_command_line(own: Path) -> None:
+    config = load_yaml(train_own(own, "recipe=short batch_size=32").config)
+    assert config["optimizer"]["_target_"] == "torch.optim.SGD"
+    assert (config["optimizer"]["lr"], config["steps"], config["batch_size"]) == (0.25, 2, 32)
+
+
+def test_a_sweep_over_ones_own_and_ours(own: Path) -> None:
+    line = f"train -m --config-dir {own} {SMALL} steps=1 optimizer=mine,sgd hydra.sweep.dir=sweep"
+    assert call(line).code == 0
+    found = [load_yaml(RunDir(Path("sweep") / run).config)["optimizer"] for run in "01"]
+    assert [optimizer["_target_"] for optimizer in found] == [
+        "torch.optim.AdamW",
+        "torch.optim.SGD",
+    ]
+
+
+def test_an_own_choice_is_suggested_too(own: Path) -> None:
+    answer = call(f"train --config-dir {own} optimizer=mime")
+    assert answer.err == "optbench: optimizer=mime: no such optimizer; did you mean mine?\n"
+    assert left_in(Path.cwd()) == []
+
+
+TYPOS: list[tuple[str, list[str]]] = [
+    ("recipe=key", ["epohcs=3", "did you mean epochs?"]),
+    ("recipe=deep", ["optimizer.lrr=3", "did you mean lr?"]),
+    ("recipe=value", ["optimizer.lr=abc", "a number"]),
+    ("recipe=long steps=5", ["epochs=3", "steps=5", "contradiction"]),
+    ("optimizer=argument", ["optimizer", "momentun"]),
+]
+UNUSABLE: list[tuple[str, list[str]]] = [
+    ("recipe=choice", ["adamm", "adam"]),
+    ("recipe=torn", ["torn.yaml"]),
+    ("optimizer=no_lr", ["optimizer", "lr"]),
+    ("optimizer=no_target", ["optimizer", "_target_"]),
+]
+
+
+@pytest.mark.parametrize(("line", "named"), TYPOS)
+def test_what_is_wrong_in_a_users_file_is_said_in_one_line(
+    own: Path, line: str, named: list[str]
+) -> None:
+    assert_refused(f"train --config-dir {own} {line}", named)
+
+
+@pytest.mark.parametrize(("line", "named"), UNUSABLE)
+def test_a_users_file_that_can_not_be_used_is_named(own: Path, line: str, named: list[str]) -> None:
+    assert_refused(f"train --config-dir {own} {line}", named)

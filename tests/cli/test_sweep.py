@@ -1,0 +1,217 @@
+"""`optbench train -m`: grids of runs in this process."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from optbench.rundir import RunDir, load_yaml
+
+from .program import SMALL, Answer, assert_same_bits, call, final_state, records, train
+
+GRID = "optimizer=sgd,adamw optimizer.lr=1e-3,1e-2 seed=0,1 steps=6"
+MODELS = """
+import torch
+
+class Broken(torch.nn.Module):
+    def __init__(self, input_shape, num_classes, hidden, **unused):
+        super().__init__()
+        if hidden == [3]:
+            raise RuntimeError("no such layer")
+        self.layer = torch.nn.Linear(64, num_classes)
+
+    def forward(self, inputs):
+        raise RuntimeError("nothing comes out of this")
+"""
+
+
+def rows(answer: Answer) -> list[list[str]]:
+    """The table's rows: a run's number, its overrides, state and scores."""
+    lines = answer.out.split("\n\n")[0].splitlines()
+    assert lines[1].split()[:3] == ["run", "overrides", "state"]
+    return [line.split() for line in lines[2:]]
+
+
+def runs_of(sweep: Path) -> list[RunDir]:
+    """The sweep's runs by number; nothing else is there but its plan."""
+    names = {path.name for path in sweep.iterdir()} - {"sweep.yaml"}
+    assert names == {str(number) for number in range(len(names))}
+    return [RunDir(sweep / str(number)) for number in range(len(names))]
+
+
+@pytest.fixture(scope="module")
+def answer(shared_place: Path) -> Answer:
+    return call(f"train -m {SMALL} {GRID}")
+
+
+@pytest.fixture(scope="module")
+def sweep(shared_place: Path, answer: Answer) -> Path:
+    """The folder of a sweep of eight runs."""
+    (folder,) = (shared_place / "runs" / "sweeps").glob("*/*")
+    return folder
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Makes sweep_models.Broken importable."""
+    (tmp_path / "sweep_models.py").write_text(MODELS)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+
+
+def test_a_grid_has_a_folder_for_each_run(sweep: Path) -> None:
+    folders = runs_of(sweep)
+    assert len(folders) == 8
+    assert {folder.state for folder in folders} == {"finished"}
+
+
+def test_every_combination_is_run_once_the_last_key_changing_fastest(sweep: Path) -> None:
+    found = []
+    for folder in runs_of(sweep):
+        config = load_yaml(folder.config)
+        optimizer = config["optimizer"]
+        found.append((optimizer["_target_"][12:], optimizer["lr"], config["seed"]))
+    rates, seeds = (1e-3, 1e-2), (0, 1)
+    assert found == [(o, lr, s) for o in ("SGD", "AdamW") for lr in rates for s in seeds]
+
+
+def test_the_table_has_all_runs_the_best_first(answer: Answer, sweep: Path) -> None:
+    assert answer.code == 0
+    table = rows(answer)
+    assert sorted(row[0] for row in table) == [str(number) for number in range(8)]
+    best = [row[-2] for row in table]
+    assert best == sorted(best, reverse=True)
+    for row in table:
+        summary = RunDir(sweep / row[0]).read_json("summary.json")
+        assert row[-2] == f"{summary['best']['value']:.4f}"
+        assert row[-1] == f"{summary['final']['test/accuracy']:.4f}"
+
+
+def test_the_sweep_says_how_to_look_at_it_and_to_go_on(answer: Answer, sweep: Path) -> None:
+    shown = f"runs/sweeps/{sweep.parent.name}/{sweep.name}"
+    assert answer.out.startswith(f"sweep {shown}\n")
+    assert answer.out.endswith(f"\n  tensorboard --logdir {shown}\n  optbench resume {shown}\n")
+    for number in range(1, 9):
+        assert f"[{number}/8] optimizer=" in answer.err.replace(f"{SMALL} ", "")
+
+
+def test_a_run_alone_equals_the_same_run_in_a_sweep(workplace: Path, sweep: Path) -> None:
+    alone = train("optimizer=adamw optimizer.lr=1e-2 seed=1 steps=6", workplace / "alone")
+    assert_same_bits(final_state(alone), final_state(runs_of(sweep)[7]))
+    scores = [records(folder, "val") for folder in (alone, runs_of(sweep)[7])]
+    for record in scores[0] + scores[1]:
+        record.pop("seconds")
+    assert scores[0] == scores[1]
+
+
+def test_a_finished_sweep_is_not_run_again(sweep: Path) -> None:
+    before = [folder.path.joinpath("status.json").stat().st_mtime_ns for folder in runs_of(sweep)]
+    answer = call(f"resume {sweep}")
+    after = [folder.path.joinpath("status.json").stat().st_mtime_ns for folder in runs_of(sweep)]
+    assert answer.code == 0
+    assert after == before
+    assert len(rows(answer)) == 8
+    assert "training" not in answer.err
+
+
+def test_a_folder_of_ones_own(workplace: Path) -> None:
+    assert call(f"train -m {SMALL} seed=0,1 steps=1 hydra.sweep.dir=mine").code == 0
+    assert len(runs_of(workplace / "mine")) == 2
+    assert [path.name for path in workplace.iterdir()] == ["mine"]
+
+
+def test_a_resumed_sweep_does_what_is_missing(workplace: Path) -> None:
+    call(f"train -m {SMALL} seed=0,1,2 steps=4 hydra.sweep.dir=mine")
+    first, second, third = runs_of(workplace / "mine")
+    expected = final_state(second)
+    shutil.rmtree(second.path)
+    third.write_status("preempted", 2)
+    before = first.read_json("status.json"), first.metrics.stat().st_mtime_ns
+    answer = call("resume mine")
+    assert answer.code == 0
+    assert (first.read_json("status.json"), first.metrics.stat().st_mtime_ns) == before
+    assert_same_bits(final_state(second), expected)
+    assert [row[-3] for row in rows(answer)] == ["finished"] * 3
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_starts_anew(workplace: Path) -> None:
+    call(f"train -m {SMALL} seed=0 steps=4 monitor.every=1 hydra.sweep.dir=mine")
+    (folder,) = runs_of(workplace / "mine")
+    shutil.rmtree(folder.checkpoints)
+    folder.write_status("running", 0)
+    assert call("resume mine").code == 0
+    assert [record["step"] for record in records(folder, "train")] == [1, 2, 3, 4]
+
+
+def test_a_sweep_is_resumed_as_it_was_planned(sweep: Path) -> None:
+    answer = call(f"resume {sweep} epochs=3")
+    assert answer.code == 2
+    assert "epochs=3: a sweep is resumed as it was planned" in answer.err
+
+
+def test_a_run_that_diverges_does_not_stop_the_sweep(workplace: Path) -> None:
+    line = "optimizer=sgd optimizer.lr=1e30,1e-2 steps=5 hydra.sweep.dir=mine"
+    answer = call(f"train -m {SMALL} {line}")
+    diverged, finished = runs_of(workplace / "mine")
+    assert (diverged.state, finished.state) == ("diverged", "finished")
+    assert [row[0] for row in rows(answer)] == ["1", "0"]
+    assert answer.code == 1
+
+
+def test_a_run_that_fails_does_not_stop_the_sweep(workplace: Path, models: None) -> None:
+    line = "model._target_=sweep_models.Broken,optbench.models.mlp.MLP steps=1"
+    answer = call(f"train -m {SMALL} {line} hydra.sweep.dir=mine")
+    failed, finished = runs_of(workplace / "mine")
+    assert (failed.state, finished.state) == ("failed", "finished")
+    assert failed.read_json("status.json")["message"] == "RuntimeError: nothing comes out of this"
+    assert "Traceback" in failed.log.read_text()
+    assert "failed: RuntimeError: nothing comes out of this" in answer.err
+    assert [row[0] for row in rows(answer)] == ["1", "0"]
+    assert answer.code == 1
+
+
+def test_a_run_that_does_not_fit_together_does_not_stop_the_sweep(workplace: Path) -> None:
+    line = "model=logistic optimizer=muon,sgd steps=1 hydra.sweep.dir=mine"
+    answer = call(f"train -m threads=1 device=cpu {line}")
+    failed, finished = runs_of(workplace / "mine")
+    assert (failed.state, finished.state) == ("failed", "finished")
+    assert "no parameter that it can take" in failed.read_json("status.json")["message"]
+    assert answer.code == 1
+
+
+def test_a_model_that_can_not_be_made_does_not_stop_the_sweep(
+    workplace: Path, models: None
+) -> None:
+    line = "model._target_=sweep_models.Broken,optbench.models.mlp.MLP steps=1 model.hidden=[3]"
+    assert call(f"train -m {SMALL} {line} hydra.sweep.dir=mine").code == 1
+    failed, finished = runs_of(workplace / "mine")
+    assert (failed.state, finished.state) == ("failed", "finished")
+
+
+def test_fail_fast_stops_at_the_first_failure(workplace: Path, models: None) -> None:
+    line = "model._target_=optbench.models.mlp.MLP,sweep_models.Broken seed=0,1 steps=1"
+    answer = call(f"train -m {SMALL} {line} sweep.fail_fast=true hydra.sweep.dir=mine")
+    states = [folder.state for folder in runs_of(workplace / "mine")]
+    assert states == ["finished", "finished", "failed"]
+    assert "sweep.fail_fast=true: the sweep stops here" in answer.err
+    assert len(rows(answer)) == 3
+    assert answer.code == 1
+
+
+def test_the_exit_code_of_a_resumed_sweep_tells_of_runs_that_diverged(workplace: Path) -> None:
+    line = "optimizer=sgd optimizer.lr=1e30,1e-2 steps=5 hydra.sweep.dir=mine"
+    assert call(f"train -m {SMALL} {line}").code == call("resume mine").code == 1
+
+
+@pytest.mark.slow
+def test_the_joblib_launcher(workplace: Path) -> None:
+    line = "hydra/launcher=joblib hydra.launcher.n_jobs=2 seed=0,1 steps=6 optimizer.lr=1e-2"
+    answer = call(f"train -m {SMALL} {line} optimizer=adamw hydra.sweep.dir=mine")
+    assert answer.code == 0
+    assert [folder.state for folder in runs_of(workplace / "mine")] == ["finished"] * 2
+    assert len(rows(answer)) == 2
+    alone = train("optimizer=adamw optimizer.lr=1e-2 seed=1 steps=6", workplace / "alone")
+    assert_same_bits(final_state(alone), final_state(runs_of(workplace / "mine")[1]))

@@ -1,0 +1,108 @@
+"""optbench.monitor.hparams, read as TensorBoard's plugin reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+
+from optbench.monitor.hparams import COLUMNS, METRICS, columns, end_summary, start_summaries
+from optbench.monitor.tensorboard import TensorBoard, cut_events
+
+CONFIG = {
+    "batch_size": 64,
+    "seed": 0,
+    "optimizer": {"lr": 0.1, "betas": [0.9, 0.99], "nesterov": True},
+    "schedule": {"warmup_steps": "5ep"},
+    "clip": {"norm": None},
+}
+CHOICES = {"model": "mlp", "optimizer": "sgd", "precision": "fp32"}
+
+
+def plugin_data(folder: Path, tag: str) -> Any:
+    found = EventAccumulator(str(folder))
+    found.Reload()
+    content = found.SummaryMetadata(tag).plugin_data.content
+    return plugin_data_pb2.HParamsPluginData.FromString(content)
+
+
+def test_choices_and_values_are_columns() -> None:
+    found = columns(CONFIG, CHOICES, [])
+    assert found == {
+        "model": "mlp",
+        "optimizer": "sgd",
+        "optimizer.lr": 0.1,
+        "batch_size": 64,
+        "precision": "fp32",
+        "seed": 0,
+    }
+    assert set(found) <= set(COLUMNS)
+
+
+def test_what_was_overridden_is_a_column_too() -> None:
+    overridden = ["schedule.warmup_steps", "optimizer.betas", "optimizer.nesterov", "clip.norm"]
+    found = columns(CONFIG, CHOICES, [*overridden, "optimizer.lr", "hydra.run.dir"])
+    assert found["schedule.warmup_steps"] == "5ep"
+    assert found["optimizer.betas"] == "[0.9, 0.99]"
+    assert found["optimizer.nesterov"] is True
+    assert not {"clip.norm", "hydra.run.dir"} & set(found)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    board = TensorBoard(tmp_path)
+    for summary in start_summaries({"model": "mlp", "optimizer.lr": 0.1, "nesterov": True}):
+        board.write_summary(summary)
+    board.write_summary(end_summary("finished"))
+    board.close()
+    return tmp_path
+
+
+def test_the_plugin_finds_the_values(run: Path) -> None:
+    session = plugin_data(run, metadata.SESSION_START_INFO_TAG).session_start_info
+    assert session.hparams["model"].string_value == "mlp"
+    assert session.hparams["optimizer.lr"].number_value == 0.1
+    assert session.hparams["nesterov"].bool_value is True
+
+
+def test_the_plugin_finds_the_columns(run: Path) -> None:
+    experiment = plugin_data(run, metadata.EXPERIMENT_TAG).experiment
+    types = {info.name: info.type for info in experiment.hparam_infos}
+    assert types == {
+        "model": api_pb2.DATA_TYPE_STRING,
+        "optimizer.lr": api_pb2.DATA_TYPE_FLOAT64,
+        "nesterov": api_pb2.DATA_TYPE_BOOL,
+    }
+    assert tuple(info.name.tag for info in experiment.metric_infos) == METRICS
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        ("finished", api_pb2.STATUS_SUCCESS),
+        ("stopped_early", api_pb2.STATUS_SUCCESS),
+        ("diverged", api_pb2.STATUS_FAILURE),
+        ("preempted", api_pb2.STATUS_FAILURE),
+    ],
+)
+def test_how_the_run_ended(tmp_path: Path, state: str, status: int) -> None:
+    board = TensorBoard(tmp_path)
+    board.write_summary(end_summary(state))
+    board.close()
+    ended = plugin_data(tmp_path, metadata.SESSION_END_INFO_TAG).session_end_info
+    assert ended.status == status
+
+
+def test_a_run_that_was_stopped_and_resumed_ended_well(tmp_path: Path) -> None:
+    first = TensorBoard(tmp_path)
+    first.write_summary(end_summary("preempted"))
+    first.close()
+    cut_events(tmp_path, 10)
+    second = TensorBoard(tmp_path, resumed_at=10)
+    second.write_summary(end_summary("finished"))
+    second.close()
+    ended = plugin_data(tmp_path, metadata.SESSION_END_INFO_TAG).session_end_info
+    assert ended.status == api_pb2.STATUS_SUCCESS

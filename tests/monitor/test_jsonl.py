@@ -1,0 +1,92 @@
+"""optbench.monitor.jsonl, and that what it writes can be read and cut again."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from optbench.monitor.jsonl import JsonLines
+from optbench.monitor.record import Record
+from optbench.rundir import RunDir
+
+
+def record(step: int, kind: str = "train", **values: float) -> Record:
+    return Record(kind, step, step / 7, step * 10, step / 3, values or {"train/loss": 1 / step})
+
+
+def written(folder: Path, *records: Record) -> RunDir:
+    sink = JsonLines(folder / "metrics.jsonl")
+    for one in records:
+        sink.write(one)
+    sink.close()
+    return RunDir(folder)
+
+
+def test_a_line_holds_the_position_and_the_values(tmp_path: Path) -> None:
+    folder = written(tmp_path, record(3, "val", **{"val/loss": 0.25}))
+    assert json.loads(folder.metrics.read_text()) == {
+        "kind": "val",
+        "step": 3,
+        "epoch": 0.428571,
+        "examples": 30,
+        "seconds": 1.0,
+        "val/loss": 0.25,
+    }
+
+
+def test_numbers_come_back_to_the_last_bit(tmp_path: Path) -> None:
+    value = 0.1 + 0.2
+    (line,) = written(tmp_path, record(1, **{"train/loss": value})).read_metrics()
+    assert line["train/loss"] == value
+
+
+def test_it_is_strict_json_whatever_the_numbers(tmp_path: Path) -> None:
+    values = {"a": math.nan, "b": math.inf, "c": -math.inf, "d": 1.0}
+    folder = written(tmp_path, record(1, **values))
+    text = folder.metrics.read_text()
+    json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+    (line,) = folder.read_metrics()
+    assert math.isnan(line["a"]) and line["b"] == math.inf and line["c"] == -math.inf
+
+
+def test_it_goes_on_with_a_file_that_is_there(tmp_path: Path) -> None:
+    written(tmp_path, record(1))
+    folder = written(tmp_path, record(2))
+    assert [line["step"] for line in folder.read_metrics()] == [1, 2]
+
+
+def test_flushed_lines_are_in_the_file(tmp_path: Path) -> None:
+    sink = JsonLines(tmp_path / "metrics.jsonl")
+    sink.write(record(1))
+    sink.flush()
+    assert [line["step"] for line in RunDir(tmp_path).read_metrics()] == [1]
+    sink.close()
+
+
+def test_a_file_cut_at_any_byte_reads_whole_lines(tmp_path: Path) -> None:
+    folder = written(tmp_path, record(1), record(2), record(3))
+    data = folder.metrics.read_bytes()
+    ends = [i + 1 for i, byte in enumerate(data) if byte == ord("\n")]
+    for length in range(len(data) + 1):
+        folder.metrics.write_bytes(data[:length])
+        whole = sum(end <= length for end in ends)
+        assert [line["step"] for line in folder.read_metrics()] == [1, 2, 3][:whole]
+
+
+@pytest.mark.parametrize(("last", "kept"), [(0, []), (1, [1]), (2, [1, 2, 2]), (9, [1, 2, 2, 4])])
+def test_cutting_at_a_step(tmp_path: Path, last: int, kept: list[int]) -> None:
+    folder = written(tmp_path, record(1), record(2), record(2, "val"), record(4))
+    with folder.metrics.open("ab") as file:
+        file.write(b'{"kind": "train", "step": 5')
+    folder.cut_metrics(last)
+    assert [line["step"] for line in folder.read_metrics()] == kept
+    assert folder.metrics.read_bytes().endswith(b"\n") or not kept
+
+
+def test_test_scores_are_cut_for_they_come_again(tmp_path: Path) -> None:
+    folder = written(tmp_path, record(1), record(1, "test", **{"test/loss": 1.0}))
+    folder.cut_metrics(1)
+    assert [line["kind"] for line in folder.read_metrics()] == ["train"]

@@ -1,0 +1,96 @@
+"""optbench.monitor.terminal"""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from optbench.monitor import terminal
+from optbench.monitor.record import Record
+from optbench.monitor.terminal import Terminal
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(terminal, "time", made)
+    return made
+
+
+def record(kind: str, step: int = 30, **values: float) -> Record:
+    return Record(kind, step, 1.5, 0, 0.0, {tag.replace("__", "/"): v for tag, v in values.items()})
+
+
+TRAIN = {"train__loss": 0.5, "lr__model": 0.001, "throughput__examples_per_second": 12345.6}
+NORMS = {"grad_norm__total": 2.0, "update_ratio__total": 0.01}
+
+
+def test_a_line_every_so_often(clock: Clock) -> None:
+    said: list[str] = []
+    shown = Terminal(total=100, done=0, say=said.append, console=None)
+    shown.write(record("train", **TRAIN))
+    shown.write(record("monitor", **NORMS))
+    shown.tick(1)
+    assert said == []
+    clock.now += 10
+    shown.tick(20)
+    shown.tick(21)
+    assert said == [
+        "step     20/100  loss 0.5  grad norm 2  update ratio 0.01  lr 0.001  12,346 ex/s"
+        "  40 s left"
+    ]
+    clock.now += 10
+    shown.tick(40)
+    assert len(said) == 2
+
+
+def test_the_time_left_counts_the_steps_of_this_part_only(clock: Clock) -> None:
+    said: list[str] = []
+    shown = Terminal(total=100, done=80, say=said.append, console=None)
+    clock.now += 10
+    shown.tick(90)
+    assert said[0].endswith("10 s left")
+
+
+def test_scores_have_lines_of_their_own(clock: Clock) -> None:
+    said: list[str] = []
+    shown = Terminal(total=100, done=0, say=said.append, console=None)
+    shown.write(record("train", **TRAIN))
+    shown.write(record("val", val__loss=0.25, val__accuracy=0.75))
+    shown.write(record("test", test__accuracy=0.7))
+    assert said == [
+        "step     30  epoch   1.50  train/loss 0.5000  val/loss 0.2500  val/accuracy 0.7500",
+        "step     30  epoch   1.50  test/accuracy 0.7000",
+    ]
+
+
+def test_a_bar_in_a_terminal(clock: Clock) -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=120, color_system=None)
+    shown = Terminal(total=100, done=20, say=lambda line: None, console=console)
+    shown.write(record("train", **TRAIN))
+    shown.write(record("monitor", **NORMS))
+    shown.tick(21)
+    assert "loss 0.5" not in screen.getvalue()
+    clock.now += 1
+    shown.tick(42)
+    for word in ("42/100", "loss 0.5", "grad norm 2", "update ratio 0.01", "12,346 ex/s"):
+        assert word in screen.getvalue()
+    shown.close()
+    shown.close()
+    end = len(screen.getvalue())
+    clock.now += 1
+    shown.write(record("train", **TRAIN))
+    assert len(screen.getvalue()) == end

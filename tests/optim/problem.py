@@ -1,0 +1,86 @@
+"""A small problem that every optimizer is tried on, and trajectories over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from optbench.build.optimizer import build_optimizer
+from optbench.cli.paths import configs_folder
+from optbench.models.mlp import MLP
+
+YAMLS = configs_folder() / "optimizer"
+SHARED = {"implementation": "auto", "decay_norm_and_bias": True, "groups": []}
+"""What configs/config.yaml says about every optimizer."""
+
+CPU = torch.device("cpu")
+Make = Callable[[nn.Module], torch.optim.Optimizer]
+
+
+def node_of(name: str, **changes: Any) -> dict[str, Any]:
+    """The config's `optimizer` for a YAML."""
+    values = OmegaConf.to_container(OmegaConf.load(YAMLS / f"{name}.yaml"))
+    assert isinstance(values, dict)
+    return numbers({**SHARED, **values, **changes})
+
+
+def numbers(value: Any) -> Any:
+    """YAML 1.1 reads 1e-3 as a text; composing makes it a number."""
+    if isinstance(value, dict):
+        return {key: numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [numbers(item) for item in value]
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def network(dtype: torch.dtype = torch.float64) -> MLP:
+    """Two hidden matrices, an output layer, and biases."""
+    torch.manual_seed(0)
+    return MLP(input_shape=(5,), num_classes=3, hidden=[7, 6], activation="tanh").to(dtype)
+
+
+def data(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    inputs = torch.randn(24, 5, generator=generator, dtype=torch.float64)
+    return inputs.to(dtype), torch.randint(3, (24,), generator=generator)
+
+
+def built(name: str, **changes: Any) -> Make:
+    """How the program makes a YAML's optimizer."""
+    return lambda module: build_optimizer(node_of(name, **changes), module, CPU).optimizer
+
+
+def walk(module: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> list[Tensor]:
+    """The weights after each step."""
+    dtype = next(module.parameters()).dtype
+    inputs, targets = data(dtype)
+    path = []
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = cross_entropy(module(inputs), targets)
+        loss.backward()
+        return loss
+
+    for _ in range(steps):
+        if isinstance(optimizer, torch.optim.LBFGS):
+            optimizer.step(closure)  # type: ignore[arg-type]
+        else:
+            closure()
+            optimizer.step()
+        path.append(nn.utils.parameters_to_vector(module.parameters()).detach().clone())
+    return path
+
+
+def trajectory(make: Make, steps: int = 50) -> Tensor:
+    """The weights after each of the steps, [steps, n]."""
+    module = network()
+    return torch.stack(walk(module, make(module), steps))

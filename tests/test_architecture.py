@@ -1,0 +1,212 @@
+"""Who may import whom, and what every file has to keep to."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "optbench"
+LONGEST = 300
+HEAVY = frozenset({"torch", "torchvision", "sklearn", "tensorboard"})
+
+ALLOWED: dict[str, set[str]] = {
+    "__init__": set(),
+    "__main__": {"cli", "training"},
+    "cli": {"__init__", "build", "training", "monitor", "rundir", "config", "errors"},
+    "build": {
+        *("training", "monitor", "rundir", "config", "errors"),
+        *("optim", "schedules", "models", "data", "tasks"),
+    },
+    "training": {"monitor", "errors", "data", "tasks", "optim", "schedules"},
+    "monitor": {"rundir"},
+    "rundir": {"config", "errors"},
+    "config": {"errors"},
+    "data": {"errors"},
+    "tasks": set(),
+    "optim": set(),
+    "schedules": set(),
+    "models": set(),
+    "errors": set(),
+}
+"""By part of the package: the other parts that it may import."""
+
+TORCH_AND_NOTHING_ELSE = {
+    "optim": {"torch"},
+    "schedules": set(),
+    "models": {"torch", "torchvision"},
+}
+"""What of others these parts use, besides the standard library."""
+
+WITHOUT_TORCH = [
+    *("optbench.errors", "optbench.rundir", "optbench.config.*", "optbench.build.data"),
+    *("optbench.build.create", "optbench.cli.*"),
+]
+"""Modules that load without torch; what of it they need they import when they need it."""
+
+HELP = ["optbench.cli.main", "optbench.cli.help", "optbench.__main__"]
+"""Modules on the way to `--help`, which comes at once: no Hydra either."""
+
+
+def module_name(path: Path) -> str:
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+FILES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+each_module = pytest.mark.parametrize("module", FILES)
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    return ast.parse(FILES[module].read_text())
+
+
+def names_of(node: ast.AST) -> list[str]:
+    """The modules that an import statement names, and what may be modules."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "imports are absolute here"
+        return [f"{node.module}.{alias.name}" for alias in node.names]
+    return []
+
+
+def imported(module: str) -> list[str]:
+    """Everything that a module imports, wherever the statement stands."""
+    return [name for node in ast.walk(tree(module)) for name in names_of(node)]
+
+
+def loaded(nodes: list[ast.stmt]) -> Iterator[str]:
+    """What is imported as a module loads: not in functions, not under TYPE_CHECKING."""
+    for node in nodes:
+        yield from names_of(node)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            yield from loaded(node.orelse)
+        elif isinstance(node, ast.If | ast.Try | ast.With | ast.ClassDef | ast.For | ast.While):
+            for field in ("body", "orelse", "finalbody"):
+                yield from loaded(getattr(node, field, []))
+            for handler in getattr(node, "handlers", []):
+                yield from loaded(handler.body)
+
+
+def own_module(name: str) -> str | None:
+    """The module of ours that an imported name is in."""
+    parts = name.split(".")
+    for cut in range(len(parts), 0, -1):
+        if ".".join(parts[:cut]) in FILES:
+            return ".".join(parts[:cut])
+    return None
+
+
+@cache
+def loads(module: str) -> frozenset[str]:
+    """The packages of others that loading a module loads, over all modules in between."""
+    seen, to_do, others = set[str](), [module], set[str]()
+    while to_do:
+        current = to_do.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        if "." in current:
+            to_do.append(current.rpartition(".")[0])
+        for name in loaded(tree(current).body):
+            own = own_module(name)
+            to_do += [own] if own else []
+            others |= set() if own else {name.split(".")[0]}
+    return frozenset(others)
+
+
+def part_of(module: str) -> str:
+    """The folder or file of the package that a module is in."""
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+def matching(patterns: list[str]) -> list[str]:
+    found = []
+    for pattern in patterns:
+        stem = pattern.removesuffix(".*")
+        found += [m for m in FILES if m == stem or (pattern != stem and m.startswith(stem + "."))]
+    return found
+
+
+def test_every_part_has_its_rules() -> None:
+    assert {part_of(module) for module in FILES} == set(ALLOWED)
+
+
+@each_module
+def test_a_module_imports_only_what_its_part_may(module: str) -> None:
+    own = {own_module(name) for name in imported(module)} - {None}
+    parts = {part_of(name) for name in own if name} - {part_of(module)}
+    assert parts <= ALLOWED[part_of(module)]
+
+
+def test_the_rules_have_no_circle() -> None:
+    order: list[str] = []
+    while len(order) < len(ALLOWED):
+        free = [p for p, others in ALLOWED.items() if p not in order and others <= set(order)]
+        assert free, f"a circle among {set(ALLOWED) - set(order)}"
+        order += free
+
+
+def test_nothing_imports_the_command_line_but_its_entry() -> None:
+    importers = {part for part, others in ALLOWED.items() if "cli" in others}
+    assert importers == {"__main__"}
+
+
+@pytest.mark.parametrize("part", TORCH_AND_NOTHING_ELSE)
+def test_a_library_part_uses_torch_and_nothing_of_ours(part: str) -> None:
+    assert ALLOWED[part] == set()
+    names = {name for module in FILES if part_of(module) == part for name in imported(module)}
+    others = {name.split(".")[0] for name in names} - {"optbench"} - sys.stdlib_module_names
+    assert others <= TORCH_AND_NOTHING_ELSE[part]
+
+
+@pytest.mark.parametrize("module", matching(WITHOUT_TORCH))
+def test_a_module_loads_without_torch(module: str) -> None:
+    assert not loads(module) & HEAVY
+
+
+@pytest.mark.parametrize("module", HELP)
+def test_the_way_to_help_is_short(module: str) -> None:
+    assert not loads(module) & (HEAVY | {"hydra", "omegaconf", "numpy"})
+
+
+def test_the_walk_over_imports_sees_torch_where_it_is() -> None:
+    assert "torch" in loads("optbench.training.trainer")
+    assert "torch" in loads("optbench.build.experiment")
+    assert "hydra" in loads("optbench.cli.training")
+
+
+@each_module
+def test_a_file_is_short(module: str) -> None:
+    assert len(FILES[module].read_text().splitlines()) < LONGEST
+
+
+@each_module
+def test_a_file_says_what_it_is(module: str) -> None:
+    assert ast.get_docstring(tree(module))
+
+
+def test_the_tests_are_short_too() -> None:
+    lengths = {path.name: len(path.read_text().splitlines()) for path in TESTS}
+    assert [name for name, length in lengths.items() if length >= LONGEST] == []
+
+
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+CONFIGS = sorted((ROOT / "configs").glob("*/*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_config_begins_with_its_description(path: Path) -> None:
+    lines = [line for line in path.read_text().splitlines() if "@package" not in line]
+    assert lines[0].startswith("# ")
+    assert len(lines[0]) > len("# a word")
+
+
+def test_every_group_of_configs_has_choices() -> None:
+    groups = {path.parent.name for path in CONFIGS}
+    assert groups == {path.name for path in (ROOT / "configs").iterdir() if path.is_dir()}
