@@ -55,7 +55,7 @@ CHOICES_AND_KEYS: list[Row] = [
 VALUES: list[Row] = [
     ("optimizer.lr=nan", ["optimizer.lr=nan", "a number"]),
     ("optimizer.lr=", ["optimizer.lr=:", "a number"]),
-    ("optimizer.betas=0.9", ["optimizer.betas=0.9", "a list"]),
+    ("optimizer.betas=0.9", ["optimizer.betas=0.9", "numbers from 0"]),
     ("optimizer.betas=[0.9,1.0]", ["optimizer.betas=[0.9, 1.0]", "not including, 1"]),
     ("optimizer.amsgrad=1", ["optimizer.amsgrad=1", "true or false"]),
     ("optimizer=muon optimizer.companion.lr=-1", ["optimizer.companion.lr=-1", "at least 0"]),

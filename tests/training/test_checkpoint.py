@@ -174,28 +174,33 @@ def test_any_truncation_is_noticed() -> None:
     assert checkpoint.damage(path_of(7)) is None
 
 
+@pytest.mark.parametrize(("step", "whole"), [(30, 2), (20, 1)], ids=["new", "again"])
 def test_a_crash_at_any_call_to_the_system_leaves_whole_ones(
-    monkeypatch: pytest.MonkeyPatch,
+    step: int, whole: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each call that writing and pruning make, in turn, is the last of its process."""
+    """Each call that writing and pruning make, in turn, is the last of its process.
+
+    While one of two is written again, with its score, the other has to do.
+    """
     crashes = 0
-    while crash_at(monkeypatch, crashes):
+    while crash_at(monkeypatch, crashes, step):
         good = [s for s in checkpoint.steps(FOLDER) if checkpoint.damage(path_of(s)) is None]
-        assert len(good) >= 2, f"after a crash at call {crashes}: {good}"
+        assert len(good) >= whole, f"after a crash at call {crashes}: {good}"
         assert newest() == (good[-1], [])
         crashes += 1
         shutil.rmtree(FOLDER)
-    assert checkpoint.steps(FOLDER) == [20, 30]
+    assert checkpoint.steps(FOLDER) == ([20, 30] if step == 30 else [10, 20])
+    assert len(list(FOLDER.iterdir())) == 2
     assert crashes > 10
 
 
 CALLS = ("mkdir", "open", "fsync", "rename", "unlink", "rmdir", "close")
 
 
-def crash_at(monkeypatch: pytest.MonkeyPatch, number: int) -> bool:
-    """Writes step 30 beside 10 and 20 and prunes; whether it got as far as call `number`."""
-    for step in (10, 20):
-        write(step)
+def crash_at(monkeypatch: pytest.MonkeyPatch, number: int, step: int) -> bool:
+    """Writes a step beside 10 and 20 and prunes; whether it got as far as call `number`."""
+    for earlier in (10, 20):
+        write(earlier)
     made = []
 
     def dying(true: Callable[..., Any]) -> Callable[..., Any]:
@@ -211,8 +216,18 @@ def crash_at(monkeypatch: pytest.MonkeyPatch, number: int) -> bool:
         for name in CALLS:
             patch.setattr(os, name, dying(getattr(os, name)))
         try:
-            write(30)
+            write(step)
             checkpoint.prune(FOLDER, 2, None)
         except Killed:
             return True
     return False
+
+
+def test_what_an_interrupted_write_left_is_swept_up() -> None:
+    for step in (10, 20):
+        write(step)
+    for name in ("step-00000030.tmp", "step-00000020.old"):
+        shutil.copytree(path_of(10), FOLDER / name)
+    assert newest() == (20, [])
+    checkpoint.prune(FOLDER, 2, None)
+    assert sorted(path.name for path in FOLDER.iterdir()) == ["step-00000010", "step-00000020"]

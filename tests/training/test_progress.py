@@ -1,0 +1,70 @@
+"""optbench.training.progress"""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from optbench.training.progress import Best, Mean, Progress
+
+TAG = "val/loss"
+
+
+def improvements(best: Best, values: list[float]) -> list[bool]:
+    return [best.update({TAG: value}, step) for step, value in enumerate(values, start=1)]
+
+
+@pytest.mark.parametrize(
+    ("mode", "values", "expected"),
+    [
+        ("min", [3.0, 2.0, 2.0, 1.0], [True, True, False, True]),
+        ("max", [3.0, 2.0, 3.0, 4.0], [True, False, False, True]),
+    ],
+)
+def test_what_is_better(mode: str, values: list[float], expected: list[bool]) -> None:
+    best = Best(TAG, mode)
+    assert improvements(best, values) == expected
+    assert (best.value, best.step, best.since) == (values[-1], 4, 0)
+
+
+def test_better_by_more_than_the_least_improvement() -> None:
+    best = Best(TAG, "min", min_delta=0.5)
+    assert improvements(best, [3.0, 2.5, 2.25]) == [True, False, True]
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_nan_is_never_best_but_counts_as_a_try(mode: str) -> None:
+    best = Best(TAG, mode)
+    assert improvements(best, [math.nan, 1.0, math.nan]) == [False, True, False]
+    assert (best.value, best.step, best.since) == (1.0, 2, 1)
+
+
+def test_other_metrics_are_no_tries() -> None:
+    best = Best(TAG)
+    best.update({TAG: 1.0}, 1)
+    assert not best.update({"val/accuracy": 0.0}, 2)
+    assert best.since == 0
+
+
+def test_without_a_metric_nothing_is_best() -> None:
+    best = Best(None)
+    assert not best.update({TAG: 1.0}, 1)
+    assert best.value is None
+
+
+def test_states_go_on() -> None:
+    best, again = Best(TAG), Best(TAG)
+    improvements(best, [3.0, 4.0, 5.0])
+    again.load_state_dict(best.state_dict())
+    assert again == best
+    progress, later = Progress(step=3, epoch=1, index=2, skipped=4, evaluated=3), Progress()
+    later.load_state_dict(progress.state_dict())
+    assert later == progress
+
+
+def test_a_mean() -> None:
+    mean = Mean()
+    for value in (1.0, 2.0, 6.0):
+        mean.add(value)
+    assert mean.total / mean.count == 3.0
