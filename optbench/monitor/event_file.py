@@ -39,9 +39,9 @@ class EventFile:
         self.add(Event(file_version="brain.Event:2"))
         self.flush()
 
-    def add(self, event: Any) -> None:
-        """Appends one event, dated now."""
-        event.wall_time = time.time()
+    def add(self, event: Any, when: float | None = None) -> None:
+        """Appends one event, dated now unless it says `when`."""
+        event.wall_time = time.time() if when is None else when
         data = event.SerializeToString()
         length = _LENGTH.pack(len(data))
         self._file.write(_HEADER.pack(len(data), masked_crc(length)))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+BATCH_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,7 @@ class Record:
         examples: used in training so far.
         seconds: of training so far.
         values: by TensorBoard tag, such as `train/loss`.
+        time: when it was made, in seconds since 1970.
     """
 
     kind: str
@@ -26,6 +30,7 @@ class Record:
     examples: int
     seconds: float
     values: Mapping[str, float]
+    time: float = field(default_factory=time.time, compare=False)
 
 
 class Sink(Protocol):
@@ -47,10 +52,13 @@ class Sink(Protocol):
 class Recorder:
     """Hands records to all sinks; other ranks than 0 have none.
 
+    Files get records in batches, at most `BATCH_SECONDS` late: writing ten at once takes a quarter of
+    the time of writing one between two steps, with the processor's caches full of the model.
+
     Args:
         sinks: who takes the records.
         tensorboard: the sink that also takes histograms, if there is one.
-        live: the sink that is told of every step, if there is one.
+        live: the sink that is told of every step and gets every record at once, if there is one.
     """
 
     def __init__(
@@ -59,15 +67,30 @@ class Recorder:
         self.sinks = sinks
         self.tensorboard = tensorboard
         self.live = live
+        self._at_once = [sink for sink in sinks if sink is live]
+        self._in_batches = [sink for sink in sinks if sink is not live]
+        self._pending: list[Record] = []
+        self._handed_out = time.monotonic()
 
     def write(self, record: Record) -> None:
         """To every sink."""
-        for sink in self.sinks:
+        for sink in self._at_once:
             sink.write(record)
+        self._pending.append(record)
+        if time.monotonic() - self._handed_out > BATCH_SECONDS:
+            self._hand_out()
+
+    def _hand_out(self) -> None:
+        for record in self._pending:
+            for sink in self._in_batches:
+                sink.write(record)
+        self._pending.clear()
+        self._handed_out = time.monotonic()
 
     def histograms(self, step: int, histograms: Mapping[str, Any]) -> None:
         """Sampled histograms, by tag."""
         if self.tensorboard is not None:
+            self._hand_out()
             self.tensorboard.write_histograms(step, histograms)
 
     def tick(self, step: int) -> None:
@@ -77,10 +100,12 @@ class Recorder:
 
     def flush(self) -> None:
         """Before a checkpoint: what it resumes after must be on disk."""
+        self._hand_out()
         for sink in self.sinks:
             sink.flush()
 
     def close(self) -> None:
         """At the end of the run."""
+        self._hand_out()
         for sink in self.sinks:
             sink.close()

