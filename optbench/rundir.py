@@ -41,7 +41,10 @@ class RunDir:
         reserved it.
         """
         first = Path(wanted).expanduser().absolute()
-        first.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            first.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{wanted}: no folder can be made there ({error.strerror})") from None
         number = 1
         while True:
             path = first if number == 1 else first.with_name(f"{first.name}-{number}")
@@ -107,7 +110,7 @@ class RunDir:
     def read_json(self, name: str) -> dict[str, Any]:
         """A JSON file, empty if it is missing or damaged."""
         try:
-            values = json.loads((self.path / name).read_text())
+            values = json.loads((self.path / name).read_text(), object_hook=_numbers)
         except (OSError, ValueError):
             return {}
         return values if isinstance(values, dict) else {}

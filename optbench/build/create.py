@@ -35,10 +35,8 @@ def locate(path: str, key: str) -> Any:
 
 
 def arguments(node: Mapping[str, Any]) -> dict[str, Any]:
-    """A node's keyword arguments: its keys but `_..._`, nested nodes created, `kwargs` unpacked."""
-    given = {key: _value(value) for key, value in node.items() if not key.startswith("_")}
-    given |= given.pop("kwargs", None) or {}
-    return given
+    """A node's keyword arguments: its keys but `_..._`, nested nodes created."""
+    return {key: _value(value) for key, value in node.items() if not key.startswith("_")}
 
 
 def create(node: Mapping[str, Any], key: str, *positional: Any, **extra: Any) -> Any:
@@ -63,7 +61,7 @@ def call(target: Any, key: str, *positional: Any, **given: Any) -> Any:
     """Calls a component; what it raises about its arguments becomes one line for the user."""
     try:
         return target(*positional, **given)
-    except (ValueError, TypeError, NotImplementedError) as error:
+    except (ValueError, TypeError, RuntimeError, MemoryError) as error:
         message = " ".join(str(error).split())
         raise UserError(f"{key}: {message}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +63,17 @@ class Experiment:
         checkpoint = self.config.checkpoint
         if not (checkpoint.final or checkpoint.every.value or checkpoint.best):
             return None
-        return Keeper(folder.checkpoints, self.state, checkpoint.keep_last, checkpoint.async_write)
+        return Keeper(
+            folder.checkpoints,
+            self.state,
+            checkpoint.keep_last,
+            checkpoint.async_write,
+            keep_best=checkpoint.best is not None,
+        )
+
+    def reader(self, folder: RunDir) -> Keeper:
+        """Who resumes the run; a run that saves nothing from now on may have saved before."""
+        return Keeper(folder.checkpoints, self.state)
 
     def trainer(
         self, recorder: Recorder, keeper: Keeper | None, interruption: Interruption
@@ -95,9 +106,7 @@ def build_experiment(config: RunConfig, dataset: Dataset, world: World) -> Exper
         raise UserError("checkpoint.async_write=true: only with one rank; use checkpoint=default")
     _set_backends(config)
     rng.seed_everything(config.seed)
-    task: Task = create(
-        {"_target_": config.dataset["task"]}, "dataset.task", label_smoothing=config.label_smoothing
-    )
+    task = _task(config)
     check_metrics(config, task)
     module = _model(config, dataset, world.device)
     feed, validation, test = _data(config, dataset, world)
@@ -129,13 +138,26 @@ def build_experiment(config: RunConfig, dataset: Dataset, world: World) -> Exper
     )
 
 
+def _task(config: RunConfig) -> Task:
+    """The data set's task; label smoothing is an argument of those that have it."""
+    path = str(config.dataset["task"])
+    wanted = inspect.signature(locate(path, "dataset.task")).parameters
+    smoothing = {"label_smoothing": config.label_smoothing}
+    if "label_smoothing" not in wanted:
+        if config.label_smoothing:
+            raise UserError(f"label_smoothing={config.label_smoothing}: {path} has none")
+        smoothing = {}
+    task: Task = create({"_target_": path}, "dataset.task", **smoothing)
+    return task
+
+
 def _set_backends(config: RunConfig) -> None:
     """The process-wide switches of torch; set either way, for one process does many runs."""
     torch.set_num_threads(config.threads or _DEFAULT_THREADS)
     set_matmul(config.precision.matmul)
     if torch.are_deterministic_algorithms_enabled() != config.deterministic:
         torch.use_deterministic_algorithms(config.deterministic)  # imports the compiler: 1 s
-    torch.backends.cudnn.benchmark = not config.deterministic
+    torch.backends.cudnn.benchmark = False  # it picks kernels by timing: a resumed run others
     torch.backends.cudnn.deterministic = config.deterministic
 
 
@@ -151,6 +173,8 @@ def _model(config: RunConfig, dataset: Dataset, device: torch.device) -> nn.Modu
             bias=config.model["init_bias"],
         )
         if config.activation_checkpointing:
+            if config.compile and any(True for _ in module.buffers()):
+                raise ValueError("compile with activation_checkpointing: not with batch norm")
             enable_activation_checkpointing(module)
     except ValueError as error:
         raise UserError(f"model: {error}") from None
@@ -199,6 +223,8 @@ def _player(
     ema = Ema(weights, config.ema) if config.ema else None
     forward = world.wrap(module)
     player = Player("model", module, forward, built.optimizer, schedule, total_steps, ema)
+    if player.needs_closure and config.channels_last:
+        raise UserError("channels_last=true: L-BFGS needs contiguous gradients")
     if player.needs_closure and config.precision.scaler:
         raise UserError(
             f"precision={config.precision.name}: {config.optimizer['_target_']} evaluates the loss "

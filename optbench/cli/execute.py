@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 import traceback
 from collections.abc import Mapping
@@ -11,16 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optbench.build.data import dataset
-from optbench.cli.compose import Job, keys_of
+from optbench.cli.compose import Job
 from optbench.cli.environment import environment
 from optbench.cli.log import Log
+from optbench.cli.sinks import end_hparams, make_recorder
 from optbench.errors import UserError
 from optbench.rundir import RunDir
 
 if TYPE_CHECKING:
     from optbench.build.experiment import Experiment
     from optbench.monitor.record import Recorder
-    from optbench.monitor.tensorboard import TensorBoard
     from optbench.training.distributed import World
     from optbench.training.keeper import Keeper
     from optbench.training.settings import Outcome
@@ -66,7 +67,7 @@ def execute(job: Job, log: Log, folder: RunDir | None = None, resume: bool = Fal
         UserError: the config does not fit together, or the folder can't be resumed.
     """
     data = dataset(job.config)
-    _check_device(job.config.device)
+    check_device(job.config.device)
     if job.config.deterministic:
         _deterministic_environment()
     from optbench.build.experiment import build_experiment
@@ -78,9 +79,7 @@ def execute(job: Job, log: Log, folder: RunDir | None = None, resume: bool = Fal
         _check_length(job, folder, experiment.settings.total_steps)
     if folder is None:
         # Every rank composed a name of its own, by its own clock; rank 0's holds.
-        reserved = RunDir.reserve(job.folder) if world.is_main else None
-        folder = world.from_main(reserved)
-        assert folder is not None
+        folder = world.on_main(lambda: RunDir.reserve(job.folder))
     return _Run(job, log, folder, experiment, world).do(resume)
 
 
@@ -93,37 +92,40 @@ class _Run:
         self.job, self.log, self.folder = job, log, folder
         self.experiment, self.world = experiment, world
         self.started = time.perf_counter()
+        self.running = False
 
     def do(self, resume: bool) -> Result:
         """Trains, and writes down how it ended, whatever happens."""
         from optbench.training.signals import Interruption
 
         with Interruption().listening() as interruption:
+            recorder = None
             try:
-                if self.world.is_main:
-                    self._open_folder(resume)
+                self.world.on_main(lambda: self.log.open(self.folder.log))
                 keeper = self.experiment.keeper(self.folder)
                 resumed_at = self._resume(keeper) if resume else None
+                if self.world.is_main:
+                    self._write_down(resume)
                 recorder = self._recorder(resumed_at)
-                try:
-                    trainer = self.experiment.trainer(recorder, keeper, interruption)
-                    self._status("running")
-                    outcome = trainer.fit()
-                    self._end_hparams(recorder, outcome.state)
-                finally:
-                    recorder.close()
-            except (UserError, KeyboardInterrupt, Exception) as error:
+                trainer = self.experiment.trainer(recorder, keeper, interruption)
+                self._status("running")
+                self.running = True
+                outcome = trainer.fit()
+                end_hparams(recorder, outcome.state)
+            except (KeyboardInterrupt, Exception) as error:
                 return self._failed(error)
+            finally:
+                if recorder is not None:
+                    recorder.close()
             return self._ended(outcome)
 
-    def _open_folder(self, resume: bool) -> None:
+    def _write_down(self, resume: bool) -> None:
         device, size = self.world.device, self.world.size
         said = {"overrides": self.job.overrides, "choices": self.job.choices}
         self.folder.write_config(self.job.plain, said)
         self.folder.write_json(
             "env.json", environment(device, size, self.experiment.implementation)
         )
-        self.log.open(self.folder.log)
         verb = "resuming" if resume else "training"
         self.log.say(f"{verb} {self.job.config.name} in {shown(self.folder.path)}")
         if self.experiment.validation is None and self.job.config.checkpoint.best == "auto":
@@ -131,7 +133,7 @@ class _Run:
 
     def _resume(self, keeper: Keeper | None) -> int | None:
         """Goes on from the newest checkpoint; what was recorded after it is dropped."""
-        step = keeper.resume(self.log.warn) if keeper is not None else None
+        step = (keeper or self.experiment.reader(self.folder)).resume(self.log.warn)
         if step is None:
             self.log.warn("there is no checkpoint: the run starts from the beginning")
         if self.world.is_main:
@@ -143,38 +145,12 @@ class _Run:
         return step
 
     def _recorder(self, resumed_at: int | None) -> Recorder:
+        if self.world.is_main:
+            total = self.experiment.settings.total_steps
+            return make_recorder(self.job, self.folder, self.log, total, resumed_at)
         from optbench.monitor.record import Recorder
 
-        if not self.world.is_main:
-            return Recorder()
-        from optbench.monitor.jsonl import JsonLines
-        from optbench.monitor.terminal import Terminal
-
-        total = self.experiment.settings.total_steps
-        terminal = Terminal(total, resumed_at or 0, self.log.say, self.log.live)
-        sinks: list[Any] = [JsonLines(self.folder.metrics)]
-        board = self._tensorboard(resumed_at) if self.job.config.monitor.tensorboard else None
-        if board is not None:
-            sinks.append(board)
-        return Recorder([*sinks, terminal], board, terminal)
-
-    def _tensorboard(self, resumed_at: int | None) -> TensorBoard:
-        from optbench.monitor.hparams import columns, start_summaries
-        from optbench.monitor.tensorboard import TensorBoard
-
-        board = TensorBoard(self.folder.tensorboard, resumed_at)
-        if resumed_at is None:
-            overridden = keys_of(self.job.overrides)
-            hparams = columns(self.job.plain, self.job.choices, overridden)
-            for summary in start_summaries(hparams, self.job.varied or overridden):
-                board.write_summary(summary)
-        return board
-
-    def _end_hparams(self, recorder: Recorder, state: str) -> None:
-        if recorder.tensorboard is not None:
-            from optbench.monitor.hparams import end_summary
-
-            recorder.tensorboard.write_summary(end_summary(state))
+        return Recorder()
 
     def _status(self, state: str, message: str = "") -> None:
         if self.world.is_main:
@@ -183,8 +159,13 @@ class _Run:
     def _failed(self, error: BaseException) -> Result:
         """Writes the failure down; a mistake of the user's is then told by the caller."""
         step = self.experiment.state.progress.step
+        if not self.world.is_main:
+            text = "".join(traceback.format_exception(error))
+            sys.stderr.write(f"[rank {self.world.rank}] {text}")
         if isinstance(error, UserError):
-            self._status("failed", str(error))
+            self.log.note(str(error))
+            if self.running:
+                self._status("failed", str(error))
             self.log.close()
             raise error
         message = f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -196,9 +177,10 @@ class _Run:
 
     def _ended(self, outcome: Outcome) -> Result:
         state, progress = self.experiment.state, self.experiment.state.progress
-        best = {}
+        best: dict[str, Any] = {}
         if state.best.value is not None:
-            best = {"metric": state.best.metric, "value": state.best.value, "step": state.best.step}
+            best = {"metric": state.best.metric, "mode": state.best.mode}
+            best |= {"value": state.best.value, "step": state.best.step}
         code = {"diverged": EXIT_FAILED, "preempted": 128 + outcome.signal}.get(outcome.state, 0)
         if self.world.is_main:
             self.folder.write_json("summary.json", self._summary(outcome, best))
@@ -256,7 +238,8 @@ def _check_length(job: Job, folder: RunDir, total_steps: int) -> None:
         )
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
+    """UserError if torch does not find the device that was asked for."""
     if device == "cuda":
         import torch
 

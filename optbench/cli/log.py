@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 from datetime import datetime
@@ -11,15 +12,19 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.table import Table
 
+from optbench.errors import UserError
+
 
 class Log:
     """Says lines on standard error, and in the run's `log.txt` once it has one.
 
     Args:
+        draws: may draw a progress bar, as one process alone may.
         quiet: says nothing; by default as all ranks but 0 under torchrun.
     """
 
-    def __init__(self, quiet: bool | None = None) -> None:
+    def __init__(self, quiet: bool | None = None, draws: bool = True) -> None:
+        self._draws = draws
         self.quiet = os.environ.get("RANK", "0") != "0" if quiet is None else quiet
         self.console = Console(stderr=True, quiet=self.quiet, highlight=False, soft_wrap=True)
         self._file: TextIO | None = None
@@ -27,13 +32,22 @@ class Log:
     @property
     def live(self) -> Console | None:
         """The terminal to draw a progress bar on, None if there is none."""
-        return self.console if self.console.is_terminal and not self.quiet else None
+        draws = self._draws and self.console.is_terminal and not self.quiet
+        return self.console if draws else None
 
     def open(self, path: Path) -> None:
-        """From now on to this file too."""
+        """From now on to this file too, which no other process may have open.
+
+        Raises:
+            UserError: one has.
+        """
         if not self.quiet:
             self.close()
             self._file = path.open("a", encoding="utf-8", buffering=1)
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise UserError(f"{path.parent}: another process is at this run") from None
 
     def say(self, line: str) -> None:
         """One line, to both."""

@@ -20,12 +20,17 @@ VERBS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code, 2 for bad input."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # for a _target_ in a module of the user's own
     try:
         return _dispatch(arguments)
     except UserError as error:
         if os.environ.get("RANK", "0") == "0":
             sys.stderr.write(f"optbench: {error}\n")
         return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        sys.stderr.write("optbench: interrupted\n")
+        return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

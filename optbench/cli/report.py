@@ -27,12 +27,15 @@ def print_summary(result: Result) -> None:
     folder = shlex.quote(shown(result.folder.path))
     rows.append(["folder", folder])
     print_table("", ["run", Path(result.folder.path).name], rows)
-    print(f"\n  tensorboard --logdir {folder}\n  optbench resume {folder}")
+    print(f"\n  tensorboard --logdir {folder}")
+    if result.folder.checkpoints.is_dir():
+        print(f"  optbench resume {folder}")
 
 
 def print_sweep(folder: Path, results: Sequence[tuple[list[str], Result]], metric: str) -> None:
     """A sweep's runs, best first; runs without a score come last."""
-    mode = "max" if not metric.endswith("loss") else "min"
+    best: dict[str, str] = next((dict(r.best) for _, r in results if r.best), {})
+    mode = best.get("mode", "max")
 
     def order(item: tuple[list[str], Result]) -> tuple[bool, float]:
         value = score(item[1], metric)
@@ -41,7 +44,9 @@ def print_sweep(folder: Path, results: Sequence[tuple[list[str], Result]], metri
         return (False, -value if mode == "max" else value)
 
     rows = []
-    for overrides, result in sorted(results, key=order):
+    # Without validation the order stays: the test set chooses nothing.
+    ranked = sorted(results, key=order) if best else results
+    for overrides, result in ranked:
         value = score(result, metric)
         test = result.metrics.get("test/accuracy")
         rows.append(

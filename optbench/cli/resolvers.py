@@ -20,4 +20,9 @@ def _cache_folder() -> str:
 
 
 def _world_size(times: int = 1) -> int:
-    return int(times) * int(os.environ.get("WORLD_SIZE", "1"))
+    return int(times) * launched_ranks()
+
+
+def launched_ranks() -> int:
+    """The number of ranks that torchrun started, 1 without it; known before torch is."""
+    return int(os.environ.get("WORLD_SIZE", "1"))

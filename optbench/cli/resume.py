@@ -31,7 +31,11 @@ FIXED = (
     "optimizer.takes",
     "optimizer.companion._target_",
     "optimizer.decay_norm_and_bias",
+    "optimizer.implementation",
+    "optimizer.amsgrad",
+    "optimizer.centered",
     "ema",
+    "data_root",
 )
 """What a checkpoint's tensors, or its place in the order of examples, depend on."""
 
@@ -58,8 +62,7 @@ def resume(
         job = changed_job(composer, folder, saved, overrides)
     changes = differences(saved, job.plain)
     refuse_fixed(changes)
-    longer = show or any(key in ("epochs", "steps") for key in changes)
-    if folder.state in DONE and not longer:
+    if folder.state in DONE and not show and not goes_on(str(folder.state), changes):
         log.tell(f"{shown(folder.path)} is {folder.state}: nothing is left to do")
         return finish(recorded(folder), log)
     if show:
@@ -120,6 +123,14 @@ def differences(old: Any, new: Any, at: str = "") -> dict[str, tuple[Any, Any]]:
             found |= differences(old.get(key), new.get(key), f"{at}.{key}" if at else str(key))
         return found
     return {} if old == new else {at: (old, new)}
+
+
+def goes_on(state: str, changes: Mapping[str, Any]) -> bool:
+    """Whether a run that had ended has something left to do after the changes."""
+    reasons = {"epochs", "steps"}
+    if state in ("stopped_early", "diverged"):
+        reasons |= {"early_stopping", "optimizer", "schedule", "clip", "nonfinite", "precision"}
+    return any(key.partition(".")[0] in reasons for key in changes)
 
 
 def refuse_fixed(changes: Mapping[str, Any]) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import os
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -14,13 +13,14 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from optbench.cli.compose import Composer, Job, keys_of
-from optbench.cli.execute import EXIT_FAILED, Result, execute
+from optbench.cli.execute import EXIT_FAILED, Result, check_device, execute
 from optbench.cli.log import Log
 from optbench.cli.report import print_sweep
-from optbench.cli.resolvers import register_resolvers
+from optbench.cli.resolvers import launched_ranks, register_resolvers
+from optbench.config.schema import from_plain
 from optbench.errors import UserError
 from optbench.rundir import DONE, RunDir, dump_yaml, load_yaml, write_atomically
 
@@ -53,10 +53,13 @@ def sweep(composer: Composer, overrides: Sequence[str], log: Log) -> int:
     parsed = composer.parse(overrides)
     if str(cfg.hydra.runtime.choices.get("hydra/sweeper")) not in BASIC:
         return _foreign_sweeper(composer, cfg, log)
+    numbered = cast(dict[str, Any], OmegaConf.to_container(cfg.hydra.sweep, resolve=False))
+    if numbered["subdir"] != "${hydra.job.num}":
+        raise UserError("hydra.sweep.subdir: a sweep's runs are numbered, so it can't be set")
     grid = expand(composer, cfg, parsed)
     jobs = jobs_of(composer, grid)
     _check_data(jobs)
-    folder = _reserve(str(cfg.hydra.sweep.dir), jobs[0].config.device, log)
+    folder = _on_main(jobs[0].config.device, lambda: RunDir.reserve(str(cfg.hydra.sweep.dir)))
     if not log.quiet:
         plan = {"overrides": list(overrides), "grid": grid, "config_dir": composer.config_dir}
         write_atomically(folder.path / PLAN, dump_yaml(plan))
@@ -91,22 +94,16 @@ def _check_data(jobs: Sequence[Job]) -> None:
 
     for job in jobs:
         dataset(job.config)
+        check_device(job.config.device)
 
 
-def _reserve(path: str, device: str, log: Log) -> RunDir:
-    """The sweep's folder, the same for all ranks."""
-    reserved = _from_main(device, None if log.quiet else RunDir.reserve(path))
-    assert reserved is not None
-    return reserved
-
-
-def _from_main(device: str, value: T) -> T:
-    """Rank 0's value, for it alone may look at folders that it changes."""
-    if os.environ.get("WORLD_SIZE", "1") == "1":
-        return value
+def _on_main(device: str, make: Callable[[], T]) -> T:
+    """What rank 0 finds, for it alone may look at folders that it changes."""
+    if launched_ranks() == 1:
+        return make()
     from optbench.training.distributed import join
 
-    return join(device).from_main(value)
+    return join(device).on_main(make)
 
 
 def _begun(folder: RunDir) -> str:
@@ -128,14 +125,17 @@ def in_turn(planned: Sweep, log: Log) -> list[Result | None]:
             if job.config.sweep.fail_fast:
                 log.tell("sweep.fail_fast=true: the sweep stops here")
                 break
-        if result.state == "preempted":
+        if result.exit_code > 128:
+            break
+        if result.state == "failed" and launched_ranks() > 1:
+            log.tell("the ranks may be out of step: resume the sweep to go on")
             break
     return results
 
 
 def _one(job: Job, folder: RunDir, log: Log) -> Result:
     """A run in its own folder: done already, to be resumed, or new."""
-    begun = _from_main(job.config.device, _begun(folder))
+    begun = _on_main(job.config.device, lambda: _begun(folder))
     if begun == "done":
         return recorded(folder)
     if not log.quiet:
@@ -143,6 +143,8 @@ def _one(job: Job, folder: RunDir, log: Log) -> Result:
     try:
         return execute(job, log, folder, resume=begun == "begun")
     except Exception as error:  # whatever it is, the other runs of the sweep go on
+        if launched_ranks() > 1 and not isinstance(error, UserError):
+            raise  # unless another rank waits for this one, in the middle of a run
         message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         if not log.quiet:
             folder.write_status("failed", 0, message)
@@ -215,7 +217,7 @@ def task(cfg: DictConfig) -> float | None:
     folder = RunDir(Path(hydra.runtime.output_dir).absolute())
     register_resolvers()
     job = Composer(GlobalHydra.instance().config_loader()).job_of(cfg, hydra, overrides)
-    result = _one(job, folder, Log())
+    result = _one(job, folder, Log(draws=False))
     best = result.best.get("value")
     return None if best is None else float(best)
 
@@ -247,5 +249,15 @@ def resume_sweep(composer: Composer, folder: RunDir, overrides: Sequence[str], l
         )
     plan = load_yaml(folder.path / PLAN)
     grid = [list(run) for run in plan["grid"]]
-    planned = Sweep(folder, grid, jobs_of(composer, grid))
+    jobs = [_saved_job(folder, number, job) for number, job in enumerate(jobs_of(composer, grid))]
+    planned = Sweep(folder, grid, jobs)
     return report(planned, in_turn(planned, log), log)
+
+
+def _saved_job(folder: RunDir, number: int, job: Job) -> Job:
+    """A run that has begun goes on with its own config, not with today's files."""
+    own = RunDir(folder.path / str(number))
+    if not own.config.is_file():
+        return job
+    plain = load_yaml(own.config)
+    return replace(job, config=from_plain(plain), plain=plain)

@@ -25,7 +25,7 @@ def training(verb: str, arguments: Sequence[str]) -> int:
     overrides = list(flags.overrides)
     log = Log()
     if verb == "resume":
-        if not overrides or "=" in overrides[0]:
+        if not overrides or ("=" in overrides[0] and not Path(overrides[0]).is_dir()):
             raise UserError("resume: which run? optbench resume RUN [overrides]")
         overrides = [f"resume={overrides[0]}", *overrides[1:]]
     run = [line.partition("=")[2] for line in overrides if line.startswith("resume=")]
@@ -50,6 +50,8 @@ def training(verb: str, arguments: Sequence[str]) -> int:
 
             return sweep(composer, rest, log)
         job = composer.job(composer.compose(rest), rest)
+    if job.config.resume:
+        raise UserError(f"resume={job.config.resume}: as resume=RUN on the command line only")
     return finish(execute(job, log), log)
 
 
@@ -71,7 +73,7 @@ def parse(arguments: Sequence[str]) -> Namespace:
         raise UserError(message)
 
     parser.error = refuse  # type: ignore[method-assign]
-    flags = parser.parse_args(list(arguments))
+    flags = parser.parse_intermixed_args(list(arguments))
     for name in ("config_path", "config_name", "experimental_rerun"):
         if getattr(flags, name, None) is not None:
             option = name.replace("_", "-")

@@ -7,6 +7,7 @@ and closed lists for the field's reserved words.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -68,8 +69,8 @@ def _convert(value: Any, like: Any, key: str) -> Any:
         whole = isinstance(like, int)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _wrong(key, value, "a whole number" if whole else "a number")
-        if whole and value != int(value):
-            raise _wrong(key, value, "a whole number")
+        if not math.isfinite(value) or (whole and value != int(value)):
+            raise _wrong(key, value, "a whole number" if whole else "a finite number")
         return int(value) if whole else float(value)
     if isinstance(like, list):
         if not isinstance(value, list):

@@ -151,6 +151,8 @@ def _contradictions(config: RunConfig) -> None:
         raise UserError(
             f"epochs={config.epochs} steps={config.steps}: a contradiction; give one of them"
         )
+    if config.monitor.histograms.value and not config.monitor.tensorboard:
+        raise UserError("monitor.histograms: they go to TensorBoard, but monitor.tensorboard=false")
     if config.dataset["val_fraction"] == 0:
         _needs_validation(config)
 

@@ -30,7 +30,9 @@ def refuse_missing(plain: Mapping[str, Any], reference: Mapping[str, Any], at: s
 def check_parameter_groups(optimizer: Mapping[str, Any]) -> None:
     """UserError for a parameter group whose keys the optimizer does not have."""
     own = {"implementation", "groups", "decay_norm_and_bias", "takes", "companion"}
-    settable = {k: v for k, v in optimizer.items() if not k.startswith("_") and k not in own}
+    companion = optimizer.get("companion") or {}
+    settable = {k: v for k, v in companion.items() if not k.startswith("_")}
+    settable |= {k: v for k, v in optimizer.items() if not k.startswith("_") and k not in own}
     for index, group in enumerate(optimizer["groups"]):
         at = f"optimizer.groups[{index}]"
         if not isinstance(group, Mapping) or "params" not in group:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -66,6 +67,7 @@ class ImageSource:
             prefetch_factor=self._loading.prefetch if workers else None,
             collate_fn=_as_decoded,
             pin_memory=pinned,
+            worker_init_fn=_leave_signals,
             # Its own: the loader draws a seed, which must not move torch's global generator.
             generator=torch.Generator(),
         )
@@ -110,3 +112,9 @@ def _cores() -> int:
 
 def _as_decoded(batch: Any) -> Any:
     return batch
+
+
+def _leave_signals(worker: int) -> None:
+    """Workers end when they are told to; an interrupt is the training's to answer."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -54,13 +54,11 @@ def _recomputing_forward(block: nn.Module, *args: Any, **kwargs: Any) -> Any:
     forward = partial(type(block).forward, block)
     if not (block.training and torch.is_grad_enabled()):
         return forward(*args, **kwargs)
+    buffers = any(True for _ in block.buffers())
+    # Only where there are some: torch.compile takes no contexts.
+    contexts: dict[str, Any] = {"context_fn": partial(_contexts, block)} if buffers else {}
     return checkpoint(
-        forward,
-        *args,
-        use_reentrant=False,
-        preserve_rng_state=True,
-        context_fn=partial(_contexts, block),
-        **kwargs,
+        forward, *args, use_reentrant=False, preserve_rng_state=True, **contexts, **kwargs
     )
 
 

@@ -1,6 +1,7 @@
 """Any classification network of torchvision, adapted to the data set at hand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ def torchvision_classifier(
     num_classes: int,
     small_stem: bool | None = None,
     zero_init_residual: bool = False,
-    **kwargs: Any,
+    kwargs: Mapping[str, Any] = MappingProxyType({}),
 ) -> nn.Module:
     """Build a torchvision classification model with random weights.
 
@@ -36,7 +37,7 @@ def torchvision_classifier(
             ResNets begin by one 3x3 convolution of stride 1, as He et al. 2016 do for
             CIFAR-10. ``None`` does so where the model has them and H and W are at most 32.
         zero_init_residual: start each residual branch of a ResNet at zero (Goyal et al. 2017).
-        **kwargs: further arguments of the torchvision model.
+        kwargs: further arguments of the torchvision model.
 
     Raises:
         ValueError: if ``name`` is unknown, the model does not take one of the arguments, or it
@@ -48,9 +49,8 @@ def torchvision_classifier(
     if name not in names:
         raise unknown_name("name", name, names)
     shape = image_dimensions(name, input_shape)
-    if zero_init_residual:
-        kwargs["zero_init_residual"] = True
-    model = _build(name, shape, num_classes, kwargs)
+    extra = {"zero_init_residual": True} if zero_init_residual else {}
+    model = _build(name, shape, num_classes, {**kwargs, **extra})
     _adapt_stem(model, name, shape, small_stem)
     _check_image_size(model, name, shape, num_classes)
     return model

@@ -38,7 +38,7 @@ def histograms(names: Sequence[str], tensors: Sequence[Tensor | None]) -> dict[s
 def _histogram(tensor: Tensor) -> Histogram | None:
     flat = (tensor.to_dense() if tensor.is_sparse else tensor).detach().reshape(-1)
     stride = max(1, -(-flat.numel() // SAMPLE))
-    sample = flat[::stride].float()
+    sample = flat[::stride].float().cpu()  # histc is not deterministic on a GPU
     if not sample.numel():
         return None
     low, high = sample.aminmax()

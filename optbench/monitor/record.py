@@ -52,8 +52,8 @@ class Sink(Protocol):
 class Recorder:
     """Hands records to all sinks; other ranks than 0 have none.
 
-    Files get records in batches, at most `BATCH_SECONDS` late: writing ten at once takes a quarter of
-    the time of writing one between two steps, with the processor's caches full of the model.
+    Files get records in batches, at most `BATCH_SECONDS` late: writing ten at once takes a quarter
+    of the time of writing one between two steps, with the processor's caches full of the model.
 
     Args:
         sinks: who takes the records.

@@ -35,7 +35,7 @@ class UpdateWatch:
 
     @torch.no_grad()
     def see_gradients(self) -> None:
-        """After backward (and unscaling), before clipping; the parameters are still the old ones."""
+        """After backward (and unscaling), before clipping and before the step."""
         zero = None
         gradients = []
         for parameter in self._owners:

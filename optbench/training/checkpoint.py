@@ -57,6 +57,7 @@ def write_checkpoint(
         listed = {name: entry for part in every for name, entry in sorted(part.items())}
         _write_manifest(temporary, {"step": step, "world_size": world.size, "files": listed})
         old = final.with_name(final.name + ".old")
+        shutil.rmtree(old, ignore_errors=True)
         if final.exists():  # saved again: with the step's score, or after a resume
             os.rename(final, old)
         os.rename(temporary, final)
@@ -141,6 +142,9 @@ def newest_verified(folder: Path, warn: Callable[[str], None]) -> int | None:
     Raises:
         UserError: there are checkpoints, but all are damaged.
     """
+    for old in folder.glob("step-*.old"):  # a kill came between two renames
+        if not old.with_suffix("").exists():
+            os.rename(old, old.with_suffix(""))
     problems: list[str] = []
     for step in reversed(steps(folder)):
         problem = damage(folder / f"step-{step:08d}")

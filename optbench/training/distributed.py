@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +13,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+from optbench.errors import UserError
 
 T = TypeVar("T")
 
@@ -60,6 +62,21 @@ class World:
         dist.broadcast_object_list(box, src=0)
         return box[0]
 
+    def on_main(self, make: Callable[[], T]) -> T:
+        """What `make` gives on rank 0, on every rank; what it raises there, every rank raises."""
+        if self.size == 1:
+            return make()
+        outcome: tuple[Any, Exception | None] = (None, None)
+        if self.is_main:
+            try:
+                outcome = (make(), None)
+            except Exception as raised:
+                outcome = (None, raised)
+        value, error = self.from_main(outcome)
+        if error is not None:
+            raise error
+        return value
+
     def gather(self, value: T) -> list[T]:
         """Every rank's value, by rank, on every rank."""
         if self.size == 1:
@@ -86,11 +103,6 @@ def launched_ranks() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def launched_rank() -> int:
-    """This process's rank under torchrun, 0 without it."""
-    return int(os.environ.get("RANK", "0"))
-
-
 def join(device: str) -> World:
     """Joins the process group, once a process, and gives this rank its device.
 
@@ -104,7 +116,10 @@ def join(device: str) -> World:
         return World(torch.device("cuda", torch.cuda.current_device()) if cuda else _cpu())
     here = _cpu()
     if cuda:
-        here = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        local = int(os.environ.get("LOCAL_RANK", "0"))
+        if local >= torch.cuda.device_count():
+            raise UserError(f"device=cuda: rank {local} of this machine has no GPU of its own")
+        here = torch.device("cuda", local)
         torch.cuda.set_device(here)
     if not dist.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"

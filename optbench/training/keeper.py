@@ -75,14 +75,20 @@ class Keeper:
         folder: of the checkpoints.
         state: what is saved.
         keep_last: how many of the newest are kept, at least two.
+        keep_best: never prune the best step.
         in_background: write in a thread; the training waits only for a copy of the state.
     """
 
     def __init__(
-        self, folder: Path, state: RunState, keep_last: int = 2, in_background: bool = False
+        self,
+        folder: Path,
+        state: RunState,
+        keep_last: int = 2,
+        in_background: bool = False,
+        keep_best: bool = True,
     ) -> None:
         self.folder, self.state, self.keep_last = folder, state, keep_last
-        self._in_background = in_background
+        self._in_background, self._keep_best = in_background, keep_best
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self._shared, self._own = Scratch(), Scratch()
@@ -98,7 +104,8 @@ class Keeper:
         parts = {checkpoint.rank_file(world.rank): self._own.fill(self.state.own())}
         if world.is_main:
             parts[checkpoint.SHARED] = self._shared.fill(self.state.shared())
-        best = self.state.best.step if self.state.best.value is not None else None
+        has_best = self._keep_best and self.state.best.value is not None
+        best = self.state.best.step if has_best else None
         self._saved = self._mark()
         if not self._in_background:
             self._write(step, parts, best)
@@ -129,9 +136,7 @@ class Keeper:
     def resume(self, warn: Callable[[str], None]) -> int | None:
         """Goes on from the newest checkpoint that is whole; its step, or None if there is none."""
         world = self.state.world
-        step = world.from_main(
-            checkpoint.newest_verified(self.folder, warn) if world.is_main else None
-        )
+        step = world.on_main(lambda: checkpoint.newest_verified(self.folder, warn))
         if step is None:
             return None
         has_part = self.state.load(checkpoint.read_checkpoint(self.folder, step, world))

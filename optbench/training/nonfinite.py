@@ -57,4 +57,4 @@ class NonFinite:
             name = step.first_nonfinite_gradient()
             if name is not None:
                 return f"; first gradient not finite: {name}"
-        return "; all parameters and gradients are finite"
+        return ""

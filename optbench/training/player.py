@@ -89,6 +89,15 @@ class Player:
         """The learning rate of the first group."""
         return float(self.optimizer.param_groups[0]["lr"])
 
+    @property
+    def lrs(self) -> dict[str, float]:
+        """The learning rates by tag: the first group's, and the others' where they differ."""
+        lrs = {f"lr/{self.name}": self.lr}
+        for number, group in enumerate(self.optimizer.param_groups[1:], start=1):
+            if group["lr"] != self.lr:
+                lrs[f"lr/{self.name}/{number}"] = float(group["lr"])
+        return lrs
+
     def clear_gradients(self) -> None:
         """Gradients to None, which frees their memory."""
         for parameter in self.parameters:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from optbench.monitor.record import Record, Recorder
 from optbench.monitor.updates import UpdateWatch
 from optbench.training.distributed import World
 from optbench.training.keeper import RunState
+from optbench.training.player import Player
 
 
 class Reporter:
@@ -37,6 +38,7 @@ class Reporter:
         self.state, self.world, self.recorder = state, world, recorder
         self.watches = [UpdateWatch(p.names, p.parameters, per_parameter) for p in state.players]
         self.metrics: dict[str, float] = {}
+        self.reported_at = -1
         self._steps_per_epoch = steps_per_epoch
         self._marks = (state.progress.seconds, state.progress.examples)
 
@@ -63,14 +65,15 @@ class Reporter:
     def training(self) -> dict[str, float]:
         """Loss since the last report, learning rates, throughput, memory, loss scale."""
         progress, mean = self.state.progress, self.state.loss
-        values = {f"lr/{player.name}": player.lr for player in self.state.players}
-        loss = mean.total
-        if self.world.size > 1:
-            loss = self.world.sum(torch.tensor([loss], dtype=torch.float64)).item()
-            loss /= self.world.size
-        if mean.count:
-            values["train/loss"] = loss / mean.count
-            mean.total, mean.count = 0.0, 0
+        self.reported_at = progress.step
+        values = {tag: lr for player in self.state.players for tag, lr in player.lrs.items()}
+        total, count = mean.total, mean.count
+        if self.world.size > 1:  # every rank's losses average to the batch's
+            both = torch.tensor([total, count], dtype=torch.float64)
+            total, count = self.world.sum(both).tolist()
+        if count:
+            values["train/loss"] = total / count
+        mean.total, mean.count = 0.0, 0
         seconds = progress.seconds - self._marks[0]
         if seconds > 0:
             values["throughput/examples_per_second"] = (
@@ -83,6 +86,15 @@ class Reporter:
             values["precision/loss_scale"] = scaler.get_scale()
             values["precision/skipped_steps"] = float(progress.skipped)
         return values
+
+    def sampler(self, player: Player, step: int) -> Callable[[], None]:
+        """What samples a player's gradients of a step, when they are unscaled."""
+
+        def sample() -> None:
+            gradients = [parameter.grad for parameter in player.parameters]
+            self.sample(step, "gradients", player.names, gradients)
+
+        return sample
 
     def sample(
         self, step: int, kind: str, names: Sequence[str], tensors: Sequence[Tensor | None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -31,6 +31,9 @@ class Clipping:
             nn.utils.clip_grad_value_(parameters, self.value)
         if self.norm is not None:
             nn.utils.clip_grad_norm_(parameters, self.norm)
+
+
+Look = Callable[[], None]
 
 
 class _LeaveOut(Exception):
@@ -96,9 +99,12 @@ class Step:
         context: AbstractContextManager[object] = self._no_sync()
         return context
 
-    def update(self, watch: UpdateWatch | None = None) -> bool:
-        """From gradients to new parameters; False if the update was left out."""
-        taken = self._prepare_gradients(watch)
+    def update(self, watch: UpdateWatch | None = None, sample: Look | None = None) -> bool:
+        """From gradients to new parameters; False if the update was left out.
+
+        `watch` measures, and `sample` looks at, the gradients when they are unscaled.
+        """
+        taken = self._prepare_gradients(watch, sample)
         if taken:
             if watch is not None:
                 watch.see_before()
@@ -108,7 +114,9 @@ class Step:
         self.player.clear_gradients()
         return taken
 
-    def with_closure(self, work: Work, watch: UpdateWatch | None = None) -> tuple[Tensor, bool]:
+    def with_closure(
+        self, work: Work, watch: UpdateWatch | None = None, sample: Look | None = None
+    ) -> tuple[Tensor, bool]:
         """A whole step of an optimizer that evaluates the loss as often as it likes.
 
         Every evaluation sees the same examples. The gradients measured are the first's. Returns the
@@ -121,7 +129,7 @@ class Step:
         def closure() -> Tensor:
             self.player.clear_gradients()
             loss = self.world.mean(self.loss_and_gradients(again))
-            finite = self._prepare_gradients(None if first else watch)
+            finite = self._prepare_gradients(*((None, None) if first else (watch, sample)))
             first.append(loss)
             if not finite:
                 raise _LeaveOut
@@ -143,12 +151,14 @@ class Step:
         self.player.clear_gradients()
         return first[0], undo is None
 
-    def _prepare_gradients(self, watch: UpdateWatch | None) -> bool:
+    def _prepare_gradients(self, watch: UpdateWatch | None, sample: Look | None) -> bool:
         """Unscales, measures and clips; False if the update is to be left out."""
         if self.precision.scaler is not None:
             self.precision.scaler.unscale_(self.player.optimizer)
         if watch is not None:
             watch.see_gradients()
+        if sample is not None:
+            sample()
         looks = self._skip_nonfinite and self.precision.scaler is None
         if looks and self.first_nonfinite_gradient() is not None:
             return False

@@ -16,7 +16,6 @@ from optbench.training.feed import Feed, Work
 from optbench.training.keeper import Keeper, RunState
 from optbench.training.loss_reader import LossReader
 from optbench.training.nonfinite import NonFinite
-from optbench.training.player import Player
 from optbench.training.prime import settle_buckets
 from optbench.training.reporter import Reporter
 from optbench.training.settings import EvaluationSet, Outcome, Settings
@@ -118,14 +117,17 @@ class Trainer:
         """One step of every player; then the position moves on."""
         progress = self.progress
         number = progress.step + 1
-        watched = number >= self._next_watch
+        watched, sampled = number >= self._next_watch, number >= self._next_histograms
         taken = True
         for player, step, watch in zip(
             self.players, self.steps, self.reporter.watches, strict=True
         ):
             seen = watch if watched else None
+            sample = self.reporter.sampler(player, number) if sampled else None
             if player.needs_closure:
-                loss, done = step.with_closure(work, seen)
+                loss, done = step.with_closure(
+                    work, seen, self.reporter.sampler(player, number) if sampled else None
+                )
                 self._see_loss(number, loss)
                 taken = done and taken
             else:
@@ -133,9 +135,7 @@ class Trainer:
                 self._see_loss(number, loss)
                 if self._nonfinite.at and self._at_once:
                     return
-                if number >= self._next_histograms:
-                    self._sample_gradients(player, number)
-                taken = step.update(seen) and taken
+                taken = step.update(seen, sample) and taken
         progress.index += 1
         progress.examples += work.examples
         if progress.index == self.feed.steps_per_epoch:
@@ -158,10 +158,6 @@ class Trainer:
         ready = self._reader.settle()
         if ready is not None and self._nonfinite.check("loss", *ready):
             self.state.loss.add(ready[1])
-
-    def _sample_gradients(self, player: Player, number: int) -> None:
-        gradients = [parameter.grad for parameter in player.parameters]
-        self.reporter.sample(number, "gradients", player.names, gradients)
 
     def _skipped(self, number: int) -> None:
         self.progress.skipped += 1
@@ -231,7 +227,7 @@ class Trainer:
         """Scores the validation set; schedules, the best step and early stopping react."""
         if self.validation is None or self.progress.evaluated == self.progress.step:
             return
-        if self.state.loss.count:
+        if self.reporter.reported_at != self.progress.step:
             self.reporter.write("train", self.reporter.training())
         self.progress.evaluated = self.progress.step
         metrics = self._score(self.validation)
@@ -274,9 +270,14 @@ class Trainer:
         return metrics
 
     def _save(self) -> None:
-        if self.keeper is not None:
-            self.recorder.flush()
-            self.keeper.save()
+        if self.keeper is None:
+            return
+        if any(step.first_nonfinite_parameter() for step in self.steps):
+            self._nonfinite.end(self.progress.step, "a parameter is not finite")
+            self._heed([0, self.progress.step])
+            return
+        self.recorder.flush()
+        self.keeper.save()
 
     def _finish(self) -> None:
         """The last evaluation, checkpoint and test, as far as the run's end asks for them."""

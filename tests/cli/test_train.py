@@ -114,6 +114,7 @@ def test_the_summary_repeats_the_metrics(folder: RunDir) -> None:
     best = max(scores, key=lambda record: record["val/accuracy"])
     assert summary["best"] == {
         "metric": "val/accuracy",
+        "mode": "max",
         "value": best["val/accuracy"],
         "step": best["step"],
     }

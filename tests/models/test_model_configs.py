@@ -65,7 +65,7 @@ def test_yaml_lists_every_argument_with_its_default(name):
         for key, argument in arguments.items()
         if argument.default is not inspect.Parameter.empty
     }
-    required = {key for key in arguments if key not in defaults} - {"kwargs"}
+    required = {key for key in arguments if key not in defaults}
     own = {key: value for key, value in config.items() if key not in INITIALISATION_KEYS}
     assert {key: own[key] for key in defaults} == defaults
     assert set(own) | {"input_shape", "num_classes"} == required | set(defaults)

@@ -67,7 +67,7 @@ def test_zero_init_residual():
 
 
 def test_further_arguments_reach_the_model():
-    model = torchvision_classifier("mobilenet_v3_small", dropout=0.35, **CIFAR)
+    model = torchvision_classifier("mobilenet_v3_small", kwargs={"dropout": 0.35}, **CIFAR)
     assert 0.35 in [module.p for module in model.modules() if isinstance(module, nn.Dropout)]
 
 
@@ -77,9 +77,9 @@ def test_further_arguments_reach_the_model():
         ("ResNet81", {}, r"name='ResNet81' is not known; did you mean .*resnet18"),
         ("mobilenet_v3_smal", {}, r"did you mean mobilenet_v3_small"),
         ("squeezenet1_1", {"small_stem": True}, r"squeezenet1_1: small_stem=True"),
-        ("squeezenet1_1", {"colour": 3}, r"squeezenet1_1.*'colour'"),
-        ("inception_v3", {"aux_logits": True}, r"inception_v3.*aux_logits"),
-        ("resnet18", {"weights": "DEFAULT"}, r"resnet18.*weights"),
+        ("squeezenet1_1", {"kwargs": {"colour": 3}}, r"squeezenet1_1.*'colour'"),
+        ("inception_v3", {"kwargs": {"aux_logits": True}}, r"inception_v3.*aux_logits"),
+        ("resnet18", {"kwargs": {"weights": "DEFAULT"}}, r"resnet18.*weights"),
         ("alexnet", {}, r"alexnet: cannot process input_shape=\(3, 32, 32\)"),
         ("maxvit_t", {}, r"maxvit_t: cannot be built for input_shape=\(3, 32, 32\)"),
         ("resnet18", {"input_shape": (32, 32)}, r"resnet18: input_shape=\(32, 32\)"),

