@@ -107,12 +107,12 @@ def build_experiment(config: RunConfig, dataset: Dataset, world: World) -> Exper
     _set_backends(config)
     rng.seed_everything(config.seed)
     task = _task(config)
-    check_metrics(config, task)
     module = _model(config, dataset, world.device)
+    check_metrics(config, task, [name for name, _ in module.named_parameters()])
     feed, validation, test = _data(config, dataset, world)
     total_steps = config.steps or (config.epochs or DEFAULT_EPOCHS) * feed.steps_per_epoch
     precision = _precision(config, world.device)
-    player, implementation = _player(config, module, feed, total_steps, world)
+    player, implementation = _player(config, module, task, feed, total_steps, world)
     rng.seed_everything(config.seed, world.rank)
     state = RunState(
         [player],
@@ -212,11 +212,14 @@ def _precision(config: RunConfig, device: torch.device) -> Precision:
 
 
 def _player(
-    config: RunConfig, module: nn.Module, feed: Feed, total_steps: int, world: World
+    config: RunConfig, module: nn.Module, task: Task, feed: Feed, total_steps: int, world: World
 ) -> tuple[Player, str]:
     factor = lr_factor(config.scale_lr, config.batch_size, config.base_batch_size)
     built = build_optimizer(config.optimizer, module, world.device, factor)
-    schedule = build_schedule(config.schedule, feed.steps_per_epoch, total_steps)
+    node = config.schedule
+    if "metric" in node and node.get("mode") == "auto":
+        node = {**node, "mode": mode_of("auto", node["metric"], task)}
+    schedule = build_schedule(node, feed.steps_per_epoch, total_steps)
     constant = isinstance(schedule, Constant)
     check_schedule(config.optimizer, built.optimizer, schedule, not constant)
     weights = [p for p in module.parameters() if p.requires_grad]

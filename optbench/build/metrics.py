@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from optbench.config.schema import RunConfig
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
@@ -11,8 +13,11 @@ MEASURED = ("train/loss", "grad_norm/total", "update_ratio/total", "param_norm/t
 """What the training itself gives a schedule to react to, besides each parameter's norms."""
 
 
-def check_metrics(config: RunConfig, task: Task) -> None:
+def check_metrics(config: RunConfig, task: Task, parameters: Sequence[str]) -> None:
     """Refuses metrics that nothing in this run will ever measure.
+
+    Args:
+        parameters: names, each of which has norms of its own.
 
     Raises:
         UserError: no such metric, or it is not measured.
@@ -28,8 +33,9 @@ def check_metrics(config: RunConfig, task: Task) -> None:
     watched = config.schedule.get("metric")
     if watched is None:
         return
-    if watched.partition("/")[0] not in ("grad_norm", "update_ratio", "param_norm"):
-        _check("schedule.metric", watched, [*scores, *MEASURED])
+    each = ("grad_norm", "update_ratio", "param_norm") if config.monitor.per_parameter else ()
+    norms = [f"{kind}/{name}" for kind in each for name in parameters]
+    _check("schedule.metric", watched, [*scores, *MEASURED, *norms])
     if watched.startswith("val/") and not config.eval.every.value:
         raise UserError(f"eval.every=0: schedule.metric={watched} needs evaluations")
     if not watched.startswith("val/") and not config.monitor.every.value:
@@ -38,7 +44,8 @@ def check_metrics(config: RunConfig, task: Task) -> None:
 
 def _check(key: str, metric: str, known: list[str]) -> None:
     if metric not in known:
-        raise UserError(f"{key}={metric}: no such metric; {did_you_mean(metric, known)}")
+        nearest = did_you_mean(metric, known[:8] if len(known) > 20 else known)
+        raise UserError(f"{key}={metric}: no such metric; {nearest}")
 
 
 def mode_of(asked: str, metric: str, task: Task) -> str:

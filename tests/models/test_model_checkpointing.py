@@ -18,7 +18,7 @@ MODELS = [
     ("2c2d", {}),
     ("3c3d", {}),
     ("resnet18", {}),
-    ("torchvision", {"dropout": 0.3}),
+    ("torchvision", {"kwargs": {"dropout": 0.3}}),
     ("torchvision", {"name": "googlenet"}),
 ]
 

@@ -9,6 +9,7 @@ from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "schedule").glob("*.yaml"))
+MODE_OF_THE_METRIC = {"auto": "min"}  # the builder's work too
 LENGTHS_IN_STEPS = {"30ep": 300, "10ep": 100, "4ep": 40, "1ep": 10, "10%": 10, "20%": 20}
 MILESTONES = {"50%": 50, "75%": 75}
 config_files = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -18,7 +19,8 @@ def in_steps(value: object) -> object:
     """The builder's work for a run of 100 steps and 10 steps an epoch."""
     if isinstance(value, list):
         return [MILESTONES[item] for item in value]
-    return LENGTHS_IN_STEPS.get(value, value) if isinstance(value, str) else value
+    words = LENGTHS_IN_STEPS | MODE_OF_THE_METRIC
+    return words.get(value, value) if isinstance(value, str) else value
 
 
 def read(path: Path) -> dict[str, object]:
@@ -41,7 +43,8 @@ def test_has_every_field_with_its_default(path: Path) -> None:
     assert list(values) == list(parameters)
     for name, parameter in parameters.items():
         if parameter.default is not parameter.empty and not name.endswith("_steps"):
-            assert values[name] == parameter.default, name
+            value = MODE_OF_THE_METRIC.get(str(values[name]), values[name])
+            assert value == parameter.default, name
 
 
 @config_files
