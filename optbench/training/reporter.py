@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from optbench.monitor.histograms import histograms
-from optbench.monitor.memory import peak_mib
+from optbench.monitor.memory import PeakMemory
 from optbench.monitor.record import Record, Recorder
 from optbench.monitor.updates import UpdateWatch
 from optbench.training.distributed import World
@@ -39,6 +39,7 @@ class Reporter:
         self.watches = [UpdateWatch(p.names, p.parameters, per_parameter) for p in state.players]
         self.metrics: dict[str, float] = {}
         self.reported_at = -1
+        self._memory = PeakMemory(world.device)
         self._steps_per_epoch = steps_per_epoch
         self._marks = (state.progress.seconds, state.progress.examples)
 
@@ -80,7 +81,7 @@ class Reporter:
                 progress.examples - self._marks[1]
             ) / seconds
         self._marks = (progress.seconds, progress.examples)
-        values["memory/peak_mib"] = peak_mib(self.world.device)
+        values["memory/peak_mib"] = self._memory.mib()
         scaler = self.state.precision.scaler
         if scaler is not None:
             values["precision/loss_scale"] = scaler.get_scale()

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 
 from torch import Tensor
 
-from optbench.monitor.memory import reset_peak
 from optbench.monitor.record import Recorder
 from optbench.tasks.base import Task
 from optbench.training.distributed import Agreement, World
@@ -77,7 +76,6 @@ class Trainer:
 
     def fit(self) -> Outcome:
         """Trains to the end, or until something ends the run sooner."""
-        reset_peak(self.world.device)
         for player in self.players:
             player.forward.train()
         self._plan()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from optbench.monitor.memory import peak_mib, reset_peak
+from optbench.monitor.memory import PeakMemory
 from optbench.monitor.record import Record, Recorder
 
 RECORD = Record("train", 1, 0.5, 10, 0.1, {"train/loss": 1.0})
@@ -63,8 +63,6 @@ def test_other_ranks_have_nobody_to_tell() -> None:
 
 
 def test_peak_memory_is_that_of_the_process() -> None:
-    cpu = torch.device("cpu")
-    reset_peak(cpu)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     now = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-    assert 0.9 * now <= peak_mib(cpu) < now + 16 * 2**10
+    assert 0.9 * now <= PeakMemory(torch.device("cpu")).mib() < now + 16 * 2**10
