@@ -32,7 +32,7 @@ class EventFile:
 
     def __init__(self, folder: Path, flush_seconds: float = 5.0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        name = f"{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_number)}"
+        name = f"{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_number):06d}"
         self._file = (folder / f"events.out.tfevents.{name}").open("wb")
         self._flush_seconds = flush_seconds
         self._flushed = time.monotonic()

@@ -14,7 +14,11 @@ from timing import CLOCKS, machine_line
 def main() -> None:
     """Runs the sections that are named, all by default."""
     sections = _sections()
-    arguments = _parser(list(sections)).parse_args()
+    parser = _parser(list(sections))
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.section if name not in sections]
+    if unknown:
+        parser.error(f"{unknown[0]}: no such section; choose from {', '.join(sections)}")
     print(machine_line("torch", "optbench", "tensorboard", "accelerate", "lightning"))
     for name in arguments.section or sections:
         sections[name](arguments)
@@ -35,7 +39,7 @@ def _sections() -> dict[str, Callable[[Namespace], None]]:
 def _parser(sections: list[str]) -> ArgumentParser:
     parser = ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("section", nargs="*", choices=[*sections, []], help=f"of {', '.join(sections)}")
+    add("section", nargs="*", help=f"of {', '.join(sections)}; all by default")
     add("--rounds", type=int, default=40, help="of one epoch, in the section steps")
     add("--clock", choices=CLOCKS, default="cpu", help="of the section steps")
     add("--no-peers", action="store_true", help="steps: optbench and the bare loop only")

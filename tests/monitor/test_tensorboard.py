@@ -155,7 +155,6 @@ def test_a_reader_that_was_further_forgets_what_is_not_so(tmp_path: Path) -> Non
     assert [(e.step, e.value) for e in running.Scalars("train/loss")] == [(1, 1.0), (2, 20.0)]
 
 
-@pytest.mark.xfail(strict=True, reason="the number in a file's name is not padded")
 def test_files_of_several_parts_follow_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
