@@ -49,12 +49,14 @@ def test_two_ranks_equal_one_process(overrides: list[str]) -> None:
 
 def test_lbfgs_sees_the_loss_of_the_whole_batch_on_every_rank() -> None:
     """Else its line searches part, and the ranks wait for each other for ever."""
-    overrides = ["optimizer=lbfgs", "optimizer.lr=0.5", "accumulate=1", "steps=15"]
+    overrides = ["optimizer=lbfgs", "optimizer.lr=0.5", "steps=8", "checkpoint.every=1"]
     assert train(Path("alone"), *SHORT[:-1], *overrides) == 0
     arguments = train_arguments(Path("together"), *SHORT[:-1], *overrides)
     code, said = ended(torchrun(["-m", "optbench"], arguments), patience=40)
     assert code == 0, said
-    assert relative_distance(Path("together"), Path("alone"), 14) <= 1e-3
+    # Its searches magnify what rounding there is, soon by a thousand times.
+    for step, limit in ((2, 1e-6), (8, 1e-1)):
+        assert relative_distance(Path("together"), Path("alone"), step) <= limit
 
 
 def test_fp16_skips_on_all_ranks_together() -> None:
@@ -152,12 +154,13 @@ def test_a_loss_that_is_not_finite_on_one_rank_stops_all(step: int) -> None:
     assert f"at step {step}" in status["message"]
 
 
-@pytest.mark.xfail(strict=True, reason="raised where it is seen, before the ranks agree on it")
-def test_a_run_that_raises_on_one_rank_does_not_part_the_ranks_of_a_sweep() -> None:
-    """Both runs meet the loss that is not finite, and both are recorded as failed."""
+def test_a_run_that_raises_on_one_rank_ends_the_sweep() -> None:
+    """The ranks may be out of step: nobody waits for anybody, and nothing is done by halves."""
     Path("program.py").write_text(NAN_ON_ONE_RANK)
     sweep = ["seed=0,1", "nonfinite=raise", "hydra.sweep.dir=sweep"]
     arguments = ["train", "-m", *small(*SHORT, "accumulate=1", *sweep)]
-    _, said = ended(torchrun(["program.py"], ["20", *arguments]), patience=60)
-    states = [status_of(Path("sweep") / number)["state"] for number in "01"]
-    assert states == ["failed", "failed"], said
+    code, said = ended(torchrun(["program.py"], ["20", *arguments]), patience=60)
+    assert code != 0
+    assert said.count("resume the sweep to go on") == 1
+    assert status_of(Path("sweep/0"))["state"] == "failed"
+    assert not Path("sweep/1").exists()
