@@ -19,6 +19,7 @@ class JsonLines:
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("a", encoding="utf-8")
+        self._dirty = False
 
     def write(self, record: Record) -> None:
         """One line."""
@@ -35,11 +36,14 @@ class JsonLines:
         except ValueError:
             text = json.dumps(strict(line), allow_nan=False)
         self._file.write(text + "\n")
+        self._dirty = True
 
     def flush(self) -> None:
         """To the disk."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        if self._dirty:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._dirty = False
 
     def close(self) -> None:
         """Closes the file."""

@@ -25,7 +25,7 @@ FOREVER = 10**9
 ONLY_STEPS = ["checkpoint=none", "eval.every=0", "device=cpu"]
 """Overrides for a run which does nothing but steps."""
 
-SHORT_EPOCHS = ["dataset.val_fraction=0.9"]
+SHORT_EPOCHS = ["dataset.val_fraction=0.1"]
 """Stretches of whole epochs can then be short, which makes noise cancel better."""
 
 

@@ -143,7 +143,7 @@ def _number(value: float) -> str:
 
 def machine_line(*packages: str) -> str:
     """Versions, processor and how busy it is."""
-    versions = [f"{name} {metadata.version(name)}" for name in packages]
+    versions = [f"{name} {_version(name)}" for name in packages]
     load = os.getloadavg()[0]
     return ", ".join(
         [
@@ -153,6 +153,13 @@ def machine_line(*packages: str) -> str:
             f"load {load:.1f} at the start",
         ]
     )
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "is not installed"
 
 
 def _processor() -> str:

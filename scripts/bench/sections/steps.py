@@ -6,6 +6,7 @@ import io
 import itertools
 from argparse import Namespace
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -68,8 +69,9 @@ def _table(name: str, folder: Path, arguments: Namespace) -> None:
     loops: dict[str, Callable[[int], float | None]] = {BARE: bare(problem)}
     loops |= {label: _whole(stretches) for label, stretches in ours.items()}
     loops["DataLoader(TensorDataset)"] = data_loader(problem)
-    if not arguments.no_peers:
+    if not arguments.no_peers and find_spec("accelerate"):
         loops["accelerate, batched fetch"] = accelerated(problem)
+    if not arguments.no_peers and find_spec("lightning"):
         loops["lightning, stripped"] = lightning(problem, None, clock)
         loops["lightning, TensorBoard"] = lightning(problem, folder, clock)
 
