@@ -37,9 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    from optbench.cli import help as texts
-
     if not arguments or arguments[0] in ("-h", "--help", "help"):
+        from optbench.cli import help as texts
+
         sys.stdout.write(texts.program(VERBS))
         return 0
     if arguments[0] == "--version":
@@ -55,6 +55,8 @@ def _dispatch(arguments: list[str]) -> int:
 
         raise UserError(f"{verb}: no such verb; {did_you_mean(verb, VERBS)}")
     if "-h" in rest or "--help" in rest:
+        from optbench.cli import help as texts
+
         sys.stdout.write(texts.verb(verb))
         return 0
     if verb == "list":

@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from optbench.cli.execute import Result, shown
-from optbench.cli.log import print_table
+from optbench.cli.log import Log, print_table
+
+
+def finish(result: Result, log: Log) -> int:
+    """Tells how a run ended; its exit code."""
+    if result.state == "failed":
+        log.tell(f"failed: {result.message}")
+        log.tell(f"the traceback is in {result.folder.log}")
+    elif not log.quiet:
+        print_summary(result)
+    return result.exit_code
 
 
 def print_summary(result: Result) -> None:

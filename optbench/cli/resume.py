@@ -13,8 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from optbench.cli.compose import GROUPS, Composer, Job, hydra_session
 from optbench.cli.execute import execute, shown
 from optbench.cli.log import Log
+from optbench.cli.report import finish
 from optbench.cli.sweep import PLAN, recorded, resume_sweep
-from optbench.cli.training import finish
 from optbench.config.conform import conform
 from optbench.config.schema import from_plain
 from optbench.config.suggest import did_you_mean
@@ -43,14 +43,13 @@ FREE = ("dataset.root", "dataset.download", "dataset.workers", "dataset.prefetch
 """What of it may change all the same: where and how the same data is read."""
 
 
-def resume(
-    run: str, overrides: Sequence[str], config_dir: str | None, log: Log, show: bool = False
-) -> int:
+def resume(run: str, overrides: Sequence[str], config_dir: str | None, show: bool = False) -> int:
     """Goes on with a run or a sweep, or shows the config that it would go on with.
 
     Raises:
         UserError: no such run, or a change that a run can't take.
     """
+    log = Log()
     path = Path(run).expanduser()
     if (path / PLAN).is_file():
         own = config_dir or load_yaml(path / PLAN).get("config_dir")

@@ -44,11 +44,12 @@ class Sweep:
     jobs: list[Job]
 
 
-def sweep(composer: Composer, overrides: Sequence[str], log: Log) -> int:
+def sweep(composer: Composer, overrides: Sequence[str]) -> int:
     """Does all runs of the grid; the exit code is 1 if one of them failed.
 
     Every run's config is checked before the first starts, and before a folder is made.
     """
+    log = Log()
     cfg = composer.compose(overrides, RunMode.MULTIRUN)
     parsed = composer.parse(overrides)
     if str(cfg.hydra.runtime.choices.get("hydra/sweeper")) not in BASIC:

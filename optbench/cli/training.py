@@ -11,10 +11,7 @@ from typing import NoReturn
 from hydra._internal.utils import get_args_parser
 
 from optbench.cli.compose import hydra_session
-from optbench.cli.execute import Result, execute
-from optbench.cli.log import Log
 from optbench.cli.paths import configs_folder
-from optbench.cli.report import print_summary
 from optbench.errors import UserError
 from optbench.rundir import RunDir
 
@@ -23,7 +20,6 @@ def training(verb: str, arguments: Sequence[str]) -> int:
     """Does what the arguments after the verb say; returns the exit code."""
     flags = parse(arguments)
     overrides = list(flags.overrides)
-    log = Log()
     if verb == "resume":
         if not overrides or ("=" in overrides[0] and not Path(overrides[0]).is_dir()):
             raise UserError("resume: which run? optbench resume RUN [overrides]")
@@ -38,7 +34,7 @@ def training(verb: str, arguments: Sequence[str]) -> int:
                 raise UserError(f"--{flag}: not with resume, which goes on with a run's own config")
         from optbench.cli.resume import resume
 
-        return resume(run[-1], rest, flags.config_dir, log, show=bool(flags.cfg))
+        return resume(run[-1], rest, flags.config_dir, show=bool(flags.cfg))
     with hydra_session(flags.config_dir) as composer:
         if flags.cfg or flags.info or flags.hydra_help:
             if flags.multirun:
@@ -48,21 +44,17 @@ def training(verb: str, arguments: Sequence[str]) -> int:
         if flags.multirun:
             from optbench.cli.sweep import sweep
 
-            return sweep(composer, rest, log)
+            return sweep(composer, rest)
         job = composer.job(composer.compose(rest), rest)
     if job.config.resume:
         raise UserError(f"resume={job.config.resume}: as resume=RUN on the command line only")
+    # Only now: what is wrong with the config has been said before they are imported.
+    from optbench.cli.execute import execute
+    from optbench.cli.log import Log
+    from optbench.cli.report import finish
+
+    log = Log()
     return finish(execute(job, log), log)
-
-
-def finish(result: Result, log: Log) -> int:
-    """Tells how a run ended; its exit code."""
-    if result.state == "failed":
-        log.tell(f"failed: {result.message}")
-        log.tell(f"the traceback is in {result.folder.log}")
-    elif not log.quiet:
-        print_summary(result)
-    return result.exit_code
 
 
 def parse(arguments: Sequence[str]) -> Namespace:

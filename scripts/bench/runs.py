@@ -25,8 +25,8 @@ FOREVER = 10**9
 ONLY_STEPS = ["checkpoint=none", "eval.every=0", "device=cpu"]
 """Overrides for a run which does nothing but steps."""
 
-SHORT_EPOCHS = ["dataset.val_fraction=0.1"]
-"""Stretches of whole epochs can then be short, which makes noise cancel better."""
+SPLIT = ["dataset.val_fraction=0.1"]
+"""As the defaults have it. Stretches are whole epochs, so that what an epoch costs has its weight."""
 
 
 def fashion() -> list[str]:

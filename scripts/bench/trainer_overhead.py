@@ -40,7 +40,7 @@ def _parser(sections: list[str]) -> ArgumentParser:
     parser = ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("section", nargs="*", help=f"of {', '.join(sections)}; all by default")
-    add("--rounds", type=int, default=40, help="of one epoch, in the section steps")
+    add("--rounds", type=int, default=10, help="of one epoch, in the section steps")
     add("--clock", choices=CLOCKS, default="cpu", help="of the section steps")
     add("--no-peers", action="store_true", help="steps: optbench and the bare loop only")
     add("--terminal", action="store_true", help="steps: also with the progress bar drawn")

@@ -16,7 +16,7 @@ from timing import CLOCKS, Candidate, Row, alternate, beyond, estimate, print_ro
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from runs import ONLY_STEPS, SHORT_EPOCHS, Stretches, all_examples, build, fashion, scratch
+from runs import ONLY_STEPS, SPLIT, Stretches, all_examples, build, fashion, scratch
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.1, fused=True),
@@ -97,7 +97,7 @@ def _table(name: str, folder: Path, arguments: Namespace) -> None:
 
 def _ours(name: str, folder: Path, terminal: bool) -> tuple[Problem, dict[str, Stretches]]:
     """The problem as tensors, and optbench's runs of it."""
-    overrides = [*fashion(), *ONLY_STEPS, *SHORT_EPOCHS, "model=mlp", f"optimizer={name}"]
+    overrides = [*fashion(), *ONLY_STEPS, *SPLIT, "model=mlp", f"optimizer={name}"]
     overrides += ["batch_size=64", "threads=1"]
     ours = {}
     for label, every in ((OFF, 0), (ON, 10)):
