@@ -24,7 +24,7 @@ def torchrun(program: list[str], arguments: list[str]) -> subprocess.Popen[str]:
     address = ["--master-addr=127.0.0.1", f"--master-port={free_port()}"]
     return subprocess.Popen(
         [*launcher, *address, *program, *arguments],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -43,13 +43,13 @@ def ranks(arguments: list[str], program: tuple[str, ...] = ("-m", "optbench")) -
 
 
 def ended(launch: subprocess.Popen[str], patience: float = PATIENCE) -> tuple[int, str]:
-    """A launch's exit code and what it said; one that hangs is killed and fails the test."""
+    """A launch's exit code and what it said; one that hangs fails the test, and tells where."""
     try:
         said, _ = launch.communicate(timeout=patience)
     except subprocess.TimeoutExpired:
         for process in [*workers(launch), launch.pid]:
             with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+                os.kill(process, signal.SIGABRT)  # faulthandler then prints the stacks
         said, _ = launch.communicate()
         raise AssertionError(f"the ranks hang: {said}") from None
     return launch.returncode, said
