@@ -26,7 +26,7 @@ ONLY_STEPS = ["checkpoint=none", "eval.every=0", "device=cpu"]
 """Overrides for a run which does nothing but steps."""
 
 SPLIT = ["dataset.val_fraction=0.1"]
-"""As the defaults have it. Stretches are whole epochs, so that what an epoch costs has its weight."""
+"""As the defaults have it; a stretch is an epoch, so that an epoch's own cost has its weight."""
 
 
 def fashion() -> list[str]:
