@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,10 +19,10 @@ PATIENCE = 120.0
 
 def torchrun(program: list[str], arguments: list[str]) -> subprocess.Popen[str]:
     """Starts two ranks of a program, `["-m", "optbench"]` or a script."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
-    address = ["--master-addr=127.0.0.1", f"--master-port={free_port()}"]
+    # standalone: it takes a free port itself, which nobody else can take in between.
+    options = ["--standalone", "--local-addr=127.0.0.1", "--nproc-per-node=2"]
     return subprocess.Popen(
-        [*launcher, *address, *program, *arguments],
+        [sys.executable, "-m", "torch.distributed.run", *options, *program, *arguments],
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -78,9 +77,3 @@ def wait_for(launch: subprocess.Popen[str], what: Callable[[], bool]) -> None:
             _, said = ended(launch, patience=1)
             raise AssertionError(f"it ended too early: {said}")
         time.sleep(0.005)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
