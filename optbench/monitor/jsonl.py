@@ -9,6 +9,8 @@ from pathlib import Path
 from optbench.monitor.record import Record
 from optbench.rundir import strict
 
+_STRICT = json.JSONEncoder(allow_nan=False)
+
 
 class JsonLines:
     """Appends one object a line to a file; a kill leaves at most one torn line, the last.
@@ -32,9 +34,9 @@ class JsonLines:
             **record.values,
         }
         try:
-            text = json.dumps(line, allow_nan=False)
+            text = _STRICT.encode(line)
         except ValueError:
-            text = json.dumps(strict(line), allow_nan=False)
+            text = _STRICT.encode(strict(line))
         self._file.write(text + "\n")
         self._dirty = True
 

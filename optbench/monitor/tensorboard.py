@@ -9,10 +9,10 @@ from typing import Any
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
-from tensorboard.plugins.hparams.metadata import SESSION_END_INFO_TAG
 
 from optbench.monitor.event_file import EventFile, read_events
 from optbench.monitor.histograms import Histogram
+from optbench.monitor.hparams import SESSION_END_INFO_TAG
 from optbench.monitor.record import Record
 
 

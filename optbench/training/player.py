@@ -49,6 +49,7 @@ class Player:
         self.names = [name for name, _ in named]
         self.parameters = [parameter for _, parameter in named]
         self._momentum = getattr(self.schedule, "momentum", None)
+        self._reactive = self.schedule if is_reactive(self.schedule) else None
         self._multiplier: float | None = None
         self.apply_schedule()
 
@@ -80,8 +81,8 @@ class Player:
 
     def observe(self, metrics: Mapping[str, float]) -> None:
         """Gives a schedule that reacts what was logged."""
-        if is_reactive(self.schedule):
-            self.schedule.observe(metrics)
+        if self._reactive is not None:
+            self._reactive.observe(metrics)
             self.apply_schedule()
 
     @property
@@ -110,7 +111,7 @@ class Player:
             "module": self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "settings": self._configured,
-            "schedule": self.schedule.state_dict() if is_reactive(self.schedule) else None,
+            "schedule": self._reactive.state_dict() if self._reactive is not None else None,
             "ema": self.ema.averages if self.ema is not None else None,
         }
 
@@ -124,8 +125,8 @@ class Player:
             anew = {k: v for k, v in now.items() if k not in then or then[k] != v}
             cycled = {k: now[k] for k in ("momentum", "betas") if k in now}
             group.update(anew | cycled)
-        if is_reactive(self.schedule) and state["schedule"] is not None:
-            self.schedule.load_state_dict(state["schedule"])
+        if self._reactive is not None and state["schedule"] is not None:
+            self._reactive.load_state_dict(state["schedule"])
         if self.ema is not None and state["ema"] is not None:
             torch._foreach_copy_(self.ema.averages, state["ema"])
         self._multiplier = None

@@ -9,6 +9,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
+from optbench.monitor import hparams
 from optbench.monitor.hparams import COLUMNS, METRICS, columns, end_summary, start_summaries
 from optbench.monitor.tensorboard import TensorBoard, cut_events
 
@@ -106,3 +107,17 @@ def test_a_run_that_was_stopped_and_resumed_ended_well(tmp_path: Path) -> None:
     second.close()
     ended = plugin_data(tmp_path, metadata.SESSION_END_INFO_TAG).session_end_info
     assert ended.status == api_pb2.STATUS_SUCCESS
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PLUGIN_NAME",
+        "PLUGIN_DATA_VERSION",
+        "EXPERIMENT_TAG",
+        "SESSION_START_INFO_TAG",
+        "SESSION_END_INFO_TAG",
+    ],
+)
+def test_the_constants_are_the_plugins(name: str) -> None:
+    assert getattr(hparams, name) == getattr(metadata, name)
