@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optbench.build.data import dataset
+from optbench.cli.collector import at_work
 from optbench.cli.compose import Job
 from optbench.cli.environment import environment
 from optbench.cli.log import Log
@@ -80,7 +81,8 @@ def execute(job: Job, log: Log, folder: RunDir | None = None, resume: bool = Fal
     if folder is None:
         # Every rank composed a name of its own, by its own clock; rank 0's holds.
         folder = world.on_main(lambda: RunDir.reserve(job.folder))
-    return _Run(job, log, folder, experiment, world).do(resume)
+    with at_work():
+        return _Run(job, log, folder, experiment, world).do(resume)
 
 
 class _Run:

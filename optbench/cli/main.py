@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from optbench import __version__
+from optbench.cli.collector import at_rest
 from optbench.errors import UserError
 
 EXIT_BAD_INPUT = 2
@@ -23,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # for a _target_ in a module of the user's own
     try:
-        return _dispatch(arguments)
+        with at_rest():
+            return _dispatch(arguments)
     except UserError as error:
         if os.environ.get("RANK", "0") == "0":
             sys.stderr.write(f"optbench: {error}\n")
