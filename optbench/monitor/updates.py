@@ -48,14 +48,12 @@ class UpdateWatch:
             gradients.append(gradient)
         self._norms = list(torch._foreach_norm([*gradients, *self._parameters]))
 
-    @torch.no_grad()
     def see_before(self) -> None:
         """Right before the step."""
         if self._old is None:
             self._old = [torch.empty_like(p) for p in self._parameters]
         torch._foreach_copy_(self._old, self._parameters)
 
-    @torch.no_grad()
     def see_after(self) -> None:
         """Right after the step."""
         assert self._old is not None
