@@ -1,0 +1,112 @@
+"""AdaBound and AMSBound: from Adam to SGD by bounds that close in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from optbench.optim.engine.ops import Operand, clamp_, ema_, ema_of_square_, maximum_
+from optbench.optim.engine.rule_optimizer import RuleOptimizer, betas_in_range
+
+
+class AdaBound(RuleOptimizer):
+    """Adam with steps between two bounds that close in on SGD's (Luo et al. 2019, algorithm 2).
+
+        m_t, v_t as Adam's
+        s_t     = lr sqrt(1 - beta2^t) / (1 - beta1^t)
+        f_t     = final_lr lr / base_lr
+        step_t  = clip(s_t / (sqrt(v_t) + eps), f_t - f_t / (gamma t + 1), f_t + f_t / (gamma t))
+        theta_t = theta_{t-1} - step_t m_t
+
+    `base_lr` is the lr that the group was made with, so the bounds follow a schedule.
+
+    Args:
+        params: as in torch.
+        lr: learning rate, at least 0.
+        betas: decay of the first and the second moment, each in [0, 1).
+        eps: added to the root, at least 0.
+        final_lr: SGD's learning rate, that of the end, above 0.
+        gamma: how fast the bounds close in, above 0.
+        weight_decay: L2 regularisation, added to the gradient.
+        maximize, implementation: see `RuleOptimizer`.
+
+    Raises:
+        ValueError: a hyperparameter out of range.
+    """
+
+    state_names: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
+    decay = "coupled"
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        final_lr: float = 0.1,
+        gamma: float = 1e-3,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+        implementation: str = "foreach",
+    ) -> None:
+        defaults = {"lr": lr, "betas": betas, "final_lr": final_lr, "gamma": gamma, "eps": eps}
+        defaults["weight_decay"] = weight_decay
+        super().__init__(params, defaults, maximize=maximize, implementation=implementation)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Remembers the lr that the bounds are relative to."""
+        base_lr = param_group.get("lr", self.defaults["lr"])
+        super().add_param_group({"base_lr": base_lr, **param_group})
+
+    @staticmethod
+    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
+        """The formula above."""
+        m = ema_(state["exp_avg"], gradient, h.beta1)
+        v = ema_of_square_(state["exp_avg_sq"], gradient, h.beta2)
+        return AdaBound.bounded(m, v, h), 1.0
+
+    @staticmethod
+    def bounded(m: Operand, v: Operand, h: Any) -> Any:
+        """The clipped step along m."""
+        steps = h.step_size / v.sqrt().add_(h.eps)
+        return clamp_(steps, h.lower, h.upper).mul_(m)
+
+    @staticmethod
+    def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
+        """Betas, eps, the corrected step size and its bounds."""
+        beta1, beta2 = group["betas"]
+        lr, gamma = group["lr"], group["gamma"]
+        final = group["final_lr"] * (lr / group["base_lr"] if group["base_lr"] else 1.0)
+        return {
+            "beta1": beta1,
+            "beta2": beta2,
+            "eps": group["eps"],
+            "step_size": lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step),
+            "lower": final * (1 - 1 / (gamma * step + 1)),
+            "upper": final * (1 + 1 / (gamma * step)),
+        }
+
+    @staticmethod
+    def check(group: Mapping[str, Any]) -> None:
+        """Betas in [0, 1); final_lr and gamma above 0."""
+        betas_in_range(group["betas"])
+        for name in ("final_lr", "gamma"):
+            if not isinstance(group[name], Tensor) and not group[name] > 0:
+                raise ValueError(f"{name} must be above 0, got {group[name]}")
+
+
+class AMSBound(AdaBound):
+    """AdaBound over a second moment that never falls (Luo et al. 2019, section 4): `v_t` in the
+    step is `max(v_1, ..., v_t)`. Arguments and errors are AdaBound's."""
+
+    state_names = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+
+    @staticmethod
+    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
+        """AdaBound's with the maximum."""
+        m = ema_(state["exp_avg"], gradient, h.beta1)
+        v = ema_of_square_(state["exp_avg_sq"], gradient, h.beta2)
+        return AdaBound.bounded(m, maximum_(state["max_exp_avg_sq"], v), h), 1.0

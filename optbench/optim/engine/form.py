@@ -1,0 +1,84 @@
+"""One update of one operand, however it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+
+from optbench.optim.engine.ops import Operand, norm, subtract_
+
+Rule = Callable[[Operand, Operand, Mapping[str, Operand], Any], tuple[Operand, Any]]
+"""`(parameter, gradient, state, h) -> (direction, size)`: `size * direction` is subtracted from the
+parameter. It changes the state in place."""
+
+Measure = Callable[[Operand, Operand, Mapping[str, Operand], Any], tuple[Operand, ...]]
+"""With the same arguments, before the rule: operands whose norms the rule finds in `h.norms`."""
+
+
+class Form(NamedTuple):
+    """What does not change from step to step.
+
+    Attributes:
+        rule: of the optimizer.
+        measure: what a layer-wise rule needs the norms of; None for one that is element-wise.
+        maximize: whether the objective is to grow.
+        decay: how weight decay enters: `coupled` adds `weight_decay * parameter` to the gradient
+            (L2 regularisation), `decoupled` shrinks the parameter by `lr * weight_decay` first
+            (Loshchilov & Hutter 2019), `none` leaves it to the rule.
+        wide: the dtype that is computed in, where the parameter's own is too narrow.
+    """
+
+    rule: Rule
+    measure: Measure | None
+    maximize: bool
+    decay: str
+    wide: torch.dtype | None
+
+
+def apply(
+    form: Form, parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any
+) -> None:
+    """Updates a parameter and its state in place.
+
+    Args:
+        form: the optimizer's.
+        parameter, gradient: tensors or lists of tensors.
+        state: of the same shape as the parameter, by name.
+        h: the hyperparameters by attribute, `lr` and `weight_decay` among them.
+    """
+    if form.measure is not None:
+        measured = measured_operands(form, parameter, gradient, state, h)
+        h = h._replace(norms=tuple(norm(operand, h.population) for operand in measured))
+    finish(form, parameter, gradient, state, h)
+
+
+def measured_operands(
+    form: Form, parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any
+) -> tuple[Operand, ...]:
+    """What the rule needs the norms of."""
+    assert form.measure is not None
+    parameter, gradient = _widened(form, parameter, gradient)
+    return form.measure(parameter, gradient, state, h)
+
+
+def finish(
+    form: Form, parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any
+) -> None:
+    """The update itself, element-wise, with the norms in `h`."""
+    narrow = parameter
+    parameter, gradient = _widened(form, parameter, gradient)
+    if form.decay == "coupled":
+        gradient = gradient + parameter * h.weight_decay
+    elif form.decay == "decoupled":
+        parameter.mul_(1 - h.lr * h.weight_decay)
+    subtract_(parameter, *form.rule(parameter, gradient, state, h))
+    if form.wide is not None:
+        narrow.copy_(parameter)
+
+
+def _widened(form: Form, parameter: Operand, gradient: Operand) -> tuple[Operand, Operand]:
+    if form.wide is not None:
+        parameter, gradient = parameter.to(form.wide), gradient.to(form.wide)
+    return parameter, -gradient if form.maximize else gradient

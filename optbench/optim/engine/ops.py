@@ -1,0 +1,111 @@
+"""The words in which rules are written: they take tensors and lists of tensors alike.
+
+A hyperparameter is a number, a tensor of one element, or, where one rule steps a whole population,
+a tensor with one value for each member. Functions whose name ends in `_` change their first
+argument in place and return it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from optbench.optim.engine.tensor_list import TensorList
+
+Operand = Any
+"""A tensor or a `TensorList`."""
+
+Number = Any
+"""A hyperparameter."""
+
+
+def ema_(average: Operand, value: Operand, beta: Number) -> Operand:
+    """`average <- beta average + (1 - beta) value`."""
+    if isinstance(beta, Tensor):
+        return average.mul_(beta).add_(value * (1 - beta))
+    return average.lerp_(value, 1 - beta)
+
+
+def ema_of_square_(average: Operand, value: Operand, beta: Number) -> Operand:
+    """`average <- beta average + (1 - beta) value^2`."""
+    if isinstance(beta, Tensor):
+        return average.mul_(beta).add_((value * value).mul_(1 - beta))
+    return average.mul_(beta).addcmul_(value, value, value=1 - beta)
+
+
+def add_square_(total: Operand, value: Operand) -> Operand:
+    """`total <- total + value^2`."""
+    return total.addcmul_(value, value)
+
+
+def mix(first: Operand, second: Operand, beta: Number) -> Operand:
+    """`beta first + (1 - beta) second`."""
+    if isinstance(beta, Tensor):
+        return (first * beta).add_(second * (1 - beta))
+    return first.lerp(second, 1 - beta)
+
+
+def plus(first: Operand, second: Operand, factor: Number) -> Operand:
+    """`first + factor second`."""
+    if isinstance(factor, Tensor):
+        return first + second * factor
+    return first.add(second, alpha=factor)
+
+
+def plus_(first: Operand, second: Operand, factor: Number) -> Operand:
+    """`first <- first + factor second`."""
+    if isinstance(factor, Tensor):
+        return first.add_(second * factor)
+    return first.add_(second, alpha=factor)
+
+
+def subtract_(value: Operand, direction: Operand, size: Number | Operand) -> Operand:
+    """`value <- value - size direction`; a list of sizes has one for each tensor."""
+    if isinstance(size, Tensor | TensorList):
+        return value.sub_(direction * size)
+    return value.sub_(direction) if size == 1 else value.add_(direction, alpha=-size)
+
+
+def maximum_(kept: Operand, value: Operand) -> Operand:
+    """`kept <- max(kept, value)`, element by element."""
+    if isinstance(kept, TensorList):
+        return kept.maximum_(value)
+    return kept.copy_(torch.maximum(kept, value))
+
+
+def clamp_(value: Operand, low: Number, high: Number) -> Operand:
+    """`value <- min(max(value, low), high)`."""
+    if isinstance(value, TensorList):
+        return value.clamp_(low, high)
+    if isinstance(low, Tensor) or isinstance(high, Tensor):
+        return value.copy_(
+            torch.minimum(torch.maximum(value, _like(low, value)), _like(high, value))
+        )
+    return value.clamp_(low, high)
+
+
+def norm(value: Operand, population: bool = False) -> Operand:
+    """The Euclidean norm of each whole tensor; of each member's part in a population."""
+    if isinstance(value, TensorList):
+        return value.norm()
+    if population:
+        return value.flatten(1).norm(dim=1).reshape(-1, *[1] * (value.ndim - 1))
+    return torch.linalg.vector_norm(value)
+
+
+def ratio_or_one(over: Operand, under: Operand) -> Operand:
+    """`over / under` where both are positive, else 1: the trust ratio of layer-wise methods.
+
+    Both are norms: a number, or a tensor of one element, for each tensor.
+    """
+    if isinstance(over, TensorList):
+        return over.each(ratio_or_one, under)
+    if not isinstance(over, Tensor):
+        return over / under if over > 0 and under > 0 else 1.0
+    return torch.where((over > 0) & (under > 0), over / under, torch.ones_like(over))
+
+
+def _like(number: Number, value: Tensor) -> Tensor:
+    return number if isinstance(number, Tensor) else torch.full_like(value, number)

@@ -1,0 +1,147 @@
+"""Many tensors that are computed with as if they were one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+
+class TensorList:
+    """A list of tensors with a tensor's arithmetic, each operation one `torch._foreach_*` call.
+
+    A rule that is written for tensors runs on lists of them unchanged, on a GPU with one kernel
+    launch for many tensors. The other operand is a list of as many tensors, a number, or a tensor
+    of one element.
+
+    Args:
+        tensors: of one dtype and device.
+    """
+
+    __slots__ = ("tensors",)
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        self.tensors = list(tensors)
+
+    def __len__(self) -> int:
+        return len(self.tensors)
+
+    def __add__(self, other: Any) -> TensorList:
+        return TensorList(torch._foreach_add(self.tensors, _plain(other)))
+
+    def __sub__(self, other: Any) -> TensorList:
+        return TensorList(torch._foreach_sub(self.tensors, _plain(other)))
+
+    def __mul__(self, other: Any) -> TensorList:
+        return TensorList(torch._foreach_mul(self.tensors, _plain(other)))
+
+    def __truediv__(self, other: Any) -> TensorList:
+        return TensorList(torch._foreach_div(self.tensors, _plain(other)))
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __rsub__(self, other: Any) -> TensorList:
+        return (-self).add_(other)
+
+    def __rtruediv__(self, other: Any) -> TensorList:
+        return TensorList(torch._foreach_reciprocal(self.tensors)).mul_(other)
+
+    def __neg__(self) -> TensorList:
+        return TensorList(torch._foreach_neg(self.tensors))
+
+    def add(self, other: Any, *, alpha: float = 1.0) -> TensorList:
+        """`self + alpha * other`, where `other` is a list."""
+        return TensorList(torch._foreach_add(self.tensors, _plain(other), alpha=alpha))
+
+    def add_(self, other: Any, *, alpha: float = 1.0) -> Self:
+        """In place: `self + alpha * other`; with an alpha, `other` is a list."""
+        if alpha == 1.0:
+            torch._foreach_add_(self.tensors, _plain(other))
+        else:
+            torch._foreach_add_(self.tensors, _plain(other), alpha=alpha)
+        return self
+
+    def sub_(self, other: Any) -> Self:
+        """In place."""
+        torch._foreach_sub_(self.tensors, _plain(other))
+        return self
+
+    def mul_(self, other: Any) -> Self:
+        """In place."""
+        torch._foreach_mul_(self.tensors, _plain(other))
+        return self
+
+    def div_(self, other: Any) -> Self:
+        """In place."""
+        torch._foreach_div_(self.tensors, _plain(other))
+        return self
+
+    def lerp(self, end: TensorList, weight: float) -> TensorList:
+        """`self + weight * (end - self)`."""
+        return TensorList(torch._foreach_lerp(self.tensors, end.tensors, weight))
+
+    def lerp_(self, end: TensorList, weight: float) -> Self:
+        """In place: `self + weight * (end - self)`."""
+        torch._foreach_lerp_(self.tensors, end.tensors, weight)
+        return self
+
+    def addcmul_(self, left: TensorList, right: TensorList, *, value: float = 1.0) -> Self:
+        """In place: `self + value * left * right`."""
+        torch._foreach_addcmul_(self.tensors, left.tensors, right.tensors, value)
+        return self
+
+    def copy_(self, other: TensorList) -> Self:
+        """In place."""
+        torch._foreach_copy_(self.tensors, other.tensors)
+        return self
+
+    def sqrt(self) -> TensorList:
+        """Square roots."""
+        return TensorList(torch._foreach_sqrt(self.tensors))
+
+    def sqrt_(self) -> Self:
+        """In place."""
+        torch._foreach_sqrt_(self.tensors)
+        return self
+
+    def sign(self) -> TensorList:
+        """-1, 0 or 1."""
+        return TensorList(torch._foreach_sign(self.tensors))
+
+    def sign_(self) -> Self:
+        """In place."""
+        torch._foreach_sign_(self.tensors)
+        return self
+
+    def clamp_(self, low: Any, high: Any) -> Self:
+        """In place: between two numbers."""
+        torch._foreach_clamp_min_(self.tensors, low)
+        torch._foreach_clamp_max_(self.tensors, high)
+        return self
+
+    def maximum_(self, other: TensorList) -> Self:
+        """In place: the larger of two."""
+        torch._foreach_maximum_(self.tensors, other.tensors)
+        return self
+
+    def norm(self) -> TensorList:
+        """The Euclidean norm of each tensor."""
+        return TensorList(torch._foreach_norm(self.tensors))
+
+    def to(self, dtype: torch.dtype) -> TensorList:
+        """In another dtype."""
+        return TensorList([tensor.to(dtype) for tensor in self.tensors])
+
+    def each(self, function: Callable[..., Tensor], *others: Any) -> TensorList:
+        """A function of each tensor and its fellows in other lists."""
+        return TensorList([function(*row) for row in zip(self, *others, strict=True)])
+
+    def __iter__(self) -> Any:
+        return iter(self.tensors)
+
+
+def _plain(other: Any) -> Any:
+    return other.tensors if isinstance(other, TensorList) else other

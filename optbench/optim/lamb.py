@@ -1,0 +1,84 @@
+"""LAMB: layer-wise scaled Adam for large batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from optbench.optim.engine.ops import Operand, ema_, ema_of_square_, plus_, ratio_or_one
+from optbench.optim.engine.rule_optimizer import RuleOptimizer, betas_in_range
+
+
+class LAMB(RuleOptimizer):
+    """Adam whose update of each tensor has the size of the tensor (You et al. 2020, algorithm 2,
+    with phi the identity).
+
+        r_t     = m_t / (1 - beta1^t) / (sqrt(v_t / (1 - beta2^t)) + eps) + weight_decay theta_{t-1}
+        theta_t = theta_{t-1} - lr ||theta_{t-1}|| / ||r_t|| r_t
+
+    with m and v as Adam's. The ratio is 1 where either norm is 0.
+
+    Args:
+        params: as in torch.
+        lr: learning rate, at least 0.
+        betas: decay of the first and the second moment, each in [0, 1).
+        eps: added to the root, at least 0.
+        weight_decay: inside the update, as above.
+        maximize, implementation: see `RuleOptimizer`.
+
+    Raises:
+        ValueError: a hyperparameter out of range.
+    """
+
+    state_names = ("exp_avg", "exp_avg_sq")
+    decay = "none"
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-6,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+        implementation: str = "foreach",
+    ) -> None:
+        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults, maximize=maximize, implementation=implementation)
+
+    @staticmethod
+    def measure(
+        parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any
+    ) -> tuple[Operand, ...]:
+        """Updates the moments; the norms of theta and r / scale are wanted."""
+        ema_(state["exp_avg"], gradient, h.beta1)
+        ema_of_square_(state["exp_avg_sq"], gradient, h.beta2)
+        return parameter, LAMB.update(parameter, state, h)
+
+    @staticmethod
+    def update(parameter: Operand, state: Mapping[str, Operand], h: Any) -> Operand:
+        """r / scale, where scale is what the bias corrections amount to."""
+        adam = state["exp_avg"] / state["exp_avg_sq"].sqrt().add_(h.eps * h.root2)
+        return plus_(adam, parameter, h.weight_decay / h.scale) if h.decays else adam
+
+    @staticmethod
+    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
+        """The formula above."""
+        weights, update = h.norms
+        trust = ratio_or_one(weights, update * h.scale)
+        return LAMB.update(parameter, state, h), trust * (h.lr * h.scale)
+
+    @staticmethod
+    def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
+        """Betas, their corrections, eps, and whether there is decay."""
+        beta1, beta2 = group["betas"]
+        found = {"beta1": beta1, "beta2": beta2, "eps": group["eps"]}
+        root2 = (1 - beta2**step) ** 0.5
+        found |= {"root2": root2, "scale": root2 / (1 - beta1**step)}
+        return found | {"decays": bool(group["weight_decay"])}
+
+    @staticmethod
+    def check(group: Mapping[str, Any]) -> None:
+        """Betas in [0, 1)."""
+        betas_in_range(group["betas"])

@@ -1,0 +1,83 @@
+"""LARS: layer-wise learning rates for large batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from optbench.optim.engine.ops import Operand, plus, plus_, ratio_or_one, subtract_
+from optbench.optim.engine.rule_optimizer import RuleOptimizer
+
+
+class LARS(RuleOptimizer):
+    """Momentum with a learning rate for each tensor from its norms (You et al. 2017, algorithm 1).
+
+        local_t = trust_coefficient ||theta_{t-1}|| / (||g_t|| + weight_decay ||theta_{t-1}||)
+        v_t     = momentum v_{t-1} + lr local_t (g_t + weight_decay theta_{t-1})
+        theta_t = theta_{t-1} - v_t
+
+    `local` is 1 where a norm is 0. As in all implementations, tensors of fewer than two dimensions,
+    such as biases, have `local` 1 and no decay: they start at 0 and would not move.
+
+    Args:
+        params: as in torch.
+        lr: learning rate, at least 0.
+        momentum: in [0, 1).
+        trust_coefficient: above 0.
+        weight_decay: as above.
+        maximize, implementation: see `RuleOptimizer`.
+
+    Raises:
+        ValueError: a hyperparameter out of range.
+    """
+
+    state_names = ("velocity",)
+    decay = "none"
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 0.1,
+        momentum: float = 0.9,
+        trust_coefficient: float = 0.001,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+        implementation: str = "foreach",
+    ) -> None:
+        defaults = {"lr": lr, "momentum": momentum, "trust_coefficient": trust_coefficient}
+        defaults["weight_decay"] = weight_decay
+        super().__init__(params, defaults, maximize=maximize, implementation=implementation)
+
+    @staticmethod
+    def measure(
+        parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any
+    ) -> tuple[Operand, ...]:
+        """The norms of theta and g are wanted."""
+        return parameter, gradient
+
+    @staticmethod
+    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
+        """The formula above."""
+        velocity = state["velocity"].mul_(h.momentum)
+        if h.vector:
+            return plus_(velocity, gradient, h.lr), 1.0
+        weights, slope = h.norms
+        local = ratio_or_one(weights * h.trust_coefficient, slope + weights * h.weight_decay)
+        decayed = plus(gradient, parameter, h.weight_decay) if h.decays else gradient
+        return subtract_(velocity, decayed, local * -h.lr), 1.0
+
+    @staticmethod
+    def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
+        """Momentum, trust coefficient, and whether there is decay."""
+        found = {name: group[name] for name in ("momentum", "trust_coefficient")}
+        return found | {"decays": bool(group["weight_decay"])}
+
+    @staticmethod
+    def check(group: Mapping[str, Any]) -> None:
+        """The trust coefficient above 0."""
+        value = group["trust_coefficient"]
+        if not isinstance(value, Tensor) and not value > 0:
+            raise ValueError(f"trust_coefficient must be above 0, got {value}")
