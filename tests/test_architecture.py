@@ -16,7 +16,7 @@ HEAVY = frozenset({"torch", "torchvision", "sklearn", "tensorboard"})
 ALLOWED: dict[str, set[str]] = {
     "__init__": set(),
     "__main__": {"cli", "training"},
-    "cli": {"__init__", "build", "training", "monitor", "rundir", "config", "errors"},
+    "cli": {"__init__", "build", "training", "monitor", "rundir", "config", "plots", "errors"},
     "build": {
         *("training", "monitor", "rundir", "config", "errors"),
         *("optim", "schedules", "models", "data", "tasks"),
@@ -30,6 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "optim": set(),
     "schedules": set(),
     "models": set(),
+    "plots": {"errors"},
     "errors": set(),
 }
 """By part of the package: the other parts that it may import."""
@@ -43,7 +44,7 @@ TORCH_AND_NOTHING_ELSE = {
 
 WITHOUT_TORCH = [
     *("optbench.errors", "optbench.rundir", "optbench.config.*", "optbench.build.data"),
-    *("optbench.build.create", "optbench.cli.*"),
+    *("optbench.build.create", "optbench.cli.*", "optbench.plots.*"),
 ]
 """Modules that load without torch; what of it they need they import when they need it."""
 

@@ -1,0 +1,1 @@
+"""Pictures of curves: as text in the terminal, and as PNG. No torch."""

@@ -1,0 +1,124 @@
+"""Curves as PNG, by matplotlib, which is imported when the first one is drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from optbench.errors import UserError
+from optbench.plots.terminal import Series
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+"""Okabe and Ito's, which colour-blind people can tell apart."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What stands in one pair of axes; see `save`."""
+
+    series: Series
+    title: str = ""
+    x_label: str = ""
+    y_label: str = ""
+    log_x: bool = False
+    log_y: bool = False
+    markers: Mapping[str, float] = field(default_factory=dict)
+
+
+def save(
+    path: str | Path,
+    series: Series,
+    *,
+    title: str = "",
+    x_label: str = "",
+    y_label: str = "",
+    log_x: bool = False,
+    log_y: bool = False,
+    markers: Mapping[str, float] = {},
+) -> None:
+    """Draws lines through points into a PNG of 960 by 600 pixels.
+
+    Args:
+        path: of the file; its folder is made if it is not there.
+        series: name -> (x values, y values); the names make a legend if there are several.
+        title, x_label, y_label: texts.
+        log_x, log_y: logarithmic axes.
+        markers: name -> x of a vertical line, named in the legend.
+
+    Raises:
+        UserError: matplotlib is not installed, or the file can't be written.
+    """
+    picture = Picture(series, title, x_label, y_label, log_x, log_y, markers)
+    save_sheet(path, [picture], columns=1, size=(6.4, 4.0), dpi=150)
+
+
+def save_sheet(
+    path: str | Path,
+    pictures: Sequence[Picture],
+    *,
+    columns: int = 4,
+    size: tuple[float, float] = (2.6, 1.9),
+    dpi: int = 100,
+) -> None:
+    """Draws several pictures, row by row, into one PNG.
+
+    Args:
+        path: of the file; its folder is made if it is not there.
+        pictures: what to draw.
+        columns: pictures in a row.
+        size: of one picture, in inches.
+        dpi: pixels to an inch.
+
+    Raises:
+        UserError: matplotlib is not installed, or the file can't be written.
+    """
+    figure_class, canvas_class = _matplotlib()
+    rows = math.ceil(len(pictures) / columns)
+    figure = figure_class(figsize=(size[0] * columns, size[1] * rows), dpi=dpi)
+    canvas_class(figure)
+    for number, picture in enumerate(pictures, start=1):
+        _draw(figure.add_subplot(rows, columns, number), picture)
+    figure.tight_layout()
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, format="png")
+    except OSError as error:
+        raise UserError(f"{path}: can't be written: {error.strerror}") from None
+
+
+def _draw(axes: Any, picture: Picture) -> None:
+    for number, (name, (xs, ys)) in enumerate(picture.series.items()):
+        axes.plot(xs, ys, label=name, color=COLOURS[number % len(COLOURS)], linewidth=1.4)
+    for number, (name, x) in enumerate(picture.markers.items(), start=len(picture.series)):
+        axes.axvline(
+            x, label=name, color=COLOURS[number % len(COLOURS)], linestyle="--", linewidth=1.0
+        )
+    if picture.log_x:
+        axes.set_xscale("log")
+    if picture.log_y:
+        axes.set_yscale("log")
+    axes.set_title(picture.title, fontsize="medium")
+    axes.set_xlabel(picture.x_label)
+    axes.set_ylabel(picture.y_label)
+    axes.grid(True, linewidth=0.4, alpha=0.5)
+    if len(picture.series) > 1 or picture.markers:
+        axes.legend(fontsize="small")
+
+
+def require() -> None:
+    """UserError unless matplotlib is installed: said before anything else is done."""
+    _matplotlib()
+
+
+def _matplotlib() -> tuple[Any, Any]:
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise UserError(
+            "a PNG needs matplotlib, which is not installed: pip install 'optbench[plots]'"
+        ) from None
+    return Figure, FigureCanvasAgg
