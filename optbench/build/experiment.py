@@ -14,6 +14,7 @@ from optbench.build.data import sizes
 from optbench.build.metrics import check_metrics, mode_of
 from optbench.build.optimizer import build_optimizer, check_schedule, lr_factor
 from optbench.build.schedule import build_schedule
+from optbench.build.wrapper import wrapped
 from optbench.config.schema import DEFAULT_EPOCHS, RunConfig
 from optbench.data.dataset import Dataset
 from optbench.data.order import split_validation
@@ -216,6 +217,7 @@ def _player(
 ) -> tuple[Player, str]:
     factor = lr_factor(config.scale_lr, config.batch_size, config.base_batch_size)
     built = build_optimizer(config.optimizer, module, world.device, factor)
+    built = wrapped(built, config.wrapper)
     node = config.schedule
     if "metric" in node and node.get("mode") == "auto":
         node = {**node, "mode": mode_of("auto", node["metric"], task)}
@@ -226,7 +228,7 @@ def _player(
     ema = Ema(weights, config.ema) if config.ema else None
     forward = world.wrap(module)
     player = Player("model", module, forward, built.optimizer, schedule, total_steps, ema)
-    if player.needs_closure and config.channels_last:
+    if config.channels_last and isinstance(built.optimizer, torch.optim.LBFGS):
         raise UserError("channels_last=true: L-BFGS needs contiguous gradients")
     if player.needs_closure and config.precision.scaler:
         raise UserError(

@@ -25,7 +25,7 @@ Named = list[tuple[str, nn.Parameter]]
 
 @dataclass(frozen=True)
 class Built:
-    """An optimizer, and which implementation of its step runs: loop, foreach or fused."""
+    """An optimizer, and which implementation of its step runs: loop, foreach, fused or compiled."""
 
     optimizer: torch.optim.Optimizer
     implementation: str
@@ -124,21 +124,23 @@ def _undecayed(node: Mapping[str, Any], module: nn.Module) -> set[str]:
     return norms_and_biases(module)
 
 
-def choose_implementation(
-    cls: Any, asked: str, device: torch.device
-) -> tuple[str, dict[str, bool]]:
+def choose_implementation(cls: Any, asked: str, device: torch.device) -> tuple[str, dict[str, Any]]:
     """Which implementation of a step runs, and the arguments that say so to torch.
 
     Args:
-        cls: the optimizer's class; `foreach` and `fused` among its arguments tell what it has.
+        cls: the optimizer's class; `implementations`, or `foreach` and `fused` among its arguments,
+            tell what it has.
         asked: `auto` takes fused where it runs, else torch's own choice.
         device: of the parameters.
 
     Raises:
         UserError: the class does not have what was asked for.
     """
+    own = getattr(cls, "implementations", None)
+    if own is not None:
+        return _of_ours(cls, asked, own)
     has = [name for name in ("foreach", "fused") if name in inspect.signature(cls).parameters]
-    if asked in ("foreach", "fused") and asked not in has:
+    if asked in ("foreach", "fused", "compiled") and asked not in has:
         raise UserError(
             f"optimizer.implementation={asked}: {cls.__name__} has only {', '.join(['loop', *has])}"
         )
@@ -152,6 +154,16 @@ def choose_implementation(
     if asked == "auto":
         return ("foreach" if "foreach" in has and device.type == "cuda" else "loop"), {}
     return asked, ({"foreach": asked == "foreach"} if "foreach" in has else {})
+
+
+def _of_ours(cls: Any, asked: str, own: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """One of those that an optimizer made from a rule has."""
+    chosen = "foreach" if asked == "auto" else asked
+    if chosen not in own:
+        raise UserError(
+            f"optimizer.implementation={asked}: {cls.__name__} has only {', '.join(own)}"
+        )
+    return chosen, {"implementation": chosen}
 
 
 @lru_cache

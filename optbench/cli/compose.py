@@ -32,7 +32,10 @@ from optbench.config.structure import check_parameter_groups, refuse_missing
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 
-GROUPS = ("model", "dataset", "optimizer", "schedule", "precision", "checkpoint", "recipe")
+GROUPS = (
+    *("model", "dataset", "optimizer", "wrapper", "schedule"),
+    *("precision", "checkpoint", "recipe"),
+)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ FIXED = (
     "optimizer.companion._target_",
     "optimizer.decay_norm_and_bias",
     "optimizer.implementation",
+    "wrapper._target_",
     "optimizer.amsgrad",
     "optimizer.centered",
     "ema",

@@ -188,7 +188,8 @@ FIELDS: dict[str, Field] = {
     "nonfinite": Field(one_of("stop", "skip", "raise"), "stop, skip or raise"),
     "line_search_fn": Field(one_of("strong_wolfe"), "strong_wolfe or null", nullable=True),
     "implementation": Field(
-        one_of("auto", "loop", "foreach", "fused"), "auto, loop, foreach or fused"
+        one_of("auto", "loop", "foreach", "fused", "compiled"),
+        "auto, loop, foreach, fused or compiled",
     ),
     # texts that may be absent
     "name": Field(folder_name, "a text without /", nullable=True),

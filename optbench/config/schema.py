@@ -86,6 +86,7 @@ class RunConfig:
     model: dict[str, Any]
     dataset: dict[str, Any]
     optimizer: dict[str, Any]
+    wrapper: dict[str, Any]
     schedule: dict[str, Any]
     precision: Precision
     checkpoint: Checkpoint

@@ -18,13 +18,14 @@ def load_exactly(optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -
         state_dict: what its `state_dict()` gave.
     """
     optimizer.load_state_dict(state_dict)
-    members = getattr(optimizer, "members", [optimizer])
-    saved = state_dict["members"] if hasattr(optimizer, "members") else [state_dict]
-    for member, member_state in zip(members, saved, strict=True):
-        _restore_dtypes(member, member_state)
+    _restore_dtypes(optimizer, state_dict)
 
 
 def _restore_dtypes(optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -> None:
+    if hasattr(optimizer, "members"):
+        for member, saved in zip(optimizer.members, state_dict["members"], strict=True):
+            _restore_dtypes(member, saved)
+        return
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for index, saved in state_dict["state"].items():
         state = optimizer.state[parameters[index]]

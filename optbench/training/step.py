@@ -126,6 +126,9 @@ class Step:
         again = work.repeatable()
         first: list[Tensor] = []
 
+        def hessian_vector(wanted: Sequence[Tensor], vectors: Sequence[Tensor]) -> list[Tensor]:
+            return self._hessian_vector(again, wanted, vectors)
+
         def closure() -> Tensor:
             self.player.clear_gradients()
             loss = self.world.mean(self.loss_and_gradients(again))
@@ -135,6 +138,7 @@ class Step:
                 raise _LeaveOut
             return loss
 
+        closure.hessian_vector = hessian_vector  # type: ignore[attr-defined]
         undo = self.player.state_dict() if self._skip_nonfinite else None
         undo = copy.deepcopy(undo)
         if watch is not None:
@@ -150,6 +154,26 @@ class Step:
             watch.see_after()
         self.player.clear_gradients()
         return first[0], undo is None
+
+    def _hessian_vector(
+        self, work: Work, wanted: Sequence[Tensor], vectors: Sequence[Tensor]
+    ) -> list[Tensor]:
+        """The Hessian of the batch's loss times the vectors, averaged over ranks.
+
+        Through the bare modules: ranks exchange gradients of a backward pass, not of this.
+        """
+        bare = {name: getattr(m, "module", m) for name, m in self.modules.items()}
+        bare[self.player.name] = self.player.module
+        total = [torch.zeros_like(vector) for vector in vectors]
+        for batch, weight in work.micros:
+            with torch.enable_grad(), self.precision.forward():
+                loss = self.task.loss(bare, batch, self.player.name) * weight
+                gradients = torch.autograd.grad(loss, list(wanted), create_graph=True)
+            products = torch.autograd.grad(
+                gradients, list(wanted), grad_outputs=list(vectors), materialize_grads=True
+            )
+            torch._foreach_add_(total, list(products))
+        return [self.world.mean(product) for product in total]
 
     def _prepare_gradients(self, watch: UpdateWatch | None, sample: Look | None) -> bool:
         """Unscales, measures and clips; False if the update is to be left out."""

@@ -75,6 +75,13 @@ def maximum_(kept: Operand, value: Operand) -> Operand:
     return kept.copy_(torch.maximum(kept, value))
 
 
+def at_least_(value: Operand, low: Number) -> Operand:
+    """`value <- max(value, low)`."""
+    if isinstance(low, Tensor) and not isinstance(value, TensorList):
+        return value.copy_(torch.maximum(value, low))
+    return value.clamp_min_(low)
+
+
 def clamp_(value: Operand, low: Number, high: Number) -> Operand:
     """`value <- min(max(value, low), high)`."""
     if isinstance(value, TensorList):

@@ -116,6 +116,11 @@ class TensorList:
         torch._foreach_sign_(self.tensors)
         return self
 
+    def clamp_min_(self, low: Any) -> Self:
+        """In place: at least a number."""
+        torch._foreach_clamp_min_(self.tensors, low)
+        return self
+
     def clamp_(self, low: Any, high: Any) -> Self:
         """In place: between two numbers."""
         torch._foreach_clamp_min_(self.tensors, low)

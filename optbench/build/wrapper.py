@@ -1,0 +1,29 @@
+"""An optimizer around another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from optbench.build.create import create
+from optbench.build.optimizer import Built
+from optbench.errors import UserError
+from optbench.training.player import needs_closure
+
+
+def wrapped(built: Built, node: Mapping[str, Any]) -> Built:
+    """The optimizer inside what the config's `wrapper` names, if it names something.
+
+    Raises:
+        UserError: the optimizer evaluates the loss itself, or the wrapper refuses its arguments.
+    """
+    if not node.get("_target_"):
+        return built
+    inner = built.optimizer
+    if needs_closure(inner):
+        raise UserError(
+            f"wrapper={node['_target_']}: not around {type(inner).__name__}, which evaluates the "
+            "loss itself; use wrapper=none"
+        )
+    return replace(built, optimizer=create(node, "wrapper", inner))

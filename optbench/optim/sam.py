@@ -1,0 +1,71 @@
+"""Sharpness-aware minimisation around any optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from optbench.optim.combined import Combined
+
+
+class SAM(Combined):
+    """Steps by the gradient at the worst point nearby (Foret et al. 2021, algorithm 1).
+
+        e       = rho g(theta) / ||g(theta)||
+        adaptive: e = rho |theta|^2 g(theta) / || |theta| g(theta) ||   (Kwon et al. 2021, eq. 9)
+        theta  <- what the inner optimizer makes of theta with the gradient g(theta + e)
+
+    Norms are over all parameters together. A step costs two gradients, of the same examples;
+    batch-norm statistics see both.
+
+    Args:
+        optimizer: the inner one, whose `step` needs no closure.
+        rho: radius, at least 0.
+        adaptive: whether the neighbourhood follows the weights' sizes.
+
+    Raises:
+        ValueError: a negative rho.
+    """
+
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, rho: float = 0.05, adaptive: bool = False
+    ) -> None:
+        if rho < 0:
+            raise ValueError(f"rho must be at least 0, got {rho}")
+        self.rho, self.adaptive = rho, adaptive
+        super().__init__([optimizer])
+
+    def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
+        """One update; returns the loss at the weights themselves."""
+        with torch.enable_grad():
+            loss = closure()
+        kept = self._climb()
+        try:
+            with torch.enable_grad():
+                closure()
+        finally:
+            with torch.no_grad():
+                for parameter, weights in kept:
+                    parameter.copy_(weights)
+        super().step()
+        return loss
+
+    @torch.no_grad()
+    def _climb(self) -> list[tuple[Tensor, Tensor]]:
+        """Moves the weights to the worst point nearby; returns them as they were."""
+        moved = [p for p in self._parameters() if p.grad is not None]
+        if not moved:
+            return []
+        gradients = [p.grad.to_dense() for p in moved if p.grad is not None]
+        sizes = [p.abs() if self.adaptive else torch.ones((), device=p.device) for p in moved]
+        scaled = [gradient * size for gradient, size in zip(gradients, sizes, strict=True)]
+        norms = torch.stack([norm.double() for norm in torch._foreach_norm(scaled)])
+        norm = torch.linalg.vector_norm(norms).item()
+        kept = [(p, p.clone()) for p in moved]
+        if norm > 0:
+            for parameter, gradient, size in zip(moved, scaled, sizes, strict=True):
+                parameter.addcmul_(gradient, size, value=self.rho / norm)
+        return kept

@@ -1,0 +1,111 @@
+"""Sophia: momentum, divided by a diagonal of the Hessian and clipped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from optbench.optim.engine.ops import Operand, at_least_, clamp_, ema_
+from optbench.optim.engine.rule_optimizer import RuleOptimizer, betas_in_range
+
+
+class Sophia(RuleOptimizer):
+    """Second-order Clipped Stochastic Optimization with Hutchinson's estimator (Liu et al. 2023,
+    algorithms 1 and 3).
+
+        m_t     = beta1 m_{t-1} + (1 - beta1) g_t
+        h_t     = beta2 h_{t-1} + (1 - beta2) u * (H u) every `hessian_every` steps, else h_{t-1}
+        theta_t = theta_{t-1} - lr weight_decay theta_{t-1}
+                              - lr clip(m_t / max(gamma h_t, eps), -1, 1)
+
+    u is standard normal, drawn from a generator seeded by the number of the step, so that all ranks
+    and a resumed run draw the same. Where h is not positive the step is lr in size, as Lion's.
+
+    `step` needs an objective: the closure, with a method `hessian_vector(vectors)` that gives H u
+    of the same examples. An estimate costs about two more gradients.
+
+    Args:
+        params: as in torch.
+        lr: learning rate, at least 0.
+        betas: of the momentum and of the Hessian's diagonal, each in [0, 1).
+        gamma: how much of the diagonal counts, above 0: larger clips fewer coordinates.
+        eps: the least divisor, above 0.
+        hessian_every: steps, at least 1.
+        weight_decay: decoupled.
+        maximize, implementation: see `RuleOptimizer`.
+
+    Raises:
+        ValueError: a hyperparameter out of range.
+    """
+
+    state_names = ("exp_avg", "hessian")
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.96, 0.99),
+        gamma: float = 0.01,
+        eps: float = 1e-12,
+        hessian_every: int = 10,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+        implementation: str = "foreach",
+    ) -> None:
+        defaults = {"lr": lr, "betas": betas, "gamma": gamma, "eps": eps}
+        defaults |= {"hessian_every": hessian_every, "weight_decay": weight_decay}
+        super().__init__(params, defaults, maximize=maximize, implementation=implementation)
+
+    def step(self, closure: Any) -> Any:  # type: ignore[override]
+        """One update; returns the loss."""
+        with torch.enable_grad():
+            loss = closure()
+        parameters = [p for g in self.param_groups for p in g["params"] if p.grad is not None]
+        taken = self._taken(parameters)
+        groups = self.param_groups
+        if parameters and taken % groups[0]["hessian_every"] == 0:
+            self._estimate(closure, parameters, taken)
+        super().step()
+        return loss
+
+    def _taken(self, parameters: list[Tensor]) -> int:
+        return max((int(self.state[p]["step"]) for p in parameters if self.state[p]), default=0)
+
+    def _estimate(self, closure: Any, parameters: list[Tensor], taken: int) -> None:
+        generator = torch.Generator(parameters[0].device).manual_seed(taken)
+        vectors = [
+            torch.randn(p.shape, generator=generator, dtype=p.dtype, device=p.device)
+            for p in parameters
+        ]
+        products = closure.hessian_vector(parameters, vectors)
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None and not self.state[parameter]:
+                    self._start(parameter, group)
+        beta2 = {id(p): g["betas"][1] for g in self.param_groups for p in g["params"]}
+        for parameter, vector, product in zip(parameters, vectors, products, strict=True):
+            diagonal = self.state[parameter]["hessian"]
+            diagonal.lerp_((vector * product).to(diagonal.dtype), 1 - beta2[id(parameter)])
+
+    @staticmethod
+    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
+        """The formula above, without the decay."""
+        m = ema_(state["exp_avg"], gradient, h.beta1)
+        return clamp_(m / at_least_(state["hessian"] * h.gamma, h.eps), -1.0, 1.0), h.lr
+
+    @staticmethod
+    def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
+        """beta1, gamma and eps."""
+        return {"beta1": group["betas"][0], "gamma": group["gamma"], "eps": group["eps"]}
+
+    @staticmethod
+    def check(group: Mapping[str, Any]) -> None:
+        """Betas in [0, 1), gamma and eps above 0, hessian_every at least 1."""
+        betas_in_range(group["betas"])
+        for name in ("gamma", "eps", "hessian_every"):
+            if not group[name] > 0:
+                raise ValueError(f"{name} must be above 0, got {group[name]}")
