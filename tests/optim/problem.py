@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from optbench.build.optimizer import build_optimizer
 from optbench.cli.paths import configs_folder
 from optbench.models.mlp import MLP
+from optbench.training.player import needs_closure
 
 YAMLS = configs_folder() / "optimizer"
 SHARED = {"implementation": "auto", "decay_norm_and_bias": True, "groups": []}
@@ -70,8 +71,14 @@ def walk(module: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> lis
         loss.backward()
         return loss
 
+    def hessian_vector(wanted: Sequence[Tensor], vectors: Sequence[Tensor]) -> Sequence[Tensor]:
+        loss = cross_entropy(module(inputs), targets)
+        gradients = torch.autograd.grad(loss, wanted, create_graph=True)
+        return torch.autograd.grad(gradients, wanted, vectors, materialize_grads=True)
+
+    closure.hessian_vector = hessian_vector  # type: ignore[attr-defined]
     for _ in range(steps):
-        if isinstance(optimizer, torch.optim.LBFGS):
+        if needs_closure(optimizer):
             optimizer.step(closure)  # type: ignore[arg-type]
         else:
             closure()

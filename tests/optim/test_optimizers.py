@@ -20,7 +20,11 @@ from optbench.build.optimizer import build_optimizer
 from optbench.optim.exact_state import load_exactly
 from optbench.optim.groups import hidden_matrices
 
+from . import references
 from .problem import CPU, YAMLS, Make, built, data, network, node_of, trajectory, walk
+from .references import Slow
+from .test_our_rules import ROWS as RULES
+from .test_our_rules import away
 
 BETAS = (0.9, 0.999)
 
@@ -74,6 +78,58 @@ def muon_by_hand(module: nn.Module) -> torch.optim.Optimizer:
     return made  # type: ignore[no-any-return]
 
 
+class LookAhead(Slow):
+    """The text, 3.2: the gradient is taken where the velocity leads."""
+
+    def step(self, closure: Callable[[], Any]) -> None:  # type: ignore[override]
+        gamma = self.settings["momentum"]
+        ahead = [gamma * s.get("v", torch.zeros(())) for s in self.states]
+        away(self.param_groups[0]["params"], ahead, -1)
+        closure()
+        away(self.param_groups[0]["params"], ahead, 1)
+        super().step()
+
+
+class SophiaByHand(Slow):
+    """Liu et al. 2023, algorithm 3, with the same draws."""
+
+    def step(self, closure: Any) -> None:  # type: ignore[override]
+        closure()
+        weights = self.param_groups[0]["params"]
+        if self.t % 10 == 0:
+            generator = torch.Generator().manual_seed(self.t)
+            draws = [torch.randn(w.shape, generator=generator, dtype=w.dtype) for w in weights]
+            for s, u, hu in zip(
+                self.states, draws, closure.hessian_vector(weights, draws), strict=True
+            ):
+                s["h"] = 0.99 * s.get("h", 0) + (1 - 0.99) * u * hu
+        super().step()
+
+
+def sophia_update(theta: Tensor, g: Tensor, s: Any, t: int, lr: float, **_: Any) -> Tensor:
+    s["m"] = 0.96 * s.get("m", 0) + (1 - 0.96) * g
+    bound = torch.clamp(0.01 * s["h"], min=1e-12)
+    return theta - lr * torch.clamp(s["m"] / bound, -1, 1)
+
+
+def by_hand(name: str) -> Make:
+    """The transcription with the YAML's settings."""
+    ours = ("implementation", "decay_norm_and_bias", "groups")
+    node = {k: v for k, v in node_of(name).items() if not k.startswith("_") and k not in ours}
+    update = sophia_update if name == "sophia" else RULES[name].update
+    cls = LookAhead if name == "nag" else SophiaByHand if name == "sophia" else Slow
+
+    def make(module: nn.Module) -> torch.optim.Optimizer:
+        references.BASE_LR = node["lr"]
+        made: Any = cls(update, list(module.parameters()), **node)
+        return made  # type: ignore[no-any-return]
+
+    return make
+
+
+ADAPTIVE = 1e-9
+"""Relative: dividing by the root of small squares makes a rounding error grow."""
+
 FUSED = 1e-11
 """Relative: torch's fused kernels round in another order."""
 
@@ -111,6 +167,7 @@ ROWS: dict[str, tuple[Make, float]] = {
     "sgd": (plain(torch.optim.SGD, lr=0.1), FUSED),
     "sparse_adam": (plain(SparseAdamByHand, lr=1e-3, betas=BETAS, eps=1e-8), 0),
 }
+ROWS |= {name: (by_hand(name), ADAPTIVE) for name in (*RULES, "sophia")}
 """By YAML: torch's own with the same settings, and how far (relative) the two may part."""
 
 # Settings that are off in the YAMLs: each has to reach torch.
@@ -209,6 +266,7 @@ FUSES = {"sgd", "adam", "adamw", "adagrad"}
 @pytest.mark.parametrize("name", ROWS)
 def test_which_implementation_runs_by_itself(name: str) -> None:
     expected = "fused" if name in FUSES else "loop and fused" if name == "muon" else "loop"
+    expected = "foreach" if hasattr(locate(node_of(name)["_target_"], ""), "rule") else expected
     assert build_optimizer(node_of(name), network(), CPU).implementation == expected
 
 
