@@ -1,0 +1,88 @@
+"""What the YAMLs say about state and implementations, measured."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from optbench.build.create import locate
+from optbench.build.optimizer import choose_implementation
+from optbench.config.about import About, about
+from optbench.errors import UserError
+from optbench.models.mlp import MLP
+from optbench.training.player import needs_closure
+
+from .problem import CPU, YAMLS, built, node_of
+
+NAMES = sorted(path.stem for path in YAMLS.glob("*.yaml"))
+IMPLEMENTATIONS = ("loop", "foreach", "fused", "compiled")
+
+
+def of(name: str) -> About:
+    return about((YAMLS / f"{name}.yaml").read_text().splitlines())
+
+
+MEASURABLE = [n for n in NAMES if of(n).state[0] in "<0123456789"]
+COUNTABLE = [n for n in NAMES if of(n).implementations != "its own"]
+
+
+def one_matrix() -> nn.Module:
+    """Wide enough that the state of its biases does not count, nor a row and a column."""
+    torch.manual_seed(0)
+    module = MLP(input_shape=(40,), num_classes=2, hidden=[60])
+    for name, parameter in module.named_parameters():
+        parameter.requires_grad_(name == "blocks.0.0.weight")
+    return module
+
+
+def walked(name: str, steps: int) -> torch.optim.Optimizer:
+    module = one_matrix()
+    optimizer = built(name)(module)
+    inputs = torch.randn(16, 40, generator=torch.Generator().manual_seed(0))
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = cross_entropy(module(inputs), torch.arange(16) % 2)
+        loss.backward()
+        return loss
+
+    closure.hessian_vector = lambda _, vectors: vectors  # type: ignore[attr-defined]
+    for _ in range(steps):
+        if needs_closure(optimizer):
+            optimizer.step(closure)  # type: ignore[arg-type]
+        else:
+            closure()
+            optimizer.step()
+    return optimizer
+
+
+def numbers_kept(optimizer: torch.optim.Optimizer) -> int:
+    """In all state tensors; L-BFGS keeps lists of them."""
+    members = getattr(optimizer, "members", [optimizer])
+    values = [v for m in members for s in m.state.values() for v in s.values()]
+    flat = [t for v in values for t in (v if isinstance(v, list) else [v])]
+    return sum(t.numel() for t in flat if torch.is_tensor(t) and t.dim() > 0)
+
+
+@pytest.mark.parametrize("name", MEASURABLE)
+def test_the_state_is_as_large_as_said(name: str) -> None:
+    kept = numbers_kept(walked(name, 12)) / (40 * 60)
+    said = of(name).state.partition(";")[0]
+    if said.startswith("< "):
+        assert 0 < kept < float(said[2:])
+    else:
+        assert kept == pytest.approx(float(said), abs=0.05)
+
+
+@pytest.mark.parametrize("name", COUNTABLE)
+def test_the_implementations_are_those_that_it_has(name: str) -> None:
+    cls, has = locate(node_of(name)["_target_"], ""), []
+    for asked in IMPLEMENTATIONS:
+        try:
+            choose_implementation(cls, asked, CPU)
+        except UserError:
+            continue
+        has.append(asked)
+    assert ", ".join(has) == of(name).implementations
