@@ -12,7 +12,6 @@ from torch import Tensor
 
 from optbench.optim.engine.blocks import Slot, memory_order
 from optbench.optim.engine.form import Form, apply
-from optbench.optim.engine.tensor_list import TensorList
 
 
 def run_compiled(form: Form, slots: Sequence[Slot], gradients: Sequence[Tensor], h: Any) -> None:
@@ -69,21 +68,26 @@ def of_one(form: Form) -> Callable[..., None]:
 
 @lru_cache
 def of_lists(form: Form) -> Callable[..., None]:
-    """Compiled for lists of tensors, whose foreach operations become few kernels."""
+    """Compiled for lists of tensors: one graph, whose kernels the compiler combines."""
 
     def run(
         parameters: list[Tensor], gradients: list[Tensor], states: dict[str, list[Tensor]], h: Any
     ) -> None:
-        state = {name: TensorList(tensors) for name, tensors in states.items()}
-        apply(form, TensorList(parameters), TensorList(gradients), state, h)
+        for number, (parameter, gradient) in enumerate(zip(parameters, gradients, strict=True)):
+            state = {name: tensors[number] for name, tensors in states.items()}
+            apply(form, parameter, gradient, state, h)
 
-    return _compile(run, form, dynamic=False)
+    return _compile(run, form, dynamic=False, options={"combo_kernels": True})
 
 
-def _compile(run: Callable[..., None], form: Form, dynamic: bool) -> Callable[..., None]:
+def _compile(
+    run: Callable[..., None], form: Form, dynamic: bool, options: dict[str, Any] | None = None
+) -> Callable[..., None]:
     # A code object of its own: the compiler keeps what it made by code, and only so many of them.
     name = f"{form.rule.__qualname__}_{form.decay}_{form.maximize}_{form.wide}"
     code = run.__code__.replace(co_name=name)
     own = FunctionType(code, run.__globals__, name, run.__defaults__, run.__closure__)
-    compiled: Callable[..., None] = torch.compile(own, dynamic=dynamic, fullgraph=True)
+    compiled: Callable[..., None] = torch.compile(
+        own, dynamic=dynamic, fullgraph=True, options=options
+    )
     return compiled

@@ -21,6 +21,9 @@ NARROW = (torch.float16, torch.bfloat16)
 class RuleOptimizer(torch.optim.Optimizer):
     """Runs the update rule of a subclass over all parameters.
 
+    A group with `population: true` holds stacks of parameters, [members, ...], and may have a
+    hyperparameter for each member, shaped to broadcast, `[members, 1, ...]`; by the loop only.
+
     A subclass says `rule`, `state_names` and, where it differs, the rest. The state dict is built
     like torch's, whatever the implementation, so a checkpoint of one loads into another. Parameters
     in fp16 and bf16 are computed with, and have their state, in float32.
@@ -168,7 +171,8 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def _hyperparameters(self, group: Mapping[str, Any], step: int, vector: bool) -> Any:
         values = {"lr": group["lr"], "weight_decay": group.get("weight_decay", 0.0)}
-        values |= {"norms": (), "population": False, "vector": vector}
+        population = bool(group.get("population", False))
+        values |= {"norms": (), "population": population, "vector": vector}
         values |= {**self.numbers(group, step)}
         return _kind(tuple(values))(*values.values())
 
