@@ -37,14 +37,15 @@ ALLOWED: dict[str, set[str]] = {
 
 TORCH_AND_NOTHING_ELSE = {
     "optim": {"torch"},
-    "schedules": set(),
+    "schedules": {"torch"},
     "models": {"torch", "torchvision"},
 }
 """What of others these parts use, besides the standard library."""
 
 WITHOUT_TORCH = [
     *("optbench.errors", "optbench.rundir", "optbench.config.*", "optbench.build.data"),
-    *("optbench.build.create", "optbench.cli.*", "optbench.plots.*"),
+    *("optbench.build.create", "optbench.build.schedule"),
+    *("optbench.cli.*", "optbench.plots.*"),
 ]
 """Modules that load without torch; what of it they need they import when they need it."""
 

@@ -12,8 +12,8 @@ from torch import nn
 from optbench.build.create import create, locate
 from optbench.build.data import sizes
 from optbench.build.metrics import check_metrics, mode_of
-from optbench.build.optimizer import build_optimizer, check_schedule, lr_factor
-from optbench.build.schedule import build_schedule
+from optbench.build.optimizer import build_optimizer, lr_factor
+from optbench.build.schedules import build_schedules
 from optbench.build.wrapper import wrapped
 from optbench.config.schema import DEFAULT_EPOCHS, RunConfig
 from optbench.data.dataset import Dataset
@@ -24,7 +24,6 @@ from optbench.models.init import initialise
 from optbench.monitor.record import Recorder
 from optbench.optim.groups import parameter_count
 from optbench.rundir import RunDir
-from optbench.schedules.constant import Constant
 from optbench.tasks.base import Task
 from optbench.training import rng
 from optbench.training.distributed import World
@@ -218,16 +217,14 @@ def _player(
     factor = lr_factor(config.scale_lr, config.batch_size, config.base_batch_size)
     built = build_optimizer(config.optimizer, module, world.device, factor)
     built = wrapped(built, config.wrapper)
-    node = config.schedule
-    if "metric" in node and node.get("mode") == "auto":
-        node = {**node, "mode": mode_of("auto", node["metric"], task)}
-    schedule = build_schedule(node, feed.steps_per_epoch, total_steps)
-    constant = isinstance(schedule, Constant)
-    check_schedule(config.optimizer, built.optimizer, schedule, not constant)
+    schedules = build_schedules(config, built.optimizer, task, feed.steps_per_epoch, total_steps)
     weights = [p for p in module.parameters() if p.requires_grad]
     ema = Ema(weights, config.ema) if config.ema else None
     forward = world.wrap(module)
-    player = Player("model", module, forward, built.optimizer, schedule, total_steps, ema)
+    player = Player(
+        *("model", module, forward, built.optimizer, schedules.main, total_steps, ema),
+        *(schedules.groups, schedules.values),
+    )
     if config.channels_last and isinstance(built.optimizer, torch.optim.LBFGS):
         raise UserError("channels_last=true: L-BFGS needs contiguous gradients")
     if player.needs_closure and config.precision.scaler:

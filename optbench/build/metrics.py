@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from optbench.config.schedules import schedules_of
 from optbench.config.schema import RunConfig
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
@@ -30,16 +32,19 @@ def check_metrics(config: RunConfig, task: Task, parameters: Sequence[str]) -> N
         _check("early_stopping.metric", config.early_stopping.metric, scores)
         if not config.eval.every.value:
             raise UserError("eval.every=0: early_stopping.patience needs evaluations")
-    watched = config.schedule.get("metric")
-    if watched is None:
-        return
     each = ("grad_norm", "update_ratio", "param_norm") if config.monitor.per_parameter else ()
     norms = [f"{kind}/{name}" for kind in each for name in parameters]
-    _check("schedule.metric", watched, [*scores, *MEASURED, *norms])
+    for at, node in schedules_of(config.schedule, config.optimizer["groups"]):
+        if node.get("metric") is not None:
+            _check_watched(config, f"{at}.metric", node["metric"], [*scores, *MEASURED, *norms])
+
+
+def _check_watched(config: RunConfig, key: str, watched: str, known: list[str]) -> None:
+    _check(key, watched, known)
     if watched.startswith("val/") and not config.eval.every.value:
-        raise UserError(f"eval.every=0: schedule.metric={watched} needs evaluations")
+        raise UserError(f"eval.every=0: {key}={watched} needs evaluations")
     if not watched.startswith("val/") and not config.monitor.every.value:
-        raise UserError(f"monitor.every=0: schedule.metric={watched} needs measurements")
+        raise UserError(f"monitor.every=0: {key}={watched} needs measurements")
 
 
 def _check(key: str, metric: str, known: list[str]) -> None:
@@ -55,3 +60,13 @@ def mode_of(asked: str, metric: str, task: Task) -> str:
     if metric == task.metric:
         return task.mode
     return "min" if metric.endswith("loss") else "max"
+
+
+def with_modes(node: Mapping[str, Any], task: Task) -> dict[str, Any]:
+    """A schedule's node, and those of its parts, with `mode: auto` decided."""
+    decided = dict(node)
+    if node.get("metric") is not None and node.get("mode") == "auto":
+        decided["mode"] = mode_of("auto", node["metric"], task)
+    if "parts" in node:
+        decided["parts"] = [with_modes(part, task) for part in node["parts"]]
+    return decided

@@ -1,44 +1,216 @@
-"""A schedule from its node: lengths to steps, warmup before it."""
+"""A schedule from its node: lengths to steps, parts, warmup before it. No torch of its own."""
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from optbench.build.create import create
+from optbench.build.create import call, create, locate
 from optbench.config.fields import LENGTHS
 from optbench.config.lengths import Length
+from optbench.config.schedules import VALUE_KEYS
+from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 from optbench.schedules.base import Schedule
+from optbench.schedules.chain import Chain, Part
+from optbench.schedules.value import Setting, ValueSchedule
 from optbench.schedules.warmup import Warmup
 
-WARMUP = ("warmup_steps", "warmup", "warmup_start")
+OURS = ("warmup_steps", "warmup", "warmup_start", "for", "scale")
+"""Keys of a schedule's node that are not the schedule's own arguments."""
+
+TORCH = "optbench.schedules.torch_scheduler.TorchScheduler"
+CHAIN = "optbench.schedules.chain.Chain"
 
 
-def build_schedule(node: Mapping[str, Any], steps_per_epoch: int, total_steps: int) -> Schedule:
+@dataclass(frozen=True)
+class Base:
+    """What a schedule starts from: the learning rate, and the momentum or betas if there are."""
+
+    lr: float
+    momentum: float | tuple[float, ...] | None = None
+
+    @classmethod
+    def of(cls, group: Mapping[str, Any], lr: float | None = None) -> Base:
+        """That of a parameter group, or of an optimizer's node."""
+        betas = group.get("betas")
+        momentum = tuple(betas) if betas is not None else group.get("momentum")
+        return cls(float(group["lr"] if lr is None else lr), momentum)
+
+
+def build_schedule(
+    node: Mapping[str, Any],
+    steps_per_epoch: int,
+    total_steps: int,
+    base: Base | None = None,
+    key: str = "schedule",
+) -> Schedule:
     """The schedule of a node.
 
     Args:
-        node: the config's `schedule`.
+        node: the config's `schedule`, or one inside it, expanded.
         steps_per_epoch, total_steps: what its lengths are measured with.
+        base: what it starts from, for torch's schedulers; None is a learning rate of 1.
+        key: of the node, for messages.
 
     Raises:
-        UserError: a schedule refuses its arguments, or the warmup is longer than the run.
+        UserError: a schedule refuses its arguments, or its lengths are longer than the run.
     """
-
-    def steps(value: Any) -> Any:
-        if isinstance(value, list):
-            return [steps(item) for item in value]
-        return None if value is None else Length.parse(value).steps(steps_per_epoch, total_steps)
-
-    own = {k: steps(v) if k in LENGTHS else v for k, v in node.items() if k not in WARMUP}
-    schedule: Schedule = create(own, "schedule")
-    warmup = steps(node["warmup_steps"])
+    lengths = _Lengths(steps_per_epoch, total_steps)
+    warmup = lengths(node.get("warmup_steps", 0))
     if warmup > total_steps:
         raise UserError(
-            f"schedule.warmup_steps={node['warmup_steps']}: {warmup} steps, "
+            f"{key}.warmup_steps={node['warmup_steps']}: {warmup} steps, "
             f"longer than the run of {total_steps}"
         )
+    own = {k: lengths(v) if k in LENGTHS else v for k, v in node.items() if k not in OURS}
+    schedule: Schedule
+    if own["_target_"] == CHAIN:
+        schedule = _chain(own["parts"], lengths, total_steps - warmup, base, key)
+    elif own["_target_"] == TORCH:
+        schedule = _torch(own, lengths, base or Base(1.0), key)
+    elif "arguments" in own and set(own) == {"_target_", "arguments"}:
+        schedule = _custom(own, key)
+    else:
+        schedule = create(own, key)
+    _check_first(schedule, total_steps, key)
     if not warmup:
         return schedule
     return Warmup(schedule, warmup, node["warmup"], node["warmup_start"])
+
+
+@dataclass(frozen=True)
+class _Lengths:
+    """Turns lengths, and lists of them, into steps."""
+
+    steps_per_epoch: int
+    total_steps: int
+
+    def __call__(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self(item) for item in value]
+        if value is None:
+            return None
+        return Length.parse(value).steps(self.steps_per_epoch, self.total_steps)
+
+    def where_written(self, value: Any) -> Any:
+        """The same for texts such as `5ep` and `10%` only; anything else stays."""
+        if isinstance(value, list):
+            return [self.where_written(item) for item in value]
+        try:
+            return self(value) if isinstance(value, str) else value
+        except ValueError:
+            return value
+
+
+def _chain(
+    nodes: list[Mapping[str, Any]], lengths: _Lengths, total: int, base: Base | None, key: str
+) -> Chain:
+    parts, used = [], 0
+    for index, node in enumerate(nodes):
+        steps = lengths(node.get("for"))
+        length = max(total - used, 1) if steps is None else steps
+        at = f"{key}.parts[{index}]"
+        schedule = build_schedule(node, lengths.steps_per_epoch, length, base, at)
+        parts.append(Part(schedule, steps, node.get("scale", 1.0)))
+        used += steps or 0
+        if used >= total:
+            raise UserError(
+                f"{at}.for={node['for']}: the first {index + 1} parts take {used} of the "
+                f"{total} steps that there are, and leave none for the rest"
+            )
+    chain: Chain = call(Chain, key, parts)
+    return chain
+
+
+def _torch(node: Mapping[str, Any], lengths: _Lengths, base: Base, key: str) -> Schedule:
+    name = node["scheduler"]
+    if not name:
+        raise UserError(f"{key}.scheduler=null: which one? StepLR, or my.module.Class")
+    from torch.optim import lr_scheduler
+
+    if "." in str(name):
+        cls = locate(str(name), f"{key}.scheduler")
+    else:
+        known = [
+            k
+            for k, v in vars(lr_scheduler).items()
+            if inspect.isclass(v) and issubclass(v, lr_scheduler.LRScheduler) and k[0] != "_"
+        ]
+        if name not in known:
+            nearest = did_you_mean(str(name), known)
+            raise UserError(f"{key}.scheduler={name}: torch has no such scheduler; {nearest}")
+        cls = getattr(lr_scheduler, str(name))
+    given = {k: lengths.where_written(v) for k, v in _arguments(node, key).items()}
+    target = locate(TORCH, key)
+    schedule: Schedule = call(
+        target, key, partial(cls, **given), base.lr, base.momentum, node["every"], node["metric"]
+    )
+    return schedule
+
+
+def _custom(node: Mapping[str, Any], key: str) -> Schedule:
+    path = node["_target_"]
+    if not path:
+        raise UserError(f"{key}._target_=null: whose? such as {key}._target_=my.module.my_schedule")
+    target = locate(str(path), f"{key}._target_")
+    given = _arguments(node, key)
+    if inspect.isclass(target):
+        schedule: Schedule = call(target, key, **given)
+    else:
+        schedule = partial(target, **given)
+    if not callable(schedule):
+        raise UserError(f"{key}._target_={path}: can't be called with (step, total_steps)")
+    return schedule
+
+
+def _arguments(node: Mapping[str, Any], key: str) -> dict[str, Any]:
+    given = node["arguments"]
+    if given is not None and not isinstance(given, Mapping):
+        raise UserError(f"{key}.arguments={given}: expected a mapping, such as {{gamma: 0.5}}")
+    return dict(given or {})
+
+
+def _check_first(schedule: Schedule, total_steps: int, key: str) -> None:
+    """The first multiplier has to be one: whatever is wrong with a schedule shows here."""
+    first = call(schedule, key, 0, max(total_steps, 1))
+    number = isinstance(first, int | float) and not isinstance(first, bool)
+    if not number or not math.isfinite(first) or first < 0:
+        raise UserError(
+            f"{key}: gives {first!r} at step 0; expected a finite multiplier of lr, at least 0"
+        )
+
+
+def build_values(
+    config: Any, steps_per_epoch: int, total_steps: int, settings: Mapping[str, Any]
+) -> list[ValueSchedule]:
+    """The schedules of momentum, beta2 and weight decay.
+
+    Args:
+        config: a `RunConfig`.
+        steps_per_epoch, total_steps: what lengths are measured with.
+        settings: the optimizer's, to see whether it has what is to be moved.
+
+    Raises:
+        UserError: the optimizer has no such setting, or the schedule reacts to the run.
+    """
+    values = []
+    lengths = _Lengths(steps_per_epoch, total_steps)
+    for key in VALUE_KEYS:
+        node = getattr(config, key)
+        if node is None:
+            continue
+        setting: Setting = key.removesuffix("_schedule")  # type: ignore[assignment]
+        betas = settings.get("betas") or ()
+        has = {"momentum": len(betas) > 0, "beta2": len(betas) > 1}.get(setting, False)
+        if not has and (setting == "beta2" or setting not in settings):
+            raise UserError(f"{key}: {config.optimizer['_target_']} has no {setting}")
+        own = {k: v for k, v in node.items() if k not in ("from", "to")}
+        steps = lengths(node["for"])
+        schedule = build_schedule(own, steps_per_epoch, steps or total_steps, key=key)
+        values.append(call(ValueSchedule, key, setting, schedule, node["to"], node["from"], steps))
+    return values

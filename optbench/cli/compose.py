@@ -27,6 +27,7 @@ from yaml import YAMLError
 from optbench.cli.paths import configs_folder
 from optbench.cli.resolvers import register_resolvers
 from optbench.config.conform import conform
+from optbench.config.schedules import expand_schedules
 from optbench.config.schema import RunConfig, from_plain
 from optbench.config.structure import check_parameter_groups, refuse_missing
 from optbench.config.suggest import did_you_mean
@@ -167,9 +168,19 @@ class Composer:
         """Plain data in the types of the files that it came from."""
         reference = self.reference(choices)
         refuse_missing(plain, reference)
-        checked = conform(plain, reference)
+        checked = self.expand(conform(plain, reference))
         check_parameter_groups(checked["optimizer"])
         return checked
+
+    def expand(self, plain: Mapping[str, Any]) -> dict[str, Any]:
+        """Conformed data with all the keys of the schedules that are named inside it."""
+        return expand_schedules(plain, self._schedule_file)
+
+    def _schedule_file(self, name: str, at: str) -> dict[str, Any]:
+        options = self.options("schedule")
+        if name not in options:
+            raise UserError(f"{at}={name}: no such schedule; {did_you_mean(name, options)}")
+        return {**_plain(self._load("config"))["schedule"], **self._chain("schedule", name)}
 
     def reference(self, choices: Mapping[str, str]) -> dict[str, Any]:
         """The defaults, with their types, of config.yaml and the chosen files."""

@@ -109,7 +109,7 @@ def apply(composer: Composer, saved: Mapping[str, Any], overrides: Sequence[str]
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
     reference = {**saved, **{g: plain[g] for g in GROUPS if g in touched}}
-    return conform({str(k): v for k, v in plain.items()}, reference)
+    return composer.expand(conform({str(k): v for k, v in plain.items()}, reference))
 
 
 _MISSING = object()

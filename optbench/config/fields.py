@@ -171,6 +171,9 @@ FIELDS: dict[str, Field] = {
     "t_0": _length_field,
     "milestones": Field(each(interval), f"a list, each {_length}"),
     "min_ratio": Field(number(0, 1), "a number from 0 to 1"),
+    "max_ratio": Field(number(1), "a number, at least 1"),
+    "hyper_lr": Field(number(0), "a number, at least 0", nullable=True),
+    "form": Field(one_of("multiplicative", "additive"), "multiplicative or additive"),
     # data and models
     "val_fraction": _share_field,
     "dropout": _share_field,
@@ -205,6 +208,7 @@ LENGTHS = frozenset(
         "step_size_down",
         "decay_steps",
         "timescale",
+        "every",
         "t_0",
         "milestones",
         "warmup_steps",

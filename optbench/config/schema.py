@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from optbench.config.lengths import Length
+from optbench.config.schedules import schedules_of
 from optbench.errors import UserError
 
 DEFAULT_EPOCHS = 20
@@ -114,6 +115,9 @@ class RunConfig:
     sweep: Sweep
     data_root: str
     resume: str | None = None
+    momentum_schedule: dict[str, Any] | None = None
+    beta2_schedule: dict[str, Any] | None = None
+    weight_decay_schedule: dict[str, Any] | None = None
 
 
 _NESTED: dict[str, type] = {
@@ -162,9 +166,10 @@ def _needs_validation(config: RunConfig) -> None:
     wanting = {
         "early_stopping.metric": config.early_stopping.patience > 0
         and config.early_stopping.metric,
-        "schedule.metric": config.schedule.get("metric"),
         "checkpoint.best": config.checkpoint.best,
     }
+    for at, node in schedules_of(config.schedule, config.optimizer["groups"]):
+        wanting[f"{at}.metric"] = node.get("metric")
     for key, metric in wanting.items():
         if isinstance(metric, str) and metric.startswith("val/"):
             raise UserError(

@@ -37,4 +37,4 @@ def check_parameter_groups(optimizer: Mapping[str, Any]) -> None:
         at = f"optimizer.groups[{index}]"
         if not isinstance(group, Mapping) or "params" not in group:
             raise UserError(f"{at}={group}: expected a mapping with params, a pattern of names")
-        conform(group, {"params": "*", **settable}, at)
+        conform(group, {"params": "*", "schedule": None, **settable}, at)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from optbench.schedules.base import REACTIVE_MEMBERS, Schedule
+from optbench.schedules.base import OPTIONAL_MEMBERS, Schedule
 from optbench.schedules.checks import require_choice, require_number, require_steps
 
 WarmupShape = Literal["linear", "cosine"]
@@ -36,8 +36,8 @@ class Warmup:
     schedule a length of one step.
 
     The momentum is the inner schedule's: its first value during the warmup. Where the
-    inner schedule is reactive, so is this: what is observed goes to it, also during the
-    warmup, and so do ``metric``, ``state_dict`` and ``load_state_dict``.
+    inner schedule is reactive or has a state, so is or has this: what is observed goes to it,
+    also during the warmup, and so do ``metric``, ``state_dict`` and ``load_state_dict``.
 
     Args:
       inner: the schedule after the warmup; its step 0 is the first step after it.
@@ -79,9 +79,9 @@ class Warmup:
         return momentum
 
     def __getattr__(self, name: str) -> Any:
-        # Only what makes a schedule reactive, so that a warmup is reactive exactly when
-        # its inner schedule is.
-        if name in REACTIVE_MEMBERS:
+        # Only these, so that a warmup is reactive, or has a state, exactly when its inner
+        # schedule is or has.
+        if name in OPTIONAL_MEMBERS:
             return getattr(self.inner, name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 

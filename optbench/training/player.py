@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,10 @@ import torch
 from torch import nn
 
 from optbench.optim.exact_state import load_exactly
-from optbench.schedules.base import Schedule, is_reactive
+from optbench.schedules.base import Schedule, has_state, is_reactive, watches_updates
+from optbench.schedules.value import ValueSchedule
+from optbench.training.alignment import Alignment
+from optbench.training.distributed import World
 from optbench.training.ema import Ema
 
 
@@ -27,6 +30,8 @@ class Player:
         schedule: the learning rate's multiplier.
         total_steps: the run's length, for the schedule.
         ema: the average of the weights, if there is one.
+        group_schedules: of the optimizer's groups, in order; None follows `schedule`.
+        values: schedules of other settings than the learning rate.
         step: updates taken.
     """
 
@@ -37,6 +42,8 @@ class Player:
     schedule: Schedule
     total_steps: int
     ema: Ema | None = None
+    group_schedules: Sequence[Schedule | None] = ()
+    values: Sequence[ValueSchedule] = ()
     step: int = 0
     base_lrs: list[float] = field(init=False)
     needs_closure: bool = field(init=False)
@@ -48,29 +55,60 @@ class Player:
         named = [(n, p) for n, p in self.module.named_parameters() if p.requires_grad]
         self.names = [name for name, _ in named]
         self.parameters = [parameter for _, parameter in named]
-        self._momentum = getattr(self.schedule, "momentum", None)
-        self._reactive = self.schedule if is_reactive(self.schedule) else None
-        self._multiplier: float | None = None
+        groups = self.optimizer.param_groups
+        own = [*self.group_schedules, *[None] * (len(groups) - len(self.group_schedules))]
+        self._followed = [self.schedule if schedule is None else schedule for schedule in own]
+        self._distinct = {id(schedule): schedule for schedule in self._followed}
+        distinct = list(self._distinct.values())
+        self._reactive = [schedule for schedule in distinct if is_reactive(schedule)]
+        self._stateful = [schedule for schedule in distinct if has_state(schedule)]
+        self._alignments = []
+        for schedule in distinct:
+            if watches_updates(schedule):
+                followers = [
+                    g for g, s in zip(groups, self._followed, strict=True) if s is schedule
+                ]
+                self._alignments.append(Alignment(schedule, followers))
+        self._moves = bool(self.values) or any(hasattr(s, "momentum") for s in distinct)
+        self._moved = False
+        self._multipliers: list[float] | None = None
         self.apply_schedule()
 
     def apply_schedule(self) -> None:
-        """Sets the learning rate, and the momentum if it is cycled, of the next update."""
-        multiplier = self.schedule(self.step, self.total_steps)
-        if multiplier != self._multiplier:
-            self._multiplier = multiplier
-            for group, lr in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+        """Sets the learning rate, and whatever else is scheduled, of the next update."""
+        found = {key: s(self.step, self.total_steps) for key, s in self._distinct.items()}
+        multipliers = [found[id(schedule)] for schedule in self._followed]
+        if multipliers != self._multipliers:
+            self._multipliers = multipliers
+            groups = zip(self.optimizer.param_groups, self.base_lrs, multipliers, strict=True)
+            for group, lr, multiplier in groups:
                 group["lr"] = lr * multiplier
-        if self._momentum is not None:
-            momentum = self._momentum(self.step, self.total_steps)
-            if momentum is not None:
-                self._set_momentum(momentum)
+        if self._moves:
+            self._move()
 
-    def _set_momentum(self, momentum: float) -> None:
-        for group in self.optimizer.param_groups:
-            if "betas" in group:
-                group["betas"] = (momentum, *group["betas"][1:])
-            else:
-                group["momentum"] = momentum
+    def _move(self) -> None:
+        """Sets momentum, betas and weight decay of the next update, where they are scheduled."""
+        groups = zip(self.optimizer.param_groups, self._followed, self._configured, strict=True)
+        for group, schedule, own in groups:
+            cycle = getattr(schedule, "momentum", None)
+            if cycle is not None:
+                momentum = cycle(self.step, self.total_steps)
+                if momentum is not None or self._moved:
+                    _set(group, "momentum", _get(own, "momentum") if momentum is None else momentum)
+                    self._moved = True
+            for value in self.values:
+                now = value(self.step, self.total_steps, _get(own, value.setting))
+                _set(group, value.setting, now)
+
+    def see_gradients(self, world: World) -> None:
+        """Shows the gradients, unscaled and not yet clipped, to schedules that watch updates."""
+        if not self._alignments:
+            return
+        finite = [alignment.look(world) for alignment in self._alignments]
+        self.apply_schedule()
+        for alignment, fine in zip(self._alignments, finite, strict=True):
+            if fine:
+                alignment.remember()
 
     def advance(self) -> None:
         """One update was taken."""
@@ -81,8 +119,9 @@ class Player:
 
     def observe(self, metrics: Mapping[str, float]) -> None:
         """Gives a schedule that reacts what was logged."""
-        if self._reactive is not None:
-            self._reactive.observe(metrics)
+        if self._reactive:
+            for schedule in self._reactive:
+                schedule.observe(metrics)
             self.apply_schedule()
 
     @property
@@ -111,7 +150,8 @@ class Player:
             "module": self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "settings": self._configured,
-            "schedule": self._reactive.state_dict() if self._reactive is not None else None,
+            "schedules": [schedule.state_dict() for schedule in self._stateful],
+            "alignments": [alignment.state_dict() for alignment in self._alignments],
             "ema": self.ema.averages if self.ema is not None else None,
         }
 
@@ -125,12 +165,37 @@ class Player:
             anew = {k: v for k, v in now.items() if k not in then or then[k] != v}
             cycled = {k: now[k] for k in ("momentum", "betas") if k in now}
             group.update(anew | cycled)
-        if self._reactive is not None and state["schedule"] is not None:
-            self._reactive.load_state_dict(state["schedule"])
+        self._load_schedules(state)
         if self.ema is not None and state["ema"] is not None:
             torch._foreach_copy_(self.ema.averages, state["ema"])
-        self._multiplier = None
+        self._multipliers = None
         self.apply_schedule()
+
+    def _load_schedules(self, state: dict[str, Any]) -> None:
+        """What schedules remember; one that was changed for another since then starts anew."""
+        if len(state["schedules"]) == len(self._stateful):
+            for schedule, saved in zip(self._stateful, state["schedules"], strict=True):
+                if schedule.state_dict().keys() == saved.keys():
+                    schedule.load_state_dict(saved)
+        if len(state["alignments"]) == len(self._alignments):
+            for alignment, saved in zip(self._alignments, state["alignments"], strict=True):
+                alignment.load_state_dict(saved)
+
+
+def _get(group: Mapping[str, Any], setting: str) -> float:
+    """A setting of a group; Adam's kin have their momentum, and beta2, under betas."""
+    if setting == "beta2" or (setting == "momentum" and "betas" in group):
+        return float(group["betas"][1 if setting == "beta2" else 0])
+    return float(group[setting])
+
+
+def _set(group: dict[str, Any], setting: str, value: float) -> None:
+    if setting == "beta2":
+        group["betas"] = (group["betas"][0], value, *group["betas"][2:])
+    elif setting == "momentum" and "betas" in group:
+        group["betas"] = (value, *group["betas"][1:])
+    else:
+        group[setting] = value
 
 
 def _settings(group: dict[str, Any]) -> dict[str, Any]:

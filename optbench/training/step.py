@@ -132,7 +132,8 @@ class Step:
         def closure() -> Tensor:
             self.player.clear_gradients()
             loss = self.world.mean(self.loss_and_gradients(again))
-            finite = self._prepare_gradients(*((None, None) if first else (watch, sample)))
+            looks = (None, None) if first else (watch, sample)
+            finite = self._prepare_gradients(*looks, first=not first)
             first.append(loss)
             if not finite:
                 raise _LeaveOut
@@ -175,8 +176,13 @@ class Step:
             torch._foreach_add_(total, list(products))
         return [self.world.mean(product) for product in total]
 
-    def _prepare_gradients(self, watch: UpdateWatch | None, sample: Look | None) -> bool:
-        """Unscales, measures and clips; False if the update is to be left out."""
+    def _prepare_gradients(
+        self, watch: UpdateWatch | None, sample: Look | None, first: bool = True
+    ) -> bool:
+        """Unscales, measures and clips; False if the update is to be left out.
+
+        `first`: the gradients are those at the point that the last update led to.
+        """
         if self.precision.scaler is not None:
             self.precision.scaler.unscale_(self.player.optimizer)
         if watch is not None:
@@ -186,6 +192,8 @@ class Step:
         looks = self._skip_nonfinite and self.precision.scaler is None
         if looks and self.first_nonfinite_gradient() is not None:
             return False
+        if first:
+            self.player.see_gradients(self.world)
         if self._clips:
             self.clipping.apply(self.player.parameters)
         return True

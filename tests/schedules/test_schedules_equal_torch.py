@@ -25,6 +25,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from optbench.schedules.base import Schedule
+from optbench.schedules.chain import Chain, Part
 from optbench.schedules.constant import Constant
 from optbench.schedules.cosine import Cosine, CosineRestarts
 from optbench.schedules.cyclic import Cyclic
@@ -76,6 +77,11 @@ def vaswani(o: torch.optim.Optimizer, total: int) -> LRScheduler:
 
 def cosine(o: torch.optim.Optimizer, total: int) -> LRScheduler:
     return CosineAnnealingLR(o, total, 0.01 * LR)
+
+
+def chained(o: torch.optim.Optimizer, total: int) -> LRScheduler:
+    parts = [LinearLR(o, 0.1, 1.0, 10), ConstantLR(o, 1.0, 1), cosine(o, total - 50)]
+    return SequentialLR(o, parts, [10, 50])
 
 
 def cyclic(up: int, down: int | None = None, mode: str = "triangular", **more: Any) -> Torchs:
@@ -165,6 +171,18 @@ ROWS = {
         WarmupStableDecay(30, "sqrt"),
         stable_then(lambda o, d: LambdaLR(o, lambda s: 1 - math.sqrt(s / d)), 30),
     ),
+    "chain": Row(
+        "chain",
+        Chain([Part(Linear(1.0, 0.1), 10), Part(Constant(), 40), Part(Cosine(0.01))]),
+        chained,
+    ),
+    "chain of scaled steps": Row(
+        "chain",
+        Chain([Part(Constant(), 30, scale=0.5), Part(Step(7, 0.5), 30), Part(Constant())]),
+        lambda o, n: SequentialLR(
+            o, [ConstantLR(o, 0.5, 10**9), StepLR(o, 7, 0.5), ConstantLR(o, 1.0, 1)], [30, 60]
+        ),
+    ),
     "warmup, cosine": Row("cosine", Warmup(Cosine(0.01), 20, start=0.1), after_warmup(cosine, 0.1)),
     "warmup, restarts": Row(
         "cosine_restarts",
@@ -173,7 +191,10 @@ ROWS = {
     ),
 }
 
-REACTIVE_CONFIGS = {"plateau"}  # their rows are in test_plateau.py
+REACTIVE_CONFIGS = {  # each has a file of tests of its own
+    *("plateau", "auto_grad_norm", "auto_loss", "hypergradient"),
+    *("torch", "custom"),
+}
 
 
 def sgd() -> torch.optim.Optimizer:

@@ -1,0 +1,88 @@
+"""All schedules of a player: of the run, of parameter groups, of other settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from optbench.build.metrics import with_modes
+from optbench.build.optimizer import check_schedule
+from optbench.build.schedule import Base, build_schedule, build_values
+from optbench.config.schema import RunConfig
+from optbench.errors import UserError
+from optbench.schedules.base import Schedule
+from optbench.schedules.chain import Chain
+from optbench.schedules.constant import Constant
+from optbench.schedules.value import ValueSchedule
+from optbench.schedules.warmup import Warmup
+from optbench.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Schedules:
+    """What a `Player` is given: the run's schedule, the groups' own, those of other settings."""
+
+    main: Schedule
+    groups: list[Schedule | None]
+    values: list[ValueSchedule]
+
+
+def build_schedules(
+    config: RunConfig,
+    optimizer: torch.optim.Optimizer,
+    task: Task,
+    steps_per_epoch: int,
+    total_steps: int,
+) -> Schedules:
+    """The schedules of a run; takes each group's node out of the optimizer's groups.
+
+    Raises:
+        UserError: a schedule refuses its arguments, or the optimizer can't follow it.
+    """
+
+    def build(node: Mapping[str, Any], group: Mapping[str, Any], key: str) -> Schedule:
+        decided = with_modes(node, task)
+        schedule = build_schedule(decided, steps_per_epoch, total_steps, Base.of(group), key)
+        for each in _every(schedule):
+            check_schedule(config.optimizer, optimizer, each, not isinstance(each, Constant))
+        return schedule
+
+    groups = optimizer.param_groups
+    nodes = [group.pop("schedule", None) for group in groups]
+    main = build(config.schedule, groups[0], "schedule")
+    own = [
+        None if node is None else build(node, group, "optimizer.groups: schedule")
+        for node, group in zip(nodes, groups, strict=True)
+    ]
+    values = [v for g in groups for v in build_values(config, steps_per_epoch, total_steps, g)]
+    values = values[: len(values) // len(groups)]
+    cycles = [s for s in (main, *own) if s is not None and _cycles(s)]
+    if cycles and any(value.setting == "momentum" for value in values):
+        raise UserError(
+            "momentum_schedule: the schedule cycles the momentum itself; "
+            "set schedule.cycle_momentum=false, or leave momentum_schedule out"
+        )
+    return Schedules(main, own, values)
+
+
+def _every(schedule: Schedule) -> Iterator[Schedule]:
+    """A schedule, and what it is made of."""
+    if isinstance(schedule, Chain):
+        for part in schedule.parts:
+            yield from _every(part.schedule)
+    elif isinstance(schedule, Warmup):
+        yield schedule
+        yield from _every(schedule.inner)
+    else:
+        yield schedule
+
+
+def _cycles(schedule: Schedule) -> bool:
+    for each in _every(schedule):
+        momentum = getattr(each, "momentum", None)
+        if momentum is not None and momentum(0, 1) is not None:
+            return True
+    return False

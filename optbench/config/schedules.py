@@ -1,0 +1,145 @@
+"""Schedules that are named inside the config: parts of a chain, of groups, of other settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from optbench.config.conform import conform, join
+from optbench.config.fields import number
+from optbench.config.lengths import Length
+from optbench.errors import UserError
+
+VALUE_KEYS = ("momentum_schedule", "beta2_schedule", "weight_decay_schedule")
+"""The keys of config.yaml that move a setting of the optimizer from one value to another."""
+
+_RANGES: dict[str, tuple[float, bool]] = {
+    "momentum_schedule": (1.0, True),
+    "beta2_schedule": (1.0, True),
+    "weight_decay_schedule": (float("inf"), False),
+}
+
+ReferenceOf = Callable[[str, str], Mapping[str, Any]]
+"""From a schedule's name, and the key that names it, to all its keys with their defaults."""
+
+
+def expand_schedules(plain: Mapping[str, Any], reference_of: ReferenceOf) -> dict[str, Any]:
+    """Every schedule that is named (`{schedule: cosine, min_ratio: 0.1}`) with all its keys.
+
+    What is expanded already stays as it is, so the result is enough to run again.
+
+    Args:
+        plain: the conformed config.
+        reference_of: finds the file of a name; UserError for one that there is not.
+
+    Raises:
+        UserError: an unknown name or key, a wrong value, a length that is missing.
+    """
+    out = dict(plain)
+    out["schedule"] = _with_parts(plain["schedule"], "schedule", reference_of)
+    groups = []
+    for index, group in enumerate(plain["optimizer"].get("groups") or []):
+        if isinstance(group, Mapping) and "schedule" in group:
+            at = f"optimizer.groups[{index}].schedule"
+            group = {**group, "schedule": _named(group["schedule"], at, reference_of)}
+        groups.append(group)
+    out["optimizer"] = {**plain["optimizer"], "groups": groups}
+    for key in VALUE_KEYS:
+        if plain.get(key) is not None:
+            out[key] = _value(plain[key], key, reference_of)
+    return out
+
+
+def _with_parts(node: Mapping[str, Any], at: str, reference_of: ReferenceOf) -> dict[str, Any]:
+    if "parts" not in node:
+        return dict(node)
+    parts, at = node["parts"], join(at, "parts")
+    if not isinstance(parts, list) or not parts:
+        raise UserError(f"{at}={parts}: name at least one schedule, such as [{{schedule: cosine}}]")
+    expanded = [_part(part, f"{at}[{i}]", reference_of) for i, part in enumerate(parts)]
+    for number_, part in enumerate(expanded[:-1]):
+        if part["for"] is None:
+            raise UserError(f"{at}[{number_}]: for how long? add for: 100, 5ep or 10%")
+    if expanded[-1]["for"] is not None:
+        last = f"{at}[{len(parts) - 1}].for={expanded[-1]['for']}"
+        raise UserError(f"{last}: the last part takes what is left; leave it out")
+    return {**node, "parts": expanded}
+
+
+def _part(part: Any, at: str, reference_of: ReferenceOf) -> dict[str, Any]:
+    own, rest = _split(part, ("for", "scale"))
+    scale = own.get("scale", 1.0)
+    return {
+        "for": _length(own.get("for"), f"{at}.for"),
+        "scale": _number(scale, f"{at}.scale", float("inf"), False),
+        **_named(rest, at, reference_of),
+    }
+
+
+def _value(node: Any, key: str, reference_of: ReferenceOf) -> dict[str, Any]:
+    own, rest = _split(node, ("from", "to", "for"))
+    if "to" not in own:
+        raise UserError(f"{key}={node}: whereto? such as {{schedule: linear, to: 0.99}}")
+    start, most = own.get("from"), _RANGES[key]
+    return {
+        "from": None if start is None else _number(start, f"{key}.from", *most),
+        "to": _number(own["to"], f"{key}.to", *most),
+        "for": _length(own.get("for"), f"{key}.for"),
+        **_named(rest, key, reference_of),
+    }
+
+
+def _split(node: Any, keys: tuple[str, ...]) -> tuple[dict[str, Any], Any]:
+    if not isinstance(node, Mapping):
+        return {}, node
+    own = {k: v for k, v in node.items() if k in keys}
+    return own, {k: v for k, v in node.items() if k not in keys}
+
+
+def _named(node: Any, at: str, reference_of: ReferenceOf) -> dict[str, Any]:
+    """A schedule given by its name, or by its name and some of its keys, with all of them."""
+    if isinstance(node, str):
+        node = {"schedule": node}
+    if isinstance(node, Mapping) and "schedule" in node:
+        reference = reference_of(str(node["schedule"]), at)
+        overrides = {k: v for k, v in node.items() if k != "schedule"}
+        node = conform({**reference, **overrides}, reference, at)
+    elif not isinstance(node, Mapping) or "_target_" not in node:
+        raise UserError(f"{at}={node}: which schedule? such as {{schedule: cosine}}")
+    return _with_parts(node, at, reference_of)
+
+
+def _length(value: Any, at: str) -> Any:
+    if value is None:
+        return None
+    try:
+        if Length.parse(value).value > 0:
+            return value
+    except ValueError:
+        pass
+    raise UserError(f"{at}={value}: not valid; expected steps (100), epochs (5ep) or a part (10%)")
+
+
+def _number(value: Any, at: str, high: float, high_open: bool) -> float:
+    try:
+        return number(0, high, high_open=high_open)(value)
+    except ValueError:
+        upto = "" if high == float("inf") else f", below {high:g}"
+        raise UserError(f"{at}={value}: not valid; expected a number, at least 0{upto}") from None
+
+
+def schedules_of(
+    schedule: Mapping[str, Any], groups: list[Any]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Key and node of every schedule of learning rates: the run's, its parts, the groups'."""
+    yield from _nodes(schedule, "schedule")
+    for index, group in enumerate(groups):
+        if isinstance(group, Mapping) and "schedule" in group:
+            yield from _nodes(group["schedule"], f"optimizer.groups[{index}].schedule")
+
+
+def _nodes(node: Mapping[str, Any], at: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    yield at, node
+    for index, part in enumerate(node.get("parts") or []):
+        if isinstance(part, Mapping):
+            yield from _nodes(part, f"{at}.parts[{index}]")

@@ -1,0 +1,134 @@
+"""Schedulers of `torch.optim.lr_scheduler`, and classes made like them."""
+
+import inspect
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+MakeScheduler = Callable[[torch.optim.Optimizer], Any]
+
+
+class TorchScheduler:
+    """Makes a schedule of a torch scheduler, which drives an optimizer of its own.
+
+    That optimizer has one parameter group of one number with the learning rate and momentum of
+    the real one's first group; the multiplier is its learning rate over the base one. So
+    absolute rates (``eta_min``, ``max_lr``) mean what they say for the first group, and the
+    other groups keep their ratio to it.
+
+    The scheduler steps once every ``every`` updates, not once an epoch. One whose ``step``
+    can't do without a metric (``ReduceLROnPlateau``) steps at each record with ``metric`` in
+    it instead, and is reactive.
+
+    Args:
+      make: makes the scheduler for an optimizer.
+      lr: base learning rate, positive.
+      momentum: of the real optimizer (of Adam's kin: betas), or None if it has none.
+      every: updates between two steps, at least 1.
+      metric: tag of the metric that it steps on, for those that need one.
+
+    Raises:
+      ValueError: the scheduler refuses its arguments, or ``metric`` is missing or of no use.
+
+    References:
+      ``torch.optim.lr_scheduler``.
+    """
+
+    def __init__(
+        self,
+        make: MakeScheduler,
+        lr: float,
+        momentum: float | tuple[float, ...] | None = None,
+        every: int = 1,
+        metric: str | None = None,
+    ) -> None:
+        if lr <= 0:
+            raise ValueError(f"a torch scheduler needs a positive lr, got {lr}")
+        self._make, self._lr, self._own, self.every = make, lr, momentum, every
+        self._start()
+        name = type(self._scheduler).__name__
+        if self._needs_metric and metric is None:
+            raise ValueError(f"metric=null: {name} steps on a metric; name one, such as val/loss")
+        if metric is not None and not self._needs_metric:
+            raise ValueError(f"metric={metric}: {name} takes none")
+        self._metric = metric
+
+    def _start(self) -> None:
+        parameter = torch.zeros(1, requires_grad=True)
+        if isinstance(self._own, tuple):
+            betas = (self._own[0], self._own[1] if len(self._own) > 1 else 0.999)
+            self._optimizer: torch.optim.Optimizer = torch.optim.Adam([parameter], self._lr, betas)
+        else:
+            self._optimizer = torch.optim.SGD([parameter], self._lr, self._own or 0.0)
+        self._scheduler = self._make(self._optimizer)
+        for member in ("step", "state_dict", "load_state_dict"):
+            if not callable(getattr(self._scheduler, member, None)):
+                raise ValueError(f"{type(self._scheduler).__name__} has no {member}()")
+        self._needs_metric = _needs_metric(self._scheduler)
+        self._steps = 0
+
+    def __call__(self, step: int, total_steps: int) -> float:
+        if not self._needs_metric:
+            self._go_to(step // self.every)
+        return float(self._optimizer.param_groups[0]["lr"]) / self._lr
+
+    def _go_to(self, steps: int) -> None:
+        if steps < self._steps:
+            self._start()
+        while self._steps < steps:
+            self._step()
+
+    def _step(self, *metric: float) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the order, which is right
+            self._optimizer.step()
+            self._scheduler.step(*metric)
+        self._steps += 1
+
+    def momentum(self, step: int, total_steps: int) -> float | None:
+        """Returns what the scheduler made of the momentum; ``None`` if it left it alone."""
+        self(step, total_steps)
+        group = self._optimizer.param_groups[0]
+        if not getattr(self._scheduler, "cycle_momentum", False):
+            return None
+        return float(group["betas"][0] if "betas" in group else group["momentum"])
+
+    def __getattr__(self, name: str) -> Any:
+        # Only those that need a metric are reactive.
+        if name in ("metric", "observe") and self.__dict__.get("_needs_metric"):
+            return self._metric if name == "metric" else self._observe
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _observe(self, metrics: Mapping[str, float]) -> None:
+        if self._metric is not None and self._metric in metrics:
+            self._step(float(metrics[self._metric]))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns all that `load_state_dict` needs to go on from here."""
+        group = self._optimizer.param_groups[0]
+        return {
+            "steps": self._steps,
+            "scheduler": self._scheduler.state_dict(),
+            "group": {k: v for k, v in group.items() if k != "params"},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from where `state_dict` was taken."""
+        self._start()
+        self._scheduler.load_state_dict(state["scheduler"])
+        self._optimizer.param_groups[0].update(state["group"])
+        self._steps = state["steps"]
+
+
+def _needs_metric(scheduler: Any) -> bool:
+    if isinstance(scheduler, ReduceLROnPlateau):
+        return True
+    parameters = [
+        p
+        for p in inspect.signature(scheduler.step).parameters.values()
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    return bool(parameters) and parameters[0].default is inspect.Parameter.empty

@@ -1,0 +1,82 @@
+"""How the gradient lies to the last update, for schedules that follow it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from optbench.schedules.base import Update, UpdateSchedule
+from optbench.training.distributed import World
+
+
+class Alignment:
+    """Shows each update to a schedule, together with the gradient that it led to.
+
+    It keeps a copy of the parameters as they were before the last update. An update that was
+    left out leaves no trace: its gradients are not finite, and such are passed over.
+
+    Args:
+        schedule: who wants to know.
+        groups: the optimizer's parameter groups that follow the schedule.
+    """
+
+    def __init__(self, schedule: UpdateSchedule, groups: Sequence[dict[str, Any]]) -> None:
+        self.schedule, self._groups = schedule, groups
+        self._parameters: list[Tensor] = [p for group in groups for p in group["params"]]
+        self._base_lr = float(groups[0]["lr"])
+        self._before: list[Tensor] | None = None
+        self._lr = 0.0
+
+    @torch.no_grad()
+    def look(self, world: World) -> bool:
+        """Between backward (unscaled) and clipping; False if the gradients are not finite."""
+        if self._before is None:
+            return True
+        # The mean over ranks changes nothing but rounding, in which all then agree.
+        dot, gradient, update = world.mean(self._products(self._before)).tolist()
+        if not math.isfinite(dot + gradient + update):
+            return False
+        norms = (math.sqrt(gradient), math.sqrt(update))
+        self.schedule.observe_update(Update(dot, *norms, self._lr, self._base_lr))
+        return True
+
+    def _products(self, before: Sequence[Tensor]) -> Tensor:
+        """g . u, g . g and u . u with the update u = before - now, over all parameters."""
+        rows = []
+        for old, parameter in zip(before, self._parameters, strict=True):
+            update = _wide(old) - _wide(parameter)
+            gradient = parameter.grad
+            if gradient is None:
+                gradient = torch.zeros_like(update)
+            gradient = _wide(gradient.to_dense() if gradient.is_sparse else gradient)
+            pairs = ((gradient, update), (gradient, gradient), (update, update))
+            rows.append(torch.stack([torch.sum(one * other) for one, other in pairs]))
+        return torch.stack(rows).sum(0)
+
+    @torch.no_grad()
+    def remember(self) -> None:
+        """Right before the update, with the learning rate that it takes."""
+        if self._before is None:
+            self._before = [torch.empty_like(p) for p in self._parameters]
+        torch._foreach_copy_(self._before, [p.detach() for p in self._parameters])
+        self._lr = float(self._groups[0]["lr"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is needed to go on, as plain data and tensors."""
+        return {"before": self._before, "lr": self._lr}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from `state_dict()`."""
+        self._lr, self._before = state["lr"], None
+        if state["before"] is not None:
+            pairs = zip(self._parameters, state["before"], strict=True)
+            self._before = [torch.empty_like(p).copy_(old) for p, old in pairs]
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    """At least float32, in which squares do not overflow."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor

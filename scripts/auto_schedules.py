@@ -1,0 +1,78 @@
+"""Do the automatic schedules mend a learning rate that is 30 times too small or too large?
+
+Trains a data set with SGD from a tuned learning rate and from one that is wrong by a factor, with
+each schedule and with several seeds, and prints the final validation loss and accuracy: mean and
+sample standard deviation over the seeds.
+
+    python scripts/auto_schedules.py [--factor 30] [--seeds 5] [--out TABLE.md] [overrides of train]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import math
+import statistics
+import tempfile
+from pathlib import Path
+
+from optbench.cli.main import main as optbench
+
+SCHEDULES = ("constant", "hypergradient", "auto_grad_norm", "auto_loss")
+COMMON = ["optimizer=sgd", "eval.every=0", "checkpoint=none", "monitor.tensorboard=false"]
+COMMON += ["monitor.every=1", "monitor.per_parameter=false", "nonfinite=skip", "threads=1"]
+
+
+def train(overrides: list[str]) -> tuple[float, float, float]:
+    """Final validation loss and accuracy, and the last learning rate; inf and 0 if it diverged."""
+    with tempfile.TemporaryDirectory() as folder:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            optbench(["train", *overrides, f"hydra.run.dir={folder}/run"])
+        summary = json.loads((Path(folder) / "run" / "summary.json").read_text())
+        final = {k: float(v) for k, v in summary["final"].items()}
+    loss, accuracy = final.get("val/loss", math.inf), final.get("val/accuracy", 0.0)
+    return (loss if math.isfinite(loss) else math.inf), accuracy, final.get("lr/model", math.nan)
+
+
+def spread(values: list[float], digits: int) -> str:
+    """Mean and standard deviation."""
+    if not all(map(math.isfinite, values)):
+        return f"diverged {sum(not math.isfinite(v) for v in values)}/{len(values)}"
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.fmean(values):.{digits}f} ± {deviation:.{digits}f}"
+
+
+def main() -> None:
+    """Prints the table row by row."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--lr", type=float, default=0.1, help="the tuned learning rate")
+    parser.add_argument("--factor", type=float, default=30.0, help="how wrong it is made")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--schedules", default=",".join(SCHEDULES))
+    parser.add_argument("--out", type=Path, help="write the table here too")
+    flags, overrides = parser.parse_known_args()
+    lines = ["| lr | schedule | val loss | val accuracy, % | last lr |", "| --- " * 5 + "|"]
+    print("\n".join(lines), flush=True)
+    for label, factor in (
+        ("tuned", 1.0),
+        (f"{flags.factor:g} x too small", 1 / flags.factor),
+        (f"{flags.factor:g} x too large", flags.factor),
+    ):
+        for schedule in flags.schedules.split(","):
+            said = [*COMMON, f"schedule={schedule}", f"optimizer.lr={flags.lr * factor!r}"]
+            ends = [train([*said, f"seed={seed}", *overrides]) for seed in range(flags.seeds)]
+            losses, accuracies, rates = (list(column) for column in zip(*ends, strict=True))
+            cells = (
+                *(f"{label}, {flags.lr * factor:.3g}", schedule, spread(losses, 3)),
+                *(spread([100 * a for a in accuracies], 1), f"{statistics.median(rates):.2g}"),
+            )
+            lines.append("| " + " | ".join(cells) + " |")
+            print(lines[-1], flush=True)
+    if flags.out:
+        flags.out.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
