@@ -51,23 +51,19 @@ class LAMB(RuleOptimizer):
     def measure(
         parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any
     ) -> tuple[Operand, ...]:
-        """Updates the moments; the norms of theta and r / scale are wanted."""
+        """Updates the moments; theta, and r without the corrections' scale, are wanted."""
         ema_(state["exp_avg"], gradient, h.beta1)
         ema_of_square_(state["exp_avg_sq"], gradient, h.beta2)
-        return parameter, LAMB.update(parameter, state, h)
-
-    @staticmethod
-    def update(parameter: Operand, state: Mapping[str, Operand], h: Any) -> Operand:
-        """r / scale, where scale is what the bias corrections amount to."""
         adam = state["exp_avg"] / state["exp_avg_sq"].sqrt().add_(h.eps * h.root2)
-        return plus_(adam, parameter, h.weight_decay / h.scale) if h.decays else adam
+        update = plus_(adam, parameter, h.weight_decay / h.scale) if h.decays else adam
+        return parameter, update
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
         """The formula above."""
         weights, update = h.norms
         trust = ratio_or_one(weights, update * h.scale)
-        return LAMB.update(parameter, state, h), trust * (h.lr * h.scale)
+        return h.measured[1], trust * (h.lr * h.scale)
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:

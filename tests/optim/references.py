@@ -1,6 +1,7 @@
 """Slow transcriptions of papers and textbooks, one parameter at a time, to compare ours with.
 
-Each is `(theta, g, state, t, **settings) -> new theta`; `state` starts empty, `t` at 1.
+Each is `(theta, g, state, t, **settings) -> new theta`; `state` starts with the
+lr that the optimizer was made with, `t` at 1.
 """
 
 from __future__ import annotations
@@ -105,12 +106,11 @@ def adabound(
     ams: bool = False,
 ) -> Tensor:
     """Luo et al. 2019, algorithm 2, as in the authors' code."""
-    base_lr = s.setdefault("base_lr", BASE_LR)
     m, v = moments(g + weight_decay * theta, s, betas)
     if ams:
         s["largest"] = v = torch.maximum(s.get("largest", torch.zeros_like(v)), v)
     step_size = lr * (1 - betas[1] ** t) ** 0.5 / (1 - betas[0] ** t)
-    final = final_lr * lr / base_lr
+    final = final_lr * lr / s["base_lr"]
     lower, upper = final * (1 - 1 / (gamma * t + 1)), final * (1 + 1 / (gamma * t))
     return theta - torch.clamp(step_size / (torch.sqrt(v) + eps), lower, upper) * m
 
@@ -208,10 +208,6 @@ def lars(
     return theta - s["v"]
 
 
-BASE_LR = 0.01
-"""The lr that every trajectory starts from, before a schedule."""
-
-
 class Slow:
     """An update as an optimizer, as far as the tests need one."""
 
@@ -220,7 +216,8 @@ class Slow:
         self.param_groups: list[dict[str, Any]] = [
             {"params": list(parameters), "lr": settings.pop("lr")}
         ]
-        self.states: list[State] = [{} for _ in self.param_groups[0]["params"]]
+        group = self.param_groups[0]
+        self.states: list[State] = [{"base_lr": group["lr"]} for _ in group["params"]]
 
     def zero_grad(self) -> None:
         for parameter in self.param_groups[0]["params"]:

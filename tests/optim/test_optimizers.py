@@ -20,7 +20,6 @@ from optbench.build.optimizer import build_optimizer
 from optbench.optim.exact_state import load_exactly
 from optbench.optim.groups import hidden_matrices
 
-from . import references
 from .problem import CPU, YAMLS, Make, built, data, network, node_of, trajectory, walk
 from .references import Slow
 from .test_our_rules import ROWS as RULES
@@ -120,7 +119,6 @@ def by_hand(name: str) -> Make:
     cls = LookAhead if name == "nag" else SophiaByHand if name == "sophia" else Slow
 
     def make(module: nn.Module) -> torch.optim.Optimizer:
-        references.BASE_LR = node["lr"]
         made: Any = cls(update, list(module.parameters()), **node)
         return made  # type: ignore[no-any-return]
 

@@ -20,12 +20,14 @@ from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
 from . import references
 from .problem import YAMLS, data, network, node_of
-from .references import BASE_LR, Slow, Update
+from .references import Slow, Update
 
 Loss = Callable[[], Tensor]
 Problem = Callable[[torch.dtype], tuple[list[nn.Parameter], Loss]]
 DECAYED = {"weight_decay": 0.1}
 STEPS = 50
+BASE_LR = 0.01
+"""The lr that every trajectory starts from, before a schedule."""
 EXACT, ADAPTIVE = 1e-13, 1e-9
 """Dividing by the root of small squares makes a rounding error grow."""
 
@@ -237,7 +239,7 @@ def test_compiled_walks_alike(name: str, dtype: torch.dtype) -> None:
 def test_it_converges(name: str, problem: str) -> None:
     parameters, loss = PROBLEMS[problem](torch.float64)
     optimizer = ours(name, parameters)
-    before = float(loss())
+    before = float(loss().detach())
     for _ in range(600):
         for group in optimizer.param_groups:
             group["lr"] = 0.05

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import torch
@@ -39,8 +40,13 @@ class Piece(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What one call of the rule works on."""
+    """What one call of the rule works on.
 
+    Attributes:
+        of: equal for the parts of one tensor, and different for everything else.
+    """
+
+    of: int
     pieces: list[Piece]
     parameter: Operand
     state: dict[str, Operand]
@@ -81,13 +87,13 @@ class Plan:
 def _together(
     pieces: Sequence[Piece], sizes: Sequence[int], block: int | None
 ) -> list[list[Piece]]:
-    """Neighbouring pieces of at most `block` elements in all."""
+    """Neighbouring tensors of at most `block` elements in all; parts of a tensor by themselves."""
     if block is None:
         return [list(pieces)]
     batches: list[list[Piece]] = []
     room = 0
     for piece in pieces:
-        size = sizes[piece.number] if piece.stop is None else piece.stop - piece.start
+        size = block if piece.stop is not None else max(1, sizes[piece.number])
         if not batches or size > room:
             batches.append([])
             room = block
@@ -101,7 +107,8 @@ def _batch(pieces: list[Piece], flat: Mapping[int, Slot]) -> Batch:
     state = {
         name: _operand([_cut(flat[p.number].state[name], p) for p in pieces]) for name in names
     }
-    return Batch(pieces, _operand([_cut(flat[p.number].parameter, p) for p in pieces]), state)
+    of = ~pieces[0].number if pieces[0].stop is None else pieces[0].number
+    return Batch(of, pieces, _operand([_cut(flat[p.number].parameter, p) for p in pieces]), state)
 
 
 def _operand(tensors: list[Tensor]) -> Operand:
@@ -133,35 +140,29 @@ def block_for(device: torch.device) -> int | None:
 
 
 def run_blocks(form: Form, plan: Plan, given: Sequence[Tensor], h: Any) -> None:
-    """Updates all slots of a plan, batch after batch.
-
-    A layer-wise rule goes over all batches twice: for the norms, which add up over the pieces of a
-    tensor, and for the update.
-    """
-    gradients = plan.gradients(given)
+    """Updates all slots of a plan, batch after batch; with norms, tensor after tensor."""
+    pairs = zip(plan.batches, plan.gradients(given), strict=True)
     if form.measure is None:
-        for batch, gradient in zip(plan.batches, gradients, strict=True):
+        for batch, gradient in pairs:
             finish(form, batch.parameter, gradient, batch.state, h)
         return
-    measured = [
-        measured_norms(form, batch, gradient, h)
-        for batch, gradient in zip(plan.batches, gradients, strict=True)
-    ]
-    totals: dict[int, list[float]] = {}
-    for batch, norms in zip(plan.batches, measured, strict=True):
-        for piece, row in zip(batch.pieces, zip(*norms, strict=True), strict=True):
-            before = totals.get(piece.number, [0.0] * len(row))
-            totals[piece.number] = [math.hypot(*pair) for pair in zip(before, row, strict=True)]
-    for batch, gradient in zip(plan.batches, gradients, strict=True):
-        rows = [totals[piece.number] for piece in batch.pieces]
-        columns = tuple(_numbers(column) for column in zip(*rows, strict=True))
-        finish(form, batch.parameter, gradient, batch.state, h._replace(norms=columns))
+    for _, same in groupby(pairs, key=lambda pair: pair[0].of):
+        _measured_run(form, list(same), h)
 
 
-def measured_norms(form: Form, batch: Batch, gradient: Operand, h: Any) -> list[list[float]]:
-    """The norms that the rule asks for, each a list with a number for every piece."""
-    operands = measured_operands(form, batch.parameter, gradient, batch.state, h)
-    return [[float(norm(tensor)) for tensor in _tensors(operand)] for operand in operands]
+def _measured_run(form: Form, pairs: Sequence[tuple[Batch, Operand]], h: Any) -> None:
+    """A batch of whole tensors, or all the batches of one: first the norms, then the update."""
+    found = [measured_operands(form, b.parameter, g, b.state, h) for b, g in pairs]
+    if len(pairs) == 1:
+        columns = [_numbers([float(norm(t)) for t in _tensors(o)]) for o in found[0]]
+    else:
+        columns = [
+            math.hypot(*[float(norm(operand)) for operand in column])
+            for column in zip(*found, strict=True)
+        ]
+    for (batch, gradient), operands in zip(pairs, found, strict=True):
+        with_norms = h._replace(norms=tuple(columns), measured=operands)
+        finish(form, batch.parameter, gradient, batch.state, with_norms)
 
 
 def _tensors(operand: Operand) -> list[Tensor]:

@@ -14,7 +14,8 @@ Rule = Callable[[Operand, Operand, Mapping[str, Operand], Any], tuple[Operand, A
 parameter. It changes the state in place."""
 
 Measure = Callable[[Operand, Operand, Mapping[str, Operand], Any], tuple[Operand, ...]]
-"""With the same arguments, before the rule: operands whose norms the rule finds in `h.norms`."""
+"""With the same arguments, before the rule: operands which the rule finds in `h.measured`, and
+their norms in `h.norms`."""
 
 
 class Form(NamedTuple):
@@ -50,7 +51,8 @@ def apply(
     """
     if form.measure is not None:
         measured = measured_operands(form, parameter, gradient, state, h)
-        h = h._replace(norms=tuple(norm(operand, h.population) for operand in measured))
+        norms = tuple(norm(operand, h.population) for operand in measured)
+        h = h._replace(norms=norms, measured=measured)
     finish(form, parameter, gradient, state, h)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
@@ -56,7 +57,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             have = ", ".join(self.implementations)
             raise ValueError(f"implementation={implementation}: {type(self).__name__} has {have}")
         self.implementation = implementation
-        self._plans: dict[Any, tuple[tuple[int, ...], Plan]] = {}
+        self._known: dict[int, tuple[list[tuple[int, int]], list[_Alike]]] = {}
         super().__init__(params, {**defaults, "maximize": maximize})
 
     measure: Any = None
@@ -115,26 +116,31 @@ class RuleOptimizer(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for number, group in enumerate(self.param_groups):
-            for key, parameters in self._alike(group).items():
-                self._update(group, (number, *key), parameters)
+            parameters = [p for p in group["params"] if p.grad is not None]
+            for alike in self._alike(number, group, parameters):
+                torch._foreach_add_(alike.steps, _ONE)
+                self._update(group, alike)
         return loss
 
-    def _alike(self, group: Mapping[str, Any]) -> dict[Any, list[Tensor]]:
-        """The parameters with gradients, by device, dtype, number of this update, and, for rules
-        that take norms, whether they are vectors."""
+    def _alike(self, number: int, group: Mapping[str, Any], given: list[Tensor]) -> list[_Alike]:
+        """The parameters with gradients, sorted; the same as last time while they stay."""
+        where = [(id(p), p.data_ptr()) for p in given]
+        known = self._known.get(number)
+        if known is None or known[0] != where:
+            known = self._known[number] = where, self._sorted(group, given)
+        return known[1]
+
+    def _sorted(self, group: Mapping[str, Any], given: list[Tensor]) -> list[_Alike]:
+        """By device, dtype, steps taken, and, for rules that take norms, whether vectors."""
         found: dict[Any, list[Tensor]] = {}
-        with_gradients = [p for p in group["params"] if p.grad is not None]
-        for parameter in with_gradients:
+        for parameter in given:
             if "step" not in self.state[parameter]:
                 self._start(parameter, group)
-        steps = [self.state[p]["step"] for p in with_gradients]
-        if steps:
-            torch._foreach_add_(steps, 1)
-        for parameter, step in zip(with_gradients, steps, strict=True):
+            step = float(self.state[parameter]["step"])
             vector = self.measure is not None and parameter.ndim < 2
-            key = (parameter.device, parameter.dtype, int(step.item()), vector)
+            key = (parameter.device, parameter.dtype, step, vector)
             found.setdefault(key, []).append(parameter)
-        return found
+        return [_Alike(some, self.state, self.state_names, key[3]) for key, some in found.items()]
 
     def _start(self, parameter: Tensor, group: Mapping[str, Any]) -> None:
         state = self.state[parameter]
@@ -145,24 +151,19 @@ class RuleOptimizer(torch.optim.Optimizer):
         for name in self.state_names:
             state[name] = self.initial_state(name, like, group)
 
-    def _update(self, group: Mapping[str, Any], key: Any, parameters: list[Tensor]) -> None:
-        number, device, dtype, step, vector = key
-        slots = [
-            Slot(p, {name: self.state[p][name] for name in self.state_names}) for p in parameters
-        ]
-        gradients = [_dense(p.grad) for p in parameters]
-        h = self._hyperparameters(group, step, vector)
-        wide = torch.float32 if dtype in NARROW else None
+    def _update(self, group: Mapping[str, Any], alike: _Alike) -> None:
+        gradients = [_dense(slot.parameter.grad) for slot in alike.slots]
+        h = self._hyperparameters(group, int(alike.steps[0].item()), alike.vector)
+        wide = torch.float32 if gradients[0].dtype in NARROW else None
         cls = type(self)
         form = Form(cls.rule, cls.measure, bool(group["maximize"]), self._decay(group), wide)
         if self.implementation == "compiled":
-            run_compiled(form, slots, gradients, h)
+            run_compiled(form, alike.slots, gradients, h)
         elif self.implementation == "loop":
-            for slot, gradient in zip(slots, gradients, strict=True):
+            for slot, gradient in zip(alike.slots, gradients, strict=True):
                 apply(form, slot.parameter.detach(), gradient, slot.state, h)
         else:
-            plan = self._plan((number, device, dtype, vector), slots, device)
-            run_blocks(form, plan, gradients, h)
+            run_blocks(form, alike.plan, gradients, h)
 
     def _decay(self, group: Mapping[str, Any]) -> str:
         weight_decay = group.get("weight_decay", 0.0)
@@ -172,20 +173,14 @@ class RuleOptimizer(torch.optim.Optimizer):
     def _hyperparameters(self, group: Mapping[str, Any], step: int, vector: bool) -> Any:
         values = {"lr": group["lr"], "weight_decay": group.get("weight_decay", 0.0)}
         population = bool(group.get("population", False))
-        values |= {"norms": (), "population": population, "vector": vector}
+        values |= {"norms": (), "measured": (), "population": population, "vector": vector}
         values |= {**self.numbers(group, step)}
         return _kind(tuple(values))(*values.values())
-
-    def _plan(self, key: Any, slots: list[Slot], device: torch.device) -> Plan:
-        where = tuple(t.data_ptr() for s in slots for t in (s.parameter, *s.state.values()))
-        if key not in self._plans or self._plans[key][0] != where:
-            self._plans[key] = where, Plan(slots, block_for(device))
-        return self._plans[key][1]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As in torch, but state keeps its own dtype beside narrower parameters."""
         super().load_state_dict(state_dict)
-        self._plans.clear()
+        self._known.clear()
         parameters = [p for group in self.param_groups for p in group["params"]]
         for index, saved in state_dict["state"].items():
             state = self.state[parameters[index]]
@@ -198,8 +193,33 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._plans = {}
+        self._known = {}
 
+
+class _Alike:
+    """Parameters of a group that are updated together, and have been so far.
+
+    Args:
+        parameters: of one device and dtype.
+        states: of the optimizer.
+        names: of the rule's state.
+        vector: what the rule is told of them.
+    """
+
+    def __init__(
+        self, parameters: list[Tensor], states: Any, names: Sequence[str], vector: bool
+    ) -> None:
+        self.slots = [Slot(p, {name: states[p][name] for name in names}) for p in parameters]
+        self.steps = [states[p]["step"] for p in parameters]
+        self.vector = vector
+
+    @cached_property
+    def plan(self) -> Plan:
+        """For foreach."""
+        return Plan(self.slots, block_for(self.slots[0].parameter.device))
+
+
+_ONE = torch.tensor(1.0)
 
 _KINDS: dict[tuple[str, ...], Any] = {}
 

@@ -1,0 +1,208 @@
+"""One optimizer step, as a multiple of the time in which memory could be read and written once.
+
+The bound is the least that a step has to move (parameter, gradient and state read; parameter and
+state written; layer-wise methods need a second look) over the bandwidth of `x += y`, measured in
+the same rounds. Ours run by every implementation, beside torch's and other libraries'.
+
+Usage: python scripts/bench/optimizer_step.py [--size 11.2M|1M] [--rounds N] [--only NAME ...]
+"""
+
+from __future__ import annotations
+
+import warnings
+from argparse import ArgumentParser
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from timing import Row, alternate, estimate, machine_line, print_rows, ratio
+from torch import Tensor
+
+from optbench.optim.adabelief import AdaBelief
+from optbench.optim.adabound import AdaBound, AMSBound
+from optbench.optim.adagrad_eps_inside import AdagradEpsInside
+from optbench.optim.adan import Adan
+from optbench.optim.amsgrad import AMSGrad
+from optbench.optim.heavy_ball import HeavyBall
+from optbench.optim.lamb import LAMB
+from optbench.optim.lars import LARS
+from optbench.optim.lion import Lion
+from optbench.optim.momentum import Momentum
+from optbench.optim.rmsprop_eps_inside import RMSpropEpsInside
+
+Make = Callable[[list[Tensor]], Any]
+STREAMS = {1: 5, 2: 7, 3: 9, 4: 11}
+"""Tensors that pass through memory, by tensors of state: each is read and written, and the
+parameter too; the gradient is read."""
+
+LAYERWISE = {"LARS": 2, "LAMB": 3}
+"""What the second look reads again: parameter and gradient; parameter and both moments."""
+
+
+def families() -> dict[str, tuple[int, dict[str, Make]]]:
+    """By algorithm: tensors of state, and its makers."""
+    t = torch.optim
+    found: dict[str, tuple[int, dict[str, Make]]] = {
+        "momentum": (
+            1,
+            {
+                "torch SGD fused": lambda p: t.SGD(p, 0.01, momentum=0.9, fused=True),
+                "torch SGD foreach": lambda p: t.SGD(p, 0.01, momentum=0.9, foreach=True),
+                **_ours(Momentum),
+            },
+        ),
+        "heavy ball": (1, _ours(HeavyBall)),
+        "AdamW": (
+            2,
+            {
+                "torch fused": lambda p: t.AdamW(p, fused=True),
+                "torch foreach": lambda p: t.AdamW(p, foreach=True),
+                "torch loop": lambda p: t.AdamW(p, foreach=False),
+            },
+        ),
+        "Adagrad": (
+            1,
+            {
+                "torch fused": lambda p: t.Adagrad(p, fused=True),
+                "torch foreach": lambda p: t.Adagrad(p, foreach=True),
+                **_ours(AdagradEpsInside),
+            },
+        ),
+        "RMSprop": (
+            1,
+            {"torch foreach": lambda p: t.RMSprop(p, foreach=True), **_ours(RMSpropEpsInside)},
+        ),
+        "AMSGrad": (
+            3,
+            {
+                "torch fused": lambda p: t.Adam(p, amsgrad=True, fused=True),
+                "torch foreach": lambda p: t.Adam(p, amsgrad=True, foreach=True),
+                **_ours(AMSGrad),
+            },
+        ),
+        "AdaBound": (2, _ours(AdaBound)),
+        "AMSBound": (3, _ours(AMSBound)),
+        "AdaBelief": (2, _ours(AdaBelief)),
+        "Lion": (1, _ours(Lion)),
+        "Adan": (4, _ours(Adan)),
+        "LAMB": (2, _ours(LAMB)),
+        "LARS": (1, _ours(LARS)),
+    }
+    if find_spec("pytorch_optimizer"):
+        import pytorch_optimizer as theirs
+
+        names = {"AdaBound": "AdaBound", "AdaBelief": "AdaBelief", "Lion": "Lion", "Adan": "Adan"}
+        for name, cls in {**names, "LAMB": "Lamb", "LARS": "LARS"}.items():
+            for foreach in (False, True):
+                how = "foreach" if foreach else "loop"
+                found[name][1][f"pytorch-optimizer {how}"] = _theirs(getattr(theirs, cls), foreach)
+        found["AMSBound"][1]["pytorch-optimizer foreach"] = lambda p: theirs.AdaBound(
+            p, ams_bound=True, foreach=True
+        )
+    if find_spec("optimi"):
+        import optimi
+
+        for name, cls in {"AdamW": optimi.AdamW, "Lion": optimi.Lion, "Adan": optimi.Adan}.items():
+            found[name][1]["optimi foreach"] = lambda p, cls=cls: cls(p, lr=1e-3, foreach=True)
+            found[name][1]["optimi"] = lambda p, cls=cls: cls(p, lr=1e-3)
+    return found
+
+
+def _ours(cls: Any) -> dict[str, Make]:
+    def made(how: str) -> Make:
+        return lambda parameters: cls(parameters, implementation=how)
+
+    return {f"optbench {how}": made(how) for how in cls.implementations}
+
+
+def _theirs(cls: Any, foreach: bool) -> Make:
+    return lambda parameters: cls(parameters, foreach=foreach)
+
+
+def shapes(size: str) -> list[tuple[int, ...]]:
+    """Those of ResNet-18 with 10 classes, 11.2 million; or of a small MLP, one million."""
+    if size == "1M":
+        return [(1000, 784), (1000,), (200, 1000), (200,), (10, 200), (10,)]
+    from torchvision.models import resnet18
+
+    return [tuple(p.shape) for p in resnet18(num_classes=10).parameters()]
+
+
+def stepper(make: Make, wanted: list[tuple[int, ...]], device: torch.device) -> Callable[[], None]:
+    """A step with gradients that are there already."""
+    parameters = [torch.nn.Parameter(torch.randn(shape, device=device)) for shape in wanted]
+    for parameter in parameters:
+        parameter.grad = torch.randn_like(parameter)
+    optimizer = make(list(parameters))
+
+    def step() -> None:
+        optimizer.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return step
+
+
+def main() -> None:
+    """A table for each algorithm."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--size", choices=["11.2M", "1M"], default="11.2M")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--only", nargs="*", help="algorithms, such as Lion")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    print(machine_line("torch", "optbench", "pytorch_optimizer", "torch-optimi"))
+    wanted = shapes(arguments.size)
+    count = sum(torch.Size(shape).numel() for shape in wanted)
+    for name, (state, makers) in families().items():
+        if arguments.only and name not in arguments.only:
+            continue
+        table(
+            name,
+            STREAMS[state] + LAYERWISE.get(name, 0),
+            makers,
+            wanted,
+            count,
+            arguments.rounds,
+            device,
+        )
+
+
+def table(
+    name: str,
+    streams: int,
+    makers: dict[str, Make],
+    wanted: list[tuple[int, ...]],
+    count: int,
+    rounds: int,
+    device: torch.device,
+) -> None:
+    """All makers of an algorithm, alternately."""
+    x, y = torch.randn(count, device=device), torch.randn(count, device=device)
+
+    def moved() -> None:
+        x.add_(y)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    candidates: dict[str, Callable[[], None]] = {"x += y": moved}
+    candidates |= {label: stepper(make, wanted, device) for label, make in makers.items()}
+    repeat = max(1, 3_000_000 // count)
+
+    def repeated(run: Callable[[], None]) -> Callable[[], None]:
+        return lambda: [run() for _ in range(repeat)] and None
+
+    times = alternate({k: repeated(run) for k, run in candidates.items()}, rounds, warmup=3)
+    rows = [Row("x += y", estimate(times["x += y"]).times(1e3 / repeat), "ms")]
+    for label in makers:
+        multiple = ratio(times, label, "x += y").times(3 / streams)
+        target = 2.0 if label.endswith("compiled") else None
+        rows.append(Row(label, multiple, "x bound", target))
+    print_rows(f"{name}: {count / 1e6:.1f} M parameters, {streams} streams, {device.type}", rows)
+
+
+if __name__ == "__main__":
+    main()
