@@ -1,10 +1,54 @@
-"""Loading an optimizer's state without a bit of it changing."""
+"""An optimizer's whole state as plain data, and loading it without a bit of it changing."""
 
 from __future__ import annotations
 
+import copy
+from collections import deque
+from collections.abc import Iterator, Mapping
+from enum import Enum
 from typing import Any
 
 import torch
+
+from optbench.optim.plain_state import WITHIN, holds_objects, plain, unplain
+
+Attributes = list[dict[str, Any]]
+
+
+def attributes(optimizer: torch.optim.Optimizer) -> Attributes:
+    """Public attributes that are plain data, of the optimizer and of those inside it.
+
+    Some of pytorch-optimizer's keep there what belongs into the state dict.
+    """
+    return [
+        {k: copy.deepcopy(plain(v)) for k, v in vars(each).items() if _counts(k, v)}
+        for each in _all(optimizer)
+    ]
+
+
+def changed(now: Attributes, fresh: Attributes) -> Attributes:
+    """Of the attributes now, those that differ from what they were when the optimizer was new."""
+    return [
+        {k: v for k, v in one.items() if k not in other or not _same(v, other[k])}
+        for one, other in zip(now, fresh, strict=True)
+    ]
+
+
+def set_attributes(optimizer: torch.optim.Optimizer, values: Attributes) -> None:
+    """Puts attributes back."""
+    for each, own in zip(_all(optimizer), values, strict=True):
+        for key, value in own.items():
+            setattr(each, key, unplain(copy.deepcopy(value), getattr(each, key, None)))
+
+
+def exact_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """`optimizer.state_dict()` as plain data and tensors.
+
+    Queues and objects in the state become dictionaries; what of the groups is no data, such as a
+    function, is left out.
+    """
+    state: dict[str, Any] = plain(optimizer.state_dict())
+    return state
 
 
 def load_exactly(optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -> None:
@@ -15,20 +59,88 @@ def load_exactly(optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -
 
     Args:
         optimizer: over the same parameters, in the same order, as the one saved.
-        state_dict: what its `state_dict()` gave.
+        state_dict: what `exact_state` gave, or its `state_dict()`.
     """
-    optimizer.load_state_dict(state_dict)
-    _restore_dtypes(optimizer, state_dict)
+    before = [dict(group) for group in optimizer.param_groups]
+    if holds_objects(state_dict):
+        _make_objects(optimizer)
+    decoded = unplain(state_dict, optimizer.state_dict())
+    optimizer.load_state_dict(decoded)
+    _restore_types(optimizer, decoded)
+    for group, own in zip(optimizer.param_groups, before, strict=True):
+        for key, value in own.items():
+            group.setdefault(key, value)
 
 
-def _restore_dtypes(optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -> None:
+def _all(optimizer: Any) -> Iterator[Any]:
+    yield optimizer
+    for member in getattr(optimizer, "members", ()):
+        yield from _all(member)
+
+
+def _counts(key: str, value: Any) -> bool:
+    known = ("param_groups", "state", "defaults", "members", "traits")
+    if key in known or key.startswith("_") or isinstance(value, Enum):
+        return False
+    return isinstance(value, WITHIN) and not _holds_weights(value)
+
+
+def _holds_weights(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_holds_weights, value.values()))
+    if isinstance(value, list | tuple | deque):
+        return any(map(_holds_weights, value))
+    return isinstance(value, torch.nn.Parameter)
+
+
+def _same(one: Any, other: Any) -> bool:
+    if type(one) is not type(other):
+        return False
+    if torch.is_tensor(one):
+        return one.dtype == other.dtype and torch.equal(one, other)
+    if isinstance(one, Mapping):
+        return one.keys() == other.keys() and all(_same(one[k], other[k]) for k in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(one == other)
+
+
+def _make_objects(optimizer: torch.optim.Optimizer) -> None:
+    """A step for nothing: it makes the objects of a state that has some, to be filled."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    kept = [p.detach().clone() for p in parameters]
+    for parameter in parameters:
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    with torch.no_grad():
+        for parameter, old in zip(parameters, kept, strict=True):
+            parameter.copy_(old)
+            parameter.grad = None
+
+
+def _restore_types(optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -> None:
     if hasattr(optimizer, "members"):
         for member, saved in zip(optimizer.members, state_dict["members"], strict=True):
-            _restore_dtypes(member, saved)
+            _restore_types(member, saved)
         return
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    for index, saved in state_dict["state"].items():
-        state = optimizer.state[parameters[index]]
-        for key, value in saved.items():
-            if torch.is_tensor(value) and state[key].dtype != value.dtype:
-                state[key] = value.clone().to(state[key].device)
+    for index, saved in state_dict.get("state", {}).items():
+        if isinstance(index, int):
+            state = optimizer.state[parameters[index]]
+            for key, value in saved.items():
+                state[key] = _as_saved(state.get(key), value)
+
+
+def _as_saved(loaded: Any, saved: Any) -> Any:
+    """What was loaded, in the types of what was saved."""
+    if torch.is_tensor(saved):
+        if torch.is_tensor(loaded) and loaded.dtype == saved.dtype:
+            return loaded
+        return saved.clone().to(loaded.device if torch.is_tensor(loaded) else saved.device)
+    if isinstance(saved, Mapping) and isinstance(loaded, Mapping):
+        return {key: _as_saved(loaded.get(key), value) for key, value in saved.items()}
+    if isinstance(saved, deque):
+        return deque(map(_as_saved, loaded, saved), maxlen=saved.maxlen)
+    if isinstance(saved, list | tuple) and isinstance(loaded, list | tuple | deque):
+        return type(saved)(map(_as_saved, loaded, saved))
+    return loaded

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from types import FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,65 +17,78 @@ from optbench.optim.engine.form import Form, apply
 def run_compiled(form: Form, slots: Sequence[Slot], gradients: Sequence[Tensor], h: Any) -> None:
     """Updates all slots: one after the other on a CPU, in one graph on a GPU.
 
-    Numbers go in as tensors of one element: as numbers they would be part of the code, which would
-    be compiled anew whenever a schedule changes the learning rate.
+    Numbers go in as a tensor: as numbers they would be part of the code, which would be compiled
+    anew whenever a schedule changes the learning rate.
     """
-    device = slots[0].parameter.device
-    h = as_tensors(h, form.wide or slots[0].parameter.dtype)
-    if device.type != "cpu":
-        names = slots[0].state
-        states = {name: [slot.state[name] for slot in slots] for name in names}
-        of_lists(form)([s.parameter.detach() for s in slots], list(gradients), states, h)
+    first = slots[0].parameter
+    numbers, settings = split(h, form.wide or first.dtype)
+    if first.device.type != "cpu":
+        states = [list(slot.state.values()) for slot in slots]
+        parameters = [slot.parameter.detach() for slot in slots]
+        run_lists(form, tuple(slots[0].state), settings)(
+            parameters, list(gradients), states, numbers
+        )
         return
-    run = of_one(form)
+    run = run_one(form, tuple(slots[0].state), settings)
     for slot, gradient in zip(slots, gradients, strict=True):
-        run(*_flattened(slot, gradient), h)
+        run(*_flattened(slot, gradient), numbers)
 
 
-def _flattened(slot: Slot, gradient: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+def _flattened(slot: Slot, gradient: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
     """As vectors where they lie dense in memory, so that one kernel serves all shapes."""
-    parameter, state = slot.parameter.detach(), dict(slot.state)
+    parameter, state = slot.parameter.detach(), list(slot.state.values())
     order = memory_order(parameter)
-    views = [t.permute(order) for t in (parameter, *state.values())]
+    views = [t.permute(order) for t in (parameter, *state)]
     if not all(view.is_contiguous() for view in views):
         return parameter, gradient, state
     first, *rest = [view.view(-1) for view in views]
-    return first, gradient.permute(order).reshape(-1), dict(zip(state, rest, strict=True))
+    return first, gradient.permute(order).reshape(-1), rest
 
 
-def as_tensors(h: Any, dtype: torch.dtype) -> Any:
-    """The hyperparameters with tensors for numbers; what is true or false stays so."""
+class Settings(NamedTuple):
+    """What is compiled in: the type of the hyperparameters, with None in place of each number."""
 
-    def turned(value: Any) -> Any:
-        if isinstance(value, tuple):
-            return tuple(turned(item) for item in value)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return value
-        return torch.tensor(value, dtype=dtype)
+    kind: Any
+    fixed: tuple[Any, ...]
 
-    return type(h)(*[turned(value) for value in h])
+    def filled(self, numbers: Tensor) -> Any:
+        """The hyperparameters, with tensors of one element for numbers."""
+        left = iter(numbers.unbind())
+        return self.kind(*[next(left) if value is None else value for value in self.fixed])
+
+
+def split(h: Any, dtype: torch.dtype) -> tuple[Tensor, Settings]:
+    """The numbers among the hyperparameters as one tensor, and everything else."""
+    changing = [isinstance(v, int | float | Tensor) and not isinstance(v, bool) for v in h]
+    numbers = [float(value) for value, changes in zip(h, changing, strict=True) if changes]
+    fixed = tuple(None if changes else v for v, changes in zip(h, changing, strict=True))
+    return torch.tensor(numbers, dtype=dtype), Settings(type(h), fixed)
 
 
 @lru_cache
-def of_one(form: Form) -> Callable[..., None]:
+def run_one(form: Form, names: tuple[str, ...], settings: Settings) -> Callable[..., None]:
     """Compiled for one tensor of any length."""
 
-    def run(parameter: Tensor, gradient: Tensor, state: Mapping[str, Tensor], h: Any) -> None:
-        apply(form, parameter, gradient, state, h)
+    def run(parameter: Tensor, gradient: Tensor, state: list[Tensor], numbers: Tensor) -> None:
+        named = dict(zip(names, state, strict=True))
+        apply(form, parameter, gradient, named, settings.filled(numbers))
 
     return _compile(run, form, dynamic=True)
 
 
 @lru_cache
-def of_lists(form: Form) -> Callable[..., None]:
+def run_lists(form: Form, names: tuple[str, ...], settings: Settings) -> Callable[..., None]:
     """Compiled for lists of tensors: one graph, whose kernels the compiler combines."""
 
     def run(
-        parameters: list[Tensor], gradients: list[Tensor], states: dict[str, list[Tensor]], h: Any
+        parameters: list[Tensor],
+        gradients: list[Tensor],
+        states: list[list[Tensor]],
+        numbers: Tensor,
     ) -> None:
-        for number, (parameter, gradient) in enumerate(zip(parameters, gradients, strict=True)):
-            state = {name: tensors[number] for name, tensors in states.items()}
-            apply(form, parameter, gradient, state, h)
+        h = settings.filled(numbers)
+        for parameter, gradient, state in zip(parameters, gradients, states, strict=True):
+            apply(form, parameter, gradient, dict(zip(names, state, strict=True)), h)
 
     return _compile(run, form, dynamic=False, options={"combo_kernels": True})
 

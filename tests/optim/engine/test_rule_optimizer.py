@@ -258,9 +258,10 @@ def test_the_graph_of_lists_that_a_gpu_compiles(monkeypatch: pytest.MonkeyPatch)
     from optbench.optim.engine import compiled
 
     def as_on_a_gpu(form: Any, slots: Any, gradients: Any, h: Any) -> None:
-        h = compiled.as_tensors(h, slots[0].parameter.dtype)
-        states = {n: [s.state[n] for s in slots] for n in slots[0].state}
-        compiled.of_lists(form)([s.parameter.detach() for s in slots], gradients, states, h)
+        numbers, settings = compiled.split(h, slots[0].parameter.dtype)
+        run = compiled.run_lists(form, tuple(slots[0].state), settings)
+        states = [list(slot.state.values()) for slot in slots]
+        run([slot.parameter.detach() for slot in slots], list(gradients), states, numbers)
 
     monkeypatch.setattr("optbench.optim.engine.rule_optimizer.run_compiled", as_on_a_gpu)
     for cls in (Lion, LAMB):
