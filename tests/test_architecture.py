@@ -44,7 +44,7 @@ TORCH_AND_NOTHING_ELSE = {
 
 WITHOUT_TORCH = [
     *("optbench.errors", "optbench.rundir", "optbench.config.*", "optbench.build.data"),
-    *("optbench.build.create", "optbench.build.schedule"),
+    *("optbench.build.create", "optbench.build.schedule", "optbench.build.curves"),
     *("optbench.cli.*", "optbench.plots.*"),
 ]
 """Modules that load without torch; what of it they need they import when they need it."""

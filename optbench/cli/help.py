@@ -52,6 +52,15 @@ def verb(name: str) -> str:
             "usage: optbench list [GROUP]\n\nWhat can be chosen, one line each.\n"
             f"groups: {' '.join(groups())}\n"
         )
+    if name == "show":
+        return (
+            "usage: optbench show [--png FILE] [overrides of train]\n\n"
+            "Draws the learning rate over a run, and momentum, beta2 and weight decay if they are\n"
+            "scheduled, in the terminal and with --png into a file; trains nothing.\n\n"
+            "  optbench show schedule=cosine schedule.warmup_steps=5% epochs=30\n"
+            "  optbench show schedule=chain 'schedule.parts=[{schedule: constant, for: 50%}, "
+            "{schedule: cosine}]'\n"
+        )
     if name == "resume":
         return (
             "usage: optbench resume RUN [overrides]\n\n"

@@ -14,6 +14,7 @@ EXIT_BAD_INPUT = 2
 VERBS = {
     "train": "train a model: optbench train optimizer=adamw schedule=cosine",
     "resume": "go on with an interrupted run or sweep: optbench resume RUN [overrides]",
+    "show": "draw a schedule without training: optbench show schedule=cosine [--png FILE]",
     "list": "what can be chosen: optbench list [GROUP]",
 }
 
@@ -65,6 +66,10 @@ def _dispatch(arguments: list[str]) -> int:
         from optbench.cli.listing import listing
 
         return listing(rest)
+    if verb == "show":
+        from optbench.cli.show import show
+
+        return show(rest)
     from optbench.cli.training import training
 
     return training(verb, rest)

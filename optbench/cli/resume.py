@@ -16,6 +16,7 @@ from optbench.cli.log import Log
 from optbench.cli.report import finish
 from optbench.cli.sweep import PLAN, recorded, resume_sweep
 from optbench.config.conform import conform
+from optbench.config.schedules import VALUE_KEYS
 from optbench.config.schema import from_plain
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
@@ -27,10 +28,13 @@ FIXED = (
     "seed",
     "batch_size",
     "optimizer._target_",
+    "optimizer.name",
     "optimizer.groups",
     "optimizer.takes",
     "optimizer.companion._target_",
     "optimizer.decay_norm_and_bias",
+    "optimizer.decay",
+    "optimizer.layer_decay",
     "optimizer.implementation",
     "wrapper._target_",
     "optimizer.amsgrad",
@@ -109,6 +113,7 @@ def apply(composer: Composer, saved: Mapping[str, Any], overrides: Sequence[str]
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
     reference = {**saved, **{g: plain[g] for g in GROUPS if g in touched}}
+    reference |= dict.fromkeys(VALUE_KEYS)  # null or any schedule, whatever it was
     return composer.expand(conform({str(k): v for k, v in plain.items()}, reference))
 
 

@@ -81,11 +81,14 @@ def _value(node: Any, key: str, reference_of: ReferenceOf) -> dict[str, Any]:
     if "to" not in own:
         raise UserError(f"{key}={node}: whereto? such as {{schedule: linear, to: 0.99}}")
     start, most = own.get("from"), _RANGES[key]
+    schedule = _named(rest, key, reference_of)
+    if any(node.get("metric") is not None for _, node in _nodes(schedule, key)):
+        raise UserError(f"{key}: can't follow a schedule that reacts to the run")
     return {
         "from": None if start is None else _number(start, f"{key}.from", *most),
         "to": _number(own["to"], f"{key}.to", *most),
         "for": _length(own.get("for"), f"{key}.for"),
-        **_named(rest, key, reference_of),
+        **schedule,
     }
 
 

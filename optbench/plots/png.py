@@ -105,7 +105,7 @@ def _draw(axes: Any, picture: Picture) -> None:
     axes.set_ylabel(picture.y_label)
     axes.grid(True, linewidth=0.4, alpha=0.5)
     if len(picture.series) > 1 or picture.markers:
-        axes.legend(fontsize="small")
+        axes.legend(fontsize="x-small", framealpha=0.6)
 
 
 def require() -> None:

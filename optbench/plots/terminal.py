@@ -96,7 +96,7 @@ def _clean(value: float, scale: Scale) -> float:
 def _foot(scale: Scale, columns: int, margin: int, label: str) -> list[str]:
     axis = " " * margin + " └" + "─" * columns
     low, middle, high = (f"{_clean(scale.value(p), scale):.6g}" for p in (0.0, 0.5, 1.0))
-    middle = f"{label} {middle}".strip() if len(label) < columns // 3 else middle
+    middle = label or middle
     line = list(" " * columns)
     for text, start in (
         (low, 0),

@@ -55,8 +55,8 @@ class AutoLoss:
     patience: int = 50
     certainty: float = 3.0
     growth: float = 1.5
-    backoff: float = 0.5
-    alarm: float = 2.0
+    backoff: float = 0.25
+    alarm: float = 1.5
     min_ratio: float = 0.0001
     max_ratio: float = 1000.0
 

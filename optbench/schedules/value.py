@@ -12,9 +12,9 @@ Setting = Literal["momentum", "beta2", "weight_decay"]
 class ValueSchedule:
     """Moves momentum, beta2 or weight decay as a schedule falls from 1 to 0.
 
-    With the schedule's multiplier m, the value at step t of T is
+    With the schedule's multipliers m(t, T), the value at step t of T is
 
-        v(t) = to + (start - to) m(min(t, n), n)
+        v(t) = start m + to (1 - m)    with m = m(min(t, n), n)
 
     where n is ``steps``, or T: a linear schedule draws a straight line from ``start`` to
     ``to``, a cosine one half a wave. After n steps it stays.
@@ -55,4 +55,5 @@ class ValueSchedule:
         """
         start = own if self.start is None else self.start
         length = total_steps if self.steps is None else self.steps
-        return self.to + (start - self.to) * self.schedule(min(step, length), length)
+        part = self.schedule(min(step, length), length)
+        return start * part + self.to * (1.0 - part)

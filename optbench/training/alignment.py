@@ -21,11 +21,18 @@ class Alignment:
 
     Args:
         schedule: who wants to know.
-        groups: the optimizer's parameter groups that follow the schedule.
+        optimizer: the player's; its learning rates are the base ones still.
+        followers: numbers of its parameter groups that follow the schedule.
     """
 
-    def __init__(self, schedule: UpdateSchedule, groups: Sequence[dict[str, Any]]) -> None:
-        self.schedule, self._groups = schedule, groups
+    def __init__(
+        self,
+        schedule: UpdateSchedule,
+        optimizer: torch.optim.Optimizer,
+        followers: Sequence[int],
+    ) -> None:
+        self.schedule, self._optimizer, self._first = schedule, optimizer, followers[0]
+        groups = [optimizer.param_groups[number] for number in followers]
         self._parameters: list[Tensor] = [p for group in groups for p in group["params"]]
         self._base_lr = float(groups[0]["lr"])
         self._before: list[Tensor] | None = None
@@ -63,7 +70,8 @@ class Alignment:
         if self._before is None:
             self._before = [torch.empty_like(p) for p in self._parameters]
         torch._foreach_copy_(self._before, [p.detach() for p in self._parameters])
-        self._lr = float(self._groups[0]["lr"])
+        # Asked for anew: loading a state dict gives an optimizer new groups.
+        self._lr = float(self._optimizer.param_groups[self._first]["lr"])
 
     def state_dict(self) -> dict[str, Any]:
         """All that is needed to go on, as plain data and tensors."""

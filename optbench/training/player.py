@@ -65,10 +65,8 @@ class Player:
         self._alignments = []
         for schedule in distinct:
             if watches_updates(schedule):
-                followers = [
-                    g for g, s in zip(groups, self._followed, strict=True) if s is schedule
-                ]
-                self._alignments.append(Alignment(schedule, followers))
+                followers = [i for i, other in enumerate(self._followed) if other is schedule]
+                self._alignments.append(Alignment(schedule, self.optimizer, followers))
         self._moves = bool(self.values) or any(hasattr(s, "momentum") for s in distinct)
         self._moved = False
         self._multipliers: list[float] | None = None

@@ -1,0 +1,113 @@
+"""What is scheduled in a run, step by step, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from optbench.build.data import dataset
+from optbench.build.schedule import Base, build_schedule, build_values
+from optbench.config.schema import DEFAULT_EPOCHS, RunConfig
+from optbench.schedules.base import is_reactive, watches_updates
+
+MOST_POINTS = 2000
+"""Points of a curve; a longer run is sampled evenly."""
+
+
+@dataclass
+class Curves:
+    """What is scheduled in a run.
+
+    Attributes:
+        steps: at which the values hold.
+        rates: learning rates; `lr`, and of each group with a schedule of its own.
+        others: of momentum, beta2 and weight decay, as far as they change.
+        reacts: what of it depends on the run.
+        epoch: steps of one.
+    """
+
+    steps: list[int]
+    rates: dict[str, list[float]] = field(default_factory=dict)
+    others: dict[str, list[float]] = field(default_factory=dict)
+    reacts: list[str] = field(default_factory=list)
+    epoch: int = 1
+
+
+def curves_of(config: RunConfig) -> Curves:
+    """The curves of a run; its data set is loaded for the length of an epoch.
+
+    Raises:
+        UserError: as a training would, of the schedule and the data.
+    """
+    per_epoch, total = _lengths(config)
+    wanted = range(total) if total <= MOST_POINTS else _sample(total)
+    curves = Curves(list(wanted), epoch=per_epoch)
+    optimizer = config.optimizer
+    lr = float(optimizer["lr"]) * _factor(config)
+    groups = [group for group in optimizer["groups"] if "schedule" in group]
+    _draw(curves, "lr", "schedule", config.schedule, Base.of(optimizer, lr), total)
+    for group in groups:
+        base = Base.of({**optimizer, **group}, lr)
+        if "lr" in group:
+            base = Base(float(group["lr"]) * _factor(config), base.momentum)
+        name = f"lr of {group['params']}"
+        _draw(curves, name, "optimizer.groups: schedule", group["schedule"], base, total)
+    for value in build_values(config, per_epoch, total, optimizer):
+        own = _own(optimizer, value.setting)
+        curves.others[value.setting] = [value(step, total, own) for step in curves.steps]
+    return curves
+
+
+def _draw(
+    curves: Curves, name: str, key: str, node: Mapping[str, Any], base: Base, total: int
+) -> None:
+    schedule = build_schedule(_decided(node), curves.epoch, total, base, key)
+    momentum = getattr(schedule, "momentum", None)
+    rates, momenta = [], []
+    for step in curves.steps:
+        rates.append(base.lr * schedule(step, total))
+        if momentum is not None:
+            momenta.append(momentum(step, total))
+    curves.rates[name] = rates
+    if any(value is not None for value in momenta):
+        of = "momentum" if name == "lr" else f"momentum{name.removeprefix('lr')}"
+        curves.others[of] = [float("nan") if v is None else v for v in momenta]
+    if is_reactive(schedule) or watches_updates(schedule):
+        curves.reacts.append(name)
+
+
+def _lengths(config: RunConfig) -> tuple[int, int]:
+    """Steps of an epoch, and of the run."""
+    train = dataset(config).train_size
+    train -= round(train * config.dataset["val_fraction"])
+    per_epoch = -(-train // config.batch_size)
+    return per_epoch, config.steps or (config.epochs or DEFAULT_EPOCHS) * per_epoch
+
+
+def _sample(total: int) -> list[int]:
+    return sorted({round(k * (total - 1) / (MOST_POINTS - 1)) for k in range(MOST_POINTS)})
+
+
+def _factor(config: RunConfig) -> float:
+    if config.scale_lr == "none":
+        return 1.0
+    from optbench.build.optimizer import lr_factor  # the one thing here that needs torch
+
+    return lr_factor(config.scale_lr, config.batch_size, config.base_batch_size)
+
+
+def _decided(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Which way a metric is better needs the task, and makes no difference to the picture."""
+    decided = dict(node)
+    if decided.get("mode") == "auto":
+        decided["mode"] = "min"
+    if "parts" in decided:
+        decided["parts"] = [_decided(part) for part in decided["parts"]]
+    return decided
+
+
+def _own(optimizer: Mapping[str, Any], setting: str) -> float:
+    if setting in optimizer:
+        return float(optimizer[setting])
+    return float(optimizer["betas"][1 if setting == "beta2" else 0])

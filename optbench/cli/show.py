@@ -1,0 +1,78 @@
+"""The verb `show`: the curve of a schedule, without training."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from optbench.build.curves import Curves, curves_of
+from optbench.cli.compose import Job, hydra_session
+from optbench.cli.training import parse
+from optbench.errors import UserError
+from optbench.plots import png
+from optbench.plots.terminal import curve
+
+
+def show(arguments: Sequence[str]) -> int:
+    """`optbench show [--png FILE] [overrides of train]`; returns the exit code."""
+    rest, path = _png(arguments)
+    flags = parse(rest)
+    for flag in ("multirun", "cfg", "info", "hydra_help"):
+        if getattr(flags, flag):
+            raise UserError(f"--{flag.replace('_', '-')}: not with show, which draws one config")
+    if path:
+        png.require()
+    overrides = list(flags.overrides)
+    with hydra_session(flags.config_dir) as composer:
+        job = composer.job(composer.compose(overrides), overrides)
+    if job.config.resume:
+        raise UserError(f"resume={job.config.resume}: not with show, which trains nothing")
+    curves = curves_of(job.config)
+    sys.stdout.write(_text(curves, job) + "\n")
+    if path:
+        pictures = pictures_of(curves, _title(job))
+        png.save_sheet(path, pictures, columns=1, size=(6.4, 4.0 if len(pictures) == 1 else 3.0))
+        sys.stdout.write(f"\n{path}\n")
+    return 0
+
+
+def _png(arguments: Sequence[str]) -> tuple[list[str], str | None]:
+    """The arguments without `--png FILE`, and the file."""
+    rest, path, given = [], None, iter(arguments)
+    for argument in given:
+        name, equals, value = argument.partition("=")
+        if name == "--png":
+            path = value if equals else next(given, "")
+            if not path or path.startswith("-"):
+                raise UserError("--png: into which file? --png FILE")
+        else:
+            rest.append(argument)
+    return rest, path
+
+
+def _title(job: Job) -> str:
+    schedule = job.choices["schedule"]
+    warmup = job.config.schedule.get("warmup_steps")
+    return f"{schedule}, warmup {warmup}" if warmup else schedule
+
+
+def _text(curves: Curves, job: Job) -> str:
+    steps = curves.steps
+    epochs = (steps[-1] + 1) / curves.epoch
+    lines = [f"{_title(job)}: {steps[-1] + 1} steps, {epochs:g} epochs of {curves.epoch}", ""]
+    series = {name: (steps, values) for name, values in curves.rates.items()}
+    lines.append(curve(series, x_label="step", y_label="lr"))
+    for name, values in curves.others.items():
+        lines += ["", curve({name: (steps, values)}, height=8, x_label="step", y_label=name)]
+    if curves.reacts:
+        lines += ["", f"{', '.join(curves.reacts)} reacts to the run: this is how it starts."]
+    return "\n".join(lines)
+
+
+def pictures_of(curves: Curves, title: str) -> list[png.Picture]:
+    """The learning rates, and each other setting that is scheduled."""
+    rates = {name: (curves.steps, values) for name, values in curves.rates.items()}
+    pictures = [png.Picture(rates, title, "step", "learning rate")]
+    for name, values in curves.others.items():
+        pictures.append(png.Picture({name: (curves.steps, values)}, "", "step", name))
+    return pictures

@@ -1,0 +1,98 @@
+"""Draws all schedules into one contact sheet, docs/images/schedules.png.
+
+What a schedule does by itself is drawn as `optbench show` draws it, without training. Those that
+react to the run are drawn from short runs on digits, each from a learning rate that is 30 times
+too small.
+
+    python scripts/pictures_of_schedules.py [--out FILE.png]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import tempfile
+from pathlib import Path
+
+from optbench.build.curves import curves_of
+from optbench.cli.compose import hydra_session
+from optbench.cli.main import main as optbench
+from optbench.plots import png
+from optbench.rundir import RunDir
+
+OUT = Path(__file__).parents[1] / "docs" / "images" / "schedules.png"
+RUN = ["optimizer=sgd", "optimizer.momentum=0.9", "optimizer.lr=1", "epochs=20"]
+SHOWN: dict[str, list[str]] = {
+    "constant": ["schedule=constant"],
+    "step": ["schedule=step", "schedule.step_size=5ep", "schedule.gamma=0.5"],
+    "multistep": ["schedule=multistep"],
+    "exponential": ["schedule=exponential", "schedule.gamma=0.8"],
+    "linear": ["schedule=linear"],
+    "polynomial, power 2": ["schedule=polynomial", "schedule.power=2"],
+    "cosine": ["schedule=cosine"],
+    "cosine, warmup 10%": ["schedule=cosine", "schedule.warmup_steps=10%"],
+    "cosine_restarts": ["schedule=cosine_restarts", "schedule.t_0=3ep", "schedule.t_mult=2"],
+    "cyclic, triangular2": ["schedule=cyclic", "schedule.mode=triangular2"],
+    "one_cycle": ["schedule=one_cycle"],
+    "inverse_sqrt, warmup 10%": ["schedule=inverse_sqrt", "schedule.warmup_steps=10%"],
+    "wsd, warmup 10%": ["schedule=wsd", "schedule.warmup_steps=10%"],
+    "chain": ["schedule=chain"],
+    "chain of restarts": [
+        "schedule=chain",
+        "schedule.parts=[{schedule: cosine, for: 50%}, {schedule: cosine, for: 25%, scale: 0.5},"
+        " {schedule: linear, scale: 0.25}]",
+    ],
+    "torch: warm restarts": [
+        *("schedule=torch", "schedule.scheduler=CosineAnnealingWarmRestarts"),
+        "schedule.arguments={T_0: 5ep, eta_min: 0.2}",
+    ],
+}
+TRAINED: dict[str, list[str]] = {
+    "plateau (a run)": [
+        *("schedule=plateau", "schedule.patience=0", "schedule.factor=0.5"),
+        *("schedule.threshold=0.03", "optimizer.lr=0.3"),
+    ],
+    "auto_grad_norm (a run)": ["schedule=auto_grad_norm"],
+    "auto_loss (a run)": ["schedule=auto_loss"],
+    "hypergradient (a run)": ["schedule=hypergradient"],
+}
+
+
+def shown(title: str, overrides: list[str]) -> png.Picture:
+    """The learning rate, and the momentum if it moves, before any training."""
+    lines = [*RUN, *overrides]
+    with hydra_session() as composer:
+        config = composer.job(composer.compose(lines), lines).config
+    curves = curves_of(config)
+    series = {**curves.rates, **curves.others}
+    return png.Picture({k: (curves.steps, v) for k, v in series.items()}, title)
+
+
+def trained(title: str, overrides: list[str]) -> png.Picture:
+    """The learning rate over a run that starts 30 times too low."""
+    with tempfile.TemporaryDirectory() as folder:
+        lines = ["optimizer=sgd", "optimizer.lr=0.00333", "epochs=20", "monitor.every=1"]
+        lines += ["threads=1", f"hydra.run.dir={folder}/run", *overrides]
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            code = optbench(["train", *lines])
+        assert code == 0, f"optbench train {' '.join(lines)}"
+        records = RunDir(Path(folder) / "run").read_metrics()
+        found = [(r["step"], r["lr/model"]) for r in records if "lr/model" in r]
+    steps, rates = zip(*found, strict=True)
+    return png.Picture({"lr": (steps, rates)}, title, log_y="plateau" not in title)
+
+
+def main() -> None:
+    """Draws the sheet."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--out", type=Path, default=OUT)
+    flags = parser.parse_args()
+    pictures = [shown(title, said) for title, said in SHOWN.items()]
+    pictures += [trained(title, said) for title, said in TRAINED.items()]
+    png.save_sheet(flags.out, pictures, columns=4, size=(2.7, 1.8), dpi=100)
+    print(f"{flags.out}: {flags.out.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
