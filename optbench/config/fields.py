@@ -159,6 +159,8 @@ FIELDS: dict[str, Field] = {
     "rho": Field(number(0, 1), "a number from 0 to 1"),
     "ema": _share_field,
     "clip.norm": Field(number(0, low_open=True), _positive, nullable=True),
+    "clip.adaptive": Field(number(0, low_open=True), _positive, nullable=True),
+    "layer_decay": Field(number(0, 1, low_open=True), "a number above 0, up to 1"),
     "clip.value": Field(number(0, low_open=True), _positive, nullable=True),
     # schedules
     "warmup_steps": _length_field,
@@ -190,6 +192,10 @@ FIELDS: dict[str, Field] = {
     "matmul": Field(one_of("highest", "high", "medium"), "highest, high or medium"),
     "nonfinite": Field(one_of("stop", "skip", "raise"), "stop, skip or raise"),
     "line_search_fn": Field(one_of("strong_wolfe"), "strong_wolfe or null", nullable=True),
+    "decay": Field(
+        one_of("own", "coupled", "decoupled", "independent"),
+        "own, coupled, decoupled or independent",
+    ),
     "implementation": Field(
         one_of("auto", "loop", "foreach", "fused", "compiled"),
         "auto, loop, foreach, fused or compiled",

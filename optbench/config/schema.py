@@ -27,10 +27,12 @@ class Precision:
 
 @dataclass(frozen=True)
 class Clip:
-    """Gradient clipping by total norm, and by value; None is off."""
+    """Gradient clipping by norm, in all or by group, by value, adaptively; None is off."""
 
     norm: float | None
     value: float | None
+    adaptive: float | None
+    per_group: bool
 
 
 @dataclass(frozen=True)

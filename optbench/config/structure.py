@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from optbench.config.conform import conform
+from optbench.config.zoo import check_named, settable_in_groups
 from optbench.errors import UserError
 
 COMPONENTS = ("model", "dataset", "optimizer", "schedule")
@@ -28,11 +29,15 @@ def refuse_missing(plain: Mapping[str, Any], reference: Mapping[str, Any], at: s
 
 
 def check_parameter_groups(optimizer: Mapping[str, Any]) -> None:
-    """UserError for a parameter group whose keys the optimizer does not have."""
+    """UserError for a setting, or a parameter group's key, that the optimizer does not have."""
+    check_named(optimizer)
     own = {"implementation", "groups", "decay_norm_and_bias", "takes", "companion"}
+    own |= {"layer_decay", "decay", "centralize_gradients"}
     companion = optimizer.get("companion") or {}
     settable = {k: v for k, v in companion.items() if not k.startswith("_")}
     settable |= {k: v for k, v in optimizer.items() if not k.startswith("_") and k not in own}
+    if "arguments" in optimizer:
+        settable = settable_in_groups(optimizer)
     for index, group in enumerate(optimizer["groups"]):
         at = f"optimizer.groups[{index}]"
         if not isinstance(group, Mapping) or "params" not in group:

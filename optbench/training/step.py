@@ -5,33 +5,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from optbench.monitor.updates import UpdateWatch
 from optbench.tasks.base import Modules, Task
+from optbench.training.clipping import Clipping
 from optbench.training.distributed import World
 from optbench.training.feed import Work
 from optbench.training.player import Player
 from optbench.training.precision import Precision
-
-
-@dataclass(frozen=True)
-class Clipping:
-    """Bounds on the gradient: its total norm, and each entry's absolute value; None is off."""
-
-    norm: float | None = None
-    value: float | None = None
-
-    def apply(self, parameters: Sequence[Tensor]) -> None:
-        """Clips in place, by value first."""
-        if self.value is not None:
-            nn.utils.clip_grad_value_(parameters, self.value)
-        if self.norm is not None:
-            nn.utils.clip_grad_norm_(parameters, self.norm)
-
 
 Look = Callable[[], None]
 
@@ -66,7 +50,6 @@ class Step:
         self.player, self.modules, self.task = player, modules, task
         self.precision, self.clipping, self.world = precision, clipping, world
         self._skip_nonfinite = skip_nonfinite
-        self._clips = clipping.norm is not None or clipping.value is not None
         self._plain: AbstractContextManager[object] = nullcontext()
         self._no_sync = getattr(player.forward, "no_sync", None)
 
@@ -87,7 +70,7 @@ class Step:
         if weight != 1.0:
             loss = loss * weight
         if self.precision.scaler is None:
-            loss.backward()
+            loss.backward(create_graph=self.player.create_graph)
         else:
             self.precision.scaler.scale(loss).backward()
         return loss.detach()
@@ -131,7 +114,8 @@ class Step:
 
         def closure() -> Tensor:
             self.player.clear_gradients()
-            loss = self.world.mean(self.loss_and_gradients(again))
+            with torch.enable_grad():  # some call it without
+                loss = self.world.mean(self.loss_and_gradients(again))
             looks = (None, None) if first else (watch, sample)
             finite = self._prepare_gradients(*looks, first=not first)
             first.append(loss)
@@ -145,6 +129,8 @@ class Step:
         if watch is not None:
             watch.see_before()
         try:
+            if self.player.gradient_first:
+                closure()
             self.player.optimizer.step(closure)  # type: ignore[arg-type]
         except _LeaveOut:
             assert undo is not None
@@ -194,8 +180,9 @@ class Step:
             return False
         if first:
             self.player.see_gradients(self.world)
-        if self._clips:
-            self.clipping.apply(self.player.parameters)
+        if self.clipping.acts:
+            groups = [group["params"] for group in self.player.optimizer.param_groups]
+            self.clipping.apply(self.player.parameters, groups)
         return True
 
     def first_nonfinite_gradient(self) -> str | None:

@@ -10,6 +10,7 @@ CHOICES = {
     "model": "mlp",
     "dataset": "digits",
     "optimizer": "adamw",
+    "wrapper": "none",
     "schedule": "constant",
     "precision": "fp32",
     "checkpoint": "default",

@@ -46,9 +46,9 @@ def test_every_word_is_used_by_some_file() -> None:
 
 def test_dotted_words_name_real_keys() -> None:
     dotted = {key for key in FIELDS if "." in key}
-    assert dotted == {"clip.norm", "clip.value", "early_stopping.mode"}
+    assert dotted == {"clip.norm", "clip.value", "clip.adaptive", "early_stopping.mode"}
     assert "mode" in EarlyStopping.__dataclass_fields__
-    assert set(Clip.__dataclass_fields__) == {"norm", "value"}
+    assert set(Clip.__dataclass_fields__) == {"norm", "value", "adaptive", "per_group"}
 
 
 def test_every_length_of_a_schedule_is_read_as_one() -> None:

@@ -13,11 +13,24 @@ from torch.nn.functional import cross_entropy
 from optbench.build.optimizer import build_optimizer
 from optbench.cli.paths import configs_folder
 from optbench.models.mlp import MLP
+from optbench.training.averaged import with_modes
 from optbench.training.player import needs_closure
 
 YAMLS = configs_folder() / "optimizer"
-SHARED = {"implementation": "auto", "decay_norm_and_bias": True, "groups": []}
+SHARED = {
+    **{"implementation": "auto", "decay_norm_and_bias": True, "groups": [], "layer_decay": 1.0},
+    **{"decay": "own", "centralize_gradients": False},
+}
 """What configs/config.yaml says about every optimizer."""
+
+NAMED: dict[str, dict[str, Any]] = {
+    "zoo": {"name": "madgrad", "arguments": {"momentum": 0.8}},
+    "custom": {
+        "_target_": "optbench.optim.heavy_ball.HeavyBall",
+        "arguments": {"momentum": 0.8},
+    },
+}
+"""What those that are named in the config are tried with."""
 
 CPU = torch.device("cpu")
 Make = Callable[[nn.Module], torch.optim.Optimizer]
@@ -27,7 +40,7 @@ def node_of(name: str, **changes: Any) -> dict[str, Any]:
     """The config's `optimizer` for a YAML."""
     values = OmegaConf.to_container(OmegaConf.load(YAMLS / f"{name}.yaml"))
     assert isinstance(values, dict)
-    return numbers({**SHARED, **values, **changes})
+    return numbers({**SHARED, **values, **NAMED.get(name, {}), **changes})
 
 
 def numbers(value: Any) -> Any:
@@ -77,6 +90,8 @@ def walk(module: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> lis
         return torch.autograd.grad(gradients, wanted, vectors, materialize_grads=True)
 
     closure.hessian_vector = hessian_vector  # type: ignore[attr-defined]
+    for each in with_modes(optimizer):
+        each.train()
     for _ in range(steps):
         if needs_closure(optimizer):
             optimizer.step(closure)  # type: ignore[arg-type]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,6 +14,7 @@ from optbench.build.optimizer import choose_implementation
 from optbench.config.about import About, about
 from optbench.errors import UserError
 from optbench.models.mlp import MLP
+from optbench.training.averaged import with_modes
 from optbench.training.player import needs_closure
 
 from .problem import CPU, YAMLS, built, node_of
@@ -49,6 +52,8 @@ def walked(name: str, steps: int) -> torch.optim.Optimizer:
         return loss
 
     closure.hessian_vector = lambda _, vectors: vectors  # type: ignore[attr-defined]
+    for each in with_modes(optimizer):
+        each.train()
     for _ in range(steps):
         if needs_closure(optimizer):
             optimizer.step(closure)  # type: ignore[arg-type]
@@ -58,12 +63,23 @@ def walked(name: str, steps: int) -> torch.optim.Optimizer:
     return optimizer
 
 
+def tensors(value: Any) -> list[Tensor]:
+    """All in nested state; L-BFGS keeps lists of them, Shampoo objects."""
+    if torch.is_tensor(value):
+        return [value] if value.dim() > 0 else []
+    if isinstance(value, str | int | float | None):
+        return []
+    if isinstance(value, dict):
+        return tensors(list(value.values()))
+    inside = value if isinstance(value, list | tuple) else vars(value).values()
+    return [tensor for item in inside for tensor in tensors(item)]
+
+
 def numbers_kept(optimizer: torch.optim.Optimizer) -> int:
-    """In all state tensors; L-BFGS keeps lists of them."""
+    """In all state tensors."""
     members = getattr(optimizer, "members", [optimizer])
-    values = [v for m in members for s in m.state.values() for v in s.values()]
-    flat = [t for v in values for t in (v if isinstance(v, list) else [v])]
-    return sum(t.numel() for t in flat if torch.is_tensor(t) and t.dim() > 0)
+    found = [t for member in members for state in member.state.values() for t in tensors(state)]
+    return sum(tensor.numel() for tensor in found)
 
 
 @pytest.mark.parametrize("name", MEASURABLE)

@@ -205,3 +205,30 @@ def test_how_the_rate_follows_the_batch(rule: str, factor: float) -> None:
 
 def test_the_count_of_numbers() -> None:
     assert parameter_count(list(network().parameters())) == 5 * 7 + 7 + 7 * 6 + 6 + 6 * 3 + 3
+
+
+def test_layers_nearer_the_input_learn_slower() -> None:
+    module = network()
+    rates = settings_by_name(module, groups_of("sgd", module, lr=1.0, layer_decay=0.5), "lr")
+    assert rates == {
+        "blocks.0.0.weight": 0.25,
+        "blocks.0.0.bias": 0.25,
+        "blocks.1.0.weight": 0.5,
+        "blocks.1.0.bias": 0.5,
+        "head.weight": 1.0,
+        "head.bias": 1.0,
+    }
+
+
+def test_a_pattern_wins_over_its_layer() -> None:
+    module = network()
+    patterns = [{"params": "blocks.0.*", "lr": 3.0}]
+    groups = groups_of("sgd", module, 0.5, lr=1.0, layer_decay=0.5, groups=patterns)
+    rates = settings_by_name(module, groups, "lr")
+    assert rates["blocks.0.0.bias"] == 1.5 and rates["blocks.1.0.bias"] == 0.25
+
+
+def test_layers_of_both_of_muons_parts() -> None:
+    module = network()
+    rates = settings_by_name(module, groups_of("muon", module, layer_decay=0.5), "lr")
+    assert rates["blocks.0.0.weight"] == 2.5e-4 and rates["head.weight"] == 1e-3

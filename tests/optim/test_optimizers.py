@@ -17,10 +17,11 @@ from torch.nn.functional import cross_entropy
 
 from optbench.build.create import locate
 from optbench.build.optimizer import build_optimizer
-from optbench.optim.exact_state import load_exactly
+from optbench.optim.exact_state import exact_state, load_exactly
 from optbench.optim.groups import hidden_matrices
 
-from .problem import CPU, YAMLS, Make, built, data, network, node_of, trajectory, walk
+from .library_references import LIBRARIES
+from .problem import CPU, SHARED, YAMLS, Make, built, data, network, node_of, trajectory, walk
 from .references import Slow
 from .test_our_rules import ROWS as RULES
 from .test_our_rules import away
@@ -113,8 +114,7 @@ def sophia_update(theta: Tensor, g: Tensor, s: Any, t: int, lr: float, **_: Any)
 
 def by_hand(name: str) -> Make:
     """The transcription with the YAML's settings."""
-    ours = ("implementation", "decay_norm_and_bias", "groups")
-    node = {k: v for k, v in node_of(name).items() if not k.startswith("_") and k not in ours}
+    node = {k: v for k, v in node_of(name).items() if not k.startswith("_") and k not in SHARED}
     update = sophia_update if name == "sophia" else RULES[name].update
     cls = LookAhead if name == "nag" else SophiaByHand if name == "sophia" else Slow
 
@@ -165,6 +165,7 @@ ROWS: dict[str, tuple[Make, float]] = {
     "sgd": (plain(torch.optim.SGD, lr=0.1), FUSED),
     "sparse_adam": (plain(SparseAdamByHand, lr=1e-3, betas=BETAS, eps=1e-8), 0),
 }
+ROWS |= {name: (make, ADAPTIVE) for name, make in LIBRARIES.items()}
 ROWS |= {name: (by_hand(name), ADAPTIVE) for name in (*RULES, "sophia")}
 """By YAML: torch's own with the same settings, and how far (relative) the two may part."""
 
@@ -265,6 +266,7 @@ FUSES = {"sgd", "adam", "adamw", "adagrad"}
 def test_which_implementation_runs_by_itself(name: str) -> None:
     expected = "fused" if name in FUSES else "loop and fused" if name == "muon" else "loop"
     expected = "foreach" if hasattr(locate(node_of(name)["_target_"], ""), "rule") else expected
+    expected = "its own" if name in LIBRARIES and name != "custom" else expected
     assert build_optimizer(node_of(name), network(), CPU).implementation == expected
 
 
@@ -280,7 +282,7 @@ def test_it_resumes_to_the_last_bit(name: str, dtype: torch.dtype, split: int) -
     resumed = network(dtype)
     resumed.load_state_dict(module.state_dict())
     fresh = built(name)(resumed)
-    load_exactly(fresh, through_a_file(optimizer.state_dict()))
+    load_exactly(fresh, through_a_file(exact_state(optimizer)))
     expected, found = walk(module, optimizer, 10), walk(resumed, fresh, 10)
     assert all(torch.equal(one, other) for one, other in zip(expected, found, strict=True))
     assert not torch.equal(expected[0], expected[-1])

@@ -19,7 +19,7 @@ from optbench.build.create import locate
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
 from . import references
-from .problem import YAMLS, data, network, node_of
+from .problem import SHARED, YAMLS, data, network, node_of
 from .references import Slow, Update
 
 Loss = Callable[[], Tensor]
@@ -98,7 +98,7 @@ def ours(name: str, parameters: Any, implementation: str = "foreach", **changes:
     node = {**node_of(name), "lr": BASE_LR, **changes}
     cls = locate(node["_target_"], "")
     keys = [k for k in node if not k.startswith("_")]
-    keys = [k for k in keys if k not in ("implementation", "decay_norm_and_bias", "groups")]
+    keys = [k for k in keys if k not in SHARED]
     return cls(parameters, implementation=implementation, **{k: node[k] for k in keys})
 
 
@@ -144,7 +144,7 @@ def slow_path(name: str, problem: Problem, **changes: Any) -> Tensor:
     row = ROWS[name]
     parameters, loss = problem(torch.float64)
     node = {k: v for k, v in node_of(name).items() if not k.startswith("_")}
-    for key in ("implementation", "decay_norm_and_bias", "groups"):
+    for key in SHARED:
         node.pop(key)
     slow = Slow(row.update, parameters, **{**node, **changes, "lr": BASE_LR})
 

@@ -27,6 +27,41 @@ def test_accumulation_changes_nothing(accumulate: int) -> None:
     assert not torch.equal(together, apart), "the micro-batches were not there"
 
 
+@pytest.mark.parametrize("which", [["optimizer=sophia"], ["optimizer=nag"], ["wrapper=sam"]])
+def test_accumulation_changes_nothing_where_the_optimizer_evaluates_the_loss(
+    which: list[str],
+) -> None:
+    run = ["steps=30", "batch_size=50", *which, "optimizer.lr=0.01", "monitor.every=0"]
+    together, apart = trained(*run), trained(*run, "accumulate=4")
+    assert torch.dist(together, apart) <= 1e-5 * together.norm()
+    assert not torch.equal(together, apart), "the micro-batches were not there"
+
+
+def test_the_hessian_of_the_batch_times_a_vector() -> None:
+    made = experiment("steps=3", "optimizer=sophia", "batch_size=20", "accumulate=3")
+    player = player_of(made)
+    seen: list[tuple[list[Tensor], list[Tensor]]] = []
+    ours = player.optimizer.step
+
+    def step(closure: Any) -> Any:
+        wanted = player.parameters
+        vectors = [torch.randn_like(p) for p in wanted]
+        seen.append((vectors, closure.hessian_vector(wanted, vectors)))
+        return ours(closure)
+
+    module = copy.deepcopy(player.module)
+    (inputs, targets), *_ = batches_of(experiment("steps=3", "batch_size=20"), 1)
+    player.optimizer.step = step  # type: ignore[method-assign]
+    fit(made)
+    vectors, products = seen[0]
+    weights = list(module.parameters())
+    loss = cross_entropy(module(inputs), targets)
+    gradients = torch.autograd.grad(loss, weights, create_graph=True)
+    expected = torch.autograd.grad(gradients, weights, vectors)
+    for one, other in zip(products, expected, strict=True):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
 def test_accumulation_of_more_micro_batches_than_examples() -> None:
     few = ["steps=20", "batch_size=3", "optimizer=sgd"]
     together, apart = trained(*few), trained(*few, "accumulate=5")
