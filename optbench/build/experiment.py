@@ -215,7 +215,8 @@ def _player(
     config: RunConfig, module: nn.Module, task: Task, feed: Feed, total_steps: int, world: World
 ) -> tuple[Player, str]:
     factor = lr_factor(config.scale_lr, config.batch_size, config.base_batch_size)
-    built = build_optimizer(config.optimizer, module, world.device, factor)
+    lengths = {"num_iterations": total_steps, "num_data": len(feed.indices)}
+    built = build_optimizer(config.optimizer, module, world.device, factor, lengths)
     built = wrapped(built, config.wrapper)
     schedules = build_schedules(config, built.optimizer, task, feed.steps_per_epoch, total_steps)
     weights = [p for p in module.parameters() if p.requires_grad]
@@ -235,6 +236,11 @@ def _player(
     return player, built.implementation
 
 
+    if player.create_graph and (config.precision.scaler or world.size > 1):
+        raise UserError(
+            f"optimizer: {type(built.optimizer).__name__} differentiates the gradients, which "
+            "neither a gradient scaler nor several ranks allow; use one rank and bf16 or fp32"
+        )
 def _best(config: RunConfig, task: Task, validation: EvaluationSet | None) -> Best:
     metric = config.checkpoint.best
     if metric == "auto" or metric is None:

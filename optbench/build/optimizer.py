@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from optbench.build.create import arguments, call, locate
+from optbench.build.zoo import resolved, with_traits
 from optbench.errors import UserError
 from optbench.optim.combined import Combined
 from optbench.optim.groups import norms_and_biases, parameter_groups
@@ -32,7 +33,11 @@ class Built:
 
 
 def build_optimizer(
-    node: Mapping[str, Any], module: nn.Module, device: torch.device, lr_factor: float = 1.0
+    node: Mapping[str, Any],
+    module: nn.Module,
+    device: torch.device,
+    lr_factor: float = 1.0,
+    run: Mapping[str, int] | None = None,
 ) -> Built:
     """The optimizer of a node over a module's parameters.
 
@@ -42,10 +47,12 @@ def build_optimizer(
         device: where they are.
         lr_factor: what every learning rate is multiplied with.
 
+        run: `num_iterations` and `num_data` of the run, which some optimizers want to know.
     Raises:
         UserError: whatever does not fit together.
     """
     named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+    node = resolved(node, module, run)
     if not node.get("takes"):
         _check_patterns(node, named)
         return _one(node, named, module, device, lr_factor)
@@ -83,7 +90,8 @@ def _one(
     if len(groups) == 1 and set(groups[0]) == {"params", "param_names"}:
         groups = [{"params": groups[0]["params"]}]  # L-BFGS takes no groups with settings
     implementation, flags = choose_implementation(cls, asked, device)
-    optimizer = call(cls, "optimizer", groups, **given, **flags)
+    first = module if node.get("_module_") else groups
+    optimizer = with_traits(call(cls, "optimizer", first, **given, **flags), node)
     return Built(optimizer, implementation)
 
 
@@ -154,6 +162,8 @@ def choose_implementation(cls: Any, asked: str, device: torch.device) -> tuple[s
     if asked == "auto":
         return ("foreach" if "foreach" in has and device.type == "cuda" else "loop"), {}
     return asked, ({"foreach": asked == "foreach"} if "foreach" in has else {})
+    if asked == "auto" and not cls.__module__.startswith(("torch.", "optbench.")):
+        return "its own", {}  # a library's default
 
 
 def _of_ours(cls: Any, asked: str, own: Sequence[str]) -> tuple[str, dict[str, Any]]:
@@ -206,4 +216,9 @@ def check_schedule(
         raise UserError(
             f"schedule.cycle_momentum=true: {node['_target_']} has no momentum; "
             "set schedule.cycle_momentum=false"
+        )
+    if changes_lr and "no_lr" in getattr(optimizer, "traits", ()):
+        raise UserError(
+            f"schedule: {type(optimizer).__name__} has no learning rate; "
+            "only schedule=constant without warmup makes sense"
         )

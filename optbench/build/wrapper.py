@@ -9,7 +9,7 @@ from typing import Any
 from optbench.build.create import create
 from optbench.build.optimizer import Built
 from optbench.errors import UserError
-from optbench.training.player import needs_closure
+from optbench.training.player import needs_closure, traits
 
 
 def wrapped(built: Built, node: Mapping[str, Any]) -> Built:
@@ -25,5 +25,10 @@ def wrapped(built: Built, node: Mapping[str, Any]) -> Built:
         raise UserError(
             f"wrapper={node['_target_']}: not around {type(inner).__name__}, which evaluates the "
             "loss itself; use wrapper=none"
+        )
+    if "create_graph" in traits(inner):
+        raise UserError(
+            f"wrapper={node['_target_']}: not around {type(inner).__name__}, which differentiates "
+            "the gradients; use wrapper=none"
         )
     return replace(built, optimizer=create(node, "wrapper", inner))

@@ -41,5 +41,10 @@ def listing(arguments: Sequence[str]) -> int:
         group = word if word in known else word.removesuffix("s")
         if group not in known:
             raise UserError(f"list {word}: no such group; {did_you_mean(word, known)}")
-        print_table("", [group, "what it is"], [list(choice) for choice in choices(group)])
+        if group == "optimizer":
+            from optbench.cli.optimizers import HEADER, optimizers
+
+            print_table("", HEADER, optimizers(configs_folder() / group))
+        else:
+            print_table("", [group, "what it is"], [list(choice) for choice in choices(group)])
     return 0

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
-from optbench.optim.exact_state import load_exactly
+from optbench.errors import UserError
+from optbench.optim.exact_state import (
+    attributes,
+    changed,
+    exact_state,
+    load_exactly,
+    set_attributes,
+)
+from optbench.optim.plain_state import plain
 from optbench.schedules.base import Schedule, has_state, is_reactive, watches_updates
 from optbench.schedules.value import ValueSchedule
 from optbench.training.alignment import Alignment
+from optbench.training.averaged import evaluation_weights, recalibrated, with_modes
 from optbench.training.distributed import World
 from optbench.training.ema import Ema
 
@@ -51,7 +61,17 @@ class Player:
     def __post_init__(self) -> None:
         self.base_lrs = [float(group["lr"]) for group in self.optimizer.param_groups]
         self._configured = [_settings(group) for group in self.optimizer.param_groups]
+        self._fresh = attributes(self.optimizer)
+        self._switched = with_modes(self.optimizer)
+        for optimizer in self._switched:
+            optimizer.train()
         self.needs_closure = needs_closure(self.optimizer)
+        self.gradient_first = "gradient_first" in traits(self.optimizer)
+        self.create_graph = "create_graph" in traits(self.optimizer)
+        if self._switched and self.ema is not None:
+            raise UserError(
+                f"ema: {type(self._switched[0]).__name__} averages the weights itself; use ema=0"
+            )
         named = [(n, p) for n, p in self.module.named_parameters() if p.requires_grad]
         self.names = [name for name, _ in named]
         self.parameters = [parameter for _, parameter in named]
@@ -146,18 +166,44 @@ class Player:
         return {
             "step": self.step,
             "module": self.module.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": exact_state(self.optimizer),
+            "attributes": changed(attributes(self.optimizer), self._fresh),
             "settings": self._configured,
             "schedules": [schedule.state_dict() for schedule in self._stateful],
             "alignments": [alignment.state_dict() for alignment in self._alignments],
             "ema": self.ema.averages if self.ema is not None else None,
+            "averaged": self._averaged(),
         }
+
+    def _averaged(self) -> dict[str, torch.Tensor] | None:
+        """The weights to evaluate by name, where they are not the module's."""
+        if not self._switched:
+            return None
+        with evaluation_weights(self._switched, self.parameters):
+            pairs = zip(self.names, self.parameters, strict=True)
+            return {name: parameter.detach().clone() for name, parameter in pairs}
+
+    @contextmanager
+    def evaluated(self, calibrate: Callable[[], None]) -> Iterator[None]:
+        """The weights to evaluate stand in the module: the optimizer's own, or the EMA's.
+
+        `calibrate` passes training batches through the module, for the former's batch norms.
+        """
+        with ExitStack() as stack:
+            if self._switched:
+                stack.enter_context(evaluation_weights(self._switched, self.parameters))
+                stack.enter_context(recalibrated(self.module, calibrate))
+            elif self.ema is not None:
+                stack.enter_context(self.ema.applied())
+            yield
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from `state_dict()`; settings that were configured anew since then hold."""
         self.step = state["step"]
         self.module.load_state_dict(state["module"])
         load_exactly(self.optimizer, state["optimizer"])
+        set_attributes(self.optimizer, self._fresh)
+        set_attributes(self.optimizer, state["attributes"])
         groups = zip(self.optimizer.param_groups, self._configured, state["settings"], strict=True)
         for group, now, then in groups:
             anew = {k: v for k, v in now.items() if k not in then or then[k] != v}
@@ -197,11 +243,19 @@ def _set(group: dict[str, Any], setting: str, value: float) -> None:
 
 
 def _settings(group: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in group.items() if k not in ("params", "param_names")}
+    own: dict[str, Any] = plain(group)
+    return {k: v for k, v in own.items() if k not in ("params", "param_names")}
 
 
 def needs_closure(optimizer: torch.optim.Optimizer) -> bool:
     """Whether `step` can't do without a closure, as L-BFGS's."""
     # Looked up on the class: torch.optim wraps the instance's method.
     closure = inspect.signature(type(optimizer).step).parameters.get("closure")
+    if "closure" in traits(optimizer):
+        return True
     return closure is not None and closure.default is inspect.Parameter.empty
+
+
+def traits(optimizer: torch.optim.Optimizer) -> frozenset[str]:
+    """What a signature does not tell: `closure`, `gradient_first`, `create_graph`, `no_lr`."""
+    return getattr(optimizer, "traits", frozenset())

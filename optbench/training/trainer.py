@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from functools import partial
 
 from torch import Tensor
 
 from optbench.monitor.record import Recorder
 from optbench.tasks.base import Task
+from optbench.training.averaged import show_some
 from optbench.training.distributed import Agreement, World
 from optbench.training.evaluate import evaluate
 from optbench.training.feed import Feed, Work
@@ -250,10 +252,11 @@ class Trainer:
         with ExitStack() as stack:
             for player in self.players:
                 player.module.eval()
-                self.world.equalise(player.module.buffers())
                 stack.callback(player.module.train)
-                if player.ema is not None:
-                    stack.enter_context(player.ema.applied())
+                name, precision = player.name, self.state.precision
+                show = partial(show_some, self.feed, self.task, modules, name, precision)
+                stack.enter_context(player.evaluated(show))
+                self.world.equalise(player.module.buffers())
             scores = evaluate(
                 self.task,
                 modules,

@@ -42,6 +42,13 @@ COSINE = ["schedule=cosine", "schedule.warmup_steps=5"]
 STEPS_PER_EPOCH = 26
 
 
+NAMED = {
+    "zoo": ["optimizer.name=emonavi"],
+    "custom": ["optimizer._target_=torch.optim.SGD", "optimizer.lr=0.1"],
+}
+"""What says which one is meant."""
+
+
 def schedule_for(optimizer: str) -> list[str]:
     # Rprop reads its learning rate once, and so refuses schedules.
     return [] if optimizer == "rprop" else COSINE
@@ -67,6 +74,7 @@ def compare(monkeypatch: pytest.MonkeyPatch, step: int, *overrides: str) -> Path
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     overrides = [*HARD, *schedule_for(optimizer), f"optimizer={optimizer}"]
+    overrides += NAMED.get(optimizer, [])
     resumed = compare(monkeypatch, random_step(optimizer), *overrides)
     assert status_of(resumed)["state"] == "finished"
 

@@ -1,0 +1,129 @@
+"""Optimizers that are named in the config: the zoo's, and a user's own class."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from optbench.build.create import locate
+from optbench.config.zoo import FROM_THE_RUN, Entry, entry_of, no_argument
+from optbench.errors import UserError
+from optbench.optim.groups import hidden_matrices
+
+TRAITS = ("closure", "gradient_first", "create_graph", "no_lr")
+"""Words of the zoo's table that the training heeds, as the optimizer's attribute `traits`."""
+
+_COMPANION = {
+    **{"_target_": "torch.optim.AdamW", "lr": 1e-3, "betas": [0.9, 0.999]},
+    **{"eps": 1e-8, "weight_decay": 1e-2},
+}
+
+
+def resolved(
+    node: Mapping[str, Any], module: nn.Module, run: Mapping[str, int] | None = None
+) -> dict[str, Any]:
+    """A node of `zoo` or `custom` as one that names its class and that class's arguments.
+
+    Others are returned as they are. Keys that begin with `_` say how to make the optimizer.
+
+    Args:
+        node: the config's `optimizer`.
+        module: whose parameters it will have.
+        run: `num_iterations` and `num_data`, for those that want them.
+
+    Raises:
+        UserError: the library is missing, or the class takes no such argument.
+    """
+    if "arguments" not in node:
+        return dict(node)
+    entry = entry_of(node)
+    plain = {k: v for k, v in node.items() if k not in ("name", "arguments")}
+    plain |= node["arguments"] or {}
+    if entry is None:
+        return _custom(plain, node)
+    plain["_target_"] = entry.target
+    for key, default in (("lr", entry.lr), ("weight_decay", entry.weight_decay)):
+        if plain[key] is None:
+            plain[key] = default
+        if plain[key] is None:
+            del plain[key]
+    plain |= _from_the_run(entry, run or {})
+    if "use_muon" in entry.needs:
+        plain["groups"] = [*_muon_flags(module), *node["groups"]]
+    if "matrices" in entry.needs:
+        plain |= {"takes": "optbench.optim.groups.hidden_matrices", "companion": _COMPANION}
+    if "module" in entry.needs:
+        if node["groups"] or not node["decay_norm_and_bias"]:
+            raise UserError(
+                f"optimizer.name={node['name']}: makes its groups of parameters itself; "
+                "leave out optimizer.groups and optimizer.decay_norm_and_bias"
+            )
+        plain["_module_"] = True
+    plain["_traits_"] = [word for word in TRAITS if word in entry.needs]
+    return plain
+
+
+def _from_the_run(entry: Entry, run: Mapping[str, int]) -> dict[str, int]:
+    return {key: run.get(key, 1000) for key in FROM_THE_RUN if key in entry.needs}
+
+
+def _muon_flags(module: nn.Module) -> list[dict[str, Any]]:
+    matrices = hidden_matrices(module)
+    if not matrices:
+        raise UserError(
+            "optimizer: the model has no parameter that it can take (hidden_matrices); "
+            "try optimizer=adamw"
+        )
+    names = [name for name, p in module.named_parameters() if p.requires_grad]
+    return [{"params": name, "use_muon": name in matrices} for name in names]
+
+
+def _custom(plain: dict[str, Any], node: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for a class whose signature says what it takes."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    cls = locate(str(node["_target_"]), "optimizer._target_")
+    if not (isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)):
+        raise UserError(f"optimizer._target_={node['_target_']}: not a torch.optim.Optimizer")
+    parameters = inspect.signature(cls).parameters
+    anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    _, *rest = [name for name, p in parameters.items() if p.kind is not p.VAR_KEYWORD]
+    for name in node["arguments"] or {}:
+        if name not in rest and not anything:
+            raise UserError(no_argument(cls.__name__, name, rest))
+    for key in ("lr", "weight_decay"):
+        if plain[key] is not None and key not in rest and not anything:
+            raise UserError(f"optimizer.{key}={plain[key]}: {cls.__name__} has none")
+        if plain[key] is None:
+            default = parameters[key].default if key in rest else None
+            if default is inspect.Parameter.empty:
+                raise UserError(f"optimizer.{key}=null: {cls.__name__} has no default; give one")
+            plain[key] = default
+        if plain[key] is None:
+            del plain[key]
+    if "lr" not in rest and "lr" not in plain:
+        plain["_traits_"] = ["no_lr"]
+    return plain
+
+
+def with_traits(optimizer: torch.optim.Optimizer, node: Mapping[str, Any]) -> Any:
+    """The optimizer, marked with what the training has to heed."""
+    traits = frozenset(node.get("_traits_", ()))
+    if not traits:
+        return optimizer
+    optimizer.traits = traits  # type: ignore[attr-defined]
+    if "no_lr" in traits:
+        for group in optimizer.param_groups:
+            group.setdefault("lr", 1.0)
+    if "create_graph" in traits:
+        # Gradients are set to None after every step, which ends the cycle that it warns of.
+        warnings.filterwarnings("ignore", message="Using backward.. with create_graph=True")
+    return optimizer

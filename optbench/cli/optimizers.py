@@ -1,0 +1,46 @@
+"""What `optbench list optimizers` says: a line for each of ours and torch's, then the zoo's. No
+torch."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from optbench.config.about import About, about
+from optbench.config.zoo import zoo
+
+HEADER = [
+    *("optimizer", "family", "state", "implementations", "good for"),
+    *("defaults", "what it is", "paper"),
+]
+_SETTING = re.compile(r"(?P<key>[a-z]\w*):\s+(?P<value>[^#]*[^#\s])")
+
+
+def optimizers(folder: Path) -> list[list[str]]:
+    """Rows as `HEADER` names their cells, from the YAMLs of a folder and from the zoo's table."""
+    rows = []
+    for path in sorted(folder.glob("*.yaml")):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        rows.append(_row(path.stem, about(lines), defaults(lines)))
+    for name, entry in zoo().items():
+        settings = " ".join(f"{k}={v}" for k, v in entry.arguments.items())
+        said = entry.about if not entry.refused else _refused(entry.about, entry.refused)
+        rows.append(_row(f"zoo {name}", said, settings))
+    return rows
+
+
+def defaults(lines: list[str]) -> str:
+    """A YAML's settings on one line; those of a companion are left out."""
+    found = [match for line in lines if (match := _SETTING.match(line))]
+    return " ".join(f"{m['key']}={m['value'].replace(', ', ',')}" for m in found)
+
+
+def _row(name: str, said: About, settings: str) -> list[str]:
+    return [
+        *(name, said.family, said.state, said.implementations, said.good_for),
+        *(settings, said.description, said.paper),
+    ]
+
+
+def _refused(said: About, reason: str) -> About:
+    return About(said.description, said.family, said.paper, "-", "none", f"not here; {reason}")

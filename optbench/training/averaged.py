@@ -1,0 +1,100 @@
+"""Optimizers that train at some weights and are meant to be judged at others.
+
+Their sign is the pair of methods `train()` and `eval()` (schedule-free's, SPlus's), which exchange
+the model's weights. Nothing else here knows such an optimizer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from optbench.tasks.base import Modules, Task
+from optbench.training.feed import Feed
+from optbench.training.precision import Precision
+
+RECALIBRATION_BATCHES = 20
+"""Training batches that batch norm's statistics are taken from before an evaluation."""
+
+
+def with_modes(optimizer: Any) -> list[Any]:
+    """Of an optimizer and those inside it, the ones that have both methods."""
+    inside = [found for each in getattr(optimizer, "members", ()) for found in with_modes(each)]
+    both = all(callable(getattr(optimizer, name, None)) for name in ("train", "eval"))
+    return [optimizer, *inside] if both else inside
+
+
+@contextmanager
+def evaluation_weights(switched: Sequence[Any], parameters: Sequence[Tensor]) -> Iterator[None]:
+    """The weights to evaluate stand in the model; afterwards everything as it was, bit for bit.
+
+    Args:
+        switched: the optimizers with modes, in training mode.
+        parameters: the model's.
+    """
+    weights = [p.detach().clone() for p in parameters]
+    states = [{p: dict(state) for p, state in o.state.items()} for o in switched]
+    groups = [[dict(group) for group in o.param_groups] for o in switched]
+    for optimizer in switched:
+        optimizer.eval()
+    try:
+        yield
+    finally:
+        # Their own way back adds a rounding error.
+        for optimizer, state, own in zip(switched, states, groups, strict=True):
+            optimizer.train()
+            for parameter, values in state.items():
+                optimizer.state[parameter] = values
+            for group, before in zip(optimizer.param_groups, own, strict=True):
+                group.update(before)
+        with torch.no_grad():
+            for parameter, kept in zip(parameters, weights, strict=True):
+                parameter.copy_(kept)
+
+
+def show_some(feed: Feed, task: Task, modules: Modules, name: str, precision: Precision) -> None:
+    """Passes the first training batches through a player's module, for its batch norms."""
+    for work in islice(feed.epoch(0), RECALIBRATION_BATCHES):
+        for batch, _ in work.micros:
+            with precision.forward():
+                task.loss(modules, batch, name)
+
+
+@contextmanager
+def recalibrated(module: nn.Module, forward: Callable[[], None]) -> Iterator[None]:
+    """Batch norm's statistics are those of the weights that stand in the model.
+
+    Only the batch norms are in training mode meanwhile, so nothing draws a random number;
+    afterwards statistics are as before.
+
+    Args:
+        module: in evaluation mode.
+        forward: passes training batches through it.
+    """
+    norms = [
+        m
+        for m in module.modules()
+        if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats
+    ]
+    kept = [([b.clone() for b in norm.buffers()], norm.momentum) for norm in norms]
+    if norms:
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # the plain mean over all batches
+            norm.train()
+        with torch.no_grad():
+            forward()
+        for norm in norms:
+            norm.eval()
+    try:
+        yield
+    finally:
+        for norm, (buffers, momentum) in zip(norms, kept, strict=True):
+            norm.momentum = momentum
+            for buffer, old in zip(norm.buffers(), buffers, strict=True):
+                buffer.copy_(old)

@@ -1,0 +1,167 @@
+"""Trains digits with every optimizer there is, and resumes each from step 7.
+
+    python scripts/train_every_optimizer.py [NAME ...] [--out docs/results/optimizers.md]
+
+One process, through the command line's own functions: a run of two epochs, the same run killed
+after step 7, and that one resumed. The table says whether both ended with the same bits (weights,
+state of optimizer and schedule, counters, random generators) and reported the same numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import platform
+import shutil
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+
+from optbench.cli.main import main
+from optbench.cli.paths import configs_folder
+from optbench.config.zoo import zoo
+from optbench.monitor.record import Recorder
+from optbench.training import checkpoint
+
+STEP = 7
+RUN = ["dataset=digits", "threads=1", "device=cpu", "epochs=2", "monitor.tensorboard=false"]
+RUN += ["checkpoint.every=7", "model.batch_norm=true"]
+SEPARATE = ("zoo", "custom")
+"""YAMLs that are for others' classes: the zoo's have lines of their own."""
+CLOCKED = ("seconds", "throughput/examples_per_second", "memory/peak_mib")
+
+
+class Killed(BaseException):
+    """Stands for a SIGKILL."""
+
+
+def call(*arguments: str) -> tuple[int, str]:
+    """The program in this process: its exit code and its last line of errors."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(list(arguments))
+    lines = [line for line in err.getvalue().splitlines() if line.startswith("optbench:")]
+    return code, lines[-1] if lines else err.getvalue().strip()[-200:]
+
+
+def killed(folder: Path, overrides: list[str]) -> None:
+    """A run that ends right after the step, unannounced."""
+    tick = Recorder.tick
+
+    def dying(self: Recorder, now: int) -> None:
+        tick(self, now)
+        if now == STEP:
+            self.flush()
+            raise Killed
+
+    with mock.patch.object(Recorder, "tick", dying), contextlib.suppress(Killed):
+        call("train", *overrides, f"hydra.run.dir={folder}")
+
+
+def ended(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The last checkpoint, and the measurements, without what the clock says."""
+    last = folder / "checkpoints" / f"step-{checkpoint.steps(folder / 'checkpoints')[-1]:08d}"
+    state = {f.name: torch.load(f, weights_only=True) for f in sorted(last.glob("*.pt"))}
+    state["state.pt"]["progress"].pop("seconds")
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    records = [{k: v for k, v in json.loads(x).items() if k not in CLOCKED} for x in lines]
+    return state, records
+
+
+def same(one: Any, other: Any) -> bool:
+    """Nested data, equal to the last bit."""
+    if type(one) is not type(other):
+        return False
+    if torch.is_tensor(one):
+        fits = one.dtype == other.dtype and one.shape == other.shape
+        return fits and torch.equal(as_bytes(one), as_bytes(other))
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(same(one[k], other[k]) for k in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return repr(one) == repr(other)
+
+
+def as_bytes(tensor: torch.Tensor) -> torch.Tensor:
+    """The bits of a tensor."""
+    return tensor.detach().contiguous().reshape(-1).view(torch.uint8)
+
+
+def row(name: str, overrides: list[str], root: Path) -> list[str]:
+    """A line of the table."""
+    lines = [*RUN, *overrides]
+    code, error = call("train", *lines, f"hydra.run.dir={root / 'whole'}")
+    if code == 2:
+        return [name, "refused", "", error.removeprefix("optbench: ")]
+    status = json.loads((root / "whole" / "status.json").read_text())
+    if status["state"] != "finished":
+        return [name, status["state"], "", status["message"] or error]
+    accuracy = json.loads((root / "whole" / "summary.json").read_text())["final"]["test/accuracy"]
+    killed(root / "cut", lines)
+    taken = checkpoint.steps(root / "cut" / "checkpoints")
+    if taken != [STEP]:
+        return [name, f"{accuracy:.3f}", "no", f"checkpoints after the kill: {taken}"]
+    code, error = call("resume", str(root / "cut"))
+    if code:
+        return [name, f"{accuracy:.3f}", "no", error]
+    (one, records), (other, again) = ended(root / "whole"), ended(root / "cut")
+    exact = same(one, other) and same(records, again)
+    return [name, f"{accuracy:.3f}", "yes" if exact else "no", ""]
+
+
+def cases() -> dict[str, list[str]]:
+    """Overrides by name: of every YAML, and of every name of the zoo."""
+    yamls = sorted(path.stem for path in (configs_folder() / "optimizer").glob("*.yaml"))
+    found = {name: [f"optimizer={name}"] for name in yamls if name not in SEPARATE}
+    found["custom"] = ["optimizer=custom", "optimizer._target_=torch.optim.SGD", "optimizer.lr=0.1"]
+    return found | {f"zoo {n}": ["optimizer=zoo", f"optimizer.name={n}"] for n in zoo()}
+
+
+def table(rows: list[list[str]]) -> str:
+    """Markdown."""
+    head = ["optimizer", "test accuracy", "resumes bit for bit", ""]
+    return "\n".join("| " + " | ".join(r) + " |" for r in [head, ["---"] * 4, *rows])
+
+
+def run() -> None:
+    """Prints the table, and writes it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    rows = []
+    for name, overrides in cases().items():
+        if options.names and name not in options.names:
+            continue
+        root = Path(tempfile.mkdtemp())
+        try:
+            rows.append(row(name, overrides, root))
+        except Exception as error:
+            rows.append([name, "error", "", f"{type(error).__name__}: {error}"])
+        finally:
+            shutil.rmtree(root)
+        print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
+    refused = [r for r in rows if r[1] == "refused"]
+    exact = [r for r in rows if r[2] == "yes"]
+    summary = (
+        f"{len(rows)} optimizers: {len(exact)} resume bit for bit, {len(refused)} are refused, "
+        f"{len(rows) - len(exact) - len(refused)} neither."
+    )
+    versions = f"torch {torch.__version__}, Python {platform.python_version()}, one CPU thread"
+    print(text := f"{summary}\n\n{table(rows)}\n")
+    if options.out:
+        note = "Written by `scripts/train_every_optimizer.py`: digits, an MLP with batch norm, two"
+        note += f" epochs (42 steps), default settings, seed 0; killed after step 7. {versions}."
+        options.out.write_text(f"# Every optimizer, trained and resumed\n\n{note}\n\n{text}")
+
+
+if __name__ == "__main__":
+    run()
