@@ -1,6 +1,6 @@
 """Do the automatic schedules mend a learning rate that is 30 times too small or too large?
 
-Trains a data set with SGD from a tuned learning rate and from one that is wrong by a factor, with
+Trains a data set with SGD from a usual learning rate and from one that is wrong by a factor, with
 each schedule and with several seeds, and prints the final validation loss and accuracy: mean and
 sample standard deviation over the seeds.
 
@@ -47,7 +47,7 @@ def spread(values: list[float], digits: int) -> str:
 def main() -> None:
     """Prints the table row by row."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--lr", type=float, default=0.1, help="the tuned learning rate")
+    parser.add_argument("--lr", type=float, default=0.1, help="the usual learning rate")
     parser.add_argument("--factor", type=float, default=30.0, help="how wrong it is made")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--schedules", default=",".join(SCHEDULES))
@@ -56,7 +56,7 @@ def main() -> None:
     lines = ["| lr | schedule | val loss | val accuracy, % | last lr |", "| --- " * 5 + "|"]
     print("\n".join(lines), flush=True)
     for label, factor in (
-        ("tuned", 1.0),
+        ("usual", 1.0),
         (f"{flags.factor:g} x too small", 1 / flags.factor),
         (f"{flags.factor:g} x too large", flags.factor),
     ):

@@ -1,4 +1,4 @@
-"""Draws all schedules into one contact sheet, docs/images/schedules.png.
+"""Draws all schedules into one contact sheet, docs/images/schedules/all.png.
 
 What a schedule does by itself is drawn as `optbench show` draws it, without training. Those that
 react to the run are drawn from short runs on digits, each from a learning rate that is 30 times
@@ -21,7 +21,7 @@ from optbench.cli.main import main as optbench
 from optbench.plots import png
 from optbench.rundir import RunDir
 
-OUT = Path(__file__).parents[1] / "docs" / "images" / "schedules.png"
+OUT = Path(__file__).parents[1] / "docs" / "images" / "schedules" / "all.png"
 RUN = ["optimizer=sgd", "optimizer.momentum=0.9", "optimizer.lr=1", "epochs=20"]
 SHOWN: dict[str, list[str]] = {
     "constant": ["schedule=constant"],

@@ -53,16 +53,13 @@ class Alignment:
 
     def _products(self, before: Sequence[Tensor]) -> Tensor:
         """g . u, g . g and u . u with the update u = before - now, over all parameters."""
-        rows = []
-        for old, parameter in zip(before, self._parameters, strict=True):
-            update = _wide(old) - _wide(parameter)
-            gradient = parameter.grad
-            if gradient is None:
-                gradient = torch.zeros_like(update)
-            gradient = _wide(gradient.to_dense() if gradient.is_sparse else gradient)
-            pairs = ((gradient, update), (gradient, gradient), (update, update))
-            rows.append(torch.stack([torch.sum(one * other) for one, other in pairs]))
-        return torch.stack(rows).sum(0)
+        now = [_wide(parameter.detach()) for parameter in self._parameters]
+        updates = torch._foreach_sub([_wide(old) for old in before], now)
+        gradients = [_gradient(parameter) for parameter in self._parameters]
+        dots = [product.sum() for product in torch._foreach_mul(gradients, updates)]
+        norms = torch._foreach_norm([*gradients, *updates])
+        squares = torch.stack(norms).square().view(2, -1).sum(1)
+        return torch.cat([torch.stack(dots).sum().view(1), squares])
 
     @torch.no_grad()
     def remember(self) -> None:
@@ -83,6 +80,13 @@ class Alignment:
         if state["before"] is not None:
             pairs = zip(self._parameters, state["before"], strict=True)
             self._before = [torch.empty_like(p).copy_(old) for p, old in pairs]
+
+
+def _gradient(parameter: Tensor) -> Tensor:
+    gradient = parameter.grad
+    if gradient is None:
+        return _wide(torch.zeros_like(parameter))
+    return _wide(gradient.to_dense() if gradient.is_sparse else gradient)
 
 
 def _wide(tensor: Tensor) -> Tensor:
