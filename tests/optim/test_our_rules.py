@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import pytorch_optimizer
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -187,6 +188,46 @@ def test_it_follows_its_transcription(name: str, changes: dict[str, Any], proble
     expected = slow_path(name, PROBLEMS[problem], **changes)
     assert found[-1].isfinite().all() and torch.dist(found[0], found[-1]) > 1e-6
     assert torch.dist(found, expected) <= ROWS[name].tolerance * expected.norm()
+
+
+def constant(cls: Any, **settings: Any) -> Callable[[Any], Any]:
+    """A library's optimizer."""
+    return lambda parameters: cls(parameters, lr=BASE_LR, **settings)
+
+
+THEIRS: dict[str, tuple[dict[str, Any], Callable[[Any], Any], float]] = {
+    "heavy_ball": ({}, constant(torch.optim.SGD, momentum=0.9), 1e-13),
+    "momentum": (DECAYED, constant(torch.optim.SGD, momentum=0.9, weight_decay=0.1), 1e-13),
+    "adagrad_eps_inside": ({"eps": 0.0}, constant(torch.optim.Adagrad, eps=0.0), 1e-13),
+    "rmsprop_eps_inside": (
+        {"eps": 0.0, "alpha": 0.99},
+        constant(torch.optim.RMSprop, eps=0.0, alpha=0.99),
+        ADAPTIVE,
+    ),
+    # pytorch-optimizer's adds 1e-15 inside the root.
+    "adabound": ({}, constant(pytorch_optimizer.AdaBound), 1e-6),
+    "amsbound": ({}, constant(pytorch_optimizer.AdaBound, ams_bound=True), 1e-6),
+    "lion": (DECAYED, constant(pytorch_optimizer.Lion, weight_decay=0.1), 1e-13),
+    "adabelief": (DECAYED, constant(pytorch_optimizer.AdaBelief, weight_decay=0.1), ADAPTIVE),
+    "adan": (
+        DECAYED,
+        constant(pytorch_optimizer.Adan, weight_decay=0.1, weight_decouple=False),
+        ADAPTIVE,
+    ),
+    "lars": ({}, constant(pytorch_optimizer.LARS, trust_coefficient=1e-2), 1e-13),
+}
+"""Libraries' at a constant lr, where they have the same algorithm: settings of ours, and theirs."""
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize("name", THEIRS)
+def test_it_equals_another_librarys(name: str, problem: str) -> None:
+    changes, theirs, tolerance = THEIRS[name]
+    paths = []
+    for make in (lambda p: ours(name, p, **changes), theirs):
+        parameters, loss = PROBLEMS[problem](torch.float64)
+        paths.append(path(make(parameters), parameters, loss, scheduled=False))
+    assert torch.dist(*paths) <= tolerance * paths[1].norm()
 
 
 @pytest.mark.parametrize("name", ROWS)
