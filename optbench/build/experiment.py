@@ -11,6 +11,7 @@ from torch import nn
 
 from optbench.build.create import create, locate
 from optbench.build.data import sizes
+from optbench.build.decay import set_decay
 from optbench.build.metrics import check_metrics, mode_of
 from optbench.build.optimizer import build_optimizer, lr_factor
 from optbench.build.schedules import build_schedules
@@ -26,6 +27,7 @@ from optbench.optim.groups import parameter_count
 from optbench.rundir import RunDir
 from optbench.tasks.base import Task
 from optbench.training import rng
+from optbench.training.clipping import Clipping
 from optbench.training.distributed import World
 from optbench.training.ema import Ema
 from optbench.training.feed import Feed
@@ -35,7 +37,7 @@ from optbench.training.precision import Precision, set_matmul
 from optbench.training.progress import Best, Mean, Progress
 from optbench.training.settings import Cadence, EvaluationSet, Settings
 from optbench.training.signals import Interruption
-from optbench.training.step import Clipping, Step
+from optbench.training.step import Step
 from optbench.training.trainer import Trainer
 
 MODEL_OURS = ("init", "init_std", "init_bias")
@@ -131,7 +133,7 @@ def build_experiment(config: RunConfig, dataset: Dataset, world: World) -> Exper
         feed,
         validation,
         test,
-        Clipping(config.clip.norm, config.clip.value),
+        Clipping(**vars(config.clip), centralize=config.optimizer["centralize_gradients"]),
         _settings(config, feed, total_steps),
         implementation,
         parameter_count(player.parameters),
@@ -218,6 +220,7 @@ def _player(
     lengths = {"num_iterations": total_steps, "num_data": len(feed.indices)}
     built = build_optimizer(config.optimizer, module, world.device, factor, lengths)
     built = wrapped(built, config.wrapper)
+    set_decay(built.optimizer, config.optimizer["decay"])
     schedules = build_schedules(config, built.optimizer, task, feed.steps_per_epoch, total_steps)
     weights = [p for p in module.parameters() if p.requires_grad]
     ema = Ema(weights, config.ema) if config.ema else None
@@ -233,14 +236,14 @@ def _player(
             f"precision={config.precision.name}: {config.optimizer['_target_']} evaluates the loss "
             "several times a step, which a gradient scaler can't follow; use bf16 or fp32"
         )
-    return player, built.implementation
-
-
     if player.create_graph and (config.precision.scaler or world.size > 1):
         raise UserError(
             f"optimizer: {type(built.optimizer).__name__} differentiates the gradients, which "
             "neither a gradient scaler nor several ranks allow; use one rank and bf16 or fp32"
         )
+    return player, built.implementation
+
+
 def _best(config: RunConfig, task: Task, validation: EvaluationSet | None) -> Best:
     metric = config.checkpoint.best
     if metric == "auto" or metric is None:

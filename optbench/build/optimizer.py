@@ -16,9 +16,10 @@ from optbench.build.create import arguments, call, locate
 from optbench.build.zoo import resolved, with_traits
 from optbench.errors import UserError
 from optbench.optim.combined import Combined
-from optbench.optim.groups import norms_and_biases, parameter_groups
+from optbench.optim.groups import layer_factors, norms_and_biases, parameter_groups
 
-OURS = ("implementation", "groups", "decay_norm_and_bias", "takes", "companion", "lr_is_initial")
+SHARED = ("implementation", "groups", "decay_norm_and_bias", "layer_decay")
+OURS = (*SHARED, "takes", "companion", "lr_is_initial", "decay", "centralize_gradients")
 """Keys of the optimizer node that are not the optimizer's own arguments."""
 
 Named = list[tuple[str, nn.Parameter]]
@@ -46,13 +47,13 @@ def build_optimizer(
         module: whose parameters that want gradients are optimized.
         device: where they are.
         lr_factor: what every learning rate is multiplied with.
-
         run: `num_iterations` and `num_data` of the run, which some optimizers want to know.
+
     Raises:
         UserError: whatever does not fit together.
     """
-    named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
     node = resolved(node, module, run)
+    named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
     if not node.get("takes"):
         _check_patterns(node, named)
         return _one(node, named, module, device, lr_factor)
@@ -65,7 +66,7 @@ def build_optimizer(
             f"({str(node['takes']).rpartition('.')[2]}); try optimizer=adamw"
         )
     _check_patterns(node, named)
-    companion = {**{k: node[k] for k in OURS[:3] if k in node}, **node["companion"]}
+    companion = {**{k: node[k] for k in SHARED if k in node}, **node["companion"]}
     parts = [_one(node, mine, module, device, lr_factor)]
     if rest:
         parts.append(_one(companion, rest, module, device, lr_factor))
@@ -83,8 +84,10 @@ def _one(
     cls = locate(str(node["_target_"]), "optimizer._target_")
     own = arguments({k: v for k, v in node.items() if k not in OURS})
     given = _tuples(own)
-    given["lr"] = own["lr"] * lr_factor
-    patterns = [_scaled(p, lr_factor) for p in node["groups"] if _matches(p, named)]
+    if "lr" in own:
+        given["lr"] = own["lr"] * lr_factor
+    patterns = _by_layer(node, named, module, given.get("lr"))
+    patterns += [_scaled(p, lr_factor) for p in node["groups"] if _matches(p, named)]
     groups = parameter_groups(named, patterns, _undecayed(node, module))
     asked = str(node["implementation"])
     if len(groups) == 1 and set(groups[0]) == {"params", "param_names"}:
@@ -93,6 +96,18 @@ def _one(
     first = module if node.get("_module_") else groups
     optimizer = with_traits(call(cls, "optimizer", first, **given, **flags), node)
     return Built(optimizer, implementation)
+
+
+def _by_layer(
+    node: Mapping[str, Any], named: Named, module: nn.Module, lr: float | None
+) -> list[dict[str, Any]]:
+    decay = node["layer_decay"]
+    if decay == 1.0:
+        return []
+    if lr is None:
+        raise UserError(f"optimizer.layer_decay={decay}: needs optimizer.lr")
+    factors = layer_factors([name for name, _ in module.named_parameters()], decay)
+    return [{"params": name, "lr": lr * factors[name]} for name, _ in named if factors[name] < 1]
 
 
 def _scaled(pattern: Mapping[str, Any], lr_factor: float) -> dict[str, Any]:
@@ -147,6 +162,8 @@ def choose_implementation(cls: Any, asked: str, device: torch.device) -> tuple[s
     own = getattr(cls, "implementations", None)
     if own is not None:
         return _of_ours(cls, asked, own)
+    if asked == "auto" and not cls.__module__.startswith(("torch.", "optbench.")):
+        return "its own", {}  # a library's default
     has = [name for name in ("foreach", "fused") if name in inspect.signature(cls).parameters]
     if asked in ("foreach", "fused", "compiled") and asked not in has:
         raise UserError(
@@ -162,8 +179,6 @@ def choose_implementation(cls: Any, asked: str, device: torch.device) -> tuple[s
     if asked == "auto":
         return ("foreach" if "foreach" in has and device.type == "cuda" else "loop"), {}
     return asked, ({"foreach": asked == "foreach"} if "foreach" in has else {})
-    if asked == "auto" and not cls.__module__.startswith(("torch.", "optbench.")):
-        return "its own", {}  # a library's default
 
 
 def _of_ours(cls: Any, asked: str, own: Sequence[str]) -> tuple[str, dict[str, Any]]:
@@ -203,6 +218,11 @@ def check_schedule(
     node: Mapping[str, Any], optimizer: torch.optim.Optimizer, schedule: Any, changes_lr: bool
 ) -> None:
     """Refuses a schedule that would have no effect on this optimizer, or that it can't follow."""
+    if changes_lr and "no_lr" in getattr(optimizer, "traits", ()):
+        raise UserError(
+            f"schedule: {type(optimizer).__name__} has no learning rate; "
+            "only schedule=constant without warmup makes sense"
+        )
     if node.get("lr_is_initial") and changes_lr:
         raise UserError(
             f"schedule: {node['_target_']} reads lr once, at its first step; "
@@ -216,9 +236,4 @@ def check_schedule(
         raise UserError(
             f"schedule.cycle_momentum=true: {node['_target_']} has no momentum; "
             "set schedule.cycle_momentum=false"
-        )
-    if changes_lr and "no_lr" in getattr(optimizer, "traits", ()):
-        raise UserError(
-            f"schedule: {type(optimizer).__name__} has no learning rate; "
-            "only schedule=constant without warmup makes sense"
         )

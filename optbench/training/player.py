@@ -169,6 +169,7 @@ class Player:
             "optimizer": exact_state(self.optimizer),
             "attributes": changed(attributes(self.optimizer), self._fresh),
             "settings": self._configured,
+            "multipliers": self._multipliers,
             "schedules": [schedule.state_dict() for schedule in self._stateful],
             "alignments": [alignment.state_dict() for alignment in self._alignments],
             "ema": self.ema.averages if self.ema is not None else None,
@@ -204,15 +205,18 @@ class Player:
         load_exactly(self.optimizer, state["optimizer"])
         set_attributes(self.optimizer, self._fresh)
         set_attributes(self.optimizer, state["attributes"])
+        # An optimizer that changes its lr itself goes on with what it has made of it.
+        self._multipliers = state["multipliers"]
         groups = zip(self.optimizer.param_groups, self._configured, state["settings"], strict=True)
         for group, now, then in groups:
             anew = {k: v for k, v in now.items() if k not in then or then[k] != v}
             cycled = {k: now[k] for k in ("momentum", "betas") if k in now}
             group.update(anew | cycled)
+            if "lr" in anew:
+                self._multipliers = None
         self._load_schedules(state)
         if self.ema is not None and state["ema"] is not None:
             torch._foreach_copy_(self.ema.averages, state["ema"])
-        self._multipliers = None
         self.apply_schedule()
 
     def _load_schedules(self, state: dict[str, Any]) -> None:

@@ -253,9 +253,8 @@ class Trainer:
             for player in self.players:
                 player.module.eval()
                 stack.callback(player.module.train)
-                name, precision = player.name, self.state.precision
-                show = partial(show_some, self.feed, self.task, modules, name, precision)
-                stack.enter_context(player.evaluated(show))
+                show = partial(show_some, self.feed, self.task, modules, player.name)
+                stack.enter_context(player.evaluated(partial(show, self.state.precision)))
                 self.world.equalise(player.module.buffers())
             scores = evaluate(
                 self.task,
