@@ -18,7 +18,8 @@ from .program import call, left_in
 
 GROUPS = ["checkpoint", "dataset", "model", "optimizer", "precision", "recipe", "schedule"]
 COMPLETIONS: list[tuple[str, list[str]]] = [
-    ("optbench ", ["list", "resume", "train"]),
+    ("optbench ", sorted(VERBS)),
+    ("optbench show schedule=cos", ["schedule=cosine", "schedule=cosine_restarts"]),
     ("optbench tr", ["train"]),
     ("optbench list mo", ["model"]),
     ("optbench train optimizer=adam", ["optimizer=adam", "optimizer=adamax", "optimizer=adamw"]),
