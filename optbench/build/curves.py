@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from optbench.build.data import dataset
+from optbench.build.data import batch_size, dataset
 from optbench.build.schedule import Base, build_schedule, build_values
 from optbench.config.schema import DEFAULT_EPOCHS, RunConfig
 from optbench.schedules.base import is_reactive, watches_updates
@@ -79,9 +79,9 @@ def _draw(
 
 def _lengths(config: RunConfig) -> tuple[int, int]:
     """Steps of an epoch, and of the run."""
-    train = dataset(config).train_size
-    train -= round(train * config.dataset["val_fraction"])
-    per_epoch = -(-train // config.batch_size)
+    data = dataset(config)
+    train = data.train_size - round(data.train_size * config.dataset["val_fraction"])
+    per_epoch = -(-train // batch_size(config, data))
     return per_epoch, config.steps or (config.epochs or DEFAULT_EPOCHS) * per_epoch
 
 
@@ -94,7 +94,7 @@ def _factor(config: RunConfig) -> float:
         return 1.0
     from optbench.build.optimizer import lr_factor  # the one thing here that needs torch
 
-    return lr_factor(config.scale_lr, config.batch_size, config.base_batch_size)
+    return lr_factor(config.scale_lr, batch_size(config, dataset(config)), config.base_batch_size)
 
 
 def _decided(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,12 +30,19 @@ def dataset(config: RunConfig) -> Dataset:
     if (fraction and not validation) or not train:
         what = "leaves no example to train on" if validation else "is less than one example"
         raise UserError(f"dataset.val_fraction={fraction}: of {loaded.train_size} this {what}")
-    if config.batch_size > train:
+    if batch_size(config, loaded) > train:
         raise UserError(
             f"batch_size={config.batch_size}: larger than the training set of {train} examples; "
             f"the nearest that fits is {train}"
         )
     return loaded
+
+
+def batch_size(config: RunConfig, dataset: Dataset) -> int:
+    """Examples in a step; `full` is all that are trained on."""
+    if isinstance(config.batch_size, int):
+        return config.batch_size
+    return dataset.train_size - round(dataset.train_size * config.dataset["val_fraction"])
 
 
 def _cached(factory: Any, given: dict[str, Any]) -> Dataset:

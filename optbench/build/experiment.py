@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from optbench.build.create import create, locate
-from optbench.build.data import sizes
+from optbench.build.data import batch_size, sizes
 from optbench.build.decay import set_decay
 from optbench.build.metrics import check_metrics, mode_of
 from optbench.build.optimizer import build_optimizer, lr_factor
@@ -194,9 +194,8 @@ def _data(
     train, val = split_validation(
         dataset.train_size, config.dataset["val_fraction"], config.dataset["split_seed"]
     )
-    feed = Feed(
-        source, train, config.batch_size, config.accumulate, config.seed, world.rank, world.size
-    )
+    size = batch_size(config, dataset)
+    feed = Feed(source, train, size, config.accumulate, config.seed, world.rank, world.size)
     test = dataset.open("test", world.device)
     return (
         feed,
@@ -216,7 +215,7 @@ def _precision(config: RunConfig, device: torch.device) -> Precision:
 def _player(
     config: RunConfig, module: nn.Module, task: Task, feed: Feed, total_steps: int, world: World
 ) -> tuple[Player, str]:
-    factor = lr_factor(config.scale_lr, config.batch_size, config.base_batch_size)
+    factor = lr_factor(config.scale_lr, feed.batch_size, config.base_batch_size)
     lengths = {"num_iterations": total_steps, "num_data": len(feed.indices)}
     built = build_optimizer(config.optimizer, module, world.device, factor, lengths)
     built = wrapped(built, config.wrapper)

@@ -111,6 +111,11 @@ def word(value: Any) -> str:
     return str(value)
 
 
+def count_or_full(value: Any) -> int | str:
+    """Reads a whole number of at least 1, or the word `full`."""
+    return "full" if value == "full" else integer(1)(value)
+
+
 def folder_name(value: Any) -> str:
     """Reads a text that can be a part of a folder's name."""
     text = word(value)
@@ -134,7 +139,8 @@ FIELDS: dict[str, Field] = {
     # how long, how much
     "epochs": Field(integer(1), _at_least_one, nullable=True),
     "steps": Field(integer(1), _at_least_one, nullable=True),
-    "batch_size": _count,
+    "batch_size": Field(count_or_full, "a whole number, at least 1, or full"),
+    "eval.batch_size": _count,
     "base_batch_size": _count,
     "accumulate": _count,
     "seed": _seed,

@@ -97,7 +97,7 @@ class RunConfig:
     seed: int
     epochs: int | None
     steps: int | None
-    batch_size: int
+    batch_size: int | str
     accumulate: int
     scale_lr: str
     base_batch_size: int

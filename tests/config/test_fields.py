@@ -46,7 +46,10 @@ def test_every_word_is_used_by_some_file() -> None:
 
 def test_dotted_words_name_real_keys() -> None:
     dotted = {key for key in FIELDS if "." in key}
-    assert dotted == {"clip.norm", "clip.value", "clip.adaptive", "early_stopping.mode"}
+    assert dotted == {"clip.norm", "clip.value", "clip.adaptive"} | {
+        "early_stopping.mode",
+        "eval.batch_size",
+    }
     assert "mode" in EarlyStopping.__dataclass_fields__
     assert set(Clip.__dataclass_fields__) == {"norm", "value", "adaptive", "per_group"}
 

@@ -68,6 +68,17 @@ def test_accumulation_of_more_micro_batches_than_examples() -> None:
     assert torch.dist(together, apart) <= 1e-6 * together.norm()
 
 
+def test_full_batch_and_single_sample_descent_are_settings() -> None:
+    full = ["epochs=3", "batch_size=full", "optimizer=sgd", "optimizer.lr=0.5", "monitor.every=0"]
+    made = experiment(*full)
+    assert made.feed.steps_per_epoch == 1 and made.feed.batch_size == len(made.feed.indices) == 1293
+    parts = trained(*full, "accumulate=7")
+    whole = trained(*full)
+    assert torch.dist(whole, parts) <= 1e-6 * whole.norm()
+    single = experiment("steps=3", "batch_size=1", "optimizer=sgd")
+    assert single.feed.steps_per_epoch == 1293
+
+
 def test_accumulation_reports_the_loss_of_the_whole_batch() -> None:
     every = [*EPOCH[:-1], "monitor.every=1"]
     _, whole = fit(experiment(*every))
