@@ -16,7 +16,11 @@ HEAVY = frozenset({"torch", "torchvision", "sklearn", "tensorboard"})
 ALLOWED: dict[str, set[str]] = {
     "__init__": set(),
     "__main__": {"cli", "training"},
-    "cli": {"__init__", "build", "training", "monitor", "rundir", "config", "plots", "errors"},
+    "cli": {
+        *("__init__", "build", "training", "monitor", "rundir", "config", "plots", "errors"),
+        "search",
+    },
+    "search": {"build", "training", "monitor", "errors"},
     "build": {
         *("training", "monitor", "rundir", "config", "errors"),
         *("optim", "schedules", "models", "data", "tasks"),
@@ -45,7 +49,7 @@ TORCH_AND_NOTHING_ELSE = {
 WITHOUT_TORCH = [
     *("optbench.errors", "optbench.rundir", "optbench.config.*", "optbench.build.data"),
     *("optbench.build.create", "optbench.build.schedule", "optbench.build.curves"),
-    *("optbench.cli.*", "optbench.plots.*"),
+    *("optbench.cli.*", "optbench.plots.*", "optbench.search.lr_range"),
 ]
 """Modules that load without torch; what of it they need they import when they need it."""
 

@@ -52,6 +52,19 @@ def verb(name: str) -> str:
             "usage: optbench list [GROUP]\n\nWhat can be chosen, one line each.\n"
             f"groups: {' '.join(groups())}\n"
         )
+    if name == "find-lr":
+        return (
+            "usage: optbench find-lr [flags] [overrides of train]\n\n"
+            "The learning rate range test (Smith 2017): trains for a few steps while lr rises and\n"
+            "suggests one by three rules (steepest is recommended), over several seeds. The ramp\n"
+            "replaces schedules, EMA and the run's length; all groups' lr follow in proportion.\n"
+            "Leaves find-lr.png, find-lr.json and TensorBoard events in a folder of its own.\n\n"
+            "  --from 1e-7  --to 10     first and last lr\n"
+            "  --steps 100              of the ramp; it ends sooner when the loss is 4 x its best\n"
+            "  --seeds 3                seed, seed + 1, ...\n"
+            "  --ramp exponential       or linear\n"
+            "  --config-dir DIR         a folder of your own configs\n"
+        )
     if name == "show":
         return (
             "usage: optbench show [--png FILE] [overrides of train]\n\n"

@@ -14,6 +14,7 @@ EXIT_BAD_INPUT = 2
 VERBS = {
     "train": "train a model: optbench train optimizer=adamw schedule=cosine",
     "resume": "go on with an interrupted run or sweep: optbench resume RUN [overrides]",
+    "find-lr": "learning rate range test: optbench find-lr optimizer=sgd model=2c2d",
     "show": "draw a schedule without training: optbench show schedule=cosine [--png FILE]",
     "list": "what can be chosen: optbench list [GROUP]",
 }
@@ -66,6 +67,10 @@ def _dispatch(arguments: list[str]) -> int:
         from optbench.cli.listing import listing
 
         return listing(rest)
+    if verb == "find-lr":
+        from optbench.cli.find_lr import find_lr
+
+        return find_lr(rest)
     if verb == "show":
         from optbench.cli.show import show
 

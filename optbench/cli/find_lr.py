@@ -1,0 +1,191 @@
+"""The verb `find-lr`: the learning rate range test of what `train` would train."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from optbench.build.data import dataset
+from optbench.cli.collector import at_work
+from optbench.cli.compose import Composer, Job, hydra_session, keys_of
+from optbench.cli.training import parse
+from optbench.config.schema import RunConfig
+from optbench.config.suggest import did_you_mean
+from optbench.errors import UserError
+from optbench.rundir import RunDir
+from optbench.search.lr_range import Ramp
+
+if TYPE_CHECKING:
+    from optbench.search.find_lr import Trial
+
+FLAGS = {"--from": "1e-7", "--to": "10", "--steps": "100", "--seeds": "3", "--ramp": "exponential"}
+"""With their defaults."""
+RAMPS = ("exponential", "linear")
+HYDRAS = (
+    *("--config-dir", "--multirun", "--cfg", "--info", "--hydra-help"),
+    *("--package", "--resolve", "--config-path", "--config-name", "--experimental-rerun"),
+)
+EXIT_NO_SUGGESTION = 1
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks for."""
+
+    ramp: Ramp
+    seeds: int
+    overrides: list[str]
+    config_dir: str | None
+
+
+def find_lr(arguments: Sequence[str]) -> int:
+    """`optbench find-lr [flags] [overrides of train]`; returns the exit code."""
+    asked = read(arguments)
+    with hydra_session(asked.config_dir) as composer:
+        job = composer.job(composer.compose(asked.overrides), asked.overrides)
+        config = to_be_tested(job, composer, asked.ramp.steps)
+    data = dataset(config)
+    from optbench.cli.execute import check_device
+
+    check_device(config.device)
+    from optbench.build.experiment import build_experiment
+    from optbench.search.find_lr import range_test
+    from optbench.training.distributed import join
+    from optbench.training.signals import Interruption
+
+    world = join(config.device)
+    base = float(config.optimizer["lr"])
+    trials: list[Trial] = []
+    folder = None
+    with Interruption().listening() as interruption, at_work():
+        for seed in range(config.seed, config.seed + asked.seeds):
+            experiment = build_experiment(replace(config, seed=seed), data, world)
+            if folder is None:  # only now: what can't be built leaves nothing behind
+                folder = RunDir.reserve(_folder(job))
+            board = _board(folder, seed) if config.monitor.tensorboard else None
+            try:
+                trial = range_test(
+                    experiment, asked.ramp, base=base, board=board, interruption=interruption
+                )
+            finally:
+                if board is not None:
+                    board.close()
+            if trial.signal:
+                sys.stderr.write(f"optbench: interrupted; {folder.path} has no result\n")
+                return 128 + trial.signal
+            trials.append(trial)
+    assert folder is not None
+    from optbench.cli.environment import environment
+    from optbench.cli.find_lr_report import report
+
+    where = environment(world.device, world.size, experiment.implementation)
+    found = report(folder, job, asked.ramp, trials, where, asked.config_dir)
+    return 0 if found else EXIT_NO_SUGGESTION
+
+
+def read(arguments: Sequence[str]) -> Asked:
+    """The flags and the overrides.
+
+    Raises:
+        UserError: a flag that there is not, or a value that it can't have.
+    """
+    values, rest = dict(FLAGS), []
+    given = iter(arguments)
+    for argument in given:
+        name, equals, value = argument.partition("=")
+        if name in FLAGS:
+            values[name] = value if equals else next(given, "")
+        elif name.startswith("--") and name not in HYDRAS:
+            raise UserError(f"{name}: no such flag; {did_you_mean(name, (*FLAGS, *HYDRAS[:1]))}")
+        else:
+            rest.append(argument)
+    flags = parse(rest)
+    for flag in ("multirun", "cfg", "info", "hydra_help"):
+        if getattr(flags, flag):
+            name = flag.replace("_", "-")
+            raise UserError(f"--{name}: not with find-lr, which tests one config")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError("find-lr: one process does it; leave out torchrun")
+    low, high = _rate("--from", values["--from"]), _rate("--to", values["--to"])
+    if low >= high:
+        raise UserError(f"--from {values['--from']}: not below --to {values['--to']}")
+    if values["--ramp"] not in RAMPS:
+        raise UserError(f"--ramp {values['--ramp']}: {did_you_mean(values['--ramp'], RAMPS)}")
+    steps = _count("--steps", values["--steps"], 10)
+    seeds = _count("--seeds", values["--seeds"], 1)
+    ramp = Ramp(low, high, steps, values["--ramp"] == "linear")
+    return Asked(ramp, seeds, list(flags.overrides), flags.config_dir)
+
+
+def _rate(flag: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise UserError(f"{flag} {text}: a learning rate above 0, such as {FLAGS[flag]}")
+    return value
+
+
+def _count(flag: str, text: str, least: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        raise UserError(f"{flag} {text}: a whole number, such as {FLAGS[flag]}") from None
+    if value < least:
+        raise UserError(f"{flag} {text}: at least {least}")
+    return value
+
+
+def to_be_tested(job: Job, composer: Composer, steps: int) -> RunConfig:
+    """The config of the test: the ramp takes the place of schedules, EMA and the run's length.
+
+    Raises:
+        UserError: an optimizer that has no learning rate, or reads it only once.
+    """
+    config, optimizer = job.config, dict(job.config.optimizer)
+    if config.resume:
+        raise UserError(f"resume={config.resume}: not with find-lr, which begins anew")
+    name = job.choices["optimizer"]
+    if "lr" not in optimizer:
+        raise UserError(f"optimizer={name}: has no lr to find")
+    if optimizer.get("lr_is_initial"):
+        raise UserError(
+            f"optimizer={name}: reads lr once, at its first step, so no ramp has an effect; "
+            f"try optimizer.lr with train -m"
+        )
+    if not float(optimizer["lr"]) > 0:
+        raise UserError(f"optimizer.lr={optimizer['lr']}: find-lr scales it; it has to be above 0")
+    patterns = optimizer["groups"]
+    optimizer["groups"] = [{k: v for k, v in p.items() if k != "schedule"} for p in patterns]
+    return replace(
+        config,
+        optimizer=optimizer,
+        schedule=composer.reference({**job.choices, "schedule": "constant"})["schedule"],
+        momentum_schedule=None,
+        beta2_schedule=None,
+        weight_decay_schedule=None,
+        steps=steps,
+        epochs=None,
+        ema=0.0,
+        nonfinite="stop",
+    )
+
+
+def _folder(job: Job) -> Path:
+    """`<time>-find-lr-<name>` where a run has `<time>-<name>`, or the folder that was asked for."""
+    wanted = Path(job.folder)
+    if "hydra.run.dir" in keys_of(job.overrides):
+        return wanted
+    time = wanted.name.removesuffix(job.config.name)
+    return wanted.with_name(f"{time}find-lr-{job.config.name}")
+
+
+def _board(folder: RunDir, seed: int) -> Any:
+    from optbench.monitor.tensorboard import TensorBoard
+
+    return TensorBoard(folder.tensorboard / f"seed-{seed}")

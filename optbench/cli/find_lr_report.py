@@ -1,0 +1,193 @@
+"""What `find-lr` tells and leaves: a table, two pictures, JSON, and the command to train with."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from optbench.cli.compose import Job, keys_of
+from optbench.cli.execute import shown
+from optbench.cli.log import print_table
+from optbench.errors import UserError
+from optbench.plots import png
+from optbench.plots.terminal import curve
+from optbench.rundir import RunDir
+from optbench.search.lr_range import DIVERGED, RECOMMENDED, RULES, SMOOTHING, Curve, Ramp, Spread
+
+if TYPE_CHECKING:
+    from optbench.search.find_lr import Trial
+
+LABELS = {
+    "valley": "valley: the middle of the longest descent",
+    "steepest": "steepest descent over log lr",
+    "minimum_over_ten": "a tenth of the minimum's",
+}
+
+
+def report(
+    folder: RunDir,
+    job: Job,
+    ramp: Ramp,
+    trials: Sequence[Trial],
+    where: Mapping[str, Any],
+    config_dir: str | None = None,
+) -> float | None:
+    """Writes the files and prints; returns the recommended learning rate, if there is one."""
+    spreads = {rule: Spread.of([trial.suggestions[rule] for trial in trials]) for rule in RULES}
+    lr = spreads[RECOMMENDED].median
+    command = None if lr is None else train_command(job, lr, config_dir)
+    folder.write_json(
+        "find-lr.json",
+        {
+            "recommended": {"rule": RECOMMENDED, "lr": lr, "command": command},
+            "suggestions": {rule: dataclasses.asdict(spread) for rule, spread in spreads.items()},
+            "seeds": {str(trial.seed): _trial(trial) for trial in trials},
+            "ramp": dataclasses.asdict(ramp),
+            "smoothing": SMOOTHING,
+            "stops_at_times_best": DIVERGED,
+            "overrides": job.overrides,
+            "choices": job.choices,
+            "config": job.plain,
+            "environment": dict(where),
+        },
+    )
+    _print(folder, job, ramp, trials, spreads)
+    try:
+        _picture(folder, job, ramp, trials, spreads)
+        names = "find-lr.png, find-lr.json"
+    except UserError as error:  # without matplotlib the rest is as good
+        names = f"find-lr.json (no picture: {error})"
+    lines = ["", f"in {shown(folder.path)}: {names}"]
+    if command is None:
+        lines += ["the loss does not fall by more than its noise: nothing to recommend"]
+    else:
+        lines += ["train with", f"  {command}"]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return lr
+
+
+def _trial(trial: Trial) -> dict[str, Any]:
+    smooth = trial.curve.before_divergence().smoothed()
+    return {
+        "suggestions": trial.suggestions,
+        "ended": trial.ended,
+        "message": trial.message,
+        "skipped_steps": trial.skipped,
+        "lr": trial.curve.lrs,
+        "loss": trial.curve.losses,
+        "smoothed_lr": smooth.lrs,
+        "smoothed_loss": smooth.losses,
+    }
+
+
+def train_command(job: Job, lr: float, config_dir: str | None = None) -> str:
+    """The command that trains with `lr`: the other learning rates follow it in proportion."""
+    optimizer = job.plain["optimizer"]
+    factor = lr / float(optimizer["lr"])
+    new = {"optimizer.lr": f"{lr:.3g}"}
+    companion = optimizer.get("companion")
+    if companion and "lr" in companion:
+        new["optimizer.companion.lr"] = f"{float(companion['lr']) * factor:.3g}"
+    if any("lr" in pattern for pattern in optimizer["groups"]):
+        patterns = [
+            {k: float(f"{v * factor:.3g}") if k == "lr" else v for k, v in pattern.items()}
+            for pattern in optimizer["groups"]
+        ]
+        new["optimizer.groups"] = _hydra(patterns)
+    said = zip(job.overrides, keys_of(job.overrides), strict=True)
+    kept = [line for line, key in said if key not in (*new, "hydra.run.dir")]
+    flags = ["--config-dir", config_dir] if config_dir else []
+    words = [*flags, *kept, *(f"{key}={value}" for key, value in new.items())]
+    return " ".join(["optbench train", *map(shlex.quote, words)])
+
+
+def _hydra(value: Any) -> str:
+    """Plain data in the grammar of Hydra's overrides."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_hydra(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_hydra, value)) + "]"
+    if isinstance(value, str):
+        return "'" + value.replace("'", "\\'") + "'"
+    return json.dumps(value)
+
+
+def _print(
+    folder: RunDir,
+    job: Job,
+    ramp: Ramp,
+    trials: Sequence[Trial],
+    spreads: Mapping[str, Spread],
+) -> None:
+    series = {f"seed {t.seed}": _drawn(_smooth(t), trials) for t in trials}
+    print(curve(series, x_label="lr", y_label="smoothed loss", log_x=not ramp.linear))
+    print()
+    rows = []
+    for rule, spread in spreads.items():
+        numbers = [_number(v) for v in (spread.median, spread.low, spread.high)]
+        each = " ".join(_number(trial.suggestions[rule]) for trial in trials)
+        mark = " (recommended)" if rule == RECOMMENDED else ""
+        rows.append([LABELS[rule] + mark, *numbers, each])
+    print_table("", ["rule", "lr", "least", "greatest", "by seed"], rows)
+    for trial in trials:
+        steps = len(trial.curve.losses)
+        why = f": {trial.message}" if trial.message else ""
+        still = (
+            trial.ended == "finished"
+            and min(trial.curve.smoothed().losses[1:]) in (trial.curve.smoothed().losses[-2:])
+        )
+        more = "; the loss still falls: raise --to" if still else ""
+        print(f"seed {trial.seed}: {trial.ended} after {steps} steps{why}{more}")
+    replaced = [k for k in keys_of(job.overrides) if _is_replaced(k)]
+    if replaced:
+        print(f"for the test the ramp takes the place of {', '.join(replaced)}")
+
+
+def _is_replaced(key: str) -> bool:
+    return key in ("steps", "epochs", "ema", "nonfinite") or "schedule" in key.partition(".")[0]
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3g}"
+
+
+def _smooth(trial: Trial) -> Curve:
+    return trial.curve.before_divergence().smoothed()
+
+
+def _drawn(line: Curve, trials: Sequence[Trial]) -> tuple[list[float], list[float]]:
+    """A curve, cut off where it leaves the picture: a diverging loss would flatten the rest."""
+    best = min(min(_smooth(trial).losses, default=1.0) for trial in trials)
+    first = max(max(_smooth(trial).losses[:1], default=1.0) for trial in trials)
+    top = max(DIVERGED * best, 1.5 * first)
+    return line.lrs, [min(loss, top) for loss in line.losses]
+
+
+def _picture(
+    folder: RunDir,
+    job: Job,
+    ramp: Ramp,
+    trials: Sequence[Trial],
+    spreads: Mapping[str, Spread],
+) -> None:
+    series = {f"batches, seed {trials[0].seed}": _drawn(trials[0].curve, trials)}
+    for trial in trials:
+        series[f"smoothed, seed {trial.seed}"] = _drawn(_smooth(trial), trials)
+    markers = {
+        f"{rule} {spread.median:.2g}": spread.median
+        for rule, spread in spreads.items()
+        if spread.median is not None
+    }
+    png.save(
+        folder.path / "find-lr.png",
+        series,
+        title=f"find-lr: {job.config.name}",
+        x_label="learning rate",
+        y_label="training loss",
+        log_x=not ramp.linear,
+        markers=markers,
+    )

@@ -1,0 +1,1 @@
+"""Looking for good settings before a training: the learning rate range test."""

@@ -1,0 +1,205 @@
+"""The learning rate range test on an experiment: the trainer, with a ramp as its schedule."""
+
+from __future__ import annotations
+
+import copy
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+
+from optbench.build.experiment import Experiment
+from optbench.errors import UserError
+from optbench.monitor.record import Record, Recorder
+from optbench.search.lr_range import DIVERGED, Curve, Ramp, Smoother, suggest
+from optbench.training.checkpoint import Loaded
+from optbench.training.keeper import RunState
+from optbench.training.player import Player
+from optbench.training.progress import Best, Mean
+from optbench.training.settings import Cadence
+from optbench.training.signals import Interruption
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One range test.
+
+    Attributes:
+        seed: of the experiment.
+        curve: the loss of each batch before the update, against the lr of that update.
+        suggestions: by rule; None where the loss does not fall.
+        ended: `finished` (the ramp), `diverged`, or `preempted` (by a signal).
+        message: why, if there is something to say.
+        skipped: batches left out by the gradient scaler; they do not count as steps.
+        signal: the signal that stopped it, or 0.
+    """
+
+    seed: int
+    curve: Curve
+    suggestions: dict[str, float | None]
+    ended: str
+    message: str = ""
+    skipped: int = 0
+    signal: int = 0
+
+
+class Sink(Protocol):
+    """Who is told every loss: TensorBoard."""
+
+    def write(self, record: Record) -> None:
+        """Takes one record."""
+        ...
+
+
+@dataclass(frozen=True)
+class RampSchedule:
+    """The ramp as a schedule: the multiplier of every learning rate whose unit is `base`."""
+
+    ramp: Ramp
+    base: float
+
+    def __call__(self, step: int, total_steps: int) -> float:
+        return self.ramp.lr(step) / self.base
+
+
+class _Watch:
+    """Takes each step's loss from the trainer's records; asks it to stop when that diverges."""
+
+    def __init__(self, ramp: Ramp, interruption: Interruption, board: Sink | None) -> None:
+        self.curve = Curve([], [])
+        self.diverged = ""
+        self._ramp, self._interruption, self._board = ramp, interruption, board
+        self._smoother, self._best = Smoother(), float("inf")
+
+    def write(self, record: Record) -> None:
+        if record.kind != "train" or "train/loss" not in record.values or self.diverged:
+            return
+        loss, lr = record.values["train/loss"], self._ramp.lr(record.step - 1)
+        self.curve.lrs.append(lr)
+        self.curve.losses.append(loss)
+        smoothed = self._smoother.add(loss)
+        self._best = min(self._best, smoothed)
+        if self._board is not None:
+            values = {"train/loss": loss, "train/smoothed_loss": smoothed, "lr/model": lr}
+            self._board.write(replace(record, values=values))
+        if smoothed > DIVERGED * self._best:
+            self.diverged = f"the loss is {smoothed:.3g}, {DIVERGED:g} x the best, at lr {lr:.3g}"
+            self._interruption.number = self._interruption.number or signal.SIGTERM
+
+    def tick(self, step: int) -> None:
+        """Nothing is shown live."""
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def range_test(
+    experiment: Experiment,
+    ramp: Ramp,
+    *,
+    base: float | None = None,
+    board: Sink | None = None,
+    interruption: Interruption | None = None,
+) -> Trial:
+    """Trains for the ramp's steps, and leaves the experiment bit for bit as it was.
+
+    Module, optimizer, gradient scaler, position, random generators and gradients are put back. The
+    experiment's own schedules, EMA, evaluations and checkpoints have no part in it.
+
+    Args:
+        experiment: wherever it is; the test goes on from its position in the training set.
+        ramp: of the learning rate.
+        base: the learning rate that the ramp takes the place of; those of other parameter groups
+            and of a companion follow in proportion. Default: the first group's.
+        board: gets `train/loss`, `train/smoothed_loss` and `lr/model` of each step.
+        interruption: by whom the test may be asked to stop.
+
+    Raises:
+        UserError: the optimizer does not follow a schedule, or `base` is 0.
+    """
+    _check(experiment)
+    stop = Interruption() if interruption is None else interruption
+    watch = _Watch(ramp, stop, board)
+    with untouched(experiment.state):
+        players = [_with_ramp(player, ramp, base) for player in experiment.state.players]
+        progress = replace(experiment.state.progress, step=0, skipped=0, skipped_in_a_row=0)
+        state = RunState(
+            players,
+            experiment.state.precision,
+            progress,
+            Mean(),
+            Best(None, "min"),
+            Best("train/loss", "min"),
+            experiment.world,
+        )
+        test = replace(
+            experiment,
+            config=replace(experiment.config, nonfinite="stop"),
+            state=state,
+            validation=None,
+            test=None,
+            settings=replace(
+                experiment.settings,
+                total_steps=ramp.steps,
+                cadence=Cadence(monitor=1),
+                nonfinite="stop",
+                patience=0,
+                per_parameter=False,
+            ),
+        )
+        outcome = test.trainer(Recorder([watch], live=watch), None, stop).fit()
+    ended, number = outcome.state, outcome.signal
+    if watch.diverged:
+        ended, number, stop.number = "diverged", 0, 0
+    message = watch.diverged or outcome.message
+    found = suggest(watch.curve, ramp.steps)
+    return Trial(
+        experiment.config.seed, watch.curve, found, ended, message, progress.skipped, number
+    )
+
+
+def _check(experiment: Experiment) -> None:
+    for player in experiment.state.players:
+        if "no_lr" in getattr(player.optimizer, "traits", ()):
+            name = type(player.optimizer).__name__
+            raise UserError(f"optimizer: {name} has no learning rate to find")
+
+
+def _with_ramp(player: Player, ramp: Ramp, base: float | None) -> Player:
+    base = player.base_lrs[0] if base is None else base
+    if not base > 0:
+        raise UserError(f"optimizer.lr={base:g}: find-lr scales it, so it has to be above 0")
+    for group, lr in zip(player.optimizer.param_groups, player.base_lrs, strict=True):
+        group["lr"] = lr
+    schedule = RampSchedule(ramp, base)
+    own = (player.name, player.module, player.forward, player.optimizer)
+    return Player(*own, schedule, ramp.steps)
+
+
+@contextmanager
+def untouched(state: RunState) -> Iterator[None]:
+    """Puts back all that a training in the block changes, whatever happens in it."""
+    shared, own = copy.deepcopy(state.shared()), copy.deepcopy(state.own())
+    modules = [m for player in state.players for m in player.module.modules()]
+    modes = [module.training for module in modules]
+    buffers = [b for player in state.players for b in player.module.buffers()]
+    before = [buffer.detach().clone() for buffer in buffers]
+    parameters = [p for player in state.players for p in player.module.parameters()]
+    gradients = [None if p.grad is None else p.grad.detach().clone() for p in parameters]
+    try:
+        yield
+    finally:
+        state.load(Loaded(state.progress.step, shared, own))
+        for module, mode in zip(modules, modes, strict=True):
+            module.training = mode
+        with torch.no_grad():
+            for buffer, value in zip(buffers, before, strict=True):
+                buffer.copy_(value)  # also those that are in no state dict
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
