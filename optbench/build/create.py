@@ -9,6 +9,12 @@ from typing import Any
 
 from optbench.errors import UserError
 
+EXTRAS = {
+    "pytorch_optimizer": "; pip install 'optbench[zoo]'",
+    "schedulefree": "; pip install 'optbench[zoo]'",
+}
+"""Packages that are not always there, and where they come from."""
+
 
 def locate(path: str, key: str) -> Any:
     """The class or function with this dotted path.
@@ -22,8 +28,11 @@ def locate(path: str, key: str) -> Any:
         try:
             found: Any = importlib.import_module(name)
         except ModuleNotFoundError as error:
-            if error.name is None or not (name + ".").startswith(error.name + "."):
-                raise UserError(f"{key}={path}: needs {error.name}, which is missing") from None
+            if error.name in EXTRAS or not (name + ".").startswith(f"{error.name}."):
+                hint = EXTRAS.get(str(error.name), "")
+                raise UserError(
+                    f"{key}={path}: needs {error.name}, which is missing{hint}"
+                ) from None
             continue
         try:
             for part in parts[cut:]:

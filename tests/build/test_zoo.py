@@ -1,0 +1,174 @@
+"""Optimizers by name: the table equals the library, and each of its words is heeded."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pytorch_optimizer.optimizer import OPTIMIZERS
+from torch import nn
+
+from optbench.build.create import locate
+from optbench.build.optimizer import build_optimizer, check_schedule
+from optbench.config.zoo import FROM_THE_RUN, TARGET, zoo
+from optbench.errors import UserError
+from optbench.models.mlp import MLP
+
+SHARED = {
+    **{"implementation": "auto", "decay_norm_and_bias": True, "groups": [], "layer_decay": 1.0},
+    **{"decay": "own", "centralize_gradients": False},
+}
+CPU = torch.device("cpu")
+NOT_OURS_TO_SAY = ("self", "params", "model", "optimizer", "kwargs", "maximize")
+
+
+def network() -> MLP:
+    return MLP(input_shape=(5,), num_classes=3, hidden=[7, 6])
+
+
+def make(name: str, module: nn.Module | None = None, **changes: Any) -> torch.optim.Optimizer:
+    node = {"_target_": TARGET, "name": name, "lr": None, "weight_decay": None, "arguments": None}
+    run = {"num_iterations": 77, "num_data": 1234}
+    return build_optimizer(
+        {**SHARED, **node, **changes}, module or network(), CPU, run=run
+    ).optimizer
+
+
+def test_the_names_are_the_librarys() -> None:
+    assert list(zoo()) == list(OPTIMIZERS)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_class_arguments_and_lr_are_the_librarys(name: str) -> None:
+    cls, entry = OPTIMIZERS[name], zoo()[name]
+    assert locate(entry.target, "") is cls
+    own = inspect.signature(cls).parameters
+    assert list(entry.arguments) == [key for key in own if key not in NOT_OURS_TO_SAY]
+    assert entry.lr == (own["lr"].default if "lr" in own else 1e-3 if name == "magma" else None)
+
+
+@pytest.mark.parametrize("name", [n for n, e in zoo().items() if not e.refused])
+def test_each_is_built_with_the_librarys_defaults(name: str) -> None:
+    optimizer, entry = make(name), zoo()[name]
+    first = optimizer.param_groups[0]
+    if entry.lr is not None and name != "grokfastadamw":  # which divides it by what it amplifies
+        assert first["lr"] == entry.lr
+    assert isinstance(first["lr"], float | int)
+    covered = {p for group in optimizer.param_groups for p in group["params"]}
+    assert len(covered) == 6
+
+
+def test_settings_reach_the_class() -> None:
+    changes = {"lr": 0.5, "weight_decay": 0.25, "arguments": {"betas": [0.7, 0.8]}}
+    (group,) = make("lion", **changes).param_groups
+    assert (group["lr"], group["weight_decay"], group["betas"]) == (0.5, 0.25, (0.7, 0.8))
+
+
+def test_groups_and_undecayed_parameters() -> None:
+    groups = [{"params": "head.*", "lr": 0.125}]
+    optimizer = make("lion", weight_decay=0.5, groups=groups, decay_norm_and_bias=False)
+    found = {(g["lr"], g["weight_decay"], len(g["params"])) for g in optimizer.param_groups}
+    assert found == {(1e-4, 0.5, 2), (1e-4, 0.0, 2), (0.125, 0.5, 1), (0.125, 0.0, 1)}
+
+
+def test_what_it_wants_to_know_of_the_run() -> None:
+    assert {key for e in zoo().values() for key in e.needs if key.startswith("num_")} == set(
+        FROM_THE_RUN
+    )
+    assert make("bsam").num_data == 1234  # type: ignore[attr-defined]
+    warm = {n: build_ranger(n) for n in (100, 1000)}
+    assert warm[1000] == 10 * warm[100]
+
+
+def build_ranger(steps: int) -> int:
+    node = {"_target_": TARGET, "name": "ranger21", "lr": None, "weight_decay": None}
+    built = build_optimizer(
+        {**SHARED, **node, "arguments": None}, network(), CPU, run={"num_iterations": steps}
+    )
+    return int(built.optimizer.num_warm_down_iterations)  # type: ignore[attr-defined]
+
+
+def test_muons_kin_are_told_which_are_hidden_matrices() -> None:
+    module = network()
+    optimizer = make("muon", module)
+    flags = {id(p): g["use_muon"] for g in optimizer.param_groups for p in g["params"]}
+    named = {name: flags[id(p)] for name, p in module.named_parameters()}
+    assert [name for name, flag in named.items() if flag] == [
+        "blocks.0.0.weight",
+        "blocks.1.0.weight",
+    ]
+    with pytest.raises(UserError, match="no parameter that it can take"):
+        make("muon", MLP(input_shape=(5,), num_classes=3, hidden=[]))
+
+
+def test_an_optimizer_without_lr_refuses_schedules() -> None:
+    optimizer = make("alig")
+    check_schedule({}, optimizer, object(), changes_lr=False)
+    with pytest.raises(UserError, match="AliG has no learning rate"):
+        check_schedule({}, optimizer, object(), changes_lr=True)
+
+
+def test_one_that_makes_its_groups_itself_refuses_ours() -> None:
+    with pytest.raises(UserError, match="makes its groups of parameters itself"):
+        make("adammini", groups=[{"params": "head.*", "lr": 0.1}])
+
+
+def test_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pytorch_optimizer", None)
+    with pytest.raises(UserError, match=r"needs pytorch_optimizer, which is missing; pip install"):
+        make("lion")
+
+
+OWN = """
+import torch
+
+class Mine(torch.optim.Optimizer):
+    def __init__(self, params, lr, boldness=1.0):
+        super().__init__(params, {"lr": lr, "boldness": boldness})
+        self.taken = [0]
+
+    def step(self, closure=None):
+        self.taken[0] += 1
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.data -= group["lr"] * group["boldness"] * p.grad / self.taken[0]
+
+function = print
+"""
+
+
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Any:
+    (tmp_path / "my_own_optimizer.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    node = {"_target_": "my_own_optimizer.Mine", "lr": 0.5, "weight_decay": None, "arguments": {}}
+    return build_optimizer({**SHARED, **node, **changes}, network(), CPU).optimizer
+
+
+def test_a_class_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (group,) = own(tmp_path, monkeypatch, arguments={"boldness": 3.0}).param_groups
+    assert (group["lr"], group["boldness"]) == (0.5, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"lr": None}, "optimizer.lr=null: Mine has no default; give one"),
+        ({"weight_decay": 0.1}, "optimizer.weight_decay=0.1: Mine has none"),
+        ({"arguments": {"bold": 1}}, "Mine takes none of this name; did you mean boldness?"),
+        ({"_target_": "my_own_optimizer.Mind"}, "no such class or function"),
+        ({"_target_": "my_own_optimizer.function"}, "not a torch.optim.Optimizer"),
+        ({"_target_": "nowhere_at_all.Mine"}, "no such class or function"),
+    ],
+    ids=str,
+)
+def test_what_a_class_of_ones_own_does_not_take(
+    changes: dict[str, Any], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError) as caught:
+        own(tmp_path, monkeypatch, **changes)
+    assert line in str(caught.value)
