@@ -46,8 +46,8 @@ class Hypergradient:
 
     References:
       Baydin et al., Online Learning Rate Adaptation with Hypergradient Descent, ICLR 2018,
-      sections 2 and 3 (additive, algorithms 4 to 6) and the normalised, multiplicative form of
-      the same work. https://arxiv.org/abs/1703.04782
+      algorithms 4 to 6 (the additive form, for SGD, Nesterov's momentum and Adam; the
+      multiplicative one normalises both vectors). https://arxiv.org/abs/1703.04782
     """
 
     form: Literal["multiplicative", "additive"] = "multiplicative"
