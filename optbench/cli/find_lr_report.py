@@ -182,10 +182,11 @@ def _picture(
         for rule, spread in spreads.items()
         if spread.median is not None
     }
+    said = [o for o in job.overrides if o.startswith("optimizer.") and len(o) < 40]
     png.save(
         folder.path / "find-lr.png",
         series,
-        title=f"find-lr: {job.config.name}",
+        title=" ".join([f"find-lr: {job.config.name}", *said]),
         x_label="learning rate",
         y_label="training loss",
         log_x=not ramp.linear,

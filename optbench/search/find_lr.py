@@ -127,32 +127,7 @@ def range_test(
     stop = Interruption() if interruption is None else interruption
     watch = _Watch(ramp, stop, board)
     with untouched(experiment.state):
-        players = [_with_ramp(player, ramp, base) for player in experiment.state.players]
-        progress = replace(experiment.state.progress, step=0, skipped=0, skipped_in_a_row=0)
-        state = RunState(
-            players,
-            experiment.state.precision,
-            progress,
-            Mean(),
-            Best(None, "min"),
-            Best("train/loss", "min"),
-            experiment.world,
-        )
-        test = replace(
-            experiment,
-            config=replace(experiment.config, nonfinite="stop"),
-            state=state,
-            validation=None,
-            test=None,
-            settings=replace(
-                experiment.settings,
-                total_steps=ramp.steps,
-                cadence=Cadence(monitor=1),
-                nonfinite="stop",
-                patience=0,
-                per_parameter=False,
-            ),
-        )
+        test = _with_ramp(experiment, ramp, base)
         outcome = test.trainer(Recorder([watch], live=watch), None, stop).fit()
     ended, number = outcome.state, outcome.signal
     if watch.diverged:
@@ -160,7 +135,8 @@ def range_test(
     message = watch.diverged or outcome.message
     found = suggest(watch.curve, ramp.steps)
     return Trial(
-        experiment.config.seed, watch.curve, found, ended, message, progress.skipped, number
+        *(experiment.config.seed, watch.curve, found, ended, message),
+        *(test.state.progress.skipped, number),
     )
 
 
@@ -171,7 +147,35 @@ def _check(experiment: Experiment) -> None:
             raise UserError(f"optimizer: {name} has no learning rate to find")
 
 
-def _with_ramp(player: Player, ramp: Ramp, base: float | None) -> Player:
+def _with_ramp(experiment: Experiment, ramp: Ramp, base: float | None) -> Experiment:
+    """The experiment on the same parts, for the ramp's steps and with nothing but them."""
+    state = experiment.state
+    return replace(
+        experiment,
+        config=replace(experiment.config, nonfinite="stop"),
+        state=RunState(
+            [_ramped(player, ramp, base) for player in state.players],
+            state.precision,
+            replace(state.progress, step=0, skipped=0, skipped_in_a_row=0),
+            Mean(),
+            Best(None, "min"),
+            Best("train/loss", "min"),
+            experiment.world,
+        ),
+        validation=None,
+        test=None,
+        settings=replace(
+            experiment.settings,
+            total_steps=ramp.steps,
+            cadence=Cadence(monitor=1),
+            nonfinite="stop",
+            patience=0,
+            per_parameter=False,
+        ),
+    )
+
+
+def _ramped(player: Player, ramp: Ramp, base: float | None) -> Player:
     base = player.base_lrs[0] if base is None else base
     if not base > 0:
         raise UserError(f"optimizer.lr={base:g}: find-lr scales it, so it has to be above 0")
