@@ -68,7 +68,7 @@ def state(cls: Any, needs: str) -> str:
     groups: Any = layer if "module" in needs else [{"params": [layer.weight]}]
     if "use_muon" in needs:
         groups[0]["use_muon"] = True
-    run = {"num_iterations": 100, "num_data": 1000}
+    run = {"num_iterations": 100}
     optimizer = cls(groups, **{k: v for k, v in run.items() if k in needs})
 
     def closure() -> Tensor:
@@ -81,8 +81,6 @@ def state(cls: Any, needs: str) -> str:
     asks = inspect.signature(cls.step).parameters["closure"].default is inspect.Parameter.empty
     for _ in range(STEPS):
         if "closure" in needs or asks:
-            if "gradient_first" in needs:
-                closure()
             optimizer.step(closure)
         else:
             closure()

@@ -216,7 +216,7 @@ def _player(
     config: RunConfig, module: nn.Module, task: Task, feed: Feed, total_steps: int, world: World
 ) -> tuple[Player, str]:
     factor = lr_factor(config.scale_lr, feed.batch_size, config.base_batch_size)
-    lengths = {"num_iterations": total_steps, "num_data": len(feed.indices)}
+    lengths = {"num_iterations": total_steps}
     built = build_optimizer(config.optimizer, module, world.device, factor, lengths)
     built = wrapped(built, config.wrapper)
     set_decay(built.optimizer, config.optimizer["decay"])

@@ -17,7 +17,7 @@ from optbench.config.zoo import FROM_THE_RUN, Entry, entry_of, no_argument
 from optbench.errors import UserError
 from optbench.optim.groups import hidden_matrices
 
-TRAITS = ("closure", "gradient_first", "create_graph", "no_lr")
+TRAITS = ("closure", "create_graph", "no_lr")
 """Words of the zoo's table that the training heeds, as the optimizer's attribute `traits`."""
 
 _COMPANION = {
@@ -36,7 +36,7 @@ def resolved(
     Args:
         node: the config's `optimizer`.
         module: whose parameters it will have.
-        run: `num_iterations` and `num_data`, for those that want them.
+        run: `num_iterations`, for those that want it.
 
     Raises:
         UserError: the library is missing, or the class takes no such argument.

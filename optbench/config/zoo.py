@@ -4,11 +4,9 @@ The table has a line for each name. `scripts/zoo_table.py` writes what the libra
 (class, lr, arguments, state); the other columns are kept as they are. `needs` holds words:
 
     closure          `step` evaluates the loss itself
-    gradient_first   and wants a gradient before that
     create_graph     gradients have to be differentiable
     no_lr            it has no learning rate
     num_iterations   an argument of this name: the run's steps
-    num_data         an argument of this name: the training set's examples
     module           its first argument is the model
     matrices         takes hidden matrices only; AdamW gets the other parameters
     use_muon         takes all, and wants to be told by a flag which are hidden matrices
@@ -33,7 +31,7 @@ TABLE = Path(__file__).with_name("zoo.csv")
 TARGET = "pytorch_optimizer.create_optimizer"
 """The `_target_` of configs/optimizer/zoo.yaml."""
 
-FROM_THE_RUN = ("num_iterations", "num_data")
+FROM_THE_RUN = ("num_iterations",)
 _OF_ADAMW = ("lr", "betas", "eps", "weight_decay", "amsgrad")
 
 

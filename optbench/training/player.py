@@ -66,7 +66,6 @@ class Player:
         for optimizer in self._switched:
             optimizer.train()
         self.needs_closure = needs_closure(self.optimizer)
-        self.gradient_first = "gradient_first" in traits(self.optimizer)
         self.create_graph = "create_graph" in traits(self.optimizer)
         if self._switched and self.ema is not None:
             raise UserError(
@@ -261,5 +260,5 @@ def needs_closure(optimizer: torch.optim.Optimizer) -> bool:
 
 
 def traits(optimizer: torch.optim.Optimizer) -> frozenset[str]:
-    """What a signature does not tell: `closure`, `gradient_first`, `create_graph`, `no_lr`."""
+    """What a signature does not tell: `closure`, `create_graph`, `no_lr`."""
     return getattr(optimizer, "traits", frozenset())

@@ -129,8 +129,6 @@ class Step:
         if watch is not None:
             watch.see_before()
         try:
-            if self.player.gradient_first:
-                closure()
             self.player.optimizer.step(closure)  # type: ignore[arg-type]
         except _LeaveOut:
             assert undo is not None

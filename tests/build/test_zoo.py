@@ -32,7 +32,7 @@ def network() -> MLP:
 
 def make(name: str, module: nn.Module | None = None, **changes: Any) -> torch.optim.Optimizer:
     node = {"_target_": TARGET, "name": name, "lr": None, "weight_decay": None, "arguments": None}
-    run = {"num_iterations": 77, "num_data": 1234}
+    run = {"num_iterations": 77}
     return build_optimizer(
         {**SHARED, **node, **changes}, module or network(), CPU, run=run
     ).optimizer
@@ -79,7 +79,6 @@ def test_what_it_wants_to_know_of_the_run() -> None:
     assert {key for e in zoo().values() for key in e.needs if key.startswith("num_")} == set(
         FROM_THE_RUN
     )
-    assert make("bsam").num_data == 1234  # type: ignore[attr-defined]
     warm = {n: build_ranger(n) for n in (100, 1000)}
     assert warm[1000] == 10 * warm[100]
 

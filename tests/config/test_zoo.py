@@ -28,8 +28,8 @@ def test_the_table_says_all_of_each() -> None:
         about = entry.about
         assert about.family and about.paper and about.good_for, name
         assert (about.state == "") == bool(entry.refused), name
-        known = {"closure", "gradient_first", "create_graph", "no_lr", "num_iterations"}
-        known |= {"num_data", "module", "matrices", "use_muon", "wraps"}
+        known = {"closure", "create_graph", "no_lr", "num_iterations"}
+        known |= {"module", "matrices", "use_muon", "wraps"}
         assert entry.needs <= known, name
 
 

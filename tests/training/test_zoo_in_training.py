@@ -1,0 +1,80 @@
+"""Optimizers of the zoo that want something special, through the trainer and through a kill."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import pytest
+import torch
+
+from optbench.errors import UserError
+from optbench.monitor.record import Recorder
+
+from .experiments import experiment
+from .runs import assert_same_run, killed_run, metrics_of, resume, train
+
+ZOO = ["dataset=digits", "epochs=2", "checkpoint.every=7", "optimizer=zoo"]
+SPECIAL = {
+    "adahessian": "differentiates gradients, and draws",
+    "adashift": "keeps a queue",
+    "alig": "wants the loss, has no lr",
+    "asgd": "changes its lr itself",
+    "conda": "keeps objects",
+    "emofact": "keeps the last loss in an attribute",
+    "kron": "draws",
+    "magma": "wraps AdamW, and draws",
+    "muonclip": "is told which are hidden matrices",
+    "ranger21": "knows the run's length",
+    "scalableshampoo": "keeps objects",
+    "spectralsphere": "takes matrices only",
+    "stablespam": "counts in an attribute",
+}
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+def test_it_trains_and_resumes_bit_for_bit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [*ZOO, f"optimizer.name={name}"]
+    assert train(Path("whole"), *lines) == 0
+    killed_run(monkeypatch, Path("dying"), 10, Path("resumed"), *lines)
+    assert resume(Path("resumed")) == 0
+    assert_same_run(Path("whole"), Path("resumed"))
+    losses = [m["train/loss"] for m in metrics_of(Path("whole")) if m["kind"] == "train"]
+    assert losses[-1] < losses[0]
+
+
+def test_differentiable_gradients_are_freed_after_every_step() -> None:
+    """Without the garbage collector: a cycle would keep each step's graph."""
+    made = experiment(*ZOO, "optimizer.name=adahessian", "monitor.every=0")
+    counts: list[int] = []
+
+    class Counting(Recorder):
+        def tick(self, step: int) -> None:
+            if step in (10, 20, 40):
+                counts.append(sum(torch.is_tensor(each) for each in gc.get_objects()))
+
+    from optbench.training.signals import Interruption
+
+    gc.collect()
+    gc.disable()
+    try:
+        made.trainer(Counting(), None, Interruption()).fit()
+    finally:
+        gc.enable()
+    assert counts[0] == counts[1] == counts[2]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["optimizer.name=adahessian", "precision=fp16"], "differentiates the gradients"),
+        (["optimizer.name=adahessian", "wrapper=sam"], "differentiates the gradients"),
+        (["optimizer.name=alig", "precision=fp16"], "evaluates the loss"),
+        (["optimizer.name=alig", "wrapper=sam"], "evaluates the loss itself"),
+        (["optimizer.name=alig", "schedule=cosine"], "AliG has no learning rate"),
+    ],
+    ids=str,
+)
+def test_what_does_not_go_together_is_said(lines: list[str], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        experiment(*ZOO, *lines)
