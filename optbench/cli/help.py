@@ -49,7 +49,8 @@ def verb(name: str) -> str:
     """`optbench VERB --help`."""
     if name == "list":
         return (
-            "usage: optbench list [GROUP]\n\nWhat can be chosen, one line each.\n"
+            "usage: optbench list [GROUP]\n\nWhat can be chosen, one line each; `list optimizers` "
+            "with family, state,\nimplementations, defaults and paper, and all of the zoo's.\n"
             f"groups: {' '.join(groups())}\n"
         )
     if name == "find-lr":

@@ -13,10 +13,12 @@ from optbench import __version__
 from optbench.cli.listing import description
 from optbench.cli.main import VERBS
 from optbench.cli.paths import configs_folder
+from optbench.config.zoo import zoo
 
 from .program import call, left_in
 
 GROUPS = ["checkpoint", "dataset", "model", "optimizer", "precision", "recipe", "schedule"]
+GROUPS += ["wrapper"]
 COMPLETIONS: list[tuple[str, list[str]]] = [
     ("optbench ", sorted(VERBS)),
     ("optbench show schedule=cos", ["schedule=cosine", "schedule=cosine_restarts"]),
@@ -78,7 +80,23 @@ def test_a_list_of_a_group_has_a_line_for_each_choice(group: str) -> None:
     header, *lines = call(f"list {group}").out.splitlines()
     names = [path.stem for path in sorted((configs_folder() / group).glob("*.yaml"))]
     assert header.split()[0] == group
-    assert [line.split()[0] for line in lines] == names
+    assert [line.split()[0] for line in lines][: len(names)] == names
+    assert len(lines) == len(names) or group == "optimizer"  # which has the zoo's too
+
+
+def test_the_list_of_optimizers_has_ours_torchs_and_the_zoos() -> None:
+    header, *lines = call("list optimizers").out.splitlines()
+    at = {name: header.index(name) for name in ("family", "state", "defaults", "paper")}
+    zoos = {line.split()[1] for line in lines if line.startswith("zoo ")} & set(zoo())
+    assert zoos == set(zoo())
+    assert len(lines) - len(zoo()) >= 30
+    adam = next(line for line in lines if line.startswith("adam "))
+    assert adam[at["family"] :].startswith("adaptive ")
+    assert adam[at["state"] :].startswith("2; 3 with amsgrad")
+    assert adam[at["defaults"] :].startswith("lr=1e-3 betas=[0.9,0.999] eps=1e-8")
+    assert adam[at["paper"] :].endswith("2015, arXiv:1412.6980")
+    lomo = next(line for line in lines if line.startswith("zoo lomo "))
+    assert "not here; it updates the weights inside the backward pass" in lomo
     assert all(len(line.split()) > 2 for line in lines)
 
 
