@@ -20,6 +20,7 @@ from optbench.rundir import RunDir
 from optbench.search.lr_range import Ramp
 
 if TYPE_CHECKING:
+    from optbench.build.experiment import Experiment
     from optbench.search.find_lr import Trial
 
 FLAGS = {"--from": "1e-7", "--to": "10", "--steps": "100", "--seeds": "3", "--ramp": "exponential"}
@@ -58,7 +59,6 @@ def find_lr(arguments: Sequence[str]) -> int:
     from optbench.training.signals import Interruption
 
     world = join(config.device)
-    base = float(config.optimizer["lr"])
     trials: list[Trial] = []
     folder = None
     with Interruption().listening() as interruption, at_work():
@@ -66,6 +66,7 @@ def find_lr(arguments: Sequence[str]) -> int:
             experiment = build_experiment(replace(config, seed=seed), data, world)
             if folder is None:  # only now: what can't be built leaves nothing behind
                 folder = RunDir.reserve(_folder(job))
+            base = _base(experiment)
             board = _board(folder, seed) if config.monitor.tensorboard else None
             try:
                 trial = range_test(
@@ -83,7 +84,7 @@ def find_lr(arguments: Sequence[str]) -> int:
     from optbench.cli.find_lr_report import report
 
     where = environment(world.device, world.size, experiment.implementation)
-    found = report(folder, job, asked.ramp, trials, where, asked.config_dir)
+    found = report(folder, job, asked.ramp, trials, where, base, asked.config_dir)
     return 0 if found else EXIT_NO_SUGGESTION
 
 
@@ -158,7 +159,7 @@ def to_be_tested(job: Job, composer: Composer, steps: int) -> RunConfig:
             f"optimizer={name}: reads lr once, at its first step, so no ramp has an effect; "
             f"try optimizer.lr with train -m"
         )
-    if not float(optimizer["lr"]) > 0:
+    if optimizer["lr"] is not None and not float(optimizer["lr"]) > 0:
         raise UserError(f"optimizer.lr={optimizer['lr']}: find-lr scales it; it has to be above 0")
     patterns = optimizer["groups"]
     optimizer["groups"] = [{k: v for k, v in p.items() if k != "schedule"} for p in patterns]
@@ -174,6 +175,17 @@ def to_be_tested(job: Job, composer: Composer, steps: int) -> RunConfig:
         ema=0.0,
         nonfinite="stop",
     )
+
+
+def _base(experiment: Experiment) -> float:
+    """The value of `optimizer.lr` that the experiment was built with; null is the library's own."""
+    from optbench.build.optimizer import lr_factor
+
+    config = experiment.config
+    if config.optimizer["lr"] is not None:
+        return float(config.optimizer["lr"])
+    factor = lr_factor(config.scale_lr, experiment.feed.batch_size, config.base_batch_size)
+    return experiment.state.players[0].base_lrs[0] / factor
 
 
 def _folder(job: Job) -> Path:

@@ -34,12 +34,22 @@ def report(
     ramp: Ramp,
     trials: Sequence[Trial],
     where: Mapping[str, Any],
+    base: float,
     config_dir: str | None = None,
 ) -> float | None:
-    """Writes the files and prints; returns the recommended learning rate, if there is one."""
+    """Writes the files and prints; returns the recommended learning rate, if there is one.
+
+    Args:
+        folder: for the files.
+        job: what the command line asked to train.
+        ramp, trials: the tests, one a seed.
+        where: versions and hardware.
+        base: the learning rate in whose place the ramp was.
+        config_dir: of the user's own configs, for the command.
+    """
     spreads = {rule: Spread.of([trial.suggestions[rule] for trial in trials]) for rule in RULES}
     lr = spreads[RECOMMENDED].median
-    command = None if lr is None else train_command(job, lr, config_dir)
+    command = None if lr is None else train_command(job, lr, base, config_dir)
     folder.write_json(
         "find-lr.json",
         {
@@ -84,17 +94,20 @@ def _trial(trial: Trial) -> dict[str, Any]:
     }
 
 
-def train_command(job: Job, lr: float, config_dir: str | None = None) -> str:
+def train_command(job: Job, lr: float, base: float, config_dir: str | None = None) -> str:
     """The command that trains with `lr`: the other learning rates follow it in proportion."""
     optimizer = job.plain["optimizer"]
-    factor = lr / float(optimizer["lr"])
+    factor = lr / base
     new = {"optimizer.lr": f"{lr:.3g}"}
     companion = optimizer.get("companion")
     if companion and "lr" in companion:
         new["optimizer.companion.lr"] = f"{float(companion['lr']) * factor:.3g}"
-    if any("lr" in pattern for pattern in optimizer["groups"]):
+    if any(pattern.get("lr") is not None for pattern in optimizer["groups"]):
         patterns = [
-            {k: float(f"{v * factor:.3g}") if k == "lr" else v for k, v in pattern.items()}
+            {
+                k: float(f"{v * factor:.3g}") if k == "lr" and v is not None else v
+                for k, v in pattern.items()
+            }
             for pattern in optimizer["groups"]
         ]
         new["optimizer.groups"] = _hydra(patterns)

@@ -67,10 +67,16 @@ def test_the_command_takes_all_learning_rates_along() -> None:
     lines = ["optimizer=muon", "optimizer.groups=[{params: 'head.*', lr: 0.01}]"]
     with hydra_session() as composer:
         job = composer.job(composer.compose(lines), lines)
-        command = shlex.split(train_command(job, 2e-3))
+        command = shlex.split(train_command(job, 2e-3, 1e-3))
         again = composer.job(composer.compose(command[2:]), command[2:]).config.optimizer
     assert (again["lr"], again["companion"]["lr"]) == (2e-3, 2e-3)
     assert again["groups"] == [{"params": "head.*", "lr": 0.02}]
+
+
+def test_a_default_of_the_librarys_own_is_scaled_too(tmp_path: Path) -> None:
+    pytest.importorskip("pytorch_optimizer")
+    _, found = find("--steps 40 --seeds 1 optimizer=zoo optimizer.name=lion", tmp_path / "a")
+    assert found["recommended"]["command"].endswith(f"={found['recommended']['lr']:.3g}")
 
 
 BAD = [
