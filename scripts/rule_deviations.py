@@ -1,7 +1,7 @@
 """How far each of our rules is from its transcription, at most: what the tests check, in numbers.
 
 Relative distance of 50 steps' paths in float64, over all problems and settings of
-`tests/optim/test_our_rules.py`; and between the implementations, compiled with `--compiled`.
+`tests/optim/rules.py`; and between the implementations, compiled with `--compiled`.
 
 Usage: python scripts/rule_deviations.py [--compiled]
 """
@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from tests.optim import test_our_rules as rules
+from tests.optim import rules
 
 
 def deviation(one: torch.Tensor, other: torch.Tensor) -> float:

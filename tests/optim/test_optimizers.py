@@ -23,8 +23,8 @@ from optbench.optim.groups import hidden_matrices
 from .library_references import LIBRARIES
 from .problem import CPU, SHARED, YAMLS, Make, built, data, network, node_of, trajectory, walk
 from .references import Slow
-from .test_our_rules import ROWS as RULES
-from .test_our_rules import away
+from .rules import ROWS as RULES
+from .rules import away
 
 BETAS = (0.9, 0.999)
 
