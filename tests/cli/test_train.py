@@ -86,7 +86,8 @@ def test_the_overrides_are_what_was_typed(folder: RunDir) -> None:
     assert said["overrides"] == LINE.split()[1:]
     assert said["choices"]["optimizer"] == "adamw"
     assert set(said["choices"]) == {
-        *("model", "dataset", "optimizer", "schedule", "precision", "checkpoint", "recipe")
+        *("model", "dataset", "optimizer", "wrapper"),
+        *("schedule", "precision", "checkpoint", "recipe"),
     }
 
 
