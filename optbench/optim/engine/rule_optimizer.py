@@ -108,19 +108,27 @@ class RuleOptimizer(torch.optim.Optimizer):
         plain = getattr(torch.optim.Optimizer.add_param_group, "__wrapped__", None)
         (plain or torch.optim.Optimizer.add_param_group)(self, param_group)
 
-    @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update; `closure` as in torch."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self._apply_updates()
+        return loss
+
+    @torch.no_grad()
+    def _apply_updates(self) -> None:
+        """The update itself, from the gradients that are there.
+
+        A subclass with a `step` of its own calls this, not `super().step()`: torch puts the step
+        hooks and the profiler around every `step` in the class hierarchy, so they would run twice.
+        """
         for number, group in enumerate(self.param_groups):
             parameters = [p for p in group["params"] if p.grad is not None]
             for alike in self._alike(number, group, parameters):
                 torch._foreach_add_(alike.steps, _ONE)
                 self._update(group, alike)
-        return loss
 
     def _alike(self, number: int, group: Mapping[str, Any], given: list[Tensor]) -> list[_Alike]:
         """The parameters with gradients, sorted; the same as last time while they stay."""

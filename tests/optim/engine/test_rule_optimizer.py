@@ -253,6 +253,24 @@ def test_replaced_weights_are_noticed() -> None:
         assert torch.equal(parameter, torch.full((5,), -0.5))
 
 
+def test_a_step_of_its_own_runs_the_hooks_once() -> None:
+    class Own(Momentum):
+        def step(self, closure: Any) -> Any:  # type: ignore[override]
+            loss = closure()
+            self._apply_updates()
+            return loss
+
+    parameters, calls = weights(), []
+    optimizer = made(Own, parameters)
+    optimizer.register_step_pre_hook(lambda *_: calls.append("before"))
+    optimizer.register_step_post_hook(lambda *_: calls.append("after"))
+    for parameter in parameters:
+        parameter.grad = torch.ones_like(parameter)
+    assert optimizer.step(lambda: 3.0) == 3.0
+    assert calls == ["before", "after"]
+    assert all(int(optimizer.state[p]["step"]) == 1 for p in parameters)
+
+
 @pytest.mark.slow
 def test_the_graph_of_lists_that_a_gpu_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
     from optbench.optim.engine import compiled
