@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -14,26 +15,62 @@ Modules = Mapping[str, Callable[..., Any]]
 """The players' modules by name; an ordinary run has one, `model`."""
 
 
-class Task(Protocol):
-    """What is minimised, and how a model is scored."""
+@dataclass(frozen=True)
+class Shown:
+    """What a task has to show of a model beside its scores, by name.
 
-    metrics: tuple[str, ...]
-    """The names of the scores, such as `loss`."""
+    Attributes:
+        texts: such as a sample of a language model.
+        images: `[channels, height, width]` with 1 or 3 channels, float from 0 to 1, on any device.
+    """
 
-    metric: str
-    """The metric by which the best step is chosen, such as `val/accuracy`."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, Tensor] = field(default_factory=dict)
 
-    mode: str
-    """Whether that metric is better when `max` or `min`."""
+
+class Task:
+    """What is minimised, and how a model is scored.
+
+    `loss`, `score` and `collect` are called under autocast where there is mixed precision; `score`,
+    `collect`, `whole` and `show` without gradients, with bare modules in evaluation mode. None of
+    those four may draw from torch's global generator, or an evaluation would change the run.
+
+    Attributes:
+        metrics: the names of all scores, such as `loss`.
+        metric: the one by which the best step is chosen, such as `val/accuracy`.
+        mode: whether that is better when `max` or `min`.
+        tokens: in one example, for tokens per second; 0 where there are none.
+    """
+
+    metrics: tuple[str, ...] = ("loss",)
+    metric = "val/loss"
+    mode = "min"
+    tokens = 0
 
     def loss(self, modules: Modules, batch: Batch, player: str) -> Tensor:
         """The scalar that `player` minimises: a mean over the batch's examples."""
-        ...
+        raise NotImplementedError
 
     def size(self, batch: Batch) -> int:
-        """How many examples (or tokens) the batch holds: the weight of its mean."""
-        ...
+        """How many examples the batch holds: the weight of its mean."""
+        return len(batch[0])
 
     def score(self, modules: Modules, batch: Batch) -> dict[str, Tensor]:
         """Sums over the batch's examples, by metric; divided by their number they are scores."""
-        ...
+        raise NotImplementedError
+
+    def derive(self, scores: dict[str, float]) -> dict[str, float]:
+        """All scores from the means over a set: adds those that are functions of others."""
+        return scores
+
+    def collect(self, modules: Modules, batch: Batch) -> Tensor | None:
+        """One row for each example, for scores of a set that are no sums; None if there are none."""
+        return None
+
+    def whole(self, modules: Modules, rows: Tensor) -> dict[str, float]:
+        """Scores from all rows of a set, in the order of its examples, on the model's device."""
+        return {}
+
+    def show(self, modules: Modules, batch: Batch) -> Shown | None:
+        """Samples to look at, `batch` being the first one of the validation set."""
+        return None

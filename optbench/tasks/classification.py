@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from optbench.tasks.base import Modules
+from optbench.tasks.base import Modules, Task
 
 LabelledBatch = tuple[Tensor, Tensor]
 
 
-class Classification:
+class Classification(Task):
     """Logits against integer labels.
 
     A batch is `(inputs, targets)`: float `[n, ...]` and int64 `[n]`; the model gives logits
