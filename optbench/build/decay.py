@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from optbench.errors import UserError
+from optbench.optim.combined import Combined
 from optbench.training.player import needs_closure
 
 
@@ -20,6 +21,10 @@ def set_decay(optimizer: torch.optim.Optimizer, policy: str) -> None:
         independent: theta <- theta - lr / lr_0 d theta     (Loshchilov & Hutter 2019, algorithm 2:
                      lr / lr_0 is the schedule's multiplier, so d does not depend on lr_0)
 
+    Parameters without a gradient stay. An optimizer that evaluates the loss itself has none before
+    its step: there every parameter that wants one decays, and the loss is that of the decayed
+    weights. What is around another optimizer, as SAM, leaves it to that one's step.
+
     Args:
         optimizer: any.
         policy: one of the above, or `own`, which changes nothing.
@@ -29,7 +34,12 @@ def set_decay(optimizer: torch.optim.Optimizer, policy: str) -> None:
     """
     if policy == "own":
         return
-    if policy == "coupled" and needs_closure(optimizer):
+    if isinstance(optimizer, Combined):
+        for member in optimizer.members:
+            set_decay(member, policy)
+        return
+    blind = needs_closure(optimizer)
+    if policy == "coupled" and blind:
         raise UserError(
             f"optimizer.decay=coupled: {type(optimizer).__name__} evaluates the loss itself; "
             "use decoupled, independent or own"
@@ -46,19 +56,23 @@ def set_decay(optimizer: torch.optim.Optimizer, policy: str) -> None:
     def before_step(optimizer: Any, args: Any, kwargs: Any) -> None:
         for group in optimizer.param_groups:
             if group["decay"]:
-                _decay(group, policy)
+                some = [p for p in group["params"] if p.grad is not None or blind]
+                _decay(group, [p for p in some if p.requires_grad], policy)
 
     optimizer.register_step_pre_hook(before_step)
 
 
-def _decay(group: dict[str, Any], policy: str) -> None:
+def _decay(group: dict[str, Any], parameters: list[torch.Tensor], policy: str) -> None:
     decay, lr = group["decay"], group["lr"]
     base = group["decay_base_lr"]
     shrink = 1 - decay * (lr if policy == "decoupled" else lr / base if base else 1.0)
-    for parameter in group["params"]:
-        if parameter.grad is None:
-            continue
-        if policy == "coupled":
-            parameter.grad.add_(parameter, alpha=decay)
-        else:
+    ascent = group.get("maximize", False)  # the optimizer turns the sign of all that it is given
+    for parameter in parameters:
+        if policy != "coupled":
             parameter.mul_(shrink)
+            continue
+        gradient = parameter.grad
+        assert gradient is not None
+        if gradient.is_sparse:
+            gradient = parameter.grad = gradient.to_dense()
+        gradient.add_(parameter, alpha=-decay if ascent else decay)

@@ -10,6 +10,9 @@ from torch import nn
 
 from optbench.build.decay import set_decay
 from optbench.errors import UserError
+from optbench.optim.nag import NAG
+from optbench.optim.sam import SAM
+from optbench.optim.sophia import Sophia
 
 
 def steps(optimizer: Any, weight: nn.Parameter, lrs: list[float]) -> torch.Tensor:
@@ -74,3 +77,72 @@ def test_what_has_no_decay_is_refused() -> None:
         set_decay(torch.optim.Rprop([start()]), "decoupled")
     with pytest.raises(UserError, match="decay=coupled: LBFGS evaluates the loss itself"):
         set_decay(torch.optim.LBFGS([start()]), "coupled")
+
+
+class Evaluation:
+    """A closure that evaluates `x^3 / 3`, whose gradient is that of `steps`."""
+
+    def __init__(self, weight: nn.Parameter) -> None:
+        self.weight = weight
+
+    def __call__(self) -> torch.Tensor:
+        self.weight.grad = None
+        loss = self.weight.pow(3).sum() / 3
+        loss.backward()
+        return loss
+
+    def hessian_vector(self, wanted: Any, vectors: Any) -> Any:
+        return [2 * self.weight.detach() * vectors[0]]
+
+
+@pytest.mark.parametrize("policy", ["decoupled", "independent"])
+@pytest.mark.parametrize("cls", [NAG, Sophia])
+def test_what_evaluates_the_loss_itself_decays_before_it_does(cls: Any, policy: str) -> None:
+    decayed, plain = start(), start()
+    one, other = cls([decayed], lr=LRS[0], weight_decay=0.3), cls([plain], lr=LRS[0])
+    set_decay(one, policy)
+    for lr in LRS:
+        one.param_groups[0]["lr"] = other.param_groups[0]["lr"] = lr
+        decayed.grad = None  # as the training leaves it
+        one.step(Evaluation(decayed))
+        with torch.no_grad():
+            plain.mul_(1 - 0.3 * (lr if policy == "decoupled" else lr / LRS[0]))
+        other.step(Evaluation(plain))
+    assert torch.equal(decayed, plain)
+
+
+@pytest.mark.parametrize("policy", ["coupled", "decoupled", "independent"])
+def test_around_another_optimizer_it_is_that_ones(policy: str) -> None:
+    outside, inside = start(), start()
+    one = SAM(torch.optim.SGD([outside], lr=LRS[0], weight_decay=0.3))
+    set_decay(one, policy)
+    inner = torch.optim.SGD([inside], lr=LRS[0], weight_decay=0.3)
+    set_decay(inner, policy)
+    other = SAM(inner)
+    for lr in LRS:
+        one.param_groups[0]["lr"] = other.param_groups[0]["lr"] = lr
+        outside.grad = None
+        one.step(Evaluation(outside))
+        other.step(Evaluation(inside))
+    assert torch.equal(outside, inside)
+    free = start()
+    bare = SAM(torch.optim.SGD([free], lr=LRS[0]))
+    bare.step(Evaluation(free))
+    assert not torch.equal(outside, free)
+
+
+def test_a_coupled_decay_shrinks_the_weights_of_an_ascent_too() -> None:
+    one, other = start(), start()
+    first = torch.optim.SGD([one], lr=LRS[0], weight_decay=0.3, maximize=True)
+    second = torch.optim.SGD([other], lr=LRS[0], weight_decay=0.3, maximize=True)
+    set_decay(first, "coupled")
+    assert torch.allclose(steps(first, one, LRS), steps(second, other, LRS), rtol=1e-13)
+
+
+def test_a_coupled_decay_of_a_sparse_gradient() -> None:
+    weight = nn.Parameter(torch.tensor([1.0, 2.0]))
+    optimizer = torch.optim.SGD([weight], lr=1.0, weight_decay=0.5)
+    set_decay(optimizer, "coupled")
+    weight.grad = torch.sparse_coo_tensor([[0]], [0.25], (2,), check_invariants=True)
+    optimizer.step()
+    assert weight.tolist() == [0.25, 1.0]
