@@ -35,10 +35,11 @@ def changed(now: Attributes, fresh: Attributes) -> Attributes:
 
 
 def set_attributes(optimizer: torch.optim.Optimizer, values: Attributes) -> None:
-    """Puts attributes back."""
+    """Puts attributes back, their tensors on the devices of those that they replace."""
     for each, own in zip(_all(optimizer), values, strict=True):
         for key, value in own.items():
-            setattr(each, key, unplain(copy.deepcopy(value), getattr(each, key, None)))
+            now = getattr(each, key, None)
+            setattr(each, key, _beside(now, unplain(copy.deepcopy(value), now)))
 
 
 def exact_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
@@ -91,6 +92,18 @@ def _holds_weights(value: Any) -> bool:
     if isinstance(value, list | tuple | deque):
         return any(map(_holds_weights, value))
     return isinstance(value, torch.nn.Parameter)
+
+
+def _beside(now: Any, value: Any) -> Any:
+    """The value, with its tensors where those are that it replaces."""
+    if torch.is_tensor(value):
+        return value.to(now.device) if torch.is_tensor(now) else value
+    if isinstance(value, dict) and isinstance(now, Mapping):
+        return {key: _beside(now.get(key), item) for key, item in value.items()}
+    if isinstance(value, list | tuple) and isinstance(now, list | tuple):
+        there = [*now, *[None] * (len(value) - len(now))]
+        return type(value)(map(_beside, there, value))
+    return value
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -104,3 +104,15 @@ def test_only_attributes_that_change_are_saved() -> None:
     assert set(own) == {"taken", "scale", "generator"}
     sgd = torch.optim.SGD(layer.parameters(), lr=0.1, momentum=0.9)
     assert changed(attributes(sgd), attributes(sgd)) == [{}]
+
+
+def test_attributes_stay_on_the_device_where_they_are() -> None:
+    """`meta` stands for a GPU."""
+    _, optimizer = made()
+    optimizer.scale = torch.ones(1, device="meta")
+    optimizer.parts = [torch.ones(1, device="meta")]  # type: ignore[attr-defined]
+    saved = {"scale": torch.ones(1), "parts": [torch.ones(1), torch.ones(2)], "taken": 3}
+    set_attributes(optimizer, [saved])
+    assert optimizer.scale.device.type == "meta" and optimizer.taken == 3
+    assert optimizer.parts[0].device.type == "meta"  # type: ignore[attr-defined]
+    assert optimizer.parts[1].device.type == "cpu"  # type: ignore[attr-defined]
