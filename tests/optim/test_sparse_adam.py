@@ -55,3 +55,13 @@ def test_missing_gradients_and_a_closure() -> None:
 
     assert optimizer.step(closure).item() == 2.0
     assert (unused == 1).all() and (used != 1).all()
+
+
+def test_hooks_run_once() -> None:
+    weight = nn.Parameter(torch.ones(2))
+    torch.optim.SparseAdam([weight])  # torch hangs hooks on its step now
+    optimizer, calls = SparseAdam([weight], lr=0.1), []
+    optimizer.register_step_pre_hook(lambda *_: calls.append("before"))
+    weight.grad = torch.ones(2)
+    optimizer.step()
+    assert calls == ["before"]
