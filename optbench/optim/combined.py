@@ -20,8 +20,13 @@ class Combined(torch.optim.Optimizer):
 
     def __init__(self, members: list[torch.optim.Optimizer]) -> None:
         self.members = members
+        self._made = False
         super().__init__([{"params": p} for p in self._parameters()], {})
-        self.param_groups = [group for member in members for group in member.param_groups]
+        self._made = True
+        self._gather()
+
+    def _gather(self) -> None:
+        self.param_groups = [group for member in self.members for group in member.param_groups]
 
     def _parameters(self) -> list[torch.Tensor]:
         return [p for m in self.members for g in m.param_groups for p in g["params"]]
@@ -33,9 +38,29 @@ class Combined(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self._step_members()
+        return loss
+
+    def _step_members(self) -> None:
+        """The update itself. Not in `step`: torch hangs hooks on every class's, so one that called
+        another's would run them twice."""
         for member in self.members:
             member.step()
-        return loss
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Adds a group to the only member.
+
+        Raises:
+            ValueError: there are several members.
+        """
+        if not self._made:
+            super().add_param_group(param_group)
+            return
+        if len(self.members) > 1:
+            names = ", ".join(type(member).__name__ for member in self.members)
+            raise ValueError(f"add_param_group: which of {names} should take the new group?")
+        self.members[0].add_param_group(param_group)
+        self._gather()
 
     def state_dict(self) -> dict[str, Any]:
         """The members' state dicts, in order."""
@@ -45,4 +70,13 @@ class Combined(torch.optim.Optimizer):
         """Restores every member from `state_dict()`."""
         for member, state in zip(self.members, state_dict["members"], strict=True):
             member.load_state_dict(state)
-        self.param_groups = [group for member in self.members for group in member.param_groups]
+        self._gather()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but hooks, which torch leaves out too, and what follows from the members."""
+        derived = ("param_groups", "step")
+        return {k: v for k, v in vars(self).items() if k not in derived and "_hooks" not in k}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._gather()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -38,27 +37,37 @@ class Lookahead(Combined):
         if not 0 < alpha <= 1:
             raise ValueError(f"alpha must be in (0, 1], got {alpha}")
         self.sync_period, self.alpha = sync_period, alpha
-        self.taken = 0
+        self._taken = 0
+        self._slow: list[Tensor] = []
         super().__init__([optimizer])
-        self.slow = [p.detach().clone() for p in self._parameters()]
+        self._follow_new()
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+    def _follow_new(self) -> None:
+        """Slow weights for the parameters that have none yet: the last ones."""
+        new = self._parameters()[len(self._slow) :]
+        self._slow += [p.detach().clone() for p in new]
+
+    def _step_members(self) -> None:
         """One step of the inner optimizer, and every `sync_period` steps the slow one."""
-        loss = super().step(closure)
-        self.taken += 1
-        if self.taken % self.sync_period == 0:
+        super()._step_members()
+        self._taken += 1
+        if self._taken % self.sync_period == 0:
             fast: list[Tensor] = self._parameters()
-            torch._foreach_lerp_(self.slow, fast, self.alpha)
-            torch._foreach_copy_(fast, self.slow)
-        return loss
+            torch._foreach_lerp_(self._slow, fast, self.alpha)
+            torch._foreach_copy_(fast, self._slow)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Adds a group to the inner optimizer; its slow weights start where it is now."""
+        super().add_param_group(param_group)
+        if self._made:
+            self._follow_new()
 
     def state_dict(self) -> dict[str, Any]:
         """The inner optimizer's, the slow weights, and the number of steps."""
-        return {**super().state_dict(), "slow": self.slow, "taken": self.taken}
+        return {**super().state_dict(), "slow": self._slow, "taken": self._taken}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Goes on from `state_dict()`."""
         super().load_state_dict(state_dict)
-        torch._foreach_copy_(self.slow, state_dict["slow"])
-        self.taken = state_dict["taken"]
+        torch._foreach_copy_(self._slow, state_dict["slow"])
+        self._taken = state_dict["taken"]

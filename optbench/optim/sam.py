@@ -18,8 +18,9 @@ class SAM(Combined):
         adaptive: e = rho |theta|^2 g(theta) / || |theta| g(theta) ||   (Kwon et al. 2021, eq. 9)
         theta  <- what the inner optimizer makes of theta with the gradient g(theta + e)
 
-    Norms are over all parameters together. A step costs two gradients, of the same examples;
-    batch-norm statistics see both.
+    Norms are over all parameters together, in float32 at least. Where a group has `maximize`, the
+    worst point is downhill. A step costs two gradients, of the same examples; batch-norm statistics
+    see both.
 
     Args:
         optimizer: the inner one, whose `step` needs no closure.
@@ -50,22 +51,33 @@ class SAM(Combined):
             with torch.no_grad():
                 for parameter, weights in kept:
                     parameter.copy_(weights)
-        super().step()
+        self._step_members()
         return loss
 
     @torch.no_grad()
     def _climb(self) -> list[tuple[Tensor, Tensor]]:
         """Moves the weights to the worst point nearby; returns them as they were."""
-        moved = [p for p in self._parameters() if p.grad is not None]
+        groups = [(p, g.get("maximize", False)) for g in self.param_groups for p in g["params"]]
+        moved = [(p, maximize) for p, maximize in groups if p.grad is not None]
         if not moved:
             return []
-        gradients = [p.grad.to_dense() for p in moved if p.grad is not None]
-        sizes = [p.abs() if self.adaptive else torch.ones((), device=p.device) for p in moved]
+        sizes = [_wide(p.abs()) if self.adaptive else _one(p) for p, _ in moved]
+        gradients = [_wide(p.grad.to_dense()) for p, _ in moved if p.grad is not None]
         scaled = [gradient * size for gradient, size in zip(gradients, sizes, strict=True)]
         norms = torch.stack([norm.double() for norm in torch._foreach_norm(scaled)])
         norm = torch.linalg.vector_norm(norms).item()
-        kept = [(p, p.clone()) for p in moved]
+        kept = [(p, p.clone()) for p, _ in moved]
         if norm > 0:
-            for parameter, gradient, size in zip(moved, scaled, sizes, strict=True):
-                parameter.addcmul_(gradient, size, value=self.rho / norm)
+            far = self.rho / norm
+            for (parameter, maximize), gradient, size in zip(moved, scaled, sizes, strict=True):
+                parameter.addcmul_(gradient, size, value=-far if maximize else far)
         return kept
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    """At least float32, in which a norm does not overflow."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def _one(parameter: Tensor) -> Tensor:
+    return torch.ones((), device=parameter.device)

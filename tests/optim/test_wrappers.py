@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,8 @@ from torch import Tensor, nn
 from optbench.build.optimizer import build_optimizer
 from optbench.build.wrapper import wrapped
 from optbench.errors import UserError
-from optbench.optim.exact_state import load_exactly
+from optbench.optim.combined import Combined
+from optbench.optim.exact_state import attributes, load_exactly
 from optbench.optim.lookahead import Lookahead
 from optbench.optim.sam import SAM
 
@@ -117,3 +119,95 @@ def test_what_is_out_of_range_is_one_line(node: dict[str, Any], message: str) ->
 def test_no_wrapper_is_the_optimizer_itself() -> None:
     built = build_optimizer(node_of("sgd"), network(), CPU)
     assert wrapped(built, {"_target_": None}) is built
+
+
+def linear() -> tuple[nn.Parameter, Any]:
+    weight = nn.Parameter(torch.tensor([1.0, -2.0, 3.0]))
+
+    def closure() -> Tensor:
+        weight.grad = None
+        loss = weight.pow(3).sum()
+        loss.backward()
+        return loss
+
+    return weight, closure
+
+
+@pytest.mark.parametrize("outer", [Combined, Lookahead, SAM])
+def test_hooks_run_once_whatever_was_made_before(outer: Any) -> None:
+    weight, closure = linear()
+    Combined([torch.optim.SGD([weight], lr=0.1)])  # torch hangs hooks on its step now
+    inner = torch.optim.SGD([weight], lr=0.1)
+    optimizer = outer([inner] if outer is Combined else inner)
+    calls: list[str] = []
+    optimizer.register_step_pre_hook(lambda *_: calls.append("before"))
+    optimizer.register_step_post_hook(lambda *_: calls.append("after"))
+    optimizer.step(closure)
+    assert calls == ["before", "after"]
+
+
+@pytest.mark.parametrize("node", [LOOKAHEAD, SHARPNESS], ids=["lookahead", "sam"])
+@pytest.mark.parametrize("how", ["deepcopy", "pickle"])
+def test_a_copy_goes_on_by_itself(how: str, node: dict[str, Any]) -> None:
+    module = network()
+    optimizer = wrapped(build_optimizer(node_of("muon"), module, CPU), node).optimizer
+    walk(module, optimizer, 4)
+    both = (module, optimizer)
+    other, twin = copy.deepcopy(both) if how == "deepcopy" else pickle.loads(pickle.dumps(both))
+    assert [id(g) for g in twin.param_groups] == [
+        id(g) for m in twin.members[0].members for g in m.param_groups
+    ]
+    expected = walk(module, optimizer, 7)
+    for one, same in zip(expected, walk(other, twin, 7), strict=True):
+        assert torch.equal(one, same)
+
+
+def test_a_new_group_reaches_the_inner_optimizer() -> None:
+    first, later = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(3))
+    optimizer = Lookahead(torch.optim.SGD([first], lr=0.5), 2, 0.5)
+    optimizer.add_param_group({"params": [later], "lr": 1.0})
+    assert [group["lr"] for group in optimizer.param_groups] == [0.5, 1.0]
+    for _ in range(2):
+        first.grad, later.grad = torch.ones(2), torch.ones(3)
+        optimizer.step()
+    assert torch.equal(first, torch.full((2,), 0.5))
+    assert torch.equal(later, torch.zeros(3))
+
+
+def test_a_new_group_for_several_is_refused() -> None:
+    some = [nn.Parameter(torch.ones(2)) for _ in range(3)]
+    optimizer = Combined([torch.optim.SGD([p], lr=0.5) for p in some[:2]])
+    with pytest.raises(ValueError, match="which of SGD, SGD should take the new group"):
+        optimizer.add_param_group({"params": [some[2]]})
+
+
+def test_what_the_state_holds_is_no_attribute_too() -> None:
+    weight, _ = linear()
+    optimizer = Lookahead(torch.optim.SGD([weight], lr=0.1))
+    assert set(attributes(optimizer)[0]) == {"sync_period", "alpha"}
+
+
+def test_sam_climbs_downhill_around_an_ascent() -> None:
+    weight, closure = linear()
+    seen: list[Tensor] = []
+
+    def watched() -> Tensor:
+        seen.append(weight.detach().clone())
+        return closure()
+
+    SAM(torch.optim.SGD([weight], lr=0.0, maximize=True), rho=0.5).step(watched)
+    gradient = 3 * seen[0] ** 2
+    assert torch.allclose(seen[1], seen[0] - 0.5 * gradient / gradient.norm())
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_sams_norm_of_narrow_gradients_does_not_overflow(adaptive: bool) -> None:
+    weight = nn.Parameter(torch.full((4,), 2.0, dtype=torch.float16))
+    seen: list[Tensor] = []
+
+    def closure() -> None:
+        seen.append(weight.detach().clone())
+        weight.grad = torch.full((4,), 60000.0, dtype=torch.float16)
+
+    SAM(torch.optim.SGD([weight], lr=0.0), rho=1.0, adaptive=adaptive).step(closure)
+    assert torch.equal(seen[1], seen[0] + (1.0 if adaptive else 0.5))
