@@ -45,7 +45,7 @@ class NAG(Momentum):
             with torch.no_grad():
                 for parameter, weights in kept:
                     parameter.copy_(weights)
-        super().step()
+        self._apply_updates()
         return loss
 
     @torch.no_grad()

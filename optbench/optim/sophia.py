@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from optbench.optim.engine.ops import Operand, at_least_, clamp_, ema_
 from optbench.optim.engine.rule_optimizer import RuleOptimizer, betas_in_range
@@ -33,14 +32,15 @@ class Sophia(RuleOptimizer):
         betas: of the momentum and of the Hessian's diagonal, each in [0, 1).
         gamma: how much of the diagonal counts, above 0: larger clips fewer coordinates.
         eps: the least divisor, above 0.
-        hessian_every: steps, at least 1.
+        hessian_every: steps, at least 1; each group's own.
         weight_decay: decoupled.
-        maximize, implementation: see `RuleOptimizer`.
+        maximize, implementation: see `RuleOptimizer`; the Hessian is of what is minimised.
 
     Raises:
         ValueError: a hyperparameter out of range.
     """
 
+    traits = frozenset({"hessian_vector"})
     state_names = ("exp_avg", "hessian")
 
     def __init__(
@@ -64,32 +64,36 @@ class Sophia(RuleOptimizer):
         """One update; returns the loss."""
         with torch.enable_grad():
             loss = closure()
-        parameters = [p for g in self.param_groups for p in g["params"] if p.grad is not None]
-        taken = self._taken(parameters)
-        groups = self.param_groups
-        if parameters and taken % groups[0]["hessian_every"] == 0:
-            self._estimate(closure, parameters, taken)
-        super().step()
+        self._estimate(closure)
+        self._apply_updates()
         return loss
 
-    def _taken(self, parameters: list[Tensor]) -> int:
-        return max((int(self.state[p]["step"]) for p in parameters if self.state[p]), default=0)
+    def _taken(self) -> int:
+        used = [p for g in self.param_groups for p in g["params"] if p.grad is not None]
+        return max((int(self.state[p]["step"]) for p in used if self.state[p]), default=0)
 
-    def _estimate(self, closure: Any, parameters: list[Tensor], taken: int) -> None:
+    @torch.no_grad()
+    def _estimate(self, closure: Any) -> None:
+        """Moves the diagonals of the groups whose turn it is."""
+        taken = self._taken()
+        due = [group for group in self.param_groups if taken % group["hessian_every"] == 0]
+        pairs = [(p, group) for group in due for p in group["params"] if p.grad is not None]
+        if not pairs:
+            return
+        parameters = [parameter for parameter, _ in pairs]
         generator = torch.Generator(parameters[0].device).manual_seed(taken)
         vectors = [
             torch.randn(p.shape, generator=generator, dtype=p.dtype, device=p.device)
             for p in parameters
         ]
-        products = closure.hessian_vector(parameters, vectors)
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None and not self.state[parameter]:
-                    self._start(parameter, group)
-        beta2 = {id(p): g["betas"][1] for g in self.param_groups for p in g["params"]}
-        for parameter, vector, product in zip(parameters, vectors, products, strict=True):
+        with torch.enable_grad():
+            products = closure.hessian_vector(parameters, vectors)
+        for (parameter, group), vector, product in zip(pairs, vectors, products, strict=True):
+            if not self.state[parameter]:
+                self._start(parameter, group)
             diagonal = self.state[parameter]["hessian"]
-            diagonal.lerp_((vector * product).to(diagonal.dtype), 1 - beta2[id(parameter)])
+            found = vector * product.to(diagonal.dtype)
+            diagonal.lerp_(-found if group["maximize"] else found, 1 - group["betas"][1])
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:

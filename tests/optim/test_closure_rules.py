@@ -1,0 +1,80 @@
+"""NAG and Sophia: what rules that evaluate the loss themselves have of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from optbench.optim.lion import Lion
+from optbench.optim.momentum import Momentum
+from optbench.optim.nag import NAG
+from optbench.optim.sophia import Sophia
+
+
+class Objective:
+    """A closure: the sum of `sign * a x^2` over parameters, whose Hessian's diagonal is 2 a."""
+
+    def __init__(self, parameters: Sequence[nn.Parameter], sign: float = 1.0) -> None:
+        self.parameters, self.sign = parameters, sign
+        self.asked: list[int] = []
+
+    def loss(self) -> Any:
+        return self.sign * sum((3 * p.square()).sum() for p in self.parameters)
+
+    def __call__(self) -> Any:
+        for p in self.parameters:
+            p.grad = None
+        loss = self.loss()
+        loss.backward()
+        return loss
+
+    def hessian_vector(self, wanted: Sequence[Tensor], vectors: Sequence[Tensor]) -> Any:
+        self.asked.append(len(wanted))
+        gradients = torch.autograd.grad(self.loss(), wanted, create_graph=True)
+        return torch.autograd.grad(gradients, wanted, vectors)
+
+
+def weights(count: int = 1) -> list[nn.Parameter]:
+    return [nn.Parameter(torch.linspace(-1, 1, 4) + n) for n in range(count)]
+
+
+@pytest.mark.parametrize(("cls", "base"), [(NAG, Momentum), (Sophia, Lion)])
+def test_hooks_run_once_whatever_was_made_before(cls: Any, base: Any) -> None:
+    parameters = weights()
+    base(parameters)  # torch hangs hooks on its step now
+    optimizer, calls = cls(parameters), []
+    optimizer.register_step_pre_hook(lambda *_: calls.append("before"))
+    optimizer.register_step_post_hook(lambda *_: calls.append("after"))
+    optimizer.step(Objective(parameters))
+    assert calls == ["before", "after"]
+
+
+def test_each_group_has_its_own_period() -> None:
+    one, other = weights(2)
+    groups = [{"params": [one], "hessian_every": 2}, {"params": [other], "hessian_every": 3}]
+    optimizer, objective = Sophia(groups, lr=0.01), Objective([one, other])
+    changes = []
+    for _ in range(7):
+        before = [optimizer.state[p]["hessian"].clone() for p in (one, other) if optimizer.state]
+        optimizer.step(objective)
+        now = [optimizer.state[p]["hessian"] for p in (one, other)]
+        pairs = zip(before or [torch.zeros(4)] * 2, now, strict=True)
+        changes.append([not torch.equal(old, new) for old, new in pairs])
+    assert [first for first, _ in changes] == [step % 2 == 0 for step in range(7)]
+    assert [second for _, second in changes] == [step % 3 == 0 for step in range(7)]
+    assert objective.asked == [2, 1, 1, 1, 2]
+
+
+def test_sophia_uphill_is_sophia_downhill_on_the_other_side() -> None:
+    up, down = weights(), weights()
+    climbing = Sophia(up, lr=0.01, gamma=1.0, hessian_every=2, maximize=True)
+    falling = Sophia(down, lr=0.01, gamma=1.0, hessian_every=2)
+    for _ in range(9):
+        climbing.step(Objective(up, -1.0))
+        falling.step(Objective(down))
+    assert torch.equal(up[0], down[0])
+    assert (climbing.state[up[0]]["hessian"] > 0).all()
