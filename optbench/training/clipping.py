@@ -39,7 +39,7 @@ class Clipping:
 
     @torch.no_grad()
     def apply(self, parameters: Sequence[Tensor], groups: Sequence[Sequence[Tensor]]) -> None:
-        """Changes the gradients in place.
+        """Changes the gradients in place; sparse ones, coalesced, stay sparse.
 
         Args:
             parameters: all.
@@ -49,7 +49,7 @@ class Clipping:
             for parameter in parameters:
                 centralize(parameter)
         if self.value is not None:
-            nn.utils.clip_grad_value_(parameters, self.value)
+            _clip_values(parameters, self.value)
         if self.adaptive is not None:
             for parameter in parameters:
                 clip_adaptively(parameter, self.adaptive)
@@ -61,18 +61,58 @@ class Clipping:
 def centralize(parameter: Tensor) -> None:
     """Subtracts from a matrix's or kernel's gradient the mean over all dimensions but the first."""
     gradient = parameter.grad
-    if gradient is not None and gradient.ndim > 1 and not gradient.is_sparse:
-        gradient.sub_(gradient.mean(dim=tuple(range(1, gradient.ndim)), keepdim=True))
+    if gradient is None or gradient.ndim < 2:
+        return
+    if gradient.is_sparse and gradient.sparse_dim() > 1:
+        gradient = parameter.grad = gradient.to_dense()  # what is subtracted fills whole rows
+    rows = _entries(parameter) if gradient.is_sparse else gradient
+    rows.sub_(rows.mean(dim=tuple(range(1, rows.ndim)), keepdim=True))
 
 
 def clip_adaptively(parameter: Tensor, factor: float) -> None:
     """Bounds each output unit's gradient norm by `factor` times its weights' norm."""
     gradient = parameter.grad
-    if gradient is None or gradient.is_sparse:
+    if gradient is None:
         return
-    allowed = _unit_norms(parameter.detach()).clamp_(min=LEAST_NORM).mul_(factor)
-    norms = _unit_norms(gradient)
-    gradient.mul_(torch.where(norms > allowed, allowed / norms, torch.ones_like(norms)))
+    weights = parameter.detach()
+    if not gradient.is_sparse:
+        gradient.mul_(_shrink(_unit_norms(weights), _unit_norms(gradient), factor))
+        return
+    entries = _entries(parameter)
+    if gradient.ndim < 2:
+        entries.mul_(_shrink(_unit_norms(weights), torch.linalg.vector_norm(entries), factor))
+        return
+    assert parameter.grad is not None
+    units, unit = parameter.grad.indices()[0].unique(return_inverse=True)
+    squares = entries.reshape(len(entries), -1).square().sum(dim=1)
+    norms = squares.new_zeros(len(units)).index_add_(0, unit, squares).sqrt_()
+    shrink = _shrink(_unit_norms(weights[units]).flatten(), norms, factor)[unit]
+    entries.mul_(shrink.view(-1, *[1] * (entries.ndim - 1)))
+
+
+def _clip_values(parameters: Sequence[Tensor], bound: float) -> None:
+    dense = []
+    for parameter in parameters:
+        if parameter.grad is not None:
+            if parameter.grad.is_sparse:
+                _entries(parameter).clamp_(-bound, bound)
+            else:
+                dense.append(parameter)
+    if dense:  # torch can't do without any
+        nn.utils.clip_grad_value_(dense, bound)
+
+
+def _entries(parameter: Tensor) -> Tensor:
+    """The entries of a sparse gradient, one for each place, to be changed in place."""
+    assert parameter.grad is not None
+    parameter.grad = parameter.grad.coalesce()
+    return parameter.grad.values()
+
+
+def _shrink(weights: Tensor, gradients: Tensor, factor: float) -> Tensor:
+    """What gradients are multiplied with, by the norms of both."""
+    allowed = weights.clamp(min=LEAST_NORM).mul_(factor)
+    return torch.where(gradients > allowed, allowed / gradients, torch.ones_like(gradients))
 
 
 def _unit_norms(tensor: Tensor) -> Tensor:

@@ -77,6 +77,46 @@ def test_the_order_is_centralise_value_adaptive_norm() -> None:
         assert torch.equal(one, other)
 
 
+def test_without_gradients_there_is_nothing_to_clip() -> None:
+    weight = nn.Parameter(torch.ones(3, 2))
+    Clipping(norm=1.0, value=0.5, adaptive=0.3, centralize=True).apply([weight], [[weight]])
+    assert weight.grad is None
+
+
+@pytest.mark.parametrize("dims", [1, 2])
+@pytest.mark.parametrize(
+    "clipping",
+    [
+        Clipping(value=0.5),
+        Clipping(adaptive=0.1),
+        Clipping(centralize=True),
+        Clipping(norm=0.5),
+        Clipping(norm=1.0, value=1.5, adaptive=0.3),
+    ],
+)
+@pytest.mark.parametrize("shape", [(5, 4), (5, 2, 3), (6,)])
+def test_a_sparse_gradient_is_treated_as_the_dense_one(
+    shape: tuple[int, ...], clipping: Clipping, dims: int
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    made = [nn.Parameter(torch.randn(shape, generator=generator)) for _ in range(2)]
+    for parameter in made:
+        places = torch.tensor([[1, 3, 1, 1], [0, 1, 0, 1]])[: min(dims, len(shape))]
+        entries = torch.randn(4, *shape[len(places) :], generator=generator)
+        parameter.grad = torch.sparse_coo_tensor(places, entries, shape, check_invariants=True)
+    others = [nn.Parameter(p.detach().clone()) for p in made]
+    for other, parameter in zip(others, made, strict=True):
+        other.grad = parameter.grad.to_dense()  # type: ignore[union-attr]
+    before = gradients(others)
+    clipping.apply(made, [made])
+    clipping.apply(others, [others])
+    for one, other in zip(gradients(made), gradients(others), strict=True):
+        assert one.is_sparse or (clipping.centralize and dims == 2)
+        assert torch.allclose(one.to_dense(), other, rtol=1e-6)
+    acted = not all(map(torch.equal, gradients(others), before))
+    assert acted or (clipping.centralize and len(shape) == 1)
+
+
 @pytest.mark.parametrize(
     ("clipping", "acts"),
     [
