@@ -233,7 +233,7 @@ def _get(group: Mapping[str, Any], setting: str) -> float:
     """A setting of a group; Adam's kin have their momentum, and beta2, under betas."""
     if setting == "beta2" or (setting == "momentum" and "betas" in group):
         return float(group["betas"][1 if setting == "beta2" else 0])
-    return float(group[setting])
+    return float(group[_key(group, setting)])
 
 
 def _set(group: dict[str, Any], setting: str, value: float) -> None:
@@ -242,7 +242,13 @@ def _set(group: dict[str, Any], setting: str, value: float) -> None:
     elif setting == "momentum" and "betas" in group:
         group["betas"] = (value, *group["betas"][1:])
     else:
-        group[setting] = value
+        group[_key(group, setting)] = value
+
+
+def _key(group: Mapping[str, Any], setting: str) -> str:
+    """Where a setting stands: `build/decay.py` moves the weight decay out of the optimizer's."""
+    apart = setting == "weight_decay" and "decay_base_lr" in group
+    return "decay" if apart else setting
 
 
 def _settings(group: dict[str, Any]) -> dict[str, Any]:
@@ -260,5 +266,5 @@ def needs_closure(optimizer: torch.optim.Optimizer) -> bool:
 
 
 def traits(optimizer: torch.optim.Optimizer) -> frozenset[str]:
-    """What a signature does not tell: `closure`, `create_graph`, `no_lr`."""
+    """What a signature does not tell: `closure`, `create_graph`, `hessian_vector`, `no_lr`."""
     return getattr(optimizer, "traits", frozenset())

@@ -156,6 +156,18 @@ def test_beta2_and_weight_decay_move_too() -> None:
     assert seen[26] == (pytest.approx((0.999 + 0.9) / 2), pytest.approx(0.5 - 0.49 * 0.1))
 
 
+@pytest.mark.parametrize("policy", ["own", "coupled", "decoupled", "independent"])
+def test_weight_decay_moves_wherever_it_is_done(policy: str) -> None:
+    schedule = "weight_decay_schedule={schedule: linear, from: 0.5, to: 0.25}"
+    said = ["optimizer=sgd", "optimizer.weight_decay=0.1", f"optimizer.decay={policy}", schedule]
+    made = experiment(*RUN, *said, "wrapper=lookahead")
+    group, seen = player_of(made).optimizer.param_groups[0], {}
+    fit(made, lambda step: seen.update({step: (group["weight_decay"], group.get("decay"))}))
+    first, last = (0.5 + 0.25) / 2, 0.25
+    expected = [(first, None), (last, None)] if policy == "own" else [(0, first), (0, last)]
+    assert [seen[26], seen[52]] == expected
+
+
 def test_what_a_cycle_moved_comes_back_in_the_next_part() -> None:
     parts = "schedule.parts=[{schedule: one_cycle, for: 50%}, constant]"
     made = experiment(*RUN, "optimizer=adamw", "schedule=chain", parts)
