@@ -32,7 +32,7 @@ from optbench.training.distributed import World
 from optbench.training.ema import Ema
 from optbench.training.feed import Feed
 from optbench.training.keeper import Keeper, RunState
-from optbench.training.player import Player
+from optbench.training.player import Player, traits
 from optbench.training.precision import Precision, set_matmul
 from optbench.training.progress import Best, Mean, Progress
 from optbench.training.settings import Cadence, EvaluationSet, Settings
@@ -84,7 +84,11 @@ class Experiment:
         modules = {player.name: player.forward for player in self.state.players}
         skip = self.config.nonfinite == "skip"
         steps = [
-            Step(player, modules, self.task, self.state.precision, self.clipping, self.world, skip)
+            Step(
+                *(player, modules, self.task, self.state.precision, self.clipping, self.world),
+                skip_nonfinite=skip,
+                stop_nonfinite=not skip,
+            )
             for player in self.state.players
         ]
         return Trainer(
@@ -234,6 +238,11 @@ def _player(
         raise UserError(
             f"precision={config.precision.name}: {config.optimizer['_target_']} evaluates the loss "
             "several times a step, which a gradient scaler can't follow; use bf16 or fp32"
+        )
+    if config.compile and (player.create_graph or "hessian_vector" in traits(built.optimizer)):
+        raise UserError(
+            f"compile=true: {type(built.optimizer).__name__} differentiates the gradients, which "
+            "torch.compile can't; use compile=false"
         )
     if player.create_graph and (config.precision.scaler or world.size > 1):
         raise UserError(

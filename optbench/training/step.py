@@ -35,6 +35,8 @@ class Step:
         clipping: of the unscaled gradients.
         world: the ranks, whose losses a closure averages.
         skip_nonfinite: leave out an update whose gradients are not finite.
+        stop_nonfinite: leave out an update whose loss is not finite, for the run ends then. Asked
+            of an optimizer that evaluates the loss itself, and on a CPU, where it costs nothing.
     """
 
     def __init__(
@@ -46,10 +48,11 @@ class Step:
         clipping: Clipping,
         world: World,
         skip_nonfinite: bool = False,
+        stop_nonfinite: bool = False,
     ) -> None:
         self.player, self.modules, self.task = player, modules, task
         self.precision, self.clipping, self.world = precision, clipping, world
-        self._skip_nonfinite = skip_nonfinite
+        self._skip_nonfinite, self._stop_nonfinite = skip_nonfinite, stop_nonfinite
         self._plain: AbstractContextManager[object] = nullcontext()
         self._no_sync = getattr(player.forward, "no_sync", None)
 
@@ -103,8 +106,9 @@ class Step:
         """A whole step of an optimizer that evaluates the loss as often as it likes.
 
         Every evaluation sees the same examples. The gradients measured are the first's. Returns the
-        first loss, and whether the update was taken: one that met a loss or gradient that is not
-        finite is undone if such steps are to be left out.
+        first loss, and whether the update was taken: one that met a gradient, or product with the
+        Hessian, that is not finite is undone if such steps are to be left out. If the run is to end
+        at a loss that is not finite, the first ends the step before anything is updated.
         """
         again = work.repeatable()
         first: list[Tensor] = []
@@ -116,6 +120,9 @@ class Step:
             self.player.clear_gradients()
             with torch.enable_grad():  # some call it without
                 loss = self.world.mean(self.loss_and_gradients(again))
+            if not first and self._ends_run(loss):
+                first.append(loss)
+                raise _LeaveOut
             looks = (None, None) if first else (watch, sample)
             finite = self._prepare_gradients(*looks, first=not first)
             first.append(loss)
@@ -131,7 +138,8 @@ class Step:
         try:
             self.player.optimizer.step(closure)  # type: ignore[arg-type]
         except _LeaveOut:
-            assert undo is not None
+            if undo is None:
+                return first[0], False  # the gradients stay, so that one can be named
             self.player.load_state_dict(undo)
         else:
             undo = None
@@ -140,12 +148,18 @@ class Step:
         self.player.clear_gradients()
         return first[0], undo is None
 
+    def _ends_run(self, loss: Tensor) -> bool:
+        return self._stop_nonfinite and loss.device.type == "cpu" and not bool(loss.isfinite())
+
     def _hessian_vector(
         self, work: Work, wanted: Sequence[Tensor], vectors: Sequence[Tensor]
     ) -> list[Tensor]:
         """The Hessian of the batch's loss times the vectors, averaged over ranks.
 
         Through the bare modules: ranks exchange gradients of a backward pass, not of this.
+
+        Raises:
+            _LeaveOut: a product is not finite, and such steps are left out.
         """
         bare = {name: getattr(m, "module", m) for name, m in self.modules.items()}
         bare[self.player.name] = self.player.module
@@ -153,12 +167,24 @@ class Step:
         for batch, weight in work.micros:
             with torch.enable_grad(), self.precision.forward():
                 loss = self.task.loss(bare, batch, self.player.name) * weight
-                gradients = torch.autograd.grad(loss, list(wanted), create_graph=True)
-            products = torch.autograd.grad(
-                gradients, list(wanted), grad_outputs=list(vectors), materialize_grads=True
-            )
-            torch._foreach_add_(total, list(products))
-        return [self.world.mean(product) for product in total]
+                gradients = torch.autograd.grad(
+                    loss, list(wanted), create_graph=True, allow_unused=True
+                )
+            curved = [
+                (gradient, vector)
+                for gradient, vector in zip(gradients, vectors, strict=True)
+                if gradient is not None and gradient.requires_grad
+            ]
+            if curved:
+                outputs, given = zip(*curved, strict=True)
+                products = torch.autograd.grad(
+                    outputs, list(wanted), grad_outputs=given, materialize_grads=True
+                )
+                torch._foreach_add_(total, list(products))
+        means = [self.world.mean(product) for product in total]
+        if self._skip_nonfinite and not all(bool(mean.isfinite().all()) for mean in means):
+            raise _LeaveOut
+        return means
 
     def _prepare_gradients(
         self, watch: UpdateWatch | None, sample: Look | None, first: bool = True

@@ -109,6 +109,11 @@ NEEDS_TORCH: list[Row] = [
     ("model=vit model.patch_size=3", ["patch_size=3", "8, 8"]),
     ("optimizer._target_=torch.optim.Foo", ["optimizer._target_=torch.optim.Foo", "no such class"]),
     ("precision.autocast=float8", ["precision.autocast=float8", "no such dtype"]),
+    ("optimizer=sophia compile=true", ["compile=true", "Sophia", "compile=false"]),
+    (
+        "optimizer=zoo optimizer.name=adahessian compile=true",
+        ["compile=true", "AdaHessian", "compile=false"],
+    ),
 ]
 
 COMMANDS: list[Row] = [

@@ -62,6 +62,34 @@ def test_the_hessian_of_the_batch_times_a_vector() -> None:
         assert torch.allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
+def test_the_hessian_of_a_loss_that_leaves_parameters_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One micro-batch's loss is linear in the last bias, and has nothing else in it."""
+    made = experiment("steps=1", "optimizer=sophia", "batch_size=20", "accumulate=2")
+    player, seen = player_of(made), []
+    loss_of, ours, calls = made.task.loss, player.optimizer.step, []
+
+    def loss(modules: Any, batch: Any, name: str) -> Tensor:
+        calls.append(1)
+        return loss_of(modules, batch, name) if len(calls) % 2 else player.parameters[-1].sum()
+
+    def step(closure: Any) -> Any:
+        vectors = [torch.ones_like(p) for p in player.parameters]
+        seen.extend(closure.hessian_vector(player.parameters, vectors))
+        return ours(closure)
+
+    module = copy.deepcopy(player.module)
+    (inputs, targets), *_ = batches_of(experiment("steps=1", "batch_size=20"), 1)
+    monkeypatch.setattr(made.task, "loss", loss)
+    player.optimizer.step = step  # type: ignore[method-assign]
+    fit(made)
+    weights = list(module.parameters())
+    half = cross_entropy(module(inputs[:10]), targets[:10]) / 2
+    gradients = torch.autograd.grad(half, weights, create_graph=True)
+    expected = torch.autograd.grad(gradients, weights, [torch.ones_like(p) for p in weights])
+    for one, other in zip(seen, expected, strict=True):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
 def test_accumulation_of_more_micro_batches_than_examples() -> None:
     few = ["steps=20", "batch_size=3", "optimizer=sgd"]
     together, apart = trained(*few), trained(*few, "accumulate=5")

@@ -62,6 +62,27 @@ def test_stop_ends_before_the_weights_are_touched(
     assert memory.kinds("test") == []
 
 
+@pytest.mark.parametrize(
+    "which", ["optimizer=nag", "optimizer=sophia", "optimizer=lbfgs", "wrapper=sam"]
+)
+def test_stop_ends_before_the_weights_are_touched_by_what_evaluates_the_loss_itself(
+    which: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = experiment(*STEPS, which)
+    true = Classification.loss
+
+    def loss(self: Classification, *arguments: Any) -> Tensor:
+        return true(self, *arguments) * (torch.nan if made.state.progress.step == 6 else 1.0)
+
+    monkeypatch.setattr(Classification, "loss", loss)
+    kept: dict[int, Tensor] = {}
+    outcome, memory = fit(made, lambda step: kept.setdefault(step, weights_of(made)))
+    assert outcome.state == "diverged"
+    assert outcome.message.startswith("loss is nan at step 7; first gradient not finite: ")
+    assert torch.equal(weights_of(made), kept[6])
+    assert memory.kinds("test") == []
+
+
 def test_stop_is_told_in_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     spoil_loss(monkeypatch, 7)
     assert train(Path("run"), *STEPS, "checkpoint.every=3") == 1
@@ -133,6 +154,24 @@ def test_skip_holds_for_lbfgs_too(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome, _ = fit(made)
     assert outcome.state == "finished"
     assert weights_of(made).isfinite().all()
+
+
+def test_skip_sees_a_product_with_the_hessian_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A term that is 0, as is its gradient; but not its second derivative."""
+    made = experiment("steps=3", "optimizer=sophia", "nonfinite=skip", "optimizer.hessian_every=2")
+    weight, true, calls = player_of(made).parameters[0], Classification.loss, []
+
+    def loss(self: Classification, *arguments: Any) -> Tensor:
+        calls.append(1)
+        sharp = (weight - weight.detach()).abs().pow(1.5).sum()
+        return true(self, *arguments) + (sharp if len(calls) <= 2 else 0.0)
+
+    monkeypatch.setattr(Classification, "loss", loss)
+    before, seen = weights_of(made), []
+    outcome, _ = fit(made, lambda step: seen.append((step, weights_of(made))))
+    assert outcome.state == "finished" and made.state.progress.skipped == 1
+    assert [step for step, _ in seen] == [0, 1, 2, 3]
+    assert torch.equal(seen[0][1], before) and weights_of(made).isfinite().all()
 
 
 def test_skip_gives_up_after_a_hundred(monkeypatch: pytest.MonkeyPatch) -> None:
