@@ -56,5 +56,5 @@ def test_starts_with_its_description(path: Path) -> None:
 
 
 def test_there_are_configs() -> None:
-    assert len(CONFIGS) == 16
+    assert len(CONFIGS) == 17
     assert all(dataclasses.is_dataclass(get_class(str(read(path)["_target_"]))) for path in CONFIGS)

@@ -13,8 +13,10 @@ from optbench.schedules.cyclic import Cyclic
 from optbench.schedules.exponential import Exponential
 from optbench.schedules.inverse_sqrt import InverseSqrt
 from optbench.schedules.linear import Linear
+from optbench.schedules.nesterov import Nesterov
 from optbench.schedules.one_cycle import OneCycle
 from optbench.schedules.polynomial import Polynomial
+from optbench.schedules.value import ValueSchedule
 from optbench.schedules.warmup import Warmup
 from optbench.schedules.wsd import WarmupStableDecay
 
@@ -55,6 +57,7 @@ def test_refuses_a_run_without_steps(schedule: Schedule) -> None:
         Polynomial(),
         Linear(),
         InverseSqrt(5),
+        Nesterov(),
         WarmupStableDecay(5),
     ],
     ids=repr,
@@ -109,3 +112,9 @@ def test_cyclic_bounds() -> None:
     schedule = Cyclic(step_size_up=4, step_size_down=2, min_ratio=0.2)
     assert [schedule(step, 97) for step in (0, 4, 6, 10)] == [0.2, 1.0, 0.2, 1.0]
     assert [schedule.momentum(step, 97) for step in (0, 4, 6)] == pytest.approx([0.9, 0.8, 0.9])
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 10, 1000])
+def test_a_momentum_from_0_to_1_is_nesterovs(k: int) -> None:
+    momentum = ValueSchedule("momentum", Nesterov(), to=math.nextafter(1.0, 0.0), start=0.0)
+    assert momentum(k - 1, 1000, own=0.9) == pytest.approx((k - 1) / (k + 2), rel=1e-15)

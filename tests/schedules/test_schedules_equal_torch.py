@@ -32,6 +32,7 @@ from optbench.schedules.cyclic import Cyclic
 from optbench.schedules.exponential import Exponential
 from optbench.schedules.inverse_sqrt import InverseSqrt
 from optbench.schedules.linear import Linear
+from optbench.schedules.nesterov import Nesterov
 from optbench.schedules.one_cycle import OneCycle
 from optbench.schedules.polynomial import Polynomial
 from optbench.schedules.step import MultiStep, Step
@@ -162,6 +163,7 @@ ROWS = {
         "one_cycle", OneCycle(cycle_momentum=False), one_cycle(cycle_momentum=False)
     ),
     "inverse sqrt": Row("inverse_sqrt", Warmup(InverseSqrt(20), 20), vaswani),
+    "nesterov": Row("nesterov", Nesterov(5), lambda o, n: LambdaLR(o, lambda s: 5 / (s + 5))),
     "wsd linear": Row(
         "wsd", WarmupStableDecay(30), stable_then(lambda o, d: LinearLR(o, 1.0, 0.0, d), 30)
     ),

@@ -11,6 +11,7 @@ from optbench.schedules.cyclic import Cyclic
 from optbench.schedules.exponential import Exponential
 from optbench.schedules.inverse_sqrt import InverseSqrt
 from optbench.schedules.linear import Linear
+from optbench.schedules.nesterov import Nesterov
 from optbench.schedules.one_cycle import OneCycle
 from optbench.schedules.plateau import Plateau
 from optbench.schedules.polynomial import Polynomial
@@ -47,6 +48,7 @@ REFUSED = [
     (lambda: Linear(-0.1), "min_ratio must be a number in [0, 1], got -0.1"),
     (lambda: Linear(0, 2), "start_ratio must be a number in [0, 1], got 2"),
     (lambda: InverseSqrt(0), "timescale must be an integer >= 1, got 0"),
+    (lambda: Nesterov(0), "offset must be a number in (0, inf), got 0"),
     (lambda: WarmupStableDecay(0), "decay_steps must be an integer >= 1, got 0"),
     (
         lambda: WarmupStableDecay(9, "exp"),
