@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from optbench.optim.engine.ops import Operand, ema_, ema_of_square_
-from optbench.optim.engine.rule_optimizer import RuleOptimizer, betas_in_range
+from optbench.optim.engine.ops import Operand, ema_, ema_of_square_, share
+from optbench.optim.engine.ranges import at_least_zero, betas_in_range
+from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
 
 class AdaBelief(RuleOptimizer):
@@ -57,9 +58,10 @@ class AdaBelief(RuleOptimizer):
         """Betas, their corrections, eps."""
         beta1, beta2 = group["betas"]
         corrections = {"correction1": 1 - beta1**step, "root2": (1 - beta2**step) ** 0.5}
-        return {"beta1": beta1, "beta2": beta2, "eps": group["eps"], **corrections}
+        return {"beta1": share(beta1), "beta2": share(beta2), "eps": group["eps"], **corrections}
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:
-        """Betas in [0, 1)."""
+        """Betas in [0, 1), eps at least 0."""
         betas_in_range(group["betas"])
+        at_least_zero(group, "eps")

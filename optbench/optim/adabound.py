@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
-from optbench.optim.engine.ops import Operand, clamp_, ema_, ema_of_square_, maximum_
-from optbench.optim.engine.rule_optimizer import RuleOptimizer, betas_in_range
+from optbench.optim.engine.ops import Operand, clamp_, ema_, ema_of_square_, maximum_, share
+from optbench.optim.engine.ranges import above_zero, at_least_zero, betas_in_range
+from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
 
 class AdaBound(RuleOptimizer):
@@ -57,8 +59,11 @@ class AdaBound(RuleOptimizer):
         super().__init__(params, defaults, maximize=maximize, implementation=implementation)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Remembers the lr that the bounds are relative to."""
+        """Remembers the lr that the bounds are relative to; of a tensor a copy, for it may be
+        changed in place."""
         base_lr = param_group.get("lr", self.defaults["lr"])
+        if isinstance(base_lr, Tensor):
+            base_lr = base_lr.detach().clone()
         super().add_param_group({"base_lr": base_lr, **param_group})
 
     @staticmethod
@@ -79,10 +84,10 @@ class AdaBound(RuleOptimizer):
         """Betas, eps, the corrected step size and its bounds."""
         beta1, beta2 = group["betas"]
         lr, gamma = group["lr"], group["gamma"]
-        final = group["final_lr"] * (lr / group["base_lr"] if group["base_lr"] else 1.0)
+        final = group["final_lr"] * _fraction(lr, group["base_lr"])
         return {
-            "beta1": beta1,
-            "beta2": beta2,
+            "beta1": share(beta1),
+            "beta2": share(beta2),
             "eps": group["eps"],
             "step_size": lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step),
             "lower": final * (1 - 1 / (gamma * step + 1)),
@@ -91,11 +96,10 @@ class AdaBound(RuleOptimizer):
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:
-        """Betas in [0, 1); final_lr and gamma above 0."""
+        """Betas in [0, 1), eps at least 0; final_lr and gamma above 0."""
         betas_in_range(group["betas"])
-        for name in ("final_lr", "gamma"):
-            if not isinstance(group[name], Tensor) and not group[name] > 0:
-                raise ValueError(f"{name} must be above 0, got {group[name]}")
+        at_least_zero(group, "eps")
+        above_zero(group, "final_lr", "gamma")
 
 
 class AMSBound(AdaBound):
@@ -110,3 +114,10 @@ class AMSBound(AdaBound):
         m = ema_(state["exp_avg"], gradient, h.beta1)
         v = ema_of_square_(state["exp_avg_sq"], gradient, h.beta2)
         return AdaBound.bounded(m, maximum_(state["max_exp_avg_sq"], v), h), 1.0
+
+
+def _fraction(lr: Any, base_lr: Any) -> Any:
+    """`lr / base_lr`, and 1 where the latter is 0."""
+    if isinstance(base_lr, Tensor):
+        return torch.where(base_lr == 0, 1.0, lr / base_lr)
+    return lr / base_lr if base_lr else 1.0

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optbench.optim.engine.ops import Operand, add_square_
+from optbench.optim.engine.ops import Operand, add_square_, per_member
+from optbench.optim.engine.ranges import at_least_zero
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
 
@@ -65,4 +66,10 @@ class AdagradEpsInside(RuleOptimizer):
     @staticmethod
     def initial_state(name: str, parameter: Tensor, group: Mapping[str, Any]) -> Tensor:
         """G_0."""
-        return torch.full_like(parameter, group["initial_accumulator_value"])
+        value = per_member(group["initial_accumulator_value"], parameter.ndim)
+        return torch.zeros_like(parameter).add_(value)
+
+    @staticmethod
+    def check(group: Mapping[str, Any]) -> None:
+        """eps and the initial value at least 0."""
+        at_least_zero(group, "eps", "initial_accumulator_value")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from optbench.optim.engine.ops import Operand, ema_, ema_of_square_, plus
-from optbench.optim.engine.rule_optimizer import RuleOptimizer, betas_in_range
+from optbench.optim.engine.ops import Operand, ema_, ema_of_square_, is_set, plus, share
+from optbench.optim.engine.ranges import at_least_zero, betas_in_range
+from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
 
 class Adan(RuleOptimizer):
@@ -59,24 +60,26 @@ class Adan(RuleOptimizer):
         state["previous_gradient"].copy_(gradient)
         m = ema_(state["exp_avg"], gradient, h.beta1)
         v = ema_(state["exp_avg_diff"], difference, h.beta2)
-        n = ema_of_square_(state["exp_avg_sq"], plus(gradient, difference, h.beta2), h.beta3)
+        n = ema_of_square_(state["exp_avg_sq"], plus(gradient, difference, h.beta2.kept), h.beta3)
         root = n.sqrt().add_(h.eps * h.root3)
-        direction = plus(m, v, h.beta2 * h.correction1 / h.correction2).div_(root)
+        direction = plus(m, v, h.beta2.kept * h.correction1 / h.correction2).div_(root)
         size = h.lr * h.root3 / h.correction1
         if not h.decays:
             return direction, size
-        shrink = 1 / (1 + h.lr * h.weight_decay)
-        return (direction * (size * shrink)).add_(parameter * (1 - shrink)), 1.0
+        return (direction * (size * h.shrink)).add_(parameter * h.shrunk), 1.0
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
-        """Betas, their corrections, eps, and what the first step and no decay leave out."""
-        found = {"eps": group["eps"], "first": step == 1, "decays": bool(group["weight_decay"])}
+        """Betas, their corrections, eps, decay, and what the first step and no decay leave out."""
+        found = {"eps": group["eps"], "first": step == 1, "decays": is_set(group["weight_decay"])}
+        decay = group["lr"] * group["weight_decay"]
+        found |= {"shrink": 1 / (1 + decay), "shrunk": decay / (1 + decay)}
         for number, beta in enumerate(group["betas"], start=1):
-            found |= {f"beta{number}": beta, f"correction{number}": 1 - beta**step}
+            found |= {f"beta{number}": share(beta), f"correction{number}": 1 - beta**step}
         return found | {"root3": (1 - group["betas"][2] ** step) ** 0.5}
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:
-        """Betas in [0, 1)."""
+        """Betas in [0, 1), eps at least 0."""
         betas_in_range(group["betas"])
+        at_least_zero(group, "eps")

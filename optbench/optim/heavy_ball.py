@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from optbench.optim.engine.ops import Operand, plus
+from optbench.optim.engine.ranges import in_unit_interval
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
 
@@ -19,6 +20,10 @@ class HeavyBall(RuleOptimizer):
     With theta_{-1} = theta_0. At a constant lr it equals `momentum` and torch's SGD with momentum;
     under a schedule the displacement keeps the lr that it was made with, as in `momentum`, and the
     present momentum acts on the weights as they are, whoever changed them.
+
+    Weights in fp16 and bf16 are rounded after every step, by more than a small step is. `previous`
+    then is theta_t less the step as it was before rounding, so the displacement keeps what the
+    weights have lost.
 
     Args:
         params: as in torch.
@@ -51,13 +56,22 @@ class HeavyBall(RuleOptimizer):
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
         """The formula above."""
         displacement = parameter - state["previous"]
-        state["previous"].copy_(parameter)
-        return plus(gradient * h.lr, displacement, -h.momentum), 1.0
+        step = plus(gradient * h.lr, displacement, -h.momentum)
+        if h.narrow is None:
+            state["previous"].copy_(parameter)
+        else:
+            state["previous"].copy_((parameter - step).to(h.narrow)).add_(step)
+        return step, 1.0
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
         """The momentum."""
         return {"momentum": group["momentum"]}
+
+    @staticmethod
+    def check(group: Mapping[str, Any]) -> None:
+        """Momentum in [0, 1)."""
+        in_unit_interval(group, "momentum")
 
     @staticmethod
     def initial_state(name: str, parameter: Tensor, group: Mapping[str, Any]) -> Tensor:

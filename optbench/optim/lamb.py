@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from optbench.optim.engine.ops import Operand, ema_, ema_of_square_, plus_, ratio_or_one
-from optbench.optim.engine.rule_optimizer import RuleOptimizer, betas_in_range
+from optbench.optim.engine.ops import (
+    Operand,
+    ema_,
+    ema_of_square_,
+    is_set,
+    plus_,
+    ratio_or_one,
+    share,
+)
+from optbench.optim.engine.ranges import at_least_zero, betas_in_range
+from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
 
 class LAMB(RuleOptimizer):
@@ -69,12 +78,13 @@ class LAMB(RuleOptimizer):
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
         """Betas, their corrections, eps, and whether there is decay."""
         beta1, beta2 = group["betas"]
-        found = {"beta1": beta1, "beta2": beta2, "eps": group["eps"]}
+        found = {"beta1": share(beta1), "beta2": share(beta2), "eps": group["eps"]}
         root2 = (1 - beta2**step) ** 0.5
         found |= {"root2": root2, "scale": root2 / (1 - beta1**step)}
-        return found | {"decays": bool(group["weight_decay"])}
+        return found | {"decays": is_set(group["weight_decay"])}
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:
-        """Betas in [0, 1)."""
+        """Betas in [0, 1), eps at least 0."""
         betas_in_range(group["betas"])
+        at_least_zero(group, "eps")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
-
-from optbench.optim.engine.ops import Operand, plus, plus_, ratio_or_one, subtract_
+from optbench.optim.engine.ops import Operand, is_set, plus, plus_, ratio_or_one, subtract_
+from optbench.optim.engine.ranges import above_zero, in_unit_interval
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
 
@@ -73,11 +72,10 @@ class LARS(RuleOptimizer):
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
         """Momentum, trust coefficient, and whether there is decay."""
         found = {name: group[name] for name in ("momentum", "trust_coefficient")}
-        return found | {"decays": bool(group["weight_decay"])}
+        return found | {"decays": is_set(group["weight_decay"])}
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:
-        """The trust coefficient above 0."""
-        value = group["trust_coefficient"]
-        if not isinstance(value, Tensor) and not value > 0:
-            raise ValueError(f"trust_coefficient must be above 0, got {value}")
+        """Momentum in [0, 1), the trust coefficient above 0."""
+        in_unit_interval(group, "momentum")
+        above_zero(group, "trust_coefficient")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from optbench.optim.engine.ops import Operand, ema_, mix
-from optbench.optim.engine.rule_optimizer import RuleOptimizer, betas_in_range
+from optbench.optim.engine.ops import Operand, ema_, mix, share
+from optbench.optim.engine.ranges import betas_in_range
+from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
 
 class Lion(RuleOptimizer):
@@ -55,7 +56,7 @@ class Lion(RuleOptimizer):
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
         """Both betas."""
-        return dict(zip(("beta1", "beta2"), group["betas"], strict=True))
+        return dict(zip(("beta1", "beta2"), map(share, group["betas"]), strict=True))
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from optbench.optim.engine.ops import Operand, plus_
+from optbench.optim.engine.ranges import in_unit_interval
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
 
@@ -54,3 +55,8 @@ class Momentum(RuleOptimizer):
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
         """The momentum."""
         return {"momentum": group["momentum"]}
+
+    @staticmethod
+    def check(group: Mapping[str, Any]) -> None:
+        """Momentum in [0, 1)."""
+        in_unit_interval(group, "momentum")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from optbench.optim.engine.ops import Operand, ema_of_square_
-from optbench.optim.engine.rule_optimizer import RuleOptimizer, betas_in_range
+from optbench.optim.engine.ops import Operand, ema_of_square_, share
+from optbench.optim.engine.ranges import at_least_zero, in_unit_interval
+from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
 
 class RMSpropEpsInside(RuleOptimizer):
@@ -55,9 +56,10 @@ class RMSpropEpsInside(RuleOptimizer):
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
         """alpha and eps."""
-        return {"alpha": group["alpha"], "eps": group["eps"]}
+        return {"alpha": share(group["alpha"]), "eps": group["eps"]}
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:
-        """alpha in [0, 1)."""
-        betas_in_range([group["alpha"]])
+        """alpha in [0, 1), eps at least 0."""
+        in_unit_interval(group, "alpha")
+        at_least_zero(group, "eps")

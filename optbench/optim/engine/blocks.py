@@ -154,7 +154,7 @@ def _measured_run(form: Form, pairs: Sequence[tuple[Batch, Operand]], h: Any) ->
     """A batch of whole tensors, or all the batches of one: first the norms, then the update."""
     found = [measured_operands(form, b.parameter, g, b.state, h) for b, g in pairs]
     if len(pairs) == 1:
-        columns = [_numbers([float(norm(t)) for t in _tensors(o)]) for o in found[0]]
+        columns = [_norms(operand) for operand in found[0]]
     else:
         columns = [
             math.hypot(*[float(norm(operand)) for operand in column])
@@ -165,12 +165,11 @@ def _measured_run(form: Form, pairs: Sequence[tuple[Batch, Operand]], h: Any) ->
         finish(form, batch.parameter, gradient, batch.state, with_norms)
 
 
-def _tensors(operand: Operand) -> list[Tensor]:
-    return operand.tensors if isinstance(operand, TensorList) else [operand]
-
-
-def _numbers(column: Sequence[float]) -> Any:
-    """A number for one tensor, a list of tensors of one element for several."""
-    if len(column) == 1:
-        return column[0]
-    return TensorList([torch.tensor(value, dtype=torch.float64) for value in column])
+def _norms(operand: Operand) -> Any:
+    """A number of one tensor, of several a tensor with an element for each. Those of a GPU stay
+    there: to look at them would be to wait for them."""
+    if isinstance(operand, TensorList):
+        found = torch.stack(operand.norm().tensors)
+        return found.double() if found.device.type == "cpu" else found
+    found = norm(operand)
+    return float(found) if found.device.type == "cpu" else found

@@ -12,6 +12,20 @@ from torch import Tensor
 
 from optbench.optim.engine.blocks import Slot, memory_order
 from optbench.optim.engine.form import Form, apply
+from optbench.optim.engine.ops import Share
+
+KEPT = 1024
+"""Compiled functions of each kind; the one used least lately goes first."""
+
+
+Kind = tuple[Any, ...]
+"""What a function is compiled for; each has its own, for the compiler stops after eight."""
+
+
+def kind_of(parameter: Tensor, gradient: Tensor) -> Kind:
+    """Sizes and strides; dtypes and devices are looked at once for all. The state lies as the
+    parameter does."""
+    return parameter.shape, parameter.stride(), gradient.stride()
 
 
 def run_compiled(form: Form, slots: Sequence[Slot], gradients: Sequence[Tensor], h: Any) -> None:
@@ -22,16 +36,33 @@ def run_compiled(form: Form, slots: Sequence[Slot], gradients: Sequence[Tensor],
     """
     first = slots[0].parameter
     numbers, settings = split(h, form.wide or first.dtype)
+    names = tuple(slots[0].state)
     if first.device.type != "cpu":
-        states = [list(slot.state.values()) for slot in slots]
-        parameters = [slot.parameter.detach() for slot in slots]
-        run_lists(form, tuple(slots[0].state), settings)(
-            parameters, list(gradients), states, numbers
-        )
+        run_together(form, slots, gradients, numbers, settings)
         return
-    run = run_one(form, tuple(slots[0].state), settings)
     for slot, gradient in zip(slots, gradients, strict=True):
-        run(*_flattened(slot, gradient), numbers)
+        parameter, flat, state = _flattened(slot, gradient)
+        dense = parameter.ndim == 1 and parameter.is_contiguous() and flat.is_contiguous()
+        # The compiler itself has other code for none and for one.
+        shapes = (min(parameter.shape[0], 2),) if dense else kind_of(parameter, flat)
+        kind = (parameter.dtype, flat.dtype, *shapes)
+        run_one(form, names, settings, kind, dense)(parameter, flat, state, numbers)
+
+
+def run_together(
+    form: Form,
+    slots: Sequence[Slot],
+    gradients: Sequence[Tensor],
+    numbers: Tensor,
+    settings: Settings,
+) -> None:
+    """Updates all slots by one graph, which is compiled for just these shapes."""
+    states = [list(slot.state.values()) for slot in slots]
+    parameters = [slot.parameter.detach() for slot in slots]
+    kinds = map(kind_of, parameters, gradients)
+    kind = (parameters[0].dtype, gradients[0].dtype, parameters[0].device, *kinds)
+    run = run_lists(form, tuple(slots[0].state), settings, kind)
+    run(parameters, list(gradients), states, numbers)
 
 
 def _flattened(slot: Slot, gradient: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
@@ -46,7 +77,8 @@ def _flattened(slot: Slot, gradient: Tensor) -> tuple[Tensor, Tensor, list[Tenso
 
 
 class Settings(NamedTuple):
-    """What is compiled in: the type of the hyperparameters, with None in place of each number."""
+    """What is compiled in: the type of the hyperparameters, with `float` in place of each number
+    and `Share` in place of each share."""
 
     kind: Any
     fixed: tuple[Any, ...]
@@ -54,30 +86,49 @@ class Settings(NamedTuple):
     def filled(self, numbers: Tensor) -> Any:
         """The hyperparameters, with tensors of one element for numbers."""
         left = iter(numbers.unbind())
-        return self.kind(*[next(left) if value is None else value for value in self.fixed])
+        values = []
+        for value in self.fixed:
+            if value is float:
+                value = next(left)
+            elif value is Share:
+                value = Share(next(left), next(left))
+            values.append(value)
+        return self.kind(*values)
 
 
 def split(h: Any, dtype: torch.dtype) -> tuple[Tensor, Settings]:
     """The numbers among the hyperparameters as one tensor, and everything else."""
-    changing = [isinstance(v, int | float | Tensor) and not isinstance(v, bool) for v in h]
-    numbers = [float(value) for value, changes in zip(h, changing, strict=True) if changes]
-    fixed = tuple(None if changes else v for v, changes in zip(h, changing, strict=True))
-    return torch.tensor(numbers, dtype=dtype), Settings(type(h), fixed)
+    numbers: list[float] = []
+    fixed: list[Any] = []
+    for value in h:
+        if isinstance(value, Share):
+            numbers += map(float, value)
+            fixed.append(Share)
+        elif isinstance(value, int | float | Tensor) and not isinstance(value, bool):
+            numbers.append(float(value))
+            fixed.append(float)
+        else:
+            fixed.append(value)
+    return torch.tensor(numbers, dtype=dtype), Settings(type(h), tuple(fixed))
 
 
-@lru_cache
-def run_one(form: Form, names: tuple[str, ...], settings: Settings) -> Callable[..., None]:
-    """Compiled for one tensor of any length."""
+@lru_cache(KEPT)
+def run_one(
+    form: Form, names: tuple[str, ...], settings: Settings, kind: Kind, dense: bool
+) -> Callable[..., None]:
+    """Compiled for one tensor: where it is dense, for vectors of any length, else of its shape."""
 
     def run(parameter: Tensor, gradient: Tensor, state: list[Tensor], numbers: Tensor) -> None:
         named = dict(zip(names, state, strict=True))
         apply(form, parameter, gradient, named, settings.filled(numbers))
 
-    return _compile(run, form, dynamic=True)
+    return _compile(run, form, dynamic=dense)
 
 
-@lru_cache
-def run_lists(form: Form, names: tuple[str, ...], settings: Settings) -> Callable[..., None]:
+@lru_cache(KEPT)
+def run_lists(
+    form: Form, names: tuple[str, ...], settings: Settings, kind: Kind
+) -> Callable[..., None]:
     """Compiled for lists of tensors: one graph, whose kernels the compiler combines."""
 
     def run(
@@ -96,10 +147,13 @@ def run_lists(form: Form, names: tuple[str, ...], settings: Settings) -> Callabl
 def _compile(
     run: Callable[..., None], form: Form, dynamic: bool, options: dict[str, Any] | None = None
 ) -> Callable[..., None]:
-    # A code object of its own: the compiler keeps what it made by code, and only so many of them.
+    # A code object of its own: the compiler keeps what it made by code, and after eight raises.
     name = f"{form.rule.__qualname__}_{form.decay}_{form.maximize}_{form.wide}"
     code = run.__code__.replace(co_name=name)
     own = FunctionType(code, run.__globals__, name, run.__defaults__, run.__closure__)
+    if form.wide is not None:
+        # A rule that rounds, as the heavy ball's, means it; the compiler would leave it out.
+        options = {**(options or {}), "emulate_precision_casts": True}
     compiled: Callable[..., None] = torch.compile(
         own, dynamic=dynamic, fullgraph=True, options=options
     )

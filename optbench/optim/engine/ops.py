@@ -7,7 +7,7 @@ argument in place and return it.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,18 +21,36 @@ Number = Any
 """A hyperparameter."""
 
 
-def ema_(average: Operand, value: Operand, beta: Number) -> Operand:
+class Share(NamedTuple):
+    """How much of an average stays, `beta`, and how much of the new goes in, `1 - beta`.
+
+    Both are numbers of their own: in the float32 of a compiled kernel 1 - 0.999 is off by 1.3e-5,
+    and so would be the average, for ever.
+    """
+
+    kept: Number
+    new: Number
+
+
+def share(beta: Number) -> Share:
+    """Of a decay in [0, 1); what `numbers` gives for a beta."""
+    return Share(beta, 1 - beta)
+
+
+def ema_(average: Operand, value: Operand, beta: Number | Share) -> Operand:
     """`average <- beta average + (1 - beta) value`."""
-    if isinstance(beta, Tensor):
-        return average.mul_(beta).add_(value * (1 - beta))
-    return average.lerp_(value, 1 - beta)
+    kept, new = beta if isinstance(beta, Share) else share(beta)
+    if isinstance(kept, Tensor):
+        return average.mul_(kept).add_(value * new)
+    return average.lerp_(value, new)
 
 
-def ema_of_square_(average: Operand, value: Operand, beta: Number) -> Operand:
+def ema_of_square_(average: Operand, value: Operand, beta: Number | Share) -> Operand:
     """`average <- beta average + (1 - beta) value^2`."""
-    if isinstance(beta, Tensor):
-        return average.mul_(beta).add_((value * value).mul_(1 - beta))
-    return average.mul_(beta).addcmul_(value, value, value=1 - beta)
+    kept, new = beta if isinstance(beta, Share) else share(beta)
+    if isinstance(kept, Tensor):
+        return average.mul_(kept).add_((value * value).mul_(new))
+    return average.mul_(kept).addcmul_(value, value, value=new)
 
 
 def add_square_(total: Operand, value: Operand) -> Operand:
@@ -40,11 +58,27 @@ def add_square_(total: Operand, value: Operand) -> Operand:
     return total.addcmul_(value, value)
 
 
-def mix(first: Operand, second: Operand, beta: Number) -> Operand:
+def mix(first: Operand, second: Operand, beta: Number | Share) -> Operand:
     """`beta first + (1 - beta) second`."""
-    if isinstance(beta, Tensor):
-        return (first * beta).add_(second * (1 - beta))
-    return first.lerp(second, 1 - beta)
+    kept, new = beta if isinstance(beta, Share) else share(beta)
+    if isinstance(kept, Tensor):
+        return (first * kept).add_(second * new)
+    return first.lerp(second, new)
+
+
+def per_member(number: Number | Share, ndim: int) -> Any:
+    """For a population's stack of so many dimensions: one value for each member, `[members]` or
+    `[members, 1, ...]`, as `[members, 1, ...]` of as many; anything else as it is."""
+    if isinstance(number, Share):
+        return Share(per_member(number.kept, ndim), per_member(number.new, ndim))
+    if isinstance(number, Tensor) and number.numel() > 1:
+        return number.reshape(-1, *[1] * (ndim - 1))
+    return number
+
+
+def is_set(number: Number) -> bool:
+    """Whether not 0; a tensor may be anything, and looking would wait for the GPU."""
+    return isinstance(number, Tensor) or number != 0
 
 
 def plus(first: Operand, second: Operand, factor: Number) -> Operand:
@@ -98,17 +132,16 @@ def norm(value: Operand, population: bool = False) -> Operand:
     if isinstance(value, TensorList):
         return value.norm()
     if population:
-        return value.flatten(1).norm(dim=1).reshape(-1, *[1] * (value.ndim - 1))
+        members = value.flatten(1) if value.ndim > 1 else value.unsqueeze(1)
+        return members.norm(dim=1).reshape(-1, *[1] * (value.ndim - 1))
     return torch.linalg.vector_norm(value)
 
 
 def ratio_or_one(over: Operand, under: Operand) -> Operand:
     """`over / under` where both are positive, else 1: the trust ratio of layer-wise methods.
 
-    Both are norms: a number, or a tensor of one element, for each tensor.
+    Both are norms: a number, or a tensor with an element for each tensor or member.
     """
-    if isinstance(over, TensorList):
-        return over.each(ratio_or_one, under)
     if not isinstance(over, Tensor):
         return over / under if over > 0 and under > 0 else 1.0
     return torch.where((over > 0) & (under > 0), over / under, torch.ones_like(over))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from optbench.optim.engine.blocks import Plan, Slot, block_for, run_blocks
+from optbench.optim.engine.alike import Alike, whereabouts
+from optbench.optim.engine.blocks import run_blocks
 from optbench.optim.engine.compiled import run_compiled
 from optbench.optim.engine.form import Form, apply
-from optbench.optim.engine.ops import Operand
+from optbench.optim.engine.ops import Operand, per_member
+from optbench.optim.engine.ranges import at_least_zero
+from optbench.optim.engine.ranges import betas_in_range as betas_in_range
 
 IMPLEMENTATIONS = ("loop", "foreach", "compiled")
 NARROW = (torch.float16, torch.bfloat16)
@@ -22,8 +25,9 @@ NARROW = (torch.float16, torch.bfloat16)
 class RuleOptimizer(torch.optim.Optimizer):
     """Runs the update rule of a subclass over all parameters.
 
-    A group with `population: true` holds stacks of parameters, [members, ...], and may have a
-    hyperparameter for each member, shaped to broadcast, `[members, 1, ...]`; by the loop only.
+    A group with `population: true` holds stacks of parameters, [members, ...], and may have any
+    hyperparameter for each member, as a tensor [members] or [members, 1, ...]. Populations are
+    stepped by the loop only; any other implementation refuses them.
 
     A subclass says `rule`, `state_names` and, where it differs, the rest. The state dict is built
     like torch's, whatever the implementation, so a checkpoint of one loads into another. Parameters
@@ -38,7 +42,9 @@ class RuleOptimizer(torch.optim.Optimizer):
             `torch.compile`, which takes seconds once and then one pass over memory.
 
     Raises:
-        ValueError: a complex parameter, an unknown implementation, a negative lr or weight decay.
+        ValueError: a complex parameter, an unknown implementation, a negative lr or weight decay,
+            a population or a hyperparameter of several values with another than the loop.
+        TypeError: a set of parameters, which has no order.
     """
 
     state_names: ClassVar[tuple[str, ...]] = ()
@@ -57,7 +63,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             have = ", ".join(self.implementations)
             raise ValueError(f"implementation={implementation}: {type(self).__name__} has {have}")
         self.implementation = implementation
-        self._known: dict[int, tuple[list[tuple[int, int]], list[_Alike]]] = {}
+        self._known: dict[int, tuple[list[int], list[Alike]]] = {}
         super().__init__(params, {**defaults, "maximize": maximize})
 
     measure: Any = None
@@ -90,23 +96,42 @@ class RuleOptimizer(torch.optim.Optimizer):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """As in torch; refuses what no rule is defined for."""
         params = param_group["params"]
+        if isinstance(params, set | frozenset):
+            raise TypeError(
+                f"{type(self).__name__}: a set of parameters has no order; pass a list of them"
+            )
         tensors = [params] if isinstance(params, Tensor) else list(params)
         param_group = {**param_group, "params": tensors}
+        given = {**self.defaults, **param_group}
         for item in tensors:
             tensor = item[1] if isinstance(item, tuple) else item
-            if isinstance(tensor, Tensor) and tensor.is_complex():
-                raise ValueError(
-                    f"{type(self).__name__}: a complex parameter; pass torch.view_as_real of it"
-                )
-        given = {**self.defaults, **param_group}
-        for name in ("lr", "weight_decay"):
-            value = given.get(name, 0.0)
-            if not isinstance(value, Tensor) and not value >= 0:
-                raise ValueError(f"{name} must be at least 0, got {value}")
+            if isinstance(tensor, Tensor):
+                self._check_parameter(tensor, bool(given.get("population", False)))
+        at_least_zero({"lr": 0.0, "weight_decay": 0.0, **given}, "lr", "weight_decay")
+        self._refuse_members({key: value for key, value in given.items() if key != "params"})
         self.check(given)
         # Behind torch's decorator, which imports the compiler: a second for nothing.
         plain = getattr(torch.optim.Optimizer.add_param_group, "__wrapped__", None)
         (plain or torch.optim.Optimizer.add_param_group)(self, param_group)
+
+    def _check_parameter(self, parameter: Tensor, population: bool) -> None:
+        name = type(self).__name__
+        if parameter.is_complex():
+            raise ValueError(f"{name}: a complex parameter; pass torch.view_as_real of it")
+        if population and parameter.ndim == 0:
+            raise ValueError(f"{name}: a parameter of a population has no dimension for members")
+
+    def _refuse_members(self, values: Mapping[str, Any]) -> None:
+        """ValueError for what only the loop can do."""
+        if self.implementation == "loop":
+            return
+        what = f"{type(self).__name__}: implementation={self.implementation} has no populations"
+        if values.get("population", False):
+            raise ValueError(f"{what}; the loop has")
+        for name, value in values.items():
+            parts = value if isinstance(value, tuple | list) else (value,)
+            if any(isinstance(part, Tensor) and part.numel() > 1 for part in parts):
+                raise ValueError(f"{what}, but {name} is several; the loop has")
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update; `closure` as in torch."""
@@ -127,28 +152,33 @@ class RuleOptimizer(torch.optim.Optimizer):
         for number, group in enumerate(self.param_groups):
             parameters = [p for p in group["params"] if p.grad is not None]
             for alike in self._alike(number, group, parameters):
-                torch._foreach_add_(alike.steps, _ONE)
+                alike.count()
                 self._update(group, alike)
 
-    def _alike(self, number: int, group: Mapping[str, Any], given: list[Tensor]) -> list[_Alike]:
+    def _alike(self, number: int, group: Mapping[str, Any], given: list[Tensor]) -> list[Alike]:
         """The parameters with gradients, sorted; the same as last time while they stay."""
-        where = [(id(p), p.data_ptr()) for p in given]
+        population = int(group.get("population", False))
+        where = [population, *whereabouts(given, self.state)]
         known = self._known.get(number)
-        if known is None or known[0] != where:
-            known = self._known[number] = where, self._sorted(group, given)
+        if known is None or known[0] != where or not all(alike.holds() for alike in known[1]):
+            found = self._sorted(group, given, population)
+            where = [population, *whereabouts(given, self.state)]
+            known = self._known[number] = where, found
         return known[1]
 
-    def _sorted(self, group: Mapping[str, Any], given: list[Tensor]) -> list[_Alike]:
+    def _sorted(
+        self, group: Mapping[str, Any], given: list[Tensor], population: int
+    ) -> list[Alike]:
         """By device, dtype, steps taken, and, for rules that take norms, whether vectors."""
         found: dict[Any, list[Tensor]] = {}
         for parameter in given:
             if "step" not in self.state[parameter]:
                 self._start(parameter, group)
             step = float(self.state[parameter]["step"])
-            vector = self.measure is not None and parameter.ndim < 2
+            vector = self.measure is not None and parameter.ndim - population < 2
             key = (parameter.device, parameter.dtype, step, vector)
             found.setdefault(key, []).append(parameter)
-        return [_Alike(some, self.state, self.state_names, key[3]) for key, some in found.items()]
+        return [Alike(some, self.state, self.state_names, key[3]) for key, some in found.items()]
 
     def _start(self, parameter: Tensor, group: Mapping[str, Any]) -> None:
         state = self.state[parameter]
@@ -159,17 +189,19 @@ class RuleOptimizer(torch.optim.Optimizer):
         for name in self.state_names:
             state[name] = self.initial_state(name, like, group)
 
-    def _update(self, group: Mapping[str, Any], alike: _Alike) -> None:
+    def _update(self, group: Mapping[str, Any], alike: Alike) -> None:
         gradients = [_dense(slot.parameter.grad) for slot in alike.slots]
-        h = self._hyperparameters(group, int(alike.steps[0].item()), alike.vector)
-        wide = torch.float32 if gradients[0].dtype in NARROW else None
+        narrow = alike.slots[0].parameter.dtype
+        wide = torch.float32 if narrow in NARROW else None
+        h = self._hyperparameters(group, alike, None if wide is None else narrow)
         cls = type(self)
         form = Form(cls.rule, cls.measure, bool(group["maximize"]), self._decay(group), wide)
         if self.implementation == "compiled":
             run_compiled(form, alike.slots, gradients, h)
         elif self.implementation == "loop":
             for slot, gradient in zip(alike.slots, gradients, strict=True):
-                apply(form, slot.parameter.detach(), gradient, slot.state, h)
+                own = _for_members(h, slot.parameter.ndim) if h.population else h
+                apply(form, slot.parameter.detach(), gradient, slot.state, own)
         else:
             run_blocks(form, alike.plan, gradients, h)
 
@@ -178,23 +210,60 @@ class RuleOptimizer(torch.optim.Optimizer):
         off = not isinstance(weight_decay, Tensor) and weight_decay == 0
         return "none" if off else self.decay_of(group)
 
-    def _hyperparameters(self, group: Mapping[str, Any], step: int, vector: bool) -> Any:
+    def _hyperparameters(
+        self, group: Mapping[str, Any], alike: Alike, narrow: torch.dtype | None
+    ) -> Any:
         values = {"lr": group["lr"], "weight_decay": group.get("weight_decay", 0.0)}
         population = bool(group.get("population", False))
-        values |= {"norms": (), "measured": (), "population": population, "vector": vector}
-        values |= {**self.numbers(group, step)}
+        values |= {"norms": (), "measured": (), "population": population, "vector": alike.vector}
+        values |= {"narrow": narrow, **self.numbers(group, alike.step)}
+        self._refuse_members(values)
         return _kind(tuple(values))(*values.values())
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As in torch, but state keeps its own dtype beside narrower parameters."""
-        super().load_state_dict(state_dict)
+        """As in torch, but state keeps its own dtype beside narrower parameters.
+
+        Raises:
+            ValueError: not a state of this optimizer. Nothing is loaded then.
+        """
+        taken: list[dict[str, Any]] = []
+
+        def see(_: Any, given: dict[str, Any]) -> None:
+            self._check_state(given)
+            taken.append(given)
+
+        last = self.register_load_state_dict_pre_hook(see)
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            last.remove()
         self._known.clear()
-        parameters = [p for group in self.param_groups for p in group["params"]]
-        for index, saved in state_dict["state"].items():
-            state = self.state[parameters[index]]
+        for parameter, saved in self._saved(taken[0]):
+            state = self.state[parameter]
             for name in self.state_names:
-                if state[name].dtype != saved[name].dtype:
+                if name in saved and state[name].dtype != saved[name].dtype:
                     state[name] = saved[name].to(state[name].device, copy=True)
+
+    def _saved(self, state_dict: dict[str, Any]) -> list[tuple[Tensor, dict[str, Any]]]:
+        """Each parameter with what the state has for it; none where it has not been updated."""
+        keys = chain.from_iterable(group["params"] for group in state_dict["param_groups"])
+        own = chain.from_iterable(group["params"] for group in self.param_groups)
+        states = state_dict["state"]
+        return [(p, states[key]) for p, key in zip(own, keys, strict=False) if states.get(key)]
+
+    def _check_state(self, state_dict: dict[str, Any]) -> None:
+        for key in ("state", "param_groups"):
+            if key not in state_dict:
+                what = f"not an optimizer's state, it has no {key}"
+                raise ValueError(f"{type(self).__name__}: {what}")
+        for parameter, saved in self._saved(state_dict):
+            lacking = [name for name in ("step", *self.state_names) if name not in saved]
+            if lacking:
+                raise ValueError(
+                    f"{type(self).__name__}: another optimizer's state; for a parameter of shape "
+                    f"{list(parameter.shape)} it lacks {', '.join(lacking)}, "
+                    f"and has {', '.join(map(str, saved))}"
+                )
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "implementation": self.implementation}
@@ -203,31 +272,6 @@ class RuleOptimizer(torch.optim.Optimizer):
         super().__setstate__(state)
         self._known = {}
 
-
-class _Alike:
-    """Parameters of a group that are updated together, and have been so far.
-
-    Args:
-        parameters: of one device and dtype.
-        states: of the optimizer.
-        names: of the rule's state.
-        vector: what the rule is told of them.
-    """
-
-    def __init__(
-        self, parameters: list[Tensor], states: Any, names: Sequence[str], vector: bool
-    ) -> None:
-        self.slots = [Slot(p, {name: states[p][name] for name in names}) for p in parameters]
-        self.steps = [states[p]["step"] for p in parameters]
-        self.vector = vector
-
-    @cached_property
-    def plan(self) -> Plan:
-        """For foreach."""
-        return Plan(self.slots, block_for(self.slots[0].parameter.device))
-
-
-_ONE = torch.tensor(1.0)
 
 _KINDS: dict[tuple[str, ...], Any] = {}
 
@@ -245,8 +289,5 @@ def _dense(gradient: Tensor | None) -> Tensor:
     return gradient.to_dense() if gradient.is_sparse else gradient
 
 
-def betas_in_range(betas: Iterable[float]) -> None:
-    """ValueError unless every one lies in [0, 1)."""
-    for number, beta in enumerate(betas, start=1):
-        if not isinstance(beta, Tensor) and not 0 <= beta < 1:
-            raise ValueError(f"beta{number} must be in [0, 1), got {beta}")
+def _for_members(h: Any, ndim: int) -> Any:
+    return type(h)(*[per_member(value, ndim) for value in h])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import torch
@@ -13,8 +13,8 @@ class TensorList:
     """A list of tensors with a tensor's arithmetic, each operation one `torch._foreach_*` call.
 
     A rule that is written for tensors runs on lists of them unchanged, on a GPU with one kernel
-    launch for many tensors. The other operand is a list of as many tensors, a number, or a tensor
-    of one element.
+    launch for many tensors. The other operand is a list of as many tensors, a vector with a number
+    for each, a number, or a tensor of one element.
 
     Args:
         tensors: of one dtype and device.
@@ -140,13 +140,13 @@ class TensorList:
         """In another dtype."""
         return TensorList([tensor.to(dtype) for tensor in self.tensors])
 
-    def each(self, function: Callable[..., Tensor], *others: Any) -> TensorList:
-        """A function of each tensor and its fellows in other lists."""
-        return TensorList([function(*row) for row in zip(self, *others, strict=True)])
-
     def __iter__(self) -> Any:
         return iter(self.tensors)
 
 
 def _plain(other: Any) -> Any:
-    return other.tensors if isinstance(other, TensorList) else other
+    if isinstance(other, TensorList):
+        return other.tensors
+    if isinstance(other, Tensor) and other.ndim == 1 and len(other) > 1:
+        return other.tolist() if other.device.type == "cpu" else list(other.unbind())
+    return other
