@@ -1,0 +1,1 @@
+"""Functions on which optimizers are drawn and measured, one file per family."""

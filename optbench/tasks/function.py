@@ -1,0 +1,54 @@
+"""A test function: its own value is minimised, its minimum is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from optbench.tasks.base import Modules, Task
+
+DRAWN = 2
+"""Up to so many dimensions the point itself is among the scores, so that its path can be drawn."""
+
+
+class Function(Task):
+    """The values that the model gives are the loss; it is a model of `optbench.models.functions`.
+
+    A batch is `(noise,)`, float [n, dim]. Scores:
+
+        loss       mean value over the draws, noise included if they have some
+        loss_gap   f(x) - min f, without noise
+        distance   from x to the nearest minimum
+        x0, x1     the point, in up to two dimensions
+
+    Args:
+        input_shape: (dim,).
+    """
+
+    metric = "val/loss_gap"
+    mode = "min"
+
+    def __init__(self, input_shape: Sequence[int]) -> None:
+        self._drawn = input_shape[0] if input_shape[0] <= DRAWN else 0
+        coordinates = [f"x{number}" for number in range(self._drawn)]
+        self.metrics = ("loss", "loss_gap", "distance", *coordinates)
+
+    def loss(self, modules: Modules, batch: tuple[Tensor], player: str) -> Tensor:
+        """Mean value over the batch's noise vectors."""
+        values: Tensor = modules[player](batch[0])
+        return values.mean()
+
+    def score(self, modules: Modules, batch: tuple[Tensor]) -> dict[str, Tensor]:
+        """Sums over the draws; all but the loss are alike for each of them."""
+        function = modules["model"]
+        x: Tensor = function.x  # type: ignore[attr-defined]
+        count = len(batch[0])
+        scores = {
+            "loss": function(batch[0]).sum(),
+            "loss_gap": function.gap(x) * count,  # type: ignore[attr-defined]
+            "distance": function.distance(x) * count,  # type: ignore[attr-defined]
+        }
+        for number in range(self._drawn):
+            scores[f"x{number}"] = x[number] * count
+        return scores
