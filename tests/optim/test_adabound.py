@@ -29,7 +29,7 @@ def test_a_tensor_for_the_lr_that_is_changed_in_place(cls: type[AdaBound]) -> No
         for implementation in ("loop", "foreach"):
             parameters = [nn.Parameter(torch.ones(n, dtype=torch.float64)) for n in (3, 4)]
             lr: Any = torch.tensor(0.5, dtype=torch.float64) if as_tensor else 0.5
-            optimizer = cls(parameters, lr=lr, implementation=implementation)
+            optimizer = cls(parameters, lr=lr, gamma=1.0, implementation=implementation)
             for _ in range(3):
                 for parameter in parameters:
                     parameter.grad = parameter.detach().clone()
