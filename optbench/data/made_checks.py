@@ -1,0 +1,28 @@
+"""Checks of the settings of texts and made-up sequences."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from optbench.errors import UserError
+
+
+def check_whole(name: str, key: str, value: object, low: int, why: str = "") -> None:
+    """Raises UserError unless the value is a whole number of at least `low`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        reason = f", {why}" if why else ""
+        raise UserError(
+            f"{name}: dataset.{key}={value} must be a whole number, at least {low}{reason}"
+        )
+
+
+def check_choice(name: str, key: str, value: object, known: Iterable[str]) -> None:
+    """Raises UserError unless the value is one of the words, and names the nearest."""
+    words = list(known)
+    if value not in words:
+        nearest = difflib.get_close_matches(str(value).lower(), words, n=1, cutoff=0.0)[0]
+        raise UserError(
+            f"{name}: dataset.{key}={value} is not known; did you mean {nearest}?"
+            f" (one of {', '.join(words)})"
+        )

@@ -1,0 +1,39 @@
+"""Symbols to be remembered and said again at the end of a sequence."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from optbench.tasks.base import Modules, Task
+from optbench.tasks.sequences import last_outputs
+
+Sequences = tuple[Tensor, Tensor]
+
+
+class Copying(Task):
+    """Cross-entropy at the last places of a sequence; scored by `loss` and `accuracy`, per symbol.
+
+    A batch is (inputs, targets), int64 [n, T] and [n, k]: the logits at the last k places are held
+    against the targets. `label_smoothing` is for training only.
+    """
+
+    metrics = ("loss", "accuracy")
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        self.label_smoothing = label_smoothing
+
+    def loss(self, modules: Modules, batch: Sequences, player: str) -> Tensor:
+        """The mean over all symbols of the batch."""
+        inputs, targets = batch
+        logits = last_outputs(modules[player], inputs, targets.shape[1])
+        smoothing = self.label_smoothing
+        return cross_entropy(logits.flatten(0, 1), targets.flatten(), label_smoothing=smoothing)
+
+    def score(self, modules: Modules, batch: Sequences) -> dict[str, Tensor]:
+        """By example the mean loss of its symbols and the part of them that is right, summed."""
+        inputs, targets = batch
+        logits = last_outputs(modules["model"], inputs, targets.shape[1]).float()
+        losses = cross_entropy(logits.transpose(1, 2), targets, reduction="none")
+        right = (logits.argmax(dim=2) == targets).double()
+        return {"loss": losses.mean(dim=1).sum(), "accuracy": right.mean(dim=1).sum()}

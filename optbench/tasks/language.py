@@ -1,0 +1,83 @@
+"""Language modelling: which token comes next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from optbench.tasks.base import Modules, Shown, Task
+from optbench.tasks.sampling import sample
+from optbench.tasks.sequences import last_outputs
+
+SAMPLE_LENGTH = 300
+
+Windows = tuple[Tensor, Tensor]
+
+
+class Language(Task):
+    """Cross-entropy of the next token at every place, in nats a token.
+
+    A batch is (inputs, targets), int64 [n, T]. Scored by `loss`, `perplexity`, exp(loss), and
+    `bits_per_character`, loss / ln 2: bits a token, which is a byte where the text is read by
+    bytes. Shows a sample of text where the data set has a vocabulary.
+
+    Args:
+        input_shape: (T,), the tokens of an example.
+        vocabulary: what each token stands for; None shows no text.
+        label_smoothing: in training only.
+
+    Raises:
+        ValueError: the examples are not sequences of tokens.
+    """
+
+    metrics = ("loss", "perplexity", "bits_per_character")
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        vocabulary: Sequence[str] | None = None,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        if len(input_shape) != 1:
+            raise ValueError(
+                f"language: examples of shape {tuple(input_shape)} are not sequences of tokens; "
+                "take dataset=tiny_shakespeare or dataset=text"
+            )
+        self.tokens = input_shape[0]
+        self.vocabulary = vocabulary
+        self.label_smoothing = label_smoothing
+
+    def loss(self, modules: Modules, batch: Windows, player: str) -> Tensor:
+        """The mean over all tokens of the batch."""
+        inputs, targets = batch
+        logits = last_outputs(modules[player], inputs, targets.shape[1])
+        smoothing = self.label_smoothing
+        return cross_entropy(logits.flatten(0, 1), targets.flatten(), label_smoothing=smoothing)
+
+    def score(self, modules: Modules, batch: Windows) -> dict[str, Tensor]:
+        """By example the mean loss of its tokens, summed."""
+        inputs, targets = batch
+        logits = last_outputs(modules["model"], inputs, targets.shape[1]).float()
+        total = cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
+        return {"loss": total / targets.shape[1]}
+
+    def derive(self, scores: dict[str, float]) -> dict[str, float]:
+        """Adds perplexity and bits; an overflowing perplexity is infinite."""
+        loss = scores["loss"]
+        try:
+            perplexity = math.exp(loss)
+        except OverflowError:
+            perplexity = math.inf
+        bits = loss / math.log(2)
+        return {**scores, "perplexity": perplexity, "bits_per_character": bits}
+
+    def show(self, modules: Modules, batch: Windows) -> Shown | None:
+        """300 tokens drawn after the validation set's first one, always with the same draws."""
+        if self.vocabulary is None:
+            return None
+        first = int(batch[0][0, 0])
+        ids = sample(modules["model"], first, SAMPLE_LENGTH, self.tokens, batch[0].device)
+        return Shown(texts={"sample": "".join(self.vocabulary[i] for i in ids)})
