@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,18 +76,11 @@ def save_sheet(
     Raises:
         UserError: matplotlib is not installed, or the file can't be written.
     """
-    figure_class, canvas_class = _matplotlib()
     rows = math.ceil(len(pictures) / columns)
-    figure = figure_class(figsize=(size[0] * columns, size[1] * rows), dpi=dpi)
-    canvas_class(figure)
+    figure = figure_of((size[0] * columns, size[1] * rows), dpi)
     for number, picture in enumerate(pictures, start=1):
         _draw(figure.add_subplot(rows, columns, number), picture)
-    figure.tight_layout()
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, format="png")
-    except OSError as error:
-        raise UserError(f"{path}: can't be written: {error.strerror}") from None
+    write(figure, path)
 
 
 def _draw(axes: Any, picture: Picture) -> None:
@@ -106,6 +100,35 @@ def _draw(axes: Any, picture: Picture) -> None:
     axes.grid(True, linewidth=0.4, alpha=0.5)
     if len(picture.series) > 1 or picture.markers:
         axes.legend(fontsize="x-small", framealpha=0.6)
+
+
+def figure_of(size: tuple[float, float], dpi: int) -> Any:
+    """An empty figure of this size in inches; UserError unless matplotlib is installed."""
+    figure_class, canvas_class = _matplotlib()
+    figure = figure_class(figsize=size, dpi=dpi)
+    canvas_class(figure)
+    return figure
+
+
+def write(figure: Any, path: str | Path) -> None:
+    """A figure into a PNG; see `writing`."""
+    figure.tight_layout()
+    with writing(path):
+        figure.savefig(path, format="png")
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Around the writing of a file: makes its folder if it is not there.
+
+    Raises:
+        UserError: the file can't be written.
+    """
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise UserError(f"{path}: can't be written: {error.strerror}") from None
 
 
 def require() -> None:
