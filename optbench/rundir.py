@@ -74,6 +74,11 @@ class RunDir:
         return self.path / "config.yaml"
 
     @property
+    def samples(self) -> Path:
+        """What the task had to show, by step."""
+        return self.path / "samples"
+
+    @property
     def metrics(self) -> Path:
         """One JSON object a line; see `read_metrics`."""
         return self.path / "metrics.jsonl"

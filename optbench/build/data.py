@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
 from typing import Any
 
 from optbench.build.create import arguments, call, locate
@@ -11,7 +12,7 @@ from optbench.data.cache import load_cached
 from optbench.data.dataset import Dataset
 from optbench.errors import UserError
 
-OURS = ("task", "val_fraction", "split_seed")
+OURS = ("task", "split_seed")
 """Keys of the dataset node that are not the data set's own."""
 
 
@@ -23,13 +24,10 @@ def dataset(config: RunConfig) -> Dataset:
     """
     node = {key: value for key, value in config.dataset.items() if key not in OURS}
     factory = locate(str(node["_target_"]), "dataset._target_")
+    if "val_fraction" not in inspect.signature(factory).parameters:
+        node.pop("val_fraction")
     loaded: Dataset = call(_cached, "dataset", factory, arguments(node))
-    fraction = config.dataset["val_fraction"]
-    validation = round(loaded.train_size * fraction)
-    train = loaded.train_size - validation
-    if (fraction and not validation) or not train:
-        what = "leaves no example to train on" if validation else "is less than one example"
-        raise UserError(f"dataset.val_fraction={fraction}: of {loaded.train_size} this {what}")
+    train = Split.of(config, loaded).train
     if batch_size(config, loaded) > train:
         raise UserError(
             f"batch_size={config.batch_size}: larger than the training set of {train} examples; "
@@ -38,19 +36,57 @@ def dataset(config: RunConfig) -> Dataset:
     return loaded
 
 
+@dataclass(frozen=True)
+class Split:
+    """How many examples are trained on, how many validate.
+
+    Attributes:
+        own: whether the validation set is the data set's own, not split off the training set.
+    """
+
+    train: int
+    validation: int
+    own: bool
+
+    @classmethod
+    def of(cls, config: RunConfig, dataset: Dataset) -> Split:
+        """The split of a run.
+
+        Raises:
+            UserError: a fraction that leaves nothing, or that a data set with its own split has no
+                use for.
+        """
+        fraction, size = config.dataset["val_fraction"], dataset.train_size
+        own = getattr(dataset, "val_size", None)
+        if own is not None:
+            return cls(size, own, True)
+        if fraction is None:
+            raise UserError("dataset.val_fraction=null: it has no validation set of its own")
+        validation = round(size * fraction)
+        if (fraction and not validation) or validation == size:
+            what = "leaves no example to train on" if validation else "is less than one example"
+            raise UserError(f"dataset.val_fraction={fraction}: of {size} this {what}")
+        return cls(size - validation, validation, False)
+
+
 def batch_size(config: RunConfig, dataset: Dataset) -> int:
     """Examples in a step; `full` is all that are trained on."""
     if isinstance(config.batch_size, int):
         return config.batch_size
-    return dataset.train_size - round(dataset.train_size * config.dataset["val_fraction"])
+    return Split.of(config, dataset).train
 
 
 def _cached(factory: Any, given: dict[str, Any]) -> Dataset:
     return load_cached(factory, **given)
 
 
-def sizes(target: Any, dataset: Dataset) -> dict[str, Any]:
-    """Input and output sizes for a model, as far as its signature asks for them."""
+def known_sizes(dataset: Dataset) -> dict[str, Any]:
+    """What models and tasks may want to know of a data set."""
     known = {"input_shape": dataset.input_shape, "num_classes": dataset.num_classes}
-    wanted = inspect.signature(target).parameters
-    return {key: value for key, value in known.items() if key in wanted}
+    return {**known, "vocabulary": getattr(dataset, "vocabulary", None)}
+
+
+def wanted(target: Any, known: dict[str, Any]) -> dict[str, Any]:
+    """What of it a signature asks for by name."""
+    parameters = inspect.signature(target).parameters
+    return {key: value for key, value in known.items() if key in parameters}

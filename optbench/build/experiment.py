@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,9 @@ import torch
 from torch import nn
 
 from optbench.build.create import create, locate
-from optbench.build.data import batch_size, sizes
-from optbench.build.decay import set_decay
+from optbench.build.data import Split, batch_size, known_sizes, wanted
 from optbench.build.metrics import check_metrics, mode_of
-from optbench.build.optimizer import build_optimizer, lr_factor
-from optbench.build.schedules import build_schedules
-from optbench.build.wrapper import wrapped
+from optbench.build.players import build_players
 from optbench.config.schema import DEFAULT_EPOCHS, RunConfig
 from optbench.data.dataset import Dataset
 from optbench.data.order import split_validation
@@ -29,18 +26,16 @@ from optbench.tasks.base import Task
 from optbench.training import rng
 from optbench.training.clipping import Clipping
 from optbench.training.distributed import World
-from optbench.training.ema import Ema
 from optbench.training.feed import Feed
 from optbench.training.keeper import Keeper, RunState
-from optbench.training.player import Player, traits
 from optbench.training.precision import Precision, set_matmul
-from optbench.training.progress import Best, Mean, Progress
+from optbench.training.progress import Best, Progress, Reached
 from optbench.training.settings import Cadence, EvaluationSet, Settings
 from optbench.training.signals import Interruption
 from optbench.training.step import Step
 from optbench.training.trainer import Trainer
 
-MODEL_OURS = ("init", "init_std", "init_bias")
+MODEL_OURS = ("task", "init", "init_std", "init_bias")
 _DEFAULT_THREADS = torch.get_num_threads()
 
 
@@ -51,11 +46,10 @@ class Experiment:
     config: RunConfig
     world: World
     state: RunState
-    task: Task
     feed: Feed
     validation: EvaluationSet | None
     test: EvaluationSet | None
-    clipping: Clipping
+    clipping: dict[str, Clipping]
     settings: Settings
     implementation: str
     parameters: int
@@ -81,28 +75,21 @@ class Experiment:
         self, recorder: Recorder, keeper: Keeper | None, interruption: Interruption
     ) -> Trainer:
         """The trainer, which goes on from wherever the state is."""
-        modules = {player.name: player.forward for player in self.state.players}
+        state = self.state
+        modules = {player.name: player.module for player in state.players}
         skip = self.config.nonfinite == "skip"
         steps = [
             Step(
-                *(player, modules, self.task, self.state.precision, self.clipping, self.world),
+                *(player, modules, state.task, state.precision),
+                *(self.clipping[player.name], self.world),
                 skip_nonfinite=skip,
                 stop_nonfinite=not skip,
             )
-            for player in self.state.players
+            for player in state.players
         ]
         return Trainer(
-            self.state,
-            steps,
-            self.task,
-            self.feed,
-            self.validation,
-            self.test,
-            self.world,
-            self.settings,
-            recorder,
-            keeper,
-            interruption,
+            *(state, steps, self.feed, self.validation, self.test),
+            *(self.settings, recorder, keeper, interruption),
         )
 
 
@@ -112,48 +99,47 @@ def build_experiment(config: RunConfig, dataset: Dataset, world: World) -> Exper
         raise UserError("checkpoint.async_write=true: only with one rank; use checkpoint=default")
     _set_backends(config)
     rng.seed_everything(config.seed)
-    task = _task(config)
-    module = _model(config, dataset, world.device)
-    check_metrics(config, task, [name for name, _ in module.named_parameters()])
+    task = _task(config, dataset)
+    modules = _modules(config, dataset, world.device)
+    check_metrics(config, task, _parameter_names(modules))
     feed, validation, test = _data(config, dataset, world)
     total_steps = config.steps or (config.epochs or DEFAULT_EPOCHS) * feed.steps_per_epoch
     precision = _precision(config, world.device)
-    player, implementation = _player(config, module, task, feed, total_steps, world)
+    players, implementation = build_players(config, modules, task, feed, total_steps, world)
     rng.seed_everything(config.seed, world.rank)
     state = RunState(
-        [player],
-        precision,
-        Progress(),
-        Mean(),
-        _best(config, task, validation),
-        _stopping(config, task),
-        world,
+        *(players, precision, Progress(), _best(config, task, validation)),
+        *(_stopping(config, task), _target(config, task), task, world),
     )
+    clipping = {
+        name: Clipping(**vars(config.clip), centralize=own.optimizer["centralize_gradients"])
+        for name, own in config.players.items()
+    }
     return Experiment(
-        config,
-        world,
-        state,
-        task,
-        feed,
-        validation,
-        test,
-        Clipping(**vars(config.clip), centralize=config.optimizer["centralize_gradients"]),
-        _settings(config, feed, total_steps),
-        implementation,
-        parameter_count(player.parameters),
+        *(config, world, state, feed, validation, test, clipping),
+        *(_settings(config, feed, total_steps), implementation),
+        sum(parameter_count(player.parameters) for player in players),
     )
 
 
-def _task(config: RunConfig) -> Task:
-    """The data set's task; label smoothing is an argument of those that have it."""
-    path = str(config.dataset["task"])
-    wanted = inspect.signature(locate(path, "dataset.task")).parameters
-    smoothing = {"label_smoothing": config.label_smoothing}
-    if "label_smoothing" not in wanted:
-        if config.label_smoothing:
-            raise UserError(f"label_smoothing={config.label_smoothing}: {path} has none")
-        smoothing = {}
-    task: Task = create({"_target_": path}, "dataset.task", **smoothing)
+def _parameter_names(modules: Mapping[str, nn.Module]) -> list[str]:
+    """As they stand in tags: with the player's name where there are several."""
+    several = len(modules) > 1
+    return [
+        f"{player}/{name}" if several else name
+        for player, module in modules.items()
+        for name, _ in module.named_parameters()
+    ]
+
+
+def _task(config: RunConfig, dataset: Dataset) -> Task:
+    """The task, with what it wants to know of the run; label smoothing if it has such."""
+    path = str(config.task["_target_"])
+    known = {"label_smoothing": config.label_smoothing, "seed": config.seed}
+    given = wanted(locate(path, "task._target_"), known | known_sizes(dataset))
+    if config.label_smoothing and "label_smoothing" not in given:
+        raise UserError(f"label_smoothing={config.label_smoothing}: {path} has none")
+    task: Task = create(config.task, "task", **given)
     return task
 
 
@@ -167,10 +153,11 @@ def _set_backends(config: RunConfig) -> None:
     torch.backends.cudnn.deterministic = config.deterministic
 
 
-def _model(config: RunConfig, dataset: Dataset, device: torch.device) -> nn.Module:
+def _modules(config: RunConfig, dataset: Dataset, device: torch.device) -> dict[str, nn.Module]:
+    """The players' modules by name."""
     node = {k: v for k, v in config.model.items() if k not in MODEL_OURS}
     target = locate(str(node["_target_"]), "model._target_")
-    module: nn.Module = create(node, "model", **sizes(target, dataset))
+    module: nn.Module = create(node, "model", **wanted(target, known_sizes(dataset)))
     try:
         initialise(
             module,
@@ -186,26 +173,46 @@ def _model(config: RunConfig, dataset: Dataset, device: torch.device) -> nn.Modu
         raise UserError(f"model: {error}") from None
     layout = torch.channels_last if config.channels_last else torch.preserve_format
     module = module.to(device).to(memory_format=layout)
+    modules = _by_player(config, module)
     if config.compile:
-        module.compile()
-    return module
+        for each in modules.values():
+            each.compile()
+    return modules
+
+
+def _by_player(config: RunConfig, module: nn.Module) -> dict[str, nn.Module]:
+    names = list(config.players)
+    if not config.player:
+        if isinstance(module, nn.ModuleDict):
+            parts = " and ".join(module)
+            raise UserError(f"model: it has the players {parts}, of which the task knows nothing")
+        return {names[0]: module}
+    if not isinstance(module, nn.ModuleDict) or set(module) != set(names):
+        target = config.model["_target_"]
+        raise UserError(f"model={target}: the task needs one with the parts {' and '.join(names)}")
+    return {name: module[name] for name in names}
 
 
 def _data(
     config: RunConfig, dataset: Dataset, world: World
-) -> tuple[Feed, EvaluationSet | None, EvaluationSet]:
+) -> tuple[Feed, EvaluationSet | None, EvaluationSet | None]:
     source = dataset.open("train", world.device)
-    train, val = split_validation(
-        dataset.train_size, config.dataset["val_fraction"], config.dataset["split_seed"]
-    )
+    split = Split.of(config, dataset)
+    if split.own:
+        train, val = torch.arange(split.train), torch.arange(split.validation)
+        scored = dataset.open("val", world.device) if split.validation else source
+    else:
+        train, val = split_validation(
+            dataset.train_size, config.dataset["val_fraction"], config.dataset["split_seed"]
+        )
+        scored = source
     size = batch_size(config, dataset)
     feed = Feed(source, train, size, config.accumulate, config.seed, world.rank, world.size)
-    test = dataset.open("test", world.device)
-    return (
-        feed,
-        EvaluationSet("val", source, val) if len(val) else None,
-        EvaluationSet("test", test, torch.arange(dataset.test_size)),
-    )
+    test = None
+    if dataset.test_size:
+        indices = torch.arange(dataset.test_size)
+        test = EvaluationSet("test", dataset.open("test", world.device), indices)
+    return feed, EvaluationSet("val", scored, val) if len(val) else None, test
 
 
 def _precision(config: RunConfig, device: torch.device) -> Precision:
@@ -214,42 +221,6 @@ def _precision(config: RunConfig, device: torch.device) -> Precision:
     if name and not isinstance(dtype, torch.dtype):
         raise UserError(f"precision.autocast={name}: no such dtype in torch")
     return Precision(device, dtype, config.precision.scaler)
-
-
-def _player(
-    config: RunConfig, module: nn.Module, task: Task, feed: Feed, total_steps: int, world: World
-) -> tuple[Player, str]:
-    factor = lr_factor(config.scale_lr, feed.batch_size, config.base_batch_size)
-    lengths = {"num_iterations": total_steps}
-    built = build_optimizer(config.optimizer, module, world.device, factor, lengths)
-    built = wrapped(built, config.wrapper)
-    set_decay(built.optimizer, config.optimizer["decay"])
-    schedules = build_schedules(config, built.optimizer, task, feed.steps_per_epoch, total_steps)
-    weights = [p for p in module.parameters() if p.requires_grad]
-    ema = Ema(weights, config.ema) if config.ema else None
-    forward = world.wrap(module)
-    player = Player(
-        *("model", module, forward, built.optimizer, schedules.main, total_steps, ema),
-        *(schedules.groups, schedules.values),
-    )
-    if config.channels_last and isinstance(built.optimizer, torch.optim.LBFGS):
-        raise UserError("channels_last=true: L-BFGS needs contiguous gradients")
-    if player.needs_closure and config.precision.scaler:
-        raise UserError(
-            f"precision={config.precision.name}: {config.optimizer['_target_']} evaluates the loss "
-            "several times a step, which a gradient scaler can't follow; use bf16 or fp32"
-        )
-    if config.compile and (player.create_graph or "hessian_vector" in traits(built.optimizer)):
-        raise UserError(
-            f"compile=true: {type(built.optimizer).__name__} differentiates the gradients, which "
-            "torch.compile can't; use compile=false"
-        )
-    if player.create_graph and (config.precision.scaler or world.size > 1):
-        raise UserError(
-            f"optimizer: {type(built.optimizer).__name__} differentiates the gradients, which "
-            "neither a gradient scaler nor several ranks allow; use one rank and bf16 or fp32"
-        )
-    return player, built.implementation
 
 
 def _best(config: RunConfig, task: Task, validation: EvaluationSet | None) -> Best:
@@ -264,6 +235,13 @@ def _stopping(config: RunConfig, task: Task) -> Best:
     stopping = config.early_stopping
     mode = mode_of(stopping.mode, stopping.metric, task)
     return Best(stopping.metric, mode, stopping.min_delta)
+
+
+def _target(config: RunConfig, task: Task) -> Reached:
+    target = config.target
+    if target.metric is None or target.value is None:
+        return Reached()
+    return Reached(target.metric, target.value, mode_of(target.mode, target.metric, task))
 
 
 def _settings(config: RunConfig, feed: Feed, total_steps: int) -> Settings:

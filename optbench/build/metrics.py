@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from optbench.config.schedules import schedules_of
 from optbench.config.schema import RunConfig
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
@@ -34,7 +33,7 @@ def check_metrics(config: RunConfig, task: Task, parameters: Sequence[str]) -> N
             raise UserError("eval.every=0: early_stopping.patience needs evaluations")
     each = ("grad_norm", "update_ratio", "param_norm") if config.monitor.per_parameter else ()
     norms = [f"{kind}/{name}" for kind in each for name in parameters]
-    for at, node in schedules_of(config.schedule, config.optimizer["groups"]):
+    for at, node in config.schedules:
         if node.get("metric") is not None:
             _check_watched(config, f"{at}.metric", node["metric"], [*scores, *MEASURED, *norms])
 

@@ -31,4 +31,6 @@ def wrapped(built: Built, node: Mapping[str, Any]) -> Built:
             f"wrapper={node['_target_']}: not around {type(inner).__name__}, which differentiates "
             "the gradients; use wrapper=none"
         )
-    return replace(built, optimizer=create(node, "wrapper", inner))
+    outer = create(node, "wrapper", inner)
+    outer.traits = traits(outer) | traits(inner)
+    return replace(built, optimizer=outer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,19 +23,26 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from optbench.cli.explain import explain, first_line
+from optbench.cli.files import GROUPS, ConfigFiles
+from optbench.cli.overlays import leave_out
 from optbench.cli.paths import configs_folder
+from optbench.cli.players import (
+    OWN,
+    as_hydra_says,
+    as_typed,
+    check_player,
+    is_choice,
+    is_own,
+    refuse_unowned,
+)
 from optbench.cli.resolvers import register_resolvers
 from optbench.config.conform import conform
 from optbench.config.schedules import expand_schedules
 from optbench.config.schema import RunConfig, from_plain
-from optbench.config.structure import check_parameter_groups, refuse_missing
+from optbench.config.structure import check_parameter_groups, optimizers_of, refuse_missing
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
-
-GROUPS = (
-    *("model", "dataset", "optimizer", "wrapper", "schedule"),
-    *("precision", "checkpoint", "recipe"),
-)
 
 
 @dataclass(frozen=True)
@@ -84,15 +90,16 @@ class Composer:
 
     def __init__(self, loader: ConfigLoader, config_dir: str | None = None) -> None:
         self.loader = loader
+        self.files = ConfigFiles(loader)
         self.config_dir = str(Path(config_dir).resolve()) if config_dir else None
         self._parsed: dict[str, Override] = {}
-        self._options: dict[str, list[str]] = {}
         self._bases: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}
-        self._references: dict[tuple[str, ...], dict[str, Any]] = {}
+        self._tasks: dict[tuple[str, ...], list[str]] = {}
+        self._defaults: dict[str, dict[str, Any]] = {}
 
     def parse(self, overrides: Sequence[str]) -> list[Override]:
         """The overrides as Hydra reads them, every named choice known to exist."""
-        return [self._parse(line) for line in overrides]
+        return [self._parse(as_hydra_says(line)) for line in overrides]
 
     def _parse(self, line: str) -> Override:
         if line not in self._parsed:
@@ -116,12 +123,43 @@ class Composer:
             for override in parsed:
                 if override.is_sweep_override():
                     raise UserError(f"{override.input_line}: several values need -m")
+        lines = [str(override.input_line) for override in parsed]
+        task = self.task(lines)
         try:
-            cfg = self.loader.load_configuration("config", list(overrides), mode)
+            cfg = self.loader.load_configuration("config", [*task, *lines], mode)
         except (HydraException, OmegaConfBaseException, YAMLError) as error:
-            raise self._explain(error, parsed) from error
+            raise self._explain(error, parsed, task) from error
         HydraConfig.instance().set_config(cfg)
         return cfg
+
+    def task(self, overrides: Sequence[str]) -> list[str]:
+        """What chooses the task, unless somebody has: the data set's file, or the model's."""
+        chosen = tuple(
+            str(o.input_line)
+            for o in self.parse(overrides)
+            if o.key_or_group in GROUPS and o.package is None and not o.is_sweep_override()
+        )
+        if chosen not in self._tasks:
+            choices = self._choices(chosen)
+            word, at = "classification", "dataset"
+            for group in ("model", "dataset"):
+                own = self.files.chain(group, choices[group]).get("task")
+                word, at = (str(own), group) if own else (word, at)
+            known = self.files.options("task")
+            if word not in known:
+                raise UserError(
+                    f"{at}={choices[at]}: no such task as its {word}; {did_you_mean(word, known)}"
+                )
+            self._tasks[chosen] = [] if choices["task"] != "auto" else [f"task={word}"]
+        return self._tasks[chosen]
+
+    def _choices(self, chosen: Sequence[str]) -> dict[str, str]:
+        """The file of each group that some choices lead to."""
+        try:
+            found = self.loader.compute_defaults_list("config", list(chosen), RunMode.RUN)
+        except (HydraException, OmegaConfBaseException, YAMLError) as error:
+            raise UserError(first_line(error)) from error
+        return {key: str(choice) for key, choice in found.overrides.known_choices.items()}
 
     def job(self, cfg: DictConfig, overrides: Sequence[str]) -> Job:
         """A composed config, checked."""
@@ -129,15 +167,18 @@ class Composer:
 
     def job_of(self, cfg: DictConfig, hydra: DictConfig, overrides: Sequence[str]) -> Job:
         """The same for a config whose `hydra` node stands elsewhere."""
-        choices = {g: str(hydra.runtime.choices.get(g)) for g in GROUPS}
+        known = hydra.runtime.choices
+        choices = {g: str(known.get(g)) for g in GROUPS}
+        choices |= {key: str(known[key]) for key in known if is_choice(str(key))}
         if cfg.get("name") is None:
             with open_dict(cfg):
-                cfg.name = "-".join(choices[g] for g in ("dataset", "model", "optimizer"))
+                cfg.name = _name(choices)
+        leave_out(cfg, self.files, choices, self.files.reference(choices), keys_of(overrides))
         try:
             plain = {key: _resolved(cfg, key) for key in _keys(cfg)}
             folder = str(hydra.run.dir)
         except OmegaConfBaseException as error:
-            raise UserError(f"config: {_first_line(error)}") from None
+            raise UserError(f"config: {first_line(error)}") from None
         checked = self.check(plain, choices)
         return Job(from_plain(checked), checked, list(overrides), choices, folder)
 
@@ -157,7 +198,7 @@ class Composer:
         try:
             ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
         except (HydraException, OmegaConfBaseException) as error:
-            raise self._explain(error, parsed) from error
+            raise self._explain(error, parsed, self.task(overrides)) from error
         return self.job_of(cfg, hydra, overrides)
 
     def _is_group(self, override: Override) -> bool:
@@ -166,111 +207,74 @@ class Composer:
 
     def check(self, plain: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
         """Plain data in the types of the files that it came from."""
-        reference = self.reference(choices)
+        reference = self.files.reference(choices)
+        for group in ("model", "dataset"):
+            if plain[group].get("task") != reference[group]["task"]:
+                raise UserError(f"{group}.task={plain[group]['task']}: choose with task=NAME")
         refuse_missing(plain, reference)
-        checked = self.expand(conform(plain, reference))
-        check_parameter_groups(checked["optimizer"])
-        return checked
+        checked = conform(plain, reference)
+        if checked["player"]:
+            refuse_unowned(checked, self._unchosen(), choices)
+        return self.expand(checked)
+
+    def _unchosen(self) -> dict[str, dict[str, Any]]:
+        """Optimizer and schedule as they are when nobody chooses them."""
+        if not self._defaults:
+            choices = self._choices(())
+            self._defaults = {group: self.files.file(group, choices[group]) for group in OWN}
+        return self._defaults
 
     def expand(self, plain: Mapping[str, Any]) -> dict[str, Any]:
-        """Conformed data with all the keys of the schedules that are named inside it."""
-        return expand_schedules(plain, self._schedule_file)
+        """Conformed data with all the keys of the schedules that are named inside it, checked."""
+        expanded = expand_schedules(plain, self._schedule_file)
+        for at, node in optimizers_of(expanded):
+            check_parameter_groups(node, at)
+        return expanded
 
     def _schedule_file(self, name: str, at: str) -> dict[str, Any]:
-        options = self.options("schedule")
+        options = self.files.options("schedule")
         if name not in options:
             raise UserError(f"{at}={name}: no such schedule; {did_you_mean(name, options)}")
-        return {**_plain(self._load("config"))["schedule"], **self._chain("schedule", name)}
-
-    def reference(self, choices: Mapping[str, str]) -> dict[str, Any]:
-        """The defaults, with their types, of config.yaml and the chosen files."""
-        key = tuple(choices[group] for group in GROUPS)
-        if key not in self._references:
-            reference = _plain(self._load("config"))
-            reference.pop("hydra", None)
-            for group in GROUPS[:-1]:
-                own = self._chain(group, choices[group])
-                reference[group] = {**reference.get(group, {}), **own}
-            self._references[key] = reference
-        return self._references[key]
-
-    def _chain(self, group: str, choice: str) -> dict[str, Any]:
-        """A group's file with the files of the same group that its defaults list names."""
-        values: dict[str, Any] = {}
-        path = f"{group}/{choice}"
-        result = self.loader.repository.load_config(path)  # type: ignore[attr-defined]
-        if result is None:
-            return values
-        for entry in result.defaults_list or []:
-            name = getattr(entry, "path", None) or getattr(entry, "value", None)
-            if isinstance(name, str) and name != "_self_" and not name.startswith("/"):
-                values.update(self._chain(group, name))
-        return {**values, **_plain(result.config)}
-
-    def _load(self, path: str) -> Any:
-        return self.loader.repository.load_config(path).config  # type: ignore[attr-defined]
-
-    def options(self, group: str) -> list[str]:
-        """The choices that a group has."""
-        if group not in self._options:
-            found = self.loader.get_group_options(group)
-            self._options[group] = sorted(o for o in found if not o.startswith("_"))
-        return self._options[group]
+        return self.files.file("schedule", name)
 
     def _check_choice(self, override: Override) -> None:
         group = override.key_or_group
         if group not in GROUPS:
             return
-        if override.is_delete() or override.is_add() or override.package is not None:
+        misplaced = override.package is not None and not is_own(group, override.package)
+        if override.is_delete() or override.is_add() or misplaced:
             raise UserError(f"{override.input_line}: choose with {group}=NAME")
-        options = self.options(group)
+        options = self.files.options(group)
         values = override.sweep_string_iterator() if override.is_sweep_override() else None
         for value in values if values is not None else [override.value()]:
             if str(value) not in options:
+                key = as_typed(override.get_key_element().lstrip("+~"))
                 raise UserError(
-                    f"{group}={'null' if value is None else value}: no such {group}; "
+                    f"{key}={'null' if value is None else value}: no such {group}; "
                     f"{did_you_mean(str(value), options)}"
                 )
 
-    def _explain(self, error: Exception, parsed: Sequence[Override]) -> UserError:
+    def _explain(
+        self, error: Exception, parsed: Sequence[Override], task: Sequence[str]
+    ) -> UserError:
         """Which override it was, and what it might have meant."""
-        groups = [str(o.input_line) for o in parsed if self._is_group(o)]
+        groups = [str(o.input_line) for o in parsed if self._is_group(o) and o.package is None]
         try:
-            base = self.loader.load_configuration("config", groups, RunMode.MULTIRUN)
+            base = self.loader.load_configuration("config", [*task, *groups], RunMode.MULTIRUN)
         except (HydraException, OmegaConfBaseException, YAMLError):
-            return UserError(_first_line(error))
+            return UserError(as_typed(first_line(error)))
         for override in parsed:
-            key = override.key_or_group
-            if key in GROUPS or key.startswith("hydra"):
-                continue
-            if override.is_add() and _has(base, key):
-                return UserError(f"{override.input_line}: it is there already; leave out the +")
-            if override.is_add() or not _has(base, key):
-                problem = _unknown_key(base, key)
-                if problem:
-                    return UserError(f"{override.input_line}: {problem}")
-        return UserError(_first_line(error))
+            line = as_typed(str(override.input_line))
+            check_player(line.lstrip("+~"), line, base.player)
+        return UserError(as_typed(explain(base, parsed, GROUPS) or first_line(error)))
 
 
-def _unknown_key(base: DictConfig, key: str) -> str | None:
-    parent, _, last = key.rpartition(".")
-    node = OmegaConf.select(base, parent) if parent else base
-    if isinstance(node, DictConfig):
-        if last in node:
-            return None
-        keys = [str(k) for k in node if not str(k).startswith("_") and k != "hydra"]
-        return f"no such key; {did_you_mean(last, keys)}"
-    if parent:
-        return _unknown_key(base, parent) or f"{parent} takes no keys"
-    return None
-
-
-def _has(cfg: DictConfig, key: str) -> bool:
-    missing = object()
-    try:
-        return OmegaConf.select(cfg, key, default=missing) is not missing
-    except OmegaConfBaseException:
-        return True
+def _name(choices: Mapping[str, str]) -> str:
+    """What a run is called that was given no name."""
+    own = dict.fromkeys(choice for key, choice in choices.items() if key.startswith("optimizer@"))
+    workload = choices["workload"]
+    what = [choices["dataset"], choices["model"]] if workload == "none" else [workload]
+    return "-".join([*what, *(own or [choices["optimizer"]])])
 
 
 def _keys(cfg: DictConfig) -> list[str]:
@@ -280,17 +284,3 @@ def _keys(cfg: DictConfig) -> list[str]:
 def _resolved(cfg: DictConfig, key: str) -> Any:
     value = cfg[key]
     return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
-
-
-def _plain(node: Any) -> dict[str, Any]:
-    plain = OmegaConf.to_container(node, resolve=False)
-    assert isinstance(plain, dict)
-    return {str(k): v for k, v in plain.items() if k != "defaults"}
-
-
-def _first_line(error: BaseException) -> str:
-    """The innermost message, on one line."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    text = re.sub(r"\s+", " ", str(error).split("\n    full_key")[0]).strip()
-    return text or type(error).__name__

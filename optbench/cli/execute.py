@@ -42,6 +42,8 @@ class Result:
         metrics: the last value of each metric.
         best: metric, value and step of the best evaluation, or empty.
         exit_code: 0; 1 for a diverged or failed run; 128 + the signal's number.
+        target: what was good enough, and when it was reached, or empty.
+        texts: the last samples of text.
     """
 
     folder: RunDir
@@ -51,6 +53,8 @@ class Result:
     metrics: Mapping[str, float] = field(default_factory=dict)
     best: Mapping[str, Any] = field(default_factory=dict)
     exit_code: int = 0
+    target: Mapping[str, Any] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 def execute(job: Job, log: Log, folder: RunDir | None = None, resume: bool = False) -> Result:
@@ -198,7 +202,13 @@ class _Run:
             outcome.metrics,
             best,
             code,
+            self._target(),
+            outcome.texts,
         )
+
+    def _target(self) -> dict[str, Any]:
+        reached = self.experiment.state.reached
+        return {} if reached.metric is None else vars(reached)
 
     def _summary(self, outcome: Outcome, best: Mapping[str, Any]) -> dict[str, Any]:
         progress = self.experiment.state.progress
@@ -212,6 +222,8 @@ class _Run:
             "skipped_steps": progress.skipped,
             "final": outcome.metrics,
             "best": best,
+            "target": self._target(),
+            "samples": outcome.texts,
             "parameters": self.experiment.parameters,
             "training_seconds": progress.seconds,
             "wall_seconds": time.perf_counter() - self.started,

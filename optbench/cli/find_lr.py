@@ -166,7 +166,7 @@ def to_be_tested(job: Job, composer: Composer, steps: int) -> RunConfig:
     return replace(
         config,
         optimizer=optimizer,
-        schedule=composer.reference({**job.choices, "schedule": "constant"})["schedule"],
+        schedule=composer.files.reference({**job.choices, "schedule": "constant"})["schedule"],
         momentum_schedule=None,
         beta2_schedule=None,
         weight_decay_schedule=None,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from optbench.cli.execute import Result, shown
 from optbench.cli.log import Log, print_table
+
+MOST_CHARACTERS = 600
+"""Of a sample of text in the terminal; all of it is in the run folder."""
 
 
 def finish(result: Result, log: Log) -> int:
@@ -23,23 +27,42 @@ def finish(result: Result, log: Log) -> int:
 def print_summary(result: Result) -> None:
     """The final and best values, and the commands that come next."""
     rows = [["state", result.state], ["steps", str(result.step)]]
-    for metric in ("train/loss", "val/loss", "val/accuracy", "test/loss", "test/accuracy"):
-        if metric in result.metrics:
-            rows.append([metric, f"{result.metrics[metric]:.4f}"])
+    for metric, value in result.metrics.items():
+        if metric.partition("/")[0] in ("train", "val", "test"):
+            rows.append([metric, number(value)])
     if result.best:
         best = result.best
-        rows.append([f"best {best['metric']}", f"{best['value']:.4f} at step {best['step']}"])
-    speed = result.metrics.get("throughput/examples_per_second")
-    if speed:
-        rows.append(["examples per second", f"{speed:,.0f}"])
+        rows.append([f"best {best['metric']}", f"{number(best['value'])} at step {best['step']}"])
+    if result.target:
+        rows.append(["target", _target(result.target)])
+    for what in ("examples", "tokens"):
+        speed = result.metrics.get(f"throughput/{what}_per_second")
+        if speed:
+            rows.append([f"{what} per second", f"{speed:,.0f}"])
     if "memory/peak_mib" in result.metrics:
         rows.append(["peak memory", f"{result.metrics['memory/peak_mib']:,.0f} MiB"])
     folder = shlex.quote(shown(result.folder.path))
     rows.append(["folder", folder])
     print_table("", ["run", Path(result.folder.path).name], rows)
+    for name, text in result.texts.items():
+        shortened = text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + " ..."
+        print(f"\n{name}:\n{shortened}")
     print(f"\n  tensorboard --logdir {folder}")
     if result.folder.checkpoints.is_dir():
         print(f"  optbench resume {folder}")
+
+
+def number(value: float) -> str:
+    """Four decimals, or four digits where these would show nothing."""
+    return f"{value:.4f}" if value == 0 or 1e-2 <= abs(value) < 1e6 else f"{value:.3e}"
+
+
+def _target(target: Mapping[str, Any]) -> str:
+    sign = ">=" if target["mode"] == "max" else "<="
+    wanted = f"{target['metric']} {sign} {target['value']:g}"
+    if target["step"] is None:
+        return f"{wanted}: not reached"
+    return f"{wanted}: at step {target['step']}, after {target['seconds']:.1f} s of training"
 
 
 def print_sweep(folder: Path, results: Sequence[tuple[list[str], Result]], metric: str) -> None:
@@ -64,7 +87,7 @@ def print_sweep(folder: Path, results: Sequence[tuple[list[str], Result]], metri
                 result.folder.path.name,
                 " ".join(overrides),
                 result.state,
-                "" if value is None else f"{value:.4f}",
+                "" if value is None else number(value),
                 "" if test is None else f"{test:.4f}",
             ]
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from optbench.rundir import DONE, RunDir, dump_yaml, load_yaml
 FIXED = (
     "model",
     "dataset",
+    "task",
     "seed",
     "batch_size",
     "optimizer._target_",
@@ -40,6 +42,7 @@ FIXED = (
     "optimizer.amsgrad",
     "optimizer.centered",
     "ema",
+    "update_every",
     "data_root",
 )
 """What a checkpoint's tensors, or its place in the order of examples, depend on."""
@@ -141,7 +144,8 @@ def goes_on(state: str, changes: Mapping[str, Any]) -> bool:
 def refuse_fixed(changes: Mapping[str, Any]) -> None:
     """UserError if one of the changes is of something that can't change."""
     for key, (old, new) in changes.items():
-        fixed = any(key == f or key.startswith(f + ".") for f in FIXED)
+        own = re.sub(r"^player\.\w+\.", "", key)
+        fixed = any(own == f or own.startswith(f + ".") for f in FIXED)
         if fixed and key not in FREE:
             raise UserError(
                 f"{key}={_yaml(new)}: can't change when a run is resumed (it is {_yaml(old)}); "

@@ -24,11 +24,12 @@ def make_recorder(
     """
     from optbench.monitor.jsonl import JsonLines
     from optbench.monitor.record import Recorder
+    from optbench.monitor.samples import Samples
     from optbench.monitor.status import Status
     from optbench.monitor.terminal import Terminal
 
     terminal = Terminal(total_steps, resumed_at or 0, log.say, log.live)
-    sinks: list[Any] = [JsonLines(folder.metrics), Status(folder)]
+    sinks: list[Any] = [JsonLines(folder.metrics), Status(folder), Samples(folder.samples)]
     board = _tensorboard(job, folder, resumed_at) if job.config.monitor.tensorboard else None
     if board is not None:
         sinks.append(board)

@@ -167,6 +167,8 @@ def recorded(folder: RunDir) -> Result:
         summary.get("final", {}),
         summary.get("best", {}),
         EXIT_FAILED if state in ("diverged", "failed") else 0,
+        summary.get("target", {}),
+        summary.get("samples", {}),
     )
 
 

@@ -12,6 +12,7 @@ from hydra._internal.utils import get_args_parser
 
 from optbench.cli.compose import hydra_session
 from optbench.cli.paths import configs_folder
+from optbench.cli.players import as_hydra_says
 from optbench.errors import UserError
 from optbench.rundir import RunDir
 
@@ -40,7 +41,7 @@ def training(verb: str, arguments: Sequence[str]) -> int:
             if flags.multirun:
                 raise UserError("--cfg --multirun: one of them; a grid has many configs")
             composer.job(composer.compose(rest), rest)
-            return _hydra(arguments)
+            return _hydra(_with_task(list(map(as_hydra_says, arguments)), composer.task(rest)))
         if flags.multirun:
             from optbench.cli.sweep import sweep
 
@@ -71,6 +72,13 @@ def parse(arguments: Sequence[str]) -> Namespace:
             option = name.replace("_", "-")
             raise UserError(f"--{option}: not here; a user's own configs go with --config-dir")
     return flags
+
+
+def _with_task(arguments: list[str], task: list[str]) -> list[str]:
+    """Beside another override: Hydra's parser takes them in one piece."""
+    values = [i for i, word in enumerate(arguments) if not word.startswith("-") and "=" in word]
+    at = values[0] if values else 0
+    return [*arguments[:at], *task, *arguments[at:]]
 
 
 def _hydra(arguments: Sequence[str]) -> int:

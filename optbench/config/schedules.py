@@ -35,19 +35,29 @@ def expand_schedules(plain: Mapping[str, Any], reference_of: ReferenceOf) -> dic
     Raises:
         UserError: an unknown name or key, a wrong value, a length that is missing.
     """
-    out = dict(plain)
-    out["schedule"] = _with_parts(plain["schedule"], "schedule", reference_of)
-    groups = []
-    for index, group in enumerate(plain["optimizer"].get("groups") or []):
-        if isinstance(group, Mapping) and "schedule" in group:
-            at = f"optimizer.groups[{index}].schedule"
-            group = {**group, "schedule": _named(group["schedule"], at, reference_of)}
-        groups.append(group)
-    out["optimizer"] = {**plain["optimizer"], "groups": groups}
+    out = {**plain, **_expanded(plain, "", reference_of)}
+    players = (plain.get("player") or {}).items()
+    out["player"] = {
+        name: {**node, **_expanded(node, f"player.{name}.", reference_of)} for name, node in players
+    }
     for key in VALUE_KEYS:
         if plain.get(key) is not None:
             out[key] = _value(plain[key], key, reference_of)
     return out
+
+
+def _expanded(node: Mapping[str, Any], at: str, reference_of: ReferenceOf) -> dict[str, Any]:
+    """The schedule, and the optimizer, of the run or of one of its players."""
+    groups = []
+    for index, group in enumerate(node["optimizer"].get("groups") or []):
+        if isinstance(group, Mapping) and "schedule" in group:
+            key = f"{at}optimizer.groups[{index}].schedule"
+            group = {**group, "schedule": _named(group["schedule"], key, reference_of)}
+        groups.append(group)
+    return {
+        "schedule": _with_parts(node["schedule"], f"{at}schedule", reference_of),
+        "optimizer": {**node["optimizer"], "groups": groups},
+    }
 
 
 def _with_parts(node: Mapping[str, Any], at: str, reference_of: ReferenceOf) -> dict[str, Any]:
@@ -132,13 +142,19 @@ def _number(value: Any, at: str, high: float, high_open: bool) -> float:
 
 
 def schedules_of(
-    schedule: Mapping[str, Any], groups: list[Any]
+    schedule: Mapping[str, Any], groups: list[Any], at: str = ""
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Key and node of every schedule of learning rates: the run's, its parts, the groups'."""
-    yield from _nodes(schedule, "schedule")
+    """Key and node of every schedule of learning rates: the run's, its parts, the groups'.
+
+    Args:
+        schedule: of the run or of a player.
+        groups: of its optimizer.
+        at: what comes before the keys, such as `player.generator.`.
+    """
+    yield from _nodes(schedule, f"{at}schedule")
     for index, group in enumerate(groups):
         if isinstance(group, Mapping) and "schedule" in group:
-            yield from _nodes(group["schedule"], f"optimizer.groups[{index}].schedule")
+            yield from _nodes(group["schedule"], f"{at}optimizer.groups[{index}].schedule")
 
 
 def _nodes(node: Mapping[str, Any], at: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -83,6 +83,31 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Target:
+    """When a run is good enough: a metric's value, and who says so; metric None is never."""
+
+    metric: str | None
+    value: float | None
+    mode: str
+    source: str | None
+
+
+@dataclass(frozen=True)
+class PlayerConfig:
+    """What a player has of its own; `at` is its key, `player.generator.`, empty for one alone.
+
+    Attributes:
+        optimizer, schedule: nodes.
+        update_every: it is updated at every so-manieth step.
+    """
+
+    optimizer: dict[str, Any]
+    schedule: dict[str, Any]
+    update_every: int = 1
+    at: str = ""
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """One run, resolved. Components (`model`, `optimizer`, ...) are plain nodes with `_target_`."""
 
@@ -93,6 +118,9 @@ class RunConfig:
     schedule: dict[str, Any]
     precision: Precision
     checkpoint: Checkpoint
+    task: dict[str, Any]
+    player: dict[str, dict[str, Any]]
+    target: Target
     name: str
     seed: int
     epochs: int | None
@@ -121,6 +149,27 @@ class RunConfig:
     beta2_schedule: dict[str, Any] | None = None
     weight_decay_schedule: dict[str, Any] | None = None
 
+    @property
+    def players(self) -> dict[str, PlayerConfig]:
+        """The players by name, in the order of their turns; an ordinary run has one, `model`."""
+        if not self.player:
+            return {"model": PlayerConfig(self.optimizer, self.schedule)}
+        return {
+            name: PlayerConfig(
+                node["optimizer"], node["schedule"], node["update_every"], f"player.{name}."
+            )
+            for name, node in self.player.items()
+        }
+
+    @property
+    def schedules(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """Key and node of every schedule of learning rates."""
+        return [
+            found
+            for p in self.players.values()
+            for found in schedules_of(p.schedule, p.optimizer["groups"], p.at)
+        ]
+
 
 _NESTED: dict[str, type] = {
     "precision": Precision,
@@ -130,6 +179,7 @@ _NESTED: dict[str, type] = {
     "monitor": Monitor,
     "early_stopping": EarlyStopping,
     "sweep": Sweep,
+    "target": Target,
 }
 
 
@@ -170,7 +220,7 @@ def _needs_validation(config: RunConfig) -> None:
         and config.early_stopping.metric,
         "checkpoint.best": config.checkpoint.best,
     }
-    for at, node in schedules_of(config.schedule, config.optimizer["groups"]):
+    for at, node in config.schedules:
         wanting[f"{at}.metric"] = node.get("metric")
     for key, metric in wanting.items():
         if isinstance(metric, str) and metric.startswith("val/"):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from optbench.config.conform import conform
 from optbench.config.zoo import check_named, settable_in_groups
 from optbench.errors import UserError
 
-COMPONENTS = ("model", "dataset", "optimizer", "schedule")
+COMPONENTS = ("model", "dataset", "optimizer", "schedule", "task")
 
 
 def refuse_missing(plain: Mapping[str, Any], reference: Mapping[str, Any], at: str = "") -> None:
@@ -28,7 +28,15 @@ def refuse_missing(plain: Mapping[str, Any], reference: Mapping[str, Any], at: s
             raise UserError("optimizer: its file has no lr, which schedules need")
 
 
-def check_parameter_groups(optimizer: Mapping[str, Any]) -> None:
+def optimizers_of(plain: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Key and node of every optimizer: the run's, or its players'."""
+    if not plain.get("player"):
+        yield "optimizer", plain["optimizer"]
+    for name, player in (plain.get("player") or {}).items():
+        yield f"player.{name}.optimizer", player["optimizer"]
+
+
+def check_parameter_groups(optimizer: Mapping[str, Any], key: str = "optimizer") -> None:
     """UserError for a setting, or a parameter group's key, that the optimizer does not have."""
     check_named(optimizer)
     own = {"implementation", "groups", "decay_norm_and_bias", "takes", "companion"}
@@ -39,7 +47,7 @@ def check_parameter_groups(optimizer: Mapping[str, Any]) -> None:
     if "arguments" in optimizer:
         settable = settable_in_groups(optimizer)
     for index, group in enumerate(optimizer["groups"]):
-        at = f"optimizer.groups[{index}]"
+        at = f"{key}.groups[{index}]"
         if not isinstance(group, Mapping) or "params" not in group:
             raise UserError(f"{at}={group}: expected a mapping with params, a pattern of names")
         conform(group, {"params": "*", "schedule": None, **settable}, at)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-Split = Literal["train", "test"]
+Split = Literal["train", "val", "test"]
 
 
 class Source(Protocol):
@@ -41,7 +41,12 @@ class Source(Protocol):
 
 
 class Dataset(Protocol):
-    """A loaded data set. input_shape is (C, H, W); the sizes count examples."""
+    """A loaded data set. input_shape is (C, H, W) of images; the sizes count examples.
+
+    A data set without a test set has test_size 0. One with a validation set of its own has a
+    val_size (0 for none this time) and opens "val"; else one is split off the training set. One of
+    tokens has a `vocabulary`, a list of texts.
+    """
 
     input_shape: tuple[int, ...]
     num_classes: int

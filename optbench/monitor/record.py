@@ -93,6 +93,14 @@ class Recorder:
             self._hand_out()
             self.tensorboard.write_histograms(step, histograms)
 
+    def show(self, step: int, texts: Mapping[str, str], images: Mapping[str, bytes]) -> None:
+        """Samples to look at by name, images as PNG, for the sinks that take such."""
+        self._hand_out()
+        for sink in self.sinks:
+            show = getattr(sink, "show", None)
+            if show is not None:
+                show(step, texts, images)
+
     def tick(self, step: int) -> None:
         """After every step, for what is shown live."""
         if self.live is not None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
+from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary, SummaryMetadata
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.plugins.text.plugin_data_pb2 import TextPluginData
 
 from optbench.monitor.event_file import EventFile, read_events
 from optbench.monitor.histograms import Histogram
@@ -44,6 +48,15 @@ class TensorBoard:
         values = [Summary.Value(tag=tag, histo=_proto(h)) for tag, h in histograms.items()]
         self._file.add(Event(step=step, summary=Summary(value=values)))
 
+    def show(self, step: int, texts: Mapping[str, str], images: Mapping[str, bytes]) -> None:
+        """One event with all samples: texts in the text dashboard, images in the image one."""
+        values = [text_value(f"samples/{name}", text) for name, text in texts.items()]
+        for name, png in images.items():
+            width, height = struct.unpack(">II", png[16:24])
+            image = Summary.Image(height=height, width=width, encoded_image_string=png)
+            values.append(Summary.Value(tag=f"samples/{name}", image=image))
+        self._file.add(Event(step=step, summary=Summary(value=values)))
+
     def write_summary(self, summary: Any) -> None:
         """A ready summary, such as the HParams dashboard's."""
         self._file.add(Event(step=0, summary=summary))
@@ -67,6 +80,17 @@ def _proto(histogram: Histogram) -> Any:
         bucket_limit=histogram.edges,
         bucket=histogram.counts,
     )
+
+
+def text_value(tag: str, text: str) -> Any:
+    """A text, shown as it is: indented, TensorBoard's Markdown takes it for code."""
+    indented = "\n".join(f"    {line}" for line in text.splitlines())
+    plugin = SummaryMetadata.PluginData(
+        plugin_name="text", content=TextPluginData().SerializeToString()
+    )
+    shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)])
+    tensor = TensorProto(dtype="DT_STRING", string_val=[indented.encode()], tensor_shape=shape)
+    return Summary.Value(tag=tag, metadata=SummaryMetadata(plugin_data=plugin), tensor=tensor)
 
 
 def cut_events(folder: Path, last_step: int) -> None:

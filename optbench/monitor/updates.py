@@ -32,6 +32,7 @@ class UpdateWatch:
         self._old: list[Tensor] | None = None
         self._norms: list[Tensor] = []
         self._updates: list[Tensor] = []
+        self.fresh = False
 
     @torch.no_grad()
     def see_gradients(self) -> None:
@@ -59,9 +60,11 @@ class UpdateWatch:
         assert self._old is not None
         torch._foreach_sub_(self._old, self._parameters)
         self._updates = list(torch._foreach_norm(self._old))
+        self.fresh = True
 
     def read(self) -> dict[str, float]:
         """The norms and ratios by TensorBoard tag."""
+        self.fresh = False
         norms = _numbers(self._norms + self._updates)
         n = len(self._names)
         gradients, weights, updates = norms[:n], norms[n : 2 * n], norms[2 * n :]

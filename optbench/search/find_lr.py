@@ -18,7 +18,7 @@ from optbench.search.lr_range import DIVERGED, Curve, Ramp, Smoother, suggest
 from optbench.training.checkpoint import Loaded
 from optbench.training.keeper import RunState
 from optbench.training.player import Player
-from optbench.training.progress import Best, Mean
+from optbench.training.progress import Best, Reached
 from optbench.training.settings import Cadence
 from optbench.training.signals import Interruption
 
@@ -157,9 +157,10 @@ def _with_ramp(experiment: Experiment, ramp: Ramp, base: float | None) -> Experi
             [_ramped(player, ramp, base) for player in state.players],
             state.precision,
             replace(state.progress, step=0, skipped=0, skipped_in_a_row=0),
-            Mean(),
             Best(None, "min"),
             Best("train/loss", "min"),
+            Reached(),
+            state.task,
             experiment.world,
         ),
         validation=None,

@@ -64,7 +64,7 @@ class Task:
         return scores
 
     def collect(self, modules: Modules, batch: Batch) -> Tensor | None:
-        """One row for each example, for scores of a set that are no sums; None if there are none."""
+        """One row for each example, for scores of a set that are no sums; None without such."""
         return None
 
     def whole(self, modules: Modules, rows: Tensor) -> dict[str, float]:
@@ -74,3 +74,10 @@ class Task:
     def show(self, modules: Modules, batch: Batch) -> Shown | None:
         """Samples to look at, `batch` being the first one of the validation set."""
         return None
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a rank carries from one step to the next, as plain data and tensors."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from `state_dict()`."""

@@ -22,7 +22,7 @@ def evaluate(
     precision: Precision,
     world: World,
 ) -> dict[str, float]:
-    """Mean scores over `indices` by metric; the ranks share the examples, none is padded.
+    """Scores over `indices` by metric; the ranks share the examples, none is padded.
 
     Args:
         modules: bare modules, in evaluation mode: a rank may have more batches than another, so
@@ -33,9 +33,13 @@ def evaluate(
     start, stop = share(len(indices), world.size, world.rank)
     bounds = [(low, min(low + batch_size, stop)) for low in range(start, stop, batch_size)]
     totals: dict[str, Tensor] = {}
+    collected: list[Tensor] = []
     for batch in source.stream(indices, bounds):
         with precision.forward():
             sums = task.score(modules, batch)
+            rows = task.collect(modules, batch)
+        if rows is not None:
+            collected.append(rows)
         sums["size"] = torch.tensor(task.size(batch))
         for name, value in sums.items():
             value = value.double()
@@ -46,4 +50,19 @@ def evaluate(
     values = torch.stack([totals.get(name, zero).to("cpu") for name in agreed])
     total = dict(zip(agreed, world.sum(values).tolist(), strict=True))
     size = total.pop("size")
-    return {name: value / size for name, value in total.items()}
+    scores = task.derive({name: value / size for name, value in total.items()})
+    return scores | _of_the_whole(task, modules, collected, precision, world)
+
+
+def _of_the_whole(
+    task: Task, modules: Modules, own: list[Tensor], precision: Precision, world: World
+) -> dict[str, float]:
+    """The scores that are no sums, from the rows of all ranks."""
+    rows = [torch.cat(own)] if own else []
+    if world.size > 1:
+        parts = world.gather([part.cpu() for part in rows])
+        rows = [part.to(world.device) for each in parts for part in each]
+    if not rows:
+        return {}
+    with precision.forward():
+        return task.whole(modules, torch.cat(rows))

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from optbench.tasks.base import Task
 from optbench.training import checkpoint, rng
 from optbench.training.distributed import World
 from optbench.training.player import Player
 from optbench.training.precision import Precision
-from optbench.training.progress import Best, Mean, Progress
+from optbench.training.progress import Best, Progress, Reached
 from optbench.training.serialise import Scratch
 
 
@@ -19,8 +20,9 @@ class RunState:
     """All that changes in a run, gathered into plain data and put back.
 
     Args:
-        players, precision, progress, loss, best, stopping: what has a state.
-        world: the ranks; each has random generators and a running loss of its own.
+        players, precision, progress, best, stopping, reached, task: what has a state.
+        world: the ranks; each has random generators, running losses, and what the task carries
+            from one step to the next, of its own.
     """
 
     def __init__(
@@ -28,13 +30,15 @@ class RunState:
         players: Sequence[Player],
         precision: Precision,
         progress: Progress,
-        loss: Mean,
         best: Best,
         stopping: Best,
+        reached: Reached,
+        task: Task,
         world: World,
     ) -> None:
         self.players, self.precision, self.progress = players, precision, progress
-        self.loss, self.best, self.stopping, self.world = loss, best, stopping, world
+        self.best, self.stopping, self.reached = best, stopping, reached
+        self.task, self.world = task, world
 
     def shared(self) -> dict[str, Any]:
         """What all ranks have in common."""
@@ -45,11 +49,13 @@ class RunState:
             "scaler": scaler.state_dict() if scaler is not None else None,
             "best": self.best.state_dict(),
             "stopping": self.stopping.state_dict(),
+            "reached": self.reached.state_dict(),
         }
 
     def own(self) -> dict[str, Any]:
         """This rank's part."""
-        return {"rng": rng.capture(), "loss": [self.loss.total, self.loss.count]}
+        losses = {player.name: [player.loss.total, player.loss.count] for player in self.players}
+        return {"rng": rng.capture(), "losses": losses, "task": self.task.state_dict()}
 
     def load(self, loaded: checkpoint.Loaded) -> bool:
         """Goes on from a checkpoint; False if this rank had no part in it."""
@@ -61,9 +67,12 @@ class RunState:
             self.precision.scaler.load_state_dict(shared["scaler"])
         self.best.load_state_dict(shared["best"])
         self.stopping.load_state_dict(shared["stopping"])
+        self.reached.load_state_dict(shared["reached"])
         if loaded.own is None:
             return False
-        self.loss.total, self.loss.count = loaded.own["loss"]
+        for player in self.players:
+            player.loss.total, player.loss.count = loaded.own["losses"][player.name]
+        self.task.load_state_dict(loaded.own["task"])
         rng.restore(loaded.own["rng"])
         return True
 

@@ -26,6 +26,7 @@ from optbench.training.alignment import Alignment
 from optbench.training.averaged import evaluation_weights, recalibrated, with_modes
 from optbench.training.distributed import World
 from optbench.training.ema import Ema
+from optbench.training.progress import Mean
 
 
 @dataclass
@@ -42,7 +43,9 @@ class Player:
         ema: the average of the weights, if there is one.
         group_schedules: of the optimizer's groups, in order; None follows `schedule`.
         values: schedules of other settings than the learning rate.
+        every: it is updated at every so-manieth step of the run.
         step: updates taken.
+        loss: of the steps since it was last reported, on this rank.
     """
 
     name: str
@@ -54,7 +57,9 @@ class Player:
     ema: Ema | None = None
     group_schedules: Sequence[Schedule | None] = ()
     values: Sequence[ValueSchedule] = ()
+    every: int = 1
     step: int = 0
+    loss: Mean = field(default_factory=Mean)
     base_lrs: list[float] = field(init=False)
     needs_closure: bool = field(init=False)
 

@@ -94,3 +94,38 @@ class Best:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from `state_dict()`."""
         self.value, self.step, self.since = state["value"], state["step"], state["since"]
+
+
+@dataclass
+class Reached:
+    """When a run first was good enough.
+
+    Attributes:
+        metric: such as `val/accuracy`; None asks nothing.
+        value: of it that is good enough.
+        mode: whether less (`min`) or more (`max`) is better.
+        step: of the first evaluation that was; None as long as there was none.
+        seconds: of training until then.
+    """
+
+    metric: str | None = None
+    value: float = 0.0
+    mode: str = "min"
+    step: int | None = None
+    seconds: float | None = None
+
+    def update(self, metrics: Mapping[str, float], progress: Progress) -> None:
+        """Takes an evaluation in."""
+        if self.step is not None or self.metric is None or self.metric not in metrics:
+            return
+        sign = 1 if self.mode == "max" else -1
+        if sign * (metrics[self.metric] - self.value) >= 0:
+            self.step, self.seconds = progress.step, progress.seconds
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"step": self.step, "seconds": self.seconds}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from `state_dict()`."""
+        self.step, self.seconds = state["step"], state["seconds"]

@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 
 from optbench.monitor.histograms import histograms
+from optbench.monitor.images import images
 from optbench.monitor.memory import PeakMemory
 from optbench.monitor.record import Record, Recorder
 from optbench.monitor.updates import UpdateWatch
-from optbench.training.distributed import World
+from optbench.tasks.base import Shown
 from optbench.training.keeper import RunState
 from optbench.training.player import Player
+from optbench.training.progress import Mean
 
 
 class Reporter:
@@ -22,7 +24,6 @@ class Reporter:
     Args:
         state: of the run.
         steps_per_epoch: for the records' epoch.
-        world: the ranks.
         recorder: takes the records.
         per_parameter: whether norms are reported by parameter.
     """
@@ -31,15 +32,15 @@ class Reporter:
         self,
         state: RunState,
         steps_per_epoch: int,
-        world: World,
         recorder: Recorder,
         per_parameter: bool = True,
     ) -> None:
-        self.state, self.world, self.recorder = state, world, recorder
+        self.state, self.world, self.recorder = state, state.world, recorder
+        self.texts: dict[str, str] = {}
         self.watches = [UpdateWatch(p.names, p.parameters, per_parameter) for p in state.players]
         self.metrics: dict[str, float] = {}
         self.reported_at = -1
-        self._memory = PeakMemory(world.device)
+        self._memory = PeakMemory(state.world.device)
         self._steps_per_epoch = steps_per_epoch
         self._marks = (state.progress.seconds, state.progress.examples)
 
@@ -59,27 +60,28 @@ class Reporter:
         several = len(self.state.players) > 1
         found: dict[str, float] = {}
         for player, watch in zip(self.state.players, self.watches, strict=True):
+            if not watch.fresh:  # it was not this player's turn
+                continue
             prefix = f"{player.name}/" if several else ""
             found |= {_prefixed(tag, prefix): value for tag, value in watch.read().items()}
         return found
 
     def training(self) -> dict[str, float]:
         """Loss since the last report, learning rates, throughput, memory, loss scale."""
-        progress, mean = self.state.progress, self.state.loss
+        progress = self.state.progress
         self.reported_at = progress.step
         values = {tag: lr for player in self.state.players for tag, lr in player.lrs.items()}
-        total, count = mean.total, mean.count
-        if self.world.size > 1:  # every rank's losses average to the batch's
-            both = torch.tensor([total, count], dtype=torch.float64)
-            total, count = self.world.sum(both).tolist()
-        if count:
-            values["train/loss"] = total / count
-        mean.total, mean.count = 0.0, 0
+        several = len(self.state.players) > 1
+        for player in self.state.players:
+            loss = self._loss(player)
+            if loss is not None:
+                values[f"train/loss/{player.name}" if several else "train/loss"] = loss
         seconds = progress.seconds - self._marks[0]
         if seconds > 0:
-            values["throughput/examples_per_second"] = (
-                progress.examples - self._marks[1]
-            ) / seconds
+            speed = (progress.examples - self._marks[1]) / seconds
+            values["throughput/examples_per_second"] = speed
+            if self.state.task.tokens:
+                values["throughput/tokens_per_second"] = speed * self.state.task.tokens
         self._marks = (progress.seconds, progress.examples)
         values["memory/peak_mib"] = self._memory.mib()
         scaler = self.state.precision.scaler
@@ -87,6 +89,20 @@ class Reporter:
             values["precision/loss_scale"] = scaler.get_scale()
             values["precision/skipped_steps"] = float(progress.skipped)
         return values
+
+    def _loss(self, player: Player) -> float | None:
+        """The mean of a player's losses since the last report."""
+        total, count = player.loss.total, player.loss.count
+        if self.world.size > 1:  # every rank's losses average to the batch's
+            both = torch.tensor([total, count], dtype=torch.float64)
+            total, count = self.world.sum(both).tolist()
+        player.loss = Mean()
+        return total / count if count else None
+
+    def show(self, shown: Shown) -> None:
+        """What a task has to show, to wherever such things go."""
+        self.texts.update(shown.texts)
+        self.recorder.show(self.state.progress.step, shown.texts, images(shown.images))
 
     def sampler(self, player: Player, step: int) -> Callable[[], None]:
         """What samples a player's gradients of a step, when they are unscaled."""

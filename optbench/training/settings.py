@@ -62,9 +62,11 @@ class Outcome:
         message: why, if there is something to say.
         metrics: the last value of each metric.
         signal: the signal that stopped it, or 0.
+        texts: the last that the task had to show, such as a sample of a language model.
     """
 
     state: str = "running"
     message: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     signal: int = 0
+    texts: dict[str, str] = field(default_factory=dict)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from optbench.monitor.updates import UpdateWatch
-from optbench.tasks.base import Modules, Task
+from optbench.tasks.base import Task
 from optbench.training.clipping import Clipping
 from optbench.training.distributed import World
 from optbench.training.feed import Work
@@ -29,7 +29,7 @@ class Step:
 
     Args:
         player: whose step it is.
-        modules: all players' modules, as the task wants them.
+        modules: all players' modules; the others' are left alone while it is this one's turn.
         task: gives the loss.
         precision: autocast and scaler.
         clipping: of the unscaled gradients.
@@ -42,7 +42,7 @@ class Step:
     def __init__(
         self,
         player: Player,
-        modules: Modules,
+        modules: Mapping[str, nn.Module],
         task: Task,
         precision: Precision,
         clipping: Clipping,
@@ -50,7 +50,10 @@ class Step:
         skip_nonfinite: bool = False,
         stop_nonfinite: bool = False,
     ) -> None:
-        self.player, self.modules, self.task = player, modules, task
+        self.player, self.task = player, task
+        self.modules = {**modules, player.name: player.forward}
+        others = [m for name, m in modules.items() if name != player.name]
+        self._others = [p for m in others for p in m.parameters()]
         self.precision, self.clipping, self.world = precision, clipping, world
         self._skip_nonfinite, self._stop_nonfinite = skip_nonfinite, stop_nonfinite
         self._plain: AbstractContextManager[object] = nullcontext()
@@ -59,6 +62,8 @@ class Step:
     def loss_and_gradients(self, work: Work) -> Tensor:
         """Forward and backward over all micro-batches; the loss of this rank's examples, scaled
         so that its mean over ranks is the batch's."""
+        if self._others:
+            self._take_turn()
         total: Tensor | None = None
         for number, (batch, weight) in enumerate(work.micros, start=1):
             with self._sync(number == work.parts):
@@ -66,6 +71,13 @@ class Step:
             total = loss if total is None else total + loss
         assert total is not None
         return total
+
+    def _take_turn(self) -> None:
+        """Gradients are this player's alone."""
+        for parameter in self._others:
+            parameter.requires_grad_(False)
+        for parameter in self.player.parameters:
+            parameter.requires_grad_(True)
 
     def _backward(self, batch: object, weight: float) -> Tensor:
         with self.precision.forward():
@@ -161,8 +173,7 @@ class Step:
         Raises:
             _LeaveOut: a product is not finite, and such steps are left out.
         """
-        bare = {name: getattr(m, "module", m) for name, m in self.modules.items()}
-        bare[self.player.name] = self.player.module
+        bare = {**self.modules, self.player.name: self.player.module}
         total = [torch.zeros_like(vector) for vector in vectors]
         for batch, weight in work.micros:
             with torch.enable_grad(), self.precision.forward():

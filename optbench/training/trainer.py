@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
-from functools import partial
-
-from torch import Tensor
 
 from optbench.monitor.record import Recorder
-from optbench.tasks.base import Task
-from optbench.training.averaged import show_some
-from optbench.training.distributed import Agreement, World
-from optbench.training.evaluate import evaluate
+from optbench.training.distributed import Agreement
 from optbench.training.feed import Feed, Work
 from optbench.training.keeper import Keeper, RunState
 from optbench.training.loss_reader import LossReader
 from optbench.training.nonfinite import NonFinite
+from optbench.training.player import Player
 from optbench.training.prime import settle_buckets
 from optbench.training.reporter import Reporter
+from optbench.training.scoring import Scorer
 from optbench.training.settings import EvaluationSet, Outcome, Settings
 from optbench.training.signals import Interruption
 from optbench.training.step import Step
@@ -34,11 +29,9 @@ class Trainer:
     Args:
         state: players, precision, progress and what else changes; see `RunState`.
         steps: one for each player, in their order.
-        task: gives losses and scores.
         feed: the training examples.
         validation: scored as the run goes on, if there is one.
         test: scored once, at the end, if there is one.
-        world: the ranks.
         settings: the numbers.
         recorder: takes the measurements.
         keeper: saves the state; None for a run without checkpoints.
@@ -49,30 +42,28 @@ class Trainer:
         self,
         state: RunState,
         steps: list[Step],
-        task: Task,
         feed: Feed,
         validation: EvaluationSet | None,
         test: EvaluationSet | None,
-        world: World,
         settings: Settings,
         recorder: Recorder,
         keeper: Keeper | None,
         interruption: Interruption,
     ) -> None:
-        self.state, self.steps, self.task, self.feed = state, steps, task, feed
-        self.validation, self.test, self.world = validation, test, world
+        self.state, self.steps, self.feed, self.world = state, steps, feed, state.world
+        self.validation, self.test = validation, test
         self.settings, self.recorder, self.keeper = settings, recorder, keeper
         self.interruption = interruption
         self.progress, self.players = state.progress, state.players
         self.outcome = Outcome()
         scaled = state.precision.scaler is not None
         self._nonfinite = NonFinite(settings.nonfinite, steps, scaled)
-        self._reader = LossReader(late=world.device.type == "cuda")
-        self._agreement = Agreement(world, 2)
-        self.reporter = Reporter(
-            state, feed.steps_per_epoch, world, recorder, settings.per_parameter
-        )
-        self._at_once = world.size == 1 and world.device.type == "cpu"
+        late = self.world.device.type == "cuda"
+        self._readers = [LossReader(late) for _ in self.players]
+        self._agreement = Agreement(self.world, 2)
+        self.reporter = Reporter(state, feed.steps_per_epoch, recorder, settings.per_parameter)
+        self._scorer = Scorer(state, feed, self.reporter, settings.eval_batch_size)
+        self._at_once = self.world.size == 1 and not late
         self._several = len(self.players) > 1
         self._clock = 0.0
 
@@ -91,6 +82,7 @@ class Trainer:
         self._settle()
         self._finish()
         self.outcome.metrics = self.reporter.metrics
+        self.outcome.texts = self.reporter.texts
         return self.outcome
 
     def _settle_buckets(self) -> None:
@@ -119,23 +111,26 @@ class Trainer:
         number = progress.step + 1
         watched, sampled = number >= self._next_watch, number >= self._next_histograms
         taken = True
-        for player, step, watch in zip(
-            self.players, self.steps, self.reporter.watches, strict=True
-        ):
+        turns = zip(self.players, self.steps, self.reporter.watches, self._readers, strict=True)
+        for player, step, watch, reader in turns:
+            if number % player.every:
+                continue
             seen = watch if watched else None
             sample = self.reporter.sampler(player, number) if sampled else None
             if player.needs_closure:
-                loss, done = step.with_closure(
-                    work, seen, self.reporter.sampler(player, number) if sampled else None
-                )
-                self._see_loss(number, loss)
-                taken = done and taken
-            else:
-                loss = step.loss_and_gradients(work)
-                self._see_loss(number, loss)
+                loss, done = step.with_closure(work, seen, sample)
+                self._take_in(player, reader.push(number, loss))
                 if self._nonfinite.at and self._at_once:
                     return
-                taken = step.update(seen, sample) and taken
+            else:
+                loss = step.loss_and_gradients(work)
+                self._take_in(player, reader.push(number, loss))
+                if self._nonfinite.at and self._at_once:
+                    return
+                done = step.update(seen, sample)
+            if done:
+                player.advance()
+            taken = done and taken
         progress.index += 1
         progress.examples += work.examples
         if progress.index == self.feed.steps_per_epoch:
@@ -143,21 +138,17 @@ class Trainer:
         if taken:
             progress.step = number
             progress.skipped_in_a_row = 0
-            for player in self.players:
-                player.advance()
         else:
             self._skipped(number)
 
-    def _see_loss(self, number: int, loss: Tensor) -> None:
-        ready = self._reader.push(number, loss)
+    def _take_in(self, player: Player, ready: tuple[int, float] | None) -> None:
         if ready is not None and self._nonfinite.check("loss", *ready):
-            self.state.loss.add(ready[1])
+            player.loss.add(ready[1])
 
     def _settle(self) -> None:
-        """Takes in the loss that is still on its way from the GPU."""
-        ready = self._reader.settle()
-        if ready is not None and self._nonfinite.check("loss", *ready):
-            self.state.loss.add(ready[1])
+        """Takes in the losses that are still on their way from the GPU."""
+        for player, reader in zip(self.players, self._readers, strict=True):
+            self._take_in(player, reader.settle())
 
     def _skipped(self, number: int) -> None:
         self.progress.skipped += 1
@@ -230,7 +221,8 @@ class Trainer:
         if self.reporter.reported_at != self.progress.step:
             self.reporter.write("train", self.reporter.training())
         self.progress.evaluated = self.progress.step
-        metrics = self._score(self.validation)
+        metrics = self._scorer.score(self.validation, show=True)
+        self.state.reached.update(metrics, self.progress)
         improved = self.state.best.update(metrics, self.progress.step)
         if self.settings.patience:
             self.state.stopping.update(metrics, self.progress.step)
@@ -246,28 +238,6 @@ class Trainer:
             self.outcome.message = (
                 f"{stopping.metric} has not improved on {best} since step {stopping.step}"
             )
-
-    def _score(self, what: EvaluationSet) -> dict[str, float]:
-        modules = {player.name: player.module for player in self.players}
-        with ExitStack() as stack:
-            for player in self.players:
-                player.module.eval()
-                stack.callback(player.module.train)
-                show = partial(show_some, self.feed, self.task, modules, player.name)
-                stack.enter_context(player.evaluated(partial(show, self.state.precision)))
-                self.world.equalise(player.module.buffers())
-            scores = evaluate(
-                self.task,
-                modules,
-                what.source,
-                what.indices,
-                self.settings.eval_batch_size,
-                self.state.precision,
-                self.world,
-            )
-        metrics = {f"{what.name}/{metric}": value for metric, value in scores.items()}
-        self.reporter.write(what.name, metrics)
-        return metrics
 
     def _save(self) -> None:
         if self.keeper is None:
@@ -289,7 +259,7 @@ class Trainer:
             if self.settings.save_final:
                 self._save()
             if self.test is not None:
-                self._score(self.test)
+                self.state.reached.update(self._scorer.score(self.test), self.progress)
             if self.outcome.state == "running":
                 self.outcome.state = "finished"
         elif self.outcome.state == "preempted":

@@ -48,7 +48,7 @@ CHOICES_AND_KEYS: list[Row] = [
     ("model=resnet", ["model=resnet", "did you mean resnet18?"]),
     ("schedule=cosin", ["schedule=cosin", "did you mean cosine?"]),
     ("checkpoint=defualt", ["checkpoint=defualt", "did you mean default?"]),
-    ("recipe=deepob", ["recipe=deepob", "did you mean deepobs?"]),
+    ("workload=fmnist_2c2", ["workload=fmnist_2c2", "did you mean fmnist_2c2d?"]),
     ("optimizer=xyzzy", ["optimizer=xyzzy", "choose from", "adamw", "sgd"]),
 ]
 

@@ -18,13 +18,16 @@ from optbench.config.zoo import zoo
 from .program import call, left_in
 
 GROUPS = ["checkpoint", "dataset", "model", "optimizer", "precision", "recipe", "schedule"]
-GROUPS += ["wrapper"]
+GROUPS += ["task", "workload", "wrapper"]
 COMPLETIONS: list[tuple[str, list[str]]] = [
     ("optbench ", sorted(VERBS)),
     ("optbench show schedule=cos", ["schedule=cosine", "schedule=cosine_restarts"]),
     ("optbench tr", ["train"]),
     ("optbench list mo", ["model"]),
-    ("optbench train optimizer=adam", ["optimizer=adam", "optimizer=adamax", "optimizer=adamw"]),
+    (
+        "optbench train optimizer=adam",
+        [f"optimizer={name}" for name in ("adam", "adamax", "adamw")],
+    ),
     ("optbench train -m schedule=cos", ["schedule=cosine", "schedule=cosine_restarts"]),
     ("optbench train optimizer=adamw optimizer.lr", ["optimizer.lr="]),
     ("optbench train seed=1 epo", ["epochs="]),
@@ -133,8 +136,8 @@ def test_hydras_own_flags_answer_and_leave_nothing(flags: str) -> None:
     assert left_in(Path.cwd()) == []
 
 
-def test_the_config_of_a_recipe() -> None:
-    config = yaml.safe_load(call("train recipe=deepobs --cfg job").out)
+def test_the_config_of_a_workload() -> None:
+    config = yaml.safe_load(call("train workload=fmnist_2c2d --cfg job").out)
     assert config["dataset"]["folder"] == "FashionMNIST"
     assert config["dataset"]["val_fraction"] == 0
     assert (config["epochs"], config["batch_size"]) == (100, 128)

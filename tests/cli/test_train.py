@@ -87,7 +87,7 @@ def test_the_overrides_are_what_was_typed(folder: RunDir) -> None:
     assert said["choices"]["optimizer"] == "adamw"
     assert set(said["choices"]) == {
         *("model", "dataset", "optimizer", "wrapper"),
-        *("schedule", "precision", "checkpoint", "recipe"),
+        *("schedule", "precision", "checkpoint", "task", "workload", "recipe"),
     }
 
 

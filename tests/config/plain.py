@@ -14,6 +14,7 @@ CHOICES = {
     "schedule": "constant",
     "precision": "fp32",
     "checkpoint": "default",
+    "task": "classification",
 }
 
 
@@ -29,7 +30,9 @@ def composed(**choices: str) -> dict[str, Any]:
     values = plain(CONFIGS / "config.yaml")
     values.pop("hydra")
     for group, choice in (CHOICES | choices).items():
-        values[group] = values.get(group, {}) | plain(CONFIGS / group / f"{choice}.yaml")
+        shared = CONFIGS / f"_{group}.yaml"
+        own = plain(CONFIGS / group / f"{choice}.yaml")
+        values[group] = values.get(group, {}) | (plain(shared) if shared.is_file() else {}) | own
     values["name"] = "a-name"
     values["dataset"]["split_seed"] = values["seed"]
     return values

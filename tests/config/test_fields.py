@@ -47,7 +47,7 @@ def test_every_word_is_used_by_some_file() -> None:
 def test_dotted_words_name_real_keys() -> None:
     dotted = {key for key in FIELDS if "." in key}
     assert dotted == {"clip.norm", "clip.value", "clip.adaptive"} | {
-        "early_stopping.mode",
+        *("early_stopping.mode", "target.metric", "target.value", "target.mode", "target.source"),
         "eval.batch_size",
     }
     assert "mode" in EarlyStopping.__dataclass_fields__

@@ -66,7 +66,7 @@ def test_the_hessian_of_a_loss_that_leaves_parameters_out(monkeypatch: pytest.Mo
     """One micro-batch's loss is linear in the last bias, and has nothing else in it."""
     made = experiment("steps=1", "optimizer=sophia", "batch_size=20", "accumulate=2")
     player, seen = player_of(made), []
-    loss_of, ours, calls = made.task.loss, player.optimizer.step, []
+    loss_of, ours, calls = made.state.task.loss, player.optimizer.step, []
 
     def loss(modules: Any, batch: Any, name: str) -> Tensor:
         calls.append(1)
@@ -79,7 +79,7 @@ def test_the_hessian_of_a_loss_that_leaves_parameters_out(monkeypatch: pytest.Mo
 
     module = copy.deepcopy(player.module)
     (inputs, targets), *_ = batches_of(experiment("steps=1", "batch_size=20"), 1)
-    monkeypatch.setattr(made.task, "loss", loss)
+    monkeypatch.setattr(made.state.task, "loss", loss)
     player.optimizer.step = step  # type: ignore[method-assign]
     fit(made)
     weights = list(module.parameters())
@@ -234,13 +234,13 @@ def test_lbfgs_equals_a_bare_loop(clip: float | None) -> None:
 
 def test_lbfgs_sees_the_same_examples_in_every_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
     made = experiment(*LBFGS, "dataset.crop=1", "dataset.flip=true", "accumulate=3")
-    loss_of, seen = made.task.loss, []
+    loss_of, seen = made.state.task.loss, []
 
     def recording(modules: Any, batch: tuple[Tensor, Tensor], player: str) -> Tensor:
         seen.append(batch[0])
         return loss_of(modules, batch, player)
 
-    monkeypatch.setattr(made.task, "loss", recording)
+    monkeypatch.setattr(made.state.task, "loss", recording)
     ends = []
     fit(made, lambda step: ends.append(len(seen)))
     for start, end in pairwise([0, *ends]):

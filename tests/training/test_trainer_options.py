@@ -26,7 +26,7 @@ def late_readers(patch: pytest.MonkeyPatch) -> None:
 
     def late(self: Trainer, *arguments: object, **named: object) -> None:
         made(self, *arguments, **named)  # type: ignore[arg-type]
-        self._reader = LossReader(late=True)
+        self._readers = [LossReader(late=True) for _ in self.players]
         self._at_once = False
 
     patch.setattr(Trainer, "__init__", late)

@@ -1,0 +1,104 @@
+"""A run's players: modules, each with its optimizer and schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from optbench.build.decay import set_decay
+from optbench.build.optimizer import Built, build_optimizer, lr_factor
+from optbench.build.schedules import build_schedules
+from optbench.build.wrapper import wrapped
+from optbench.config.schema import PlayerConfig, RunConfig
+from optbench.errors import UserError
+from optbench.tasks.base import Task
+from optbench.training.distributed import World
+from optbench.training.ema import Ema
+from optbench.training.feed import Feed
+from optbench.training.player import Player, traits
+
+
+def build_players(
+    config: RunConfig,
+    modules: Mapping[str, nn.Module],
+    task: Task,
+    feed: Feed,
+    total_steps: int,
+    world: World,
+) -> tuple[list[Player], str]:
+    """The players in the order of their turns, and which implementations of a step run.
+
+    Args:
+        modules: by player.
+        total_steps: of the run.
+
+    Raises:
+        UserError: whatever does not fit together.
+    """
+    built = [
+        _player(config, name, own, modules[name], task, feed, total_steps, world)
+        for name, own in config.players.items()
+    ]
+    implementations = dict.fromkeys(implementation for _, implementation in built)
+    return [player for player, _ in built], " and ".join(implementations)
+
+
+def _player(
+    config: RunConfig,
+    name: str,
+    own: PlayerConfig,
+    module: nn.Module,
+    task: Task,
+    feed: Feed,
+    total_steps: int,
+    world: World,
+) -> tuple[Player, str]:
+    every = own.update_every
+    steps = total_steps // every
+    if not steps:
+        raise UserError(f"{own.at}update_every={every}: longer than the run of {total_steps} steps")
+    factor = lr_factor(config.scale_lr, feed.batch_size, config.base_batch_size)
+    try:
+        built = build_optimizer(
+            own.optimizer, module, world.device, factor, {"num_iterations": steps}
+        )
+        built = wrapped(built, config.wrapper)
+        set_decay(built.optimizer, own.optimizer["decay"])
+        this = replace(config, optimizer=own.optimizer, schedule=own.schedule, player={})
+        schedules = build_schedules(
+            this, built.optimizer, task, -(-feed.steps_per_epoch // every), steps
+        )
+    except UserError as error:
+        raise UserError(f"{own.at}{error}") from None
+    weights = [p for p in module.parameters() if p.requires_grad]
+    ema = Ema(weights, config.ema) if config.ema else None
+    player = Player(
+        *(name, module, world.wrap(module), built.optimizer, schedules.main, steps, ema),
+        *(schedules.groups, schedules.values, every),
+    )
+    _check(config, own, player, built)
+    return player, built.implementation
+
+
+def _check(config: RunConfig, own: PlayerConfig, player: Player, built: Built) -> None:
+    """Refuses what an optimizer can't do together with a setting of the run."""
+    if config.channels_last and isinstance(built.optimizer, torch.optim.LBFGS):
+        raise UserError("channels_last=true: L-BFGS needs contiguous gradients")
+    if player.needs_closure and config.precision.scaler:
+        raise UserError(
+            f"precision={config.precision.name}: {own.optimizer['_target_']} evaluates the loss "
+            "several times a step, which a gradient scaler can't follow; use bf16 or fp32"
+        )
+    if config.compile and (player.create_graph or "hessian_vector" in traits(built.optimizer)):
+        raise UserError(
+            f"compile=true: {type(built.optimizer).__name__} differentiates the gradients, which "
+            "torch.compile can't; use compile=false"
+        )
+    if player.create_graph and (config.precision.scaler or player.forward is not player.module):
+        raise UserError(
+            f"optimizer: {type(built.optimizer).__name__} differentiates the gradients, which "
+            "neither a gradient scaler nor several ranks allow; use one rank and bf16 or fp32"
+        )

@@ -1,0 +1,108 @@
+"""The config files as they are read, with the defaults and the keys that they have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from omegaconf import OmegaConf
+
+from optbench.cli.players import OWN, choice_key
+
+OVERLAYS = ("workload", "recipe")
+"""Groups whose files set keys of all the others."""
+
+GROUPS = (
+    *("model", "dataset", "optimizer", "wrapper", "schedule"),
+    *("precision", "checkpoint", "task", *OVERLAYS),
+)
+
+
+class ConfigFiles:
+    """What stands in config.yaml and in the files of the groups, a user's own among them.
+
+    Args:
+        loader: Hydra's, which knows where they are.
+    """
+
+    def __init__(self, loader: ConfigLoader) -> None:
+        self.loader = loader
+        self._options: dict[str, list[str]] = {}
+        self._references: dict[tuple[str, ...], dict[str, Any]] = {}
+
+    def reference(self, choices: Mapping[str, str]) -> dict[str, Any]:
+        """The defaults, with their types, of config.yaml and the chosen files."""
+        key = tuple(choices.values())
+        if key not in self._references:
+            reference = _plain(self._load("config"))
+            reference.pop("hydra", None)
+            for group in GROUPS:
+                if group not in OVERLAYS:
+                    own = self.file(group, choices[group])
+                    reference[group] = {**reference.get(group, {}), **own}
+            task = reference["task"]
+            if "task" in task:  # a file for more than its own group
+                reference["player"] = self._players(task.get("player", {}), choices)
+                reference["task"] = task["task"]
+            self._references[key] = reference
+        return self._references[key]
+
+    def _players(
+        self, players: Mapping[str, Mapping[str, Any]], choices: Mapping[str, str]
+    ) -> dict[str, Any]:
+        return {
+            name: {**node, **{g: self.file(g, choices[choice_key(name, g)]) for g in OWN}}
+            for name, node in players.items()
+        }
+
+    def file(self, group: str, choice: str) -> dict[str, Any]:
+        """All keys of a choice, those that every choice of the group has among them."""
+        shared = _plain(self._load(f"_{group}")) if group in OWN else {}
+        return {**shared, **self.chain(group, choice)}
+
+    def chain(self, group: str, choice: str) -> dict[str, Any]:
+        """A group's file with the files of the same group that its defaults list names."""
+        values: dict[str, Any] = {}
+        path = f"{group}/{choice}"
+        result = self.loader.repository.load_config(path)  # type: ignore[attr-defined]
+        if result is None:
+            return values
+        for entry in result.defaults_list or []:
+            name = getattr(entry, "path", None) or getattr(entry, "value", None)
+            if getattr(entry, "override", False):
+                continue
+            if isinstance(name, str) and name != "_self_" and not name.startswith("/"):
+                values.update(self.chain(group, name))
+        return {**values, **_plain(result.config)}
+
+    def chosen(self, group: str, choice: str, key: str) -> str | None:
+        """The file that a file chooses for another group, in its defaults list.
+
+        Args:
+            key: of the other choice, such as `optimizer` or `optimizer@player.generator.optimizer`.
+        """
+        result = self.loader.repository.load_config(f"{group}/{choice}")  # type: ignore[attr-defined]
+        for entry in (result.defaults_list or []) if result else []:
+            own, package = getattr(entry, "group", None), getattr(entry, "package", None)
+            if own is None:
+                continue
+            if own.lstrip("/") + (f"@{package}" if package else "") == key:
+                return str(entry.value)
+        return None
+
+    def _load(self, path: str) -> Any:
+        return self.loader.repository.load_config(path).config  # type: ignore[attr-defined]
+
+    def options(self, group: str) -> list[str]:
+        """The choices that a group has."""
+        if group not in self._options:
+            found = self.loader.get_group_options(group)
+            self._options[group] = sorted(o for o in found if not o.startswith("_"))
+        return self._options[group]
+
+
+def _plain(node: Any) -> dict[str, Any]:
+    plain = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(plain, dict)
+    return {str(k): v for k, v in plain.items() if k != "defaults"}

@@ -1,0 +1,71 @@
+"""What an overlay says about an optimizer or schedule holds for the one that it chose itself.
+
+A workload that takes AdamW with weight decay 0.1 has not said that SGD, chosen in its place on the
+command line, shall have a weight decay of 0.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from optbench.cli.files import OVERLAYS, ConfigFiles
+from optbench.cli.players import OWN, choice_key
+
+
+def leave_out(
+    cfg: DictConfig,
+    files: ConfigFiles,
+    choices: Mapping[str, str],
+    reference: Mapping[str, Any],
+    typed: Sequence[str],
+) -> None:
+    """Takes back, in `cfg`, what overlays say about files that somebody else replaced.
+
+    Args:
+        cfg: the composed config.
+        files: the overlays among them.
+        choices: the files that were chosen in the end.
+        reference: defaults of these.
+        typed: the keys set on the command line, which hold whatever was chosen.
+    """
+    said = list(_said(files, choices))
+    kept = {key for _, key, _, holds in said if holds}
+    for node, key, setting, holds in said:
+        if holds or key in kept or key in typed:
+            continue
+        default = _select(reference, node)
+        with open_dict(cfg):
+            if setting in default:
+                OmegaConf.update(cfg, key, default[setting], merge=False)
+            else:
+                OmegaConf.select(cfg, node).pop(setting, None)
+
+
+def _said(files: ConfigFiles, choices: Mapping[str, str]) -> Iterator[tuple[str, str, str, bool]]:
+    """Node, dotted key, setting, and whether it holds, of all that overlays say."""
+    for group in OVERLAYS:
+        overlay = choices[group]
+        for own in OWN:
+            block = files.chain(group, overlay).get(own)
+            chosen = files.chosen(group, overlay, own)
+            for setting in block or ():
+                holds = chosen is None or chosen == choices[own]
+                yield own, f"{own}.{setting}", setting, holds
+    players = files.chain("task", choices["task"]).get("player") or {}
+    for name, player in players.items():
+        for own in OWN:
+            key = choice_key(name, own)
+            holds = files.chosen("task", choices["task"], key) == choices[key]
+            for setting in player.get(own) or ():
+                node = f"player.{name}.{own}"
+                yield node, f"{node}.{setting}", setting, holds
+
+
+def _select(reference: Mapping[str, Any], node: str) -> Mapping[str, Any]:
+    found: Any = reference
+    for part in node.split("."):
+        found = found[part]
+    return dict(found)

@@ -1,0 +1,78 @@
+"""Tasks with several players: how their optimizers and schedules are chosen on the command line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from optbench.config.suggest import did_you_mean
+from optbench.errors import UserError
+
+OWN = ("optimizer", "schedule")
+"""The groups of which each player has a choice of its own."""
+
+_TYPED = re.compile(rf"^player\.(\w+)\.({'|'.join(OWN)})=")
+_HYDRAS = re.compile(rf"\b({'|'.join(OWN)})@player\.(\w+)\.\1\b")
+
+
+def as_hydra_says(line: str) -> str:
+    """`player.generator.optimizer=sgd` as Hydra wants it; any other override as it is."""
+    return _TYPED.sub(r"\2@player.\1.\2=", line)
+
+
+def as_typed(text: str) -> str:
+    """The way back, for messages."""
+    return _HYDRAS.sub(r"player.\2.\1", text)
+
+
+def is_own(group: str, package: str | None) -> bool:
+    """Whether an override with a package is a player's choice."""
+    return bool(_HYDRAS.fullmatch(f"{group}@{package}"))
+
+
+def choice_key(name: str, group: str) -> str:
+    """The key of a player's choice in Hydra's list of choices."""
+    return f"{group}@player.{name}.{group}"
+
+
+def is_choice(key: str) -> bool:
+    """Whether a key of Hydra's list of choices is a player's."""
+    return bool(_HYDRAS.fullmatch(key))
+
+
+def check_player(key: str, line: str, players: Iterable[str]) -> None:
+    """UserError for an override of a player that the task does not have."""
+    name = key.split(".")[1] if key.startswith("player.") else ""
+    known = list(players)
+    if not name or name in known:
+        return
+    if not known:
+        raise UserError(f"{line}: this task has one player; its keys are optimizer and schedule")
+    raise UserError(f"{line}: no such player; {did_you_mean(name, known)}")
+
+
+def refuse_unowned(
+    plain: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]], said: Mapping[str, str]
+) -> None:
+    """Refuses an optimizer or schedule that is given to nobody, where each player has its own.
+
+    Args:
+        plain: the config.
+        defaults: of the two groups, as they are when nobody says anything.
+        said: the files that were chosen for them.
+    """
+    for group in OWN:
+        given, default = plain[group], defaults[group]
+        changed = [key for key, value in given.items() if default.get(key) != value]
+        if not changed:
+            continue
+        own = f"{group}={said[group]}"
+        if given.get("_target_") == default.get("_target_"):
+            own = f"{group}.{changed[0]}={given[changed[0]]}"
+        each = " ".join(f"player.{name}.{own}" for name in plain["player"])
+        names = " and ".join(plain["player"])
+        raise UserError(
+            f"{own}: {names} have each their own {group}, so this would change neither; "
+            f"for both: {each}"
+        )
