@@ -43,7 +43,8 @@ class Batch(NamedTuple):
     """What one call of the rule works on.
 
     Attributes:
-        of: equal for the parts of one tensor, and different for everything else.
+        of: the number of the tensor that this is a part of; of whole tensors a number below 0,
+            each batch its own.
     """
 
     of: int
@@ -62,6 +63,7 @@ class Plan:
 
     def __init__(self, slots: Sequence[Slot], block: int | None) -> None:
         self._orders: dict[int, tuple[int, ...]] = {}
+        self._block = block or 1
         flat: dict[int, Slot] = {}
         pieces: list[Piece] = []
         for number, slot in enumerate(slots):
@@ -78,10 +80,15 @@ class Plan:
 
     def gradients(self, given: Sequence[Tensor]) -> list[Operand]:
         """The gradients of the slots, in the same order, cut and batched like the parameters."""
-        flat = list(given)
+        parts: dict[int, Sequence[Tensor]] = {}
         for number, order in self._orders.items():
-            flat[number] = flat[number].permute(order).reshape(-1)
-        return [_operand([_cut(flat[p.number], p) for p in b.pieces]) for b in self.batches]
+            parts[number] = given[number].permute(order).reshape(-1).split(self._block)
+        return [
+            parts[batch.of][batch.pieces[0].start // self._block]
+            if batch.of >= 0
+            else _operand([given[piece.number] for piece in batch.pieces])
+            for batch in self.batches
+        ]
 
 
 def _together(

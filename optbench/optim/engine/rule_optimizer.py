@@ -20,6 +20,7 @@ from optbench.optim.engine.ranges import betas_in_range as betas_in_range
 
 IMPLEMENTATIONS = ("loop", "foreach", "compiled")
 NARROW = (torch.float16, torch.bfloat16)
+PLAIN = (float, bool, int, type(None))
 
 
 class RuleOptimizer(torch.optim.Optimizer):
@@ -129,8 +130,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         if values.get("population", False):
             raise ValueError(f"{what}; the loop has")
         for name, value in values.items():
-            parts = value if isinstance(value, tuple | list) else (value,)
-            if any(isinstance(part, Tensor) and part.numel() > 1 for part in parts):
+            if type(value) not in PLAIN and any(part.numel() > 1 for part in _tensors(value)):
                 raise ValueError(f"{what}, but {name} is several; the loop has")
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -287,6 +287,12 @@ def _kind(names: tuple[str, ...]) -> Any:
 def _dense(gradient: Tensor | None) -> Tensor:
     assert gradient is not None
     return gradient.to_dense() if gradient.is_sparse else gradient
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    """Among them the parts of a tuple, such as betas."""
+    parts = value if isinstance(value, (tuple, list)) else (value,)
+    return [part for part in parts if isinstance(part, Tensor)]
 
 
 def _for_members(h: Any, ndim: int) -> Any:
