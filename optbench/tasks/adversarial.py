@@ -51,8 +51,8 @@ class Adversarial(Task):
     def __init__(
         self,
         label_smoothing: float = 0.0,
-        mean: Sequence[float] | None = (0.0,),
-        std: Sequence[float] | None = (1.0,),
+        mean: Sequence[float] = (0.0,),
+        std: Sequence[float] = (1.0,),
     ) -> None:
         self._real = 1 - label_smoothing
         self._pixels = Pixels(mean, std)

@@ -12,14 +12,15 @@ class Pixels:
     """Inputs [n, C, H, W] of a data set to pixels from 0 to 1: ``inputs * std + mean``.
 
     Args:
-        mean, std: by which the data set normalises, one value a channel, or one for all.
+        mean, std: by which the data set normalises, one value a channel, or one for all; empty
+            for a data set that has none.
 
     Raises:
-        ValueError: there are none, so nobody knows what range the inputs have.
+        ValueError: one is empty, so nobody knows what range the inputs have.
     """
 
-    def __init__(self, mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
-        if mean is None or std is None:
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        if not mean or not std:
             raise ValueError(
                 "the data set has no mean and std, from which the range of its pixels would "
                 "follow; if it is 0 to 1, set task.mean=[0] task.std=[1]"

@@ -40,8 +40,8 @@ class Reconstruction(Task):
     def __init__(
         self,
         loss: str = "cross_entropy",
-        mean: Sequence[float] | None = (0.0,),
-        std: Sequence[float] | None = (1.0,),
+        mean: Sequence[float] = (0.0,),
+        std: Sequence[float] = (1.0,),
     ) -> None:
         if loss not in LOSSES:
             raise ValueError(f"task.loss={loss} is not known; it is {' or '.join(LOSSES)}")

@@ -45,8 +45,8 @@ class VariationalAutoencoder(Task):
     def __init__(
         self,
         beta: float = 1.0,
-        mean: Sequence[float] | None = (0.0,),
-        std: Sequence[float] | None = (1.0,),
+        mean: Sequence[float] = (0.0,),
+        std: Sequence[float] = (1.0,),
     ) -> None:
         if beta < 0:
             raise ValueError(f"task.beta={beta} is below 0")

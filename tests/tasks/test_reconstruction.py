@@ -152,8 +152,8 @@ def test_scoring_and_showing_leave_the_global_generator_alone(images, variationa
     ("kind", "settings", "message"),
     [
         (Reconstruction, {"loss": "crossentropy"}, "task.loss=crossentropy.*cross_entropy or"),
-        (Reconstruction, {"mean": None}, r"task.mean=\[0\] task.std=\[1\]"),
-        (VariationalAutoencoder, {"std": None}, "no mean and std"),
+        (Reconstruction, {"mean": []}, r"task.mean=\[0\] task.std=\[1\]"),
+        (VariationalAutoencoder, {"std": []}, "no mean and std"),
         (VariationalAutoencoder, {"beta": -1.0}, "task.beta=-1.0"),
     ],
 )
