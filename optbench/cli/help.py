@@ -75,6 +75,17 @@ def verb(name: str) -> str:
             "  optbench show schedule=chain 'schedule.parts=[{schedule: constant, for: 50%}, "
             "{schedule: cosine}]'\n"
         )
+    if name == "draw":
+        return (
+            "usage: optbench draw RUN... [flags]\n\n"
+            "Draws runs on one test function (optbench train model=rosenbrock eval.every=1) from\n"
+            "their folders: paths.png, each run's path over the function's contours, in two\n"
+            "dimensions; gaps.png, the loss gap on logarithmic axes with fitted lines, a power law\n"
+            "(its slope) and a linear rate (the factor a step). RUN may be a sweep's folder.\n\n"
+            "  --to FOLDER      default: the run's folder; of several, the one that holds the first\n"
+            "  --fit 10:1000    steps that the lines are fitted to; default: the last nine tenths\n"
+            "  --animate        paths.gif too, in which the paths grow\n"
+        )
     if name == "resume":
         return (
             "usage: optbench resume RUN [overrides]\n\n"

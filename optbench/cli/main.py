@@ -16,6 +16,7 @@ VERBS = {
     "resume": "go on with an interrupted run or sweep: optbench resume RUN [overrides]",
     "find-lr": "learning rate range test: optbench find-lr optimizer=sgd model=2c2d",
     "show": "draw a schedule without training: optbench show schedule=cosine [--png FILE]",
+    "draw": "paths and rates of runs on test functions: optbench draw RUN... [--animate]",
     "list": "what can be chosen: optbench list [GROUP]",
 }
 
@@ -75,6 +76,10 @@ def _dispatch(arguments: list[str]) -> int:
         from optbench.cli.show import show
 
         return show(rest)
+    if verb == "draw":
+        from optbench.cli.draw import draw
+
+        return draw(rest)
     from optbench.cli.training import training
 
     return training(verb, rest)

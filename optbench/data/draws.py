@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-OFFSETS = {"train": 0, "test": 1, "val": 2}
+OFFSETS = {"train": 0, "val": 1, "test": 2}
 """Added to the seed, so that no two splits are alike."""
 
 
@@ -22,16 +22,17 @@ class Draws:
     """A data set of noise vectors, each N(0, noise^2) in every coordinate, drawn once.
 
     They come from numpy's RandomState, whose numbers never change, rounded to float32, so with
-    data_seed 42, 100 dimensions, noise 0.6 and 1000 examples training and test set are those of
-    DeepOBS's `quadratic_deep` (Schneider et al. 2019). Without noise all are 0 and take no memory.
+    data_seed 42, 100 dimensions, noise 0.6 and 1000 examples training and validation set are the
+    training and test set of DeepOBS's `quadratic_deep` (Schneider et al. 2019), which it scores
+    after each epoch. Without noise all are 0 and take no memory.
 
     Args:
-        dim: coordinates, at least 1: the function's.
+        dim: coordinates: the function's, which alone knows how many it can have.
         noise: standard deviation in training, at least 0.
         eval_noise: the same of the validation and the test set; 0 evaluates the function itself.
         train_size: at least 1.
         val_size, test_size: at least 0; without noise 1 is enough.
-        data_seed: of the training set; test and validation set have the next two.
+        data_seed: of the training set; validation and test set have the next two.
 
     Raises:
         UserError: an argument out of range.
@@ -41,7 +42,7 @@ class Draws:
 
     def __init__(
         self,
-        dim: int,
+        dim: int | None,
         noise: float = 0.0,
         eval_noise: float = 0.0,
         train_size: int = 1000,
@@ -49,8 +50,10 @@ class Draws:
         test_size: int = 0,
         data_seed: int = 42,
     ) -> None:
-        least = {"dim": 1, "train_size": 1, "val_size": 0, "test_size": 0, "data_seed": 0}
-        given = {"dim": dim, "train_size": train_size, "val_size": val_size, "test_size": test_size}
+        if dim is None:
+            raise UserError("draws: noise for test functions, but the model is none (has no dim)")
+        least = {"train_size": 1, "val_size": 0, "test_size": 0, "data_seed": 0}
+        given = {"train_size": train_size, "val_size": val_size, "test_size": test_size}
         given["data_seed"] = data_seed
         for name, value in given.items():
             if value < least[name]:

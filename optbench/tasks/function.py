@@ -24,12 +24,18 @@ class Function(Task):
 
     Args:
         input_shape: (dim,).
+
+    Raises:
+        ValueError: examples of another shape.
     """
 
     metric = "val/loss_gap"
     mode = "min"
 
     def __init__(self, input_shape: Sequence[int]) -> None:
+        if len(input_shape) != 1:
+            shape = list(input_shape)
+            raise ValueError(f"examples of shape {shape} are no noise vectors; take dataset=draws")
         self._drawn = input_shape[0] if input_shape[0] <= DRAWN else 0
         coordinates = [f"x{number}" for number in range(self._drawn)]
         self.metrics = ("loss", "loss_gap", "distance", *coordinates)

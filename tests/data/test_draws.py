@@ -21,8 +21,8 @@ def rows(draws: Draws, split: str) -> Tensor:
 
 
 def test_with_the_usual_seed_they_are_deepobss() -> None:
-    draws = Draws(100, noise=0.6, eval_noise=0.6, test_size=1000)
-    for split, seed in (("train", 42), ("test", 43)):
+    draws = Draws(100, noise=0.6, eval_noise=0.6, val_size=1000)
+    for split, seed in (("train", 42), ("val", 43)):
         expected = np.float32(np.random.RandomState(seed).normal(0.0, 0.6, (1000, 100)))
         assert torch.equal(rows(draws, split), torch.from_numpy(expected))
 
@@ -66,7 +66,7 @@ def test_without_noise_they_take_no_memory() -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"dim": 0}, "dataset.dim=0 must be at least 1"),
+        ({"dim": None}, "draws: noise for test functions, but the model is none"),
         ({"dim": 2, "train_size": 0}, "dataset.train_size=0 must be at least 1"),
         ({"dim": 2, "val_size": -1}, "dataset.val_size=-1 must be at least 0"),
         ({"dim": 2, "noise": -0.5}, "dataset.noise=-0.5 must not be negative"),

@@ -41,3 +41,8 @@ def test_noise_is_in_the_loss_and_not_in_the_gap() -> None:
 def test_only_a_point_that_can_be_drawn_is_among_the_scores() -> None:
     assert Function((1,)).metrics == ("loss", "loss_gap", "distance", "x0")
     assert Function((3,)).metrics == ("loss", "loss_gap", "distance")
+
+
+def test_images_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"shape \[1, 8, 8\] .* take dataset=draws"):
+        Function((1, 8, 8))

@@ -1,0 +1,140 @@
+"""The verb `draw`: paths and loss gaps of runs on test functions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from optbench.cli.function_runs import FunctionRun, named, read_all
+from optbench.cli.log import print_table
+from optbench.config.suggest import did_you_mean
+from optbench.errors import UserError
+from optbench.plots import contour, gaps, png
+from optbench.plots.rates import fit
+
+FLAGS = ("--to", "--fit", "--animate")
+GRID = 241
+"""Points along each side of a contour plot's grid."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks for.
+
+    Attributes:
+        runs: folders of runs, or of sweeps.
+        to: where the pictures go; None is the run's folder, or the one that holds the first of
+            several.
+        fit: first and last step of the fitted lines; None is the last nine tenths of each run.
+        animate: whether there is to be an animation.
+    """
+
+    runs: list[str]
+    to: str | None
+    fit: tuple[int, int] | None
+    animate: bool
+
+
+def draw(arguments: Sequence[str]) -> int:
+    """`optbench draw RUN... [--to FOLDER] [--fit FROM:TO] [--animate]`; returns the exit code."""
+    asked = read(arguments)
+    png.require()
+    runs = read_all(asked.runs)
+    plane = runs[0].points is not None
+    if not plane and asked.animate:
+        raise UserError(f"--animate: {runs[0].function} has no plane to draw a path on; dim=2 has")
+    folder = Path(asked.to) if asked.to else _usual_folder(runs)
+    files = []
+    names = named(runs)
+    if plane:
+        files.append(folder / "paths.png")
+        landscape, trails = _paths(runs, names)
+        contour.save(files[-1], [(landscape, trails)])
+        if asked.animate:
+            files.append(folder / "paths.gif")
+            contour.animate(files[-1], landscape, trails)
+    curves = [_curve(run, name, asked.fit) for run, name in zip(runs, names, strict=True)]
+    files.append(folder / "gaps.png")
+    gaps.save(files[-1], curves, runs[0].function)
+    _say(curves)
+    sys.stdout.write("".join(f"{file}\n" for file in files))
+    return 0
+
+
+def read(arguments: Sequence[str]) -> Asked:
+    """The runs and the flags.
+
+    Raises:
+        UserError: no run, a flag that there is not, or a value that it can't have.
+    """
+    runs, to, steps, animate = [], None, None, False
+    given = iter(arguments)
+    for argument in given:
+        name, equals, value = argument.partition("=")
+        if name in ("--to", "--fit"):
+            value = value if equals else next(given, "")
+            if not value or value.startswith("-"):
+                what = "into which folder? --to FOLDER" if name == "--to" else "--fit FROM:TO"
+                raise UserError(f"{name}: {what}")
+            to, steps = (value, steps) if name == "--to" else (to, _range(value))
+        elif argument == "--animate":
+            animate = True
+        elif argument.startswith("-"):
+            raise UserError(f"{argument}: no such flag; {did_you_mean(argument, FLAGS)}")
+        else:
+            runs.append(argument)
+    if not runs:
+        raise UserError("draw: which runs? optbench draw RUN...")
+    return Asked(runs, to, steps, animate)
+
+
+def _range(text: str) -> tuple[int, int]:
+    first, _, last = text.partition(":")
+    if not (first.isdecimal() and last.isdecimal() and 0 < int(first) < int(last)):
+        raise UserError(f"--fit {text}: two steps, such as 10:1000")
+    return int(first), int(last)
+
+
+def _usual_folder(runs: Sequence[FunctionRun]) -> Path:
+    first = runs[0].folder
+    return first if len(runs) == 1 else first.parent
+
+
+def _paths(
+    runs: Sequence[FunctionRun], names: Sequence[str]
+) -> tuple[contour.Landscape, list[contour.Trail]]:
+    """The function around all paths; each begins at its own run's start."""
+    from optbench.build.landscape import plane
+
+    planes = [plane(run.config["model"]) for run in runs]
+    trails = [
+        contour.Trail(name, [own.start, *(run.points or [])])
+        for run, name, own in zip(runs, names, planes, strict=True)
+    ]
+    fixed = [*planes[0].minima, *(own.start for own in planes)]
+    left, right, low, high = contour.region(fixed, trails)
+    xs = [left + (right - left) * n / (GRID - 1) for n in range(GRID)]
+    ys = [low + (high - low) * n / (GRID - 1) for n in range(GRID)]
+    title = runs[0].function
+    return contour.Landscape(title, xs, ys, planes[0].gaps(xs, ys), planes[0].minima), trails
+
+
+def _curve(run: FunctionRun, name: str, asked: tuple[int, int] | None) -> gaps.Gaps:
+    first, last = asked or (max(1, run.steps[-1] // 10), run.steps[-1])
+    power = fit(run.steps, run.gaps, first, last, power=True)
+    linear = fit(run.steps, run.gaps, first, last, power=False)
+    return gaps.Gaps(name, run.steps, run.gaps, power, linear)
+
+
+def _say(curves: Sequence[gaps.Gaps]) -> None:
+    """The fitted rates as a table."""
+    rows = []
+    for curve in curves:
+        power, linear = curve.power, curve.linear
+        over = f"{power.first} to {power.last}" if power else "too few points"
+        lines = [line.words if line else "" for line in (power, linear)]
+        rows.append([curve.name, f"{curve.gaps[-1]:.4g}", str(curve.steps[-1]), over, *lines])
+    header = ["run", "loss gap", "at step", "fitted to steps", "power law", "linear rate"]
+    print_table("", header, rows)

@@ -1,0 +1,147 @@
+"""Runs on test functions, as their folders tell of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from optbench.config.suggest import nearest
+from optbench.errors import UserError
+from optbench.rundir import RunDir, load_yaml
+
+TASK = "optbench.tasks.function.Function"
+SWEEP = "sweep.yaml"
+
+
+@dataclass(frozen=True)
+class FunctionRun:
+    """One run on a test function.
+
+    Attributes:
+        folder: the run's.
+        config: what was run.
+        choices: the file that each group chose.
+        steps: of the evaluations, ascending.
+        gaps: value less minimum at these.
+        points: where the optimizer was at these, in two dimensions; None in any others.
+    """
+
+    folder: Path
+    config: Mapping[str, Any]
+    choices: Mapping[str, str]
+    steps: list[int]
+    gaps: list[float]
+    points: list[tuple[float, float]] | None
+
+    @property
+    def function(self) -> str:
+        """Its name and, if it has not two, its dimensions."""
+        name, dim = self.choices.get("model", "a function"), self.config["model"].get("dim")
+        return name if dim == 2 else f"{name}, {dim} dimensions"
+
+    def setting(self, key: str) -> Any:
+        """The value of a dotted key of the config."""
+        node: Any = self.config
+        for part in key.split("."):
+            node = node.get(part) if isinstance(node, Mapping) else None
+        return node
+
+
+def read_all(paths: Sequence[str]) -> list[FunctionRun]:
+    """All runs, those of a sweep's folder one after the other.
+
+    Raises:
+        UserError: a folder that is no run, a run on something else, runs on several functions.
+    """
+    folders = [folder for path in paths for folder in _folders(path)]
+    runs = [_read(folder) for folder in folders]
+    for run in runs[1:]:
+        if _same(run) != _same(runs[0]):
+            what = f"{run.folder} is of {run.function}, {runs[0].folder} of {runs[0].function}"
+            if run.function == runs[0].function:
+                what += " with other settings"
+            raise UserError(f"draw: {what}; one function to a picture")
+    return runs
+
+
+def named(runs: Sequence[FunctionRun]) -> list[str]:
+    """A name for each run: its optimizer, lr, and whatever else differs among them."""
+    keys = ["optimizer.lr", *(f"optimizer.{key}" for key in _changing(runs)), "batch_size", "seed"]
+    names = []
+    for run in runs:
+        name = run.choices.get("optimizer", str(run.setting("optimizer._target_")))
+        alike = [other for other in runs if other.choices.get("optimizer") == name]
+        for key in keys:
+            value = run.setting(key)
+            differs = any(other.setting(key) != value for other in alike)
+            if value is not None and (key == "optimizer.lr" or differs):
+                name += (
+                    f" {key.rpartition('.')[2]}={value:g}"
+                    if _is_number(value)
+                    else (f" {key.rpartition('.')[2]}={value}")
+                )
+        names.append(name)
+    return [
+        name if names.count(name) == 1 else f"{name} ({run.folder.name})"
+        for name, run in zip(names, runs, strict=True)
+    ]
+
+
+def _changing(runs: Sequence[FunctionRun]) -> list[str]:
+    """The optimizer's own keys but lr, in the order of their first appearance."""
+    keys = [key for run in runs for key in run.config["optimizer"] if not key.startswith("_")]
+    return [key for key in dict.fromkeys(keys) if key not in ("lr", "implementation", "groups")]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _folders(path: str) -> list[Path]:
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        match = nearest(folder.name, _names_in(folder.parent))
+        hint = f"; did you mean {folder.parent / match}?" if match else ""
+        raise UserError(f"{path}: no such run folder{hint}")
+    if (folder / "config.yaml").is_file():
+        return [folder]
+    within = [child for child in folder.iterdir() if (child / "config.yaml").is_file()]
+    if (folder / SWEEP).is_file() and within:
+        return sorted(within, key=lambda child: (len(child.name), child.name))
+    raise UserError(f"{path}: not a run folder: it has no config.yaml")
+
+
+def _names_in(folder: Path) -> list[str]:
+    return [child.name for child in folder.iterdir()] if folder.is_dir() else []
+
+
+def _read(folder: Path) -> FunctionRun:
+    run = RunDir(folder)
+    config = load_yaml(run.config)
+    said = load_yaml(run.overrides) if run.overrides.is_file() else {}
+    choices = said.get("choices") or {}
+    if not isinstance(config, dict) or (config.get("task") or {}).get("_target_") != TASK:
+        trained = choices.get("model", "something else")
+        raise UserError(f"{folder}: a run of {trained}, no test function; see optbench list model")
+    records = [record for record in run.read_metrics() if "val/loss_gap" in record]
+    if not records:
+        raise UserError(f"{folder}: nothing was evaluated; train with eval.every=1")
+    records = list({record["step"]: record for record in records}.values())
+    points = None
+    if "val/x1" in records[0]:
+        points = [(float(record["val/x0"]), float(record["val/x1"])) for record in records]
+    return FunctionRun(
+        folder,
+        config,
+        choices,
+        [int(record["step"]) for record in records],
+        [float(record["val/loss_gap"]) for record in records],
+        points,
+    )
+
+
+def _same(run: FunctionRun) -> dict[str, Any]:
+    """What two runs on one function have in common."""
+    return {k: v for k, v in run.config["model"].items() if k not in ("start", "dtype")}
