@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -102,7 +103,9 @@ def build_experiment(config: RunConfig, dataset: Dataset, world: World) -> Exper
     task = _task(config, dataset)
     modules = _modules(config, dataset, world.device)
     check_metrics(config, task, _parameter_names(modules))
-    feed, validation, test = _data(config, dataset, world)
+    if task.carries:
+        _check_carrying(dataset, modules)
+    feed, validation, test = _data(config, dataset, world, task.carries)
     total_steps = config.steps or (config.epochs or DEFAULT_EPOCHS) * feed.steps_per_epoch
     precision = _precision(config, world.device)
     players, implementation = build_players(config, modules, task, feed, total_steps, world)
@@ -120,6 +123,16 @@ def build_experiment(config: RunConfig, dataset: Dataset, world: World) -> Exper
         *(_settings(config, feed, total_steps), implementation),
         sum(parameter_count(player.parameters) for player in players),
     )
+
+
+def _check_carrying(dataset: Dataset, modules: Mapping[str, nn.Module]) -> None:
+    """UserError where no state can be carried from a step to the next."""
+    for module in modules.values():
+        if "state" not in inspect.signature(module.forward).parameters:
+            name = type(module).__name__
+            raise UserError(f"task.carry=true: {name} has no state; use model=lstm, gru or rnn")
+    if not getattr(dataset, "consecutive", False):
+        raise UserError("task.carry=true: needs windows side by side; use dataset.stride=null")
 
 
 def _parameter_names(modules: Mapping[str, nn.Module]) -> list[str]:
@@ -194,7 +207,7 @@ def _by_player(config: RunConfig, module: nn.Module) -> dict[str, nn.Module]:
 
 
 def _data(
-    config: RunConfig, dataset: Dataset, world: World
+    config: RunConfig, dataset: Dataset, world: World, carries: bool
 ) -> tuple[Feed, EvaluationSet | None, EvaluationSet | None]:
     source = dataset.open("train", world.device)
     split = Split.of(config, dataset)
@@ -207,7 +220,10 @@ def _data(
         )
         scored = source
     size = batch_size(config, dataset)
-    feed = Feed(source, train, size, config.accumulate, config.seed, world.rank, world.size)
+    feed = Feed(
+        *(source, train, size, config.accumulate, config.seed, world.rank, world.size),
+        lanes=carries,
+    )
     test = None
     if dataset.test_size:
         indices = torch.arange(dataset.test_size)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from optbench.build.data import dataset
 from optbench.cli.collector import at_work
 from optbench.cli.compose import Composer, Job, hydra_session, keys_of
+from optbench.cli.players import choice_key
 from optbench.cli.training import parse
 from optbench.config.schema import RunConfig
 from optbench.config.suggest import did_you_mean
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
     from optbench.build.experiment import Experiment
     from optbench.search.find_lr import Trial
 
-FLAGS = {"--from": "1e-7", "--to": "10", "--steps": "100", "--seeds": "3", "--ramp": "exponential"}
-"""With their defaults."""
+FLAGS = {
+    **{"--from": "1e-7", "--to": "10", "--steps": "100", "--seeds": "3", "--ramp": "exponential"},
+    "--player": "",
+}
+"""With their defaults; a run with one player needs not name it."""
 RAMPS = ("exponential", "linear")
 HYDRAS = (
     *("--config-dir", "--multirun", "--cfg", "--info", "--hydra-help"),
@@ -39,6 +43,7 @@ class Asked:
 
     ramp: Ramp
     seeds: int
+    player: str
     overrides: list[str]
     config_dir: str | None
 
@@ -48,7 +53,8 @@ def find_lr(arguments: Sequence[str]) -> int:
     asked = read(arguments)
     with hydra_session(asked.config_dir) as composer:
         job = composer.job(composer.compose(asked.overrides), asked.overrides)
-        config = to_be_tested(job, composer, asked.ramp.steps)
+        player = whose(job.config, asked.player)
+        config = to_be_tested(job, composer, asked.ramp.steps, player)
     data = dataset(config)
     from optbench.cli.execute import check_device
 
@@ -66,12 +72,11 @@ def find_lr(arguments: Sequence[str]) -> int:
             experiment = build_experiment(replace(config, seed=seed), data, world)
             if folder is None:  # only now: what can't be built leaves nothing behind
                 folder = RunDir.reserve(_folder(job))
-            base = _base(experiment)
+            base = _base(experiment, player)
             board = _board(folder, seed) if config.monitor.tensorboard else None
             try:
-                trial = range_test(
-                    experiment, asked.ramp, base=base, board=board, interruption=interruption
-                )
+                ramp = asked.ramp
+                trial = range_test(experiment, ramp, player, base, board, interruption)
             finally:
                 if board is not None:
                     board.close()
@@ -84,7 +89,7 @@ def find_lr(arguments: Sequence[str]) -> int:
     from optbench.cli.find_lr_report import report
 
     where = environment(world.device, world.size, experiment.implementation)
-    found = report(folder, job, asked.ramp, trials, where, base, asked.config_dir)
+    found = report(folder, job, asked.ramp, trials, where, base, player, asked.config_dir)
     return 0 if found else EXIT_NO_SUGGESTION
 
 
@@ -119,7 +124,7 @@ def read(arguments: Sequence[str]) -> Asked:
     steps = _count("--steps", values["--steps"], 10)
     seeds = _count("--seeds", values["--seeds"], 1)
     ramp = Ramp(low, high, steps, values["--ramp"] == "linear")
-    return Asked(ramp, seeds, list(flags.overrides), flags.config_dir)
+    return Asked(ramp, seeds, values["--player"], list(flags.overrides), flags.config_dir)
 
 
 def _rate(flag: str, text: str) -> float:
@@ -142,31 +147,47 @@ def _count(flag: str, text: str, least: int) -> int:
     return value
 
 
-def to_be_tested(job: Job, composer: Composer, steps: int) -> RunConfig:
+def whose(config: RunConfig, asked: str) -> str:
+    """The player whose learning rate is looked for.
+
+    Raises:
+        UserError: there is none of that name, or several and none is named.
+    """
+    names = list(config.players)
+    if asked in names:
+        return asked
+    if asked:
+        raise UserError(f"--player {asked}: no such player; {did_you_mean(asked, names)}")
+    if len(names) > 1:
+        raise UserError(f"find-lr: of which player? --player {' or --player '.join(names)}")
+    return names[0]
+
+
+def to_be_tested(job: Job, composer: Composer, steps: int, player: str) -> RunConfig:
     """The config of the test: the ramp takes the place of schedules, EMA and the run's length.
 
     Raises:
         UserError: an optimizer that has no learning rate, or reads it only once.
     """
-    config, optimizer = job.config, dict(job.config.optimizer)
+    config, own = job.config, job.config.players[player]
+    optimizer = dict(own.optimizer)
     if config.resume:
         raise UserError(f"resume={config.resume}: not with find-lr, which begins anew")
-    name = job.choices["optimizer"]
+    name = job.choices[choice_key(player, "optimizer") if own.at else "optimizer"]
     if "lr" not in optimizer:
-        raise UserError(f"optimizer={name}: has no lr to find")
+        raise UserError(f"{own.at}optimizer={name}: has no lr to find")
     if optimizer.get("lr_is_initial"):
         raise UserError(
-            f"optimizer={name}: reads lr once, at its first step, so no ramp has an effect; "
-            f"try optimizer.lr with train -m"
+            f"{own.at}optimizer={name}: reads lr once, at its first step, so no ramp has an "
+            "effect; try optimizer.lr with train -m"
         )
     if optimizer["lr"] is not None and not float(optimizer["lr"]) > 0:
-        raise UserError(f"optimizer.lr={optimizer['lr']}: find-lr scales it; it has to be above 0")
+        key = f"{own.at}optimizer.lr"
+        raise UserError(f"{key}={optimizer['lr']}: find-lr scales it; it has to be above 0")
     patterns = optimizer["groups"]
     optimizer["groups"] = [{k: v for k, v in p.items() if k != "schedule"} for p in patterns]
     return replace(
-        config,
-        optimizer=optimizer,
-        schedule=composer.files.reference({**job.choices, "schedule": "constant"})["schedule"],
+        config.with_player(player, optimizer, composer.files.file("schedule", "constant")),
         momentum_schedule=None,
         beta2_schedule=None,
         weight_decay_schedule=None,
@@ -177,15 +198,17 @@ def to_be_tested(job: Job, composer: Composer, steps: int) -> RunConfig:
     )
 
 
-def _base(experiment: Experiment) -> float:
+def _base(experiment: Experiment, player: str) -> float:
     """The value of `optimizer.lr` that the experiment was built with; null is the library's own."""
     from optbench.build.optimizer import lr_factor
 
     config = experiment.config
-    if config.optimizer["lr"] is not None:
-        return float(config.optimizer["lr"])
+    lr = config.players[player].optimizer["lr"]
+    if lr is not None:
+        return float(lr)
     factor = lr_factor(config.scale_lr, experiment.feed.batch_size, config.base_batch_size)
-    return experiment.state.players[0].base_lrs[0] / factor
+    found = next(p for p in experiment.state.players if p.name == player)
+    return found.base_lrs[0] / factor
 
 
 def _folder(job: Job) -> Path:

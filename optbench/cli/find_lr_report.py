@@ -35,6 +35,7 @@ def report(
     trials: Sequence[Trial],
     where: Mapping[str, Any],
     base: float,
+    player: str,
     config_dir: str | None = None,
 ) -> float | None:
     """Writes the files and prints; returns the recommended learning rate, if there is one.
@@ -45,11 +46,12 @@ def report(
         ramp, trials: the tests, one a seed.
         where: versions and hardware.
         base: the learning rate in whose place the ramp was.
+        player: whose.
         config_dir: of the user's own configs, for the command.
     """
     spreads = {rule: Spread.of([trial.suggestions[rule] for trial in trials]) for rule in RULES}
     lr = spreads[RECOMMENDED].median
-    command = None if lr is None else train_command(job, lr, base, config_dir)
+    command = None if lr is None else train_command(job, lr, base, player, config_dir)
     folder.write_json(
         "find-lr.json",
         {
@@ -94,14 +96,17 @@ def _trial(trial: Trial) -> dict[str, Any]:
     }
 
 
-def train_command(job: Job, lr: float, base: float, config_dir: str | None = None) -> str:
-    """The command that trains with `lr`: the other learning rates follow it in proportion."""
-    optimizer = job.plain["optimizer"]
+def train_command(
+    job: Job, lr: float, base: float, player: str, config_dir: str | None = None
+) -> str:
+    """The command that trains with `lr`: the player's others follow it in proportion."""
+    own = job.config.players[player]
+    optimizer, at = own.optimizer, f"{own.at}optimizer"
     factor = lr / base
-    new = {"optimizer.lr": f"{lr:.3g}"}
+    new = {f"{at}.lr": f"{lr:.3g}"}
     companion = optimizer.get("companion")
     if companion and "lr" in companion:
-        new["optimizer.companion.lr"] = f"{float(companion['lr']) * factor:.3g}"
+        new[f"{at}.companion.lr"] = f"{float(companion['lr']) * factor:.3g}"
     if any(pattern.get("lr") is not None for pattern in optimizer["groups"]):
         patterns = [
             {
@@ -110,7 +115,7 @@ def train_command(job: Job, lr: float, base: float, config_dir: str | None = Non
             }
             for pattern in optimizer["groups"]
         ]
-        new["optimizer.groups"] = _hydra(patterns)
+        new[f"{at}.groups"] = _hydra(patterns)
     said = zip(job.overrides, keys_of(job.overrides), strict=True)
     kept = [line for line, key in said if key not in (*new, "hydra.run.dir")]
     flags = ["--config-dir", config_dir] if config_dir else []

@@ -161,6 +161,16 @@ class RunConfig:
             for name, node in self.player.items()
         }
 
+    def with_player(
+        self, name: str, optimizer: dict[str, Any], schedule: dict[str, Any]
+    ) -> RunConfig:
+        """The same with another optimizer and schedule of a player."""
+        if not self.player:
+            return dataclasses.replace(self, optimizer=optimizer, schedule=schedule)
+        new = {**self.player[name], "optimizer": optimizer, "schedule": schedule}
+        players = {**self.player, name: new}
+        return dataclasses.replace(self, player=players)
+
     @property
     def schedules(self) -> list[tuple[str, Mapping[str, Any]]]:
         """Key and node of every schedule of learning rates."""

@@ -45,7 +45,8 @@ class Dataset(Protocol):
 
     A data set without a test set has test_size 0. One with a validation set of its own has a
     val_size (0 for none this time) and opens "val"; else one is split off the training set. One of
-    tokens has a `vocabulary`, a list of texts.
+    tokens has a `vocabulary`, a list of texts; where each example goes on where the one before it
+    ends, `consecutive` is true.
     """
 
     input_shape: tuple[int, ...]

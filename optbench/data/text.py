@@ -56,6 +56,7 @@ class TextDataset:
         ids = {"train": text.ids[:cut], "val": text.ids[cut:]}
         self._mapped = text.mapped
         self._strides = {"train": stride or context, "val": context}
+        self.consecutive = self._strides["train"] == context
         for which, part in (("training", ids["train"]), ("validation", ids["val"])):
             if len(part) <= context and (which == "training" or val_fraction):
                 raise UserError(

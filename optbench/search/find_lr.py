@@ -68,16 +68,19 @@ class RampSchedule:
 class _Watch:
     """Takes each step's loss from the trainer's records; asks it to stop when that diverges."""
 
-    def __init__(self, ramp: Ramp, interruption: Interruption, board: Sink | None) -> None:
+    def __init__(
+        self, ramp: Ramp, loss: str, interruption: Interruption, board: Sink | None
+    ) -> None:
+        self._loss = loss
         self.curve = Curve([], [])
         self.diverged = ""
         self._ramp, self._interruption, self._board = ramp, interruption, board
         self._smoother, self._best = Smoother(), float("inf")
 
     def write(self, record: Record) -> None:
-        if record.kind != "train" or "train/loss" not in record.values or self.diverged:
+        if record.kind != "train" or self._loss not in record.values or self.diverged:
             return
-        loss, lr = record.values["train/loss"], self._ramp.lr(record.step - 1)
+        loss, lr = record.values[self._loss], self._ramp.lr(record.step - 1)
         self.curve.lrs.append(lr)
         self.curve.losses.append(loss)
         smoothed = self._smoother.add(loss)
@@ -102,7 +105,7 @@ class _Watch:
 def range_test(
     experiment: Experiment,
     ramp: Ramp,
-    *,
+    player: str = "model",
     base: float | None = None,
     board: Sink | None = None,
     interruption: Interruption | None = None,
@@ -115,6 +118,7 @@ def range_test(
     Args:
         experiment: wherever it is; the test goes on from its position in the training set.
         ramp: of the learning rate.
+        player: whose; others train as they would.
         base: the learning rate that the ramp takes the place of; those of other parameter groups
             and of a companion follow in proportion. Default: the first group's.
         board: gets `train/loss`, `train/smoothed_loss` and `lr/model` of each step.
@@ -123,11 +127,12 @@ def range_test(
     Raises:
         UserError: the optimizer does not follow a schedule, or `base` is 0.
     """
-    _check(experiment)
+    _check(experiment, player)
     stop = Interruption() if interruption is None else interruption
-    watch = _Watch(ramp, stop, board)
+    several = len(experiment.state.players) > 1
+    watch = _Watch(ramp, f"train/loss/{player}" if several else "train/loss", stop, board)
     with untouched(experiment.state):
-        test = _with_ramp(experiment, ramp, base)
+        test = _with_ramp(experiment, ramp, player, base)
         outcome = test.trainer(Recorder([watch], live=watch), None, stop).fit()
     ended, number = outcome.state, outcome.signal
     if watch.diverged:
@@ -140,21 +145,21 @@ def range_test(
     )
 
 
-def _check(experiment: Experiment) -> None:
+def _check(experiment: Experiment, name: str) -> None:
     for player in experiment.state.players:
-        if "no_lr" in getattr(player.optimizer, "traits", ()):
-            name = type(player.optimizer).__name__
-            raise UserError(f"optimizer: {name} has no learning rate to find")
+        if player.name == name and "no_lr" in getattr(player.optimizer, "traits", ()):
+            what = type(player.optimizer).__name__
+            raise UserError(f"optimizer: {what} has no learning rate to find")
 
 
-def _with_ramp(experiment: Experiment, ramp: Ramp, base: float | None) -> Experiment:
+def _with_ramp(experiment: Experiment, ramp: Ramp, player: str, base: float | None) -> Experiment:
     """The experiment on the same parts, for the ramp's steps and with nothing but them."""
     state = experiment.state
     return replace(
         experiment,
         config=replace(experiment.config, nonfinite="stop"),
         state=RunState(
-            [_ramped(player, ramp, base) for player in state.players],
+            [_ramped(p, ramp, base) if p.name == player else p for p in state.players],
             state.precision,
             replace(state.progress, step=0, skipped=0, skipped_in_a_row=0),
             Best(None, "min"),

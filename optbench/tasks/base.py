@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -13,6 +13,26 @@ Batch = Any
 
 Modules = Mapping[str, Callable[..., Any]]
 """The players' modules by name; an ordinary run has one, `model`."""
+
+
+class Lanes(NamedTuple):
+    """A micro-batch of a task that carries a state from each step to the next.
+
+    Its examples go on where those of the same lanes ended one step before.
+
+    Attributes:
+        batch: of the data set.
+        first: lane of its first example, among this rank's.
+        lanes: of this rank.
+        position: of the step in the run; equal where a step is looked at again.
+        fresh: whether the step begins an epoch, so that nothing is carried to it.
+    """
+
+    batch: Batch
+    first: int
+    lanes: int
+    position: int
+    fresh: bool
 
 
 @dataclass(frozen=True)
@@ -40,12 +60,14 @@ class Task:
         metric: the one by which the best step is chosen, such as `val/accuracy`.
         mode: whether that is better when `max` or `min`.
         tokens: in one example, for tokens per second; 0 where there are none.
+        carries: whether a state is carried from step to step; `loss` then gets `Lanes`.
     """
 
     metrics: tuple[str, ...] = ("loss",)
     metric = "val/loss"
     mode = "min"
     tokens = 0
+    carries = False
 
     def loss(self, modules: Modules, batch: Batch, player: str) -> Tensor:
         """The scalar that `player` minimises: a mean over the batch's examples."""

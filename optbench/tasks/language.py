@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from optbench.tasks.base import Modules, Shown, Task
+from optbench.tasks.base import Lanes, Modules, Shown, Task
+from optbench.tasks.carried import CarriedState
 from optbench.tasks.sampling import sample
 from optbench.tasks.sequences import last_outputs
 
@@ -28,6 +30,8 @@ class Language(Task):
         input_shape: (T,), the tokens of an example.
         vocabulary: what each token stands for; None shows no text.
         label_smoothing: in training only.
+        carry: a recurrent model begins each window in the state in which the one before it ended
+            (truncated backpropagation through time), in training; scores begin at zeros.
 
     Raises:
         ValueError: the examples are not sequences of tokens.
@@ -40,6 +44,7 @@ class Language(Task):
         input_shape: Sequence[int],
         vocabulary: Sequence[str] | None = None,
         label_smoothing: float = 0.0,
+        carry: bool = False,
     ) -> None:
         if len(input_shape) != 1:
             raise ValueError(
@@ -49,13 +54,29 @@ class Language(Task):
         self.tokens = input_shape[0]
         self.vocabulary = vocabulary
         self.label_smoothing = label_smoothing
+        self.carries = carry
+        self._carried = CarriedState()
 
-    def loss(self, modules: Modules, batch: Windows, player: str) -> Tensor:
+    def loss(self, modules: Modules, batch: Windows | Lanes, player: str) -> Tensor:
         """The mean over all tokens of the batch."""
-        inputs, targets = batch
-        logits = last_outputs(modules[player], inputs, targets.shape[1])
+        if isinstance(batch, Lanes):
+            inputs, targets = batch.batch
+            logits, state = modules[player](inputs, self._carried.of(batch))
+            self._carried.keep(batch, state)
+        else:
+            inputs, targets = batch
+            logits = last_outputs(modules[player], inputs, targets.shape[1])
         smoothing = self.label_smoothing
         return cross_entropy(logits.flatten(0, 1), targets.flatten(), label_smoothing=smoothing)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The carried state, if one is."""
+        return self._carried.state_dict() if self.carries else {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from `state_dict()`."""
+        if self.carries and state:
+            self._carried.load_state_dict(state)
 
     def score(self, modules: Modules, batch: Windows) -> dict[str, Tensor]:
         """By example the mean loss of its tokens, summed."""

@@ -10,7 +10,10 @@ from torch import Tensor
 
 from optbench.data.dataset import Source
 from optbench.data.order import epoch_key, epoch_order, share
-from optbench.tasks.base import Batch
+from optbench.tasks.base import Batch, Lanes
+
+Part = tuple[tuple[int, int], float]
+"""Bounds of a micro-batch, and its weight."""
 
 
 class Micro(NamedTuple):
@@ -52,6 +55,8 @@ class Feed:
         accumulate: micro-batches in a rank's share.
         seed: of the order and the augmentation.
         rank, ranks: this process among all.
+        lanes: each example of a step goes on where the one in its place ended the step before. What
+            does not fill a batch is left out of the epoch, and nothing is shuffled.
     """
 
     def __init__(
@@ -63,26 +68,47 @@ class Feed:
         seed: int = 0,
         rank: int = 0,
         ranks: int = 1,
+        lanes: bool = False,
     ) -> None:
         self.source, self.indices, self.batch_size = source, indices, batch_size
         self.accumulate, self.seed, self.rank, self.ranks = accumulate, seed, rank, ranks
-        self.steps_per_epoch = -(-len(indices) // batch_size)
+        self.lanes = lanes
+        self.steps_per_epoch = (
+            len(indices) // batch_size if lanes else -(-len(indices) // batch_size)
+        )
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Work]:
         """The steps of an epoch from its step `start` on."""
-        order = epoch_order(self.indices, self.seed, epoch)
+        order = self._order(epoch)
         key = epoch_key(self.seed, epoch)
-        if self.ranks == 1 and self.accumulate == 1:
+        if self.ranks == 1 and self.accumulate == 1 and not self.lanes:
             yield from self._whole_batches(order, key, start)
             return
         cuts = [self._cut(step) for step in range(start, self.steps_per_epoch)]
         bounds = [bound for cut, _ in cuts for bound, _ in cut]
         stream = self.source.stream(order, bounds, key)
-        for cut, examples in cuts:
+        for step, (cut, examples) in enumerate(cuts, start):
             weights = [weight for _, weight in cut]
+            batches: Iterable[Batch] = islice(stream, len(cut))
+            if self.lanes:
+                batches = self._in_lanes(batches, cut, epoch, step)
             # map over zip: drawn lazily, so that one micro-batch at a time is in memory
-            micros = map(Micro._make, zip(islice(stream, len(cut)), weights, strict=True))
-            yield Work(micros, len(cut), examples)
+            yield Work(map(Micro._make, zip(batches, weights, strict=True)), len(cut), examples)
+
+    def _order(self, epoch: int) -> Tensor:
+        if not self.lanes:
+            return epoch_order(self.indices, self.seed, epoch)
+        used = self.indices[: self.batch_size * self.steps_per_epoch]
+        return used.view(self.batch_size, self.steps_per_epoch).t().reshape(-1)
+
+    def _in_lanes(
+        self, batches: Iterable[Batch], cut: list[Part], epoch: int, step: int
+    ) -> Iterator[Lanes]:
+        """Micro-batches that know which lanes they are."""
+        first, end = cut[0][0][0], cut[-1][0][1]
+        position = epoch * self.steps_per_epoch + step
+        for batch, ((low, _), _) in zip(batches, cut, strict=True):
+            yield Lanes(batch, low - first, end - first, position, step == 0)
 
     def _whole_batches(self, order: Tensor, key: int, start: int) -> Iterator[Work]:
         """The same where nothing is cut, which is most runs: 4 us a step less."""
@@ -93,7 +119,7 @@ class Feed:
         for batch, (first, stop) in zip(batches, bounds, strict=True):
             yield Work([Micro(batch, 1.0)], 1, stop - first)
 
-    def _cut(self, step: int) -> tuple[list[tuple[tuple[int, int], float]], int]:
+    def _cut(self, step: int) -> tuple[list[Part], int]:
         """The bounds and weights of this rank's micro-batches, and the step's examples."""
         first = step * self.batch_size
         examples = min(self.batch_size, len(self.indices) - first)

@@ -67,7 +67,7 @@ def test_the_command_takes_all_learning_rates_along() -> None:
     lines = ["optimizer=muon", "optimizer.groups=[{params: 'head.*', lr: 0.01}]"]
     with hydra_session() as composer:
         job = composer.job(composer.compose(lines), lines)
-        command = shlex.split(train_command(job, 2e-3, 1e-3))
+        command = shlex.split(train_command(job, 2e-3, 1e-3, "model"))
         again = composer.job(composer.compose(command[2:]), command[2:]).config.optimizer
     assert (again["lr"], again["companion"]["lr"]) == (2e-3, 2e-3)
     assert again["groups"] == [{"params": "head.*", "lr": 0.02}]
@@ -134,3 +134,18 @@ def test_its_overrides_are_completed(
     with contextlib.suppress(SystemExit):
         main(["-sc", "query=bash"])
     assert "optimizer=adamw" in capfd.readouterr().out
+
+
+def test_of_several_players_one_is_named() -> None:
+    gan = "model=dcgan model.width=4 dataset=digits batch_size=16"
+    answer = call(f"find-lr {gan}")
+    assert answer.code == 2
+    assert "--player discriminator or --player generator" in answer.err
+    answer = call(f"find-lr {gan} --player gen")
+    assert (answer.code, "did you mean generator?" in answer.err) == (2, True)
+    found = call(f"find-lr {gan} --player generator --steps 12 --seeds 1 --from 1e-6 --to 1e-1")
+    assert found.code in (0, 1)
+    written = json.loads(next(Path("runs").rglob("find-lr.json")).read_text())
+    assert len(written["seeds"]["0"]["lr"]) > 5
+    command = written["recommended"]["command"]
+    assert command is None or "player.generator.optimizer.lr=" in command

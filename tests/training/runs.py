@@ -17,7 +17,10 @@ from optbench.monitor.record import Recorder
 from optbench.training import checkpoint
 
 MACHINE = ["threads=1", "device=cpu"]
-CLOCKED = ("seconds", "throughput/examples_per_second", "memory/peak_mib")
+CLOCKED = (
+    *("seconds", "throughput/examples_per_second", "throughput/tokens_per_second"),
+    "memory/peak_mib",
+)
 """What two equal runs do not have in common."""
 
 
@@ -101,7 +104,8 @@ def state_of(folder: Path) -> dict[str, Any]:
     """All that the newest checkpoint holds, by file, but the seconds that the training took."""
     files = sorted(newest(folder).glob("*.pt"))
     state = {path.name: torch.load(path, weights_only=True) for path in files}
-    state["state.pt"]["progress"].pop("seconds")
+    for part in ("progress", "reached"):
+        state["state.pt"][part].pop("seconds")
     return state
 
 

@@ -1,0 +1,101 @@
+"""A hidden state that is carried from each step to the next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from optbench.errors import UserError
+from optbench.tasks.base import Lanes
+
+from .experiments import Memory, experiment, fit, player_of, weights_of
+from .runs import assert_same_run, killed_run, resume, train
+
+WORDS = "the quick brown fox jumps over the lazy dog while five wizards box and pack a jug. "
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> list[str]:
+    """400 characters to train on in windows of 8: 49 of them, in 4 lanes of 12."""
+    (tmp_path / "text.txt").write_text((WORDS * 8)[:440])
+    return [
+        *("dataset=text", f"dataset.path={tmp_path / 'text.txt'}", "dataset.context=8"),
+        *("model=lstm", "model.width=6", "task.carry=true", "batch_size=4"),
+    ]
+
+
+def lanes_of(made: object, **where: int) -> list[list[Lanes]]:
+    feed = made.feed  # type: ignore[attr-defined]
+    return [[micro.batch for micro in work.micros] for work in feed.epoch(**where)]
+
+
+def test_each_lane_goes_on_where_it_ended(text: list[str]) -> None:
+    made = experiment(*text)
+    steps = [step[0] for step in lanes_of(made, epoch=0)]
+    assert made.feed.steps_per_epoch == len(steps) == 12
+    whole = torch.cat([step.batch[0] for step in steps], dim=1)
+    targets = torch.cat([step.batch[1] for step in steps], dim=1)
+    assert torch.equal(whole[:, 1:], targets[:, :-1])
+    flat = whole.flatten()
+    assert len(set(map(int, flat))) > 10
+    assert [step.fresh for step in steps] == [True] + [False] * 11
+    later = lanes_of(made, epoch=1, start=3)[0][0]
+    assert torch.equal(later.batch[0], steps[3].batch[0])
+    assert (later.position, later.fresh) == (15, False)
+
+
+def test_the_loss_is_that_of_one_long_sequence(text: list[str]) -> None:
+    made = experiment(*text, "optimizer=sgd", "optimizer.lr=0", "steps=12", "monitor.every=1")
+    steps = [step[0].batch for step in lanes_of(made, epoch=0)]
+    inputs, targets = (torch.cat([step[part] for step in steps], dim=1) for part in (0, 1))
+    with torch.no_grad():
+        logits, _ = player_of(made).module(inputs)
+    each = cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+    wanted = each.view(4, 12, 8).mean(dim=(0, 2))
+    _, memory = fit(made)
+    found = memory.values("train/loss")
+    assert torch.allclose(torch.tensor(list(found.values())), wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize("more", [["accumulate=2"], ["accumulate=3"]])
+def test_micro_batches_are_lanes_too(text: list[str], more: list[str]) -> None:
+    runs = []
+    for extra in ([], more):
+        made = experiment(*text, "optimizer=sgd", "steps=15", *extra)
+        fit(made)
+        runs.append(weights_of(made))
+    torch.testing.assert_close(*runs, rtol=1e-5, atol=1e-6)
+
+
+def test_a_step_looked_at_again_begins_in_the_same_state(text: list[str]) -> None:
+    def losses(*optimizer: str) -> Memory:
+        made = experiment(*text, "optimizer.lr=0", "steps=12", "monitor.every=1", *optimizer)
+        return fit(made)[1]
+
+    once = losses("optimizer=sgd").values("train/loss")
+    often = losses("optimizer=sgd", "wrapper=sam").values("train/loss")
+    assert often == pytest.approx(once)
+
+
+@pytest.mark.parametrize("step", [7, 15])
+def test_it_is_resumed(
+    step: int, text: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = [*text, "steps=20", "checkpoint.every=5", "model.dropout=0.2", "accumulate=2"]
+    assert train(tmp_path / "whole", *run) == 0
+    killed_run(monkeypatch, tmp_path / "killed", step, tmp_path / "again", *run)
+    assert resume(tmp_path / "again") == 0
+    assert_same_run(tmp_path / "whole", tmp_path / "again")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [("model=gpt", "GPT has no state"), ("dataset.stride=1", "dataset.stride=null")],
+)
+def test_what_can_not_carry_says_so(text: list[str], changed: str, said: str) -> None:
+    kept = [line for line in text if not changed.startswith("model") or "model" not in line]
+    with pytest.raises(UserError, match=said):
+        experiment(*kept, changed)
