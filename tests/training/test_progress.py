@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from optbench.training.progress import Best, Mean, Progress
+from optbench.training.progress import Best, Mean, Progress, Reached
 
 TAG = "val/loss"
 
@@ -68,3 +68,25 @@ def test_a_mean() -> None:
     for value in (1.0, 2.0, 6.0):
         mean.add(value)
     assert mean.total / mean.count == 3.0
+
+
+@pytest.mark.parametrize(
+    ("mode", "values", "step"),
+    [("max", [0.1, 0.5, 0.4, 0.9], 20), ("min", [0.9, 0.6, 0.5, 0.1], 30), ("min", [0.9], None)],
+)
+def test_a_target_is_reached_once(mode: str, values: list[float], step: int | None) -> None:
+    target = Reached("val/accuracy", 0.5, mode)
+    for number, value in enumerate(values, start=1):
+        target.update({"val/loss": 0.0}, Progress(step=10 * number))
+        target.update({"val/accuracy": value}, Progress(step=10 * number, seconds=float(number)))
+    assert target.step == step
+    assert target.seconds == (None if step is None else step / 10)
+    again = Reached("val/accuracy", 0.5, mode)
+    again.load_state_dict(target.state_dict())
+    assert again == target
+
+
+def test_what_asks_for_nothing_is_never_reached() -> None:
+    target = Reached()
+    target.update({"val/accuracy": 1.0}, Progress(step=1))
+    assert target.step is None
