@@ -23,7 +23,7 @@ def completion(arguments: Sequence[str]) -> int:
             return 0
         if verb == "list":
             return _groups("" if line.endswith(" ") else words[-1] if len(words) > 2 else "")
-        if verb not in ("train", "resume", "find-lr", "show"):
+        if verb not in ("train", "resume", "find-lr", "show", "recommend"):
             return 0
         shorter = line.replace(f" {verb}", "", 1)
         if verb == "resume":

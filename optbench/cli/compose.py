@@ -34,6 +34,7 @@ from optbench.cli.players import (
     check_player,
     is_choice,
     is_own,
+    refuse_strangers,
     refuse_unowned,
 )
 from optbench.cli.resolvers import register_resolvers
@@ -213,6 +214,7 @@ class Composer:
                 raise UserError(f"{group}.task={plain[group]['task']}: choose with task=NAME")
         refuse_missing(plain, reference)
         checked = conform(plain, reference)
+        refuse_strangers(checked, reference, choices["task"], choices["recipe"])
         if checked["player"]:
             refuse_unowned(checked, self._unchosen(), choices)
         return self.expand(checked)

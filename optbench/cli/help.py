@@ -33,7 +33,7 @@ All keys with their defaults: optbench train --cfg job
 
 def program(verbs: Mapping[str, str]) -> str:
     """`optbench --help`."""
-    lines = "\n".join(f"  {verb:<8} {what}" for verb, what in verbs.items())
+    lines = "\n".join(f"  {verb:<9} {what}" for verb, what in verbs.items())
     return (
         "optbench: experiments with optimization algorithms in deep learning\n\n"
         "usage: optbench VERB [overrides] [flags]\n\n"
@@ -64,6 +64,7 @@ def verb(name: str) -> str:
             "  --steps 100              of the ramp; it ends sooner when the loss is 4 x its best\n"
             "  --seeds 3                seed, seed + 1, ...\n"
             "  --ramp exponential       or linear\n"
+            "  --player NAME            whose lr, where the task has several players\n"
             "  --config-dir DIR         a folder of your own configs\n"
         )
     if name == "show":
@@ -78,13 +79,23 @@ def verb(name: str) -> str:
     if name == "draw":
         return (
             "usage: optbench draw RUN... [flags]\n\n"
-            "Draws runs on one test function (optbench train model=rosenbrock eval.every=1) from\n"
+            "Draws runs on one test function (optbench train model=rosenbrock optimizer=adam) from\n"
             "their folders: paths.png, each run's path over the function's contours, in two\n"
             "dimensions; gaps.png, the loss gap on logarithmic axes with fitted lines, a power law\n"
             "(its slope) and a linear rate (the factor a step). RUN may be a sweep's folder.\n\n"
             "  --to FOLDER      default: the run's folder; of several, the one that holds the first\n"
             "  --fit 10:1000    steps that the lines are fitted to; default: the last nine tenths\n"
             "  --animate        paths.gif too, in which the paths grow\n"
+        )
+    if name == "recommend":
+        return (
+            "usage: optbench recommend [--config-dir DIR] [overrides of train]\n\n"
+            "All recipes as a table: optimizer, learning rate, schedule, clipping and batch for a\n"
+            "kind of training, with the reasons. With a model, a data set, a task or a workload:\n"
+            "the one for it, each setting with its reason and source, and the command. What the\n"
+            "command line says goes over a recipe.\n\n"
+            "  optbench recommend model=lstm dataset=adding\n"
+            "  optbench recommend workload=fmnist_2c2d\n"
         )
     if name == "resume":
         return (

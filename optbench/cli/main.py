@@ -17,6 +17,7 @@ VERBS = {
     "find-lr": "learning rate range test: optbench find-lr optimizer=sgd model=2c2d",
     "show": "draw a schedule without training: optbench show schedule=cosine [--png FILE]",
     "draw": "paths and rates of runs on test functions: optbench draw RUN... [--animate]",
+    "recommend": "which recipe, and why: optbench recommend [model=gpt dataset=text]",
     "list": "what can be chosen: optbench list [GROUP]",
 }
 
@@ -80,6 +81,10 @@ def _dispatch(arguments: list[str]) -> int:
         from optbench.cli.draw import draw
 
         return draw(rest)
+    if verb == "recommend":
+        from optbench.cli.recommend import recommend
+
+        return recommend(rest)
     from optbench.cli.training import training
 
     return training(verb, rest)

@@ -52,6 +52,20 @@ def check_player(key: str, line: str, players: Iterable[str]) -> None:
     raise UserError(f"{line}: no such player; {did_you_mean(name, known)}")
 
 
+def refuse_strangers(
+    plain: Mapping[str, Any], reference: Mapping[str, Any], task: str, recipe: str
+) -> None:
+    """Refuses players, as a recipe or `++player.x` may set them, of a task that has none."""
+    if reference["player"]:
+        return
+    for name in plain["player"]:
+        by = "" if recipe == "none" else f"recipe={recipe}: "
+        raise UserError(
+            f"{by}player.{name}: task={task} has one player, whose keys are optimizer and schedule;"
+            " model=dcgan is trained by two"
+        )
+
+
 def refuse_unowned(
     plain: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]], said: Mapping[str, str]
 ) -> None:

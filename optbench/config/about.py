@@ -1,4 +1,4 @@
-"""What an optimizer's YAML says about it, in the comments at its top."""
+"""What a YAML says about itself, in the comments at its top; an optimizer's says most."""
 
 from __future__ import annotations
 
@@ -33,7 +33,13 @@ class About:
 
 def about(lines: Iterable[str]) -> About:
     """Reads the comments at the top of a file; what is missing is empty."""
-    description, found = "", dict.fromkeys(KEYS, "")
+    description, found = comments(lines, KEYS)
+    return About(description, *(found[key] for key in KEYS))
+
+
+def comments(lines: Iterable[str], keys: Iterable[str]) -> tuple[str, dict[str, str]]:
+    """The description at the top of a file, and its comments `# key: text` by key."""
+    description, found = "", dict.fromkeys(keys, "")
     for line in lines:
         if not line.startswith("#"):
             break
@@ -45,4 +51,4 @@ def about(lines: Iterable[str]) -> About:
             found[key] = value
         elif not description:
             description = text
-    return About(description, *(found[key] for key in KEYS))
+    return description, found

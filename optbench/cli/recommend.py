@@ -1,0 +1,91 @@
+"""The verb `recommend`: all recipes as a table, or the one for a model and a data set."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from optbench.cli.compose import Composer, hydra_session, keys_of
+from optbench.cli.log import print_table
+from optbench.cli.paths import configs_folder
+from optbench.cli.training import parse
+from optbench.config.recipes import Recipe, choose, read_recipe
+from optbench.errors import UserError
+
+HEADER = [
+    *("recipe", "for", "optimizer", "lr", "schedule"),
+    *("warmup", "clipping", "batch", "why"),
+]
+WITHOUT = "none"
+"""The recipe that says nothing."""
+
+
+def recommend(arguments: Sequence[str]) -> int:
+    """`optbench recommend [overrides of train]`; returns the exit code."""
+    flags = parse(arguments)
+    for flag in ("multirun", "cfg", "info", "hydra_help"):
+        if getattr(flags, flag):
+            name = flag.replace("_", "-")
+            raise UserError(f"--{name}: not with recommend, which is about one model")
+    if flags.config_dir and not Path(flags.config_dir).is_dir():
+        raise UserError(f"--config-dir={flags.config_dir}: no such folder")
+    folders = [configs_folder(), *([Path(flags.config_dir)] if flags.config_dir else [])]
+    recipes = {recipe.name: recipe for folder in folders for recipe in _read(folder / "recipe")}
+    overrides = list(flags.overrides)
+    if not overrides:
+        print_table("", HEADER, [_row(recipe) for recipe in recipes.values()])
+        sys.stdout.write("\noptbench recommend model=NAME [dataset=NAME] chooses one of them.\n")
+        return 0
+    with hydra_session(flags.config_dir) as composer:
+        _one(composer, recipes, overrides)
+    return 0
+
+
+def _read(folder: Path) -> Iterator[Recipe]:
+    for path in sorted(folder.glob("*.yaml")):
+        if path.stem != WITHOUT:
+            yield read_recipe(path.stem, path.read_text(encoding="utf-8").splitlines())
+
+
+def _row(recipe: Recipe) -> list[str]:
+    clipping = {key: recipe.value(f"clip.{key}") for key in ("norm", "value", "adaptive")}
+    return [
+        *(recipe.name, recipe.purpose, recipe.value("optimizer") or recipe.optimizer),
+        *(recipe.value("optimizer.lr"), recipe.value("schedule") or "-"),
+        recipe.value("schedule.warmup_steps") or "-",
+        " ".join(f"{key} {value}" for key, value in clipping.items() if value) or "-",
+        *(recipe.value("batch_size"), recipe.why),
+    ]
+
+
+def _one(composer: Composer, recipes: dict[str, Recipe], overrides: list[str]) -> None:
+    """Prints the recipe for what the overrides lead to, and the command, which is checked."""
+    choices = composer.job(composer.compose(overrides), overrides).choices
+    asked = recipes.get(choices["recipe"])
+    recipe = asked or choose(recipes.values(), choices["model"], choices["task"])
+    if recipe is None:
+        names = ", ".join(recipes)
+        raise UserError(
+            f"model={choices['model']}: no recipe is for it or for task={choices['task']}; "
+            f"there are {names}"
+        )
+    command = _command(overrides, choices, recipe)
+    composer.job(composer.compose(command), command)
+    about = [f"{group}={choices[group]}" for group in ("model", "dataset", "task")]
+    sys.stdout.write(f"recipe={recipe.name} for {' '.join(about)}\n")
+    sys.stdout.write(f"{recipe.description}\n{recipe.why}\n\n")
+    rows = [[setting.key, setting.value, setting.why] for setting in recipe.settings]
+    print_table("", ["setting", "value", "why"], rows)
+    line = " ".join(map(shlex.quote, command))
+    sys.stdout.write(f"\noptbench train {line}\n")
+
+
+def _command(overrides: list[str], choices: dict[str, str], recipe: Recipe) -> list[str]:
+    """What to train with: model and data set by name, or the workload, and what else was said."""
+    named = ["workload"] if choices["workload"] != "none" else ["model", "dataset"]
+    begin = {f"{group}={choices[group]}" for group in named}
+    said = [line for line in overrides if line not in begin and keys_of([line])[0] != "recipe"]
+    lead = [f"{group}={choices[group]}" for group in named]
+    return [*lead, *said, f"recipe={recipe.name}"]

@@ -1,0 +1,193 @@
+"""What overlays (workloads, recipes, tasks) say about an optimizer that somebody replaces, and the
+choices of players."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.types import RunMode
+
+from optbench.cli.compose import Job, hydra_session
+from optbench.cli.sweep import expand, jobs_of
+from optbench.rundir import RunDir, load_yaml
+
+from .program import call
+from .test_bad_input import assert_refused
+
+DCGAN = ("model=dcgan", "dataset=digits")
+QUICK = "steps=2 threads=1 device=cpu model.width=4 batch_size=8"
+RMSPROP_LR = 1e-3
+TASKS_LR = 2e-4
+
+
+@cache
+def job(*overrides: str, config_dir: Path | None = None) -> Job:
+    with hydra_session(None if config_dir is None else str(config_dir)) as composer:
+        return composer.job(composer.compose(overrides), overrides)
+
+
+def optimizers(*overrides: str) -> dict[str, dict[str, Any]]:
+    """Each player's optimizer."""
+    players = job(*DCGAN, *overrides).plain["player"]
+    return {name: player["optimizer"] for name, player in players.items()}
+
+
+def grid(*overrides: str) -> list[Job]:
+    """The jobs of a sweep."""
+    with hydra_session() as composer:
+        cfg = composer.compose(overrides, RunMode.MULTIRUN)
+        return jobs_of(composer, expand(composer, cfg, composer.parse(overrides)))
+
+
+def test_a_workload_sets_the_optimizer_that_it_chose() -> None:
+    plain = job("workload=fmnist_2c2d").plain
+    assert plain["optimizer"]["_target_"] == "torch.optim.Adam"
+    assert plain["optimizer"]["lr"] == 2.51e-4
+
+
+def test_another_optimizer_has_its_own_settings() -> None:
+    plain = job("workload=fmnist_2c2d", "optimizer=sgd").plain
+    assert plain["optimizer"] == job("optimizer=sgd").plain["optimizer"]
+    assert plain["batch_size"] == 128, "what is not the optimizer's stays the workload's"
+
+
+def test_the_command_line_goes_over_an_overlay_whatever_is_chosen() -> None:
+    for chosen in ([], ["optimizer=sgd"]):
+        plain = job("workload=fmnist_2c2d", *chosen, "optimizer.lr=0.5").plain
+        assert plain["optimizer"]["lr"] == 0.5
+
+
+def test_a_setting_that_the_other_does_not_have_is_gone() -> None:
+    plain = job("recipe=transformer", "optimizer=sgd").plain
+    assert "betas" not in plain["optimizer"]
+    assert plain["optimizer"]["weight_decay"] == 0.0
+    assert plain["optimizer"]["decay_norm_and_bias"] is True
+    assert plain["clip"]["norm"] == 1.0
+
+
+def test_another_schedule_has_its_own_settings() -> None:
+    plain = job("recipe=transformer", "schedule=linear").plain
+    assert plain["schedule"] == job("schedule=linear").plain["schedule"]
+    assert plain["optimizer"]["betas"] == [0.9, 0.95]
+
+
+def test_a_recipe_goes_over_a_workload() -> None:
+    """The workload's Adam has been replaced, so what it says of it is left out."""
+    both = job("workload=fmnist_2c2d", "recipe=vision").plain
+    assert both["optimizer"] == job("recipe=vision").plain["optimizer"]
+    assert (both["epochs"], both["target"]["value"]) == (100, 0.922)
+    same = job("workload=fmnist_mlp", "recipe=transformer").plain
+    assert same["optimizer"]["weight_decay"] == 0.1
+
+
+def test_an_overlay_that_chooses_none_holds_for_any(tmp_path: Path) -> None:
+    folder = tmp_path / "own" / "recipe"
+    folder.mkdir(parents=True)
+    (folder / "fast.yaml").write_text("# @package _global_\noptimizer:\n  lr: 0.7\n")
+    for optimizer in ("adamw", "sgd"):
+        plain = job("recipe=fast", f"optimizer={optimizer}", config_dir=folder.parent).plain
+        assert plain["optimizer"]["lr"] == 0.7
+
+
+def test_a_task_sets_its_players_optimizers() -> None:
+    for own in optimizers().values():
+        assert own["_target_"] == "torch.optim.Adam"
+        assert (own["lr"], own["betas"]) == (TASKS_LR, [0.5, 0.999])
+
+
+def test_another_optimizer_of_a_player_has_its_own_settings() -> None:
+    found = optimizers("player.generator.optimizer=rmsprop")
+    assert found["generator"]["_target_"] == "torch.optim.RMSprop"
+    assert found["generator"]["lr"] == RMSPROP_LR
+    assert "betas" not in found["generator"]
+    assert found["discriminator"] == optimizers()["discriminator"]
+
+
+def test_a_players_settings() -> None:
+    found = optimizers("player.generator.optimizer.lr=1e-4")
+    assert (found["generator"]["lr"], found["discriminator"]["lr"]) == (1e-4, TASKS_LR)
+    both = optimizers("player.generator.optimizer=rmsprop", "player.generator.optimizer.lr=3e-4")
+    assert both["generator"]["lr"] == 3e-4
+
+
+def test_a_players_schedule() -> None:
+    plain = job(*DCGAN, "player.generator.schedule=step", "player.generator.schedule.gamma=0.3")
+    schedule = plain.plain["player"]["generator"]["schedule"]
+    assert (schedule["gamma"], schedule["step_size"]) == (0.3, "30ep")
+    other = plain.plain["player"]["discriminator"]["schedule"]
+    assert other["_target_"].endswith("Constant")
+
+
+def test_a_recipe_for_players() -> None:
+    found = optimizers("recipe=gan")
+    assert (found["discriminator"]["lr"], found["generator"]["lr"]) == (4e-4, 1e-4)
+    typed = optimizers("recipe=gan", "player.generator.optimizer.lr=3e-3")
+    assert typed["generator"]["lr"] == 3e-3
+    replaced = optimizers("recipe=gan", "player.generator.optimizer=rmsprop")
+    assert replaced["generator"]["lr"] == RMSPROP_LR
+    assert "betas" not in replaced["generator"]
+    assert replaced["discriminator"]["lr"] == 4e-4
+
+
+def test_a_run_trains_each_player_as_told() -> None:
+    line = " ".join(DCGAN) + " player.generator.optimizer=rmsprop recipe=gan monitor.every=1"
+    answer = call(f"train {line} {QUICK} hydra.run.dir=run")
+    assert answer.code == 0, answer.err
+    folder = RunDir(Path("run"))
+    rates = [r for r in folder.read_metrics() if "lr/generator" in r][-1]
+    assert (rates["lr/generator"], rates["lr/discriminator"]) == (RMSPROP_LR, 4e-4)
+    assert load_yaml(folder.config)["player"]["generator"]["optimizer"]["alpha"] == 0.99
+
+
+def names(jobs: Sequence[Job]) -> list[str]:
+    return [j.plain["player"]["generator"]["optimizer"]["_target_"][12:] for j in jobs]
+
+
+def test_a_sweep_over_a_players_optimizers() -> None:
+    jobs = grid(*DCGAN, "player.generator.optimizer=adam,sgd")
+    assert names(jobs) == ["Adam", "SGD"]
+    rates = [j.plain["player"]["generator"]["optimizer"]["lr"] for j in jobs]
+    assert rates == [TASKS_LR, 0.1]
+    assert jobs[0].varied == ("optimizer@player.generator.optimizer",)
+
+
+def test_a_sweep_over_workloads_and_optimizers() -> None:
+    jobs = grid("workload=fmnist_2c2d,digits_mlp", "optimizer=adam,sgd")
+    rates = [j.plain["optimizer"]["lr"] for j in jobs]
+    assert rates == [2.51e-4, 0.1, 1e-3, 0.1]
+
+
+BAD = [
+    (
+        "model=dcgan optimizer=sgd",
+        [
+            *("optimizer=sgd: discriminator and generator",),
+            "player.discriminator.optimizer=sgd player.generator.optimizer=sgd",
+        ],
+    ),
+    ("model=dcgan optimizer.lr=0.5", ["optimizer.lr=0.5", "player.generator.optimizer.lr=0.5"]),
+    ("model=dcgan schedule=cosine", ["schedule=cosine", "player.generator.schedule=cosine"]),
+    ("model=dcgan recipe=vision", ["player.generator.optimizer=sgd"]),
+    ("model=dcgan player.gen.optimizer=sgd", ["player.gen.optimizer=sgd", "mean generator?"]),
+    (
+        "model=dcgan player.generator.optimizer=sdg",
+        ["player.generator.optimizer=sdg", "did you mean sgd?"],
+    ),
+    (
+        "model=dcgan player.generator.optimizer.lrr=1",
+        ["player.generator.optimizer.lrr=1", "did you mean lr?"],
+    ),
+    ("model=mlp player.model.optimizer=sgd", ["player.model.optimizer=sgd", "one player"]),
+    ("model=mlp recipe=gan", ["recipe=gan", "task=classification has one player", "model=dcgan"]),
+    ("++player.generator.optimizer.lr=1", ["player.generator", "task=classification has one"]),
+    ("++player.generator=1", ["player.generator", "task=classification has one player"]),
+]
+
+
+@pytest.mark.parametrize(("line", "named"), BAD)
+def test_what_is_wrong_is_said_in_one_line(line: str, named: list[str]) -> None:
+    assert_refused(f"train {line}", named)

@@ -1,0 +1,232 @@
+"""The verb `recommend`, and the recipes it reads."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from optbench.cli.compose import hydra_session
+from optbench.cli.paths import configs_folder
+from optbench.cli.recommend import HEADER
+from optbench.config.recipes import Recipe, Setting, choose, read_recipe
+from optbench.rundir import RunDir
+
+from .program import call, left_in
+from .test_bad_input import assert_refused
+
+FILES = sorted(p for p in (configs_folder() / "recipe").glob("*.yaml") if p.stem != "none")
+RECIPES = {path.stem: read_recipe(path.stem, path.read_text().splitlines()) for path in FILES}
+MODELS = sorted(path.stem for path in (configs_folder() / "model").glob("*.yaml"))
+FUNCTION = "function"
+
+OF_MODELS = {
+    **dict.fromkeys(["mlp", "2c2d", "3c3d", "resnet18", "torchvision", "wrn"], "vision"),
+    **dict.fromkeys(["gpt", "vit"], "transformer"),
+    **dict.fromkeys(["rnn", "lstm", "gru"], "rnn"),
+    **dict.fromkeys(["autoencoder", "vae"], "autoencoder"),
+    **dict.fromkeys(["dcgan"], "gan"),
+    **dict.fromkeys(["logistic", "logistic_regression", "quadratic", "nesterov_worst"], "convex"),
+}
+
+IMAGES = "dataset=synthetic dataset.shape=[1,8,8] dataset.train_size=200 dataset.test_size=20"
+FITTING = [
+    ("vision", f"model=mlp model.hidden=[8] {IMAGES}"),
+    ("vision", f"model=2c2d {IMAGES} batch_size=16"),
+    ("transformer", f"model=vit model.depth=1 model.width=8 model.heads=2 {IMAGES}"),
+    ("transformer", "model=gpt model.layers=1 model.width=8 model.heads=2 dataset=text"),
+    ("rnn", "model=lstm model.width=8 dataset=text"),
+    ("rnn", "model=rnn model.width=8 dataset=adding dataset.train_size=200 dataset.val_size=9"),
+    ("autoencoder", "model=autoencoder model.hidden=[20] model.code=16 dataset=digits"),
+    ("autoencoder", "model=vae model.hidden=[8] model.latent=2 dataset=digits"),
+    ("gan", "model=dcgan model.width=4 dataset=digits"),
+    ("convex", "model=logistic dataset=digits"),
+    ("convex", "model=quadratic model.dim=20 dataset.train_size=50"),
+]
+
+
+@cache
+def task_of(model: str) -> str:
+    """The task that a model's file names."""
+    values = yaml.safe_load((configs_folder() / "model" / f"{model}.yaml").read_text())
+    return str(values.get("task", "classification"))
+
+
+def compose(line: str) -> dict[str, Any]:
+    overrides = shlex.split(line)
+    with hydra_session() as composer:
+        return composer.job(composer.compose(overrides), overrides).plain
+
+
+def text_file() -> str:
+    """A text to model, as overrides."""
+    Path("a.txt").write_text("To be, or not to be, that is the question. " * 60)
+    return f"dataset.path={Path('a.txt').absolute()} dataset.context=16"
+
+
+def test_the_six_kinds_of_the_guideline_are_there() -> None:
+    assert set(RECIPES) == {"vision", "transformer", "rnn", "gan", "autoencoder", "convex"}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_has_its_recipe(model: str) -> None:
+    found = choose(RECIPES.values(), model, task_of(model))
+    assert found is not None
+    expected = "convex" if task_of(model) == FUNCTION else OF_MODELS[model]
+    assert found.name == expected
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda recipe: recipe.name)
+def test_every_setting_has_its_reason(recipe: Recipe) -> None:
+    assert [s.key for s in recipe.settings if len(s.why) < 10] == []
+    assert len(recipe.settings) >= 6
+    assert all([recipe.description, recipe.purpose, recipe.why, recipe.tasks])
+    keys = {setting.key.partition(".")[0] for setting in recipe.settings}
+    assert not keys & {"model", "dataset", "task"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_what_is_read_from_the_comments_is_what_hydra_reads(path: Path) -> None:
+    """Every value of the file is found, and no other."""
+    recipe = RECIPES[path.stem]
+    plain = yaml.safe_load(path.read_text())
+    chosen = plain.pop("defaults", [])
+    flat = {k.removeprefix("override /"): v for entry in chosen for k, v in entry.items()}
+
+    def walk(node: Any, at: str) -> None:
+        for key, value in node.items():
+            if isinstance(value, dict):
+                walk(value, f"{at}{key}.")
+            else:
+                flat[f"{at}{key}"] = value
+
+    walk(plain, "")
+    assert {s.key: yaml.safe_load(s.value) for s in recipe.settings} == flat
+
+
+def test_a_recipe_of_a_task_that_brings_the_optimizer_names_it() -> None:
+    players = compose("model=dcgan recipe=gan")["player"]
+    targets = {player["optimizer"]["_target_"] for player in players.values()}
+    assert targets == {"torch.optim.Adam"}
+    assert RECIPES["gan"].optimizer == "adam"
+    assert [r.name for r in RECIPES.values() if not r.optimizer and not r.value("optimizer")] == []
+
+
+def test_reading() -> None:
+    lines = [
+        *("# @package _global_", "# A: b", "# for: x: y", "# tasks: t", "# models: m, n"),
+        *("# why: because", "defaults:", "  - override /optimizer: sgd  # r1"),
+        *("optimizer:", "  lr: 1e-2   # r2: #3", "clip:", "  norm: 1.0", "batch_size: 8 # r4"),
+    ]
+    recipe = read_recipe("a", lines)
+    assert (recipe.description, recipe.purpose, recipe.why) == ("A: b", "x: y", "because")
+    assert (recipe.tasks, recipe.models) == (("t",), ("m", "n"))
+    assert recipe.settings == (
+        Setting("optimizer", "sgd", "r1"),
+        Setting("optimizer.lr", "1e-2", "r2: #3"),
+        Setting("clip.norm", "1.0", ""),
+        Setting("batch_size", "8", "r4"),
+    )
+    other = read_recipe("b", ["# B", "# tasks: u"])
+    assert choose([other, recipe], "m", "u") is recipe, "a model's own goes before its task's"
+    assert choose([other, recipe], "o", "u") is other
+    assert choose([other, recipe], "o", "v") is None
+
+
+@pytest.mark.parametrize(("recipe", "line"), FITTING)
+def test_every_recipe_trains(recipe: str, line: str) -> None:
+    line = f"{line} {text_file()}" if "dataset=text" in line else line
+    steps = "steps=2 threads=1 device=cpu checkpoint=none"
+    answer = call(f"train recipe={recipe} {line} {steps} hydra.run.dir=run")
+    assert answer.code == 0, answer.err
+    assert RunDir(Path("run")).read_json("status.json")["state"] == "finished"
+
+
+def test_the_table() -> None:
+    answer = call("recommend")
+    header, *lines = answer.out.splitlines()
+    assert (answer.code, answer.err) == (0, "")
+    starts = [header.index(name) for name in HEADER]
+    rows = {}
+    for line in lines[: len(RECIPES)]:
+        cells = [line[a:b].strip() for a, b in zip(starts, [*starts[1:], None], strict=True)]
+        rows[cells[0]] = dict(zip(HEADER, cells, strict=True))
+    assert set(rows) == set(RECIPES)
+    assert rows["transformer"]["optimizer"] == "adamw"
+    assert rows["transformer"]["clipping"] == "norm 1.0"
+    assert (rows["transformer"]["schedule"], rows["transformer"]["warmup"]) == ("cosine", "5%")
+    assert (rows["gan"]["optimizer"], rows["gan"]["lr"]) == ("adam", "4e-4, 1e-4")
+    assert rows["convex"]["batch"] == "full"
+    assert all(all(row.values()) for row in rows.values())
+
+
+CHOSEN = [
+    ("model=gpt", "transformer", "model=gpt dataset=tiny_shakespeare"),
+    ("dataset=adding", "rnn", "model=lstm dataset=adding"),
+    ("dataset=mnist model=logistic", "convex", "model=logistic dataset=mnist"),
+    ("task=vae", "autoencoder", "model=vae dataset=mnist task=vae"),
+    ("model=dcgan seed=3", "gan", "model=dcgan dataset=fashion_mnist seed=3"),
+    ("workload=fmnist_2c2d", "vision", "workload=fmnist_2c2d"),
+    ("recipe=transformer", "transformer", "model=mlp dataset=digits"),
+    ("'model.hidden=[3, 4]'", "vision", "model=mlp dataset=digits 'model.hidden=[3, 4]'"),
+]
+
+
+@pytest.mark.parametrize(("line", "recipe", "command"), CHOSEN)
+def test_the_one_for_a_model_and_the_command(line: str, recipe: str, command: str) -> None:
+    answer = call(f"recommend {line}")
+    assert (answer.code, answer.err) == (0, "")
+    first, *middle, last = answer.out.splitlines()
+    assert first.startswith(f"recipe={recipe} for model=")
+    assert last == f"optbench train {command} recipe={recipe}"
+    for setting in RECIPES[recipe].settings:
+        (row,) = [row for row in middle if row.startswith(f"{setting.key} ")]
+        assert row.split(None, 1)[1].startswith(setting.value)
+        assert row.endswith(setting.why)
+    assert left_in(Path.cwd()) == []
+
+
+def test_ones_own_recipe_for_ones_own_model(tmp_path: Path) -> None:
+    for group, text in {
+        "model": "# Mine\n_target_: optbench.models.mlp.MLP\n",
+        "recipe": "# @package _global_\n# Mine\n# for: x\n# models: mine\nepochs: 3  # short\n",
+    }.items():
+        (tmp_path / "own" / group).mkdir(parents=True)
+        (tmp_path / "own" / group / "mine.yaml").write_text(text)
+    own = f"--config-dir {tmp_path / 'own'}"
+    assert "recipe=mine" in call(f"recommend {own} model=mine").out
+    assert "\nmine " in call(f"recommend {own}").out
+    (tmp_path / "own" / "recipe" / "mine.yaml").unlink()
+    assert "recipe=vision" in call(f"recommend {own} model=mine").out
+
+
+BAD = [
+    ("recommend model=gtp", ["model=gtp", "did you mean gpt?"]),
+    ("recommend modle=gpt", ["modle=gpt", "did you mean model?"]),
+    ("recommend gpt", ["gpt", "key=value"]),
+    ("recommend -m model=gpt", ["--multirun", "not with recommend"]),
+    ("recommend model=mlp,gpt", ["model=mlp,gpt", "need -m"]),
+    ("recommend model=mlp recipe=gan", ["recipe=gan", "task=classification"]),
+    ("recommend --config-dir nowhere", ["--config-dir=nowhere", "no such folder"]),
+]
+
+
+@pytest.mark.parametrize(("line", "named"), BAD)
+def test_a_wrong_choice_is_refused(line: str, named: list[str]) -> None:
+    assert_refused(line, named)
+
+
+@pytest.mark.parametrize("words", ["'recommend'", "'recommend', 'model=gpt'"])
+def test_it_needs_no_torch(words: str) -> None:
+    program = (
+        "import sys; from optbench.cli.main import main; "
+        f"assert main([{words}]) == 0; assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
