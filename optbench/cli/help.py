@@ -27,6 +27,7 @@ keys
   dataset.val_fraction=0.1     validation set, split off the training set
   seed=0  name=my-run  device=auto  deterministic=false  compile=false
   hydra.run.dir=FOLDER         a run folder of your own choice
+With several players, as in a GAN, each has its own: player.generator.optimizer.lr, ...
 All keys with their defaults: optbench train --cfg job
 """
 
