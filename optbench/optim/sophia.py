@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
-from optbench.optim.engine.ops import Operand, at_least_, clamp_, ema_
-from optbench.optim.engine.rule_optimizer import RuleOptimizer, betas_in_range
+from optbench.optim.engine.ops import Operand, at_least_, clamp_, ema_, share
+from optbench.optim.engine.ranges import betas_in_range
+from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
 
 class Sophia(RuleOptimizer):
@@ -104,7 +105,7 @@ class Sophia(RuleOptimizer):
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
         """beta1, gamma and eps."""
-        return {"beta1": group["betas"][0], "gamma": group["gamma"], "eps": group["eps"]}
+        return {"beta1": share(group["betas"][0]), "gamma": group["gamma"], "eps": group["eps"]}
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:

@@ -16,7 +16,6 @@ from optbench.optim.engine.compiled import run_compiled
 from optbench.optim.engine.form import Form, apply
 from optbench.optim.engine.ops import Operand, per_member
 from optbench.optim.engine.ranges import at_least_zero
-from optbench.optim.engine.ranges import betas_in_range as betas_in_range
 
 IMPLEMENTATIONS = ("loop", "foreach", "compiled")
 NARROW = (torch.float16, torch.bfloat16)
