@@ -87,7 +87,7 @@ class TextDataset:
 
 
 def text(
-    path: str,
+    path: str | None = None,
     by: str = "characters",
     context: int = 64,
     stride: int | None = None,
@@ -99,7 +99,9 @@ def text(
     wanted.
     """
     check_choice("text", "by", by, READERS)
-    found = Path(path).expanduser()
+    if path is None:
+        raise UserError("dataset.path=null: it is for you to name the file, dataset.path=FILE")
+    found = Path(str(path)).expanduser()
     return TextDataset(str(path), READERS[by](found), context, stride, val_fraction)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from optbench.errors import UserError
 
 MAPPED_FROM = 64 << 20  # bytes; a file at least as large is mapped, not read, where ids are bytes
 CODE_POINTS = 0x110000
-ASCII = 128
+PLAIN = b"\t\n" + bytes(range(ord(" "), 127))
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,13 @@ def read_characters(path: Path) -> Text:
 
 
 def read_bytes(path: Path, mapped_from: int = MAPPED_FROM) -> Text:
-    """Any file by bytes: 256 ids. Those that are no ASCII show as `\\x` and two digits.
+    """Any file by bytes: 256 ids. Those that are no printable ASCII show as `\\x` and two digits.
 
     A file of at least `mapped_from` bytes (default 64 MiB) is mapped into memory and never read as
     a whole. Raises UserError on a file that is missing or empty.
     """
     _check(path)
-    vocabulary = [chr(code) if code < ASCII else f"\\x{code:02x}" for code in range(256)]
+    vocabulary = [chr(code) if code in PLAIN else f"\\x{code:02x}" for code in range(256)]
     try:
         if path.stat().st_size < mapped_from:
             # A copy that may be written to, for torch warns of tensors over anything else.
@@ -78,11 +79,11 @@ def read_bytes(path: Path, mapped_from: int = MAPPED_FROM) -> Text:
 
 
 def _check(path: Path) -> None:
-    if not path.exists():
+    if not os.path.exists(path):
         raise UserError(f"dataset.path={path}: no such file")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UserError(f"dataset.path={path}: not a file")
-    if path.stat().st_size == 0:
+    if os.path.getsize(path) == 0:
         raise UserError(f"dataset.path={path}: the file is empty")
 
 

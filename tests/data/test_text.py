@@ -88,7 +88,8 @@ def test_bytes_are_their_own_ids(tmp_path: Path) -> None:
     dataset = text(written(tmp_path, content), by="bytes", context=40)
     assert dataset.num_classes == len(dataset.vocabulary) == 256
     assert dataset.vocabulary[65] == "A"
-    assert dataset.vocabulary[0xE9] == "\\xe9"
+    assert dataset.vocabulary[10] == "\n"
+    assert [dataset.vocabulary[i] for i in (0xE9, 27, 127)] == ["\\xe9", "\\x1b", "\\x7f"]
     inputs, _ = all_of(dataset, "train")
     assert bytes(inputs.flatten().tolist()) == content[:440]
 
@@ -138,6 +139,8 @@ def test_what_cannot_be_read_is_one_line(
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"dataset.path=.*nowhere.txt: no such file"):
         text(str(tmp_path / "nowhere.txt"))
+    with pytest.raises(UserError, match="dataset.path=null: .* name the file, dataset.path=FILE"):
+        text()
     with pytest.raises(UserError, match="not a file"):
         text(str(tmp_path), by="bytes")
 
