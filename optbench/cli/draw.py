@@ -50,7 +50,7 @@ def draw(arguments: Sequence[str]) -> int:
     names = named(runs)
     if plane:
         files.append(folder / "paths.png")
-        landscape, trails = _paths(runs, names)
+        landscape, trails = paths(runs, names)
         contour.save(files[-1], [(landscape, trails)])
         if asked.animate:
             files.append(folder / "paths.gif")
@@ -102,7 +102,7 @@ def _usual_folder(runs: Sequence[FunctionRun]) -> Path:
     return first if len(runs) == 1 else first.parent
 
 
-def _paths(
+def paths(
     runs: Sequence[FunctionRun], names: Sequence[str]
 ) -> tuple[contour.Landscape, list[contour.Trail]]:
     """The function around all paths; each begins at its own run's start."""

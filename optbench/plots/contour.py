@@ -167,7 +167,8 @@ def _draw(axes: Any, landscape: Landscape) -> None:
     axes.contour(*grid, levels=levels, colors=LINES, linewidths=0.4)
     for number, (x, y) in enumerate(landscape.minima):
         label = None if number else "minimum"
-        axes.plot([x], [y], "*", color="black", markersize=11, label=label, linestyle="none")
+        style = {"color": "black", "markersize": 11, "linestyle": "none", "zorder": 5}
+        axes.plot([x], [y], "*", label=label, **style)
     axes.set_xlim(landscape.xs[0], landscape.xs[-1])
     axes.set_ylim(landscape.ys[0], landscape.ys[-1])
     axes.set_title(landscape.title, fontsize="medium")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from optbench.plots.rates import fit
 from optbench.rundir import RunDir, load_yaml
 
 from .program import call, left_in, records
@@ -94,3 +95,25 @@ def test_what_is_wrong_is_said_in_one_line(line: str, says: str, workplace: Path
     answer = call(f"train {SMALL} {line}")
     assert answer.code == 2 and says in answer.err
     assert answer.err.count("\n") == 1 and left_in(workplace) == []
+
+
+NESTEROV = "optimizer=nag 'momentum_schedule={schedule: nesterov, from: 0, to: 0.9999999999999999}'"
+
+
+@pytest.mark.parametrize(
+    ("line", "slope"), [("optimizer=sgd", -1.0), (NESTEROV, -2.0)], ids=["descent", "nesterov"]
+)
+def test_convex_rates(line: str, slope: float, tmp_path: Path) -> None:
+    model = "model=quadratic model.dim=200 model.condition=1e5 batch_size=1 monitor.every=0"
+    run = train(f"{model} {line} optimizer.lr=1 steps=100", tmp_path / "run")
+    gaps = [record["val/loss_gap"] for record in records(run, "val")]
+    found = fit(range(1, 101), gaps, 10, 100, power=True)
+    assert found is not None and found.slope == pytest.approx(slope, abs=0.1 * abs(slope))
+
+
+def test_the_steps_to_a_tolerance_are_in_the_summary(tmp_path: Path) -> None:
+    model = "model=quadratic model.dim=3 model.condition=1 optimizer=sgd optimizer.lr=0.5"
+    target = "target.metric=val/loss_gap target.value=1e-3 target.mode=min"
+    run = train(f"{model} {target} steps=9", tmp_path / "run")
+    # the gap is 3/2 at the start and a quarter of itself after each step
+    assert run.read_json("summary.json")["target"]["step"] == 6

@@ -1,0 +1,80 @@
+"""Draws the paths of six optimizers on Rosenbrock and Beale: docs/images/paths.png.
+
+Each optimizer runs with every learning rate of a grid, as a sweep of `optbench train -m`; drawn is
+the one with the least loss gap at the end.
+
+    python scripts/pictures_of_paths.py [--out FILE.png]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import math
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from optbench.cli.draw import paths
+from optbench.cli.function_runs import FunctionRun, named, read_all
+from optbench.cli.main import main
+from optbench.plots import contour
+
+OUT = Path(__file__).parents[1] / "docs" / "images" / "paths.png"
+STEEP = "5e-4,1e-3,2e-3,5e-3,1e-2,2e-2,5e-2"
+SCALED = "5e-3,1e-2,2e-2,5e-2,0.1"
+OPTIMIZERS = {
+    **{"sgd": STEEP, "momentum": STEEP, "nag": STEEP},
+    **{"adagrad": "0.1,0.2,0.5,1", "rmsprop": SCALED, "adam": SCALED},
+}
+"""With their grids: steps of the scaled ones are about as long as lr."""
+FUNCTIONS = {"rosenbrock": 500, "beale": 200}
+"""With the steps."""
+RUN = "device=cpu monitor.every=0 monitor.tensorboard=false checkpoint=none batch_size=1"
+
+
+def best(function: str, steps: int, optimizer: str, folder: Path) -> FunctionRun:
+    """The run with the least gap at its end."""
+    line = f"train -m {RUN} model={function} steps={steps} optimizer={optimizer}"
+    words = [*line.split(), f"optimizer.lr={OPTIMIZERS[optimizer]}", f"hydra.sweep.dir={folder}"]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        main(words)  # exit code 1 when some of the learning rates are too large
+
+    def end(run: FunctionRun) -> float:
+        whole = run.steps[-1] == steps and math.isfinite(run.gaps[-1])
+        return run.gaps[-1] if whole else math.inf
+
+    return min(read_all([str(run) for run in evaluated(folder)]), key=end)
+
+
+def evaluated(folder: Path) -> list[Path]:
+    """The runs of a sweep that got as far as an evaluation."""
+    metrics = sorted(folder.glob("*/metrics.jsonl"))
+    return [path.parent for path in metrics if "val/loss_gap" in path.read_text()]
+
+
+def draw(out: Path) -> None:
+    """All of it."""
+    panels = []
+    with tempfile.TemporaryDirectory() as work:
+        for function, steps in FUNCTIONS.items():
+            runs = [
+                best(function, steps, name, Path(work) / f"{function}-{name}")
+                for name in OPTIMIZERS
+            ]
+            for name, run in zip(named(runs), runs, strict=True):
+                print(f"{function}: {name}, gap {run.gaps[-1]:.3g} after {steps} steps", flush=True)
+            panels.append(paths(runs, named(runs)))
+    contour.save(out, panels)
+    with Image.open(out) as picture:
+        small = picture.convert("RGB").quantize(256)
+    small.save(out, optimize=True)
+    print(out)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=OUT)
+    draw(parser.parse_args().out)
