@@ -15,10 +15,11 @@ def settle_buckets(step: Step, work: Work) -> None:
     DistributedDataParallel sorts its buckets anew after the first backward, and with more than two
     ranks the order of summation, so the last bit of a sum, depends on a gradient's place in them. A
     resumed run would take its first step with the buckets of a fresh one. After this, neither does.
-    Random generators and buffers are left as they were.
+    Random generators are left as they were, and the buffers of all players, for the one whose turn
+    it is calls the others.
     """
     state = rng.capture()
-    buffers = [(buffer, buffer.clone()) for buffer in step.player.module.buffers()]
+    buffers = [(buffer, buffer.clone()) for buffer in step.buffers()]
     for _ in range(2):  # the buckets are sorted when the second forward begins
         step.loss_and_gradients(work)
         step.player.clear_gradients()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -54,6 +54,7 @@ class Step:
         self.modules = {**modules, player.name: player.forward}
         others = [m for name, m in modules.items() if name != player.name]
         self._others = [p for m in others for p in m.parameters()]
+        self._bare = list(modules.values())
         self.precision, self.clipping, self.world = precision, clipping, world
         self._skip_nonfinite, self._stop_nonfinite = skip_nonfinite, stop_nonfinite
         self._plain: AbstractContextManager[object] = nullcontext()
@@ -71,6 +72,10 @@ class Step:
             total = loss if total is None else total + loss
         assert total is not None
         return total
+
+    def buffers(self) -> Iterator[Tensor]:
+        """Those of all players' modules: batch norm changes its own in whoever's turn."""
+        return (buffer for module in self._bare for buffer in module.buffers())
 
     def _take_turn(self) -> None:
         """Gradients are this player's alone."""

@@ -1,0 +1,89 @@
+"""All workload files, each cut down to a run of moments; and two ranks that go through them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from optbench.cli.main import main
+from optbench.cli.paths import configs_folder
+from optbench.monitor.record import Recorder
+
+from .runs import MACHINE, resume, snapshot, tear
+
+NAMES = sorted(p.stem for p in (configs_folder() / "workload").glob("*.yaml") if p.stem != "none")
+LAST, CUT, SAVED = 7, 5, 3
+"""Steps: of the whole run, after which it dies, and between checkpoints."""
+
+SHORT = [
+    *("epochs=null", f"steps={LAST}", "batch_size=8", "monitor.every=2"),
+    *(f"checkpoint.every={SAVED}", "eval.every=2", "eval.batch_size=5"),
+]
+SMALLER = {
+    "adding_rnn": ["dataset.train_size=40", "dataset.val_size=9", "dataset.test_size=9"],
+    "cifar100_wrn": ["model.depth=10", "model.width=1"],
+    "imagenet_resnet50": [
+        *("+model.kwargs.width_per_group=4", "dataset.size=32", "dataset.resize=36"),
+        "dataset.workers=0",
+    ],
+    "mnist_autoencoder": ["model.hidden=[40,30]", "model.code=16"],
+    "mnist_dcgan": ["model.width=4", "model.latent=10"],
+    "mnist_vae": ["model.hidden=[16]", "model.latent=4"],
+    "quadratic_deep": ["dataset.train_size=40", "dataset.val_size=9"],
+    "shakespeare_gpt": ["model.layers=1", "model.heads=2", "model.width=16"],
+    "shakespeare_lstm": ["model.layers=1", "model.width=16"],
+}
+"""What makes a large one small. A workload that is small needs no row."""
+
+LARGE = ("cifar10_resnet18", "imagenet_resnet50")
+"""Those that nothing makes small: their models have no width, or too many layers."""
+
+MODES = {
+    "plain": [],
+    # Autocast leaves the test functions' float64 alone, so they are as exact as ever.
+    "bf16": ["precision=bf16", "accumulate=2"],
+    "ranks": [],
+}
+
+
+def small_workload(name: str) -> list[str]:
+    """The overrides of a short run; with 36 examples to train on it dies after an epoch."""
+    said = yaml.safe_load((configs_folder() / "workload" / f"{name}.yaml").read_text())
+    warms_up = (said.get("schedule") or {}).get("warmup_steps")
+    warmup = ["schedule.warmup_steps=3"] if warms_up else []
+    return [*MACHINE, f"workload={name}", *SHORT, *warmup, *SMALLER.get(name, [])]
+
+
+def whole_and_resumed(folder: Path, *overrides: str) -> None:
+    """A run in `folder/whole`, and in `folder/resumed` the same after a death.
+
+    `resumed` begins as a copy of what lies on the disk after a step between two checkpoints, with
+    the torn end of a record more: what a SIGKILL leaves.
+    """
+    whole, resumed = folder / "whole", folder / "resumed"
+    tick = Recorder.tick
+
+    def copying(self: Recorder, now: int) -> None:
+        tick(self, now)
+        if now == CUT and self.sinks:  # rank 0, whom the other one can't overtake
+            self.flush()
+            snapshot(whole, resumed)
+            tear(resumed)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Recorder, "tick", copying)
+        assert main(["train", *overrides, f"hydra.run.dir={whole}"]) == 0
+    assert resume(resumed) == 0
+
+
+def by_ranks(root: Path, names: list[str]) -> None:
+    """What each of two ranks does."""
+    for name in names:
+        whole_and_resumed(root / name, *small_workload(name))
+
+
+if __name__ == "__main__":
+    by_ranks(Path(sys.argv[1]), sys.argv[2:])
