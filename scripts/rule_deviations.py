@@ -18,6 +18,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from optbench.optim.engine import compiled
 from tests.optim import rules
 
 
@@ -32,6 +33,7 @@ def main() -> None:
     parser.add_argument("--compiled", action="store_true", help="a minute or two more")
     with_compiled = parser.parse_args().compiled
     torch.set_num_threads(1)
+    compiled.SMALL = 0  # small as they are, these tensors are to be compiled
     implementations = ["loop", *(["compiled"] if with_compiled else [])]
     table = Table(
         "rule", "paths", "from the transcription", *[f"{i} to foreach" for i in implementations]

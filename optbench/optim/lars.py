@@ -34,6 +34,7 @@ class LARS(RuleOptimizer):
 
     state_names = ("velocity",)
     decay = "none"
+    norms_first = True
 
     def __init__(
         self,

@@ -7,3 +7,9 @@ import torch
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _kernels_for_small_tensors_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tested as compiled is compiled, though it is too small to be worth it."""
+    monkeypatch.setattr("optbench.optim.engine.compiled.SMALL", 0)

@@ -23,13 +23,19 @@ class Alike:
         states: of the optimizer.
         names: of the rule's state.
         vector: what the rule is told of them.
+        small: too small to be worth calling a compiled kernel for each.
     """
 
     def __init__(
-        self, parameters: list[Tensor], states: Any, names: Sequence[str], vector: bool
+        self,
+        parameters: list[Tensor],
+        states: Any,
+        names: Sequence[str],
+        vector: bool,
+        small: bool = False,
     ) -> None:
         self.slots = [Slot(p, {name: states[p][name] for name in names}) for p in parameters]
-        self.vector = vector
+        self.vector, self.small = vector, small
         self.step = int(states[parameters[0]]["step"])
         self._steps = torch.full((len(parameters),), float(self.step))
         for parameter, step in zip(parameters, self._steps.unbind(), strict=True):

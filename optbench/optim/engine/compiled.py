@@ -11,11 +11,21 @@ import torch
 from torch import Tensor
 
 from optbench.optim.engine.blocks import Slot, memory_order
-from optbench.optim.engine.form import Form, apply
+from optbench.optim.engine.form import Form, apply, finish, measured_operands
 from optbench.optim.engine.ops import Share
 
 KEPT = 1024
 """Compiled functions of each kind; the one used least lately goes first."""
+
+
+SMALL = 2**14
+"""Elements up to which, on a CPU, calling a kernel takes longer than what it saves: 40 us a call,
+where a batch of foreach takes 4 us for each tensor. A GPU gets one graph of everything."""
+
+
+def is_small(parameter: Tensor) -> bool:
+    """Whether foreach shall update it even if the implementation is compiled."""
+    return parameter.device.type == "cpu" and parameter.numel() <= SMALL
 
 
 Kind = tuple[Any, ...]
@@ -45,8 +55,14 @@ def run_compiled(form: Form, slots: Sequence[Slot], gradients: Sequence[Tensor],
         dense = parameter.ndim == 1 and parameter.is_contiguous() and flat.is_contiguous()
         # The compiler itself has other code for none and for one.
         shapes = (min(parameter.shape[0], 2),) if dense else kind_of(parameter, flat)
-        kind = (parameter.dtype, flat.dtype, *shapes)
-        run_one(form, names, settings, kind, dense)(parameter, flat, state, numbers)
+        key = (form, names, settings, (parameter.dtype, flat.dtype, *shapes), dense)
+        if not form.norms_first:
+            run_one(*key)(parameter, flat, state, numbers)
+            continue
+        named = dict(zip(names, state, strict=True))
+        measured = measured_operands(form, parameter, flat, named, h)
+        norms = torch.stack([torch.linalg.vector_norm(operand) for operand in measured])
+        finish_one(*key)(parameter, flat, state, numbers, norms)
 
 
 def run_together(
@@ -126,6 +142,24 @@ def run_one(
 
 
 @lru_cache(KEPT)
+def finish_one(
+    form: Form, names: tuple[str, ...], settings: Settings, kind: Kind, dense: bool
+) -> Callable[..., None]:
+    """The update of one tensor by a rule whose norms are known before it.
+
+    They are torch's: the compiler's sums take longer, and part the graph in more passes.
+    """
+
+    def update(
+        parameter: Tensor, gradient: Tensor, state: list[Tensor], numbers: Tensor, norms: Tensor
+    ) -> None:
+        h = settings.filled(numbers)._replace(norms=tuple(norms.unbind()))
+        finish(form, parameter, gradient, dict(zip(names, state, strict=True)), h)
+
+    return _compile(update, form, dynamic=dense)
+
+
+@lru_cache(KEPT)
 def run_lists(
     form: Form, names: tuple[str, ...], settings: Settings, kind: Kind
 ) -> Callable[..., None]:
@@ -145,16 +179,16 @@ def run_lists(
 
 
 def _compile(
-    run: Callable[..., None], form: Form, dynamic: bool, options: dict[str, Any] | None = None
-) -> Callable[..., None]:
+    run: Callable[..., Any], form: Form, dynamic: bool, options: dict[str, Any] | None = None
+) -> Callable[..., Any]:
     # A code object of its own: the compiler keeps what it made by code, and after eight raises.
-    name = f"{form.rule.__qualname__}_{form.decay}_{form.maximize}_{form.wide}"
+    name = f"{run.__name__}_{form.rule.__qualname__}_{form.decay}_{form.maximize}_{form.wide}"
     code = run.__code__.replace(co_name=name)
     own = FunctionType(code, run.__globals__, name, run.__defaults__, run.__closure__)
     if form.wide is not None:
         # A rule that rounds, as the heavy ball's, means it; the compiler would leave it out.
         options = {**(options or {}), "emulate_precision_casts": True}
-    compiled: Callable[..., None] = torch.compile(
+    compiled: Callable[..., Any] = torch.compile(
         own, dynamic=dynamic, fullgraph=True, options=options
     )
     return compiled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -29,6 +30,8 @@ class Form(NamedTuple):
             (L2 regularisation), `decoupled` shrinks the parameter by `lr * weight_decay` first
             (Loshchilov & Hutter 2019), `none` leaves it to the rule.
         wide: the dtype that is computed in, where the parameter's own is too narrow.
+        norms_first: whether `measure` gives what is there already, and the rule wants its norms
+            only.
     """
 
     rule: Rule
@@ -36,6 +39,19 @@ class Form(NamedTuple):
     maximize: bool
     decay: str
     wide: torch.dtype | None
+    norms_first: bool = False
+
+
+_KINDS: dict[tuple[str, ...], Any] = {}
+
+
+def hyperparameters(values: Mapping[str, Any]) -> Any:
+    """A named tuple, of the same type for the same names: cheap, and the compiler can look into
+    it."""
+    names = tuple(values)
+    if names not in _KINDS:
+        _KINDS[names] = namedtuple("Hyperparameters", names)
+    return _KINDS[names](*values.values())
 
 
 def apply(

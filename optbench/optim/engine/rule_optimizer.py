@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
 from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import Any, ClassVar
@@ -12,8 +11,8 @@ from torch import Tensor
 
 from optbench.optim.engine.alike import Alike, whereabouts
 from optbench.optim.engine.blocks import run_blocks
-from optbench.optim.engine.compiled import run_compiled
-from optbench.optim.engine.form import Form, apply
+from optbench.optim.engine.compiled import is_small, run_compiled
+from optbench.optim.engine.form import Form, apply, hyperparameters
 from optbench.optim.engine.ops import Operand, per_member
 from optbench.optim.engine.ranges import at_least_zero
 
@@ -67,7 +66,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         super().__init__(params, {**defaults, "maximize": maximize})
 
     measure: Any = None
-    """A static method, what a layer-wise rule needs the norms of; see `Form`."""
+    norms_first: ClassVar[bool] = False
+    """`measure` is a static method, what a layer-wise rule needs the norms of; see `Form`."""
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
@@ -168,16 +168,19 @@ class RuleOptimizer(torch.optim.Optimizer):
     def _sorted(
         self, group: Mapping[str, Any], given: list[Tensor], population: int
     ) -> list[Alike]:
-        """By device, dtype, steps taken, and, for rules that take norms, whether vectors."""
+        """By device, dtype, steps taken, for rules that take norms whether vectors, and whether
+        too small for a kernel of their own."""
         found: dict[Any, list[Tensor]] = {}
         for parameter in given:
             if "step" not in self.state[parameter]:
                 self._start(parameter, group)
             step = float(self.state[parameter]["step"])
             vector = self.measure is not None and parameter.ndim - population < 2
-            key = (parameter.device, parameter.dtype, step, vector)
+            small = self.implementation == "compiled" and is_small(parameter)
+            key = (parameter.device, parameter.dtype, step, vector, small)
             found.setdefault(key, []).append(parameter)
-        return [Alike(some, self.state, self.state_names, key[3]) for key, some in found.items()]
+        names = self.state_names
+        return [Alike(some, self.state, names, *key[3:]) for key, some in found.items()]
 
     def _start(self, parameter: Tensor, group: Mapping[str, Any]) -> None:
         state = self.state[parameter]
@@ -194,8 +197,9 @@ class RuleOptimizer(torch.optim.Optimizer):
         wide = torch.float32 if narrow in NARROW else None
         h = self._hyperparameters(group, alike, None if wide is None else narrow)
         cls = type(self)
-        form = Form(cls.rule, cls.measure, bool(group["maximize"]), self._decay(group), wide)
-        if self.implementation == "compiled":
+        maximize, decay = bool(group["maximize"]), self._decay(group)
+        form = Form(cls.rule, cls.measure, maximize, decay, wide, cls.norms_first)
+        if self.implementation == "compiled" and not alike.small:
             run_compiled(form, alike.slots, gradients, h)
         elif self.implementation == "loop":
             for slot, gradient in zip(alike.slots, gradients, strict=True):
@@ -217,7 +221,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         values |= {"norms": (), "measured": (), "population": population, "vector": alike.vector}
         values |= {"narrow": narrow, **self.numbers(group, alike.step)}
         self._refuse_members(values)
-        return _kind(tuple(values))(*values.values())
+        return hyperparameters(values)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As in torch, but state keeps its own dtype beside narrower parameters.
@@ -270,17 +274,6 @@ class RuleOptimizer(torch.optim.Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._known = {}
-
-
-_KINDS: dict[tuple[str, ...], Any] = {}
-
-
-def _kind(names: tuple[str, ...]) -> Any:
-    """A tuple type with these fields, the same for the same names: cheap, and the compiler can
-    look into it."""
-    if names not in _KINDS:
-        _KINDS[names] = namedtuple("Hyperparameters", names)
-    return _KINDS[names]
 
 
 def _dense(gradient: Tensor | None) -> Tensor:

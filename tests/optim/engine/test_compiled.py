@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from optbench.optim.engine import compiled
 from optbench.optim.heavy_ball import HeavyBall
 from optbench.optim.lamb import LAMB
+from optbench.optim.lars import LARS
 from optbench.optim.lion import Lion
 
 from ..rules import ROWS, ours
@@ -98,3 +99,34 @@ def test_compiled_rounds_as_the_loop_does(dtype: torch.dtype) -> None:
     steps = [(s["weights"].float() - s["previous"]).norm() for s in found]
     assert torch.isclose(steps[0], steps[1], rtol=1e-4)
     assert torch.allclose(found[0]["previous"], found[1]["previous"], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cls", [Lion, LARS])
+def test_small_tensors_are_left_to_foreach(cls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One with a kernel of its own and three without, all as by the loop."""
+    monkeypatch.setattr(compiled, "SMALL", 20)
+    seen: list[list[int]] = []
+    run = compiled.run_compiled
+
+    def recording(form: Any, slots: Any, gradients: Any, h: Any) -> None:
+        seen.append([slot.parameter.numel() for slot in slots])
+        run(form, slots, gradients, h)
+
+    monkeypatch.setattr("optbench.optim.engine.rule_optimizer.run_compiled", recording)
+    ends = []
+    for implementation in ("loop", "compiled"):
+        generator = torch.Generator().manual_seed(0)
+        shapes = [(5, 4), (6,), (7, 5), (1,)]
+        parameters = [torch.randn(s, generator=generator, dtype=torch.float64) for s in shapes]
+        optimizer = cls([torch.nn.Parameter(p) for p in parameters], implementation=implementation)
+        for _ in range(3):
+            for parameter in optimizer.param_groups[0]["params"]:
+                parameter.grad = torch.randn(
+                    parameter.shape, generator=generator, dtype=torch.float64
+                )
+            optimizer.step()
+        ends.append(optimizer.param_groups[0]["params"])
+    assert seen == [[35]] * 3
+    for one, other in zip(*ends, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-14)
