@@ -12,6 +12,7 @@ from torch import nn
 
 from optbench.build.create import create, locate
 from optbench.build.data import Split, batch_size, known_sizes, wanted
+from optbench.build.fitting import check_fit
 from optbench.build.metrics import check_metrics, mode_of
 from optbench.build.players import build_players
 from optbench.config.schema import DEFAULT_EPOCHS, RunConfig
@@ -108,6 +109,7 @@ def build_experiment(config: RunConfig, dataset: Dataset, world: World) -> Exper
     feed, validation, test = _data(config, dataset, world, task.carries)
     total_steps = config.steps or (config.epochs or DEFAULT_EPOCHS) * feed.steps_per_epoch
     precision = _precision(config, world.device)
+    check_fit(config, task, modules, feed.source, feed.indices, precision)
     players, implementation = build_players(config, modules, task, feed, total_steps, world)
     rng.seed_everything(config.seed, world.rank)
     state = RunState(
