@@ -1,4 +1,4 @@
-"""Whether model, data set and task fit together, tried on two examples before a run has a folder."""
+"""Whether model, data set and task fit together, tried before a run has a folder."""
 
 from __future__ import annotations
 

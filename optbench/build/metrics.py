@@ -14,6 +14,13 @@ MEASURED = ("train/loss", "grad_norm/total", "update_ratio/total", "param_norm/t
 """What the training itself gives a schedule to react to, besides each parameter's norms."""
 
 
+LESS_IS_BETTER = (
+    *("loss", "error", "gap", "distance", "wasserstein", "perplexity", "bits_per_character"),
+    *("kl", "reconstruction"),
+)
+"""Ends of the names of metrics that are better when they are less."""
+
+
 def check_metrics(config: RunConfig, task: Task, parameters: Sequence[str]) -> None:
     """Refuses metrics that nothing in this run will ever measure.
 
@@ -58,7 +65,7 @@ def mode_of(asked: str, metric: str, task: Task) -> str:
         return asked
     if metric == task.metric:
         return task.mode
-    return "min" if metric.endswith("loss") else "max"
+    return "min" if metric.endswith(LESS_IS_BETTER) else "max"
 
 
 def with_modes(node: Mapping[str, Any], task: Task) -> dict[str, Any]:

@@ -100,7 +100,7 @@ class Composer:
 
     def parse(self, overrides: Sequence[str]) -> list[Override]:
         """The overrides as Hydra reads them, every named choice known to exist."""
-        return [self._parse(as_hydra_says(line)) for line in overrides]
+        return [self._parse(as_hydra_says(line)) for line in overrides if line != "task=auto"]
 
     def _parse(self, line: str) -> Override:
         if line not in self._parsed:
@@ -135,11 +135,8 @@ class Composer:
 
     def task(self, overrides: Sequence[str]) -> list[str]:
         """What chooses the task, unless somebody has: the data set's file, or the model's."""
-        chosen = tuple(
-            str(o.input_line)
-            for o in self.parse(overrides)
-            if o.key_or_group in GROUPS and o.package is None and not o.is_sweep_override()
-        )
+        parsed = self.parse(overrides)
+        chosen = tuple(_first(o) for o in parsed if o.key_or_group in GROUPS and not o.package)
         if chosen not in self._tasks:
             choices = self._choices(chosen)
             word, at = "classification", "dataset"
@@ -180,7 +177,7 @@ class Composer:
             folder = str(hydra.run.dir)
         except OmegaConfBaseException as error:
             raise UserError(f"config: {first_line(error)}") from None
-        checked = self.check(plain, choices)
+        checked = self.check(plain, choices, overrides)
         return Job(from_plain(checked), checked, list(overrides), choices, folder)
 
     def variant(self, overrides: Sequence[str]) -> Job:
@@ -206,8 +203,10 @@ class Composer:
         exists = self.loader.repository.group_exists  # type: ignore[attr-defined]
         return override.package is not None or exists(override.key_or_group)
 
-    def check(self, plain: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
-        """Plain data in the types of the files that it came from."""
+    def check(
+        self, plain: Mapping[str, Any], choices: Mapping[str, str], typed: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Plain data in the types of the files that it came from; `typed`: the overrides."""
         reference = self.files.reference(choices)
         for group in ("model", "dataset"):
             if plain[group].get("task") != reference[group]["task"]:
@@ -216,7 +215,7 @@ class Composer:
         checked = conform(plain, reference)
         refuse_strangers(checked, reference, choices["task"], choices["recipe"])
         if checked["player"]:
-            refuse_unowned(checked, self._unchosen(), choices)
+            refuse_unowned(checked, self._unchosen(), choices, typed)
         return self.expand(checked)
 
     def _unchosen(self) -> dict[str, dict[str, Any]]:
@@ -269,6 +268,13 @@ class Composer:
             line = as_typed(str(override.input_line))
             check_player(line.lstrip("+~"), line, base.player)
         return UserError(as_typed(explain(base, parsed, GROUPS) or first_line(error)))
+
+
+def _first(override: Override) -> str:
+    """An override as it is typed, with the first value of several."""
+    if not override.is_sweep_override():
+        return str(override.input_line)
+    return f"{override.key_or_group}={next(iter(override.sweep_string_iterator()))}"
 
 
 def _name(choices: Mapping[str, str]) -> str:

@@ -80,11 +80,11 @@ def verb(name: str) -> str:
     if name == "draw":
         return (
             "usage: optbench draw RUN... [flags]\n\n"
-            "Draws runs on one test function (optbench train model=rosenbrock optimizer=adam) from\n"
-            "their folders: paths.png, each run's path over the function's contours, in two\n"
-            "dimensions; gaps.png, the loss gap on logarithmic axes with fitted lines, a power law\n"
-            "(its slope) and a linear rate (the factor a step). RUN may be a sweep's folder.\n\n"
-            "  --to FOLDER      default: the run's folder; of several, the one that holds the first\n"
+            "Draws runs on one test function (optbench train model=rosenbrock) from their\n"
+            "folders: paths.png, each run's path over the function's contours, in two dimensions;\n"
+            "gaps.png, the loss gap on logarithmic axes with fitted lines, a power law (its\n"
+            "slope) and a linear rate (the factor a step). RUN may be a sweep's folder.\n\n"
+            "  --to FOLDER      default: the run's folder, or the one that holds the first\n"
             "  --fit 10:1000    steps that the lines are fitted to; default: the last nine tenths\n"
             "  --animate        paths.gif too, in which the paths grow\n"
         )

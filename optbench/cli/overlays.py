@@ -22,7 +22,8 @@ def leave_out(
     reference: Mapping[str, Any],
     typed: Sequence[str],
 ) -> None:
-    """Takes back, in `cfg`, what overlays say about files that somebody else replaced.
+    """Takes back, in `cfg`, what overlays say about files that somebody else replaced, and how long
+    the run is in epochs if the command line says it in steps.
 
     Args:
         cfg: the composed config.
@@ -31,6 +32,9 @@ def leave_out(
         reference: defaults of these.
         typed: the keys set on the command line, which hold whatever was chosen.
     """
+    for given, other in (("steps", "epochs"), ("epochs", "steps")):
+        if given in typed and other not in typed:
+            cfg[other] = None
     said = list(_said(files, choices))
     kept = {key for _, key, _, holds in said if holds}
     for node, key, setting, holds in said:
@@ -54,11 +58,21 @@ def _said(files: ConfigFiles, choices: Mapping[str, str]) -> Iterator[tuple[str,
             for setting in block or ():
                 holds = chosen is None or chosen == choices[own]
                 yield own, f"{own}.{setting}", setting, holds
-    players = files.chain("task", choices["task"]).get("player") or {}
+    for group in ("task", *OVERLAYS):
+        yield from _said_of_players(files, group, choices)
+
+
+def _said_of_players(
+    files: ConfigFiles, group: str, choices: Mapping[str, str]
+) -> Iterator[tuple[str, str, str, bool]]:
+    players = files.chain(group, choices[group]).get("player") or {}
     for name, player in players.items():
         for own in OWN:
             key = choice_key(name, own)
-            holds = files.chosen("task", choices["task"], key) == choices[key]
+            chosen = files.chosen(group, choices[group], key)
+            if chosen is None:  # it is said of the task's
+                chosen = files.chosen("task", choices["task"], key)
+            holds = chosen is None or chosen == choices.get(key)
             for setting in player.get(own) or ():
                 node = f"player.{name}.{own}"
                 yield node, f"{node}.{setting}", setting, holds

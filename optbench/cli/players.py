@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NoReturn
 
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
@@ -67,7 +67,10 @@ def refuse_strangers(
 
 
 def refuse_unowned(
-    plain: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]], said: Mapping[str, str]
+    plain: Mapping[str, Any],
+    defaults: Mapping[str, Mapping[str, Any]],
+    said: Mapping[str, str],
+    typed: Sequence[str],
 ) -> None:
     """Refuses an optimizer or schedule that is given to nobody, where each player has its own.
 
@@ -75,8 +78,12 @@ def refuse_unowned(
         plain: the config.
         defaults: of the two groups, as they are when nobody says anything.
         said: the files that were chosen for them.
+        typed: the overrides, of which any that names one of them is refused.
     """
-    for group in OWN:
+    for line in typed:
+        if line.lstrip("+~").partition("=")[0].partition(".")[0] in OWN:
+            _refuse(line.partition("=")[0].partition(".")[0], line, plain["player"])
+    for group in defaults:
         given, default = plain[group], defaults[group]
         changed = [key for key, value in given.items() if default.get(key) != value]
         if not changed:
@@ -84,9 +91,13 @@ def refuse_unowned(
         own = f"{group}={said[group]}"
         if given.get("_target_") == default.get("_target_"):
             own = f"{group}.{changed[0]}={given[changed[0]]}"
-        each = " ".join(f"player.{name}.{own}" for name in plain["player"])
-        names = " and ".join(plain["player"])
-        raise UserError(
-            f"{own}: {names} have each their own {group}, so this would change neither; "
-            f"for both: {each}"
-        )
+        _refuse(group, own, plain["player"])
+
+
+def _refuse(group: str, line: str, players: Iterable[str]) -> NoReturn:
+    each = " ".join(f"player.{name}.{line}" for name in players)
+    names = " and ".join(players)
+    raise UserError(
+        f"{line}: {names} have each their own {group}, so this would change neither; "
+        f"for both: {each}"
+    )

@@ -77,21 +77,22 @@ def print_sweep(folder: Path, results: Sequence[tuple[list[str], Result]], metri
         return (False, -value if mode == "max" else value)
 
     rows = []
+    tested = metric.replace("val/", "test/")
     # Without validation the order stays: the test set chooses nothing.
     ranked = sorted(results, key=order) if best else results
     for overrides, result in ranked:
         value = score(result, metric)
-        test = result.metrics.get("test/accuracy")
+        test = result.metrics.get(tested)
         rows.append(
             [
                 result.folder.path.name,
                 " ".join(overrides),
                 result.state,
                 "" if value is None else number(value),
-                "" if test is None else f"{test:.4f}",
+                "" if test is None else number(test),
             ]
         )
-    header = ["run", "overrides", "state", f"best {metric}", "test/accuracy"]
+    header = ["run", "overrides", "state", f"best {metric}", tested]
     print_table(f"sweep {shown(folder)}", header, rows)
     quoted = shlex.quote(shown(folder))
     print(f"\n  tensorboard --logdir {quoted}\n  optbench resume {quoted}")

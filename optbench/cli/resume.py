@@ -11,9 +11,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from optbench.cli.compose import GROUPS, Composer, Job, hydra_session
+from optbench.cli.compose import Composer, Job, hydra_session
 from optbench.cli.execute import execute, shown
+from optbench.cli.files import GROUPS, OVERLAYS
 from optbench.cli.log import Log
+from optbench.cli.players import refuse_unowned
 from optbench.cli.report import finish
 from optbench.cli.sweep import PLAN, recorded, resume_sweep
 from optbench.config.conform import conform
@@ -85,25 +87,33 @@ def changed_job(
 ) -> Job:
     """The run's job with the overrides."""
     said = load_yaml(folder.overrides) if folder.overrides.is_file() else {}
-    plain = apply(composer, saved, overrides)
-    chosen = {o.key_or_group: str(o.value()) for o in composer.parse(overrides)}
-    choices = {g: chosen.get(g, c) for g, c in said.get("choices", {}).items()}
+    choices = said.get("choices", {})
+    if saved.get("player"):
+        refuse_unowned(saved, {}, choices, overrides)
+    plain = apply(composer, saved, overrides, choices.get("task", "auto"))
+    chosen = {str(o.get_key_element()): str(o.value()) for o in composer.parse(overrides)}
+    choices = {g: chosen.get(g, c) for g, c in choices.items()}
     every = [*said.get("overrides", []), *overrides]
     return Job(from_plain(plain), plain, every, choices, str(folder.path))
 
 
-def apply(composer: Composer, saved: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+def apply(
+    composer: Composer, saved: Mapping[str, Any], overrides: Sequence[str], task: str
+) -> dict[str, Any]:
     """The saved config with the overrides; the saved one is the schema of what may be set."""
     config = OmegaConf.create(copy.deepcopy(dict(saved)))
     touched = set()
     for override in composer.parse(overrides):
         key = override.key_or_group
         touched.add(key)
-        if override.is_sweep_override() or override.is_delete() or key == "recipe":
+        if override.is_sweep_override() or override.is_delete() or key in OVERLAYS:
             raise UserError(f"{override.input_line}: not when a run is resumed")
         if key in GROUPS:
-            fresh = composer.job(composer.compose([str(override.input_line)]), [])
-            OmegaConf.update(config, key, fresh.plain[key], merge=False)
+            line = str(override.input_line)
+            fresh = composer.job(composer.compose([f"task={task}", line]), [])
+            at = override.package or key
+            node = OmegaConf.select(OmegaConf.create(fresh.plain), at)
+            OmegaConf.update(config, at, node, merge=False)
         elif OmegaConf.select(config, key, default=_MISSING) is _MISSING:
             parent, _, last = key.rpartition(".")
             node = OmegaConf.select(config, parent) if parent else config
@@ -116,11 +126,14 @@ def apply(composer: Composer, saved: Mapping[str, Any], overrides: Sequence[str]
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
     reference = {**saved, **{g: plain[g] for g in GROUPS if g in touched}}
+    if saved.get("player"):
+        reference["player"] = plain["player"]  # its files may be others than those saved
     reference |= dict.fromkeys(VALUE_KEYS)  # null or any schedule, whatever it was
     return composer.expand(conform({str(k): v for k, v in plain.items()}, reference))
 
 
 _MISSING = object()
+_PLAYERS = re.compile(r"^player\.\w+\.")
 
 
 def differences(old: Any, new: Any, at: str = "") -> dict[str, tuple[Any, Any]]:
@@ -138,13 +151,13 @@ def goes_on(state: str, changes: Mapping[str, Any]) -> bool:
     reasons = {"epochs", "steps"}
     if state in ("stopped_early", "diverged"):
         reasons |= {"early_stopping", "optimizer", "schedule", "clip", "nonfinite", "precision"}
-    return any(key.partition(".")[0] in reasons for key in changes)
+    return any(_PLAYERS.sub("", key).partition(".")[0] in reasons for key in changes)
 
 
 def refuse_fixed(changes: Mapping[str, Any]) -> None:
     """UserError if one of the changes is of something that can't change."""
     for key, (old, new) in changes.items():
-        own = re.sub(r"^player\.\w+\.", "", key)
+        own = _PLAYERS.sub("", key)
         fixed = any(own == f or own.startswith(f + ".") for f in FIXED)
         if fixed and key not in FREE:
             raise UserError(

@@ -186,7 +186,8 @@ def _launched(composer: Composer, cfg: DictConfig, planned: Sweep) -> list[Resul
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=task, config=cfg
     )
-    launcher.launch(planned.grid, initial_job_idx=0)
+    lines = [[*composer.task(overrides), *overrides] for overrides in planned.grid]
+    launcher.launch(lines, initial_job_idx=0)
     return [
         recorded(RunDir(planned.folder.path / str(number))) for number in range(len(planned.grid))
     ]

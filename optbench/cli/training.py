@@ -14,7 +14,7 @@ from optbench.cli.compose import hydra_session
 from optbench.cli.paths import configs_folder
 from optbench.cli.players import as_hydra_says
 from optbench.errors import UserError
-from optbench.rundir import RunDir
+from optbench.rundir import RunDir, dump_yaml
 
 
 def training(verb: str, arguments: Sequence[str]) -> int:
@@ -40,7 +40,10 @@ def training(verb: str, arguments: Sequence[str]) -> int:
         if flags.cfg or flags.info or flags.hydra_help:
             if flags.multirun:
                 raise UserError("--cfg --multirun: one of them; a grid has many configs")
-            composer.job(composer.compose(rest), rest)
+            job = composer.job(composer.compose(rest), rest)
+            if flags.cfg == "job" and not flags.package:
+                sys.stdout.write(dump_yaml(job.plain))
+                return 0
             return _hydra(_with_task(list(map(as_hydra_says, arguments)), composer.task(rest)))
         if flags.multirun:
             from optbench.cli.sweep import sweep

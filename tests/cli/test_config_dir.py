@@ -23,7 +23,6 @@ WRONG = {
     "recipe/key.yaml": f"{PACKAGE}epohcs: 3\n",
     "recipe/deep.yaml": f"{PACKAGE}optimizer:\n  lrr: 3\n",
     "recipe/value.yaml": f"{PACKAGE}optimizer:\n  lr: abc\n",
-    "recipe/long.yaml": f"{PACKAGE}epochs: 3\n",
     "recipe/choice.yaml": f"{PACKAGE}defaults:\n  - override /optimizer: adamm\n",
     "recipe/torn.yaml": f"{PACKAGE}epochs\n  lr: [\n",
     "optimizer/argument.yaml": "_target_: torch.optim.SGD\nlr: 0.1\nmomentun: 0.9\n",
@@ -96,7 +95,6 @@ TYPOS: list[tuple[str, list[str]]] = [
     ("recipe=key", ["epohcs=3", "did you mean epochs?"]),
     ("recipe=deep", ["optimizer.lrr=3", "did you mean lr?"]),
     ("recipe=value", ["optimizer.lr=abc", "a number"]),
-    ("recipe=long steps=5", ["epochs=3", "steps=5", "contradiction"]),
     ("optimizer=argument", ["optimizer", "momentun"]),
 ]
 UNUSABLE: list[tuple[str, list[str]]] = [

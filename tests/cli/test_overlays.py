@@ -191,3 +191,14 @@ BAD = [
 @pytest.mark.parametrize(("line", "named"), BAD)
 def test_what_is_wrong_is_said_in_one_line(line: str, named: list[str]) -> None:
     assert_refused(f"train {line}", named)
+
+
+@pytest.mark.parametrize(
+    ("typed", "epochs", "steps"), [("steps=3", None, 3), ("epochs=2", 2, None)]
+)
+def test_the_command_line_says_how_long_a_workload_runs(
+    typed: str, epochs: int | None, steps: int | None
+) -> None:
+    for workload in ("digits_mlp", "shakespeare_gpt"):  # one in epochs, one in steps
+        config = job(f"workload={workload}", typed).config
+        assert (config.epochs, config.steps) == (epochs, steps)
