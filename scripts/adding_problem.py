@@ -72,7 +72,7 @@ def adding(seeds: int, work: Path) -> list[str]:
     for number, (name, (what, clips)) in enumerate(ADDING.items()):
         for clip in clips:
             found = [
-                run(work / f"{number}-{clip}-{seed}", *what, clip, f"seed={seed}")
+                run(work / f"{number}-{clips.index(clip)}-{seed}", *what, clip, f"seed={seed}")
                 for seed in range(seeds)
             ]
             largest = max(summary["largest"] for summary in found)
