@@ -59,6 +59,12 @@ class Split:
         fraction, size = config.dataset["val_fraction"], dataset.train_size
         own = getattr(dataset, "val_size", None)
         if own is not None:
+            target = locate(str(config.dataset["_target_"]), "dataset._target_")
+            if fraction is not None and "val_fraction" not in inspect.signature(target).parameters:
+                raise UserError(
+                    f"dataset.val_fraction={fraction}: it has a validation set of its own; "
+                    "leave it at null"
+                )
             return cls(size, own, True)
         if fraction is None:
             raise UserError("dataset.val_fraction=null: it has no validation set of its own")

@@ -38,6 +38,9 @@ def check_metrics(config: RunConfig, task: Task, parameters: Sequence[str]) -> N
         _check("early_stopping.metric", config.early_stopping.metric, scores)
         if not config.eval.every.value:
             raise UserError("eval.every=0: early_stopping.patience needs evaluations")
+    if config.target.metric is not None:
+        tests = [f"test/{name}" for name in task.metrics]
+        _check("target.metric", config.target.metric, [*scores, *tests])
     each = ("grad_norm", "update_ratio", "param_norm") if config.monitor.per_parameter else ()
     norms = [f"{kind}/{name}" for kind in each for name in parameters]
     for at, node in config.schedules:

@@ -38,6 +38,8 @@ def build_players(
     Raises:
         UserError: whatever does not fit together.
     """
+    if all(own.update_every > 1 for own in config.players.values()):
+        raise UserError("update_every: of at least one player 1, or no step uses every batch")
     built = [
         _player(config, name, own, modules[name], task, feed, total_steps, world)
         for name, own in config.players.items()

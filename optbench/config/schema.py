@@ -218,6 +218,9 @@ def _contradictions(config: RunConfig) -> None:
         raise UserError(
             f"epochs={config.epochs} steps={config.steps}: a contradiction; give one of them"
         )
+    if (config.target.metric is None) != (config.target.value is None):
+        lacking = "metric" if config.target.metric is None else "value"
+        raise UserError(f"target: has no {lacking}; give target.metric and target.value")
     if config.monitor.histograms.value and not config.monitor.tensorboard:
         raise UserError("monitor.histograms: they go to TensorBoard, but monitor.tensorboard=false")
     if config.dataset["val_fraction"] == 0:

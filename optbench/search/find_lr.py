@@ -69,9 +69,14 @@ class _Watch:
     """Takes each step's loss from the trainer's records; asks it to stop when that diverges."""
 
     def __init__(
-        self, ramp: Ramp, loss: str, interruption: Interruption, board: Sink | None
+        self,
+        ramp: Ramp,
+        loss: str,
+        every: int,
+        interruption: Interruption,
+        board: Sink | None,
     ) -> None:
-        self._loss = loss
+        self._loss, self._every = loss, every
         self.curve = Curve([], [])
         self.diverged = ""
         self._ramp, self._interruption, self._board = ramp, interruption, board
@@ -80,7 +85,7 @@ class _Watch:
     def write(self, record: Record) -> None:
         if record.kind != "train" or self._loss not in record.values or self.diverged:
             return
-        loss, lr = record.values[self._loss], self._ramp.lr(record.step - 1)
+        loss, lr = record.values[self._loss], self._ramp.lr(record.step // self._every - 1)
         self.curve.lrs.append(lr)
         self.curve.losses.append(loss)
         smoothed = self._smoother.add(loss)
@@ -130,9 +135,11 @@ def range_test(
     _check(experiment, player)
     stop = Interruption() if interruption is None else interruption
     several = len(experiment.state.players) > 1
-    watch = _Watch(ramp, f"train/loss/{player}" if several else "train/loss", stop, board)
+    loss = f"train/loss/{player}" if several else "train/loss"
+    every = next(p.every for p in experiment.state.players if p.name == player)
+    watch = _Watch(ramp, loss, every, stop, board)
     with untouched(experiment.state):
-        test = _with_ramp(experiment, ramp, player, base)
+        test = _with_ramp(experiment, ramp, player, every, base)
         outcome = test.trainer(Recorder([watch], live=watch), None, stop).fit()
     ended, number = outcome.state, outcome.signal
     if watch.diverged:
@@ -152,7 +159,9 @@ def _check(experiment: Experiment, name: str) -> None:
             raise UserError(f"optimizer: {what} has no learning rate to find")
 
 
-def _with_ramp(experiment: Experiment, ramp: Ramp, player: str, base: float | None) -> Experiment:
+def _with_ramp(
+    experiment: Experiment, ramp: Ramp, player: str, every: int, base: float | None
+) -> Experiment:
     """The experiment on the same parts, for the ramp's steps and with nothing but them."""
     state = experiment.state
     return replace(
@@ -172,7 +181,7 @@ def _with_ramp(experiment: Experiment, ramp: Ramp, player: str, base: float | No
         test=None,
         settings=replace(
             experiment.settings,
-            total_steps=ramp.steps,
+            total_steps=ramp.steps * every,
             cadence=Cadence(monitor=1),
             nonfinite="stop",
             patience=0,
@@ -189,7 +198,7 @@ def _ramped(player: Player, ramp: Ramp, base: float | None) -> Player:
         group["lr"] = lr
     schedule = RampSchedule(ramp, base)
     own = (player.name, player.module, player.forward, player.optimizer)
-    return Player(*own, schedule, ramp.steps)
+    return Player(*own, schedule, ramp.steps, every=player.every)
 
 
 @contextmanager
@@ -201,6 +210,7 @@ def untouched(state: RunState) -> Iterator[None]:
     buffers = [b for player in state.players for b in player.module.buffers()]
     before = [buffer.detach().clone() for buffer in buffers]
     parameters = [p for player in state.players for p in player.module.parameters()]
+    wanted = [p.requires_grad for p in parameters]
     gradients = [None if p.grad is None else p.grad.detach().clone() for p in parameters]
     try:
         yield
@@ -211,5 +221,6 @@ def untouched(state: RunState) -> Iterator[None]:
         with torch.no_grad():
             for buffer, value in zip(buffers, before, strict=True):
                 buffer.copy_(value)  # also those that are in no state dict
-        for parameter, gradient in zip(parameters, gradients, strict=True):
+        for parameter, gradient, wants in zip(parameters, gradients, wanted, strict=True):
+            parameter.requires_grad_(wants)
             parameter.grad = gradient

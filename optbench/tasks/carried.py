@@ -31,7 +31,7 @@ class CarriedState:
         if lanes.position != self._position:
             self._start = [] if lanes.fresh else self._end
             self._end, self._kept, self._position = [], set(), lanes.position
-        if not self._start:
+        if not self._start or self._start[0].shape[1] != lanes.lanes:  # of other ranks than now
             return None
         stop = lanes.first + len(lanes.batch[0])
         device = lanes.batch[0].device

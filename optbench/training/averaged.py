@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from optbench.tasks.base import Modules, Task
+from optbench.training import rng
 from optbench.training.feed import Feed
 from optbench.training.precision import Precision
 
@@ -58,11 +59,17 @@ def evaluation_weights(switched: Sequence[Any], parameters: Sequence[Tensor]) ->
 
 
 def show_some(feed: Feed, task: Task, modules: Modules, name: str, precision: Precision) -> None:
-    """Passes the first training batches through a player's module, for its batch norms."""
+    """Passes the first training batches through a player's module, for its batch norms.
+
+    Random generators, and what the task carries from step to step, are left as they were.
+    """
+    state, carried = rng.capture(), task.state_dict()
     for work in islice(feed.epoch(0), RECALIBRATION_BATCHES):
         for batch, _ in work.micros:
             with precision.forward():
                 task.loss(modules, batch, name)
+    rng.restore(state)
+    task.load_state_dict(carried)
 
 
 @contextmanager

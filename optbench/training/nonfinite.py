@@ -51,10 +51,11 @@ class NonFinite:
 
     def _first(self) -> str:
         for step in self._steps:
+            of = f" of {step.player.name}" if len(self._steps) > 1 else ""
             name = step.first_nonfinite_parameter()
             if name is not None:
-                return f"; first parameter not finite: {name}"
+                return f"; first parameter{of} not finite: {name}"
             name = step.first_nonfinite_gradient()
             if name is not None:
-                return f"; first gradient not finite: {name}"
+                return f"; first gradient{of} not finite: {name}"
         return ""

@@ -53,7 +53,20 @@ class Reporter:
             Record(kind, progress.step, epoch, progress.examples, progress.seconds, values)
         )
         for player in self.state.players:
-            player.observe(values)
+            player.observe(self._own(player, values))
+
+    def _own(self, player: Player, values: Mapping[str, float]) -> Mapping[str, float]:
+        """A player's loss and norms, as they are called where there is one only; and the rest."""
+        if len(self.state.players) == 1:
+            return values
+        own = {f"/{player.name}/": "/", f"/{player.name}": ""}
+        found = dict(values)
+        for tag, value in values.items():
+            for part, plain in own.items():
+                if part in tag and (part.endswith("/") or tag.endswith(part)):
+                    found[tag.replace(part, plain)] = value
+                    break
+        return found
 
     def norms(self) -> dict[str, float]:
         """Gradient norms, update ratios and parameter norms of the step that was watched."""

@@ -39,6 +39,7 @@ class Scorer:
             for player in state.players:
                 player.module.eval()
                 stack.callback(player.module.train)
+            for player in state.players:
                 calibrate = partial(show_some, self.feed, state.task, modules, player.name)
                 stack.enter_context(player.evaluated(partial(calibrate, state.precision)))
                 world.equalise(player.module.buffers())

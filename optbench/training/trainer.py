@@ -110,7 +110,7 @@ class Trainer:
         progress = self.progress
         number = progress.step + 1
         watched, sampled = number >= self._next_watch, number >= self._next_histograms
-        taken = True
+        taken = False
         turns = zip(self.players, self.steps, self.reporter.watches, self._readers, strict=True)
         for player, step, watch, reader in turns:
             if number % player.every:
@@ -130,7 +130,7 @@ class Trainer:
                 done = step.update(seen, sample)
             if done:
                 player.advance()
-            taken = done and taken
+            taken = done or taken
         progress.index += 1
         progress.examples += work.examples
         if progress.index == self.feed.steps_per_epoch:

@@ -122,6 +122,7 @@ def test_both_are_resumed(more: list[str], tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
+        ([f"{EVERY}=2", "player.discriminator.update_every=3"], "of at least one player 1"),
         ([f"{EVERY}=10", "steps=5"], "update_every=10: longer than the run of 5 steps"),
         (["model=mlp", "task=adversarial"], "discriminator and generator"),
         (["task=classification"], "has the players discriminator and generator"),
@@ -131,3 +132,43 @@ def test_what_does_not_fit_is_refused(overrides: list[str], said: str) -> None:
     kept = [line for line in GAN if not (line.startswith("model") and "model=mlp" in overrides)]
     with pytest.raises(UserError, match=said):
         experiment(*kept, *overrides)
+
+
+def ended(*overrides: str) -> list[Tensor]:
+    made = experiment(*GAN, "steps=6", *overrides)
+    fit(made)
+    players = players_of(made).values()
+    return [t.clone() for player in players for t in player.module.state_dict().values()]
+
+
+def test_an_evaluation_changes_nothing_at_other_weights_than_those_trained() -> None:
+    free = "player.generator.optimizer=schedulefree"
+    assert same(ended(free, "eval.every=2"), ended(free, "eval.every=6"))
+
+
+def test_a_schedule_reacts_to_its_own_player() -> None:
+    plateau = "player.discriminator.schedule"
+    watched = [f"{plateau}.metric=train/loss", f"{plateau}.patience=0", f"{plateau}.threshold=0.9"]
+    made = experiment(*GAN, "steps=8", "monitor.every=1", f"{plateau}=plateau", *watched)
+    _, memory = fit(made)
+    assert memory.values("lr/discriminator")[8] < 2e-4
+    assert memory.values("lr/generator")[8] == 2e-4
+
+
+def test_a_player_that_skips_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = experiment(*GAN, "steps=8", "nonfinite=skip")
+    task, loss_of = made.state.task, made.state.task.loss
+    calls: list[str] = []
+
+    def loss(modules: object, batch: object, player: str) -> Tensor:
+        calls.append(player)
+        found = loss_of(modules, batch, player)  # type: ignore[arg-type]
+        bad = player == "generator" and calls.count("generator") in (2, 5)
+        return found * float("nan") if bad else found
+
+    monkeypatch.setattr(task, "loss", loss)
+    fit(made)
+    assert {name: player.step for name, player in players_of(made).items()} == {
+        "discriminator": 8,
+        "generator": 6,
+    }
