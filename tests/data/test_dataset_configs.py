@@ -28,7 +28,8 @@ def settings_of(path: Path, root: str) -> dict[str, Any]:
     settings = OmegaConf.to_container(config, resolve=True)
     assert isinstance(settings, dict)
     dataset: dict[str, Any] = settings["dataset"]
-    dataset.pop("task", None)
+    for ours in ("task", "val_fraction"):
+        dataset.pop(ours, None)
     if "download" in dataset:
         dataset["download"] = False
     return dataset
