@@ -112,12 +112,7 @@ largest of all steps and seeds.
 
 {adding}
 
-Nothing but clipping is between the two rows of an optimizer. Without it one step along a gradient of
-the size in the last column throws the weights to where the loss is flat, or not finite: Adam stays
-at 1/6 and momentum diverges at once. RMSprop, whose steps are at most lr / sqrt(1 - alpha) whatever
-the gradient, trains either way, and better clipped. Clipped momentum is safe, but needs more steps
-than these to leave 1/6. Of the tanh network the gradient vanishes instead, so that clipping is no
-help; the LSTM's neither vanishes nor explodes.
+Nothing but clipping is between the two rows of an optimizer.
 
 ## The copy task
 
