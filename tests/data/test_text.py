@@ -139,7 +139,7 @@ def test_what_cannot_be_read_is_one_line(
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"dataset.path=.*nowhere.txt: no such file"):
         text(str(tmp_path / "nowhere.txt"))
-    with pytest.raises(UserError, match="dataset.path=null: .* name the file, dataset.path=FILE"):
+    with pytest.raises(UserError, match=r"dataset.path=null: .* name the file, dataset.path=FILE"):
         text()
     with pytest.raises(UserError, match="not a file"):
         text(str(tmp_path), by="bytes")
