@@ -76,7 +76,13 @@ def test_without_scikit_learn_it_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
-    "content", [b"", gzip.compress(b"1,2\nx"), gzip.compress(b"1,2")[:-9], gzip.compress(b"1,2")]
+    "content",
+    [
+        b"",
+        gzip.compress(b"1,2\nx", mtime=0),
+        gzip.compress(b"1,2", mtime=0)[:-9],
+        gzip.compress(b"1,2", mtime=0),
+    ],
 )
 @pytest.mark.filterwarnings("ignore:loadtxt")
 def test_a_damaged_file_is_named(

@@ -15,14 +15,14 @@ CONTENT = b"\0\0\x08\x03" + np.array(ARRAY.shape, ">u4").tobytes() + ARRAY.tobyt
 
 def test_raw_and_gzipped_files_read_alike(tmp_path: Path) -> None:
     (tmp_path / "array").write_bytes(CONTENT)
-    (tmp_path / "array.gz").write_bytes(gzip.compress(CONTENT))
+    (tmp_path / "array.gz").write_bytes(gzip.compress(CONTENT, mtime=0))
     for name in ("array", "array.gz"):
         found = read_idx(tmp_path / name)
         assert (found.dtype, found.tolist()) == (np.uint8, ARRAY.tolist())
         assert found.flags.writeable
 
 
-ZIPPED = gzip.compress(CONTENT)
+ZIPPED = gzip.compress(CONTENT, mtime=0)
 
 
 @pytest.mark.parametrize(
