@@ -38,6 +38,7 @@ from optbench.cli.players import (
     refuse_unowned,
 )
 from optbench.cli.resolvers import register_resolvers
+from optbench.cli.task_choice import AUTO, TaskChoice
 from optbench.config.conform import conform
 from optbench.config.schedules import expand_schedules
 from optbench.config.schema import RunConfig, from_plain
@@ -95,12 +96,13 @@ class Composer:
         self.config_dir = str(Path(config_dir).resolve()) if config_dir else None
         self._parsed: dict[str, Override] = {}
         self._bases: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}
-        self._tasks: dict[tuple[str, ...], list[str]] = {}
+        self.task = TaskChoice(loader, self.files)
         self._defaults: dict[str, dict[str, Any]] = {}
 
     def parse(self, overrides: Sequence[str]) -> list[Override]:
         """The overrides as Hydra reads them, every named choice known to exist."""
-        return [self._parse(as_hydra_says(line)) for line in overrides if line != "task=auto"]
+        parsed = [self._parse(as_hydra_says(line)) for line in overrides]
+        return [o for o in parsed if o.key_or_group != "task" or o.value() != AUTO]
 
     def _parse(self, line: str) -> Override:
         if line not in self._parsed:
@@ -124,40 +126,18 @@ class Composer:
             for override in parsed:
                 if override.is_sweep_override():
                     raise UserError(f"{override.input_line}: several values need -m")
-        lines = [str(override.input_line) for override in parsed]
-        task = self.task(lines)
+        lines = self.lines(overrides)
         try:
-            cfg = self.loader.load_configuration("config", [*task, *lines], mode)
+            cfg = self.loader.load_configuration("config", lines, mode)
         except (HydraException, OmegaConfBaseException, YAMLError) as error:
-            raise self._explain(error, parsed, task) from error
+            raise self._explain(error, parsed) from error
         HydraConfig.instance().set_config(cfg)
         return cfg
 
-    def task(self, overrides: Sequence[str]) -> list[str]:
-        """What chooses the task, unless somebody has: the data set's file, or the model's."""
+    def lines(self, overrides: Sequence[str]) -> list[str]:
+        """All that Hydra has to be given for some overrides, in its own words; the task first."""
         parsed = self.parse(overrides)
-        chosen = tuple(_first(o) for o in parsed if o.key_or_group in GROUPS and not o.package)
-        if chosen not in self._tasks:
-            choices = self._choices(chosen)
-            word, at = "classification", "dataset"
-            for group in ("model", "dataset"):
-                own = self.files.chain(group, choices[group]).get("task")
-                word, at = (str(own), group) if own else (word, at)
-            known = self.files.options("task")
-            if word not in known:
-                raise UserError(
-                    f"{at}={choices[at]}: no such task as its {word}; {did_you_mean(word, known)}"
-                )
-            self._tasks[chosen] = [] if choices["task"] != "auto" else [f"task={word}"]
-        return self._tasks[chosen]
-
-    def _choices(self, chosen: Sequence[str]) -> dict[str, str]:
-        """The file of each group that some choices lead to."""
-        try:
-            found = self.loader.compute_defaults_list("config", list(chosen), RunMode.RUN)
-        except (HydraException, OmegaConfBaseException, YAMLError) as error:
-            raise UserError(first_line(error)) from error
-        return {key: str(choice) for key, choice in found.overrides.known_choices.items()}
+        return [*self.task(parsed), *(str(override.input_line) for override in parsed)]
 
     def job(self, cfg: DictConfig, overrides: Sequence[str]) -> Job:
         """A composed config, checked."""
@@ -196,7 +176,7 @@ class Composer:
         try:
             ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
         except (HydraException, OmegaConfBaseException) as error:
-            raise self._explain(error, parsed, self.task(overrides)) from error
+            raise self._explain(error, parsed) from error
         return self.job_of(cfg, hydra, overrides)
 
     def _is_group(self, override: Override) -> bool:
@@ -221,7 +201,7 @@ class Composer:
     def _unchosen(self) -> dict[str, dict[str, Any]]:
         """Optimizer and schedule as they are when nobody chooses them."""
         if not self._defaults:
-            choices = self._choices(())
+            choices = self.task.choices(())
             self._defaults = {group: self.files.file(group, choices[group]) for group in OWN}
         return self._defaults
 
@@ -255,11 +235,10 @@ class Composer:
                     f"{did_you_mean(str(value), options)}"
                 )
 
-    def _explain(
-        self, error: Exception, parsed: Sequence[Override], task: Sequence[str]
-    ) -> UserError:
+    def _explain(self, error: Exception, parsed: Sequence[Override]) -> UserError:
         """Which override it was, and what it might have meant."""
         groups = [str(o.input_line) for o in parsed if self._is_group(o) and o.package is None]
+        task = self.task(parsed)
         try:
             base = self.loader.load_configuration("config", [*task, *groups], RunMode.MULTIRUN)
         except (HydraException, OmegaConfBaseException, YAMLError):
@@ -268,13 +247,6 @@ class Composer:
             line = as_typed(str(override.input_line))
             check_player(line.lstrip("+~"), line, base.player)
         return UserError(as_typed(explain(base, parsed, GROUPS) or first_line(error)))
-
-
-def _first(override: Override) -> str:
-    """An override as it is typed, with the first value of several."""
-    if not override.is_sweep_override():
-        return str(override.input_line)
-    return f"{override.key_or_group}={next(iter(override.sweep_string_iterator()))}"
 
 
 def _name(choices: Mapping[str, str]) -> str:

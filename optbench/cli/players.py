@@ -26,6 +26,14 @@ def as_typed(text: str) -> str:
     return _HYDRAS.sub(r"player.\2.\1", text)
 
 
+def unknown_player(text: str) -> str:
+    """Hydra's message, or ours where a file chooses for a player that the task does not have."""
+    found = re.match(r"In '(\w+)/([^']+)': Could not override '([^']+)'", text)
+    if found is None or not is_choice(found[3]):
+        return as_typed(text)
+    return f"{found[1]}={found[2]}: {as_typed(found[3])}: the task has no such player"
+
+
 def is_own(group: str, package: str | None) -> bool:
     """Whether an override with a package is a player's choice."""
     return bool(_HYDRAS.fullmatch(f"{group}@{package}"))

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from optbench.cli.compose import Composer, Job, keys_of
 from optbench.cli.execute import EXIT_FAILED, Result, check_device, execute
 from optbench.cli.log import Log
+from optbench.cli.players import as_typed
 from optbench.cli.report import print_sweep
 from optbench.cli.resolvers import launched_ranks, register_resolvers
 from optbench.config.schema import from_plain
@@ -78,7 +79,7 @@ def expand(composer: Composer, cfg: DictConfig, parsed: Sequence[Override]) -> l
     fixed = composer.parse([f"{key}={value}" for key, value in params.items()])
     task = [o for o in [*fixed, *parsed] if not o.key_or_group.startswith("hydra")]
     batches = BasicSweeper.split_arguments(task, None)
-    return [list(run) for run in itertools.chain.from_iterable(batches)]
+    return [list(map(as_typed, run)) for run in itertools.chain.from_iterable(batches)]
 
 
 def jobs_of(composer: Composer, grid: Sequence[list[str]]) -> list[Job]:
@@ -186,7 +187,7 @@ def _launched(composer: Composer, cfg: DictConfig, planned: Sweep) -> list[Resul
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=task, config=cfg
     )
-    lines = [[*composer.task(overrides), *overrides] for overrides in planned.grid]
+    lines = [composer.lines(overrides) for overrides in planned.grid]
     launcher.launch(lines, initial_job_idx=0)
     return [
         recorded(RunDir(planned.folder.path / str(number))) for number in range(len(planned.grid))
@@ -217,10 +218,13 @@ def task(cfg: DictConfig) -> float | None:
     from hydra.core.hydra_config import HydraConfig
 
     hydra = cast(DictConfig, HydraConfig.get())
-    overrides = list(hydra.overrides.task)
+    overrides = list(map(as_typed, hydra.overrides.task))
     folder = RunDir(Path(hydra.runtime.output_dir).absolute())
     register_resolvers()
-    job = Composer(GlobalHydra.instance().config_loader()).job_of(cfg, hydra, overrides)
+    composer = Composer(GlobalHydra.instance().config_loader())
+    if composer.task(composer.parse(overrides[1:])) == overrides[:1]:
+        del overrides[0]  # nobody has typed it
+    job = composer.job_of(cfg, hydra, overrides)
     result = _one(job, folder, Log(draws=False))
     best = result.best.get("value")
     return None if best is None else float(best)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from hydra._internal.utils import get_args_parser
 
 from optbench.cli.compose import hydra_session
 from optbench.cli.paths import configs_folder
-from optbench.cli.players import as_hydra_says
+from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 from optbench.rundir import RunDir, dump_yaml
 
@@ -41,10 +41,11 @@ def training(verb: str, arguments: Sequence[str]) -> int:
             if flags.multirun:
                 raise UserError("--cfg --multirun: one of them; a grid has many configs")
             job = composer.job(composer.compose(rest), rest)
-            if flags.cfg == "job" and not flags.package:
-                sys.stdout.write(dump_yaml(job.plain))
+            if flags.cfg == "job":
+                sys.stdout.write(_part(job.plain, flags.package))
                 return 0
-            return _hydra(_with_task(list(map(as_hydra_says, arguments)), composer.task(rest)))
+            options = [word for word in arguments if word not in flags.overrides]
+            return _hydra([*composer.lines(rest), *options])  # Hydra wants them in one piece
         if flags.multirun:
             from optbench.cli.sweep import sweep
 
@@ -77,11 +78,17 @@ def parse(arguments: Sequence[str]) -> Namespace:
     return flags
 
 
-def _with_task(arguments: list[str], task: list[str]) -> list[str]:
-    """Beside another override: Hydra's parser takes them in one piece."""
-    values = [i for i, word in enumerate(arguments) if not word.startswith("-") and "=" in word]
-    at = values[0] if values else 0
-    return [*arguments[:at], *task, *arguments[at:]]
+def _part(plain: Mapping[str, Any], package: str | None) -> str:
+    """A run's config as YAML, or what stands below a dotted key, headed as Hydra heads it."""
+    if not package or package == "_global_":
+        return dump_yaml(plain)
+    found: Any = plain
+    for part in package.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            known = list(found) if isinstance(found, Mapping) else []
+            raise UserError(f"--package {package}: no such key; {did_you_mean(part, known)}")
+        found = found[part]
+    return f"# @package {package}\n{dump_yaml(found)}"
 
 
 def _hydra(arguments: Sequence[str]) -> int:

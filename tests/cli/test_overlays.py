@@ -152,7 +152,7 @@ def test_a_sweep_over_a_players_optimizers() -> None:
     assert names(jobs) == ["Adam", "SGD"]
     rates = [j.plain["player"]["generator"]["optimizer"]["lr"] for j in jobs]
     assert rates == [TASKS_LR, 0.1]
-    assert jobs[0].varied == ("optimizer@player.generator.optimizer",)
+    assert jobs[0].varied == ("player.generator.optimizer",)
 
 
 def test_a_sweep_over_workloads_and_optimizers() -> None:
