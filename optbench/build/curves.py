@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from optbench.build.data import batch_size, dataset
+from optbench.build.data import Split, batch_size, dataset
 from optbench.build.schedule import Base, build_schedule, build_values
-from optbench.config.schema import DEFAULT_EPOCHS, RunConfig
+from optbench.config.schema import DEFAULT_EPOCHS, PlayerConfig, RunConfig
+from optbench.errors import UserError
 from optbench.schedules.base import is_reactive, watches_updates
 
 MOST_POINTS = 2000
@@ -20,7 +21,7 @@ class Curves:
     """What is scheduled in a run.
 
     Attributes:
-        steps: at which the values hold.
+        steps: of the run, at which the values hold.
         rates: learning rates; `lr`, and of each group with a schedule of its own.
         others: of momentum, beta2 and weight decay, as far as they change.
         reacts: what of it depends on the run.
@@ -37,26 +38,47 @@ class Curves:
 def curves_of(config: RunConfig) -> Curves:
     """The curves of a run; its data set is loaded for the length of an epoch.
 
+    Where a task has several players, the names of their curves end in ` of PLAYER`; one that is
+    updated at every k-th step keeps its values for k steps.
+
     Raises:
         UserError: as a training would, of the schedule and the data.
     """
     per_epoch, total = _lengths(config)
     wanted = range(total) if total <= MOST_POINTS else _sample(total)
     curves = Curves(list(wanted), epoch=per_epoch)
-    optimizer = config.optimizer
+    for name, own in config.players.items():
+        try:
+            _add(curves, config, own, f" of {name}" if config.player else "", total)
+        except UserError as error:
+            raise UserError(f"{own.at}{error}") from None
+    return curves
+
+
+def _add(curves: Curves, config: RunConfig, own: PlayerConfig, suffix: str, total: int) -> None:
+    """The curves of a player, over the steps of the run."""
+    every = own.update_every
+    updates = total // every
+    if not updates:
+        raise UserError(f"update_every={every}: longer than the run of {total} steps")
+    this = Curves([step // every for step in curves.steps], epoch=-(-curves.epoch // every))
+    optimizer = own.optimizer
     lr = float(optimizer["lr"]) * _factor(config)
-    groups = [group for group in optimizer["groups"] if "schedule" in group]
-    _draw(curves, "lr", "schedule", config.schedule, Base.of(optimizer, lr), total)
-    for group in groups:
+    _draw(this, "lr", "schedule", own.schedule, Base.of(optimizer, lr), updates)
+    for group in optimizer["groups"]:
+        if "schedule" not in group:
+            continue
         base = Base.of({**optimizer, **group}, lr)
         if "lr" in group:
             base = Base(float(group["lr"]) * _factor(config), base.momentum)
         name = f"lr of {group['params']}"
-        _draw(curves, name, "optimizer.groups: schedule", group["schedule"], base, total)
-    for value in build_values(config, per_epoch, total, optimizer):
-        own = _own(optimizer, value.setting)
-        curves.others[value.setting] = [value(step, total, own) for step in curves.steps]
-    return curves
+        _draw(this, name, "optimizer.groups: schedule", group["schedule"], base, updates)
+    for value in build_values(config, this.epoch, updates, optimizer):
+        start = _own(optimizer, value.setting)
+        this.others[value.setting] = [value(step, updates, start) for step in this.steps]
+    curves.rates |= {name + suffix: values for name, values in this.rates.items()}
+    curves.others |= {name + suffix: values for name, values in this.others.items()}
+    curves.reacts += [name + suffix for name in this.reacts]
 
 
 def _draw(
@@ -80,8 +102,7 @@ def _draw(
 def _lengths(config: RunConfig) -> tuple[int, int]:
     """Steps of an epoch, and of the run."""
     data = dataset(config)
-    train = data.train_size - round(data.train_size * config.dataset["val_fraction"])
-    per_epoch = -(-train // batch_size(config, data))
+    per_epoch = -(-Split.of(config, data).train // batch_size(config, data))
     return per_epoch, config.steps or (config.epochs or DEFAULT_EPOCHS) * per_epoch
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from optbench.build.curves import Curves, curves_of
 from optbench.cli.compose import Job, hydra_session
+from optbench.cli.players import choice_key
 from optbench.cli.training import parse
 from optbench.errors import UserError
 from optbench.plots import png
@@ -51,9 +53,19 @@ def _png(arguments: Sequence[str]) -> tuple[list[str], str | None]:
 
 
 def _title(job: Job) -> str:
-    schedule = job.choices["schedule"]
-    warmup = job.config.schedule.get("warmup_steps")
-    return f"{schedule}, warmup {warmup}" if warmup else schedule
+    """The schedule, or that of each player."""
+    if not job.config.player:
+        return _schedule(job.choices["schedule"], job.config.schedule)
+    each = job.config.players.items()
+    return "; ".join(
+        f"{name}: {_schedule(job.choices[choice_key(name, 'schedule')], own.schedule)}"
+        for name, own in each
+    )
+
+
+def _schedule(choice: str, node: Mapping[str, Any]) -> str:
+    warmup = node.get("warmup_steps")
+    return f"{choice}, warmup {warmup}" if warmup else choice
 
 
 def _text(curves: Curves, job: Job) -> str:

@@ -50,6 +50,31 @@ def test_momentum_groups_and_other_settings_are_drawn() -> None:
     assert (max(cycled.others["momentum"]), min(cycled.others["momentum"])) == (0.95, 0.85)
 
 
+PLAYERS = "model=dcgan model.width=2 dataset=digits player.generator.schedule=cosine"
+
+
+def test_players_are_drawn_as_they_train(tmp_path: Path) -> None:
+    said = f"{PLAYERS} player.generator.update_every=5 steps=20 monitor.every=1 device=cpu"
+    drawn = curves(*said.split())
+    assert list(drawn.rates) == ["lr of discriminator", "lr of generator"]
+    answer = call(f"train {said} batch_size=8 threads=1 hydra.run.dir={tmp_path}/run")
+    assert answer.code == 0, answer.err
+    from optbench.rundir import RunDir
+
+    for record in RunDir(tmp_path / "run").read_metrics():
+        for name in ("generator", "discriminator"):
+            if f"lr/{name}" in record and record["step"] < 20:
+                expected = drawn.rates[f"lr of {name}"][record["step"]]
+                assert record[f"lr/{name}"] == pytest.approx(expected)
+    assert len(set(drawn.rates["lr of generator"])) == 4
+    title = call(f"show {said}").out.splitlines()[0]
+    assert "discriminator: constant" in title and "generator: cosine" in title
+
+
+def test_a_data_set_with_a_validation_set_of_its_own_has_epochs_too() -> None:
+    assert curves("dataset=adding", "model=rnn", "batch_size=50", "epochs=1").epoch == 1000
+
+
 def test_a_long_run_is_sampled_from_its_first_step_to_its_last() -> None:
     steps = curves("steps=100000").steps
     assert (steps[0], steps[-1], len(steps)) == (0, 99999, MOST_POINTS)
