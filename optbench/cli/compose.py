@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from optbench.cli.explain import explain, first_line
-from optbench.cli.files import GROUPS, ConfigFiles
+from optbench.cli.files import GROUPS, OVERLAYS, ConfigFiles
 from optbench.cli.overlays import leave_out
 from optbench.cli.paths import configs_folder
 from optbench.cli.players import (
@@ -193,7 +193,8 @@ class Composer:
                 raise UserError(f"{group}.task={plain[group]['task']}: choose with task=NAME")
         refuse_missing(plain, reference)
         checked = conform(plain, reference)
-        refuse_strangers(checked, reference, choices["task"], choices["recipe"])
+        said = {f"{g}={choices[g]}": self.files.players_of(g, choices[g]) for g in OVERLAYS}
+        refuse_strangers(checked, reference, choices["task"], said)
         if checked["player"]:
             refuse_unowned(checked, self._unchosen(), choices, typed)
         return self.expand(checked)

@@ -76,6 +76,13 @@ class ConfigFiles:
                 values.update(self.chain(group, name))
         return {**values, **_plain(result.config)}
 
+    def players_of(self, group: str, choice: str) -> dict[str, dict[str, Any]]:
+        """What a file says of players, by name; what is no mapping is refused elsewhere."""
+        players = self.chain(group, choice).get("player")
+        if not isinstance(players, Mapping):
+            return {}
+        return {str(k): dict(v) if isinstance(v, Mapping) else {} for k, v in players.items()}
+
     def chosen(self, group: str, choice: str, key: str) -> str | None:
         """The file that a file chooses for another group, in its defaults list.
 

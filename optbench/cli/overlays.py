@@ -65,8 +65,7 @@ def _said(files: ConfigFiles, choices: Mapping[str, str]) -> Iterator[tuple[str,
 def _said_of_players(
     files: ConfigFiles, group: str, choices: Mapping[str, str]
 ) -> Iterator[tuple[str, str, str, bool]]:
-    players = files.chain(group, choices[group]).get("player") or {}
-    for name, player in players.items():
+    for name, player in files.players_of(group, choices[group]).items():
         for own in OWN:
             key = choice_key(name, own)
             chosen = files.chosen(group, choices[group], key)

@@ -61,13 +61,17 @@ def check_player(key: str, line: str, players: Iterable[str]) -> None:
 
 
 def refuse_strangers(
-    plain: Mapping[str, Any], reference: Mapping[str, Any], task: str, recipe: str
+    plain: Mapping[str, Any], reference: Mapping[str, Any], task: str, said: Mapping[str, Any]
 ) -> None:
-    """Refuses players, as a recipe or `++player.x` may set them, of a task that has none."""
+    """Refuses players, as an overlay or `++player.x` may set them, of a task that has none.
+
+    Args:
+        said: what each overlay says of players, by its choice, such as `recipe=gan`.
+    """
     if reference["player"]:
         return
     for name in plain["player"]:
-        by = "" if recipe == "none" else f"recipe={recipe}: "
+        by = next((f"{choice}: " for choice, players in said.items() if name in players), "")
         raise UserError(
             f"{by}player.{name}: task={task} has one player, whose keys are optimizer and schedule;"
             " model=dcgan is trained by two"

@@ -68,6 +68,23 @@ def test_a_players_choice_where_there_are_no_players(own: Path) -> None:
     assert_refused(line, ["recipe=mine: player.generator.optimizer: ", "no such player"])
 
 
+@pytest.mark.parametrize(
+    ("said", "line", "by"),
+    [
+        ("generator: {optimizer: {lr: 1}}", "workload=odd model=mlp", "workload=odd: player.gen"),
+        ("generator: {optimizer: {lr: 1}}", "workload=odd recipe=vision", "workload=odd: player"),
+        ("generator: 5", f"workload=odd {GAN}", "player.generator"),
+        ("generator: 5", "workload=odd model=mlp", "workload=odd: player.generator"),
+        ("5", f"workload=odd {GAN}", "player"),
+        ("5", "workload=odd model=mlp", "player"),
+    ],
+)
+def test_the_file_that_sets_a_player_is_named(own: Path, said: str, line: str, by: str) -> None:
+    text = f"# @package _global_\nplayer: {{{said}}}\n".replace("{5}", "5")
+    (own / "workload" / "odd.yaml").write_text(text)
+    assert_refused(f"train --config-dir {own} {line}", [by])
+
+
 @pytest.mark.parametrize("key", ["task.carry=true", "dataset.context=16"])
 def test_a_sweep_over_models_has_the_keys_of_their_task(key: str) -> None:
     assert [j.choices["task"] for j in grid("model=lstm,gru", key)] == ["language"] * 2
