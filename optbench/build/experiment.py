@@ -105,7 +105,7 @@ def build_experiment(config: RunConfig, dataset: Dataset, world: World) -> Exper
     modules = _modules(config, dataset, world.device)
     check_metrics(config, task, _parameter_names(modules))
     if task.carries:
-        _check_carrying(dataset, modules)
+        _check_carrying(config, dataset, modules)
     feed, validation, test = _data(config, dataset, world, task.carries)
     total_steps = config.steps or (config.epochs or DEFAULT_EPOCHS) * feed.steps_per_epoch
     precision = _precision(config, world.device)
@@ -127,8 +127,10 @@ def build_experiment(config: RunConfig, dataset: Dataset, world: World) -> Exper
     )
 
 
-def _check_carrying(dataset: Dataset, modules: Mapping[str, nn.Module]) -> None:
+def _check_carrying(config: RunConfig, dataset: Dataset, modules: Mapping[str, nn.Module]) -> None:
     """UserError where no state can be carried from a step to the next."""
+    if config.shuffle == "once":
+        raise UserError("shuffle=once: with task.carry=true nothing is shuffled")
     for module in modules.values():
         if "state" not in inspect.signature(module.forward).parameters:
             name = type(module).__name__
@@ -225,6 +227,7 @@ def _data(
     feed = Feed(
         *(source, train, size, config.accumulate, config.seed, world.rank, world.size),
         lanes=carries,
+        shuffle=config.shuffle,
     )
     test = None
     if dataset.test_size:

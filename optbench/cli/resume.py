@@ -31,6 +31,7 @@ FIXED = (
     "task",
     "seed",
     "batch_size",
+    "shuffle",
     "optimizer._target_",
     "optimizer.name",
     "optimizer.groups",

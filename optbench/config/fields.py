@@ -193,6 +193,7 @@ FIELDS: dict[str, Field] = {
     # closed lists
     "device": Field(one_of("auto", "cpu", "cuda"), "auto, cpu or cuda"),
     "warmup": Field(one_of("linear", "cosine"), "linear or cosine"),
+    "shuffle": Field(one_of("epoch", "once", "none"), "epoch, once or none"),
     "scale_lr": Field(one_of("none", "linear", "sqrt"), "none, linear or sqrt"),
     "best_mode": Field(one_of("auto", "min", "max"), "auto, min or max"),
     "target.mode": Field(one_of("auto", "min", "max"), "auto, min or max"),

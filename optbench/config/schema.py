@@ -126,6 +126,7 @@ class RunConfig:
     epochs: int | None
     steps: int | None
     batch_size: int | str
+    shuffle: str
     accumulate: int
     scale_lr: str
     base_batch_size: int

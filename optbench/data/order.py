@@ -12,11 +12,19 @@ from optbench.errors import UserError
 _ORDER, _AUGMENT, _VALIDATION = 1, 2, 3
 
 
-def epoch_order(indices: Tensor, seed: int, epoch: int) -> Tensor:
-    """The int64 [n] indices permuted: a pure function of (indices, seed, epoch).
+def epoch_order(indices: Tensor, seed: int, epoch: int, shuffle: str = "epoch") -> Tensor:
+    """The int64 [n] indices in the order of an epoch: a pure function of the arguments.
 
     Leaves torch's global generator alone.
+
+    Args:
+        shuffle: `epoch` permutes anew for each epoch, `once` with the first epoch's permutation in
+            all of them, `none` not at all: what Mishchenko, Khaled and Richtarik 2020 call random
+            reshuffling, shuffle-once and incremental gradient.
     """
+    if shuffle == "none":
+        return indices
+    epoch = 0 if shuffle == "once" else epoch
     return indices[_permutation(len(indices), mix64(_ORDER, seed, epoch))]
 
 

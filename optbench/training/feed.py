@@ -57,6 +57,7 @@ class Feed:
         rank, ranks: this process among all.
         lanes: each example of a step goes on where the one in its place ended the step before. What
             does not fill a batch is left out of the epoch, and nothing is shuffled.
+        shuffle: as in `epoch_order`.
     """
 
     def __init__(
@@ -69,10 +70,11 @@ class Feed:
         rank: int = 0,
         ranks: int = 1,
         lanes: bool = False,
+        shuffle: str = "epoch",
     ) -> None:
         self.source, self.indices, self.batch_size = source, indices, batch_size
         self.accumulate, self.seed, self.rank, self.ranks = accumulate, seed, rank, ranks
-        self.lanes = lanes
+        self.lanes, self.shuffle = lanes, shuffle
         self.steps_per_epoch = (
             len(indices) // batch_size if lanes else -(-len(indices) // batch_size)
         )
@@ -97,7 +99,7 @@ class Feed:
 
     def _order(self, epoch: int) -> Tensor:
         if not self.lanes:
-            return epoch_order(self.indices, self.seed, epoch)
+            return epoch_order(self.indices, self.seed, epoch, self.shuffle)
         used = self.indices[: self.batch_size * self.steps_per_epoch]
         return used.view(self.batch_size, self.steps_per_epoch).t().reshape(-1)
 

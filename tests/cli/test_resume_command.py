@@ -177,6 +177,7 @@ REFUSED: list[tuple[str, list[str]]] = [
     ("dataset=synthetic", ["dataset", "can't change"]),
     ("dataset.val_fraction=0.2", ["dataset.val_fraction=0.2", "it is 0.1"]),
     ("seed=1", ["seed=1", "can't change", "it is 0"]),
+    ("shuffle=once", ["shuffle=once", "can't change", "it is epoch"]),
     ("batch_size=32", ["batch_size=32", "can't change", "it is 64"]),
     ("optimizer=sgd", ["optimizer._target_=torch.optim.SGD", "can't change"]),
     ("ema=0.5", ["ema=0.5", "can't change"]),

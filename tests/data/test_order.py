@@ -27,6 +27,20 @@ def test_epoch_order_depends_on_seed_and_epoch_only() -> None:
     assert not torch.equal(epoch_order(indices, 1, 0), epoch_order(indices, 0, 1))
 
 
+def test_one_order_for_all_epochs() -> None:
+    indices = torch.tensor([3, 5, 8, 13, 21, 34, 55])
+    first = epoch_order(indices, 0, 0)
+    for epoch in range(3):
+        assert torch.equal(epoch_order(indices, 0, epoch, "once"), first)
+    assert not torch.equal(epoch_order(indices, 1, 0, "once"), first)
+    assert not torch.equal(first, indices)
+
+
+def test_the_order_of_the_data() -> None:
+    indices = torch.tensor([8, 3, 5])
+    assert epoch_order(indices, 1, 2, "none").tolist() == [8, 3, 5]
+
+
 def test_the_global_generator_is_left_alone() -> None:
     before = torch.get_rng_state()
     epoch_order(torch.arange(10), 0, 0)

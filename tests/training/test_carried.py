@@ -99,3 +99,8 @@ def test_what_can_not_carry_says_so(text: list[str], changed: str, said: str) ->
     kept = [line for line in text if not changed.startswith("model") or "model" not in line]
     with pytest.raises(UserError, match=said):
         experiment(*kept, changed)
+
+
+def test_one_shuffled_order_is_refused_where_nothing_is_shuffled(text: list[str]) -> None:
+    with pytest.raises(UserError, match=r"shuffle=once: .*task\.carry=true"):
+        experiment(*text, "shuffle=once")

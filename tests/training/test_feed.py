@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -33,8 +34,8 @@ class Numbers:
             yield indices[start:stop].float(), indices[start:stop]
 
 
-def feed(**changes: int) -> Feed:
-    given = {"batch_size": 10, "accumulate": 1, "seed": 0} | changes
+def feed(**changes: Any) -> Feed:
+    given: dict[str, Any] = {"batch_size": 10, "accumulate": 1, "seed": 0} | changes
     return Feed(Numbers(), INDICES, **given)
 
 
@@ -66,6 +67,12 @@ def test_the_examples_of_a_step_over_all_ranks() -> None:
 def test_epochs_and_seeds_have_orders_of_their_own() -> None:
     orders = [tuple(joined(steps(feed(seed=seed), epoch))) for seed in (0, 1) for epoch in (0, 1)]
     assert len(set(orders)) == 4
+
+
+def test_one_order_for_all_epochs_or_that_of_the_data() -> None:
+    once = feed(shuffle="once")
+    assert steps(once, 0) == steps(once, 1) == steps(feed(), 0)
+    assert joined(steps(feed(shuffle="none"), 1)) == INDICES.tolist()
 
 
 @pytest.mark.parametrize("start", range(6))
