@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from optbench.build.data import dataset
 from optbench.cli.collector import at_work
 from optbench.cli.compose import Job
-from optbench.cli.environment import environment
 from optbench.cli.log import Log
 from optbench.cli.sinks import end_hparams, make_recorder
 from optbench.errors import UserError
@@ -126,6 +125,8 @@ class _Run:
             return self._ended(outcome)
 
     def _write_down(self, resume: bool) -> None:
+        from optbench.cli.environment import environment
+
         device, size = self.world.device, self.world.size
         said = {"overrides": self.job.overrides, "choices": self.job.choices}
         self.folder.write_config(self.job.plain, said)

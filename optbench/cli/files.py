@@ -76,6 +76,21 @@ class ConfigFiles:
                 values.update(self.chain(group, name))
         return {**values, **_plain(result.config)}
 
+    def defaults(self) -> dict[str, str]:
+        """The file of each group in config.yaml's defaults list."""
+        entries = self._entries("config")
+        return {str(e.group): str(e.value) for e in entries if getattr(e, "group", None)}
+
+    def chooses(self, group: str, choice: str) -> bool:
+        """Whether a file, or one of the same group that it is made of, chooses for other groups."""
+        for entry in self._entries(f"{group}/{choice}"):
+            name = getattr(entry, "path", None)
+            if name is None or name.startswith("/"):
+                return True
+            if name != "_self_" and self.chooses(group, name):
+                return True
+        return False
+
     def players_of(self, group: str, choice: str) -> dict[str, dict[str, Any]]:
         """What a file says of players, by name; what is no mapping is refused elsewhere."""
         players = self.chain(group, choice).get("player")
@@ -89,14 +104,18 @@ class ConfigFiles:
         Args:
             key: of the other choice, such as `optimizer` or `optimizer@player.generator.optimizer`.
         """
-        result = self.loader.repository.load_config(f"{group}/{choice}")  # type: ignore[attr-defined]
-        for entry in (result.defaults_list or []) if result else []:
+        for entry in self._entries(f"{group}/{choice}"):
             own, package = getattr(entry, "group", None), getattr(entry, "package", None)
             if own is None:
                 continue
             if own.lstrip("/") + (f"@{package}" if package else "") == key:
                 return str(entry.value)
         return None
+
+    def _entries(self, path: str) -> list[Any]:
+        """A file's defaults list."""
+        result = self.loader.repository.load_config(path)  # type: ignore[attr-defined]
+        return list(result.defaults_list or []) if result else []
 
     def _load(self, path: str) -> Any:
         return self.loader.repository.load_config(path).config  # type: ignore[attr-defined]

@@ -6,13 +6,14 @@ import fcntl
 import os
 import sys
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TextIO
-
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING, Any, TextIO
 
 from optbench.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Log:
@@ -26,8 +27,14 @@ class Log:
     def __init__(self, quiet: bool | None = None, draws: bool = True) -> None:
         self._draws = draws
         self.quiet = os.environ.get("RANK", "0") != "0" if quiet is None else quiet
-        self.console = Console(stderr=True, quiet=self.quiet, highlight=False, soft_wrap=True)
         self._file: TextIO | None = None
+
+    @cached_property
+    def console(self) -> Console:
+        """Standard error; made when there is something to say, for rich takes time to import."""
+        from rich.console import Console
+
+        return Console(stderr=True, quiet=self.quiet, highlight=False, soft_wrap=True)
 
     @property
     def live(self) -> Console | None:
@@ -78,6 +85,9 @@ class Log:
 
 def print_table(title: str, header: list[str], rows: list[list[str]], console: Any = None) -> None:
     """A table on standard output: drawn in a terminal, plain columns elsewhere."""
+    from rich.console import Console
+    from rich.table import Table
+
     console = console or Console(highlight=False, soft_wrap=True)
     if console.is_terminal:
         table = Table(title=title or None, title_justify="left", header_style="bold")

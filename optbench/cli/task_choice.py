@@ -12,12 +12,13 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from optbench.cli.explain import first_line
-from optbench.cli.files import GROUPS, ConfigFiles
+from optbench.cli.files import GROUPS, OVERLAYS, ConfigFiles
 from optbench.cli.players import unknown_player
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 
 AUTO = "auto"
+_DECIDE = ("model", "dataset")
 
 
 class TaskChoice:
@@ -47,6 +48,9 @@ class TaskChoice:
         return self._found[chosen]
 
     def _find(self, chosen: list[str]) -> list[str]:
+        plainly = self._plainly(chosen)
+        if plainly:
+            return [f"task={self._word(plainly)}"]
         try:
             choices = self.choices(chosen)
         except UserError:
@@ -56,6 +60,20 @@ class TaskChoice:
                     return [f"task={task}"]
             raise
         return [] if choices["task"] != AUTO else [f"task={self._word(choices)}"]
+
+    def _plainly(self, chosen: Sequence[str]) -> dict[str, str]:
+        """Model and data set where no file chooses for another group, which is most runs; or empty.
+
+        A fiftieth of a second less than Hydra's whole defaults list.
+        """
+        named = dict(line.split("=", 1) for line in chosen)
+        if named.keys() & {"task", *OVERLAYS}:
+            return {}
+        defaults = self.files.defaults()
+        named = {group: named.get(group, defaults[group]) for group in (*named, *_DECIDE)}
+        if any(self.files.chooses(group, choice) for group, choice in named.items()):
+            return {}
+        return named
 
     def _fits(self, chosen: Sequence[str], task: str) -> bool:
         """Whether the choices lead to this task once it is chosen."""
@@ -69,7 +87,7 @@ class TaskChoice:
 
     def _word(self, choices: dict[str, str]) -> str:
         word, at = "classification", "dataset"
-        for group in ("model", "dataset"):
+        for group in _DECIDE:
             own = self.files.chain(group, choices[group]).get("task")
             word, at = (str(own), group) if own else (word, at)
         known = self.files.options("task")

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from optbench.data.cache import SourceMemo
 from optbench.data.checks import check_crop, check_statistics
 from optbench.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import torch
 
     from optbench.data.dataset import Split
@@ -90,6 +88,6 @@ def _check_examples(
         raise UserError(f"{name}: images of shape {images.shape[1:]}, not {shape} as expected")
     if len(images) == 0 or labels.shape != (len(images),):
         raise UserError(f"{name}: {len(images)} images and labels of shape {labels.shape}")
-    lowest, highest = int(np.min(labels)), int(np.max(labels))
+    lowest, highest = int(labels.min()), int(labels.max())
     if lowest < 0 or highest >= num_classes:
         raise UserError(f"{name}: labels {lowest}..{highest}, outside 0..{num_classes - 1}")

@@ -9,11 +9,13 @@ import gzip
 import math
 import zlib
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from optbench.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _UNSIGNED_BYTES = 8
 
@@ -34,6 +36,8 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
     start = 4 + 4 * content[3]
     if len(content) < start:
         raise _damaged(path, "it is cut short")
+    import numpy as np  # only now: a twentieth of a second, which a missing file need not cost
+
     shape = tuple(int(n) for n in np.frombuffer(content, ">u4", count=content[3], offset=4))
     if len(content) - start != math.prod(shape):
         raise _damaged(path, f"{len(content) - start} bytes for an array of shape {shape}")

@@ -6,12 +6,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from optbench.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
@@ -70,6 +71,8 @@ def scan_images(folder: Path, classes: Sequence[str]) -> ImageFiles:
             )
         names += [os.fsencode(f"{name}/{image}") for image in found]
         labels += [numbers[name]] * len(found)
+    import numpy as np  # only now: a twentieth of a second, which a missing folder need not cost
+
     return ImageFiles(str(folder), np.array(names), np.array(labels, np.int64))
 
 

@@ -92,5 +92,6 @@ def test_a_damaged_file_is_named(
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     use_file(monkeypatch, tmp_path)
+    damaged = digits([0.0], [1.0])
     with pytest.raises(UserError, match=f"{path} (cannot be read|is a table of)"):
-        digits([0.0], [1.0])
+        damaged.open("train", CPU)
