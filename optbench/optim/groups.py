@@ -24,9 +24,15 @@ def norms_and_biases(module: nn.Module) -> set[str]:
     names = set()
     for prefix, child in module.named_modules():
         for name, _ in child.named_parameters(recurse=False):
-            if isinstance(child, NORMS) or name == "bias" or name.endswith("_bias"):
+            if isinstance(child, NORMS) or _is_bias(child, name):
                 names.add(f"{prefix}.{name}" if prefix else name)
     return names
+
+
+def _is_bias(owner: nn.Module, name: str) -> bool:
+    """As torch's layers call theirs: `bias`, `in_proj_bias`, a recurrent one's `bias_hh_l0`."""
+    recurrent = isinstance(owner, nn.RNNBase | nn.RNNCellBase) and name.startswith("bias_")
+    return recurrent or name == "bias" or name.endswith("_bias")
 
 
 def hidden_matrices(module: nn.Module) -> set[str]:

@@ -67,6 +67,12 @@ def test_norms_and_biases() -> None:
     assert norms_and_biases(Mixed()) == NORMS_AND_BIASES
 
 
+@pytest.mark.parametrize("layer", [nn.RNN(2, 3, 2), nn.LSTM(2, 3, proj_size=2), nn.GRUCell(2, 3)])
+def test_biases_of_recurrent_layers(layer: nn.Module) -> None:
+    biases = {name for name, parameter in layer.named_parameters() if parameter.ndim == 1}
+    assert norms_and_biases(layer) == biases
+
+
 def test_hidden_matrices_leave_out_embeddings_and_the_head() -> None:
     assert hidden_matrices(Mixed()) == {
         "token",
