@@ -1,7 +1,8 @@
-"""What an overlay says about an optimizer or schedule holds for the one that it chose itself.
+"""What an overlay says about a model, data set, optimizer or schedule holds for the one it chose.
 
 A workload that takes AdamW with weight decay 0.1 has not said that SGD, chosen in its place on the
-command line, shall have a weight decay of 0.1.
+command line, shall have a weight decay of 0.1, nor that an LSTM, in the place of its plain recurrent
+network, shall have ReLUs. An overlay that chose none means whichever there is.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from optbench.cli.files import OVERLAYS, ConfigFiles
 from optbench.cli.players import OWN, choice_key
+
+NODES = ("model", "dataset", *OWN)
+"""The groups whose settings belong to the file that was chosen, not to the run."""
 
 
 def leave_out(
@@ -52,7 +56,7 @@ def _said(files: ConfigFiles, choices: Mapping[str, str]) -> Iterator[tuple[str,
     """Node, dotted key, setting, and whether it holds, of all that overlays say."""
     for group in OVERLAYS:
         overlay = choices[group]
-        for own in OWN:
+        for own in NODES:
             block = files.chain(group, overlay).get(own)
             chosen = files.chosen(group, overlay, own)
             for setting in block or ():

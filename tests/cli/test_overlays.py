@@ -1,5 +1,5 @@
-"""What overlays (workloads, recipes, tasks) say about an optimizer that somebody replaces, and the
-choices of players."""
+"""What overlays (workloads, recipes, tasks) say about a model, data set, optimizer or schedule that
+somebody replaces, and the choices of players."""
 
 from __future__ import annotations
 
@@ -75,6 +75,27 @@ def test_another_schedule_has_its_own_settings() -> None:
     assert plain["optimizer"]["betas"] == [0.9, 0.95]
 
 
+@pytest.mark.parametrize(
+    ("workload", "group", "other"),
+    [("adding_rnn", "model", "lstm"), ("cifar100_wrn", "dataset", "cifar10")],
+)
+def test_another_model_or_data_set_has_its_own_settings(
+    workload: str, group: str, other: str
+) -> None:
+    alone = job(f"{group}={other}", *(["task=regression"] if other == "lstm" else []))
+    plain = job(f"workload={workload}", f"{group}={other}").plain
+    assert plain[group] == alone.plain[group]
+    assert plain["optimizer"] == job(f"workload={workload}").plain["optimizer"]
+
+
+def test_a_typed_setting_of_another_model_holds() -> None:
+    plain = job("workload=adding_rnn", "model=lstm", "model.width=64").plain
+    assert (plain["model"]["width"], plain["model"]["recurrent_init"]) == (64, "default")
+    assert_refused(
+        "train workload=adding_rnn model=lstm model.nonlinearity=relu", ["model.nonlinearity"]
+    )
+
+
 def test_a_recipe_goes_over_a_workload() -> None:
     """The workload's Adam has been replaced, so what it says of it is left out."""
     both = job("workload=fmnist_2c2d", "recipe=vision").plain
@@ -87,10 +108,12 @@ def test_a_recipe_goes_over_a_workload() -> None:
 def test_an_overlay_that_chooses_none_holds_for_any(tmp_path: Path) -> None:
     folder = tmp_path / "own" / "recipe"
     folder.mkdir(parents=True)
-    (folder / "fast.yaml").write_text("# @package _global_\noptimizer:\n  lr: 0.7\n")
-    for optimizer in ("adamw", "sgd"):
-        plain = job("recipe=fast", f"optimizer={optimizer}", config_dir=folder.parent).plain
-        assert plain["optimizer"]["lr"] == 0.7
+    text = "# @package _global_\noptimizer:\n  lr: 0.7\nmodel:\n  width: 6\n"
+    (folder / "fast.yaml").write_text(text)
+    for optimizer, model in (("adamw", "rnn"), ("sgd", "lstm")):
+        chosen = ("recipe=fast", f"optimizer={optimizer}", f"model={model}")
+        plain = job(*chosen, config_dir=folder.parent).plain
+        assert (plain["optimizer"]["lr"], plain["model"]["width"]) == (0.7, 6)
 
 
 def test_a_task_sets_its_players_optimizers() -> None:
