@@ -22,6 +22,9 @@ STATES = ("running", "finished", "stopped_early", "diverged", "preempted", "fail
 DONE = ("finished", "stopped_early", "diverged")
 """States of a run that has nothing left to do."""
 
+RECORD_KEYS = ("kind", "step", "epoch", "examples", "seconds")
+"""What a line of `metrics.jsonl` says of itself, before the metrics."""
+
 
 @dataclass(frozen=True)
 class RunDir:
@@ -142,6 +145,21 @@ class RunDir:
                 record = _parse(line)
                 if record is not None:
                     yield record
+
+    def last_values(self) -> dict[str, float]:
+        """The last value of each metric in `metrics.jsonl`."""
+        values: dict[str, float] = {}
+        for record in self.read_metrics():
+            values.update(record)
+        return {tag: value for tag, value in values.items() if tag not in RECORD_KEYS}
+
+    def last_texts(self, last_step: int) -> dict[str, str]:
+        """The last sample of each text up to `last_step`, by name."""
+        newest: dict[str, Path] = {}
+        for folder in sorted(self.samples.glob("step-*")):
+            if int(folder.name.removeprefix("step-")) <= last_step:
+                newest |= {path.stem: path for path in sorted(folder.glob("*.txt"))}
+        return {name: path.read_bytes().decode("utf-8") for name, path in newest.items()}
 
     def cut_metrics(self, last_step: int) -> None:
         """Drops what a resumed run writes anew: what is after `last_step`, and test scores."""

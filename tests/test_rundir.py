@@ -201,6 +201,22 @@ def test_what_a_resumed_run_writes_anew_is_cut(folder: RunDir, last_step: int, l
     assert folder.metrics.read_bytes().count(b"\n") == lines
 
 
+def test_the_last_value_of_each_metric(folder: RunDir) -> None:
+    about = {"epoch": 1.0, "examples": 8, "seconds": 0.5}
+    write_metrics(folder, [{**line, **about} for line in LINES])
+    assert folder.last_values() == {"train/loss": 1.0, "val/loss": 1.5, "test/loss": 1.25}
+
+
+def test_the_last_texts_up_to_a_step(folder: RunDir) -> None:
+    assert folder.last_texts(9) == {}
+    for step, names in ((2, "ab"), (10, "b"), (12, "b")):
+        (folder.samples / f"step-{step:08d}").mkdir(parents=True)
+        for name in names:
+            path = folder.samples / f"step-{step:08d}" / f"{name}.txt"
+            path.write_text(f"ö\r\n{step}", encoding="utf-8", newline="")
+    assert folder.last_texts(11) == {"a": "ö\r\n2", "b": "ö\r\n10"}
+
+
 @pytest.mark.parametrize("line", [b"\n", b"[1]\n", b'{"no": 1}\n', b"\x00\x00\n"])
 def test_a_line_that_is_no_record_is_left_out(folder: RunDir, line: bytes) -> None:
     write_metrics(folder, LINES[:1], torn=line)

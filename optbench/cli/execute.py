@@ -74,6 +74,8 @@ def execute(job: Job, log: Log, folder: RunDir | None = None, resume: bool = Fal
     check_device(job.config.device)
     if job.config.deterministic:
         _deterministic_environment()
+    import rich.style  # noqa: F401  (draws a random number; later, the seeded ones would shift)
+
     from optbench.build.experiment import build_experiment
     from optbench.training.distributed import join
 
@@ -113,6 +115,9 @@ class _Run:
                     self._write_down(resume)
                 recorder = self._recorder(resumed_at)
                 trainer = self.experiment.trainer(recorder, keeper, interruption)
+                if resumed_at is not None:
+                    texts = self.folder.last_texts(resumed_at)
+                    trainer.reporter.go_on_from(self.folder.last_values(), texts)
                 self._status("running")
                 self.running = True
                 outcome = trainer.fit()

@@ -44,6 +44,11 @@ class Reporter:
         self._steps_per_epoch = steps_per_epoch
         self._marks = (state.progress.seconds, state.progress.examples)
 
+    def go_on_from(self, metrics: Mapping[str, float], texts: Mapping[str, str]) -> None:
+        """The last values and texts of the part of the run that was before."""
+        self.metrics.update(metrics)
+        self.texts.update(texts)
+
     def write(self, kind: str, values: Mapping[str, float]) -> None:
         """One record; schedules that react see it too."""
         progress = self.state.progress

@@ -86,6 +86,26 @@ def test_an_interrupted_run_goes_on_to_the_same_end(run: RunDir, finished: RunDi
     assert run.read_json("summary.json")["step"] == 42
 
 
+def test_a_run_killed_before_its_summary_gets_the_same_one(run: RunDir) -> None:
+    before = run.read_json("summary.json")
+    (run.path / "summary.json").unlink()
+    resumed(preempted(run, 42))
+    after = run.read_json("summary.json")
+    assert after["final"] == before["final"]
+    assert after["peak_memory_mib"] == before["peak_memory_mib"]
+
+
+def test_the_texts_of_the_part_before_are_in_the_summary(workplace: Path) -> None:
+    (workplace / "some.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 40)
+    text = "dataset=text dataset.path=some.txt dataset.context=8 model=rnn model.width=4"
+    assert call(f"train {text} steps=4 threads=1 device=cpu hydra.run.dir=run").code == 0
+    run = RunDir(workplace / "run")
+    before = run.read_json("summary.json")
+    assert before["samples"]
+    resumed(preempted(run, 4))
+    assert run.read_json("summary.json")["samples"] == before["samples"]
+
+
 def test_a_run_that_has_moved_goes_on(run: RunDir, workplace: Path, finished: RunDir) -> None:
     preempted(run)
     moved = RunDir(run.path.rename(workplace / "moved"))
