@@ -1,8 +1,8 @@
 """What an overlay says about a model, data set, optimizer or schedule holds for what it chose.
 
 A workload that takes AdamW with weight decay 0.1 has not said that SGD, chosen in its place on the
-command line, shall have a weight decay of 0.1, nor that an LSTM, in the place of its plain recurrent
-network, shall have ReLUs. An overlay that chose none means whichever there is.
+command line, shall have a weight decay of 0.1, nor that an LSTM, in the place of its plain
+recurrent network, shall have ReLUs. An overlay that chose none means whichever there is.
 """
 
 from __future__ import annotations
