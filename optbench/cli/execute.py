@@ -158,8 +158,7 @@ class _Run:
 
     def _recorder(self, resumed_at: int | None) -> Recorder:
         if self.world.is_main:
-            total = self.experiment.settings.total_steps
-            return make_recorder(self.job, self.folder, self.log, total, resumed_at)
+            return make_recorder(self.job, self.folder, self.log, self.experiment, resumed_at)
         from optbench.monitor.record import Recorder
 
         return Recorder()

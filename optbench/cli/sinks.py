@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from optbench.cli.compose import Job, keys_of
 from optbench.cli.log import Log
+from optbench.cli.players import as_typed
 from optbench.rundir import RunDir
 
 if TYPE_CHECKING:
+    from optbench.build.experiment import Experiment
     from optbench.monitor.record import Recorder
     from optbench.monitor.tensorboard import TensorBoard
 
 
 def make_recorder(
-    job: Job, folder: RunDir, log: Log, total_steps: int, resumed_at: int | None
+    job: Job, folder: RunDir, log: Log, experiment: Experiment, resumed_at: int | None
 ) -> Recorder:
     """The recorder of rank 0.
 
     Args:
-        total_steps: of the run.
         resumed_at: the step that the run goes on from, None for a new one.
     """
     from optbench.monitor.jsonl import JsonLines
@@ -28,25 +29,44 @@ def make_recorder(
     from optbench.monitor.status import Status
     from optbench.monitor.terminal import Terminal
 
-    terminal = Terminal(total_steps, resumed_at or 0, log.say, log.live)
+    terminal = Terminal(experiment.settings.total_steps, resumed_at or 0, log.say, log.live)
     sinks: list[Any] = [JsonLines(folder.metrics), Status(folder), Samples(folder.samples)]
-    board = _tensorboard(job, folder, resumed_at) if job.config.monitor.tensorboard else None
+    board = None
+    if job.config.monitor.tensorboard:
+        board = _tensorboard(job, folder, experiment, resumed_at)
     if board is not None:
         sinks.append(board)
     return Recorder([*sinks, terminal], board, terminal)
 
 
-def _tensorboard(job: Job, folder: RunDir, resumed_at: int | None) -> TensorBoard:
-    from optbench.monitor.hparams import columns, start_summaries
+def _tensorboard(
+    job: Job, folder: RunDir, experiment: Experiment, resumed_at: int | None
+) -> TensorBoard:
     from optbench.monitor.tensorboard import TensorBoard
 
     board = TensorBoard(folder.tensorboard, resumed_at)
     if resumed_at is None:
-        overridden = keys_of(job.overrides)
-        hparams = columns(job.plain, job.choices, overridden)
-        for summary in start_summaries(hparams, job.varied or overridden):
+        for summary in _start_hparams(job, experiment):
             board.write_summary(summary)
     return board
+
+
+def _start_hparams(job: Job, experiment: Experiment) -> list[Any]:
+    """A row of the HParams table, for which a player's choice is called as it is typed."""
+    from optbench.monitor.hparams import columns, metric_tags, start_summaries
+
+    task, players = experiment.state.task, experiment.state.players
+    sets = {"val": experiment.validation, "test": experiment.test}
+    metrics = metric_tags(
+        (task.metric, task.metrics),
+        job.config.target.metric,
+        [name for name, scored in sets.items() if scored is not None],
+        [player.name for player in players],
+    )
+    overridden = [as_typed(key) for key in keys_of(job.overrides)]
+    choices = {as_typed(key): choice for key, choice in job.choices.items()}
+    varied = [as_typed(key) for key in job.varied]
+    return start_summaries(columns(job.plain, choices, overridden), metrics, varied or overridden)
 
 
 def end_hparams(recorder: Recorder, state: str) -> None:

@@ -7,26 +7,22 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 # Standard columns; what a command line overrides comes on top. Equal for all runs of a sweep.
-COLUMNS = (
-    "model",
-    "dataset",
+RUNS = ("model", "dataset")
+PLAYERS = (
     "optimizer",
     "optimizer.lr",
     "optimizer.weight_decay",
     "optimizer.momentum",
     "schedule",
-    "batch_size",
-    "precision",
-    "seed",
 )
+"""What each player has of its own; an ordinary run's only one under no name."""
+REST = ("batch_size", "precision", "seed")
 # As in tensorboard.plugins.hparams.metadata, which takes a fifth of a second to import.
 PLUGIN_NAME = "hparams"
 PLUGIN_DATA_VERSION = 0
 EXPERIMENT_TAG = "_hparams_/experiment"
 SESSION_START_INFO_TAG = "_hparams_/session_start_info"
 SESSION_END_INFO_TAG = "_hparams_/session_end_info"
-
-METRICS = ("val/accuracy", "val/loss", "test/accuracy", "test/loss", "train/loss")
 
 
 def columns(
@@ -36,16 +32,40 @@ def columns(
 
     Args:
         config: the resolved config, plain.
-        choices: the choice of each group.
+        choices: the choice of each group, a player's under `player.NAME.optimizer`.
         overridden: keys that the command line set.
     """
+    at = [f"player.{name}." for name in config.get("player") or ()] or [""]
+    own = [prefix + key for prefix in at for key in PLAYERS]
     found: dict[str, str | float | bool] = {}
-    for key in dict.fromkeys((*COLUMNS, *overridden)):
+    for key in dict.fromkeys((*RUNS, *own, *REST, *overridden)):
         value = choices.get(key, _select(config, key))
         if value is None or isinstance(value, Mapping):
             continue
         found[key] = value if isinstance(value, str | float | bool | int) else str(value)
     return found
+
+
+def metric_tags(
+    task: tuple[str, Sequence[str]],
+    target: str | None,
+    sets: Collection[str],
+    players: Sequence[str],
+) -> list[str]:
+    """The metrics for the table, those that the run is judged by first.
+
+    Args:
+        task: its main metric, such as `val/accuracy`, and the names of all its scores.
+        target: the metric of the run's target, if it has one.
+        sets: that are scored, of `val` and `test`.
+        players: their names.
+    """
+    main, names = task
+    of_test = main.replace("val/", "test/", 1)
+    first = [target, main, of_test] if target else [main, of_test]
+    scores = [*first, *(f"{kind}/{name}" for kind in ("val", "test") for name in names)]
+    losses = [f"train/loss/{name}" for name in players] if len(players) > 1 else ["train/loss"]
+    return [*(t for t in dict.fromkeys(scores) if t.partition("/")[0] in sets), *losses]
 
 
 def _select(config: Mapping[str, Any], key: str) -> Any:
@@ -58,7 +78,7 @@ def _select(config: Mapping[str, Any], key: str) -> Any:
 
 
 def start_summaries(
-    hparams: Mapping[str, Any], first: Collection[str] = (), metrics: Sequence[str] = METRICS
+    hparams: Mapping[str, Any], metrics: Sequence[str], first: Collection[str] = ()
 ) -> list[Any]:
     """The records that open a run: which columns there are, and this run's values.
 

@@ -94,6 +94,22 @@ def test_the_hyperparameters_of_a_run(folder: RunDir) -> None:
     assert found[metadata.SESSION_END_INFO_TAG].status == api_pb2.STATUS_SUCCESS
 
 
+def test_the_hyperparameters_of_players(workplace: Path) -> None:
+    chosen = "model=dcgan dataset=digits model.width=4 player.generator.optimizer=sgd"
+    line = f"train {chosen} steps=1 batch_size=8 threads=1 device=cpu hydra.run.dir=run"
+    assert call(line).code == 0
+    found = hparams(read(RunDir(workplace / "run")))
+    columns = {info.name: info.differs for info in found[metadata.EXPERIMENT_TAG].hparam_infos}
+    metrics = [info.name.tag for info in found[metadata.EXPERIMENT_TAG].metric_infos]
+    values = found[metadata.SESSION_START_INFO_TAG].hparams
+    assert not {"optimizer", "optimizer.lr", "schedule"} & set(columns)
+    assert values["player.generator.optimizer"].string_value == "sgd"
+    assert values["player.discriminator.optimizer.lr"].number_value == 2e-4
+    assert columns["player.generator.optimizer"]
+    assert metrics[0] == "val/sliced_wasserstein"
+    assert metrics[-2:] == ["train/loss/discriminator", "train/loss/generator"]
+
+
 def test_a_run_that_diverges_is_a_failure_in_the_table(workplace: Path) -> None:
     call(f"train {SMALL} optimizer=sgd optimizer.lr=1e30 steps=5 hydra.run.dir=run")
     found = hparams(read(RunDir(workplace / "run")))

@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
 from optbench.monitor import hparams
-from optbench.monitor.hparams import COLUMNS, METRICS, columns, end_summary, start_summaries
+from optbench.monitor.hparams import columns, end_summary, metric_tags, start_summaries
 from optbench.monitor.tensorboard import TensorBoard, cut_events
 
 CONFIG = {
@@ -20,6 +20,7 @@ CONFIG = {
     "schedule": {"warmup_steps": "5ep"},
     "clip": {"norm": None},
 }
+METRICS = ["val/loss", "train/loss"]
 CHOICES = {"model": "mlp", "optimizer": "sgd", "precision": "fp32"}
 
 
@@ -40,7 +41,52 @@ def test_choices_and_values_are_columns() -> None:
         "precision": "fp32",
         "seed": 0,
     }
-    assert set(found) <= set(COLUMNS)
+
+
+def test_each_player_has_its_own_columns() -> None:
+    players = {
+        name: {"optimizer": {"lr": lr, "momentum": 0.9}, "schedule": {}, "update_every": 1}
+        for name, lr in (("discriminator", 0.4), ("generator", 0.2))
+    }
+    own = {
+        f"player.{name}.{group}": choice
+        for name in players
+        for group, choice in (("optimizer", "sgd"), ("schedule", "cosine"))
+    }
+    found = columns({**CONFIG, "player": players}, {**CHOICES, **own}, [])
+    assert found == {
+        "model": "mlp",
+        **own,
+        "player.discriminator.optimizer.lr": 0.4,
+        "player.discriminator.optimizer.momentum": 0.9,
+        "player.generator.optimizer.lr": 0.2,
+        "player.generator.optimizer.momentum": 0.9,
+        "batch_size": 64,
+        "precision": "fp32",
+        "seed": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("target", "sets", "tags"),
+    [
+        (None, ("val",), ["val/loss", "val/perplexity"]),
+        ("test/perplexity", ("test",), ["test/perplexity", "test/loss"]),
+        (
+            "val/perplexity",
+            ("val", "test"),
+            ["val/perplexity", "val/loss", "test/loss", "test/perplexity"],
+        ),
+    ],
+)
+def test_the_metrics_are_the_tasks(target: str | None, sets: list[str], tags: list[str]) -> None:
+    task = ("val/loss", ("loss", "perplexity"))
+    assert metric_tags(task, target, sets, ["model"]) == [*tags, "train/loss"]
+
+
+def test_each_player_has_a_loss() -> None:
+    found = metric_tags(("val/distance", ("distance",)), None, ["val"], ["a", "b"])
+    assert found == ["val/distance", "train/loss/a", "train/loss/b"]
 
 
 def test_what_was_overridden_is_a_column_too() -> None:
@@ -55,7 +101,8 @@ def test_what_was_overridden_is_a_column_too() -> None:
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     board = TensorBoard(tmp_path)
-    for summary in start_summaries({"model": "mlp", "optimizer.lr": 0.1, "nesterov": True}):
+    values = {"model": "mlp", "optimizer.lr": 0.1, "nesterov": True}
+    for summary in start_summaries(values, METRICS):
         board.write_summary(summary)
     board.write_summary(end_summary("finished"))
     board.close()
@@ -77,7 +124,7 @@ def test_the_plugin_finds_the_columns(run: Path) -> None:
         "optimizer.lr": api_pb2.DATA_TYPE_FLOAT64,
         "nesterov": api_pb2.DATA_TYPE_BOOL,
     }
-    assert tuple(info.name.tag for info in experiment.metric_infos) == METRICS
+    assert [info.name.tag for info in experiment.metric_infos] == METRICS
 
 
 @pytest.mark.parametrize(
