@@ -132,6 +132,10 @@ class Player:
             if fine:
                 alignment.remember()
 
+    def last_turn(self, step: int) -> int:
+        """The last step up to `step` that it is updated at."""
+        return step // self.every * self.every
+
     def advance(self) -> None:
         """One update was taken."""
         self.step += 1

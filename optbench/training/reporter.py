@@ -75,12 +75,11 @@ class Reporter:
 
     def norms(self) -> dict[str, float]:
         """Gradient norms, update ratios and parameter norms of the step that was watched."""
-        several = len(self.state.players) > 1
         found: dict[str, float] = {}
         for player, watch in zip(self.state.players, self.watches, strict=True):
-            if not watch.fresh:  # it was not this player's turn
+            if not watch.fresh:  # it was not watched, or its update was left out
                 continue
-            prefix = f"{player.name}/" if several else ""
+            prefix = self._prefix(player)
             found |= {_prefixed(tag, prefix): value for tag, value in watch.read().items()}
         return found
 
@@ -127,17 +126,21 @@ class Reporter:
 
         def sample() -> None:
             gradients = [parameter.grad for parameter in player.parameters]
-            self.sample(step, "gradients", player.names, gradients)
+            self.sample(step, "gradients", player, gradients)
 
         return sample
 
     def sample(
-        self, step: int, kind: str, names: Sequence[str], tensors: Sequence[Tensor | None]
+        self, step: int, kind: str, player: Player, tensors: Sequence[Tensor | None]
     ) -> None:
-        """Histograms of a sample of each tensor, tagged `kind/name`."""
+        """Histograms of a sample of each of a player's tensors, tagged as its norms are."""
         if self.world.is_main:
-            tags = [f"{kind}/{name}" for name in names]
+            at = f"{kind}/{self._prefix(player)}"
+            tags = [f"{at}{name}" for name in player.names]
             self.recorder.histograms(step, histograms(tags, tensors))
+
+    def _prefix(self, player: Player) -> str:
+        return f"{player.name}/" if len(self.state.players) > 1 else ""
 
 
 def _prefixed(tag: str, prefix: str) -> str:

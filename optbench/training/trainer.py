@@ -109,13 +109,13 @@ class Trainer:
         """One step of every player; then the position moves on."""
         progress = self.progress
         number = progress.step + 1
-        watched, sampled = number >= self._next_watch, number >= self._next_histograms
         taken = False
         turns = zip(self.players, self.steps, self.reporter.watches, self._readers, strict=True)
         for player, step, watch, reader in turns:
             if number % player.every:
                 continue
-            seen = watch if watched else None
+            seen = watch if number == player.last_turn(self._next_watch) else None
+            sampled = number == player.last_turn(self._next_histograms)
             sample = self.reporter.sampler(player, number) if sampled else None
             if player.needs_closure:
                 loss, done = step.with_closure(work, seen, sample)
@@ -174,9 +174,11 @@ class Trainer:
 
         self._next_histograms = after(cadence.histograms)
         self._next_watch = after(cadence.monitor)
+        watched = (player.last_turn(self._next_watch) for player in self.players)
         self._next = min(
             self._next_watch,
             self._next_histograms,
+            *(turn for turn in watched if turn > step),
             after(cadence.evaluate),
             after(cadence.save),
         )
@@ -188,9 +190,8 @@ class Trainer:
         step, cadence = self.progress.step, self.settings.cadence
         if cadence.histograms and step % cadence.histograms == 0:
             for player in self.players:
-                self.reporter.sample(step, "parameters", player.names, player.parameters)
-        if cadence.monitor and step % cadence.monitor == 0:
-            self._report()
+                self.reporter.sample(step, "parameters", player, player.parameters)
+        self._report(training=bool(cadence.monitor) and step % cadence.monitor == 0)
         self._heed(self._agreement.settle([0, self._nonfinite.at]))
         if self.outcome.state != "diverged":
             if cadence.evaluate and step % cadence.evaluate == 0:
@@ -205,14 +206,16 @@ class Trainer:
         self.progress.seconds += now - self._clock
         self._clock = now
 
-    def _report(self) -> None:
-        """The training's numbers at a monitored step."""
+    def _report(self, training: bool) -> None:
+        """The norms of who was watched at this step; at a monitored one, the training's numbers."""
         norms = self.reporter.norms()
         for tag, value in norms.items():
             if tag.startswith("grad_norm/") and tag.endswith("total"):
                 self._nonfinite.check("gradient norm", self.progress.step, value)
-        self.reporter.write("train", self.reporter.training())
-        self.reporter.write("monitor", norms)
+        if training:
+            self.reporter.write("train", self.reporter.training())
+        if norms:
+            self.reporter.write("monitor", norms)
 
     def _validate(self) -> None:
         """Scores the validation set; schedules, the best step and early stopping react."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from optbench.build.experiment import Experiment
 from optbench.errors import UserError
+from optbench.monitor.record import Recorder
 from optbench.training.player import Player
 
 from .experiments import experiment, fit
@@ -83,6 +84,32 @@ def test_one_may_take_more_steps_than_the_other(every: int) -> None:
     assert len(memory.values("grad_norm/discriminator/total")) == 7
 
 
+def test_a_player_is_measured_at_its_last_turn_before_a_report() -> None:
+    _, memory = fit(experiment(*GAN, "steps=21", f"{EVERY}=3", "monitor.every=5"))
+    assert list(memory.values("grad_norm/generator/total")) == [3, 9, 15, 18]
+    assert list(memory.values("update_ratio/discriminator/total")) == [5, 10, 15, 20]
+
+
+def test_histograms_of_each_player(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: dict[str, list[int]] = {}
+
+    def histograms(self: Recorder, step: int, tags: dict[str, object]) -> None:
+        for tag in tags:
+            found.setdefault(tag, []).append(step)
+
+    monkeypatch.setattr(Recorder, "histograms", histograms)
+    fit(experiment(*GAN, "steps=10", f"{EVERY}=3", "monitor.histograms=5"))
+    assert found["gradients/generator/head.weight"] == [3, 9]
+    assert found["gradients/discriminator/head.weight"] == [5, 10]
+    assert found["parameters/generator/head.weight"] == [5, 10]
+    assert len(found) == 2 * sum(len(p.names) for p in experiment(*GAN).state.players)
+
+
+def test_a_player_whose_turn_is_rare_is_measured_at_each() -> None:
+    _, memory = fit(experiment(*GAN, "steps=14", f"{EVERY}=7", "monitor.every=2"))
+    assert list(memory.values("grad_norm/generator/total")) == [7, 14]
+
+
 def test_a_schedule_has_the_length_of_its_players_own_steps() -> None:
     cosine = "player.generator.schedule=cosine"
     made = experiment(*GAN, "steps=8", f"{EVERY}=2", cosine, "monitor.every=1")
@@ -110,7 +137,9 @@ def test_settings_of_the_run_hold_for_every_player() -> None:
         assert not same(starts[name], weights(player))
 
 
-@pytest.mark.parametrize("more", [[], [f"{EVERY}=3", "accumulate=2", "wrapper=sam"]])
+@pytest.mark.parametrize(
+    "more", [[], [f"{EVERY}=3", "accumulate=2", "wrapper=sam", "monitor.every=5"]]
+)
 def test_both_are_resumed(more: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = [*GAN, "steps=9", "checkpoint.every=4", "eval.every=3", "eval.batch_size=50", *more]
     assert train(tmp_path / "whole", *run) == 0
