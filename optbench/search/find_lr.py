@@ -215,7 +215,7 @@ def untouched(state: RunState) -> Iterator[None]:
     try:
         yield
     finally:
-        state.load(Loaded(state.progress.step, shared, own))
+        state.load(Loaded(state.progress.step, shared, own, state.world.size))
         for module, mode in zip(modules, modes, strict=True):
             module.training = mode
         with torch.no_grad():

@@ -30,11 +30,13 @@ def rank_file(rank: int) -> str:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A verified checkpoint: what all ranks share, and this rank's own (None if it has none)."""
+    """A verified checkpoint: what all ranks share, and this rank's own (None if it has none);
+    `ranks`: how many wrote it."""
 
     step: int
     shared: dict[str, Any]
     own: dict[str, Any] | None
+    ranks: int
 
 
 def write_checkpoint(
@@ -162,7 +164,8 @@ def read_checkpoint(folder: Path, step: int, world: World) -> Loaded:
     """Reads a verified checkpoint onto the CPU."""
     path = folder / f"step-{step:08d}"
     own = path / rank_file(world.rank)
-    return Loaded(step, _read(path / SHARED), _read(own) if own.exists() else None)
+    ranks = json.loads((path / MANIFEST).read_text())["world_size"]
+    return Loaded(step, _read(path / SHARED), _read(own) if own.exists() else None, ranks)
 
 
 def _read(path: Path) -> dict[str, Any]:

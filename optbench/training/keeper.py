@@ -57,6 +57,10 @@ class RunState:
         losses = {player.name: [player.loss.total, player.loss.count] for player in self.players}
         return {"rng": rng.capture(), "losses": losses, "task": self.task.state_dict()}
 
+    def carries_on(self, loaded: checkpoint.Loaded) -> bool:
+        """Whether each rank has the lanes that it had: what is carried belongs to them."""
+        return loaded.ranks == self.world.size
+
     def load(self, loaded: checkpoint.Loaded) -> bool:
         """Goes on from a checkpoint; False if this rank had no part in it."""
         shared = loaded.shared
@@ -72,7 +76,8 @@ class RunState:
             return False
         for player in self.players:
             player.loss.total, player.loss.count = loaded.own["losses"][player.name]
-        self.task.load_state_dict(loaded.own["task"])
+        if self.carries_on(loaded):
+            self.task.load_state_dict(loaded.own["task"])
         rng.restore(loaded.own["rng"])
         return True
 
@@ -148,11 +153,16 @@ class Keeper:
         step = world.on_main(lambda: checkpoint.newest_verified(self.folder, warn))
         if step is None:
             return None
-        has_part = self.state.load(checkpoint.read_checkpoint(self.folder, step, world))
+        loaded = checkpoint.read_checkpoint(self.folder, step, world)
+        has_part = self.state.load(loaded)
         without = [str(rank) for rank, has in enumerate(world.gather(has_part)) if not has]
         if without and world.is_main:
             ranks = ", ".join(without)
             warn(f"rank {ranks} has no part in the checkpoint: its random numbers start anew")
+        within_epoch = self.state.task.carries and self.state.progress.index > 0
+        if within_epoch and not self.state.carries_on(loaded) and world.is_main:
+            said = f"the checkpoint is of {loaded.ranks} rank(s), this run has {world.size}"
+            warn(f"{said}: the hidden state that task.carry=true carries begins at zeros")
         if world.is_main:
             checkpoint.forget_after(self.folder, step)
         self._saved = self._mark()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,11 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from optbench.errors import UserError
+from optbench.rundir import RunDir
 from optbench.tasks.base import Lanes
 
 from .experiments import Memory, experiment, fit, player_of, weights_of
-from .runs import assert_same_run, killed_run, resume, train
+from .runs import assert_same_run, killed_run, newest, resume, train
 
 WORDS = "the quick brown fox jumps over the lazy dog while five wizards box and pack a jug. "
 
@@ -89,6 +92,32 @@ def test_it_is_resumed(
     killed_run(monkeypatch, tmp_path / "killed", step, tmp_path / "again", *run)
     assert resume(tmp_path / "again") == 0
     assert_same_run(tmp_path / "whole", tmp_path / "again")
+
+
+def written_by_two(folder: Path) -> None:
+    """Makes the newest checkpoint of one rank look like one of two."""
+    path = newest(folder)
+    manifest = json.loads((path / "manifest.json").read_text())
+    shutil.copy(path / "rank-0.pt", path / "rank-1.pt")
+    manifest["files"]["rank-1.pt"] = manifest["files"]["rank-0.pt"]
+    (path / "manifest.json").write_text(json.dumps(manifest | {"world_size": 2}))
+
+
+@pytest.mark.parametrize(("steps", "within_epoch"), [(7, True), (12, False)])
+def test_other_ranks_begin_at_zeros_and_say_so(
+    steps: int, within_epoch: bool, text: list[str], tmp_path: Path
+) -> None:
+    fit(experiment(*text, f"steps={steps}"), folder=tmp_path / "run")
+    for ranks in (1, 2):
+        if ranks == 2:
+            written_by_two(tmp_path / "run")
+        said: list[str] = []
+        made = experiment(*text, "steps=20")
+        keeper = made.keeper(RunDir(tmp_path / "run"))
+        assert keeper is not None and keeper.resume(said.append) == steps
+        assert bool(made.state.task.state_dict()["end"]) is (ranks == 1)
+        assert len(said) == (ranks == 2 and within_epoch)
+        assert all("of 2 rank(s), this run has 1: the hidden state" in line for line in said)
 
 
 @pytest.mark.parametrize(
