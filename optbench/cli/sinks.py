@@ -29,7 +29,8 @@ def make_recorder(
     from optbench.monitor.status import Status
     from optbench.monitor.terminal import Terminal
 
-    terminal = Terminal(experiment.settings.total_steps, resumed_at or 0, log.say, log.live)
+    total, evaluate = experiment.settings.total_steps, experiment.settings.cadence.evaluate
+    terminal = Terminal(total, resumed_at or 0, log.say, log.live, evaluate)
     sinks: list[Any] = [JsonLines(folder.metrics), Status(folder), Samples(folder.samples)]
     board = None
     if job.config.monitor.tensorboard:

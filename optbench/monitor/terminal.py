@@ -12,6 +12,8 @@ from optbench.monitor.record import Record
 
 REDRAW_SECONDS = 0.1
 LINE_SECONDS = 10.0
+SCORE_LINES = 20
+"""So many lines with scores, evenly spread, and the last, say what hundreds would."""
 
 _SHOWN = {
     "loss": "train/loss",
@@ -28,13 +30,23 @@ class Terminal:
         done: steps that an earlier part of the run has taken.
         say: prints a line, to the terminal and to the log.
         console: a terminal for the progress bar; None shows lines only.
+        evaluate: every how many steps there are scores to come; 0 is only at the end.
     """
 
     def __init__(
-        self, total: int, done: int, say: Callable[[str], None], console: Console | None
+        self,
+        total: int,
+        done: int,
+        say: Callable[[str], None],
+        console: Console | None,
+        evaluate: int = 0,
     ) -> None:
         self._total, self._say = total, say
         self._values: dict[str, float] = {}
+        evaluations = total // max(1, evaluate)
+        often = 1 if console else -(-evaluations // SCORE_LINES)
+        self._score_every = max(1, evaluate) * max(1, often)
+        self._held: str | None = None
         self._bar: Progress | None = None
         self._task = TaskID(0)
         now = time.perf_counter()
@@ -54,13 +66,24 @@ class Terminal:
             self._bar.start()
 
     def write(self, record: Record) -> None:
-        """Remembers the values; scores get a line of their own."""
+        """Remembers the values; scores get a line of their own, if there are not too many."""
         self._values.update(record.values)
-        if record.kind in ("val", "test"):
-            scores = "  ".join(f"{tag} {value:.4f}" for tag, value in record.values.items())
-            loss = self._values.get("train/loss")
-            train = f"train/loss {loss:.4f}  " if loss is not None and record.kind == "val" else ""
-            self._say(f"step {record.step:>6}  epoch {record.epoch:6.2f}  {train}{scores}")
+        if record.kind not in ("val", "test"):
+            return
+        scores = "  ".join(f"{tag} {value:.4f}" for tag, value in record.values.items())
+        loss = self._values.get("train/loss")
+        train = f"train/loss {loss:.4f}  " if loss is not None and record.kind == "val" else ""
+        if record.kind == "test":
+            self._say_held()
+        self._held = f"step {record.step:>6}  epoch {record.epoch:6.2f}  {train}{scores}"
+        if record.kind == "test" or record.step % self._score_every == 0:
+            self._say_held()
+
+    def _say_held(self) -> None:
+        """The newest scores, unless they were said."""
+        if self._held is not None:
+            self._say(self._held)
+            self._held = None
 
     def tick(self, step: int) -> None:
         """After every step: redraws when it is time to."""
@@ -85,7 +108,8 @@ class Terminal:
         """Nothing is held back."""
 
     def close(self) -> None:
-        """Takes the bar away."""
+        """Says the last scores, and takes the bar away."""
+        self._say_held()
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

@@ -41,6 +41,13 @@ def test_a_functions_name_is_all_that_is_needed(name: str, tmp_path: Path) -> No
     assert run.read_json("summary.json")["best"]["metric"] == "val/loss_gap"
 
 
+def test_a_path_is_recorded_whole_and_told_in_twenty_lines(tmp_path: Path) -> None:
+    line = f"train {SMALL} model=rosenbrock steps=100 hydra.run.dir={tmp_path / 'run'}"
+    told = [line for line in call(line).err.splitlines() if "val/loss_gap" in line]
+    assert len(told) == 20
+    assert len(records(RunDir(tmp_path / "run"), "val")) == 100
+
+
 def test_the_task_alone_is_a_run_too(tmp_path: Path) -> None:
     config = load_yaml(train("task=function steps=1", tmp_path / "run").config)
     assert config["model"]["_target_"].endswith("Quadratic")

@@ -76,6 +76,43 @@ def test_scores_have_lines_of_their_own(clock: Clock) -> None:
     ]
 
 
+def scored(
+    total: int, evaluate: int, console: Console | None = None, test: bool = True
+) -> list[int]:
+    """The steps of the lines with scores that a run says."""
+    said: list[str] = []
+    shown = Terminal(total, 0, said.append, console, evaluate)
+    for step in sorted({*range(evaluate, total + 1, evaluate), total}):
+        shown.write(record("val", step, val__loss=0.5))
+    if test:
+        shown.write(record("test", total, test__loss=0.5))
+        assert "test/loss" in said.pop()
+    shown.close()
+    return [int(line.split()[1]) for line in said]
+
+
+@pytest.mark.parametrize(
+    ("total", "evaluate", "steps"),
+    [
+        (20, 1, [*range(1, 21)]),
+        (42, 21, [21, 42]),
+        (1000, 1, [*range(50, 1001, 50)]),
+        (1003, 1, [*range(51, 1003, 51), 1003]),
+        (50, 2, [*range(4, 49, 4), 50]),
+    ],
+)
+@pytest.mark.parametrize("test", [True, False])
+def test_as_many_lines_with_scores_as_one_reads(
+    total: int, evaluate: int, steps: list[int], test: bool
+) -> None:
+    assert scored(total, evaluate, test=test) == steps
+
+
+def test_a_terminal_gets_all_scores() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True)
+    assert scored(100, 1, console) == [*range(1, 101)]
+
+
 def test_a_bar_in_a_terminal(clock: Clock) -> None:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=120, color_system=None)
