@@ -36,8 +36,11 @@ SHOWN: dict[str, list[str]] = {
     "cyclic, triangular2": ["schedule=cyclic", "schedule.mode=triangular2"],
     "one_cycle": ["schedule=one_cycle"],
     "inverse_sqrt, warmup 10%": ["schedule=inverse_sqrt", "schedule.warmup_steps=10%"],
+    "nesterov, lr and momentum": [
+        *("schedule=nesterov", "schedule.offset=30"),
+        "momentum_schedule={schedule: nesterov, offset: 30, from: 0, to: 0.99}",
+    ],
     "wsd, warmup 10%": ["schedule=wsd", "schedule.warmup_steps=10%"],
-    "chain": ["schedule=chain"],
     "chain of restarts": [
         "schedule=chain",
         "schedule.parts=[{schedule: cosine, for: 50%}, {schedule: cosine, for: 25%, scale: 0.5},"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,9 @@ def test_starts_with_its_description(path: Path) -> None:
 def test_there_are_configs() -> None:
     assert len(CONFIGS) == 17
     assert all(dataclasses.is_dataclass(get_class(str(read(path)["_target_"]))) for path in CONFIGS)
+
+
+def test_the_contact_sheet_has_all_schedules() -> None:
+    script = Path(__file__).parents[2] / "scripts" / "pictures_of_schedules.py"
+    shown = set(re.findall(r'"schedule=(\w+)"', script.read_text()))
+    assert shown == {path.stem for path in ALL_CONFIGS} - {"custom"}
