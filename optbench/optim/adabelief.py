@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from optbench.optim.engine.ops import Operand, ema_, ema_of_square_, share
+from optbench.optim.engine.ops import Operand, Quotient, ema_, ema_of_square_, share
 from optbench.optim.engine.ranges import at_least_zero, betas_in_range
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
@@ -51,7 +51,7 @@ class AdaBelief(RuleOptimizer):
         """The formula above, fraction expanded by the root of the correction."""
         m = ema_(state["exp_avg"], gradient, h.beta1)
         s = ema_of_square_(state["exp_avg_var"], gradient - m, h.beta2).add_(h.eps)
-        return m / s.sqrt().add_(h.eps * h.root2), h.lr * h.root2 / h.correction1
+        return Quotient(m, s.sqrt().add_(h.eps * h.root2)), h.lr * h.root2 / h.correction1
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:

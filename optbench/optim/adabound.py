@@ -8,7 +8,15 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from optbench.optim.engine.ops import Operand, clamp_, ema_, ema_of_square_, maximum_, share
+from optbench.optim.engine.ops import (
+    Operand,
+    Product,
+    clamp_,
+    ema_,
+    ema_of_square_,
+    maximum_,
+    share,
+)
 from optbench.optim.engine.ranges import above_zero, at_least_zero, betas_in_range
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
@@ -76,8 +84,8 @@ class AdaBound(RuleOptimizer):
     @staticmethod
     def bounded(m: Operand, v: Operand, h: Any) -> Any:
         """The clipped step along m."""
-        steps = h.step_size / v.sqrt().add_(h.eps)
-        return clamp_(steps, h.lower, h.upper).mul_(m)
+        steps = v.sqrt().add_(h.eps).reciprocal_().mul_(h.step_size)
+        return Product(clamp_(steps, h.lower, h.upper), m)
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:

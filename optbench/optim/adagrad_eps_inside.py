@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optbench.optim.engine.ops import Operand, add_square_, per_member
+from optbench.optim.engine.ops import Operand, Product, add_square_, per_member
 from optbench.optim.engine.ranges import at_least_zero
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
@@ -56,7 +56,7 @@ class AdagradEpsInside(RuleOptimizer):
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
         """The formula above."""
         total = add_square_(state["sum"], gradient)
-        return gradient / (total + h.eps).sqrt_(), h.lr
+        return Product(gradient, (total + h.eps).rsqrt_()), h.lr
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:

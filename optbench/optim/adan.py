@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from optbench.optim.engine.ops import Operand, ema_, ema_of_square_, is_set, plus, share
+from optbench.optim.engine.ops import (
+    Operand,
+    Quotient,
+    ema_,
+    ema_of_square_,
+    is_set,
+    plus,
+    share,
+)
 from optbench.optim.engine.ranges import at_least_zero, betas_in_range
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
@@ -62,11 +70,11 @@ class Adan(RuleOptimizer):
         v = ema_(state["exp_avg_diff"], difference, h.beta2)
         n = ema_of_square_(state["exp_avg_sq"], plus(gradient, difference, h.beta2.kept), h.beta3)
         root = n.sqrt().add_(h.eps * h.root3)
-        direction = plus(m, v, h.beta2.kept * h.correction1 / h.correction2).div_(root)
+        looking = plus(m, v, h.beta2.kept * h.correction1 / h.correction2)
         size = h.lr * h.root3 / h.correction1
         if not h.decays:
-            return direction, size
-        return (direction * (size * h.shrink)).add_(parameter * h.shrunk), 1.0
+            return Quotient(looking, root), size
+        return looking.div_(root).mul_(size * h.shrink).add_(parameter * h.shrunk), 1.0
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:

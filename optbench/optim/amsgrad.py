@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from optbench.optim.engine.ops import Operand, ema_, ema_of_square_, maximum_, share
+from optbench.optim.engine.ops import (
+    Operand,
+    Quotient,
+    ema_,
+    ema_of_square_,
+    maximum_,
+    share,
+)
 from optbench.optim.engine.ranges import at_least_zero, betas_in_range
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
@@ -56,7 +63,7 @@ class AMSGrad(RuleOptimizer):
         m = ema_(state["exp_avg"], gradient, h.beta1)
         v = ema_of_square_(state["exp_avg_sq"], gradient, h.beta2)
         largest = maximum_(state["max_exp_avg_sq"], v / h.correction2)
-        return m / largest.sqrt().add_(h.eps), h.lr / h.correction1
+        return Quotient(m, largest.sqrt().add_(h.eps)), h.lr / h.correction1
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:

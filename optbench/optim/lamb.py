@@ -7,6 +7,7 @@ from typing import Any
 
 from optbench.optim.engine.ops import (
     Operand,
+    divide_into,
     ema_,
     ema_of_square_,
     is_set,
@@ -59,20 +60,20 @@ class LAMB(RuleOptimizer):
     @staticmethod
     def measure(
         parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any
-    ) -> tuple[Operand, ...]:
-        """Updates the moments; theta, and r without the corrections' scale, are wanted."""
+    ) -> Operand:
+        """Updates the moments; r without the corrections' scale."""
         ema_(state["exp_avg"], gradient, h.beta1)
         ema_of_square_(state["exp_avg_sq"], gradient, h.beta2)
-        adam = state["exp_avg"] / state["exp_avg_sq"].sqrt().add_(h.eps * h.root2)
-        update = plus_(adam, parameter, h.weight_decay / h.scale) if h.decays else adam
-        return parameter, update
+        root = state["exp_avg_sq"].sqrt().add_(h.eps * h.root2)
+        adam = divide_into(state["exp_avg"], root)
+        return plus_(adam, parameter, h.weight_decay / h.scale) if h.decays else adam
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
         """The formula above."""
         weights, update = h.norms
         trust = ratio_or_one(weights, update * h.scale)
-        return h.measured[1], trust * (h.lr * h.scale)
+        return h.measured, trust * (h.lr * h.scale)
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:

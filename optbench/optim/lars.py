@@ -35,6 +35,7 @@ class LARS(RuleOptimizer):
     state_names = ("velocity",)
     decay = "none"
     norms_first = True
+    vectors_apart = True
 
     def __init__(
         self,
@@ -54,9 +55,9 @@ class LARS(RuleOptimizer):
     @staticmethod
     def measure(
         parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any
-    ) -> tuple[Operand, ...]:
-        """The norms of theta and g are wanted."""
-        return parameter, gradient
+    ) -> Operand:
+        """The norm of g is wanted."""
+        return gradient
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:

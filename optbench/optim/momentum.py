@@ -32,6 +32,7 @@ class Momentum(RuleOptimizer):
 
     state_names = ("velocity",)
     decay = "coupled"
+    light = True
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from optbench.optim.engine.ops import Operand, ema_of_square_, share
+from optbench.optim.engine.ops import Operand, Product, ema_of_square_, share
 from optbench.optim.engine.ranges import at_least_zero, in_unit_interval
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
@@ -51,7 +51,7 @@ class RMSpropEpsInside(RuleOptimizer):
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
         """The formula above."""
         mean = ema_of_square_(state["square_avg"], gradient, h.alpha)
-        return gradient / (mean + h.eps).sqrt_(), h.lr
+        return Product(gradient, (mean + h.eps).rsqrt_()), h.lr
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optbench.optim.engine.blocks import Plan, Slot, block_for
+from optbench.optim.engine.blocks import Plan, Slot, block_for, in_cache
 
 
 class Alike:
@@ -22,6 +22,7 @@ class Alike:
         parameters: of one device and dtype.
         states: of the optimizer.
         names: of the rule's state.
+        light: whether the rule makes at most one tensor of its own.
         vector: what the rule is told of them.
         small: too small to be worth calling a compiled kernel for each.
     """
@@ -31,20 +32,22 @@ class Alike:
         parameters: list[Tensor],
         states: Any,
         names: Sequence[str],
+        light: bool,
         vector: bool,
         small: bool = False,
     ) -> None:
         self.slots = [Slot(p, {name: states[p][name] for name in names}) for p in parameters]
-        self.vector, self.small = vector, small
+        self.vector, self.small, self._light = vector, small, light
         self.step = int(states[parameters[0]]["step"])
         self._steps = torch.full((len(parameters),), float(self.step))
+        self._one = torch.ones(())  # a number would be made a tensor at every step
         for parameter, step in zip(parameters, self._steps.unbind(), strict=True):
             states[parameter]["step"] = step
         self._version = self._steps._version
 
     def count(self) -> None:
         """One step more."""
-        self._steps.add_(1)
+        self._steps.add_(self._one)
         self._version = self._steps._version
         self.step += 1
 
@@ -53,18 +56,44 @@ class Alike:
         return self._steps._version == self._version
 
     @cached_property
+    def scratch(self) -> Tensor:
+        """Memory for what a compiled rule measures of one tensor, as wide as the state."""
+        like = next(iter(self.slots[0].state.values()))
+        return like.new_empty(max(slot.parameter.numel() for slot in self.slots))
+
+    @cached_property
     def plan(self) -> Plan:
         """For foreach."""
-        return Plan(self.slots, block_for(self.slots[0].parameter.device))
+        block = block_for(self.slots[0].parameter.device)
+        if self._light and in_cache(self.slots):
+            block = None
+        return Plan(self.slots, block)
 
 
-def whereabouts(parameters: Sequence[Tensor], states: Mapping[Any, Any]) -> list[int]:
-    """Which tensors these are and where they lie, their state included: equal as long as nobody
-    replaces or moves one. Those compared with have to be alive still, or a new one might take the
-    place of an old one."""
-    found: list[int] = []
+class Whereabouts:
+    """Which tensors these are and where they lie, their state included.
+
+    It keeps them alive, or a new one might take the place of an old one.
+    """
+
+    def __init__(self, parameters: Sequence[Tensor], states: Mapping[Any, Any]) -> None:
+        self._numbers = _numbers(parameters, states)
+        self._values = [value for p in parameters for value in states[p].values()]
+        self._tensors = [*parameters]
+        for parameter in parameters:  # where steps lie matters to nobody
+            state = states[parameter].items()
+            self._tensors += [t for name, t in state if isinstance(t, Tensor) and name != "step"]
+        self._places = [tensor.data_ptr() for tensor in self._tensors]
+
+    def hold(self, parameters: Sequence[Tensor], states: Mapping[Any, Any]) -> bool:
+        """Whether these are the same, and nobody has moved one."""
+        return self._numbers == _numbers(parameters, states) and self._places == [
+            tensor.data_ptr() for tensor in self._tensors
+        ]
+
+
+def _numbers(parameters: Sequence[Tensor], states: Mapping[Any, Any]) -> list[int]:
+    found = [*map(id, parameters)]
     for parameter in parameters:
-        found += (id(parameter), parameter.data_ptr())
-        for value in states[parameter].values():
-            found += (id(value), value.data_ptr() if isinstance(value, Tensor) else 0)
+        found += map(id, states[parameter].values())
     return found

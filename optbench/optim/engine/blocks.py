@@ -15,13 +15,22 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from optbench.optim.engine.form import Form, finish, measured_operands
+from optbench.optim.engine.buffered import Buffered, Buffers
+from optbench.optim.engine.form import Form, finish, measured_operand
+from optbench.optim.engine.number_list import NumberList
 from optbench.optim.engine.ops import Operand, norm
 from optbench.optim.engine.tensor_list import TensorList
 
 BLOCK = 2**18
 """Elements worked on at once: 1 MiB of float32 for each tensor of the rule. Smaller ones cost more
 in calls than they save in the nearer caches."""
+
+ALONE = 2**14
+"""Elements from which on a tensor is worked on by itself, with buffers for what is computed."""
+
+CACHE = 2**24
+"""Bytes of parameters, gradients and state that stay in the farthest cache, where there is nothing
+to be gained by cutting: 16 MiB."""
 
 
 class Slot(NamedTuple):
@@ -32,7 +41,8 @@ class Slot(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A part of the parameter of that number; whole where `stop` is None."""
+    """A part of the parameter of that number, in the order of its memory; all of it where `stop` is
+    None."""
 
     number: int
     start: int = 0
@@ -43,8 +53,8 @@ class Batch(NamedTuple):
     """What one call of the rule works on.
 
     Attributes:
-        of: the number of the tensor that this is a part of; of whole tensors a number below 0,
-            each batch its own.
+        of: the number of the tensor that this is a part of; of tensors that are worked on together
+            a number below 0, each batch its own.
     """
 
     of: int
@@ -62,68 +72,82 @@ class Plan:
     """
 
     def __init__(self, slots: Sequence[Slot], block: int | None) -> None:
-        self._orders: dict[int, tuple[int, ...]] = {}
-        self._block = block or 1
+        self._orders: dict[int, tuple[int, ...] | None] = {}
+        sizes = [slot.parameter.numel() for slot in slots]
+        self._longest = max(sizes) if block is None or in_cache(slots) else block
+        self._buffers = Buffers(slots[0].parameter, min(max(sizes), self._longest))
         flat: dict[int, Slot] = {}
-        pieces: list[Piece] = []
+        parts, whole = [], []
         for number, slot in enumerate(slots):
-            size = slot.parameter.numel()
-            cut = None if block is None or size <= block else _flat(slot)
-            if cut is None or block is None:
-                pieces.append(Piece(number))
+            size = sizes[number]
+            cut = None if block is None or size < ALONE else _flat(slot)
+            if cut is None:
+                whole.append(Piece(number))
                 flat[number] = Slot(slot.parameter.detach(), slot.state)
                 continue
-            self._orders[number], flat[number] = cut
-            pieces += [Piece(number, at, min(at + block, size)) for at in range(0, size, block)]
-        sizes = [slot.parameter.numel() for slot in slots]
-        self.batches = [_batch(some, flat) for some in _together(pieces, sizes, block)]
+            order, flat[number] = cut
+            self._orders[number] = None if order == tuple(range(len(order))) else order
+            starts = range(0, size, self._longest)
+            parts += [Piece(number, at, min(at + self._longest, size)) for at in starts]
+        self.batches = [self._part(piece, flat[piece.number]) for piece in parts]
+        self.batches += [_batch(some, flat) for some in _together(whole, sizes, block)]
 
     def gradients(self, given: Sequence[Tensor]) -> list[Operand]:
         """The gradients of the slots, in the same order, cut and batched like the parameters."""
-        parts: dict[int, Sequence[Tensor]] = {}
+        flat: dict[int, Tensor] = {}
         for number, order in self._orders.items():
-            parts[number] = given[number].permute(order).reshape(-1).split(self._block)
+            gradient = given[number]
+            if order is None and gradient.is_contiguous():
+                flat[number] = gradient.view(-1)
+            else:
+                flat[number] = gradient.permute(order or (*range(gradient.ndim),)).reshape(-1)
         return [
-            parts[batch.of][batch.pieces[0].start // self._block]
+            self._wrapped(flat[batch.of], batch.pieces[0])
             if batch.of >= 0
             else _operand([given[piece.number] for piece in batch.pieces])
             for batch in self.batches
         ]
 
+    def _part(self, piece: Piece, slot: Slot) -> Batch:
+        state = {name: self._wrapped(tensor, piece) for name, tensor in slot.state.items()}
+        return Batch(piece.number, [piece], self._wrapped(slot.parameter, piece), state)
+
+    def _wrapped(self, flat: Tensor, piece: Piece) -> Buffered:
+        whole = piece.stop == len(flat) and not piece.start
+        return Buffered(flat if whole else flat[piece.start : piece.stop], self._buffers)
+
+
+def in_cache(slots: Sequence[Slot]) -> bool:
+    """Whether all that a step reads stays in the farthest cache."""
+    tensors = [t for slot in slots for t in (slot.parameter, slot.parameter, *slot.state.values())]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors) <= CACHE
+
 
 def _together(
     pieces: Sequence[Piece], sizes: Sequence[int], block: int | None
 ) -> list[list[Piece]]:
-    """Neighbouring tensors of at most `block` elements in all; parts of a tensor by themselves."""
-    if block is None:
-        return [list(pieces)]
+    """Neighbours of at most `block` elements in all."""
     batches: list[list[Piece]] = []
-    room = 0
+    room = 0.0
     for piece in pieces:
-        size = block if piece.stop is not None else max(1, sizes[piece.number])
-        if not batches or size > room:
+        if not batches or sizes[piece.number] > room:
             batches.append([])
-            room = block
+            room = math.inf if block is None else block
         batches[-1].append(piece)
-        room -= size
+        room -= max(1, sizes[piece.number])
     return batches
 
 
 def _batch(pieces: list[Piece], flat: Mapping[int, Slot]) -> Batch:
-    names = flat[pieces[0].number].state
+    first = pieces[0].number
     state = {
-        name: _operand([_cut(flat[p.number].state[name], p) for p in pieces]) for name in names
+        name: _operand([flat[p.number].state[name] for p in pieces]) for name in flat[first].state
     }
-    of = ~pieces[0].number if pieces[0].stop is None else pieces[0].number
-    return Batch(of, pieces, _operand([_cut(flat[p.number].parameter, p) for p in pieces]), state)
+    return Batch(~first, pieces, _operand([flat[p.number].parameter for p in pieces]), state)
 
 
 def _operand(tensors: list[Tensor]) -> Operand:
     return tensors[0] if len(tensors) == 1 else TensorList(tensors)
-
-
-def _cut(tensor: Tensor, piece: Piece) -> Tensor:
-    return tensor if piece.stop is None else tensor[piece.start : piece.stop]
 
 
 def memory_order(tensor: Tensor) -> tuple[int, ...]:
@@ -132,7 +156,10 @@ def memory_order(tensor: Tensor) -> tuple[int, ...]:
 
 
 def _flat(slot: Slot) -> tuple[tuple[int, ...], Slot] | None:
-    """The dimensions' order in memory, and views of one dimension; None where there are none."""
+    """The dimensions' order in memory, and views of one dimension; None where there are none, or
+    where the state is wider than the parameter."""
+    if any(tensor.dtype != slot.parameter.dtype for tensor in slot.state.values()):
+        return None
     order = memory_order(slot.parameter)
     views = [t.detach().permute(order) for t in (slot.parameter, *slot.state.values())]
     if not all(view.is_contiguous() for view in views):
@@ -159,24 +186,27 @@ def run_blocks(form: Form, plan: Plan, given: Sequence[Tensor], h: Any) -> None:
 
 def _measured_run(form: Form, pairs: Sequence[tuple[Batch, Operand]], h: Any) -> None:
     """A batch of whole tensors, or all the batches of one: first the norms, then the update."""
-    found = [measured_operands(form, b.parameter, g, b.state, h) for b, g in pairs]
+    if pairs[0][0].parameter.device.type == "cpu":
+        # Norms are Python's numbers there, which do not go with tensors.
+        h = type(h)(*[value.item() if isinstance(value, Tensor) else value for value in h])
+    found = [measured_operand(form, b.parameter, g, b.state, h) for b, g in pairs]
     if len(pairs) == 1:
-        columns = [_norms(operand) for operand in found[0]]
+        norms = tuple(_norms(operand) for operand in found[0])
     else:
-        columns = [
-            math.hypot(*[float(norm(operand)) for operand in column])
-            for column in zip(*found, strict=True)
-        ]
-    for (batch, gradient), operands in zip(pairs, found, strict=True):
-        with_norms = h._replace(norms=tuple(columns), measured=operands)
+        columns = zip(*found, strict=True)
+        norms = tuple(math.hypot(*[float(norm(o)) for o in column]) for column in columns)
+    for (batch, gradient), (_, measured) in zip(pairs, found, strict=True):
+        with_norms = h._replace(norms=norms, measured=measured)
         finish(form, batch.parameter, gradient, batch.state, with_norms)
 
 
 def _norms(operand: Operand) -> Any:
-    """A number of one tensor, of several a tensor with an element for each. Those of a GPU stay
-    there: to look at them would be to wait for them."""
+    """A number of one tensor, of several one for each. Those of a GPU stay there, as a
+    tensor: to look at them would be to wait for them."""
     if isinstance(operand, TensorList):
-        found = torch.stack(operand.norm().tensors)
-        return found.double() if found.device.type == "cpu" else found
+        tensors = operand.norm().tensors
+        if tensors[0].device.type == "cpu":
+            return NumberList(tensor.item() for tensor in tensors)
+        return torch.stack(tensors)
     found = norm(operand)
     return float(found) if found.device.type == "cpu" else found

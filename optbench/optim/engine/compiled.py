@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from optbench.optim.engine.alike import Alike
 from optbench.optim.engine.blocks import Slot, memory_order
-from optbench.optim.engine.form import Form, apply, finish, measured_operands
+from optbench.optim.engine.form import Form, apply, finish, measured_operand
 from optbench.optim.engine.ops import Share
 
 KEPT = 1024
@@ -38,12 +39,13 @@ def kind_of(parameter: Tensor, gradient: Tensor) -> Kind:
     return parameter.shape, parameter.stride(), gradient.stride()
 
 
-def run_compiled(form: Form, slots: Sequence[Slot], gradients: Sequence[Tensor], h: Any) -> None:
-    """Updates all slots: one after the other on a CPU, in one graph on a GPU.
+def run_compiled(form: Form, alike: Alike, gradients: Sequence[Tensor], h: Any) -> None:
+    """Updates all parameters: one after the other on a CPU, in one graph on a GPU.
 
     Numbers go in as a tensor: as numbers they would be part of the code, which would be compiled
     anew whenever a schedule changes the learning rate.
     """
+    slots = alike.slots
     first = slots[0].parameter
     numbers, settings = split(h, form.wide or first.dtype)
     names = tuple(slots[0].state)
@@ -56,13 +58,20 @@ def run_compiled(form: Form, slots: Sequence[Slot], gradients: Sequence[Tensor],
         # The compiler itself has other code for none and for one.
         shapes = (min(parameter.shape[0], 2),) if dense else kind_of(parameter, flat)
         key = (form, names, settings, (parameter.dtype, flat.dtype, *shapes), dense)
-        if not form.norms_first:
-            run_one(*key)(parameter, flat, state, numbers)
+        given = (parameter, flat, state, numbers)
+        if form.measure is None or not dense:
+            run_one(*key)(*given)
             continue
-        named = dict(zip(names, state, strict=True))
-        measured = measured_operands(form, parameter, flat, named, h)
-        norms = torch.stack([torch.linalg.vector_norm(operand) for operand in measured])
-        finish_one(*key)(parameter, flat, state, numbers, norms)
+        # Norms by torch: the compiler's sums take longer, and part the graph in more passes.
+        if form.norms_first:
+            named = dict(zip(names, state, strict=True))
+            wide, measured = measured_operand(form, parameter, flat, named, h)
+        else:
+            wide = parameter if form.wide is None else parameter.to(form.wide)
+            measured = alike.scratch[: parameter.numel()]
+            measure_one(*key)(*given, measured)
+        norms = torch.stack([torch.linalg.vector_norm(t) for t in (wide, measured)])
+        finish_one(*key)(*given, norms, measured)
 
 
 def run_together(
@@ -142,18 +151,36 @@ def run_one(
 
 
 @lru_cache(KEPT)
+def measure_one(
+    form: Form, names: tuple[str, ...], settings: Settings, kind: Kind, dense: bool
+) -> Callable[..., None]:
+    """What a rule measures of one tensor, into memory that is given."""
+
+    def measure(
+        parameter: Tensor, gradient: Tensor, state: list[Tensor], numbers: Tensor, into: Tensor
+    ) -> None:
+        named = dict(zip(names, state, strict=True))
+        h = settings.filled(numbers)
+        into.copy_(measured_operand(form, parameter, gradient, named, h)[1])
+
+    return _compile(measure, form, dynamic=dense)
+
+
+@lru_cache(KEPT)
 def finish_one(
     form: Form, names: tuple[str, ...], settings: Settings, kind: Kind, dense: bool
 ) -> Callable[..., None]:
-    """The update of one tensor by a rule whose norms are known before it.
-
-    They are torch's: the compiler's sums take longer, and part the graph in more passes.
-    """
+    """The update of one tensor by a rule whose norms are known before it."""
 
     def update(
-        parameter: Tensor, gradient: Tensor, state: list[Tensor], numbers: Tensor, norms: Tensor
+        parameter: Tensor,
+        gradient: Tensor,
+        state: list[Tensor],
+        numbers: Tensor,
+        norms: Tensor,
+        measured: Tensor,
     ) -> None:
-        h = settings.filled(numbers)._replace(norms=tuple(norms.unbind()))
+        h = settings.filled(numbers)._replace(norms=tuple(norms.unbind()), measured=measured)
         finish(form, parameter, gradient, dict(zip(names, state, strict=True)), h)
 
     return _compile(update, form, dynamic=dense)

@@ -14,9 +14,9 @@ Rule = Callable[[Operand, Operand, Mapping[str, Operand], Any], tuple[Operand, A
 """`(parameter, gradient, state, h) -> (direction, size)`: `size * direction` is subtracted from the
 parameter. It changes the state in place."""
 
-Measure = Callable[[Operand, Operand, Mapping[str, Operand], Any], tuple[Operand, ...]]
-"""With the same arguments, before the rule: operands which the rule finds in `h.measured`, and
-their norms in `h.norms`."""
+Measure = Callable[[Operand, Operand, Mapping[str, Operand], Any], Operand]
+"""With the same arguments, before the rule: an operand which the rule finds in `h.measured`; the
+norms of the parameter and of it are in `h.norms`. It may change the state."""
 
 
 class Form(NamedTuple):
@@ -30,7 +30,7 @@ class Form(NamedTuple):
             (L2 regularisation), `decoupled` shrinks the parameter by `lr * weight_decay` first
             (Loshchilov & Hutter 2019), `none` leaves it to the rule.
         wide: the dtype that is computed in, where the parameter's own is too narrow.
-        norms_first: whether `measure` gives what is there already, and the rule wants its norms
+        norms_first: whether `measure` gives what is there already, and the rule wants its norm
             only.
     """
 
@@ -66,19 +66,19 @@ def apply(
         h: the hyperparameters by attribute, `lr` and `weight_decay` among them.
     """
     if form.measure is not None:
-        measured = measured_operands(form, parameter, gradient, state, h)
-        norms = tuple(norm(operand, h.population) for operand in measured)
+        wide, measured = measured_operand(form, parameter, gradient, state, h)
+        norms = (norm(wide, h.population), norm(measured, h.population))
         h = h._replace(norms=norms, measured=measured)
     finish(form, parameter, gradient, state, h)
 
 
-def measured_operands(
+def measured_operand(
     form: Form, parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any
-) -> tuple[Operand, ...]:
-    """What the rule needs the norms of."""
+) -> tuple[Operand, Operand]:
+    """What the rule needs the norms of: the parameter, and what is measured."""
     assert form.measure is not None
     parameter, gradient = _widened(form, parameter, gradient)
-    return form.measure(parameter, gradient, state, h)
+    return parameter, form.measure(parameter, gradient, state, h)
 
 
 def finish(

@@ -12,13 +12,40 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from optbench.optim.engine.buffered import Buffered
+from optbench.optim.engine.number_list import NumberList
 from optbench.optim.engine.tensor_list import TensorList
 
 Operand = Any
-"""A tensor or a `TensorList`."""
+"""A tensor, a `TensorList` or a `Buffered`."""
+
+WRAPPED = (TensorList, Buffered)
+"""Operands that have what tensors do otherwise."""
 
 Number = Any
 """A hyperparameter."""
+
+
+class Quotient(NamedTuple):
+    """A direction that is `over / under`: divided and subtracted in one pass."""
+
+    over: Operand
+    under: Operand
+
+    def value(self) -> Operand:
+        """In a pass of its own."""
+        return self.over / self.under
+
+
+class Product(NamedTuple):
+    """The same for `left * right`."""
+
+    left: Operand
+    right: Operand
+
+    def value(self) -> Operand:
+        """In a pass of its own."""
+        return self.left * self.right
 
 
 class Share(NamedTuple):
@@ -95,30 +122,47 @@ def plus_(first: Operand, second: Operand, factor: Number) -> Operand:
     return first.add_(second, alpha=factor)
 
 
-def subtract_(value: Operand, direction: Operand, size: Number | Operand) -> Operand:
+def divide_into(over: Operand, under: Operand) -> Operand:
+    """`over / under`, where nobody needs `under` any more: its memory may be used."""
+    if isinstance(under, Buffered):
+        return under.becomes_quotient_of(over)
+    return over / under
+
+
+def subtract_(
+    value: Operand, direction: Operand | Quotient | Product, size: Number | Operand
+) -> Operand:
     """`value <- value - size direction`; a list of sizes has one for each tensor."""
-    if isinstance(size, Tensor | TensorList):
+    several = isinstance(size, Tensor | TensorList | NumberList)
+    if isinstance(direction, Quotient | Product):
+        if several:
+            direction = direction.value()
+        elif isinstance(direction, Quotient):
+            return value.addcdiv_(*direction, value=-size)
+        else:
+            return value.addcmul_(*direction, value=-size)
+    if several:
         return value.sub_(direction * size)
     return value.sub_(direction) if size == 1 else value.add_(direction, alpha=-size)
 
 
 def maximum_(kept: Operand, value: Operand) -> Operand:
     """`kept <- max(kept, value)`, element by element."""
-    if isinstance(kept, TensorList):
+    if isinstance(kept, WRAPPED):
         return kept.maximum_(value)
     return kept.copy_(torch.maximum(kept, value))
 
 
 def at_least_(value: Operand, low: Number) -> Operand:
     """`value <- max(value, low)`."""
-    if isinstance(low, Tensor) and not isinstance(value, TensorList):
+    if isinstance(low, Tensor) and not isinstance(value, WRAPPED):
         return value.copy_(torch.maximum(value, low))
     return value.clamp_min_(low)
 
 
 def clamp_(value: Operand, low: Number, high: Number) -> Operand:
     """`value <- min(max(value, low), high)`."""
-    if isinstance(value, TensorList):
+    if isinstance(value, WRAPPED):
         return value.clamp_(low, high)
     if isinstance(low, Tensor) or isinstance(high, Tensor):
         return value.copy_(
@@ -129,7 +173,7 @@ def clamp_(value: Operand, low: Number, high: Number) -> Operand:
 
 def norm(value: Operand, population: bool = False) -> Operand:
     """The Euclidean norm of each whole tensor; of each member's part in a population."""
-    if isinstance(value, TensorList):
+    if isinstance(value, WRAPPED):
         return value.norm()
     if population:
         members = value.flatten(1) if value.ndim > 1 else value.unsqueeze(1)
@@ -140,8 +184,10 @@ def norm(value: Operand, population: bool = False) -> Operand:
 def ratio_or_one(over: Operand, under: Operand) -> Operand:
     """`over / under` where both are positive, else 1: the trust ratio of layer-wise methods.
 
-    Both are norms: a number, or a tensor with an element for each tensor or member.
+    Both are norms: a number, several, or a tensor with an element for each tensor or member.
     """
+    if isinstance(over, NumberList):
+        return over.over_or_one(under)
     if not isinstance(over, Tensor):
         return over / under if over > 0 and under > 0 else 1.0
     return torch.where((over > 0) & (under > 0), over / under, torch.ones_like(over))

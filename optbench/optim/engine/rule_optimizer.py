@@ -9,16 +9,16 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from optbench.optim.engine.alike import Alike, whereabouts
+from optbench.optim.engine.alike import Alike, Whereabouts
 from optbench.optim.engine.blocks import run_blocks
 from optbench.optim.engine.compiled import is_small, run_compiled
 from optbench.optim.engine.form import Form, apply, hyperparameters
-from optbench.optim.engine.ops import Operand, per_member
+from optbench.optim.engine.members import for_members, refuse_members
+from optbench.optim.engine.ops import Operand
 from optbench.optim.engine.ranges import at_least_zero
 
 IMPLEMENTATIONS = ("loop", "foreach", "compiled")
 NARROW = (torch.float16, torch.bfloat16)
-PLAIN = (float, bool, int, type(None))
 
 
 class RuleOptimizer(torch.optim.Optimizer):
@@ -62,12 +62,16 @@ class RuleOptimizer(torch.optim.Optimizer):
             have = ", ".join(self.implementations)
             raise ValueError(f"implementation={implementation}: {type(self).__name__} has {have}")
         self.implementation = implementation
-        self._known: dict[int, tuple[list[int], list[Alike]]] = {}
+        self._known: dict[int, tuple[int, Whereabouts, list[Alike]]] = {}
         super().__init__(params, {**defaults, "maximize": maximize})
 
     measure: Any = None
     norms_first: ClassVar[bool] = False
-    """`measure` is a static method, what a layer-wise rule needs the norms of; see `Form`."""
+    vectors_apart: ClassVar[bool] = False
+    light: ClassVar[bool] = False
+    """`measure` is a static method, what a layer-wise rule needs the norm of; see `Form`. A rule
+    with `vectors_apart` is told in `h.vector` whether it has vectors, such as biases; one that is
+    `light` makes at most one tensor of its own."""
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
@@ -122,15 +126,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             raise ValueError(f"{name}: a parameter of a population has no dimension for members")
 
     def _refuse_members(self, values: Mapping[str, Any]) -> None:
-        """ValueError for what only the loop can do."""
-        if self.implementation == "loop":
-            return
-        what = f"{type(self).__name__}: implementation={self.implementation} has no populations"
-        if values.get("population", False):
-            raise ValueError(f"{what}; the loop has")
-        for name, value in values.items():
-            if type(value) not in PLAIN and any(part.numel() > 1 for part in _tensors(value)):
-                raise ValueError(f"{what}, but {name} is several; the loop has")
+        refuse_members(type(self).__name__, self.implementation, values)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update; `closure` as in torch."""
@@ -157,30 +153,34 @@ class RuleOptimizer(torch.optim.Optimizer):
     def _alike(self, number: int, group: Mapping[str, Any], given: list[Tensor]) -> list[Alike]:
         """The parameters with gradients, sorted; the same as last time while they stay."""
         population = int(group.get("population", False))
-        where = [population, *whereabouts(given, self.state)]
         known = self._known.get(number)
-        if known is None or known[0] != where or not all(alike.holds() for alike in known[1]):
-            found = self._sorted(group, given, population)
-            where = [population, *whereabouts(given, self.state)]
-            known = self._known[number] = where, found
-        return known[1]
+        if (
+            known is not None
+            and known[0] == population
+            and known[1].hold(given, self.state)
+            and all(alike.holds() for alike in known[2])
+        ):
+            return known[2]
+        found = self._sorted(group, given, population)
+        self._known[number] = population, Whereabouts(given, self.state), found
+        return found
 
     def _sorted(
         self, group: Mapping[str, Any], given: list[Tensor], population: int
     ) -> list[Alike]:
-        """By device, dtype, steps taken, for rules that take norms whether vectors, and whether
-        too small for a kernel of their own."""
+        """By device, dtype, steps taken, for some rules whether vectors, and whether too small for
+        a kernel of their own."""
         found: dict[Any, list[Tensor]] = {}
         for parameter in given:
             if "step" not in self.state[parameter]:
                 self._start(parameter, group)
             step = float(self.state[parameter]["step"])
-            vector = self.measure is not None and parameter.ndim - population < 2
+            vector = self.vectors_apart and parameter.ndim - population < 2
             small = self.implementation == "compiled" and is_small(parameter)
             key = (parameter.device, parameter.dtype, step, vector, small)
             found.setdefault(key, []).append(parameter)
-        names = self.state_names
-        return [Alike(some, self.state, names, *key[3:]) for key, some in found.items()]
+        own = (self.state, self.state_names, self.light)
+        return [Alike(some, *own, *key[3:]) for key, some in found.items()]
 
     def _start(self, parameter: Tensor, group: Mapping[str, Any]) -> None:
         state = self.state[parameter]
@@ -200,10 +200,10 @@ class RuleOptimizer(torch.optim.Optimizer):
         maximize, decay = bool(group["maximize"]), self._decay(group)
         form = Form(cls.rule, cls.measure, maximize, decay, wide, cls.norms_first)
         if self.implementation == "compiled" and not alike.small:
-            run_compiled(form, alike.slots, gradients, h)
+            run_compiled(form, alike, gradients, h)
         elif self.implementation == "loop":
             for slot, gradient in zip(alike.slots, gradients, strict=True):
-                own = _for_members(h, slot.parameter.ndim) if h.population else h
+                own = for_members(h, slot.parameter.ndim) if h.population else h
                 apply(form, slot.parameter.detach(), gradient, slot.state, own)
         else:
             run_blocks(form, alike.plan, gradients, h)
@@ -279,13 +279,3 @@ class RuleOptimizer(torch.optim.Optimizer):
 def _dense(gradient: Tensor | None) -> Tensor:
     assert gradient is not None
     return gradient.to_dense() if gradient.is_sparse else gradient
-
-
-def _tensors(value: Any) -> list[Tensor]:
-    """Among them the parts of a tuple, such as betas."""
-    parts = value if isinstance(value, (tuple, list)) else (value,)
-    return [part for part in parts if isinstance(part, Tensor)]
-
-
-def _for_members(h: Any, ndim: int) -> Any:
-    return type(h)(*[per_member(value, ndim) for value in h])

@@ -8,13 +8,15 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from optbench.optim.engine.number_list import NumberList
+
 
 class TensorList:
     """A list of tensors with a tensor's arithmetic, each operation one `torch._foreach_*` call.
 
     A rule that is written for tensors runs on lists of them unchanged, on a GPU with one kernel
-    launch for many tensors. The other operand is a list of as many tensors, a vector with a number
-    for each, a number, or a tensor of one element.
+    launch for many tensors. The other operand is a list of as many tensors, a vector or
+    `NumberList` with a number for each, a number, or a tensor of one element.
 
     Args:
         tensors: of one dtype and device.
@@ -27,6 +29,11 @@ class TensorList:
 
     def __len__(self) -> int:
         return len(self.tensors)
+
+    @property
+    def device(self) -> torch.device:
+        """As a tensor's."""
+        return self.tensors[0].device
 
     def __add__(self, other: Any) -> TensorList:
         return TensorList(torch._foreach_add(self.tensors, _plain(other)))
@@ -45,9 +52,6 @@ class TensorList:
 
     def __rsub__(self, other: Any) -> TensorList:
         return (-self).add_(other)
-
-    def __rtruediv__(self, other: Any) -> TensorList:
-        return TensorList(torch._foreach_reciprocal(self.tensors)).mul_(other)
 
     def __neg__(self) -> TensorList:
         return TensorList(torch._foreach_neg(self.tensors))
@@ -93,6 +97,11 @@ class TensorList:
         torch._foreach_addcmul_(self.tensors, left.tensors, right.tensors, value)
         return self
 
+    def addcdiv_(self, over: TensorList, under: TensorList, *, value: float = 1.0) -> Self:
+        """In place: `self + value * over / under`."""
+        torch._foreach_addcdiv_(self.tensors, over.tensors, under.tensors, value)
+        return self
+
     def copy_(self, other: TensorList) -> Self:
         """In place."""
         torch._foreach_copy_(self.tensors, other.tensors)
@@ -102,14 +111,15 @@ class TensorList:
         """Square roots."""
         return TensorList(torch._foreach_sqrt(self.tensors))
 
-    def sqrt_(self) -> Self:
-        """In place."""
-        torch._foreach_sqrt_(self.tensors)
+    def reciprocal_(self) -> Self:
+        """In place: one over each."""
+        torch._foreach_reciprocal_(self.tensors)
         return self
 
-    def sign(self) -> TensorList:
-        """-1, 0 or 1."""
-        return TensorList(torch._foreach_sign(self.tensors))
+    def rsqrt_(self) -> Self:
+        """In place: one over the square roots."""
+        torch._foreach_rsqrt_(self.tensors)
+        return self
 
     def sign_(self) -> Self:
         """In place."""
@@ -149,4 +159,4 @@ def _plain(other: Any) -> Any:
         return other.tensors
     if isinstance(other, Tensor) and other.ndim == 1 and len(other) > 1:
         return other.tolist() if other.device.type == "cpu" else list(other.unbind())
-    return other
+    return other.values if isinstance(other, NumberList) else other

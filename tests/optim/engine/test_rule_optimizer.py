@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,15 +23,32 @@ some = pytest.mark.parametrize("cls", SOME)
 
 
 @some
+@pytest.mark.parametrize("cache", [0, 2**24], ids=["cut", "whole"])
+@pytest.mark.parametrize("alone", [1, 12, 1000])
 @pytest.mark.parametrize("block", [1, 7, 50, 1000])
 def test_blocks_of_any_size_change_nothing(
-    cls: type[RuleOptimizer], block: int, monkeypatch: pytest.MonkeyPatch
+    cls: type[RuleOptimizer], block: int, alone: int, cache: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(blocks, "BLOCK", block)
+    monkeypatch.setattr(blocks, "ALONE", alone)
+    monkeypatch.setattr(blocks, "CACHE", cache)
     found = weights()
     walk(made(cls, found), found, 5)
     expected = weights()
     walk(made(cls, expected, implementation="loop"), expected, 5)
+    for one, other in zip(found, expected, strict=True):
+        assert torch.allclose(one, other, rtol=1e-12, atol=1e-14)
+
+
+@some
+def test_gradients_may_lie_otherwise_than_parameters(cls: type[RuleOptimizer]) -> None:
+    found, expected = weights(), weights()
+    for parameters, how in ((found, "foreach"), (expected, "loop")):
+        optimizer = made(cls, parameters, implementation=how)
+        for _ in range(3):
+            parameters[0].grad = torch.ones(9, 7, dtype=torch.float64).cumsum(0).t()
+            parameters[1].grad = torch.ones(4, 3, 5, 5, dtype=torch.float64).cumsum(1)
+            optimizer.step()
     for one, other in zip(found, expected, strict=True):
         assert torch.allclose(one, other, rtol=1e-12, atol=1e-14)
 
@@ -165,7 +183,8 @@ def test_a_gpu_is_never_waited_for(
 ) -> None:
     """Of a pretended GPU nobody can look at a number."""
     monkeypatch.setattr(
-        "optbench.optim.engine.rule_optimizer.whereabouts", lambda given, _: list(map(id, given))
+        "optbench.optim.engine.rule_optimizer.Whereabouts",
+        lambda *_: SimpleNamespace(hold=lambda *_: True),  # such tensors lie nowhere
     )
     with FakeTensorMode():
         parameters = [nn.Parameter(torch.empty(s, device="cuda")) for s in shapes]

@@ -1,0 +1,47 @@
+"""Populations: hyperparameters with a value for each member of a stack of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from optbench.optim.engine.ops import per_member
+
+PLAIN = frozenset({float, bool, int, type(None)})
+
+
+def refuse_members(who: str, implementation: str, values: Mapping[str, Any]) -> None:
+    """ValueError for what only the loop can do.
+
+    Args:
+        who: the optimizer, for the message.
+        values: hyperparameters by name, `population` among them if there may be one.
+    """
+    if implementation == "loop":
+        return
+    for name, value in values.items():
+        if type(value) not in PLAIN and _several(value):
+            raise ValueError(f"{_has_none(who, implementation)}, but {name} is several; {_LOOP}")
+    if values.get("population", False):
+        raise ValueError(f"{_has_none(who, implementation)}; {_LOOP}")
+
+
+_LOOP = "the loop has"
+
+
+def _has_none(who: str, implementation: str) -> str:
+    return f"{who}: implementation={implementation} has no populations"
+
+
+def _several(value: Any) -> bool:
+    """Whether there is a tensor of several values in it, be it in a tuple, such as betas."""
+    parts = value if isinstance(value, tuple | list) else (value,)
+    tensors = [part for part in parts if isinstance(part, Tensor)]
+    return bool(tensors) and any(tensor.numel() > 1 for tensor in tensors)
+
+
+def for_members(h: Any, ndim: int) -> Any:
+    """Hyperparameters as they go with a population's stack of so many dimensions."""
+    return type(h)(*[per_member(value, ndim) for value in h])
