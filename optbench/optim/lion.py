@@ -49,9 +49,9 @@ class Lion(RuleOptimizer):
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
         """The formula above, without the decay."""
-        interpolated = mix(state["exp_avg"], gradient, h.beta1)
+        direction = mix(state["exp_avg"], gradient, h.beta1).sign_()
         ema_(state["exp_avg"], gradient, h.beta2)
-        return interpolated.sign_(), h.lr
+        return direction, h.lr
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:

@@ -89,8 +89,9 @@ class Plan:
             self._orders[number] = None if order == tuple(range(len(order))) else order
             starts = range(0, size, self._longest)
             parts += [Piece(number, at, min(at + self._longest, size)) for at in starts]
-        self.batches = [self._part(piece, flat[piece.number]) for piece in parts]
-        self.batches += [_batch(some, flat) for some in _together(whole, sizes, block)]
+        # First the small ones: large ones push the interpreter itself out of the nearer caches.
+        self.batches = [_batch(some, flat) for some in _together(whole, sizes, block)]
+        self.batches += [self._part(piece, flat[piece.number]) for piece in parts]
 
     def gradients(self, given: Sequence[Tensor]) -> list[Operand]:
         """The gradients of the slots, in the same order, cut and batched like the parameters."""
@@ -113,7 +114,7 @@ class Plan:
         return Batch(piece.number, [piece], self._wrapped(slot.parameter, piece), state)
 
     def _wrapped(self, flat: Tensor, piece: Piece) -> Buffered:
-        whole = piece.stop == len(flat) and not piece.start
+        whole = piece.stop == flat.numel() and not piece.start
         return Buffered(flat if whole else flat[piece.start : piece.stop], self._buffers)
 
 

@@ -41,23 +41,18 @@ class Buffered:
     Args:
         tensor: [n], n at most the buffers' size.
         buffers: of its dtype and device.
-        own: the buffer that it lies in, if it is a result.
     """
 
-    __slots__ = ("_buffers", "_own", "tensor")
+    __slots__ = ("_buffers", "tensor")
 
-    def __init__(self, tensor: Tensor, buffers: Buffers, own: Tensor | None = None) -> None:
-        self.tensor, self._buffers, self._own = tensor, buffers, own
-
-    def __del__(self) -> None:
-        if self._own is not None:
-            self._buffers.free.append(self._own)
+    def __init__(self, tensor: Tensor, buffers: Buffers) -> None:
+        self.tensor, self._buffers = tensor, buffers
 
     def _result(self) -> Buffered:
         buffers = self._buffers
         own = buffers.free.pop() if buffers.free else buffers.another()
         size = self.tensor.numel()
-        return Buffered(own if size == buffers.size else own[:size], buffers, own)
+        return _Result(own if size == buffers.size else own[:size], buffers, own)
 
     @property
     def device(self) -> torch.device:
@@ -194,6 +189,18 @@ class Buffered:
     def norm(self) -> Tensor:
         """The Euclidean norm."""
         return torch.linalg.vector_norm(self.tensor)
+
+
+class _Result(Buffered):
+    """What an operation gave, in a buffer of its own."""
+
+    __slots__ = ("_own",)
+
+    def __init__(self, tensor: Tensor, buffers: Buffers, own: Tensor) -> None:
+        self.tensor, self._buffers, self._own = tensor, buffers, own
+
+    def __del__(self) -> None:
+        self._buffers.free.append(self._own)
 
 
 def _plain(other: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from optbench.optim.engine.ops import per_member
+from optbench.optim.engine.ops import Share, per_member
 
 PLAIN = frozenset({float, bool, int, type(None)})
 
@@ -22,7 +22,8 @@ def refuse_members(who: str, implementation: str, values: Mapping[str, Any]) -> 
     if implementation == "loop":
         return
     for name, value in values.items():
-        if type(value) not in PLAIN and _several(value):
+        kind = type(value.kept) if type(value) is Share else type(value)
+        if kind not in PLAIN and _several(value):
             raise ValueError(f"{_has_none(who, implementation)}, but {name} is several; {_LOOP}")
     if values.get("population", False):
         raise ValueError(f"{_has_none(who, implementation)}; {_LOOP}")

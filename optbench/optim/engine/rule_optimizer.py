@@ -154,13 +154,10 @@ class RuleOptimizer(torch.optim.Optimizer):
         """The parameters with gradients, sorted; the same as last time while they stay."""
         population = int(group.get("population", False))
         known = self._known.get(number)
-        if (
-            known is not None
-            and known[0] == population
-            and known[1].hold(given, self.state)
-            and all(alike.holds() for alike in known[2])
-        ):
-            return known[2]
+        if known is not None and known[0] == population and known[1].hold(given, self.state):
+            alike = known[2]
+            if (len(alike) == 1 and alike[0].holds()) or all(one.holds() for one in alike):
+                return alike
         found = self._sorted(group, given, population)
         self._known[number] = population, Whereabouts(given, self.state), found
         return found
@@ -192,7 +189,8 @@ class RuleOptimizer(torch.optim.Optimizer):
             state[name] = self.initial_state(name, like, group)
 
     def _update(self, group: Mapping[str, Any], alike: Alike) -> None:
-        gradients = [_dense(slot.parameter.grad) for slot in alike.slots]
+        given: list[Any] = [slot.parameter.grad for slot in alike.slots]
+        gradients = [g.to_dense() if g.is_sparse else g for g in given]
         narrow = alike.slots[0].parameter.dtype
         wide = torch.float32 if narrow in NARROW else None
         h = self._hyperparameters(group, alike, None if wide is None else narrow)
@@ -217,10 +215,10 @@ class RuleOptimizer(torch.optim.Optimizer):
         self, group: Mapping[str, Any], alike: Alike, narrow: torch.dtype | None
     ) -> Any:
         values = {"lr": group["lr"], "weight_decay": group.get("weight_decay", 0.0)}
-        population = bool(group.get("population", False))
-        values |= {"norms": (), "measured": (), "population": population, "vector": alike.vector}
-        values |= {"narrow": narrow, **self.numbers(group, alike.step)}
+        values["population"] = bool(group.get("population", False))
+        values.update(self.numbers(group, alike.step))
         self._refuse_members(values)
+        values.update(norms=(), measured=(), vector=alike.vector, narrow=narrow)
         return hyperparameters(values)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -274,8 +272,3 @@ class RuleOptimizer(torch.optim.Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._known = {}
-
-
-def _dense(gradient: Tensor | None) -> Tensor:
-    assert gradient is not None
-    return gradient.to_dense() if gradient.is_sparse else gradient
