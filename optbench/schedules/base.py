@@ -18,6 +18,7 @@ class Schedule(Protocol):
 
     * ``momentum(step, total_steps) -> float | None`` cycles the momentum too; ``None``
       leaves the optimizer's own;
+    * ``constant``, true where the multiplier never changes, so that nobody has to ask again;
     * ``state_dict`` and ``load_state_dict``: `StatefulSchedule`;
     * ``observe``: `ReactiveSchedule`, which watches what is logged;
     * ``observe_update``: `UpdateSchedule`, which watches every single update.

@@ -91,6 +91,7 @@ class Player:
             if watches_updates(schedule):
                 followers = [i for i, other in enumerate(self._followed) if other is schedule]
                 self._alignments.append(Alignment(schedule, self.optimizer, followers))
+        self._stays = all(getattr(s, "constant", False) for s in distinct) and not self.values
         self._moves = bool(self.values) or any(hasattr(s, "momentum") for s in distinct)
         self._moved = False
         self._multipliers: list[float] | None = None
@@ -141,7 +142,8 @@ class Player:
         self.step += 1
         if self.ema is not None:
             self.ema.update()
-        self.apply_schedule()
+        if not self._stays:
+            self.apply_schedule()
 
     def observe(self, metrics: Mapping[str, float]) -> None:
         """Gives a schedule that reacts what was logged."""

@@ -79,8 +79,8 @@ class Reporter:
         for player, watch in zip(self.state.players, self.watches, strict=True):
             if not watch.fresh:  # it was not watched, or its update was left out
                 continue
-            prefix = self._prefix(player)
-            found |= {_prefixed(tag, prefix): value for tag, value in watch.read().items()}
+            prefix, values = self._prefix(player), watch.read()
+            found |= {_prefixed(t, prefix): v for t, v in values.items()} if prefix else values
         return found
 
     def training(self) -> dict[str, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +56,6 @@ class Step:
         self._bare = list(modules.values())
         self.precision, self.clipping, self.world = precision, clipping, world
         self._skip_nonfinite, self._stop_nonfinite = skip_nonfinite, stop_nonfinite
-        self._plain: AbstractContextManager[object] = nullcontext()
         self._no_sync = getattr(player.forward, "no_sync", None)
 
     def loss_and_gradients(self, work: Work) -> Tensor:
@@ -67,8 +65,11 @@ class Step:
             self._take_turn()
         total: Tensor | None = None
         for number, (batch, weight) in enumerate(work.micros, start=1):
-            with self._sync(number == work.parts):
+            if self._no_sync is None or number == work.parts:
                 loss = self._backward(batch, weight)
+            else:  # ranks exchange gradients with the last micro-batch only
+                with self._no_sync():
+                    loss = self._backward(batch, weight)
             total = loss if total is None else total + loss
         assert total is not None
         return total
@@ -94,13 +95,6 @@ class Step:
         else:
             self.precision.scaler.scale(loss).backward()
         return loss.detach()
-
-    def _sync(self, last: bool) -> AbstractContextManager[object]:
-        """Ranks exchange gradients with the last micro-batch only; forward and backward count."""
-        if last or self._no_sync is None:
-            return self._plain
-        context: AbstractContextManager[object] = self._no_sync()
-        return context
 
     def update(self, watch: UpdateWatch | None = None, sample: Look | None = None) -> bool:
         """From gradients to new parameters; False if the update was left out.

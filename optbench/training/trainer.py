@@ -110,13 +110,11 @@ class Trainer:
         progress = self.progress
         number = progress.step + 1
         taken = False
-        turns = zip(self.players, self.steps, self.reporter.watches, self._readers, strict=True)
-        for player, step, watch, reader in turns:
+        for player, step, watch, reader, watched, sampled in self._turns:
             if number % player.every:
                 continue
-            seen = watch if number == player.last_turn(self._next_watch) else None
-            sampled = number == player.last_turn(self._next_histograms)
-            sample = self.reporter.sampler(player, number) if sampled else None
+            seen = watch if number == watched else None
+            sample = self.reporter.sampler(player, number) if number == sampled else None
             if player.needs_closure:
                 loss, done = step.with_closure(work, seen, sample)
                 self._take_in(player, reader.push(number, loss))
@@ -172,15 +170,14 @@ class Trainer:
         def after(every: int) -> int:
             return (step // every + 1) * every if every else NEVER
 
-        self._next_histograms = after(cadence.histograms)
-        self._next_watch = after(cadence.monitor)
-        watched = (player.last_turn(self._next_watch) for player in self.players)
+        watch, histograms = after(cadence.monitor), after(cadence.histograms)
+        watched = [player.last_turn(watch) for player in self.players]
+        sampled = [player.last_turn(histograms) for player in self.players]
+        own = (self.players, self.steps, self.reporter.watches, self._readers)
+        self._turns = list(zip(*own, watched, sampled, strict=True))
         self._next = min(
-            self._next_watch,
-            self._next_histograms,
+            *(watch, histograms, after(cadence.evaluate), after(cadence.save)),
             *(turn for turn in watched if turn > step),
-            after(cadence.evaluate),
-            after(cadence.save),
         )
 
     def _events(self) -> None:
