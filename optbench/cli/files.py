@@ -99,18 +99,29 @@ class ConfigFiles:
         return {str(k): dict(v) if isinstance(v, Mapping) else {} for k, v in players.items()}
 
     def chosen(self, group: str, choice: str, key: str) -> str | None:
-        """The file that a file chooses for another group, in its defaults list.
+        """The file that a file, or one that it is made of, chooses for another group.
 
         Args:
             key: of the other choice, such as `optimizer` or `optimizer@player.generator.optimizer`.
         """
         for entry in self._entries(f"{group}/{choice}"):
             own, package = getattr(entry, "group", None), getattr(entry, "package", None)
-            if own is None:
-                continue
-            if own.lstrip("/") + (f"@{package}" if package else "") == key:
+            if own and own.lstrip("/") + (f"@{package}" if package else "") == key:
                 return str(entry.value)
-        return None
+        found = [self.chosen(group, part, key) for part in reversed(self._parts(group, choice))]
+        return next((name for name in found if name is not None), None)
+
+    def written(self, group: str, choice: str) -> list[tuple[str, dict[str, Any]]]:
+        """The files that a file is made of by name, with what stands in each; itself is last."""
+        parts = [pair for part in self._parts(group, choice) for pair in self.written(group, part)]
+        path = f"{group}/{choice}"
+        result = self.loader.repository.load_config(path)  # type: ignore[attr-defined]
+        return [*parts, (choice, _plain(result.config))] if result else parts
+
+    def _parts(self, group: str, choice: str) -> list[str]:
+        """The files of the same group in a file's defaults list."""
+        names = [getattr(entry, "path", None) for entry in self._entries(f"{group}/{choice}")]
+        return [name for name in names if name and name != "_self_" and not name.startswith("/")]
 
     def _entries(self, path: str) -> list[Any]:
         """A file's defaults list."""

@@ -25,6 +25,7 @@ keys
   eval.every=1ep  monitor.every=10  checkpoint.every=500
   early_stopping.patience=5    evaluations without a better val/loss
   dataset.val_fraction=0.1     validation set, split off the training set
+  shuffle=once                 one order of the examples for all epochs; none: the data's own
   seed=0  name=my-run  device=auto  deterministic=false  compile=false
   hydra.run.dir=FOLDER         a run folder of your own choice
 With several players, as in a GAN, each has its own: player.generator.optimizer.lr, ...

@@ -54,15 +54,14 @@ def leave_out(
 
 def _said(files: ConfigFiles, choices: Mapping[str, str]) -> Iterator[tuple[str, str, str, bool]]:
     """Node, dotted key, setting, and whether it holds, of all that overlays say."""
-    for group in OVERLAYS:
-        overlay = choices[group]
-        for own in NODES:
-            block = files.chain(group, overlay).get(own)
-            chosen = files.chosen(group, overlay, own)
-            for setting in block or ():
-                holds = chosen is None or chosen == choices[own]
-                yield own, f"{own}.{setting}", setting, holds
     for group in ("task", *OVERLAYS):
+        for name, said in files.written(group, choices[group]):
+            for own in NODES:
+                block = said.get(own)
+                chosen = files.chosen(group, name, own) if block else None
+                for setting in block or ():
+                    holds = chosen is None or chosen == choices[own]
+                    yield own, f"{own}.{setting}", setting, holds
         yield from _said_of_players(files, group, choices)
 
 

@@ -71,8 +71,9 @@ class TaskChoice:
             return {}
         defaults = self.files.defaults()
         named = {group: named.get(group, defaults[group]) for group in (*named, *_DECIDE)}
-        if any(self.files.chooses(group, choice) for group, choice in named.items()):
-            return {}
+        for group, choice in named.items():  # quoted, say, it is Hydra's to read
+            if choice not in self.files.options(group) or self.files.chooses(group, choice):
+                return {}
         return named
 
     def _fits(self, chosen: Sequence[str], task: str) -> bool:

@@ -126,7 +126,6 @@ class RunConfig:
     epochs: int | None
     steps: int | None
     batch_size: int | str
-    shuffle: str
     accumulate: int
     scale_lr: str
     base_batch_size: int
@@ -146,6 +145,7 @@ class RunConfig:
     sweep: Sweep
     data_root: str
     resume: str | None = None
+    shuffle: str = "epoch"  # runs made before there was a choice have none
     momentum_schedule: dict[str, Any] | None = None
     beta2_schedule: dict[str, Any] | None = None
     weight_decay_schedule: dict[str, Any] | None = None

@@ -225,3 +225,27 @@ def test_the_command_line_says_how_long_a_workload_runs(
     for workload in ("digits_mlp", "shakespeare_gpt"):  # one in epochs, one in steps
         config = job(f"workload={workload}", typed).config
         assert (config.epochs, config.steps) == (epochs, steps)
+
+
+def test_a_workload_made_of_another_has_chosen_what_that_one_chose(tmp_path: Path) -> None:
+    (tmp_path / "workload").mkdir()
+    head = "# @package _global_\ndefaults:\n  - adding_rnn\n"
+    (tmp_path / "workload" / "longer.yaml").write_text(head + "  - _self_\nsteps: 30\n")
+    (tmp_path / "workload" / "gated.yaml").write_text(
+        head + "  - override /model: lstm\n  - _self_\n"
+    )
+    plain = job("workload=longer", "model=lstm", config_dir=tmp_path).plain
+    assert plain["model"] == job("workload=adding_rnn", "model=lstm").plain["model"]
+    assert plain["steps"] == 30
+    sgd = job("workload=longer", "optimizer=sgd", config_dir=tmp_path).plain["optimizer"]
+    assert sgd == job("workload=adding_rnn", "optimizer=sgd").plain["optimizer"]
+    assert "nonlinearity" not in job("workload=gated", config_dir=tmp_path).plain["model"]
+
+
+def test_a_task_file_is_an_overlay_too(tmp_path: Path) -> None:
+    (tmp_path / "task").mkdir()
+    text = "# @package _global_\ndefaults:\n  - regression\n  - override /model: rnn\n  - _self_\n"
+    (tmp_path / "task" / "mine.yaml").write_text(text + "model:\n  nonlinearity: relu\n")
+    assert job("task=mine", config_dir=tmp_path).plain["model"]["nonlinearity"] == "relu"
+    other = job("task=mine", "model=lstm", config_dir=tmp_path).plain["model"]
+    assert "nonlinearity" not in other

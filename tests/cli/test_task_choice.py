@@ -123,3 +123,10 @@ def test_a_launcher_is_told_the_task_and_writes_what_was_typed() -> None:
     said = load_yaml(Path("mine/0/overrides.yaml"))
     assert said["overrides"] == typed
     assert said["choices"]["task"] == "adversarial"
+
+
+@pytest.mark.parametrize("quoted", ['model="gpt"', "model= gpt", "model='gpt'"])
+def test_a_quoted_choice_leads_to_the_same_task(quoted: str) -> None:
+    with hydra_session() as composer:
+        found = composer.job(composer.compose([quoted]), [quoted])
+    assert found.choices["task"] == "language"

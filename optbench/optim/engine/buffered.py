@@ -11,6 +11,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+KEPT = 16
+"""Buffers that are kept unused: what needs more for a moment, as LAMB for a large tensor, gives the
+others back."""
+
 
 class Buffers:
     """Memory for the results of operations.
@@ -200,7 +204,9 @@ class _Result(Buffered):
         self.tensor, self._buffers, self._own = tensor, buffers, own
 
     def __del__(self) -> None:
-        self._buffers.free.append(self._own)
+        free = self._buffers.free
+        if len(free) < KEPT:
+            free.append(self._own)
 
 
 def _plain(other: Any) -> Any:

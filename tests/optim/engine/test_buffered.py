@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from optbench.optim.engine.buffered import Buffered, Buffers
+from optbench.optim.engine.buffered import KEPT, Buffered, Buffers
 from optbench.optim.engine.tensor_list import TensorList
 
 OPERATIONS: list[Callable[[Any, Any], Any]] = [
@@ -83,6 +83,15 @@ def test_a_buffer_is_used_again_when_its_result_is_forgotten() -> None:
     assert len(buffers.free) == 1
     del kept
     assert len(buffers.free) == 2
+
+
+def test_only_some_buffers_are_kept() -> None:
+    buffers = Buffers(torch.ones(6), 6)
+    one = Buffered(torch.ones(6), buffers)
+    many = [one + 1.0 for _ in range(KEPT + 5)]
+    assert len({result.tensor.data_ptr() for result in many}) == KEPT + 5
+    many.clear()
+    assert len(buffers.free) == KEPT
 
 
 def test_operands_are_never_taken_for_buffers() -> None:
