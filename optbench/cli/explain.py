@@ -42,6 +42,11 @@ def _unknown_key(base: DictConfig, key: str) -> str | None:
         keys = [str(k) for k in node if not str(k).startswith("_") and k != "hydra"]
         if not keys and parent:
             return f"{parent} takes no keys here"
+        inside = [
+            f"{k}.{last}" for k in keys if isinstance(node[k], DictConfig) and last in node[k]
+        ]
+        if inside:
+            return f"no such key; did you mean {inside[0]}?"
         return f"no such key; {did_you_mean(last, keys)}"
     if parent:
         return _unknown_key(base, parent) or f"{parent} takes no keys"

@@ -86,6 +86,7 @@ class Log:
 def print_table(title: str, header: list[str], rows: list[list[str]], console: Any = None) -> None:
     """A table on standard output: drawn in a terminal, plain columns elsewhere."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = console or Console(highlight=False, soft_wrap=True)
@@ -94,7 +95,7 @@ def print_table(title: str, header: list[str], rows: list[list[str]], console: A
         for name in header:
             table.add_column(name)
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*map(escape, row))
         console.print(table)
         return
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]

@@ -45,7 +45,8 @@ def training(verb: str, arguments: Sequence[str]) -> int:
                 sys.stdout.write(_part(job.plain, flags.package))
                 return 0
             options = [word for word in arguments if word not in flags.overrides]
-            return _hydra([*composer.lines(rest), *options])  # Hydra wants them in one piece
+            lines = [] if flags.hydra_help else composer.lines(rest)
+            return _hydra([*lines, *options])  # Hydra wants them in one piece
         if flags.multirun:
             from optbench.cli.sweep import sweep
 

@@ -65,6 +65,7 @@ VALUES: list[Row] = [
     ("accumulate=0", ["accumulate=0", "at least 1"]),
     ("seed=-1", ["seed=-1", "from 0"]),
     ("scale_lr=linaer", ["scale_lr=linaer", "did you mean linear?"]),
+    ("lr=0.1", ["lr=0.1: no such key", "did you mean optimizer.lr?"]),
     ("shuffle=one", ["shuffle=one", "did you mean once?"]),
     ("nonfinite=stpo", ["nonfinite=stpo", "did you mean stop?"]),
     ("optimizer.implementation=fuse", ["optimizer.implementation=fuse", "did you mean fused?"]),

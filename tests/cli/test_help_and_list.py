@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 
 from optbench import __version__
 from optbench.cli.listing import description
+from optbench.cli.log import print_table
 from optbench.cli.main import VERBS
 from optbench.cli.paths import configs_folder
 from optbench.config.zoo import zoo
@@ -212,3 +215,15 @@ def test_it_imports_no_more_than_it_needs(arguments: list[str], heavy: list[str]
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str(heavy)
+
+
+def test_a_table_in_a_terminal_shows_brackets() -> None:
+    drawn = io.StringIO()
+    print_table("", ["defaults"], [["eps=[null,1e-3]"]], Console(file=drawn, force_terminal=True))
+    assert "eps=[null,1e-3]" in drawn.getvalue()
+
+
+def test_hydras_help() -> None:
+    command = [sys.executable, "-m", "optbench", "train", "--hydra-help"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 and "--multirun" in done.stdout
