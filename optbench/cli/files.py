@@ -64,17 +64,9 @@ class ConfigFiles:
     def chain(self, group: str, choice: str) -> dict[str, Any]:
         """A group's file with the files of the same group that its defaults list names."""
         values: dict[str, Any] = {}
-        path = f"{group}/{choice}"
-        result = self.loader.repository.load_config(path)  # type: ignore[attr-defined]
-        if result is None:
-            return values
-        for entry in result.defaults_list or []:
-            name = getattr(entry, "path", None) or getattr(entry, "value", None)
-            if getattr(entry, "override", False):
-                continue
-            if isinstance(name, str) and name != "_self_" and not name.startswith("/"):
-                values.update(self.chain(group, name))
-        return {**values, **_plain(result.config)}
+        for _, said in self.written(group, choice):
+            values.update(said)
+        return values
 
     def defaults(self) -> dict[str, str]:
         """The file of each group in config.yaml's defaults list."""
@@ -83,13 +75,12 @@ class ConfigFiles:
 
     def chooses(self, group: str, choice: str) -> bool:
         """Whether a file, or one of the same group that it is made of, chooses for other groups."""
-        for entry in self._entries(f"{group}/{choice}"):
-            name = getattr(entry, "path", None)
-            if name is None or name.startswith("/"):
-                return True
-            if name != "_self_" and self.chooses(group, name):
-                return True
-        return False
+        if any(
+            (getattr(e, "path", None) or "/").startswith("/")
+            for e in self._entries(f"{group}/{choice}")
+        ):
+            return True
+        return any(self.chooses(group, part) for part in self._parts(group, choice))
 
     def players_of(self, group: str, choice: str) -> dict[str, dict[str, Any]]:
         """What a file says of players, by name; what is no mapping is refused elsewhere."""
