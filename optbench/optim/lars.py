@@ -36,6 +36,7 @@ class LARS(RuleOptimizer):
     decay = "none"
     norms_first = True
     vectors_apart = True
+    light = True
 
     def __init__(
         self,

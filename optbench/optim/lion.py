@@ -56,7 +56,8 @@ class Lion(RuleOptimizer):
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
         """Both betas."""
-        return dict(zip(("beta1", "beta2"), map(share, group["betas"]), strict=True))
+        beta1, beta2 = group["betas"]
+        return {"beta1": share(beta1), "beta2": share(beta2)}
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
+from operator import is_, methodcaller
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from optbench.optim.engine.blocks import Plan, Slot, block_for, in_cache
+from optbench.optim.engine.blocks import Plan, Slot, block_for
 
 
 class Alike:
@@ -22,7 +24,7 @@ class Alike:
         parameters: of one device and dtype.
         states: of the optimizer.
         names: of the rule's state.
-        light: whether the rule makes at most one tensor of its own.
+        light, layerwise: of the rule; see `block_for`.
         vector: what the rule is told of them.
         small: too small to be worth calling a compiled kernel for each.
     """
@@ -33,11 +35,12 @@ class Alike:
         states: Any,
         names: Sequence[str],
         light: bool,
+        layerwise: bool,
         vector: bool,
         small: bool = False,
     ) -> None:
         self.slots = [Slot(p, {name: states[p][name] for name in names}) for p in parameters]
-        self.vector, self.small, self._light = vector, small, light
+        self.vector, self.small, self._kind = vector, small, (light, layerwise)
         self.step = int(states[parameters[0]]["step"])
         self._steps = torch.full((len(parameters),), float(self.step))
         self._one = torch.ones(())  # a number would be made a tensor at every step
@@ -64,36 +67,44 @@ class Alike:
     @cached_property
     def plan(self) -> Plan:
         """For foreach."""
-        block = block_for(self.slots[0].parameter.device)
-        if self._light and in_cache(self.slots):
-            block = None
-        return Plan(self.slots, block)
+        return Plan(self.slots, block_for(self.slots, *self._kind))
 
 
 class Whereabouts:
     """Which tensors these are and where they lie, their state included.
 
-    It keeps them alive, or a new one might take the place of an old one.
+    It keeps them alive, or a new one might take the place of an old one. It is asked at every step,
+    from a cold cache: everything is compared in loops that are not Python's.
     """
 
     def __init__(self, parameters: Sequence[Tensor], states: Mapping[Any, Any]) -> None:
-        self._numbers = _numbers(parameters, states)
-        self._values = [value for p in parameters for value in states[p].values()]
-        self._tensors = [*parameters]
-        for parameter in parameters:  # where steps lie matters to nobody
-            state = states[parameter].items()
-            self._tensors += [t for name, t in state if isinstance(t, Tensor) and name != "step"]
-        self._places = [tensor.data_ptr() for tensor in self._tensors]
+        self._parameters = [*parameters]
+        self._states = [states[parameter] for parameter in parameters]
+        self._tensors = [*self._now()]
+        self._places = _places(self._tensors)
 
-    def hold(self, parameters: Sequence[Tensor], states: Mapping[Any, Any]) -> bool:
-        """Whether these are the same, and nobody has moved one."""
-        return self._numbers == _numbers(parameters, states) and self._places == [
-            tensor.data_ptr() for tensor in self._tensors
-        ]
+    def hold(self, parameters: Sequence[Tensor]) -> bool:
+        """Whether these are the same, and nobody has moved one, or put another in its state; that
+        each still has the state it had, the optimizer sees for all at once."""
+        if not self._places:  # somebody keeps something else in a state
+            return False
+        return same(parameters, self._parameters) and _places(self._now()) == self._places
+
+    def _now(self) -> Iterable[Any]:
+        return chain(self._parameters, chain.from_iterable(map(_VALUES, self._states)))
 
 
-def _numbers(parameters: Sequence[Tensor], states: Mapping[Any, Any]) -> list[int]:
-    found = [*map(id, parameters)]
-    for parameter in parameters:
-        found += map(id, states[parameter].values())
-    return found
+_VALUES = methodcaller("values")
+
+
+def _places(tensors: Iterable[Any]) -> list[int]:
+    """Where they lie; an empty list if something is no tensor."""
+    try:
+        return [*map(Tensor.data_ptr, tensors)]
+    except TypeError:
+        return []
+
+
+def same(some: Collection[Any], others: Collection[Any]) -> bool:
+    """Whether they are the same objects in the same order."""
+    return len(some) == len(others) and all(map(is_, some, others))

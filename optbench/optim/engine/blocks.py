@@ -29,8 +29,8 @@ ALONE = 2**14
 """Elements from which on a tensor is worked on by itself, with buffers for what is computed."""
 
 CACHE = 2**24
-"""Bytes of parameters, gradients and state that stay in the farthest cache, where there is nothing
-to be gained by cutting: 16 MiB."""
+"""Bytes of parameters, gradients and state that stay in the farthest cache, 16 MiB. Cutting gains
+nothing there for a rule that makes next to nothing of its own."""
 
 
 class Slot(NamedTuple):
@@ -74,23 +74,23 @@ class Plan:
     def __init__(self, slots: Sequence[Slot], block: int | None) -> None:
         self._orders: dict[int, tuple[int, ...] | None] = {}
         sizes = [slot.parameter.numel() for slot in slots]
-        self._longest = max(sizes) if block is None or in_cache(slots) else block
-        self._buffers = Buffers(slots[0].parameter, min(max(sizes), self._longest))
+        longest = max(sizes) if block is None else min(max(sizes), block)
+        self._buffers = Buffers(slots[0].parameter, longest)
         flat: dict[int, Slot] = {}
-        parts, whole = [], []
+        parts, together = [], []
         for number, slot in enumerate(slots):
             size = sizes[number]
             cut = None if block is None or size < ALONE else _flat(slot)
             if cut is None:
-                whole.append(Piece(number))
+                together.append(Piece(number))
                 flat[number] = Slot(slot.parameter.detach(), slot.state)
                 continue
             order, flat[number] = cut
             self._orders[number] = None if order == tuple(range(len(order))) else order
-            starts = range(0, size, self._longest)
-            parts += [Piece(number, at, min(at + self._longest, size)) for at in starts]
+            starts = range(0, size, longest)
+            parts += [Piece(number, at, min(at + longest, size)) for at in starts]
         # First the small ones: large ones push the interpreter itself out of the nearer caches.
-        self.batches = [_batch(some, flat) for some in _together(whole, sizes, block)]
+        self.batches = [_batch(some, flat) for some in _together(together, sizes, block)]
         self.batches += [self._part(piece, flat[piece.number]) for piece in parts]
 
     def gradients(self, given: Sequence[Tensor]) -> list[Operand]:
@@ -116,12 +116,6 @@ class Plan:
     def _wrapped(self, flat: Tensor, piece: Piece) -> Buffered:
         whole = piece.stop == flat.numel() and not piece.start
         return Buffered(flat if whole else flat[piece.start : piece.stop], self._buffers)
-
-
-def in_cache(slots: Sequence[Slot]) -> bool:
-    """Whether all that a step reads stays in the farthest cache."""
-    tensors = [t for slot in slots for t in (slot.parameter, slot.parameter, *slot.state.values())]
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors) <= CACHE
 
 
 def _together(
@@ -169,9 +163,25 @@ def _flat(slot: Slot) -> tuple[tuple[int, ...], Slot] | None:
     return order, Slot(parameter, dict(zip(slot.state, state, strict=True)))
 
 
-def block_for(device: torch.device) -> int | None:
-    """The size of a batch; a GPU works on everything at once."""
-    return BLOCK if device.type == "cpu" else None
+def block_for(slots: Sequence[Slot], light: bool, layerwise: bool) -> int | None:
+    """The size of a batch; None for everything at once, as a GPU works.
+
+    Args:
+        slots: what is updated.
+        light: whether the rule makes at most one tensor of its own.
+        layerwise: whether it needs the norms of each tensor, which is quicker one after the other.
+    """
+    if slots[0].parameter.device.type != "cpu":
+        return None
+    if not light or not _in_cache(slots):
+        return BLOCK
+    return sum(slot.parameter.numel() for slot in slots) if layerwise else None
+
+
+def _in_cache(slots: Sequence[Slot]) -> bool:
+    """Whether all that a step reads stays in the farthest cache."""
+    tensors = [t for slot in slots for t in (slot.parameter, slot.parameter, *slot.state.values())]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors) <= CACHE
 
 
 def run_blocks(form: Form, plan: Plan, given: Sequence[Tensor], h: Any) -> None:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from optbench.optim.engine.ops import Share, per_member
 
-PLAIN = frozenset({float, bool, int, type(None)})
+PLAIN = frozenset({float, bool, int, type(None), Share})
+"""Types of what has one value."""
 
 
 def refuse_members(who: str, implementation: str, values: Mapping[str, Any]) -> None:
@@ -21,9 +22,8 @@ def refuse_members(who: str, implementation: str, values: Mapping[str, Any]) -> 
     """
     if implementation == "loop":
         return
-    for name, value in values.items():
-        kind = type(value.kept) if type(value) is Share else type(value)
-        if kind not in PLAIN and _several(value):
+    for name, value in () if PLAIN.issuperset(map(type, values.values())) else values.items():
+        if _several(value):
             raise ValueError(f"{_has_none(who, implementation)}, but {name} is several; {_LOOP}")
     if values.get("population", False):
         raise ValueError(f"{_has_none(who, implementation)}; {_LOOP}")

@@ -48,6 +48,12 @@ class Product(NamedTuple):
         return self.left * self.right
 
 
+FRACTIONS = (Quotient, Product)
+
+SEVERAL = (Tensor, TensorList, NumberList)
+"""Sizes that are more than a number."""
+
+
 class Share(NamedTuple):
     """How much of an average stays, `beta`, and how much of the new goes in, `1 - beta`.
 
@@ -59,9 +65,13 @@ class Share(NamedTuple):
     new: Number
 
 
+class TensorShare(Share):
+    """A share of tensors, so that a look at the type tells."""
+
+
 def share(beta: Number) -> Share:
     """Of a decay in [0, 1); what `numbers` gives for a beta."""
-    return Share(beta, 1 - beta)
+    return (TensorShare if isinstance(beta, Tensor) else Share)(beta, 1 - beta)
 
 
 def ema_(average: Operand, value: Operand, beta: Number | Share) -> Operand:
@@ -97,7 +107,7 @@ def per_member(number: Number | Share, ndim: int) -> Any:
     """For a population's stack of so many dimensions: one value for each member, `[members]` or
     `[members, 1, ...]`, as `[members, 1, ...]` of as many; anything else as it is."""
     if isinstance(number, Share):
-        return Share(per_member(number.kept, ndim), per_member(number.new, ndim))
+        return type(number)(per_member(number.kept, ndim), per_member(number.new, ndim))
     if isinstance(number, Tensor) and number.numel() > 1:
         return number.reshape(-1, *[1] * (ndim - 1))
     return number
@@ -133,8 +143,8 @@ def subtract_(
     value: Operand, direction: Operand | Quotient | Product, size: Number | Operand
 ) -> Operand:
     """`value <- value - size direction`; a list of sizes has one for each tensor."""
-    several = isinstance(size, Tensor | TensorList | NumberList)
-    if isinstance(direction, Quotient | Product):
+    several = isinstance(size, SEVERAL)
+    if isinstance(direction, FRACTIONS):
         if several:
             direction = direction.value()
         elif isinstance(direction, Quotient):

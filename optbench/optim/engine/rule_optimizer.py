@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from optbench.optim.engine.alike import Alike, Whereabouts
+from optbench.optim.engine.alike import Alike, Whereabouts, same
 from optbench.optim.engine.blocks import run_blocks
 from optbench.optim.engine.compiled import is_small, run_compiled
+from optbench.optim.engine.entry import hooked_when_asked, without_gradients
 from optbench.optim.engine.form import Form, apply, hyperparameters
 from optbench.optim.engine.members import for_members, refuse_members
 from optbench.optim.engine.ops import Operand
@@ -63,6 +64,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             raise ValueError(f"implementation={implementation}: {type(self).__name__} has {have}")
         self.implementation = implementation
         self._known: dict[int, tuple[int, Whereabouts, list[Alike]]] = {}
+        self._states: list[dict[str, Any]] = []
         super().__init__(params, {**defaults, "maximize": maximize})
 
     measure: Any = None
@@ -128,6 +130,7 @@ class RuleOptimizer(torch.optim.Optimizer):
     def _refuse_members(self, values: Mapping[str, Any]) -> None:
         refuse_members(type(self).__name__, self.implementation, values)
 
+    @hooked_when_asked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update; `closure` as in torch."""
         loss = None
@@ -137,13 +140,15 @@ class RuleOptimizer(torch.optim.Optimizer):
         self._apply_updates()
         return loss
 
-    @torch.no_grad()
+    @without_gradients
     def _apply_updates(self) -> None:
         """The update itself, from the gradients that are there.
 
         A subclass with a `step` of its own calls this, not `super().step()`: torch puts the step
         hooks and the profiler around every `step` in the class hierarchy, so they would run twice.
         """
+        if not same(self.state.values(), self._states):
+            self._known.clear()
         for number, group in enumerate(self.param_groups):
             parameters = [p for p in group["params"] if p.grad is not None]
             for alike in self._alike(number, group, parameters):
@@ -154,11 +159,12 @@ class RuleOptimizer(torch.optim.Optimizer):
         """The parameters with gradients, sorted; the same as last time while they stay."""
         population = int(group.get("population", False))
         known = self._known.get(number)
-        if known is not None and known[0] == population and known[1].hold(given, self.state):
+        if known is not None and known[0] == population and known[1].hold(given):
             alike = known[2]
             if (len(alike) == 1 and alike[0].holds()) or all(one.holds() for one in alike):
                 return alike
         found = self._sorted(group, given, population)
+        self._states = [*self.state.values()]
         self._known[number] = population, Whereabouts(given, self.state), found
         return found
 
@@ -176,7 +182,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             small = self.implementation == "compiled" and is_small(parameter)
             key = (parameter.device, parameter.dtype, step, vector, small)
             found.setdefault(key, []).append(parameter)
-        own = (self.state, self.state_names, self.light)
+        own = (self.state, self.state_names, self.light, self.measure is not None)
         return [Alike(some, *own, *key[3:]) for key, some in found.items()]
 
     def _start(self, parameter: Tensor, group: Mapping[str, Any]) -> None:
@@ -271,4 +277,4 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._known = {}
+        self._known, self._states = {}, []

@@ -57,7 +57,7 @@ def test_gradients_may_lie_otherwise_than_parameters(cls: type[RuleOptimizer]) -
 def test_one_batch_of_everything_as_on_a_gpu(
     cls: type[RuleOptimizer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("optbench.optim.engine.alike.block_for", lambda device: None)
+    monkeypatch.setattr("optbench.optim.engine.alike.block_for", lambda *rule: None)
     found, expected = weights(), weights()
     one = walk(made(cls, found), found, 5)
     other = walk(made(cls, expected, implementation="loop"), expected, 5)

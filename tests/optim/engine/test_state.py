@@ -99,6 +99,17 @@ def test_state_that_somebody_replaces_is_the_state_that_counts(
     assert {float(state["step"]) for state in optimizer.state.values()} == {3.0}
 
 
+@some
+def test_something_else_in_a_state_changes_nothing(cls: type[RuleOptimizer]) -> None:
+    parameters, twins = weights(), weights()
+    optimizer, other = made(cls, parameters), made(cls, twins)
+    walk(optimizer, parameters, 2)
+    walk(other, twins, 2)
+    optimizer.state[parameters[0]]["note"] = "mine"
+    optimizer.state[parameters[1]]["history"] = [1, 2]
+    assert torch.equal(walk(optimizer, parameters, 3), walk(other, twins, 3))
+
+
 def test_a_count_of_steps_that_is_set_back_counts_for_its_parameter() -> None:
     parameters = weights()
     optimizer = made(AMSGrad, parameters)
