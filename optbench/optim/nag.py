@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from optbench.optim.engine.ops import per_member, plus_
 from optbench.optim.momentum import Momentum
 
 
@@ -56,5 +57,5 @@ class NAG(Momentum):
                 velocity = self.state[parameter].get("velocity")
                 if velocity is not None:
                     kept.append((parameter, parameter.clone()))
-                    parameter.sub_(velocity * group["momentum"])
+                    plus_(parameter, velocity, -per_member(group["momentum"], parameter.ndim))
         return kept

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from optbench.optim.engine.ops import Operand, at_least_, clamp_, ema_, share
-from optbench.optim.engine.ranges import betas_in_range
+from optbench.optim.engine.ops import Operand, at_least_, clamp_, ema_, per_member, share
+from optbench.optim.engine.ranges import above_zero, betas_in_range
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
 
@@ -94,7 +94,8 @@ class Sophia(RuleOptimizer):
                 self._start(parameter, group)
             diagonal = self.state[parameter]["hessian"]
             found = vector * product.to(diagonal.dtype)
-            diagonal.lerp_(-found if group["maximize"] else found, 1 - group["betas"][1])
+            beta = per_member(share(group["betas"][1]), parameter.ndim)
+            ema_(diagonal, -found if group["maximize"] else found, beta)
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
@@ -111,6 +112,4 @@ class Sophia(RuleOptimizer):
     def check(group: Mapping[str, Any]) -> None:
         """Betas in [0, 1), gamma and eps above 0, hessian_every at least 1."""
         betas_in_range(group["betas"])
-        for name in ("gamma", "eps", "hessian_every"):
-            if not group[name] > 0:
-                raise ValueError(f"{name} must be above 0, got {group[name]}")
+        above_zero(group, "gamma", "eps", "hessian_every")

@@ -14,6 +14,8 @@ from optbench.optim.momentum import Momentum
 from optbench.optim.nag import NAG
 from optbench.optim.sophia import Sophia
 
+from .engine.some import stacked
+
 
 class Objective:
     """A closure: the sum of `sign * a x^2` over parameters, whose Hessian's diagonal is 2 a."""
@@ -51,6 +53,41 @@ def test_hooks_run_once_whatever_was_made_before(cls: Any, base: Any) -> None:
     optimizer.register_step_post_hook(lambda *_: calls.append("after"))
     optimizer.step(Objective(parameters))
     assert calls == ["before", "after"]
+
+
+class Drawless(Objective):
+    """Whatever vector is drawn, the estimate of the diagonal is 6."""
+
+    def hessian_vector(self, wanted: Sequence[Tensor], vectors: Sequence[Tensor]) -> Any:
+        return [6 / vector for vector in vectors]
+
+
+@pytest.mark.parametrize(
+    ("cls", "own"),
+    [
+        (NAG, {"momentum": [0.9, 0.5, 0.0]}),
+        (Sophia, {"betas": [(0.9, 0.99), (0.5, 0.9), (0.0, 0.5)], "gamma": [0.01, 0.1, 1.0]}),
+    ],
+)
+@pytest.mark.parametrize("shape", [(3,), (3, 1, 1)], ids=str)
+def test_members_of_a_population_go_as_they_would_alone(
+    cls: Any, own: dict[str, list[Any]], shape: tuple[int, ...]
+) -> None:
+    every = {"lr": [0.1, 0.01, 0.001], **own}
+    start = torch.linspace(-1, 2, 36, dtype=torch.float64).reshape(3, 4, 3)
+    settings = {name: stacked(values, shape) for name, values in every.items()}
+    together = nn.Parameter(start.clone())
+    group = {"params": [together], "population": True}
+    optimizer = cls([group], implementation="loop", **settings)
+    for _ in range(4):
+        optimizer.step(Drawless([together]))
+    for member, at in enumerate(start):
+        alone = nn.Parameter(at.clone())
+        numbers = {name: values[member] for name, values in every.items()}
+        optimizer = cls([alone], implementation="loop", **numbers)
+        for _ in range(4):
+            optimizer.step(Drawless([alone]))
+        assert torch.allclose(together[member], alone, rtol=1e-12, atol=1e-15)
 
 
 def test_each_group_has_its_own_period() -> None:

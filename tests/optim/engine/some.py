@@ -39,3 +39,10 @@ def walk(optimizer: Any, parameters: list[nn.Parameter], steps: int, seed: int =
 
 def made(cls: Any, parameters: Any, **settings: Any) -> Any:
     return cls(parameters, lr=0.01, weight_decay=0.1, **settings)
+
+
+def stacked(values: list[Any], shape: tuple[int, ...]) -> Any:
+    """A tensor with one value for each member, of a tuple one for each place."""
+    if isinstance(values[0], tuple):
+        return tuple(stacked(list(column), shape) for column in zip(*values, strict=True))
+    return torch.tensor(values, dtype=torch.float64).reshape(shape)

@@ -21,6 +21,8 @@ from optbench.optim.lion import Lion
 from optbench.optim.momentum import Momentum
 from optbench.optim.rmsprop_eps_inside import RMSpropEpsInside
 
+from .some import stacked
+
 MEMBERS = 3
 MOMENTS = {"betas": [(0.9, 0.99), (0.5, 0.9), (0.0, 0.999)]}
 OWN: dict[Any, dict[str, list[Any]]] = {
@@ -53,13 +55,6 @@ def walk(optimizer: Any, parameters: list[nn.Parameter]) -> None:
         for parameter in parameters:
             parameter.grad = (0.5 - step) * parameter.detach() + 0.1
         optimizer.step()
-
-
-def stacked(values: list[Any], shape: tuple[int, ...]) -> Any:
-    """A tensor with one value for each member, of a tuple one for each place."""
-    if isinstance(values[0], tuple):
-        return tuple(stacked(list(column), shape) for column in zip(*values, strict=True))
-    return torch.tensor(values, dtype=torch.float64).reshape(shape)
 
 
 @pytest.mark.parametrize("shape", [(MEMBERS,), (MEMBERS, 1, 1)], ids=str)
