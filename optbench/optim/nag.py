@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from optbench.optim.engine.ops import per_member, plus_
+from optbench.optim.engine.ops import per_member
 from optbench.optim.momentum import Momentum
 
 
@@ -36,26 +37,54 @@ class NAG(Momentum):
         ValueError: a hyperparameter out of range.
     """
 
+    _weights: dict[Tensor, Tensor]
+
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
         """One update; returns the loss at the look-ahead point."""
-        kept = self._look_ahead()
+        moved: list[Tensor] = []
         try:
+            for group in self.param_groups:
+                moved += self._look_ahead(group)
             with torch.enable_grad():
                 loss = closure()
         finally:
-            with torch.no_grad():
-                for parameter, weights in kept:
-                    parameter.copy_(weights)
+            self._move_back(moved)
         self._apply_updates()
         return loss
 
     @torch.no_grad()
-    def _look_ahead(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        kept = []
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                velocity = self.state[parameter].get("velocity")
-                if velocity is not None:
-                    kept.append((parameter, parameter.clone()))
-                    plus_(parameter, velocity, -per_member(group["momentum"], parameter.ndim))
+    def _look_ahead(self, group: Mapping[str, Any]) -> list[Tensor]:
+        """Moves the group's parameters that have a velocity; they are returned."""
+        moved = [p for p in group["params"] if "velocity" in self.state.get(p, ())]
+        velocities = [self.state[parameter]["velocity"] for parameter in moved]
+        kept = [self._memory(parameter) for parameter in moved]
+        if not moved:
+            return []
+        torch._foreach_copy_(kept, moved)
+        momentum = group["momentum"]
+        if isinstance(momentum, Tensor):
+            for parameter, velocity in zip(moved, velocities, strict=True):
+                parameter.sub_(velocity * per_member(momentum, parameter.ndim))
+        else:
+            torch._foreach_add_(moved, velocities, alpha=-momentum)
+        return moved
+
+    @torch.no_grad()
+    def _move_back(self, moved: list[Tensor]) -> None:
+        if moved:
+            torch._foreach_copy_(moved, [self._weights[parameter] for parameter in moved])
+
+    def _memory(self, parameter: Tensor) -> Tensor:
+        """Where its weights are kept; used again, for fresh memory costs more than the copy."""
+        kept = self._weights.get(parameter)
+        if kept is None or (kept.shape, kept.dtype, kept.device) != (
+            parameter.shape,
+            parameter.dtype,
+            parameter.device,
+        ):
+            kept = self._weights[parameter] = torch.empty_like(parameter)
         return kept
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._weights = {}

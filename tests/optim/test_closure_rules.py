@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -88,6 +89,40 @@ def test_members_of_a_population_go_as_they_would_alone(
         for _ in range(4):
             optimizer.step(Drawless([alone]))
         assert torch.allclose(together[member], alone, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("momentum", [0.9, torch.tensor(0.9)], ids=["number", "tensor"])
+def test_nag_comes_back_from_the_look_ahead_point(momentum: Any) -> None:
+    parameters = weights(2)
+    optimizer, objective = NAG(parameters, lr=0.1, momentum=momentum), Objective(parameters)
+    optimizer.step(objective)
+    before = [p.detach().clone() for p in parameters]
+    seen: list[Tensor] = []
+
+    def broken() -> Any:
+        seen.extend(p.detach().clone() for p in parameters)
+        raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        optimizer.step(broken)
+    for parameter, old, ahead in zip(parameters, before, seen, strict=True):
+        velocity = optimizer.state[parameter]["velocity"]
+        assert torch.equal(parameter, old)
+        assert torch.allclose(ahead, old - 0.9 * velocity)
+
+
+def test_nag_goes_on_where_weights_became_others_and_in_a_copy() -> None:
+    parameters = weights()
+    optimizer, objective = NAG(parameters, lr=0.1), Objective(parameters)
+    for _ in range(2):
+        optimizer.step(objective)
+    twin = copy.deepcopy(optimizer)
+    theirs = twin.param_groups[0]["params"]
+    for one in (parameters[0], theirs[0]):
+        one.data = one.data.double()
+    optimizer.step(objective)
+    twin.step(Objective(theirs))
+    assert theirs[0].dtype == torch.float64 and torch.equal(parameters[0], theirs[0])
 
 
 def test_each_group_has_its_own_period() -> None:

@@ -63,9 +63,11 @@ class RuleOptimizer(torch.optim.Optimizer):
             have = ", ".join(self.implementations)
             raise ValueError(f"implementation={implementation}: {type(self).__name__} has {have}")
         self.implementation = implementation
-        self._known: dict[int, tuple[int, Whereabouts, list[Alike]]] = {}
-        self._states: list[dict[str, Any]] = []
+        self._forget()
         super().__init__(params, {**defaults, "maximize": maximize})
+
+    _known: dict[int, tuple[int, Whereabouts, list[Alike]]]
+    _states: list[dict[str, Any]]
 
     measure: Any = None
     norms_first: ClassVar[bool] = False
@@ -277,4 +279,9 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._known, self._states = {}, []
+        self._forget()
+
+    def _forget(self) -> None:
+        """What was found out about the tensors is no longer true."""
+        self._known = {}
+        self._states = []
