@@ -6,7 +6,8 @@ Phrase Representations using RNN Encoder-Decoder", 2014. Dropout is on what is n
 Zaremba, Sutskever, Vinyals, "Recurrent Neural Network Regularization", 2014.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -24,6 +25,22 @@ NONLINEARITIES = ("tanh", "relu")
 
 State = Any
 """The hidden state after a sequence, to go on from: a tensor, or two of an LSTM."""
+
+
+@contextmanager
+def _kernels(inputs: Tensor) -> Iterator[None]:
+    """For bf16 on a CPU without it, torch's own kernels: oneDNN's have no LSTM there and raise."""
+    narrow = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    before = torch._C._get_mkldnn_enabled()
+    off = inputs.device.type == "cpu" and narrow
+    if not off or torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        yield
+        return
+    torch._C._set_mkldnn_enabled(False)  # `mkldnn.flags` warns of what it sets besides
+    try:
+        yield
+    finally:
+        torch._C._set_mkldnn_enabled(before)
 
 
 class Recurrent(nn.Module):
@@ -99,7 +116,8 @@ class Recurrent(nn.Module):
     def forward(self, inputs: Tensor, state: State = None) -> tuple[Tensor, State]:
         if self.embedding is not None:
             inputs = self.dropout(self.embedding(inputs))
-        hidden, state = self.core(inputs, state)
+        with _kernels(inputs):
+            hidden, state = self.core(inputs, state)
         return self.head(self.dropout(hidden)), state
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from optbench.optim.engine.ops import Operand, plus
+from optbench.optim.engine.ops import Operand, becomes_, plus
 from optbench.optim.engine.ranges import in_unit_interval
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
@@ -58,7 +58,7 @@ class HeavyBall(RuleOptimizer):
         displacement = parameter - state["previous"]
         step = plus(gradient * h.lr, displacement, -h.momentum)
         if h.narrow is None:
-            state["previous"].copy_(parameter)
+            becomes_(state["previous"], parameter)
         else:
             state["previous"].copy_((parameter - step).to(h.narrow)).add_(step)
         return step, 1.0

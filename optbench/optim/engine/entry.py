@@ -34,8 +34,9 @@ def hooked_when_asked(step: Callable[..., Any]) -> Callable[..., Any]:
             or optimizer._global_optimizer_pre_hooks
             or optimizer._global_optimizer_post_hooks
         )
-        outermost = asked and type(self).step is plain_or_wrapped
-        return (wrapped if outermost else step)(self, *args, **kwargs)
+        # What torch wraps all has the same code.
+        by_torch = asked and getattr(type(self).step, "__code__", None) is wrapped.__code__
+        return (wrapped if asked and not by_torch else step)(self, *args, **kwargs)
 
     plain_or_wrapped.hooked = True  # type: ignore[attr-defined]  # torch's own mark: not once more
     return plain_or_wrapped

@@ -156,6 +156,15 @@ def subtract_(
     return value.sub_(direction) if size == 1 else value.add_(direction, alpha=-size)
 
 
+def becomes_(kept: Operand, value: Operand) -> Operand:
+    """`kept <- value`, of a value that is changed in place afterwards.
+
+    torch 2.14's compiler copies a plain one only after that change; not one that is computed.
+    """
+    compiling = isinstance(value, Tensor) and torch.compiler.is_compiling()
+    return kept.copy_(value * 1.0 if compiling else value)
+
+
 def maximum_(kept: Operand, value: Operand) -> Operand:
     """`kept <- max(kept, value)`, element by element."""
     if isinstance(kept, WRAPPED):
