@@ -82,7 +82,8 @@ def parameter_groups(
         undecayed: names that get `weight_decay` 0, unless a pattern says otherwise.
 
     Returns:
-        Groups as `torch.optim` takes them, with the names under `param_names`.
+        Groups as `torch.optim` takes them, with the names under `param_names`; those that are told
+        to have no weight decay are marked `undecayed`, for schedules of it.
 
     Raises:
         ValueError: a pattern that matches no parameter.
@@ -97,6 +98,8 @@ def parameter_groups(
         for pattern in patterns:
             if fnmatchcase(name, pattern["params"]):
                 settings.update({k: v for k, v in pattern.items() if k != "params"})
+        if settings.get("weight_decay") == 0:
+            settings["undecayed"] = True
         group = groups.setdefault(repr(sorted(settings.items())), {"params": [], **settings})
         group["params"].append(parameter)
         group.setdefault("param_names", []).append(name)

@@ -17,7 +17,8 @@ class ValueSchedule:
         v(t) = start m + to (1 - m)    with m = m(min(t, n), n)
 
     where n is ``steps``, or T: a linear schedule draws a straight line from ``start`` to
-    ``to``, a cosine one half a wave. After n steps it stays.
+    ``to``, a cosine one half a wave. After n steps it stays. Parameters that were told to have
+    no weight decay, such as biases, keep none.
 
     Args:
       setting: which of the optimizer's settings: "momentum" (of Adam's kin: beta1), "beta2"

@@ -120,6 +120,8 @@ class Player:
                     _set(group, "momentum", _get(own, "momentum") if momentum is None else momentum)
                     self._moved = True
             for value in self.values:
+                if value.setting == "weight_decay" and group.get("undecayed", False):
+                    continue
                 now = value(self.step, self.total_steps, _get(own, value.setting))
                 _set(group, value.setting, now)
 

@@ -168,6 +168,23 @@ def test_weight_decay_moves_wherever_it_is_done(policy: str) -> None:
     assert [seen[26], seen[52]] == expected
 
 
+@pytest.mark.parametrize("policy", ["own", "independent"])
+@pytest.mark.parametrize(
+    "without",
+    [
+        "optimizer.decay_norm_and_bias=false",
+        "optimizer.groups=[{params: '*.bias', weight_decay: 0}]",
+    ],
+)
+def test_what_has_no_weight_decay_gets_none_from_a_schedule(without: str, policy: str) -> None:
+    schedule = "weight_decay_schedule={schedule: linear, from: 0.1, to: 0.5}"
+    made = experiment(*RUN, "optimizer=sgd", f"optimizer.decay={policy}", without, schedule)
+    groups, seen = player_of(made).optimizer.param_groups, {}
+    key = "weight_decay" if policy == "own" else "decay"
+    fit(made, lambda step: seen.update({step: sorted(group[key] for group in groups)}))
+    assert seen[26] == [0, pytest.approx(0.3)] and seen[52] == [0, pytest.approx(0.5)]
+
+
 def test_what_a_cycle_moved_comes_back_in_the_next_part() -> None:
     parts = "schedule.parts=[{schedule: one_cycle, for: 50%}, constant]"
     made = experiment(*RUN, "optimizer=adamw", "schedule=chain", parts)
