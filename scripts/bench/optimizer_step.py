@@ -50,8 +50,9 @@ NEVER = 10**9
 
 OURS = "optbench foreach"
 
-FIRST = {"LARS": 2, "LAMB": 3, "NAG": 4}
-"""What passes before the update itself. For norms parameter and gradient are read, or parameter and
+BESIDES = {"LARS": 2, "LAMB": 3, "NAG": 4, "Sophia": -1}
+"""What passes before the update itself, and what does not: the diagonal of Sophia's Hessian is read
+only, between two estimates. For norms parameter and gradient are read, or parameter and
 both moments; to look ahead parameter and velocity are read, and written that point and the weights
 to come back to."""
 
@@ -69,7 +70,15 @@ def families() -> dict[str, tuple[int, dict[str, Make]]]:
             },
         ),
         "heavy ball": (1, _ours(HeavyBall)),
-        "NAG": (1, _ours(NAG)),
+        "NAG": (
+            1,
+            {
+                "torch SGD nesterov foreach": lambda p: t.SGD(
+                    p, 0.01, momentum=0.9, nesterov=True, foreach=True
+                ),
+                **_ours(NAG),
+            },
+        ),
         "AdamW": (
             2,
             {
@@ -121,6 +130,7 @@ def families() -> dict[str, tuple[int, dict[str, Make]]]:
     if find_spec("optimi"):
         import optimi
 
+        found["momentum"][1]["optimi SGD"] = lambda p: optimi.SGD(p, lr=0.01, momentum=0.9)
         for name, cls in {"AdamW": optimi.AdamW, "Lion": optimi.Lion, "Adan": optimi.Adan}.items():
             found[name][1]["optimi foreach"] = lambda p, cls=cls: cls(p, lr=1e-3, foreach=True)
             found[name][1]["optimi"] = lambda p, cls=cls: cls(p, lr=1e-3)
@@ -198,7 +208,7 @@ def main() -> None:
             for label, found in measured(here, wanted, count, arguments.rounds, device).items():
                 times.setdefault(label, []).extend(found)
         times = {label: times[label] for label in ("x += y", *makers)}
-        streams = STREAMS[state] + FIRST.get(name, 0)
+        streams = STREAMS[state] + BESIDES.get(name, 0)
         title = f"{name}: {count / 1e6:.1f} M parameters, {streams} streams, {device.type}"
         print_rows(title, rows(times, streams * count / MOVED / 3, repeats(count)))
 
