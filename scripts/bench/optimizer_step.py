@@ -127,6 +127,7 @@ def families() -> dict[str, tuple[int, dict[str, Make]]]:
         found["AMSBound"][1]["pytorch-optimizer foreach"] = lambda p: theirs.AdaBound(
             p, ams_bound=True, foreach=True
         )
+        found["Sophia"][1]["pytorch-optimizer"] = _sophia_h
     if find_spec("optimi"):
         import optimi
 
@@ -142,6 +143,15 @@ def _ours(cls: Any, **settings: Any) -> dict[str, Make]:
         return lambda parameters: cls(parameters, implementation=how, **settings)
 
     return {f"optbench {how}": made(how) for how in cls.implementations}
+
+
+def _sophia_h(parameters: list[Tensor]) -> Any:
+    """With a Hessian already, which it would estimate at its first step."""
+    from pytorch_optimizer import SophiaH
+
+    optimizer = SophiaH(parameters, update_period=NEVER)
+    optimizer.step(hessian=[torch.zeros_like(parameter) for parameter in parameters])
+    return optimizer
 
 
 def _theirs(cls: Any, foreach: bool) -> Make:
