@@ -42,9 +42,9 @@ def listing(arguments: Sequence[str]) -> int:
         if group not in known:
             raise UserError(f"list {word}: no such group; {did_you_mean(word, known)}")
         if group == "optimizer":
-            from optbench.cli.optimizers import HEADER, optimizers
+            from optbench.cli.optimizers import optimizers, print_optimizers
 
-            print_table("", HEADER, optimizers(configs_folder() / group))
+            print_optimizers(optimizers(configs_folder() / group))
         else:
             print_table("", [group, "what it is"], [list(choice) for choice in choices(group)])
     return 0

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
+from optbench.cli.log import print_table
 from optbench.config.about import About, about
 from optbench.config.zoo import zoo
 
@@ -27,6 +29,25 @@ def optimizers(folder: Path) -> list[list[str]]:
         said = entry.about if not entry.refused else _refused(entry.about, entry.refused)
         rows.append(_row(f"zoo {name}", said, settings))
     return rows
+
+
+def print_optimizers(rows: list[list[str]], console: Any = None) -> None:
+    """The rows: in a terminal, whose width no table of them fits, a paragraph each."""
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = console or Console(highlight=False)
+    if not console.is_terminal:
+        print_table("", HEADER, rows)
+        return
+    for row in rows:
+        said = dict(zip(HEADER, row, strict=True))
+        console.print(Text.assemble((said["optimizer"], "bold"), "  ", said["what it is"]))
+        state = f"{said['family']}; state {said['state']}; {said['implementations']}"
+        more = [f"{key}: {said[key]}" for key in ("good for", "defaults", "paper") if said[key]]
+        for line in (state, *more):
+            console.print(Padding(Text(line), (0, 0, 0, 4)))
 
 
 def defaults(lines: list[str]) -> str:

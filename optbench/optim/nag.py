@@ -55,7 +55,8 @@ class NAG(Momentum):
     @torch.no_grad()
     def _look_ahead(self, group: Mapping[str, Any]) -> list[Tensor]:
         """Moves the group's parameters that have a velocity; they are returned."""
-        moved = [p for p in group["params"] if "velocity" in self.state.get(p, ())]
+        trained = [p for p in group["params"] if p.requires_grad]  # not what was frozen since
+        moved = [p for p in trained if "velocity" in self.state.get(p, ())]
         velocities = [self.state[parameter]["velocity"] for parameter in moved]
         kept = [self._memory(parameter) for parameter in moved]
         if not moved:

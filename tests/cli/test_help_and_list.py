@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from optbench import __version__
 from optbench.cli.listing import description
 from optbench.cli.log import print_table
 from optbench.cli.main import VERBS
+from optbench.cli.optimizers import optimizers, print_optimizers
 from optbench.cli.paths import configs_folder
 from optbench.config.zoo import zoo
 
@@ -227,3 +229,14 @@ def test_hydras_help() -> None:
     command = [sys.executable, "-m", "optbench", "train", "--hydra-help"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0 and "--multirun" in done.stdout
+
+
+def test_a_narrow_terminal_shows_whole_names_and_defaults() -> None:
+    drawn = io.StringIO()
+    rows = optimizers(configs_folder() / "optimizer")
+    print_optimizers(rows, Console(file=drawn, force_terminal=True, width=80, no_color=True))
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", drawn.getvalue()).splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    starts = [line.split("  ")[0] for line in lines if line and not line.startswith(" ")]
+    assert [row[0] for row in rows] == [s for s in starts if s in {row[0] for row in rows}]
+    assert any("betas=[0.9,0.999]" in line for line in lines)

@@ -111,6 +111,21 @@ def test_nag_comes_back_from_the_look_ahead_point(momentum: Any) -> None:
         assert torch.allclose(ahead, old - 0.9 * velocity)
 
 
+def test_nag_leaves_what_was_frozen_where_it_is() -> None:
+    parameters = weights(2)
+    optimizer, objective = NAG(parameters, lr=0.1), Objective(parameters)
+    optimizer.step(objective)
+    frozen = parameters[0].requires_grad_(False)
+    there, seen = frozen.clone(), []
+
+    def looking() -> Any:
+        seen.append(frozen.clone())
+        return objective()
+
+    optimizer.step(looking)
+    assert torch.equal(seen[0], there) and torch.equal(frozen, there)
+
+
 def test_nag_goes_on_where_weights_became_others_and_in_a_copy() -> None:
     parameters = weights()
     optimizer, objective = NAG(parameters, lr=0.1), Objective(parameters)
