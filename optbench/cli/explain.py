@@ -33,6 +33,10 @@ def explain(base: DictConfig, parsed: Sequence[Override], choices: Sequence[str]
     return None
 
 
+MAPPINGS = r"(_schedule|\.arguments)$"
+"""Keys that are null until they are given whole, with keys of their own."""
+
+
 def _unknown_key(base: DictConfig, key: str) -> str | None:
     parent, _, last = key.rpartition(".")
     node = OmegaConf.select(base, parent) if parent else base
@@ -48,6 +52,8 @@ def _unknown_key(base: DictConfig, key: str) -> str | None:
         if inside:
             return f"no such key; did you mean {inside[0]}?"
         return f"no such key; {did_you_mean(last, keys)}"
+    if parent and node is None and re.search(MAPPINGS, parent) and _has(base, parent):
+        return f"{parent} is null, and has no keys yet; write '{parent}={{{last}: ...}}'"
     if parent:
         return _unknown_key(base, parent) or f"{parent} takes no keys"
     return None

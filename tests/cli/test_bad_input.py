@@ -41,6 +41,11 @@ CHOICES_AND_KEYS: list[Row] = [
     ("++optimizer.lrr=1", ["optimizer.lrr=1", "did you mean lr?"]),
     ("optimizer.lrr=1", ["optimizer.lrr=1", "did you mean lr?"]),
     ("model.hiden=[100]", ["model.hiden=[100]", "did you mean hidden?"]),
+    ("momentum_schedule.from=0.5", ["momentum_schedule.from=0.5", "momentum_schedule={from: ...}"]),
+    (
+        "optimizer=zoo optimizer.name=lion optimizer.arguments.betas=1",
+        ["optimizer.arguments.betas=1", "optimizer.arguments={betas: ...}"],
+    ),
     ("clip.nrom=1", ["clip.nrom=1", "did you mean norm?"]),
     ("+model.depth.width=1", ["model.depth", "no such key"]),
     ("precision=bfloat16", ["precision=bfloat16", "did you mean bf16?"]),
