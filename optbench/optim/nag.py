@@ -24,7 +24,8 @@ class NAG(Momentum):
     that change of variables at a constant lr and momentum.
 
     `step` needs the closure: it moves the weights to the look-ahead point, has the loss and the
-    gradients computed there, once, and moves them back exactly.
+    gradients computed there, once, and moves them back exactly. For that it holds a second copy of
+    the weights, which is no state: a checkpoint does not have it.
 
     Args:
         params: as in torch.

@@ -52,61 +52,36 @@ OURS = "optbench foreach"
 
 BESIDES = {"LARS": 2, "LAMB": 3, "NAG": 4, "Sophia": -1}
 """What passes before the update itself, and what does not: the diagonal of Sophia's Hessian is read
-only, between two estimates. For norms parameter and gradient are read, or parameter and
-both moments; to look ahead parameter and velocity are read, and written that point and the weights
-to come back to."""
+only, between two estimates. For norms parameter and gradient are read, or parameter and both
+moments; to look ahead parameter and velocity are read, and written that point and the weights to
+come back to."""
 
 
-def families() -> dict[str, tuple[int, dict[str, Make]]]:
-    """By algorithm: tensors of state, and its makers."""
-    t = torch.optim
-    found: dict[str, tuple[int, dict[str, Make]]] = {
-        "momentum": (
-            1,
-            {
-                "torch SGD fused": lambda p: t.SGD(p, 0.01, momentum=0.9, fused=True),
-                "torch SGD foreach": lambda p: t.SGD(p, 0.01, momentum=0.9, foreach=True),
-                **_ours(Momentum),
-            },
-        ),
+Families = dict[str, tuple[int, dict[str, Make]]]
+"""By algorithm: tensors of state, and its makers."""
+
+
+def families() -> Families:
+    """All of ours, beside the peers that are installed."""
+    found: Families = {name: (state, dict(makers)) for name, (state, makers) in _own().items()}
+    for name, makers in _torchs().items():
+        found[name][1].update(makers)
+    if find_spec("pytorch_optimizer"):
+        _add_pytorch_optimizers(found)
+    if find_spec("optimi"):
+        _add_optimis(found)
+    return found
+
+
+def _own() -> Families:
+    return {
+        "momentum": (1, _ours(Momentum)),
         "heavy ball": (1, _ours(HeavyBall)),
-        "NAG": (
-            1,
-            {
-                "torch SGD nesterov foreach": lambda p: t.SGD(
-                    p, 0.01, momentum=0.9, nesterov=True, foreach=True
-                ),
-                **_ours(NAG),
-            },
-        ),
-        "AdamW": (
-            2,
-            {
-                "torch fused": lambda p: t.AdamW(p, fused=True),
-                "torch foreach": lambda p: t.AdamW(p, foreach=True),
-                "torch loop": lambda p: t.AdamW(p, foreach=False),
-            },
-        ),
-        "Adagrad": (
-            1,
-            {
-                "torch fused": lambda p: t.Adagrad(p, fused=True),
-                "torch foreach": lambda p: t.Adagrad(p, foreach=True),
-                **_ours(AdagradEpsInside),
-            },
-        ),
-        "RMSprop": (
-            1,
-            {"torch foreach": lambda p: t.RMSprop(p, foreach=True), **_ours(RMSpropEpsInside)},
-        ),
-        "AMSGrad": (
-            3,
-            {
-                "torch fused": lambda p: t.Adam(p, amsgrad=True, fused=True),
-                "torch foreach": lambda p: t.Adam(p, amsgrad=True, foreach=True),
-                **_ours(AMSGrad),
-            },
-        ),
+        "NAG": (1, _ours(NAG)),
+        "AdamW": (2, {}),
+        "Adagrad": (1, _ours(AdagradEpsInside)),
+        "RMSprop": (1, _ours(RMSpropEpsInside)),
+        "AMSGrad": (3, _ours(AMSGrad)),
         "AdaBound": (2, _ours(AdaBound)),
         "AMSBound": (3, _ours(AMSBound)),
         "AdaBelief": (2, _ours(AdaBelief)),
@@ -116,26 +91,57 @@ def families() -> dict[str, tuple[int, dict[str, Make]]]:
         "LARS": (1, _ours(LARS)),
         "Sophia": (2, _ours(Sophia, hessian_every=NEVER)),
     }
-    if find_spec("pytorch_optimizer"):
-        import pytorch_optimizer as theirs
 
-        names = {"AdaBound": "AdaBound", "AdaBelief": "AdaBelief", "Lion": "Lion", "Adan": "Adan"}
-        for name, cls in {**names, "LAMB": "Lamb", "LARS": "LARS"}.items():
-            for foreach in (False, True):
-                how = "foreach" if foreach else "loop"
-                found[name][1][f"pytorch-optimizer {how}"] = _theirs(getattr(theirs, cls), foreach)
-        found["AMSBound"][1]["pytorch-optimizer foreach"] = lambda p: theirs.AdaBound(
-            p, ams_bound=True, foreach=True
-        )
-        found["Sophia"][1]["pytorch-optimizer"] = _sophia_h
-    if find_spec("optimi"):
-        import optimi
 
-        found["momentum"][1]["optimi SGD"] = lambda p: optimi.SGD(p, lr=0.01, momentum=0.9)
-        for name, cls in {"AdamW": optimi.AdamW, "Lion": optimi.Lion, "Adan": optimi.Adan}.items():
-            found[name][1]["optimi foreach"] = lambda p, cls=cls: cls(p, lr=1e-3, foreach=True)
-            found[name][1]["optimi"] = lambda p, cls=cls: cls(p, lr=1e-3)
-    return found
+def _torchs() -> dict[str, dict[str, Make]]:
+    t = torch.optim
+    ball = {"lr": 0.01, "momentum": 0.9}
+    return {
+        "momentum": {
+            "torch SGD fused": lambda p: t.SGD(p, **ball, fused=True),
+            "torch SGD foreach": lambda p: t.SGD(p, **ball, foreach=True),
+        },
+        "NAG": {
+            "torch SGD nesterov foreach": lambda p: t.SGD(p, **ball, nesterov=True, foreach=True)
+        },
+        "AdamW": {
+            "torch fused": lambda p: t.AdamW(p, fused=True),
+            "torch foreach": lambda p: t.AdamW(p, foreach=True),
+            "torch loop": lambda p: t.AdamW(p, foreach=False),
+        },
+        "Adagrad": {
+            "torch fused": lambda p: t.Adagrad(p, fused=True),
+            "torch foreach": lambda p: t.Adagrad(p, foreach=True),
+        },
+        "RMSprop": {"torch foreach": lambda p: t.RMSprop(p, foreach=True)},
+        "AMSGrad": {
+            "torch fused": lambda p: t.Adam(p, amsgrad=True, fused=True),
+            "torch foreach": lambda p: t.Adam(p, amsgrad=True, foreach=True),
+        },
+    }
+
+
+def _add_pytorch_optimizers(found: Families) -> None:
+    import pytorch_optimizer as theirs
+
+    names = {"AdaBound": "AdaBound", "AdaBelief": "AdaBelief", "Lion": "Lion", "Adan": "Adan"}
+    for name, cls in {**names, "LAMB": "Lamb", "LARS": "LARS"}.items():
+        for foreach in (False, True):
+            how = "foreach" if foreach else "loop"
+            found[name][1][f"pytorch-optimizer {how}"] = _theirs(getattr(theirs, cls), foreach)
+    found["AMSBound"][1]["pytorch-optimizer foreach"] = lambda p: theirs.AdaBound(
+        p, ams_bound=True, foreach=True
+    )
+    found["Sophia"][1]["pytorch-optimizer"] = _sophia_h
+
+
+def _add_optimis(found: Families) -> None:
+    import optimi
+
+    found["momentum"][1]["optimi SGD"] = lambda p: optimi.SGD(p, lr=0.01, momentum=0.9)
+    for name, cls in {"AdamW": optimi.AdamW, "Lion": optimi.Lion, "Adan": optimi.Adan}.items():
+        found[name][1]["optimi foreach"] = lambda p, cls=cls: cls(p, lr=1e-3, foreach=True)
+        found[name][1]["optimi"] = lambda p, cls=cls: cls(p, lr=1e-3)
 
 
 def _ours(cls: Any, **settings: Any) -> dict[str, Make]:
