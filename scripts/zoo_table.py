@@ -17,7 +17,8 @@ from pytorch_optimizer.optimizer import OPTIMIZERS
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from optbench.config.zoo import TABLE
+from optbench.build.create import locate
+from optbench.config.zoo import FROM_THE_RUN, TABLE
 
 COLUMNS = [
     "name",
@@ -32,6 +33,9 @@ COLUMNS = [
     "arguments",
     "needs",
 ]
+OURS = "optbench.optim.zoo."
+"""Where those are that were made fit for the trainer: their lines name them as the class."""
+
 UNSAID = ("self", "params", "model", "optimizer", "kwargs", "maximize")
 SHAPE, STEPS = (60, 40), 12
 
@@ -68,7 +72,7 @@ def state(cls: Any, needs: str) -> str:
     groups: Any = layer if "module" in needs else [{"params": [layer.weight]}]
     if "use_muon" in needs:
         groups[0]["use_muon"] = True
-    run = {"num_iterations": 100}
+    run = {key: 100 for key in FROM_THE_RUN}
     optimizer = cls(groups, **{k: v for k, v in run.items() if k in needs})
 
     def closure() -> Tensor:
@@ -85,21 +89,23 @@ def state(cls: Any, needs: str) -> str:
         else:
             closure()
             optimizer.step()
-    kept = sum(t.numel() for s in optimizer.state.values() for t in tensors(s))
+    saved = {k: v for k, v in optimizer.state_dict().items() if k != "param_groups"}
+    kept = sum(t.numel() for t in tensors(saved))
     return f"{kept / layer.weight.numel():.2f}".rstrip("0").rstrip(".")
 
 
 def line(name: str, cls: Any, old: dict[str, str]) -> dict[str, str]:
     """An optimizer's line."""
+    path, needs = old.get("class", ""), old.get("needs", "")
+    cls = locate(path, name) if path.startswith(OURS) else cls
     own = arguments(cls)
-    needs = old.get("needs", "")
     lr = own.get("lr", "0.001" if "wraps" in needs else "")
-    module = cls.__module__ if cls.__module__.startswith("torch.") else "pytorch_optimizer"
+    module = cls.__module__ if cls.__module__.startswith(("torch.", OURS)) else "pytorch_optimizer"
     return {column: old.get(column, "") for column in COLUMNS} | {
         "name": name,
         "class": f"{module}.{cls.__name__}",
         "lr": "" if lr == "None" else lr,
-        "state": "" if "refused" in needs else state(cls, needs),
+        "state": state(cls, needs),
         "arguments": " ".join(f"{key}={text}" for key, text in own.items()),
     }
 

@@ -40,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
 """By part of the package: the other parts that it may import."""
 
 TORCH_AND_NOTHING_ELSE = {
-    "optim": {"torch"},
+    "optim": {"torch", "pytorch_optimizer", "einops"},
     "schedules": {"torch"},
     "models": {"torch", "torchvision"},
 }
@@ -169,6 +169,14 @@ def test_a_library_part_uses_torch_and_nothing_of_ours(part: str) -> None:
     names = {name for module in FILES if part_of(module) == part for name in imported(module)}
     others = {name.split(".")[0] for name in names} - {"optbench"} - sys.stdlib_module_names
     assert others <= TORCH_AND_NOTHING_ELSE[part]
+
+
+def test_the_zoos_library_is_asked_for_with_the_zoo_only() -> None:
+    """It is an extra: nothing else may load it."""
+    extra = {"pytorch_optimizer", "einops"}
+    users = [m for m in FILES if extra & {name.split(".")[0] for name in imported(m)}]
+    assert users and all(m.startswith("optbench.optim.zoo.") for m in users)
+    assert not [m for m in FILES if m not in users and extra & loads(m)]
 
 
 @pytest.mark.parametrize("module", matching(WITHOUT_TORCH))

@@ -12,6 +12,7 @@ from optbench.errors import UserError
 EXTRAS = {
     "pytorch_optimizer": "; pip install 'optbench[zoo]'",
     "schedulefree": "; pip install 'optbench[zoo]'",
+    "einops": "; pip install 'optbench[zoo]'",
 }
 """Packages that are not always there, and where they come from."""
 

@@ -47,7 +47,7 @@ def build_optimizer(
         module: whose parameters that want gradients are optimized.
         device: where they are.
         lr_factor: what every learning rate is multiplied with.
-        run: its `num_iterations`, which some optimizers want to know.
+        run: its `num_iterations` and `num_data`, which some optimizers want to know.
 
     Raises:
         UserError: whatever does not fit together.

@@ -64,9 +64,8 @@ def _player(
         raise UserError(f"{own.at}update_every={every}: longer than the run of {total_steps} steps")
     factor = lr_factor(config.scale_lr, feed.batch_size, config.base_batch_size)
     try:
-        built = build_optimizer(
-            own.optimizer, module, world.device, factor, {"num_iterations": steps}
-        )
+        run = {"num_iterations": steps, "num_data": len(feed.indices)}
+        built = build_optimizer(own.optimizer, module, world.device, factor, run)
         built = wrapped(built, config.wrapper)
         set_decay(built.optimizer, own.optimizer["decay"])
         this = replace(config, optimizer=own.optimizer, schedule=own.schedule, player={})

@@ -36,7 +36,7 @@ def resolved(
     Args:
         node: the config's `optimizer`.
         module: whose parameters it will have.
-        run: `num_iterations`, for those that want it.
+        run: `num_iterations` and `num_data`, for those that want them.
 
     Raises:
         UserError: the library is missing, or the class takes no such argument.

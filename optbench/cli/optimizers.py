@@ -26,8 +26,7 @@ def optimizers(folder: Path) -> list[list[str]]:
         rows.append(_row(path.stem, about(lines), defaults(lines)))
     for name, entry in zoo().items():
         settings = " ".join(f"{k}={v}" for k, v in entry.arguments.items())
-        said = entry.about if not entry.refused else _refused(entry.about, entry.refused)
-        rows.append(_row(f"zoo {name}", said, settings))
+        rows.append(_row(f"zoo {name}", entry.about, settings))
     return rows
 
 
@@ -61,7 +60,3 @@ def _row(name: str, said: About, settings: str) -> list[str]:
         *(name, said.family, said.state, said.implementations, said.good_for),
         *(settings, said.description, said.paper),
     ]
-
-
-def _refused(said: About, reason: str) -> About:
-    return About(said.description, said.family, said.paper, "-", "none", f"not here; {reason}")

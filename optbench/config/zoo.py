@@ -7,11 +7,13 @@ The table has a line for each name. `scripts/zoo_table.py` writes what the libra
     create_graph     gradients have to be differentiable
     no_lr            it has no learning rate
     num_iterations   an argument of this name: the run's steps
+    num_data         an argument of this name: the number of training examples
     module           its first argument is the model
     matrices         takes hidden matrices only; AdamW gets the other parameters
     use_muon         takes all, and wants to be told by a flag which are hidden matrices
     wraps            passes further arguments on to the AdamW that it wraps
-    refused: ...     can't be trained here, and why
+
+A class in `optbench.optim.zoo` is the library's, made so that the trainer can step it.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ TABLE = Path(__file__).with_name("zoo.csv")
 TARGET = "pytorch_optimizer.create_optimizer"
 """The `_target_` of configs/optimizer/zoo.yaml."""
 
-FROM_THE_RUN = ("num_iterations",)
+FROM_THE_RUN = ("num_iterations", "num_data")
 _OF_ADAMW = ("lr", "betas", "eps", "weight_decay", "amsgrad")
 
 
@@ -52,7 +54,6 @@ class Entry:
     lr: float | None
     arguments: Mapping[str, str]
     needs: frozenset[str]
-    refused: str
 
     @property
     def settable(self) -> list[str]:
@@ -76,16 +77,13 @@ def zoo() -> dict[str, Entry]:
 
 def _entry(row: Mapping[str, str]) -> Entry:
     paper = f"{row['paper']}, {row['year']}, {row['source']}"
-    needs = row["needs"]
-    refused = needs.partition("refused: ")[2]
     about = About(row["good_for"], row["family"], paper, row["state"], "its own", row["good_for"])
     return Entry(
         row["class"],
         about,
         float(row["lr"]) if row["lr"] else None,
         dict(pair.split("=", 1) for pair in row["arguments"].split(" ") if pair),
-        frozenset() if refused else frozenset(needs.split()),
-        refused,
+        frozenset(row["needs"].split()),
     )
 
 
@@ -120,8 +118,6 @@ def check_named(node: Mapping[str, Any]) -> None:
     if name not in zoo():
         raise UserError(f"optimizer.name={name}: no such optimizer; {_nearest(str(name))}")
     entry = zoo()[name]
-    if entry.refused:
-        raise UserError(f"optimizer.name={name}: not here; {entry.refused}")
     takes = entry.settable
     for argument in given:
         if argument not in takes:

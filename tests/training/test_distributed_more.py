@@ -35,6 +35,7 @@ def relative_distance(one: Path, other: Path, step: int) -> float:
     [
         ["optimizer=sgd", "optimizer.momentum=0.9", "clip.norm=0.1"],
         ["optimizer=muon", "accumulate=3"],
+        ["optimizer=zoo", "optimizer.name=adalomo"],
         ["model=2c2d", "dataset.shape=[1,8,8]", "optimizer=sgd"],
         ["activation_checkpointing=true"],
     ],
@@ -45,6 +46,22 @@ def test_two_ranks_equal_one_process(overrides: list[str]) -> None:
     # Muon works in bfloat16, whose rounding magnifies the order of summation.
     limit = 1e-2 if "optimizer=muon" in overrides else 1e-5
     assert relative_distance(together, alone, 49) <= limit
+
+
+def test_ranks_that_share_out_matrices_save_all_momenta() -> None:
+    name = ["optimizer=zoo", "optimizer.name=distributedmuon"]
+    alone, together = both(*name, "model.hidden=[24,16]")  # of two shapes
+    assert relative_distance(together, alone, 49) <= 1e-2
+    one, other = momenta(alone), momenta(together)
+    assert len(one) == len(other) == 2
+    for a, b in zip(one, other, strict=True):
+        assert torch.dist(a, b) <= 0.1 * a.norm()
+
+
+def momenta(folder: Path) -> list[torch.Tensor]:
+    saved = torch.load(folder / "checkpoints/step-00000049/state.pt", weights_only=True)
+    states = saved["players"]["model"]["optimizer"]["state"].values()
+    return [state["momentum_buffer"] for state in states if "momentum_buffer" in state]
 
 
 def test_lbfgs_sees_the_loss_of_the_whole_batch_on_every_rank() -> None:

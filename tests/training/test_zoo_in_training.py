@@ -16,16 +16,19 @@ from .runs import assert_same_run, killed_run, metrics_of, resume, train
 
 ZOO = ["dataset=digits", "epochs=2", "checkpoint.every=7", "optimizer=zoo"]
 SPECIAL = {
+    "adalomo": "takes the module, and counts in an attribute",
     "adahessian": "differentiates gradients, and draws",
     "adashift": "keeps a queue",
     "alig": "wants the loss, has no lr",
     "asgd": "changes its lr itself",
+    "bsam": "evaluates the loss twice, draws, and knows the number of examples",
     "conda": "keeps objects",
     "emofact": "keeps the last loss in an attribute",
     "kron": "draws",
     "magma": "wraps AdamW, and draws",
     "muonclip": "is told which are hidden matrices",
     "ranger21": "knows the run's length",
+    "scionlight": "keeps its momentum in the gradients, in the library",
     "scalableshampoo": "keeps objects",
     "spectralsphere": "takes matrices only",
     "stablespam": "counts in an attribute",

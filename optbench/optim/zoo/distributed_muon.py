@@ -1,0 +1,89 @@
+"""DistributedMuon in one process too, and with a state that is whole on every rank."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_optimizer
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+class DistributedMuon(pytorch_optimizer.DistributedMuon):
+    """Muon whose ranks share out the matrices (Jordan et al. 2024).
+
+    The library's wants a process group even for one process, matrices of one shape, and leaves the
+    momentum of a matrix on the rank that steps it. Here each rank steps its share as Muon does, all
+    of them in one process, and sends weights and momenta to the others, so that the state that the
+    first rank saves is all of it.
+
+    Args:
+        params: groups, each with `use_muon`: whether it has hidden matrices.
+        lr: learning rate.
+        momentum, nesterov, ns_steps, ns_coeffs, use_adjusted_lr: as of Muon.
+        weight_decay, weight_decouple: its weight decay.
+        adamw_lr, adamw_betas, adamw_wd, adamw_eps: of the groups without hidden matrices.
+        maximize: climb instead of descending.
+        foreach: whether a rank steps its matrices at once.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 2e-2,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        weight_decouple: bool = True,
+        nesterov: bool = True,
+        ns_steps: int = 5,
+        ns_coeffs: Any = "original",
+        use_adjusted_lr: bool = False,
+        adamw_lr: float = 3e-4,
+        adamw_betas: tuple[float, float] = (0.9, 0.95),
+        adamw_wd: float = 0.0,
+        adamw_eps: float = 1e-10,
+        maximize: bool = False,
+        foreach: bool | None = None,
+    ) -> None:
+        own: dict[str, Any] = {k: v for k, v in locals().items() if k not in ("self", "params")}
+        own.pop("__class__", None)
+        pytorch_optimizer.Muon.__init__(self, params, **own)
+        together = dist.is_available() and dist.is_initialized()
+        self.world_size = dist.get_world_size() if together else 1
+        self.rank = dist.get_rank() if together else 0
+
+    def init_group(self, group: dict[str, Any], **kwargs: Any) -> None:
+        """State for the parameters that have gradients."""
+        pytorch_optimizer.Muon.init_group(self, group, **kwargs)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One update."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        groups = [group for group in self.param_groups if group["use_muon"]]
+        matrices = [p for group in groups for p in group["params"] if p.grad is not None]
+        for group in groups:
+            self.init_group(group)
+        others = [(p, p.grad) for i, p in enumerate(matrices) if i % self.world_size != self.rank]
+        for parameter, _ in others:
+            parameter.grad = None
+        try:
+            pytorch_optimizer.Muon.step(self)
+        finally:
+            for parameter, gradient in others:
+                parameter.grad = gradient
+        self._exchange(matrices)
+        return loss
+
+    def _exchange(self, matrices: list[Tensor]) -> None:
+        """Gives every rank what the others have stepped."""
+        if self.world_size == 1:
+            return
+        for number, matrix in enumerate(matrices):
+            for tensor in (matrix, self.state[matrix]["momentum_buffer"]):
+                dist.broadcast(tensor, src=number % self.world_size)

@@ -1,0 +1,41 @@
+"""SCIONLight with its momentum in the state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_optimizer
+import torch
+
+
+class SCIONLight(pytorch_optimizer.SCIONLight):
+    """Scion that has its momentum in the gradients (Pethick et al. 2025, algorithm 2).
+
+    The library leaves `(1 - momentum)` times the gradient behind in `grad`, for the next backward
+    pass to add to. A training that clears gradients, clips them, or saves its state loses that.
+    Here it is `state[parameter]["momentum_buffer"]`, and `grad` stays what it is.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One update."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        given = [(p, g) for g in self.param_groups for p in g["params"] if p.grad is not None]
+        gradients = [parameter.grad for parameter, _ in given]
+        for (parameter, group), gradient in zip(given, gradients, strict=True):
+            state = self.state[parameter]
+            if "momentum_buffer" not in state or group["momentum"] == 1:  # nothing is left of it
+                state["momentum_buffer"] = gradient.clone()
+            else:
+                state["momentum_buffer"].add_(gradient)
+            parameter.grad = state["momentum_buffer"]
+        try:
+            super().step()
+        finally:
+            for (parameter, _), gradient in zip(given, gradients, strict=True):
+                parameter.grad = gradient
+        return loss
