@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optbench.optim.engine.ops import per_member
+from optbench.optim.engine.ops import Operand, per_member, plus_
 from optbench.optim.momentum import Momentum
 
 
@@ -24,8 +24,12 @@ class NAG(Momentum):
     that change of variables at a constant lr and momentum.
 
     `step` needs the closure: it moves the weights to the look-ahead point, has the loss and the
-    gradients computed there, once, and moves them back exactly. For that it holds a second copy of
-    the weights, which is no state: a checkpoint does not have it.
+    gradients computed there, once, and steps on from there: the velocity cancels,
+
+        theta_t = (theta_{t-1} - momentum v_{t-1}) - lr g_t
+
+    so that neither a way back nor a copy of the weights is needed. Where there is no gradient, or
+    the closure raises, the weights are moved back, to within rounding.
 
     Args:
         params: as in torch.
@@ -38,55 +42,58 @@ class NAG(Momentum):
         ValueError: a hyperparameter out of range.
     """
 
-    _weights: dict[Tensor, Tensor]
+    decay = "none"  # the rule has it, of weights that it alone can tell
 
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
         """One update; returns the loss at the look-ahead point."""
-        moved: list[Tensor] = []
+        ahead: set[Tensor] = set()
         try:
-            for group in self.param_groups:
-                moved += self._look_ahead(group)
+            self._look_ahead(ahead, lambda p: p.requires_grad)  # not what was frozen since
             with torch.enable_grad():
                 loss = closure()
-        finally:
-            self._move_back(moved)
+        except BaseException:
+            self._move_back(ahead)
+            raise
+        self._move_back({p for p in ahead if p.grad is None})
+        self._look_ahead(ahead, lambda p: p.grad is not None and p not in ahead)
         self._apply_updates()
         return loss
 
     @torch.no_grad()
-    def _look_ahead(self, group: Mapping[str, Any]) -> list[Tensor]:
-        """Moves the group's parameters that have a velocity; they are returned."""
-        trained = [p for p in group["params"] if p.requires_grad]  # not what was frozen since
-        moved = [p for p in trained if "velocity" in self.state.get(p, ())]
-        velocities = [self.state[parameter]["velocity"] for parameter in moved]
-        kept = [self._memory(parameter) for parameter in moved]
-        if not moved:
-            return []
-        torch._foreach_copy_(kept, moved)
-        momentum = group["momentum"]
-        if isinstance(momentum, Tensor):
-            for parameter, velocity in zip(moved, velocities, strict=True):
-                parameter.sub_(velocity * per_member(momentum, parameter.ndim))
-        else:
-            torch._foreach_add_(moved, velocities, alpha=-momentum)
-        return moved
+    def _look_ahead(self, ahead: set[Tensor], wanted: Callable[[Tensor], bool]) -> None:
+        """Moves the wanted parameters that have a velocity, and adds them to those ahead."""
+        for group in self.param_groups:
+            momentum = group["momentum"]
+            moving = [
+                p for p in group["params"] if wanted(p) and "velocity" in self.state.get(p, ())
+            ]
+            velocities = [self.state[parameter]["velocity"] for parameter in moving]
+            if isinstance(momentum, Tensor):
+                for parameter, velocity in zip(moving, velocities, strict=True):
+                    parameter.sub_(velocity * per_member(momentum, parameter.ndim))
+                    ahead.add(parameter)
+            elif moving:
+                torch._foreach_add_(moving, velocities, alpha=-momentum)
+                ahead.update(moving)
 
     @torch.no_grad()
-    def _move_back(self, moved: list[Tensor]) -> None:
-        if moved:
-            torch._foreach_copy_(moved, [self._weights[parameter] for parameter in moved])
+    def _move_back(self, ahead: set[Tensor]) -> None:
+        for group in self.param_groups if ahead else ():
+            for parameter in ahead.intersection(group["params"]):
+                momentum = per_member(group["momentum"], parameter.ndim)
+                parameter.add_(self.state[parameter]["velocity"] * momentum)
 
-    def _memory(self, parameter: Tensor) -> Tensor:
-        """Where its weights are kept; used again, for fresh memory costs more than the copy."""
-        kept = self._weights.get(parameter)
-        if kept is None or (kept.shape, kept.dtype, kept.device) != (
-            parameter.shape,
-            parameter.dtype,
-            parameter.device,
-        ):
-            kept = self._weights[parameter] = torch.empty_like(parameter)
-        return kept
+    @staticmethod
+    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
+        """The last formula above, of a parameter at the look-ahead point."""
+        if h.decays:
+            theta = parameter + state["velocity"] * h.momentum
+            gradient = gradient + theta * h.weight_decay
+        plus_(state["velocity"].mul_(h.momentum), gradient, h.lr)
+        return gradient, h.lr
 
-    def _forget(self) -> None:
-        super()._forget()
-        self._weights = {}
+    @staticmethod
+    def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
+        """The momentum, and whether there is weight decay."""
+        decay = group["weight_decay"]
+        return {"momentum": group["momentum"], "decays": isinstance(decay, Tensor) or decay != 0}

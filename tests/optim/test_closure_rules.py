@@ -107,8 +107,45 @@ def test_nag_comes_back_from_the_look_ahead_point(momentum: Any) -> None:
         optimizer.step(broken)
     for parameter, old, ahead in zip(parameters, before, seen, strict=True):
         velocity = optimizer.state[parameter]["velocity"]
-        assert torch.equal(parameter, old)
+        torch.testing.assert_close(parameter.detach(), old, rtol=0, atol=2.4e-7)  # 2 ulp of 2
         assert torch.allclose(ahead, old - 0.9 * velocity)
+
+
+def test_nag_moves_none_whose_momentum_does_not_fit() -> None:
+    one, other = weights(2)
+    groups = [{"params": [one]}, {"params": [other]}]
+    optimizer, objective = NAG(groups, lr=0.1), Objective([one, other])
+    optimizer.step(objective)
+    before = [one.detach().clone(), other.detach().clone()]
+    optimizer.param_groups[1]["momentum"] = torch.tensor([0.9, 0.8, 0.7])
+    with pytest.raises(RuntimeError, match="size of tensor"):
+        optimizer.step(objective)
+    torch.testing.assert_close([one.detach(), other.detach()], before, rtol=0, atol=2.4e-7)
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_nag_with_gradients_for_others_than_it_moved(stale: bool) -> None:
+    """A frozen parameter with a gradient is stepped, as torch does; one without stays."""
+    parameters = weights(2)
+    optimizer, objective = NAG(parameters, lr=0.1, weight_decay=0.1), Objective(parameters)
+    optimizer.step(objective)
+    odd = parameters[0]
+    start, velocity = odd.detach().clone(), optimizer.state[odd]["velocity"].clone()
+    gradient = torch.full((4,), 0.5)
+
+    def closure() -> Any:
+        loss = objective()
+        odd.grad = gradient.clone() if stale else None
+        return loss
+
+    odd.requires_grad_(not stale)
+    if stale:
+        objective.parameters = parameters[1:]
+    optimizer.step(closure)
+    expected = start
+    if stale:
+        expected = start - (0.9 * velocity + 0.1 * (gradient + 0.1 * start))
+    torch.testing.assert_close(odd.detach(), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_nag_leaves_what_was_frozen_where_it_is() -> None:
