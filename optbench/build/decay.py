@@ -8,7 +8,7 @@ import torch
 
 from optbench.errors import UserError
 from optbench.optim.combined import Combined
-from optbench.training.player import needs_closure
+from optbench.optim.traits import needs_closure
 
 
 def set_decay(optimizer: torch.optim.Optimizer, policy: str) -> None:

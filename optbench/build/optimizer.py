@@ -17,6 +17,7 @@ from optbench.build.zoo import resolved, with_traits
 from optbench.errors import UserError
 from optbench.optim.combined import Combined
 from optbench.optim.groups import layer_factors, norms_and_biases, parameter_groups
+from optbench.optim.traits import traits
 
 SHARED = ("implementation", "groups", "decay_norm_and_bias", "layer_decay")
 OURS = (*SHARED, "takes", "companion", "lr_is_initial", "decay", "centralize_gradients")
@@ -218,7 +219,7 @@ def check_schedule(
     node: Mapping[str, Any], optimizer: torch.optim.Optimizer, schedule: Any, changes_lr: bool
 ) -> None:
     """Refuses a schedule that would have no effect on this optimizer, or that it can't follow."""
-    if changes_lr and "no_lr" in getattr(optimizer, "traits", ()):
+    if changes_lr and "no_lr" in traits(optimizer):
         raise UserError(
             f"schedule: {type(optimizer).__name__} has no learning rate; "
             "only schedule=constant without warmup makes sense"

@@ -14,11 +14,12 @@ from optbench.build.schedules import build_schedules
 from optbench.build.wrapper import wrapped
 from optbench.config.schema import PlayerConfig, RunConfig
 from optbench.errors import UserError
+from optbench.optim.traits import traits
 from optbench.tasks.base import Task
 from optbench.training.distributed import World
 from optbench.training.ema import Ema
 from optbench.training.feed import Feed
-from optbench.training.player import Player, traits
+from optbench.training.player import Player
 
 
 def build_players(

@@ -6,31 +6,39 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from optbench.build.create import create
+import torch
+
+from optbench.build.create import create, locate
 from optbench.build.optimizer import Built
 from optbench.errors import UserError
-from optbench.training.player import needs_closure, traits
+from optbench.optim.traits import needs_closure, traits
 
 
 def wrapped(built: Built, node: Mapping[str, Any]) -> Built:
     """The optimizer inside what the config's `wrapper` names, if it names something.
 
     Raises:
-        UserError: the optimizer evaluates the loss itself, or the wrapper refuses its arguments.
+        UserError: the two do not go together, or the wrapper refuses its arguments.
     """
     if not node.get("_target_"):
         return built
     inner = built.optimizer
-    if needs_closure(inner):
+    cls = locate(str(node["_target_"]), "wrapper._target_")
+    if getattr(cls, "other_gradients", False):
+        _check(inner, str(node["_target_"]))
+    return replace(built, optimizer=create(node, "wrapper", inner))
+
+
+def _check(inner: torch.optim.Optimizer, wrapper: str) -> None:
+    """What goes inside one that gives it another gradient than the loss has."""
+    has = traits(inner)
+    if needs_closure(inner) and "once" not in has:
         raise UserError(
-            f"wrapper={node['_target_']}: not around {type(inner).__name__}, which evaluates the "
+            f"wrapper={wrapper}: not around {type(inner).__name__}, which evaluates the "
             "loss itself; use wrapper=none"
         )
-    if "create_graph" in traits(inner):
+    if "create_graph" in has:
         raise UserError(
-            f"wrapper={node['_target_']}: not around {type(inner).__name__}, which differentiates "
+            f"wrapper={wrapper}: not around {type(inner).__name__}, which differentiates "
             "the gradients; use wrapper=none"
         )
-    outer = create(node, "wrapper", inner)
-    outer.traits = traits(outer) | traits(inner)
-    return replace(built, optimizer=outer)

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from optbench.optim.traits import needs_closure, traits
+
 
 class Combined(torch.optim.Optimizer):
     """Optimizers for disjoint parameters, stepped together.
@@ -15,7 +17,10 @@ class Combined(torch.optim.Optimizer):
     are the members' own, so a learning rate set there reaches its member.
 
     Args:
-        members: optimizers over disjoint parameters, none of which needs a closure.
+        members: optimizers over disjoint parameters; several only where none needs a closure.
+
+    Attributes:
+        traits: all members'.
     """
 
     def __init__(self, members: list[torch.optim.Optimizer]) -> None:
@@ -31,21 +36,29 @@ class Combined(torch.optim.Optimizer):
     def _parameters(self) -> list[torch.Tensor]:
         return [p for m in self.members for g in m.param_groups for p in g["params"]]
 
+    @property
+    def traits(self) -> frozenset[str]:
+        """See `optim/traits.py`."""
+        closure = {"closure"} if any(map(needs_closure, self.members)) else set()
+        return frozenset(closure.union(*map(traits, self.members)))
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One update of every member; `closure` is called once."""
+        """One update of every member; `closure` is called once, or as an only member wants."""
+        return self._advance(closure)
+
+    def _advance(self, closure: Callable[[], Any] | None) -> Any:
+        """The update itself. Not in `step`: torch hangs hooks on every class's, so one that called
+        another's would run them twice."""
+        if len(self.members) == 1 and needs_closure(self.members[0]):
+            return self.members[0].step(closure)
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        self._step_members()
-        return loss
-
-    def _step_members(self) -> None:
-        """The update itself. Not in `step`: torch hangs hooks on every class's, so one that called
-        another's would run them twice."""
         for member in self.members:
             member.step()
+        return loss
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds a group to the only member.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ class Lookahead(Combined):
     synchronisations are the fast ones.
 
     Args:
-        optimizer: the inner one, whose `step` needs no closure.
+        optimizer: the inner one.
         sync_period: k, at least 1.
         alpha: in (0, 1].
 
@@ -47,14 +48,15 @@ class Lookahead(Combined):
         new = self._parameters()[len(self._slow) :]
         self._slow += [p.detach().clone() for p in new]
 
-    def _step_members(self) -> None:
+    def _advance(self, closure: Callable[[], Any] | None) -> Any:
         """One step of the inner optimizer, and every `sync_period` steps the slow one."""
-        super()._step_members()
+        loss = super()._advance(closure)
         self._taken += 1
         if self._taken % self.sync_period == 0:
             fast: list[Tensor] = self._parameters()
             torch._foreach_lerp_(self._slow, fast, self.alpha)
             torch._foreach_copy_(fast, self._slow)
+        return loss
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds a group to the inner optimizer; its slow weights start where it is now."""

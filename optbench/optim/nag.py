@@ -42,6 +42,7 @@ class NAG(Momentum):
         ValueError: a hyperparameter out of range.
     """
 
+    traits = frozenset({"once"})
     decay = "none"  # the rule has it, of weights that it alone can tell
 
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]

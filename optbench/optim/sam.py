@@ -20,10 +20,12 @@ class SAM(Combined):
 
     Norms are over all parameters together, in float32 at least. Where a group has `maximize`, the
     worst point is downhill. A step costs two gradients, of the same examples; batch-norm statistics
-    see both.
+    see both. An inner optimizer that evaluates the loss itself, once, has both gradients taken
+    where it asks for one: NAG's at the look-ahead point.
 
     Args:
-        optimizer: the inner one, whose `step` needs no closure.
+        optimizer: the inner one; none that compares losses, such as L-BFGS, for they are not what
+            its gradients are of.
         rho: radius, at least 0.
         adaptive: whether the neighbourhood follows the weights' sizes.
 
@@ -39,20 +41,26 @@ class SAM(Combined):
         self.rho, self.adaptive = rho, adaptive
         super().__init__([optimizer])
 
+    other_gradients = True
+
+    @torch.no_grad()
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
         """One update; returns the loss at the weights themselves."""
-        with torch.enable_grad():
+
+        def worst() -> Any:
             loss = closure()
-        kept = self._climb()
-        try:
-            with torch.enable_grad():
+            kept = self._climb()
+            try:
                 closure()
-        finally:
-            with torch.no_grad():
-                for parameter, weights in kept:
-                    parameter.copy_(weights)
-        self._step_members()
-        return loss
+            finally:
+                with torch.no_grad():
+                    for parameter, weights in kept:
+                        parameter.copy_(weights)
+            return loss
+
+        if hasattr(closure, "hessian_vector"):
+            worst.hessian_vector = closure.hessian_vector  # type: ignore[attr-defined]
+        return self._advance(worst)
 
     @torch.no_grad()
     def _climb(self) -> list[tuple[Tensor, Tensor]]:

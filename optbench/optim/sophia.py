@@ -41,7 +41,7 @@ class Sophia(RuleOptimizer):
         ValueError: a hyperparameter out of range.
     """
 
-    traits = frozenset({"hessian_vector"})
+    traits = frozenset({"once", "hessian_vector"})
     state_names = ("exp_avg", "hessian")
 
     def __init__(

@@ -154,7 +154,7 @@ def range_test(
 
 def _check(experiment: Experiment, name: str) -> None:
     for player in experiment.state.players:
-        if player.name == name and "no_lr" in getattr(player.optimizer, "traits", ()):
+        if player.name == name and "no_lr" in player.traits:
             what = type(player.optimizer).__name__
             raise UserError(f"optimizer: {what} has no learning rate to find")
 

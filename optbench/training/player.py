@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from optbench.optim.exact_state import (
     set_attributes,
 )
 from optbench.optim.plain_state import plain
+from optbench.optim.traits import needs_closure, traits
 from optbench.schedules.base import Schedule, has_state, is_reactive, watches_updates
 from optbench.schedules.value import ValueSchedule
 from optbench.training.alignment import Alignment
@@ -71,7 +71,8 @@ class Player:
         for optimizer in self._switched:
             optimizer.train()
         self.needs_closure = needs_closure(self.optimizer)
-        self.create_graph = "create_graph" in traits(self.optimizer)
+        self.traits = traits(self.optimizer)
+        self.create_graph = "create_graph" in self.traits
         if self._switched and self.ema is not None:
             raise UserError(
                 f"ema: {type(self._switched[0]).__name__} averages the weights itself; use ema=0"
@@ -267,17 +268,3 @@ def _key(group: Mapping[str, Any], setting: str) -> str:
 def _settings(group: dict[str, Any]) -> dict[str, Any]:
     own: dict[str, Any] = plain(group)
     return {k: v for k, v in own.items() if k not in ("params", "param_names")}
-
-
-def needs_closure(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether `step` can't do without a closure, as L-BFGS's."""
-    # Looked up on the class: torch.optim wraps the instance's method.
-    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
-    if "closure" in traits(optimizer):
-        return True
-    return closure is not None and closure.default is inspect.Parameter.empty
-
-
-def traits(optimizer: torch.optim.Optimizer) -> frozenset[str]:
-    """What a signature does not tell: `closure`, `create_graph`, `hessian_vector`, `no_lr`."""
-    return getattr(optimizer, "traits", frozenset())

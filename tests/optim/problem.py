@@ -13,8 +13,8 @@ from torch.nn.functional import cross_entropy
 from optbench.build.optimizer import build_optimizer
 from optbench.cli.paths import configs_folder
 from optbench.models.mlp import MLP
+from optbench.optim.traits import needs_closure
 from optbench.training.averaged import with_modes
-from optbench.training.player import needs_closure
 
 YAMLS = configs_folder() / "optimizer"
 SHARED = {

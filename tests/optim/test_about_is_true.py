@@ -14,8 +14,8 @@ from optbench.build.optimizer import choose_implementation
 from optbench.config.about import About, about
 from optbench.errors import UserError
 from optbench.models.mlp import MLP
+from optbench.optim.traits import needs_closure
 from optbench.training.averaged import with_modes
-from optbench.training.player import needs_closure
 
 from .problem import CPU, YAMLS, built, node_of
 

@@ -19,6 +19,7 @@ from optbench.errors import UserError
 from optbench.optim.combined import Combined
 from optbench.optim.exact_state import attributes, load_exactly
 from optbench.optim.lookahead import Lookahead
+from optbench.optim.nag import NAG
 from optbench.optim.sam import SAM
 
 from .problem import CPU, network, node_of, walk
@@ -70,8 +71,14 @@ def test_sam_equals_another_librarys(adaptive: bool) -> None:
     assert torch.dist(ours, end(sgd)) > 1e-3
 
 
-@pytest.mark.parametrize("inner", ["sgd", "adamw", "muon", "lion"])
-@pytest.mark.parametrize("node", [LOOKAHEAD, SHARPNESS], ids=["lookahead", "sam"])
+INSIDE = ["sgd", "adamw", "muon", "lion", "nag", "sophia"]
+
+
+@pytest.mark.parametrize(
+    ("inner", "node"),
+    [*[(inner, node) for inner in INSIDE for node in (LOOKAHEAD, SHARPNESS)], ("lbfgs", LOOKAHEAD)],
+    ids=lambda given: given if isinstance(given, str) else given["_target_"].rpartition(".")[2],
+)
 def test_around_any_optimizer_it_resumes_to_the_last_bit(inner: str, node: dict[str, Any]) -> None:
     def made(module: nn.Module) -> Any:
         return wrapped(build_optimizer(node_of(inner), module, CPU), node).optimizer
@@ -87,6 +94,38 @@ def test_around_any_optimizer_it_resumes_to_the_last_bit(inner: str, node: dict[
         assert torch.equal(one, other)
 
 
+def nag_steps(weight: Tensor, rho: float, sync: int, steps: int) -> Tensor:
+    """NAG with lr 0.1 and momentum 0.9 on the sum of x^3, in plain words."""
+    velocity, slow = torch.zeros_like(weight), weight
+    for step in range(1, steps + 1):
+        ahead = weight - 0.9 * velocity
+        gradient = 3 * ahead**2
+        if rho:
+            gradient = 3 * (ahead + rho * gradient / gradient.norm()) ** 2
+        velocity = 0.9 * velocity + 0.1 * gradient
+        weight = weight - velocity
+        if sync and step % sync == 0:
+            weight = slow = slow + 0.5 * (weight - slow)
+    return weight
+
+
+@pytest.mark.parametrize(
+    ("make", "rho", "sync"),
+    [(lambda inner: SAM(inner, 0.3), 0.3, 0), (lambda inner: Lookahead(inner, 2, 0.5), 0.0, 2)],
+    ids=["sam", "lookahead"],
+)
+def test_around_nag_the_gradient_is_that_of_the_look_ahead_point(
+    make: Callable[[Any], Any], rho: float, sync: int
+) -> None:
+    weight, closure = linear()
+    weight.data = weight.data.double() / 10 + 1
+    expected = nag_steps(weight.detach().clone(), rho, sync, 7)
+    optimizer = make(NAG([weight], lr=0.1, momentum=0.9))
+    for _ in range(7):
+        optimizer.step(closure)
+    torch.testing.assert_close(weight.detach(), expected, rtol=1e-12, atol=1e-12)
+
+
 def test_a_rate_that_is_set_reaches_the_inner_optimizer() -> None:
     module = network()
     optimizer = Lookahead(sgd(module), alpha=1.0)
@@ -96,9 +135,8 @@ def test_a_rate_that_is_set_reaches_the_inner_optimizer() -> None:
     assert torch.equal(walk(module, optimizer, 12)[-1], before)
 
 
-@pytest.mark.parametrize("inner", ["lbfgs", "nag"])
-def test_not_around_what_evaluates_the_loss_itself(inner: str) -> None:
-    built = build_optimizer(node_of(inner), network(), CPU)
+def test_sam_is_not_around_what_compares_losses() -> None:
+    built = build_optimizer(node_of("lbfgs"), network(), CPU)
     with pytest.raises(UserError, match="evaluates the loss itself; use wrapper=none"):
         wrapped(built, SHARPNESS)
 
