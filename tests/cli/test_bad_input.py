@@ -259,6 +259,7 @@ print(sorted(sys.modules.keys() & {{"torch", "torchvision", "sklearn", "tensorbo
 
 def test_what_can_be_refused_without_torch_is(workplace: Path) -> None:
     lines = [f"train {line}" for line, _ in MUST_SHOW + TOGETHER]
+    lines += ["train model=resnet50", "train optimizer=ademamix", "train --epochs 3"]
     done = subprocess.run(
         [sys.executable, "-c", IMPORTS.format(lines=lines)],
         capture_output=True,
