@@ -21,15 +21,17 @@ def wrapped(built: Built, node: Mapping[str, Any]) -> Built:
     if not node.get("_target_"):
         return built
     inner = built.optimizer
+    name = str(node["_target_"]).rpartition(".")[2]
     if needs_closure(inner):
+        does = "evaluates the loss itself"
+    elif "create_graph" in traits(inner):
+        does = "differentiates the gradients"
+    else:
+        does = ""
+    if does:
         raise UserError(
-            f"wrapper={node['_target_']}: not around {type(inner).__name__}, which evaluates the "
-            "loss itself; use wrapper=none"
-        )
-    if "create_graph" in traits(inner):
-        raise UserError(
-            f"wrapper={node['_target_']}: not around {type(inner).__name__}, which differentiates "
-            "the gradients; use wrapper=none"
+            f"wrapper: {name} goes not around {type(inner).__name__}, which {does}; "
+            "use wrapper=none"
         )
     outer = create(node, "wrapper", inner)
     outer.traits = traits(outer) | traits(inner)
