@@ -51,8 +51,10 @@ def verb(name: str) -> str:
     """`optbench VERB --help`."""
     if name == "list":
         return (
-            "usage: optbench list [GROUP]\n\nWhat can be chosen, one line each; `list optimizers` "
-            "with family, state,\nimplementations, defaults and paper, and all of the zoo's.\n"
+            "usage: optbench list [--config-dir DIR] [GROUP...]\n\n"
+            "What can be chosen, one line each; `list optimizers` with family, state,\n"
+            "implementations, defaults and paper, and all of the zoo's. With --config-dir\n"
+            "your own configs too.\n"
             f"groups: {' '.join(groups())}\n"
         )
     if name == "find-lr":
