@@ -106,8 +106,14 @@ def verb(name: str) -> str:
             "usage: optbench resume RUN [overrides]\n\n"
             "Goes on with an interrupted run, bit for bit, from its newest whole checkpoint;\n"
             "for a sweep's folder: skips what is finished, resumes and starts the rest.\n"
-            "RUN is a run folder or a sweep's. Overrides may lengthen it (epochs=40) or change\n"
-            "how it is watched; model, dataset, optimizer and seed can't change.\n"
+            "RUN is a run folder or a sweep's. Overrides may\n"
+            "  lengthen it                           epochs=40 or steps=1000\n"
+            "  change the optimizer's numbers        optimizer.lr=1e-4 optimizer.weight_decay=0\n"
+            "  the schedule, clipping, precision     schedule=cosine clip.norm=1\n"
+            "  and how it is watched, stopped, saved eval.every=2ep checkpoint=final\n"
+            "and hold from the checkpoint on. Model, dataset, task, seed, batch_size, shuffle, ema\n"
+            "and the optimizer itself with its groups, decay and implementation can't change.\n"
+            "A run that has finished goes on only if it is made longer.\n"
             "The same as: optbench train resume=RUN\n"
         )
     return (

@@ -75,6 +75,9 @@ def resume(run: str, overrides: Sequence[str], config_dir: str | None, show: boo
     refuse_fixed(changes)
     if folder.state in DONE and not show and not goes_on(str(folder.state), changes):
         log.tell(f"{shown(folder.path)} is {folder.state}: nothing is left to do")
+        if changes:
+            names = ", ".join(changes)
+            log.warn(f"{names}: no effect on a run that has ended; epochs=N makes it longer")
         return finish(recorded(folder), log)
     if show:
         sys.stdout.write(dump_yaml(job.plain))
