@@ -29,6 +29,8 @@ keys
   seed=0  name=my-run  device=auto  deterministic=false  compile=false
   hydra.run.dir=FOLDER         a run folder of your own choice
 With several players, as in a GAN, each has its own: player.generator.optimizer.lr, ...
+optimizer.groups is a list of settings for some parameters, such as [{params: "head.*", lr: 0.01}];
+params are shell globs over names, and of several that match the later one's settings win.
 All keys with their defaults: optbench train --cfg job
 """
 
@@ -111,8 +113,8 @@ def verb(name: str) -> str:
             "  change the optimizer's numbers        optimizer.lr=1e-4 optimizer.weight_decay=0\n"
             "  the schedule, clipping, precision     schedule=cosine clip.norm=1\n"
             "  and how it is watched, stopped, saved eval.every=2ep checkpoint=final\n"
-            "and hold from the checkpoint on. Model, dataset, task, seed, batch_size, shuffle, ema\n"
-            "and the optimizer itself with its groups, decay and implementation can't change.\n"
+            "and hold from the checkpoint on. Model, dataset, task, seed, batch_size, shuffle,\n"
+            "ema, and the optimizer itself with groups, decay and implementation can't change.\n"
             "A run that has finished goes on only if it is made longer.\n"
             "The same as: optbench train resume=RUN\n"
         )
