@@ -81,26 +81,27 @@ def _player(
         *(name, module, world.wrap(module), built.optimizer, schedules.main, steps, ema),
         *(schedules.groups, schedules.values, every),
     )
-    _check(config, own, player, built)
+    _check(config, player, built)
     return player, built.implementation
 
 
-def _check(config: RunConfig, own: PlayerConfig, player: Player, built: Built) -> None:
+def _check(config: RunConfig, player: Player, built: Built) -> None:
     """Refuses what an optimizer can't do together with a setting of the run."""
     if config.channels_last and isinstance(built.optimizer, torch.optim.LBFGS):
         raise UserError("channels_last=true: L-BFGS needs contiguous gradients")
+    name = type(built.optimizer).__name__
     if player.needs_closure and config.precision.scaler:
         raise UserError(
-            f"precision={config.precision.name}: {own.optimizer['_target_']} evaluates the loss "
+            f"precision={config.precision.name}: {name} evaluates the loss "
             "several times a step, which a gradient scaler can't follow; use bf16 or fp32"
         )
     if config.compile and (player.create_graph or "hessian_vector" in traits(built.optimizer)):
         raise UserError(
-            f"compile=true: {type(built.optimizer).__name__} differentiates the gradients, which "
+            f"compile=true: {name} differentiates the gradients, which "
             "torch.compile can't; use compile=false"
         )
     if player.create_graph and (config.precision.scaler or player.forward is not player.module):
         raise UserError(
-            f"optimizer: {type(built.optimizer).__name__} differentiates the gradients, which "
+            f"optimizer: {name} differentiates the gradients, which "
             "neither a gradient scaler nor several ranks allow; use one rank and bf16 or fp32"
         )

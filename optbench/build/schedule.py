@@ -15,7 +15,7 @@ from optbench.config.lengths import Length
 from optbench.config.schedules import VALUE_KEYS
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
-from optbench.schedules.base import Schedule
+from optbench.schedules.base import Schedule, has_state
 from optbench.schedules.chain import Chain, Part
 from optbench.schedules.value import Setting, ValueSchedule
 from optbench.schedules.warmup import Warmup
@@ -48,6 +48,7 @@ def build_schedule(
     total_steps: int,
     base: Base | None = None,
     key: str = "schedule",
+    last: int | None = None,
 ) -> Schedule:
     """The schedule of a node.
 
@@ -56,9 +57,11 @@ def build_schedule(
         steps_per_epoch, total_steps: what its lengths are measured with.
         base: what it starts from, for torch's schedulers; None is a learning rate of 1.
         key: of the node, for messages.
+        last: the step that it is asked for last; by default the run's end.
 
     Raises:
-        UserError: a schedule refuses its arguments, or its lengths are longer than the run.
+        UserError: a schedule refuses its arguments, can't go on to the last step, or its lengths
+            are longer than the run.
     """
     lengths = _Lengths(steps_per_epoch, total_steps)
     warmup = lengths(node.get("warmup_steps", 0))
@@ -68,16 +71,19 @@ def build_schedule(
             f"longer than the run of {total_steps}"
         )
     own = {k: lengths(v) if k in LENGTHS else v for k, v in node.items() if k not in OURS}
+    total = max(total_steps - warmup, 1)
+    last = max((total_steps if last is None else last) - warmup, 0)
     schedule: Schedule
     if own["_target_"] == CHAIN:
         schedule = _chain(own["parts"], lengths, total_steps - warmup, base, key)
     elif own["_target_"] == TORCH:
-        schedule = _torch(own, lengths, base or Base(1.0), key)
+        schedule = _torch(own, lengths, base or Base(1.0), key, last)
     elif "arguments" in own and set(own) == {"_target_", "arguments"}:
         schedule = _custom(own, key)
     else:
         schedule = create(own, key)
-    _check_first(schedule, total_steps, key)
+    for step in (0,) if has_state(schedule) else (last, 0):
+        _check_at(step, schedule, total, key)
     if not warmup:
         return schedule
     return Warmup(schedule, warmup, node["warmup"], node["warmup_start"])
@@ -115,7 +121,8 @@ def _chain(
         steps = lengths(node.get("for"))
         length = max(total - used, 1) if steps is None else steps
         at = f"{key}.parts[{index}]"
-        schedule = build_schedule(node, lengths.steps_per_epoch, length, base, at)
+        last = None if steps is None else length - 1
+        schedule = build_schedule(node, lengths.steps_per_epoch, length, base, at, last)
         parts.append(Part(schedule, steps, node.get("scale", 1.0)))
         used += steps or 0
         if used >= total:
@@ -127,7 +134,7 @@ def _chain(
     return chain
 
 
-def _torch(node: Mapping[str, Any], lengths: _Lengths, base: Base, key: str) -> Schedule:
+def _torch(node: Mapping[str, Any], lengths: _Lengths, base: Base, key: str, last: int) -> Schedule:
     name = node["scheduler"]
     if not name:
         raise UserError(f"{key}.scheduler=null: which one? StepLR, or my.module.Class")
@@ -147,10 +154,11 @@ def _torch(node: Mapping[str, Any], lengths: _Lengths, base: Base, key: str) -> 
         cls = getattr(lr_scheduler, str(name))
     given = {k: lengths.where_written(v) for k, v in _arguments(node, key).items()}
     target = locate(TORCH, key)
-    schedule: Schedule = call(
-        target, key, partial(cls, **given), base.lr, base.momentum, node["every"], node["metric"]
-    )
-    return schedule
+    own = (partial(cls, **given), base.lr, base.momentum, node["every"], node["metric"])
+    schedule = call(target, key, *own)
+    call(schedule.check, key, last)
+    checked: Schedule = schedule
+    return checked
 
 
 def _custom(node: Mapping[str, Any], key: str) -> Schedule:
@@ -175,13 +183,17 @@ def _arguments(node: Mapping[str, Any], key: str) -> dict[str, Any]:
     return dict(given or {})
 
 
-def _check_first(schedule: Schedule, total_steps: int, key: str) -> None:
-    """The first multiplier has to be one: whatever is wrong with a schedule shows here."""
-    first = call(schedule, key, 0, max(total_steps, 1))
-    number = isinstance(first, int | float) and not isinstance(first, bool)
-    if not number or not math.isfinite(first) or first < 0:
+def _check_at(step: int, schedule: Schedule, total_steps: int, key: str) -> None:
+    """The multiplier has to be one at the first step and the last: what is wrong shows here."""
+    try:
+        found = schedule(step, total_steps)
+    except Exception as error:  # a user's own may raise anything
+        message = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{key}: {message}, at step {step}") from error
+    number = isinstance(found, int | float) and not isinstance(found, bool)
+    if not number or not math.isfinite(found) or found < 0:
         raise UserError(
-            f"{key}: gives {first!r} at step 0; expected a finite multiplier of lr, at least 0"
+            f"{key}: gives {found!r} at step {step}; expected a finite multiplier of lr, at least 0"
         )
 
 

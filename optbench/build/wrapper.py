@@ -25,20 +25,18 @@ def wrapped(built: Built, node: Mapping[str, Any]) -> Built:
     inner = built.optimizer
     cls = locate(str(node["_target_"]), "wrapper._target_")
     if getattr(cls, "other_gradients", False):
-        _check(inner, str(node["_target_"]))
+        _check(inner, cls.__name__)
     return replace(built, optimizer=create(node, "wrapper", inner))
 
 
 def _check(inner: torch.optim.Optimizer, wrapper: str) -> None:
     """What goes inside one that gives it another gradient than the loss has."""
-    has = traits(inner)
-    if needs_closure(inner) and "once" not in has:
-        raise UserError(
-            f"wrapper={wrapper}: not around {type(inner).__name__}, which evaluates the "
-            "loss itself; use wrapper=none"
-        )
-    if "create_graph" in has:
-        raise UserError(
-            f"wrapper={wrapper}: not around {type(inner).__name__}, which differentiates "
-            "the gradients; use wrapper=none"
-        )
+    if needs_closure(inner) and "once" not in traits(inner):
+        does = "evaluates the loss itself"
+    elif "create_graph" in traits(inner):
+        does = "differentiates the gradients"
+    else:
+        return
+    raise UserError(
+        f"wrapper: {wrapper} goes not around {type(inner).__name__}, which {does}; use wrapper=none"
+    )

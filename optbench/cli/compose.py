@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from optbench.cli.explain import explain, first_line
+from optbench.cli.explain import explain, first_line, plain
 from optbench.cli.files import GROUPS, OVERLAYS, ConfigFiles
 from optbench.cli.overlays import leave_out
 from optbench.cli.paths import configs_folder
@@ -40,6 +40,8 @@ from optbench.cli.players import (
 from optbench.cli.resolvers import register_resolvers
 from optbench.cli.task_choice import AUTO, TaskChoice
 from optbench.config.conform import conform
+from optbench.config.keys import find, setting
+from optbench.config.libraries import choice_meant
 from optbench.config.schedules import expand_schedules
 from optbench.config.schema import RunConfig, from_plain
 from optbench.config.structure import check_parameter_groups, optimizers_of, refuse_missing
@@ -125,11 +127,12 @@ class Composer:
         if mode == RunMode.RUN:
             for override in parsed:
                 if override.is_sweep_override():
-                    raise UserError(f"{override.input_line}: several values need -m")
+                    hint = self._in_brackets(override, parsed)
+                    raise UserError(f"{override.input_line}: several values need -m{hint}")
         lines = self.lines(overrides)
         try:
             cfg = self.loader.load_configuration("config", lines, mode)
-        except (HydraException, OmegaConfBaseException, YAMLError) as error:
+        except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
             raise self._explain(error, parsed) from error
         HydraConfig.instance().set_config(cfg)
         return cfg
@@ -175,7 +178,7 @@ class Composer:
         values = [o for o in parsed if o not in chosen]
         try:
             ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
-        except (HydraException, OmegaConfBaseException) as error:
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise self._explain(error, parsed) from error
         return self.job_of(cfg, hydra, overrides)
 
@@ -233,21 +236,45 @@ class Composer:
                 key = as_typed(override.get_key_element().lstrip("+~"))
                 raise UserError(
                     f"{key}={'null' if value is None else value}: no such {group}; "
-                    f"{did_you_mean(str(value), options)}"
+                    f"{choice_meant(group, str(value), options, key)}"
                 )
 
     def _explain(self, error: Exception, parsed: Sequence[Override]) -> UserError:
         """Which override it was, and what it might have meant."""
-        groups = [str(o.input_line) for o in parsed if self._is_group(o) and o.package is None]
-        task = self.task(parsed)
-        try:
-            base = self.loader.load_configuration("config", [*task, *groups], RunMode.MULTIRUN)
-        except (HydraException, OmegaConfBaseException, YAMLError):
+        base = self._base(parsed)
+        if base is None:
             return UserError(as_typed(first_line(error)))
         for override in parsed:
             line = as_typed(str(override.input_line))
             check_player(line.lstrip("+~"), line, base.player)
-        return UserError(as_typed(explain(base, parsed, GROUPS) or first_line(error)))
+        found = explain(base, parsed, GROUPS, self.files.having)
+        return UserError(as_typed(found or first_line(error)))
+
+    def _base(self, parsed: Sequence[Override]) -> DictConfig | None:
+        """The config of the overrides that choose files alone; None if that fails too."""
+        groups = [str(o.input_line) for o in parsed if self._is_group(o) and o.package is None]
+        task = self.task(parsed)
+        try:
+            return self.loader.load_configuration("config", [*task, *groups], RunMode.MULTIRUN)
+        except (HydraException, OmegaConfBaseException, YAMLError):
+            return None
+
+    def _in_brackets(self, override: Override, parsed: Sequence[Override]) -> str:
+        """How a list is written, if several values look as if one was meant."""
+        key, base = override.key_or_group, self._base(parsed)
+        if (
+            base is None
+            or not override.is_choice_sweep()
+            or not isinstance(find(plain(base), key), list)
+        ):
+            return ""
+        return f"; a list: {key}=[{str(override.input_line).partition('=')[2]}]"
+
+    def setting_meant(self, word: str, text: str, overrides: Sequence[str]) -> str | None:
+        """The override that a word and a value mean, with the files that overrides choose."""
+        base = self._base(self.parse(overrides))
+        value = OverridesParser.create().parse_overrides([f"key={text}"])[0].value()
+        return None if base is None else setting(word, text, value or None, plain(base))
 
 
 def _name(choices: Mapping[str, str]) -> str:

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigTypeError, OmegaConfBaseException
 
-from optbench.config.suggest import did_you_mean
+from optbench.config.keys import children, find, meant, nearest_key
+from optbench.config.suggest import nearest
+
+MOST_CHOICES = 6
+"""That are named as having a key."""
+
+HasKey = Callable[[str, str], list[str]]
+"""From a group and a key to the choices of the group that have it."""
 
 
-def explain(base: DictConfig, parsed: Sequence[Override], choices: Sequence[str]) -> str | None:
+def explain(
+    base: DictConfig, parsed: Sequence[Override], choices: Sequence[str], having: HasKey
+) -> str | None:
     """Which override a config has no place for, and the nearest that it has one for.
 
     Args:
         base: the config without the overrides that set values.
         parsed: all overrides.
         choices: keys of those that choose a file.
+        having: finds the choices that have a key.
     """
     for override in parsed:
         key = override.key_or_group
@@ -27,42 +38,63 @@ def explain(base: DictConfig, parsed: Sequence[Override], choices: Sequence[str]
         if override.is_add() and _has(base, key):
             return f"{override.input_line}: it is there already; leave out the +"
         if override.is_add() or not _has(base, key):
-            problem = _unknown_key(base, key)
+            problem = _unknown_key(base, key, value_of(override), having)
             if problem:
                 return f"{override.input_line}: {problem}"
+            continue
+        default, value = find(plain(base), key), value_of(override)
+        if isinstance(default, list) and isinstance(value, dict):
+            typed = str(override.input_line).partition("=")[2]
+            return f"{override.input_line}: expected a list; in brackets: '{key}=[{typed}]'"
+        if isinstance(default, dict) and isinstance(value, list):
+            return f"{override.input_line}: not valid; expected a group of keys"
     return None
+
+
+def value_of(override: Override) -> Any:
+    """The value of an override as plain data; None where there is none or several."""
+    return None if override.is_sweep_override() or override.is_delete() else override.value()
 
 
 MAPPINGS = r"(_schedule|\.arguments)$"
 """Keys that are null until they are given whole, with keys of their own."""
 
 
-def _unknown_key(base: DictConfig, key: str) -> str | None:
+def _unknown_key(base: DictConfig, key: str, value: Any, having: HasKey) -> str | None:
     parent, _, last = key.rpartition(".")
     node = OmegaConf.select(base, parent) if parent else base
     if isinstance(node, DictConfig):
         if last in node:
             return None
-        keys = [str(k) for k in node if not str(k).startswith("_") and k != "hydra"]
-        if not keys and parent:
+        if "arguments" in node and nearest_key(last, value, plain(node)) is None:
+            return f"no such key; write '{parent}.arguments={{{last}: ...}}'"
+        others = having(parent, last)
+        if others and nearest(last, children(node), cutoff=0.85) is None:
+            names = ", ".join(others[:MOST_CHOICES]) + (", ..." if others[MOST_CHOICES:] else "")
+            return f"no such key here; {parent}={names} {'has' if len(others) == 1 else 'have'} it"
+        if parent and not children(node):
             return f"{parent} takes no keys here"
-        inside = [
-            f"{k}.{last}" for k in keys if isinstance(node[k], DictConfig) and last in node[k]
-        ]
-        if inside:
-            return f"no such key; did you mean {inside[0]}?"
-        return f"no such key; {did_you_mean(last, keys)}"
+        return f"no such key; {meant(key, value, plain(base))}"
     if parent and node is None and re.search(MAPPINGS, parent) and _has(base, parent):
         return f"{parent} is null, and has no keys yet; write '{parent}={{{last}: ...}}'"
-    if parent:
-        return _unknown_key(base, parent) or f"{parent} takes no keys"
-    return None
+    if parent and _has(base, parent):
+        return f"{parent} takes no keys"
+    return f"no such key; {meant(key, value, plain(base))}"
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """A config as plain data, as it is written."""
+    found = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(found, dict)
+    return {str(key): value for key, value in found.items()}
 
 
 def _has(cfg: DictConfig, key: str) -> bool:
     missing = object()
     try:
         return OmegaConf.select(cfg, key, default=missing) is not missing
+    except (ConfigTypeError, ValueError):  # a word for the place in a list
+        return False
     except OmegaConfBaseException:
         return True
 

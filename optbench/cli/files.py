@@ -122,6 +122,12 @@ class ConfigFiles:
     def _load(self, path: str) -> Any:
         return self.loader.repository.load_config(path).config  # type: ignore[attr-defined]
 
+    def having(self, group: str, key: str) -> list[str]:
+        """The choices of a group whose files have a key; none where there is no such group."""
+        if group not in GROUPS or group in (*OVERLAYS, "task"):
+            return []
+        return [choice for choice in self.options(group) if key in self.chain(group, choice)]
+
     def options(self, group: str) -> list[str]:
         """The choices that a group has."""
         if group not in self._options:

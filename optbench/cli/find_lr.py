@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from optbench.build.data import dataset
 from optbench.cli.collector import at_work
 from optbench.cli.compose import Composer, Job, hydra_session, keys_of
+from optbench.cli.flags import no_such_flag
 from optbench.cli.players import choice_key
 from optbench.cli.training import parse
 from optbench.config.schema import RunConfig
@@ -106,7 +107,9 @@ def read(arguments: Sequence[str]) -> Asked:
         if name in FLAGS:
             values[name] = value if equals else next(given, "")
         elif name.startswith("--") and name not in HYDRAS:
-            raise UserError(f"{name}: no such flag; {did_you_mean(name, (*FLAGS, *HYDRAS[:1]))}")
+            if name == "--png":
+                raise UserError("--png: no such flag; find-lr.png is always made")
+            raise no_such_flag(argument, arguments, (*FLAGS, *HYDRAS[:1]))
         else:
             rest.append(argument)
     flags = parse(rest)

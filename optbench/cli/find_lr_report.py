@@ -14,7 +14,7 @@ from optbench.cli.execute import shown
 from optbench.cli.log import print_table
 from optbench.errors import UserError
 from optbench.plots import png
-from optbench.plots.terminal import curve
+from optbench.plots.terminal import ascii_only, curve
 from optbench.rundir import RunDir
 from optbench.search.lr_range import DIVERGED, RECOMMENDED, RULES, SMOOTHING, Curve, Ramp, Spread
 
@@ -142,7 +142,14 @@ def _print(
     spreads: Mapping[str, Spread],
 ) -> None:
     series = {f"seed {t.seed}": _drawn(_smooth(t), trials) for t in trials}
-    print(curve(series, x_label="lr", y_label="smoothed loss", log_x=not ramp.linear))
+    drawn = curve(
+        series,
+        x_label="lr",
+        y_label="smoothed loss",
+        log_x=not ramp.linear,
+        ascii_only=ascii_only(sys.stdout),
+    )
+    print(drawn)
     print()
     rows = []
     for rule, spread in spreads.items():

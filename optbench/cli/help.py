@@ -29,6 +29,8 @@ keys
   seed=0  name=my-run  device=auto  deterministic=false  compile=false
   hydra.run.dir=FOLDER         a run folder of your own choice
 With several players, as in a GAN, each has its own: player.generator.optimizer.lr, ...
+optimizer.groups is a list of settings for some parameters, such as [{params: "head.*", lr: 0.01}];
+params are shell globs over names, and of several that match the later one's settings win.
 All keys with their defaults: optbench train --cfg job
 """
 
@@ -51,8 +53,10 @@ def verb(name: str) -> str:
     """`optbench VERB --help`."""
     if name == "list":
         return (
-            "usage: optbench list [GROUP]\n\nWhat can be chosen, one line each; `list optimizers` "
-            "with family, state,\nimplementations, defaults and paper, and all of the zoo's.\n"
+            "usage: optbench list [--config-dir DIR] [GROUP...]\n\n"
+            "What can be chosen, one line each; `list optimizers` with family, state,\n"
+            "implementations, defaults and paper, and all of the zoo's. With --config-dir\n"
+            "your own configs too.\n"
             f"groups: {' '.join(groups())}\n"
         )
     if name == "find-lr":
@@ -104,8 +108,14 @@ def verb(name: str) -> str:
             "usage: optbench resume RUN [overrides]\n\n"
             "Goes on with an interrupted run, bit for bit, from its newest whole checkpoint;\n"
             "for a sweep's folder: skips what is finished, resumes and starts the rest.\n"
-            "RUN is a run folder or a sweep's. Overrides may lengthen it (epochs=40) or change\n"
-            "how it is watched; model, dataset, optimizer and seed can't change.\n"
+            "RUN is a run folder or a sweep's. Overrides may\n"
+            "  lengthen it                           epochs=40 or steps=1000\n"
+            "  change the optimizer's numbers        optimizer.lr=1e-4 optimizer.weight_decay=0\n"
+            "  the schedule, clipping, precision     schedule=cosine clip.norm=1\n"
+            "  and how it is watched, stopped, saved eval.every=2ep checkpoint=final\n"
+            "and hold from the checkpoint on. Model, dataset, task, seed, batch_size, shuffle,\n"
+            "ema, and the optimizer itself with groups, decay and implementation can't change.\n"
+            "A run that has finished goes on only if it is made longer.\n"
             "The same as: optbench train resume=RUN\n"
         )
     return (

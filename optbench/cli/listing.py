@@ -16,15 +16,23 @@ def groups() -> list[str]:
     return sorted(path.name for path in configs_folder().iterdir() if path.is_dir())
 
 
-def choices(group: str) -> list[tuple[str, str]]:
-    """Name and description (the file's first comment line) of each choice."""
-    files = sorted((configs_folder() / group).glob("*.yaml"))
-    return [(path.stem, description(path)) for path in files if not path.stem.startswith("_")]
+def choices(group: str, config_dir: Path | None = None) -> list[tuple[str, str]]:
+    """Name and description (the file's first comment line) of each choice, a user's own last."""
+    return [(path.stem, description(path)) for path in files(group, config_dir)]
+
+
+def files(group: str, config_dir: Path | None = None) -> list[Path]:
+    """The files of a group; of two with a name, ours, as it is ours that Hydra takes."""
+    found: dict[str, Path] = {}
+    for folder in (configs_folder(), *([config_dir] if config_dir else [])):
+        for path in sorted((folder / group).glob("*.yaml")):
+            found.setdefault(path.stem, path)
+    return [path for name, path in found.items() if not name.startswith("_")]
 
 
 def description(path: Path) -> str:
     """The first comment of a config file that is not a directive to Hydra."""
-    for line in path.read_text().splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("#") and "@package" not in line:
             return line.lstrip("# ").strip()
     return ""
@@ -32,11 +40,12 @@ def description(path: Path) -> str:
 
 def listing(arguments: Sequence[str]) -> int:
     """`optbench list`: all groups; `optbench list GROUP`: its choices, one line each."""
-    if not arguments:
-        rows = [[g, " ".join(name for name, _ in choices(g))] for g in groups()]
+    words, own = _config_dir(arguments)
+    if not words:
+        rows = [[g, " ".join(name for name, _ in choices(g, own))] for g in groups()]
         print_table("", ["group", "choices"], rows)
         return 0
-    for word in arguments:
+    for word in words:
         known = groups()
         group = word if word in known else word.removesuffix("s")
         if group not in known:
@@ -44,7 +53,25 @@ def listing(arguments: Sequence[str]) -> int:
         if group == "optimizer":
             from optbench.cli.optimizers import optimizers, print_optimizers
 
-            print_optimizers(optimizers(configs_folder() / group))
+            print_optimizers(optimizers(files(group, own)))
         else:
-            print_table("", [group, "what it is"], [list(choice) for choice in choices(group)])
+            print_table("", [group, "what it is"], [list(choice) for choice in choices(group, own)])
     return 0
+
+
+def _config_dir(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
+    """The groups that are named, and the folder of the user's own configs."""
+    words: list[str] = []
+    folder, given = None, iter(arguments)
+    for argument in given:
+        name, equals, value = argument.partition("=")
+        if name == "--config-dir":
+            value = value if equals else next(given, "")
+            if not value or not Path(value).is_dir():
+                raise UserError(f"--config-dir={value}: no such folder")
+            folder = Path(value)
+        elif name.startswith("-"):
+            raise UserError(f"{name}: no such flag; list takes --config-dir and groups")
+        else:
+            words.append(argument)
+    return words, folder

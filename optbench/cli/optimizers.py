@@ -4,6 +4,7 @@ torch."""
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ HEADER = [
 _SETTING = re.compile(r"(?P<key>[a-z]\w*):\s+(?P<value>[^#]*[^#\s])")
 
 
-def optimizers(folder: Path) -> list[list[str]]:
-    """Rows as `HEADER` names their cells, from the YAMLs of a folder and from the zoo's table."""
+def optimizers(files: Iterable[Path]) -> list[list[str]]:
+    """Rows as `HEADER` names their cells, from YAMLs and from the zoo's table."""
     rows = []
-    for path in sorted(folder.glob("*.yaml")):
+    for path in files:
         lines = path.read_text(encoding="utf-8").splitlines()
         rows.append(_row(path.stem, about(lines), defaults(lines)))
     for name, entry in zoo().items():

@@ -9,19 +9,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from optbench.cli.compose import Composer, Job, hydra_session
 from optbench.cli.execute import execute, shown
+from optbench.cli.explain import value_of
 from optbench.cli.files import GROUPS, OVERLAYS
 from optbench.cli.log import Log
 from optbench.cli.players import refuse_unowned
 from optbench.cli.report import finish
 from optbench.cli.sweep import PLAN, recorded, resume_sweep
 from optbench.config.conform import conform
+from optbench.config.keys import meant
 from optbench.config.schedules import VALUE_KEYS
 from optbench.config.schema import from_plain
-from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 from optbench.rundir import DONE, RunDir, dump_yaml, load_yaml
 
@@ -74,6 +75,9 @@ def resume(run: str, overrides: Sequence[str], config_dir: str | None, show: boo
     refuse_fixed(changes)
     if folder.state in DONE and not show and not goes_on(str(folder.state), changes):
         log.tell(f"{shown(folder.path)} is {folder.state}: nothing is left to do")
+        if changes:
+            names = ", ".join(changes)
+            log.warn(f"{names}: no effect on a run that has ended; epochs=N makes it longer")
         return finish(recorded(folder), log)
     if show:
         sys.stdout.write(dump_yaml(job.plain))
@@ -116,10 +120,8 @@ def apply(
             node = OmegaConf.select(OmegaConf.create(fresh.plain), at)
             OmegaConf.update(config, at, node, merge=False)
         elif OmegaConf.select(config, key, default=_MISSING) is _MISSING:
-            parent, _, last = key.rpartition(".")
-            node = OmegaConf.select(config, parent) if parent else config
-            known = [str(k) for k in node] if isinstance(node, DictConfig) else list(saved)
-            raise UserError(f"{override.input_line}: no such key; {did_you_mean(last, known)}")
+            hint = meant(key, value_of(override), saved)
+            raise UserError(f"{override.input_line}: no such key; {hint}")
         else:
             OmegaConf.update(config, key, override.value(), merge=False)
     if ("steps" in touched) != ("epochs" in touched):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from optbench.build.curves import Curves, curves_of
@@ -12,7 +13,7 @@ from optbench.cli.players import choice_key
 from optbench.cli.training import parse
 from optbench.errors import UserError
 from optbench.plots import png
-from optbench.plots.terminal import curve
+from optbench.plots.terminal import ascii_only, curve
 
 
 def show(arguments: Sequence[str]) -> int:
@@ -73,9 +74,10 @@ def _text(curves: Curves, job: Job) -> str:
     epochs = (steps[-1] + 1) / curves.epoch
     lines = [f"{_title(job)}: {steps[-1] + 1} steps, {epochs:g} epochs of {curves.epoch}", ""]
     series = {name: (steps, values) for name, values in curves.rates.items()}
-    lines.append(curve(series, x_label="step", y_label="lr"))
+    draw = partial(curve, x_label="step", ascii_only=ascii_only(sys.stdout))
+    lines.append(draw(series, y_label="lr"))
     for name, values in curves.others.items():
-        lines += ["", curve({name: (steps, values)}, height=8, x_label="step", y_label=name)]
+        lines += ["", draw({name: (steps, values)}, height=8, y_label=name)]
     if curves.reacts:
         lines += ["", f"{', '.join(curves.reacts)} reacts to the run: this is how it starts."]
     return "\n".join(lines)

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from hydra._internal.utils import get_args_parser
 
 from optbench.cli.compose import hydra_session
+from optbench.cli.flags import no_such_flag
 from optbench.cli.paths import configs_folder
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
@@ -68,6 +69,10 @@ def parse(arguments: Sequence[str]) -> Namespace:
     parser: ArgumentParser = get_args_parser()
 
     def refuse(message: str) -> NoReturn:
+        unknown = message.removeprefix("unrecognized arguments: ")
+        for word in arguments:
+            if unknown != message and word.startswith("-") and unknown.startswith(word):
+                raise no_such_flag(word, arguments)
         raise UserError(message)
 
     parser.error = refuse  # type: ignore[method-assign]

@@ -11,9 +11,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from optbench.config.fields import FIELDS
-from optbench.config.suggest import did_you_mean
+from optbench.config.fields import FIELDS, Field
+from optbench.config.keys import children, first_that_takes, instead, meant
+from optbench.config.suggest import did_you_mean, nearest
 from optbench.errors import UserError
+
+NONE: Mapping[str, Any] = {}
 
 
 def conform(
@@ -34,12 +37,20 @@ def conform(
         key = join(at, unknown[0])
         value = values[unknown[0]]
         shown = "" if isinstance(value, Mapping) else f"={value}"
-        raise UserError(f"{key}{shown}: no such key; {_suggest_key(unknown[0], reference, at)}")
-    return {key: conform_value(values[key], reference[key], join(at, key)) for key in values}
+        given = None if isinstance(value, Mapping) else value
+        raise UserError(f"{key}{shown}: no such key; {meant(unknown[0], given, reference, at)}")
+    return {
+        key: conform_value(values[key], reference[key], join(at, key), reference) for key in values
+    }
 
 
-def conform_value(value: Any, like: Any, key: str) -> Any:
-    """One value in the type of `like`, its default in the YAML, and within its key's range."""
+def conform_value(value: Any, like: Any, key: str, beside: Mapping[str, Any] = NONE) -> Any:
+    """One value in the type of `like`, its default in the YAML, and within its key's range.
+
+    Args:
+        key: dotted.
+        beside: the node that it stands in, for messages.
+    """
     field = FIELDS.get(key) or FIELDS.get(key.rsplit(".", 1)[-1])
     if field is not None and not isinstance(like, Mapping):
         if value is None and (field.nullable or like is None):
@@ -47,7 +58,7 @@ def conform_value(value: Any, like: Any, key: str) -> Any:
         try:
             read = field.read(value)
         except (ValueError, TypeError, OverflowError):
-            raise _wrong(key, value, field.says, getattr(field.read, "words", ())) from None
+            raise _wrong(key, value, *_expected(field, value, key, beside)) from None
         if field.fixed and isinstance(like, list) and len(read) != len(like):
             raise _wrong(key, value, f"{len(like)} numbers, such as {like}")
         return read
@@ -55,7 +66,9 @@ def conform_value(value: Any, like: Any, key: str) -> Any:
         return value
     if isinstance(like, Mapping):
         if not isinstance(value, Mapping):
-            raise _wrong(key, value, "a group of keys")
+            first = first_that_takes(key, like, value)
+            keys = f"a group of keys: {', '.join(children(like))}"
+            raise _wrong(key, value, keys, hint=first and f"did you mean {key}.{first}?")
         return conform(value, like, key) if like else dict(value)
     return _convert(value, like, key)
 
@@ -90,12 +103,27 @@ def join(at: str, key: str) -> str:
     return f"{at}.{key}" if at else str(key)
 
 
-def _wrong(key: str, value: Any, expected: str, words: tuple[str, ...] = ()) -> UserError:
-    hint = did_you_mean(str(value), words) if words else f"expected {expected}"
+def _wrong(key: str, value: Any, expected: str, hint: str | None = None) -> UserError:
+    """The line for a value that can't be: the hint, or what is expected."""
+    hint = hint or f"expected {expected}"
     shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else value
     return UserError(f"{key}={shown}: not valid; {hint}")
 
 
-def _suggest_key(word: str, reference: Mapping[str, Any], at: str) -> str:
-    keys = [str(key) for key in reference if not str(key).startswith("_")]
-    return did_you_mean(word, keys) if keys else f"{at} takes no keys"
+def _expected(
+    field: Field, value: Any, key: str, beside: Mapping[str, Any]
+) -> tuple[str, str | None]:
+    """What a field expects, and the hint for a value that is nearly right, or another key's."""
+    words = getattr(field.read, "words", ())
+    if words:
+        if nearest(str(value), words) is None:
+            other = instead(key.rpartition(".")[2], value, beside)
+            if other is not None:
+                at = key.rpartition(".")[0]
+                return field.says, f"expected {field.says}; did you mean {join(at, other)}?"
+        return field.says, did_you_mean(str(value), words)
+    try:
+        field.read([value])
+    except (ValueError, TypeError, OverflowError):
+        return field.says, None
+    return f"{field.says}, such as [{value}]", None

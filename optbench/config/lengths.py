@@ -14,6 +14,9 @@ _PATTERN = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ep|epochs?|%|steps?)?\s*$")
 class Length:
     """A length in optimizer steps (`100`), epochs (`5ep`) or a part of the run (`10%`, `0.1`).
 
+    Inside a schedule that has a length of its own (a chain's part, a setting's schedule with `for`)
+    a part is of that length.
+
     Attributes:
         value: how many of `unit`; a part of the run is between 0 and 1.
         unit: `steps`, `epochs` or `run`.

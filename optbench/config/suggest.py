@@ -5,17 +5,20 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-ALIASES = {"gpu": "cuda", "float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "half": "fp16"}
+ALIASES = {
+    **{"gpu": "cuda", "none": "constant"},
+    **{"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "half": "fp16", "16": "fp16"},
+}
 """Words that mean another word without looking like it."""
 
 
-def nearest(word: str, options: Iterable[str]) -> str | None:
-    """The option most like `word`, or None when nothing is alike."""
+def nearest(word: str, options: Iterable[str], cutoff: float = 0.5) -> str | None:
+    """The option most like `word`, or None when nothing is alike by as much as `cutoff`."""
     options = list(options)
     if ALIASES.get(word.lower()) in options:
         return ALIASES[word.lower()]
-    matches = difflib.get_close_matches(word.lower(), options, n=1, cutoff=0.5)
-    return matches[0] if matches else None
+    best = max(options, key=lambda option: _order(word, option), default=None)
+    return best if best is not None and likeness(word, best) >= cutoff else None
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str:
@@ -23,3 +26,39 @@ def did_you_mean(word: str, options: Iterable[str]) -> str:
     options = list(options)
     match = nearest(word, options)
     return f"did you mean {match}?" if match else f"choose from {', '.join(sorted(options))}"
+
+
+def flat(word: str) -> str:
+    """A word without case and punctuation, in which people differ: `AdamW` and `adam_w`."""
+    return "".join(letter for letter in word.lower() if letter.isalnum())
+
+
+def likeness(one: str, other: str) -> float:
+    """How alike two words are, from 0 to 1; a slip of one letter is nearly nothing."""
+    one, other = one.lower(), other.lower()
+    if one == other:
+        return 1.0
+    if flat(one) == flat(other) != "":
+        return 0.99
+    ratio = difflib.SequenceMatcher(None, other, one).ratio()
+    return 0.85 + 0.1 * ratio if len(one) > 2 and _one_slip(one, other) else ratio
+
+
+def _one_slip(one: str, other: str) -> bool:
+    """Whether a letter too many, too few, a wrong one, or two that are swapped, is all."""
+    start = _same_start(one, other)
+    one, other = one[start:], other[start:]
+    if one[1:] == other[1:] or one[1:] == other or one == other[1:]:
+        return True
+    return one[:2] == other[1::-1] and one[2:] == other[2:]
+
+
+def _order(word: str, option: str) -> tuple[float, int]:
+    """Of options that are equally alike, the one that begins as the word does goes first."""
+    return likeness(word, option), _same_start(word.lower(), option.lower())
+
+
+def _same_start(one: str, other: str) -> int:
+    """How many letters two words begin with that are the same."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))

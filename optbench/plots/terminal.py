@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TextIO
 
 from optbench.plots.scale import Scale, can_be_drawn
 
@@ -15,6 +16,19 @@ MARKS = "*o+x#@%&"
 """One letter for each series where there are several: dots could not be told apart."""
 
 
+PLAIN = str.maketrans("┤│└─", "+|+-")
+"""The frame in ASCII."""
+
+
+def ascii_only(stream: TextIO) -> bool:
+    """Whether a stream can't take the characters that curves are drawn with."""
+    try:
+        "⣿┤".encode(stream.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def curve(
     series: Series,
     *,
@@ -24,17 +38,20 @@ def curve(
     y_label: str = "",
     log_x: bool = False,
     log_y: bool = False,
+    ascii_only: bool = False,
 ) -> str:
     """Lines through points, as text of several lines without a newline at the end.
 
     One series is drawn in Braille dots (2 by 4 to a character), several each in a letter of its
     own, named below. Points that are not finite, or not positive on a logarithmic axis, are gaps.
+    Where nothing changes, three rows are enough.
 
     Args:
         series: name -> (x values, y values), equally many of both.
         width, height: of the whole in characters, at least 24 and 5.
         x_label, y_label: below and above.
         log_x, log_y: logarithmic axes.
+        ascii_only: for a terminal that knows no other characters.
 
     Raises:
         ValueError: a series with unequally many x and y.
@@ -45,10 +62,15 @@ def curve(
     x_scale = Scale.around((x for xs, _ in series.values() for x in xs), log_x)
     y_scale = Scale.around((y for _, ys in series.values() for y in ys), log_y)
     rows = max(height, 5) - 2 - (1 if y_label else 0) - (1 if len(series) > 1 else 0)
-    ticks = _ticks(y_scale, rows)
+    drawn = {y for _, ys in series.values() for y in ys if can_be_drawn(y, log_y)}
+    if len(drawn) == 1:
+        rows, ticks = 3, ["", f"{drawn.pop():.3g}", ""]
+    else:
+        ticks = _ticks(y_scale, rows)
     margin = max(len(tick) for tick in ticks)
     columns = max(max(width, 24) - margin - 2, 8)
-    cells = _cells(series, x_scale, y_scale, columns, rows)
+    dots = len(series) == 1 and not ascii_only
+    cells = _cells(series, x_scale, y_scale, columns, rows, dots)
     lines = [y_label] if y_label else []
     for row, tick in enumerate(ticks):
         body = "".join(chr(cells.get((column, row), 0x20)) for column in range(columns))
@@ -57,24 +79,24 @@ def curve(
     if len(series) > 1:
         names = [f"{MARKS[i % len(MARKS)]} {name}" for i, name in enumerate(series)]
         lines.append(" " * (margin + 2) + "   ".join(names))
-    return "\n".join(lines)
+    text = "\n".join(lines)
+    return text.translate(PLAIN) if ascii_only else text
 
 
 def _cells(
-    series: Series, x_scale: Scale, y_scale: Scale, columns: int, rows: int
+    series: Series, x_scale: Scale, y_scale: Scale, columns: int, rows: int, dots: bool
 ) -> dict[tuple[int, int], int]:
     """(column, row) -> code point of each character that is not empty."""
-    several = len(series) > 1
-    across, down = (1, 1) if several else (2, 4)
+    across, down = (2, 4) if dots else (1, 1)
     cells: dict[tuple[int, int], int] = {}
     for number, (xs, ys) in enumerate(series.values()):
         places = _places(xs, ys, x_scale, y_scale, columns * across, rows * down)
         for x, y in _dots(places):
             cell = (x // across, y // down)
-            if several:
-                cells[cell] = ord(MARKS[number % len(MARKS)])
-            else:
+            if dots:
                 cells[cell] = cells.get(cell, 0x2800) | DOTS[y % 4][x % 2]
+            else:
+                cells[cell] = ord(MARKS[number % len(MARKS)])
     return cells
 
 

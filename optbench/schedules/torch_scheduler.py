@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+MOST_TRIED = 10_000
+"""Steps that are tried before a run; they take less than a second."""
+
 MakeScheduler = Callable[[torch.optim.Optimizer], Any]
 
 
@@ -69,6 +72,28 @@ class TorchScheduler:
                 raise ValueError(f"{type(self._scheduler).__name__} has no {member}()")
         self._needs_metric = _needs_metric(self._scheduler)
         self._steps = 0
+
+    def check(self, step: int) -> None:
+        """Tries all updates up to ``step``, at most so many that it is done at once.
+
+        Raises:
+          ValueError: the scheduler can't go that far.
+        """
+        if self._needs_metric:
+            return
+        steps, name = step // self.every, type(self._scheduler).__name__
+        most = getattr(self._scheduler, "total_steps", None)
+        if isinstance(most, int) and most < steps:
+            raise ValueError(
+                f"total_steps={most}: {name} has to step {steps} times; 100% is all of them"
+            )
+        try:
+            self._go_to(min(steps, MOST_TRIED))
+        except Exception as error:
+            message = f"{name} fails at step {self._steps + 1} of {steps}: {error}"
+            raise ValueError(message) from error
+        finally:
+            self._start()
 
     def __call__(self, step: int, total_steps: int) -> float:
         if not self._needs_metric:

@@ -14,7 +14,7 @@ LEAST_NORM = 1e-3
 
 @dataclass(frozen=True)
 class Clipping:
-    """Bounds on the gradient; None is off. They act in this order.
+    """Bounds on the gradient; None is off. In this order: centralize, value, adaptive, norm.
 
     Attributes:
         norm: of the total norm.

@@ -88,6 +88,10 @@ def half_life(step: int, total_steps: int, parts: int = 1) -> float:
     return 0.5 ** (parts * step / total_steps)
 
 
+def too_short(step: int, total_steps: int) -> float:
+    return ([1.0] * total_steps)[step]
+
+
 class Sawtooth:
     """A schedule of a user's own."""
 
@@ -110,9 +114,21 @@ def test_a_users_own_function_and_class(monkeypatch: pytest.MonkeyPatch) -> None
         "schedule=custom", f"schedule._target_={HERE}.Sawtooth", "schedule.arguments={period: 4}"
     )
     assert rates(saw)[:5] == [1.0, 0.75, 0.5, 0.25, 1.0]
+    with pytest.raises(UserError, match="schedule: list index out of range, at step 100"):
+        built("schedule=custom", f"schedule._target_={HERE}.too_short")
+
+
+def test_a_torch_scheduler_that_lasts_as_long_as_the_run_begins_at_its_beginning() -> None:
+    chosen = (*TORCH, "schedule.scheduler=OneCycleLR", f"schedule.arguments={CYCLE.format('100%')}")
+    multipliers = rates(built(*chosen, base=Base(0.1)))
+    assert multipliers[0] == pytest.approx(1 / 25) and max(multipliers) > 0.99
+    chain = ("schedule=chain", f"schedule.parts=[{PART.format(9)}, {{schedule: cosine}}]")
+    assert rates(built(*chain, base=Base(0.1)))[0] == pytest.approx(1 / 25)
 
 
 CHAIN, TORCH, CUSTOM = ("schedule=chain",), ("schedule=torch",), ("schedule=custom",)
+CYCLE = "{{max_lr: 0.1, total_steps: {}}}"
+PART = f"{{{{schedule: torch, scheduler: OneCycleLR, arguments: {CYCLE}, for: 10}}}}"
 WRONG: list[tuple[tuple[str, ...], str]] = [
     (
         ("schedule=multistep", "schedule.milestones=[50,20]"),
@@ -169,6 +185,15 @@ WRONG: list[tuple[tuple[str, ...], str]] = [
     (
         (*TORCH, "schedule.scheduler=ReduceLROnPlateau"),
         "metric=null: ReduceLROnPlateau steps on a metric",
+    ),
+    ((*TORCH, "schedule.scheduler=StepLRR"), "torch has no such scheduler; did you mean StepLR?"),
+    (
+        (*TORCH, "schedule.scheduler=OneCycleLR", f"schedule.arguments={CYCLE.format(99)}"),
+        "total_steps=99: OneCycleLR has to step 100 times",
+    ),
+    (
+        ("schedule=chain", f"schedule.parts=[{PART.format(8)}, {{schedule: cosine}}]"),
+        "schedule.parts[0]: total_steps=8: OneCycleLR has to step 9 times",
     ),
     ((*TORCH, "schedule.scheduler=nowhere.Mine"), "schedule.scheduler=nowhere.Mine"),
     (CUSTOM, "schedule._target_=null: whose?"),

@@ -105,6 +105,8 @@ NEEDS_TORCH: list[Row] = [
     ("optimizer=rprop schedule=cosine", ["schedule", "Rprop", "schedule=constant"]),
     ("optimizer=muon model=logistic", ["Muon", "no parameter", "optimizer=adamw"]),
     ("optimizer=lbfgs precision=fp16", ["precision=fp16", "LBFGS", "bf16"]),
+    ("wrapper=sam optimizer=sgd precision=fp16", ["precision=fp16: SAM evaluates", "bf16"]),
+    ("wrapper=sam optimizer=lbfgs", ["wrapper: SAM goes not around LBFGS", "wrapper=none"]),
     ("optimizer=radam optimizer.implementation=fused", ["implementation=fused", "RAdam", "loop"]),
     ("schedule=cyclic optimizer=adagrad", ["schedule.cycle_momentum=true", "Adagrad"]),
     ("'optimizer.groups=[{params: haed*}]'", ["optimizer.groups", "params=haed*", "head.weight"]),
@@ -259,6 +261,7 @@ print(sorted(sys.modules.keys() & {{"torch", "torchvision", "sklearn", "tensorbo
 
 def test_what_can_be_refused_without_torch_is(workplace: Path) -> None:
     lines = [f"train {line}" for line, _ in MUST_SHOW + TOGETHER]
+    lines += ["train model=resnet50", "train optimizer=ademamix", "train --epochs 3"]
     done = subprocess.run(
         [sys.executable, "-c", IMPORTS.format(lines=lines)],
         capture_output=True,

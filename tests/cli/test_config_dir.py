@@ -115,3 +115,25 @@ def test_what_is_wrong_in_a_users_file_is_said_in_one_line(
 @pytest.mark.parametrize(("line", "named"), UNUSABLE)
 def test_a_users_file_that_can_not_be_used_is_named(own: Path, line: str, named: list[str]) -> None:
     assert_refused(f"train --config-dir {own} {line}", named)
+
+
+def test_the_list_has_ones_own_too(own: Path) -> None:
+    (own / "optimizer" / "sgd.yaml").write_text("# Not ours\n_target_: torch.optim.SGD\nlr: 7.0\n")
+    said = f"--config-dir {own}"
+    assert " argument extended mine no_lr no_target\n" in call(f"list {said}").out
+    optimizers = call(f"list optimizers {said}").out
+    assert "\nmine " in optimizers and "Not ours" not in optimizers
+    assert "lr: 7.0" not in call(f"train {said} optimizer=sgd --cfg job").out
+    assert call(f"list --config-dir={own} recipes").out.splitlines()[-1].startswith("value")
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("list --config-dir nowhere", ["--config-dir=nowhere", "no such folder"]),
+        ("list model --config-dir", ["--config-dir=", "no such folder"]),
+        ("list --foo", ["--foo: no such flag", "--config-dir"]),
+    ],
+)
+def test_list_refuses_other_flags_and_folders(line: str, named: list[str]) -> None:
+    assert_refused(line, named)

@@ -13,7 +13,7 @@ import yaml
 from rich.console import Console
 
 from optbench import __version__
-from optbench.cli.listing import description
+from optbench.cli.listing import description, files
 from optbench.cli.log import print_table
 from optbench.cli.main import VERBS
 from optbench.cli.optimizers import optimizers, print_optimizers
@@ -233,7 +233,7 @@ def test_hydras_help() -> None:
 
 def test_a_narrow_terminal_shows_whole_names_and_defaults() -> None:
     drawn = io.StringIO()
-    rows = optimizers(configs_folder() / "optimizer")
+    rows = optimizers(files("optimizer"))
     print_optimizers(rows, Console(file=drawn, force_terminal=True, width=80, no_color=True))
     lines = re.sub(r"\x1b\[[0-9;]*m", "", drawn.getvalue()).splitlines()
     assert all(len(line) <= 80 for line in lines)

@@ -77,6 +77,14 @@ def test_nothing_is_left_of_a_finished_run(run: RunDir, line: str) -> None:
     assert files(run) == before
 
 
+def test_a_change_of_a_finished_run_that_has_no_effect_is_named(run: RunDir) -> None:
+    before = files(run)
+    answer = call("resume run optimizer.lr=0.5 clip.norm=1")
+    assert answer.code == 0 and files(run) == before
+    assert "clip.norm, optimizer.lr: no effect on a run that has ended; epochs=N" in answer.err
+    assert "no effect" not in call("resume run optimizer.lr=0.01").err
+
+
 def test_an_interrupted_run_goes_on_to_the_same_end(run: RunDir, finished: RunDir) -> None:
     answer = resumed(preempted(run))
     assert "resuming digits-mlp-adamw in run" in answer.err

@@ -48,7 +48,8 @@ WRONG = [
     ({"lr": -1}, "lr=-1: not valid; expected a number, at least 0"),
     ({"betas": [0.9]}, "betas=[0.9]: not valid; expected 2 numbers, such as [0.9, 0.999]"),
     ({"device": "gpu"}, "device=gpu: not valid; did you mean cuda?"),
-    ({"group": 5}, "group=5: not valid; expected a group of keys"),
+    ({"group": 5}, "group=5: not valid; did you mean group.lr?"),
+    ({"group": [5]}, "group=[5]: not valid; expected a group of keys: lr, text"),
     ({"group": {"lr": -1}}, "group.lr=-1: not valid; expected a number, at least 0"),
 ]
 UNKNOWN = [

@@ -2,14 +2,17 @@
 
 import pytest
 
-from optbench.config.suggest import ALIASES, did_you_mean, nearest
+from optbench.config.suggest import ALIASES, did_you_mean, likeness, nearest
 
-OPTIMIZERS = ["adam", "adamw", "lbfgs", "sgd"]
+OPTIMIZERS = ["adam", "adamax", "adamw", "lbfgs", "sgd"]
 
 
 @pytest.mark.parametrize(
     ("word", "right"),
-    [("adamm", "adam"), ("ADAMW", "adamw"), ("sdg", "sgd"), ("lbgfs", "lbfgs")],
+    [
+        *(("adamm", "adam"), ("ADAMW", "adamw"), ("sdg", "sgd"), ("lbgfs", "lbfgs")),
+        *(("adma", "adam"), ("adam_w", "adamw"), ("Adam-W", "adamw"), ("adam2", "adam")),
+    ],
 )
 def test_a_typing_error_gets_the_word_that_was_meant(word: str, right: str) -> None:
     assert nearest(word, OPTIMIZERS) == right
@@ -36,3 +39,16 @@ def test_a_word_like_none_of_them_gets_the_list_in_order() -> None:
 
 def test_nothing_is_near_where_there_is_nothing() -> None:
     assert nearest("adam", []) is None
+
+
+def test_the_options_may_be_in_capitals() -> None:
+    assert nearest("steplrr", ["StepLR", "CyclicLR"]) == "StepLR"
+
+
+def test_of_two_that_are_equally_alike_the_one_with_the_same_start_is_taken() -> None:
+    assert nearest("one", ["none", "once"]) == "once"
+
+
+@pytest.mark.parametrize("other", ["cosin", "cosinee", "cosune", "csoine"])
+def test_one_slip_is_nearly_nothing(other: str) -> None:
+    assert likeness("cosine", "cosine") > likeness(other, "cosine") > 0.9

@@ -1,10 +1,12 @@
 """Curves as text."""
 
+import io
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
-from optbench.plots.terminal import curve
+from optbench.plots.terminal import ascii_only, curve
 
 LINE = {"lr": ([0.0, 50.0, 100.0], [0.0, 0.5, 1.0])}
 
@@ -54,7 +56,9 @@ def test_what_is_not_finite_is_a_gap() -> None:
 
 
 def test_a_constant_and_nothing_at_all_can_be_drawn() -> None:
-    assert "0.1" in curve({"lr": ([0, 1], [0.1, 0.1])})
+    rows = curve({"lr": ([0, 1], [0.1, 0.1])}).split("\n")[:-2]
+    assert [row.strip()[:5] for row in rows] == ["│", "0.1 ┤", "│"]
+    assert set(rows[1]) >= {"⠤"} or set(rows[1]) >= {"⠒"}
     assert curve({"lr": ([], [])}) and curve({})
 
 
@@ -65,3 +69,14 @@ def test_no_escape_codes() -> None:
 def test_unequal_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="lr: 2 x values, but 1 y values"):
         curve({"lr": ([0, 1], [0])})
+
+
+def test_a_terminal_in_ascii_gets_letters(tmp_path: Path) -> None:
+    assert curve(LINE, ascii_only=True).isascii()
+    assert curve({"a": ([0, 1], [0, 1]), "b": ([0, 1], [1, 0])}, ascii_only=True).isascii()
+    assert "*" in curve({"lr": ([0, 1], [0.1, 0.1])}, ascii_only=True)
+    with (tmp_path / "a").open("w", encoding="ascii") as plain:
+        assert ascii_only(plain)
+    with (tmp_path / "a").open("w", encoding="utf-8") as wide:
+        assert not ascii_only(wide)
+    assert not ascii_only(io.StringIO())

@@ -1,0 +1,179 @@
+"""Which key was meant: the nearest one in the whole config, with what newcomers call it.
+
+A key is looked for beside the one that was written, then everywhere; one that can't take the value
+counts less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from optbench.config.fields import FIELDS, Field, word
+from optbench.config.suggest import flat, likeness
+
+CALLED: dict[str, tuple[str, ...]] = {
+    "lr": ("learning_rate", "eta"),
+    "weight_decay": ("wd", "decay", "l2"),
+    "betas": ("beta", "beta1", "beta2", "momentum"),
+    "momentum": ("beta", "beta1"),
+    "warmup_steps": ("warmup", "warmup_epochs", "warmup_ratio"),
+    "clip.norm": ("clip", "clip_grad", "grad_clip", "max_grad_norm", "gradient_clip_val"),
+    "batch_size": ("bs", "batch", "minibatch"),
+    "steps": ("iterations", "iters", "max_steps"),
+    "epochs": ("n_epochs", "num_epochs", "max_epochs"),
+    "accumulate": ("grad_accum", "accumulation", "gradient_accumulation_steps"),
+    "eval.every": ("eval_interval", "val_every", "eval_steps"),
+    "monitor.every": ("log_every", "log_interval", "logging_steps"),
+    "checkpoint.every": ("save_every", "save_interval", "save_steps"),
+    "early_stopping.patience": ("early_stop", "early_stopping"),
+    "workers": ("num_workers", "n_workers"),
+    "ema": ("ema_decay", "averaging"),
+    "model": ("arch", "architecture", "net", "network"),
+    "dataset": ("data", "ds"),
+    "optimizer": ("opt", "optim", "optimiser"),
+    "schedule": ("sched", "scheduler", "lr_scheduler", "lr_schedule"),
+    "precision": ("amp", "fp16", "bf16", "dtype", "mixed_precision"),
+    "data_root": ("data_dir", "data_path"),
+    "resume": ("resume_from", "ckpt"),
+}
+"""What other programs call a key; a name that is a key of ours means it too."""
+
+REFUSED = 0.3
+"""What a key loses that can't take the value."""
+BESIDE = 0.1
+"""What a key gains that stands beside the one that was written, or below."""
+LEAST = 0.65
+"""A lower score is not alike."""
+
+
+def children(node: Mapping[str, Any]) -> list[str]:
+    """The keys that may be set in a node."""
+    return [str(key) for key in node if not str(key).startswith("_") and key != "hydra"]
+
+
+def find(config: Mapping[str, Any], key: str) -> Any:
+    """What stands at a dotted key, None if nothing does."""
+    found: Any = config
+    for part in key.split(".") if key else ():
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
+
+
+def meant(key: str, value: Any, config: Mapping[str, Any], at: str = "") -> str:
+    """`did you mean optimizer.lr?`, or the list of what there is when nothing is alike.
+
+    Args:
+        key: as it was written, dotted; there is none such.
+        value: for it; None if that is not known.
+        config: plain and nested, all that may be set.
+        at: the dotted key of `config` itself, for messages.
+    """
+    parent, beside = _beside(key, config)
+    best = nearest_key(key, value, config)
+    if best is not None:
+        return f"did you mean {best.rpartition('.')[2] if best in beside else best}?"
+    if not beside:
+        return f"{at or parent} takes no keys"
+    return f"choose from {', '.join(sorted(name.rpartition('.')[2] for name in beside))}"
+
+
+def _beside(key: str, config: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """The dotted key of the node that a key stands in, and its keys; the whole if it has none."""
+    parent = key.rpartition(".")[0]
+    node = find(config, parent)
+    if not isinstance(node, Mapping):
+        parent, node = "", config
+    return parent, [f"{parent}.{name}" if parent else name for name in children(node)]
+
+
+def nearest_key(key: str, value: Any, config: Mapping[str, Any]) -> str | None:
+    """The dotted key most like one that there is not, None if none is alike."""
+    parent, beside = _beside(key, config)
+    last = key.removeprefix(f"{parent}.") if parent else key
+    scored: dict[str, float] = {}
+    for other in dict.fromkeys([*beside, *leaves(config)]):
+        near = other in beside or (parent and other.startswith(f"{parent}."))
+        score = _score(key, last, other) + (BESIDE if near else 0.0)
+        scored[other] = score - (0.0 if _takes(other, find(config, other), value) else REFUSED)
+    best = max(scored, key=lambda other: scored[other], default=None)
+    return best if best is not None and scored[best] >= LEAST else None
+
+
+def setting(word: str, text: str, value: Any, config: Mapping[str, Any]) -> str | None:
+    """The override `key=text` that a word means which is no key, None if it means none.
+
+    Args:
+        value: what the text says, None if there is none.
+    """
+    key = nearest_key(word, value, config)
+    if key is None:
+        return None
+    default = find(config, key)
+    if isinstance(default, list) and not isinstance(value, list):
+        return f"{key}=[...]"
+    return f"{key}={text or ('true' if default is False else '...')}"
+
+
+def instead(name: str, value: Any, node: Mapping[str, Any]) -> str | None:
+    """The key that elsewhere has this one's name and can take the value, which this one can't."""
+    for other in children(node):
+        if name in CALLED.get(other, ()) and _takes(other, node[other], value):
+            return other
+    return None
+
+
+def leaves(node: Mapping[str, Any], at: str = "") -> Iterator[str]:
+    """The dotted keys that hold a value, those least deep first."""
+    below = []
+    for key in children(node):
+        dotted = f"{at}.{key}" if at else key
+        if isinstance(node[key], Mapping) and node[key]:
+            below.append((node[key], dotted))
+        else:
+            yield dotted
+    for inner, dotted in below:
+        yield from leaves(inner, dotted)
+
+
+def _score(key: str, last: str, other: str) -> float:
+    """How much a key looks like one that there is, or like what that one is called elsewhere."""
+    end = other.rpartition(".")[2]
+    if "." in last:  # its parent is wrong too
+        return max(likeness(flat(key), flat(other)), 0.8 * likeness(last.rpartition(".")[2], end))
+    called = [*CALLED.get(end, ()), *CALLED.get(other, ())]
+    if flat(last) in map(flat, called):
+        return 0.98
+    return max(likeness(last, end), likeness(flat(last), flat(other)))
+
+
+def _takes(key: str, default: Any, value: Any) -> bool:
+    """Whether a key can take a value, as far as the table of fields and its default tell."""
+    if value is None:
+        return True
+    if isinstance(default, Mapping):  # a number is no choice
+        return isinstance(value, str | Mapping)
+    field = FIELDS.get(key) or FIELDS.get(key.rpartition(".")[2])
+    if field is None:
+        return isinstance(value, list) == isinstance(default, list)
+    return _reads(field, value) or _reads(field, [value])
+
+
+def _reads(field: Field, value: Any) -> bool:
+    try:
+        field.read(value)
+    except (ValueError, TypeError, OverflowError):
+        return False
+    return True
+
+
+def first_that_takes(key: str, node: Mapping[str, Any], value: Any) -> str | None:
+    """The first key of a group that can take a value, None if none can; texts take texts only."""
+    for name in children(node):
+        field = FIELDS.get(f"{key}.{name}") or FIELDS.get(name)
+        text = field is not None and field.read is word
+        if field is None or value is None or (text and not isinstance(value, str)):
+            continue
+        if _takes(f"{key}.{name}", node[name], value):
+            return name
+    return None
