@@ -87,7 +87,8 @@ def _player(
 
 def _check(config: RunConfig, player: Player, built: Built) -> None:
     """Refuses what an optimizer can't do together with a setting of the run."""
-    if config.channels_last and isinstance(built.optimizer, torch.optim.LBFGS):
+    inside = getattr(built.optimizer, "members", [built.optimizer])
+    if config.channels_last and any(isinstance(each, torch.optim.LBFGS) for each in inside):
         raise UserError("channels_last=true: L-BFGS needs contiguous gradients")
     name = type(built.optimizer).__name__
     if player.needs_closure and config.precision.scaler:
