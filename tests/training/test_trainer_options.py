@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from optbench.build.experiment import Experiment
+from optbench.errors import UserError
 from optbench.monitor.record import Recorder
 from optbench.training.loss_reader import LossReader
 from optbench.training.signals import Interruption
@@ -71,6 +72,12 @@ CONVOLUTIONS = ["dataset=synthetic", "dataset.train_size=200", "dataset.test_siz
 
 def convolutional(*overrides: str) -> Experiment:
     return experiment("model=2c2d", "batch_size=16", "optimizer=sgd", *CONVOLUTIONS, *overrides)
+
+
+@pytest.mark.parametrize("wrapper", ["none", "lookahead"])
+def test_lbfgs_has_no_channels_last(wrapper: str) -> None:
+    with pytest.raises(UserError, match="channels_last=true: L-BFGS needs contiguous gradients"):
+        convolutional("channels_last=true", "optimizer=lbfgs", f"wrapper={wrapper}")
 
 
 def test_channels_last_gives_the_same_run() -> None:
