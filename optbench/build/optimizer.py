@@ -17,7 +17,7 @@ from optbench.build.zoo import resolved, with_traits
 from optbench.errors import UserError
 from optbench.optim.combined import Combined
 from optbench.optim.groups import layer_factors, norms_and_biases, parameter_groups
-from optbench.optim.traits import traits
+from optbench.optim.traits import needs_closure, traits
 
 SHARED = ("implementation", "groups", "decay_norm_and_bias", "layer_decay")
 OURS = (*SHARED, "takes", "companion", "lr_is_initial", "decay", "centralize_gradients")
@@ -71,6 +71,12 @@ def build_optimizer(
     parts = [_one(node, mine, module, device, lr_factor)]
     if rest:
         parts.append(_one(companion, rest, module, device, lr_factor))
+    for part in parts[:2] if rest else ():
+        if needs_closure(part.optimizer):
+            name = type(part.optimizer).__name__
+            raise UserError(
+                f"optimizer.companion: {name} evaluates the loss itself, which none of two can"
+            )
     combined = Combined([part.optimizer for part in parts])
     return Built(combined, " and ".join(part.implementation for part in parts))
 
@@ -163,7 +169,8 @@ def choose_implementation(cls: Any, asked: str, device: torch.device) -> tuple[s
     own = getattr(cls, "implementations", None)
     if own is not None:
         return _of_ours(cls, asked, own)
-    if asked == "auto" and not cls.__module__.startswith(("torch.", "optbench.")):
+    librarys = cls.__module__.startswith("optbench.optim.zoo.")
+    if asked == "auto" and (librarys or not cls.__module__.startswith(("torch.", "optbench."))):
         return "its own", {}  # a library's default
     has = [name for name in ("foreach", "fused") if name in inspect.signature(cls).parameters]
     if asked in ("foreach", "fused", "compiled") and asked not in has:

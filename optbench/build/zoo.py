@@ -60,10 +60,10 @@ def resolved(
     if "matrices" in entry.needs:
         plain |= {"takes": "optbench.optim.groups.hidden_matrices", "companion": _COMPANION}
     if "module" in entry.needs:
-        if node["groups"] or not node["decay_norm_and_bias"]:
+        if node["groups"] or not node["decay_norm_and_bias"] or node["layer_decay"] != 1.0:
             raise UserError(
-                f"optimizer.name={node['name']}: makes its groups of parameters itself; "
-                "leave out optimizer.groups and optimizer.decay_norm_and_bias"
+                f"optimizer.name={node['name']}: makes its groups of parameters itself; leave out "
+                "optimizer.groups, optimizer.decay_norm_and_bias and optimizer.layer_decay"
             )
         plain["_module_"] = True
     plain["_traits_"] = [word for word in TRAITS if word in entry.needs]

@@ -19,11 +19,16 @@ class Combined(torch.optim.Optimizer):
     Args:
         members: optimizers over disjoint parameters; several only where none needs a closure.
 
+    Raises:
+        ValueError: one of several needs a closure.
+
     Attributes:
         traits: all members'.
     """
 
     def __init__(self, members: list[torch.optim.Optimizer]) -> None:
+        if len(members) > 1 and any(map(needs_closure, members)):
+            raise ValueError("one of several optimizers evaluates the loss itself")
         self.members = members
         self._made = False
         super().__init__([{"params": p} for p in self._parameters()], {})

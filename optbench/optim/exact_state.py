@@ -124,7 +124,9 @@ def _make_objects(optimizer: torch.optim.Optimizer) -> None:
     kept = [p.detach().clone() for p in parameters]
     for parameter in parameters:
         parameter.grad = torch.zeros_like(parameter)
-    optimizer.step()
+    for each in _all(optimizer):
+        if not hasattr(each, "members"):  # what is around others may want a closure
+            each.step()
     with torch.no_grad():
         for parameter, old in zip(parameters, kept, strict=True):
             parameter.copy_(old)

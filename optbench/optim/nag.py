@@ -9,7 +9,11 @@ import torch
 from torch import Tensor
 
 from optbench.optim.engine.ops import Operand, per_member, plus_
+from optbench.optim.engine.rule_optimizer import NARROW
 from optbench.optim.momentum import Momentum
+
+Ahead = dict[Tensor, Tensor | None]
+"""The parameters at the look-ahead point; of the narrow ones what they were."""
 
 
 class NAG(Momentum):
@@ -29,7 +33,8 @@ class NAG(Momentum):
         theta_t = (theta_{t-1} - momentum v_{t-1}) - lr g_t
 
     so that neither a way back nor a copy of the weights is needed. Where there is no gradient, or
-    the closure raises, the weights are moved back, to within rounding.
+    the closure raises, the weights are moved back, to within rounding. Weights in fp16 and bf16 are
+    kept and put back exactly: rounded twice a step, they would stand still at small rates.
 
     Args:
         params: as in torch.
@@ -47,51 +52,59 @@ class NAG(Momentum):
 
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
         """One update; returns the loss at the look-ahead point."""
-        ahead: set[Tensor] = set()
+        ahead: Ahead = {}
         try:
             self._look_ahead(ahead, lambda p: p.requires_grad)  # not what was frozen since
             with torch.enable_grad():
                 loss = closure()
         except BaseException:
-            self._move_back(ahead)
+            self._move_back(ahead, lambda p: True)
             raise
-        self._move_back({p for p in ahead if p.grad is None})
-        self._look_ahead(ahead, lambda p: p.grad is not None and p not in ahead)
+        self._move_back(ahead, lambda p: p.grad is None or p.dtype in NARROW)
+        self._look_ahead(
+            ahead, lambda p: p.grad is not None and p.dtype not in NARROW and p not in ahead
+        )
         self._apply_updates()
         return loss
 
     @torch.no_grad()
-    def _look_ahead(self, ahead: set[Tensor], wanted: Callable[[Tensor], bool]) -> None:
+    def _look_ahead(self, ahead: Ahead, wanted: Callable[[Tensor], bool]) -> None:
         """Moves the wanted parameters that have a velocity, and adds them to those ahead."""
         for group in self.param_groups:
             momentum = group["momentum"]
             moving = [
                 p for p in group["params"] if wanted(p) and "velocity" in self.state.get(p, ())
             ]
+            kept = {p: p.clone() if p.dtype in NARROW else None for p in moving}
             velocities = [self.state[parameter]["velocity"] for parameter in moving]
             if isinstance(momentum, Tensor):
                 for parameter, velocity in zip(moving, velocities, strict=True):
                     parameter.sub_(velocity * per_member(momentum, parameter.ndim))
-                    ahead.add(parameter)
+                    ahead[parameter] = kept[parameter]
             elif moving:
                 torch._foreach_add_(moving, velocities, alpha=-momentum)
-                ahead.update(moving)
+                ahead.update(kept)
 
     @torch.no_grad()
-    def _move_back(self, ahead: set[Tensor]) -> None:
-        for group in self.param_groups if ahead else ():
-            for parameter in ahead.intersection(group["params"]):
+    def _move_back(self, ahead: Ahead, wanted: Callable[[Tensor], bool]) -> None:
+        for group in self.param_groups:
+            for parameter in [p for p in group["params"] if p in ahead and wanted(p)]:
+                kept = ahead[parameter]
+                if kept is not None:
+                    parameter.copy_(kept)
+                    continue
                 momentum = per_member(group["momentum"], parameter.ndim)
                 parameter.add_(self.state[parameter]["velocity"] * momentum)
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
-        """The last formula above, of a parameter at the look-ahead point."""
+        """The last formula above, of a parameter at the look-ahead point; a narrow one is theta."""
+        velocity = state["velocity"]
         if h.decays:
-            theta = parameter + state["velocity"] * h.momentum
+            theta = parameter if h.narrow else parameter + velocity * h.momentum
             gradient = gradient + theta * h.weight_decay
-        plus_(state["velocity"].mul_(h.momentum), gradient, h.lr)
-        return gradient, h.lr
+        plus_(velocity.mul_(h.momentum), gradient, h.lr)
+        return (velocity, 1.0) if h.narrow else (gradient, h.lr)
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:

@@ -24,8 +24,8 @@ class SAM(Combined):
     where it asks for one: NAG's at the look-ahead point.
 
     Args:
-        optimizer: the inner one; none that compares losses, such as L-BFGS, for they are not what
-            its gradients are of.
+        optimizer: the inner one; none that does more with losses than take their gradient, such as
+            L-BFGS, which compares them: they are not what its gradients are of.
         rho: radius, at least 0.
         adaptive: whether the neighbourhood follows the weights' sizes.
 
@@ -45,7 +45,7 @@ class SAM(Combined):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
-        """One update; returns the loss at the weights themselves."""
+        """One update; returns the first loss of the two gradients'."""
 
         def worst() -> Any:
             loss = closure()

@@ -13,7 +13,7 @@ from pytorch_optimizer.optimizer import OPTIMIZERS
 from torch import nn
 
 from optbench.build.create import locate
-from optbench.build.optimizer import build_optimizer, check_schedule
+from optbench.build.optimizer import Built, build_optimizer, check_schedule
 from optbench.config.zoo import FROM_THE_RUN, TARGET, zoo
 from optbench.errors import UserError
 from optbench.models.mlp import MLP
@@ -31,11 +31,13 @@ def network() -> MLP:
 
 
 def make(name: str, module: nn.Module | None = None, **changes: Any) -> torch.optim.Optimizer:
+    return built(name, module, **changes).optimizer
+
+
+def built(name: str, module: nn.Module | None = None, **changes: Any) -> Built:
     node = {"_target_": TARGET, "name": name, "lr": None, "weight_decay": None, "arguments": None}
     run = {"num_iterations": 77, "num_data": 55}
-    return build_optimizer(
-        {**SHARED, **node, **changes}, module or network(), CPU, run=run
-    ).optimizer
+    return build_optimizer({**SHARED, **node, **changes}, module or network(), CPU, run=run)
 
 
 def test_the_names_are_the_librarys() -> None:
@@ -115,9 +117,27 @@ def test_an_optimizer_without_lr_refuses_schedules() -> None:
         check_schedule({}, optimizer, object(), changes_lr=True)
 
 
-def test_one_that_makes_its_groups_itself_refuses_ours() -> None:
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"groups": [{"params": "head.*", "lr": 0.1}]},
+        {"decay_norm_and_bias": False},
+        {"layer_decay": 0.5},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", ["adammini", "lomo"])
+def test_one_that_makes_its_groups_itself_refuses_ours(name: str, own: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="makes its groups of parameters itself"):
-        make("adammini", groups=[{"params": "head.*", "lr": 0.1}])
+        make(name, **own)
+
+
+@pytest.mark.parametrize("name", ["lion", "scionlight", "distributedmuon", "bsam", "demo"])
+def test_how_it_runs_is_the_librarys_own(name: str) -> None:
+    assert built(name).implementation == "its own"
+    if name == "bsam":
+        with pytest.raises(UserError, match="implementation=foreach: BSAM has only loop"):
+            make(name, implementation="foreach")
 
 
 def test_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

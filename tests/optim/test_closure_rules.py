@@ -163,6 +163,23 @@ def test_nag_leaves_what_was_frozen_where_it_is() -> None:
     assert torch.equal(seen[0], there) and torch.equal(frozen, there)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_nag_in_narrow_weights_loses_no_more_than_momentum(dtype: torch.dtype) -> None:
+    """Where the gradient is the same everywhere the two are equal, to the bit: a step of lr alone
+    is below the weights' precision, one of the velocity is not."""
+    one, other = (nn.Parameter(torch.ones(3, dtype=dtype)) for _ in range(2))
+    nag, momentum = NAG([one], lr=2e-4), Momentum([other], lr=2e-4)
+
+    def closure() -> Any:
+        one.grad = torch.ones(3, dtype=dtype)
+
+    for _ in range(50):
+        other.grad = torch.ones(3, dtype=dtype)
+        nag.step(closure)
+        momentum.step()
+    assert torch.equal(one, other) and (one < 1).all()
+
+
 def test_nag_goes_on_where_weights_became_others_and_in_a_copy() -> None:
     parameters = weights()
     optimizer, objective = NAG(parameters, lr=0.1), Objective(parameters)

@@ -46,6 +46,12 @@ def test_it_trains_and_resumes_bit_for_bit(name: str, monkeypatch: pytest.Monkey
     assert losses[-1] < losses[0]
 
 
+def test_what_keeps_objects_resumes_inside_what_wants_a_closure() -> None:
+    lines = [*ZOO, "optimizer.name=conda", "wrapper=sam"]
+    assert train(Path("run"), *lines, "epochs=1") == 0
+    assert resume(Path("run"), "epochs=2") == 0
+
+
 def test_differentiable_gradients_are_freed_after_every_step() -> None:
     """Without the garbage collector: a cycle would keep each step's graph."""
     made = experiment(*ZOO, "optimizer.name=adahessian", "monitor.every=0")

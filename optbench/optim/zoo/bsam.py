@@ -35,6 +35,19 @@ class BSAM(pytorch_optimizer.BSAM):
         damping: the least that s approaches.
     """
 
+    def __init__(
+        self,
+        params: Any,
+        num_data: int,
+        lr: float = 0.5,
+        betas: tuple[float, float] = (0.9, 0.999),
+        weight_decay: float = 1e-4,
+        rho: float = 0.05,
+        adaptive: bool = False,
+        damping: float = 0.1,
+    ) -> None:
+        super().__init__(params, num_data, lr, betas, weight_decay, rho, adaptive, damping)
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
         """One update, of two gradients; returns the loss at the first point."""

@@ -6,11 +6,20 @@ from typing import Any
 
 import einops  # noqa: F401  # the library misses it only when it steps
 import pytorch_optimizer
+import torch
 
+from optbench.optim.zoo import unhooked
 from optbench.optim.zoo.lomo import vectors_and_matrices
 
 
-class DeMo(pytorch_optimizer.DeMo):
+class _SGD(torch.optim.SGD):
+    """What the library's step ends in, without a second round of hooks."""
+
+    def step(self, closure: Any = None) -> Any:
+        return unhooked(torch.optim.SGD)(self, closure)
+
+
+class DeMo(pytorch_optimizer.DeMo, _SGD):
     """Steps by the sign of the momentum's largest frequencies (Peng et al. 2024, algorithm 1).
 
     The library has every rank keep a momentum of its own and exchanges those frequencies. Here

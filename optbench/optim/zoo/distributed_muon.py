@@ -10,6 +10,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from optbench.optim.zoo import unhooked
+
 
 class DistributedMuon(pytorch_optimizer.DistributedMuon):
     """Muon whose ranks share out the matrices (Jordan et al. 2024).
@@ -73,7 +75,7 @@ class DistributedMuon(pytorch_optimizer.DistributedMuon):
         for parameter, _ in others:
             parameter.grad = None
         try:
-            pytorch_optimizer.Muon.step(self)
+            unhooked(pytorch_optimizer.Muon)(self)
         finally:
             for parameter, gradient in others:
                 parameter.grad = gradient

@@ -34,15 +34,25 @@ class LOMO(pytorch_optimizer.LOMO):
         maximize: bool = False,
     ) -> None:
         super().__init__(model, lr, clip_grad_norm, clip_grad_value, maximize)
-        self._update, self.grad_func = self.grad_func, _leave  # which the hooks call
+        self.grad_func = _leave  # which the hooks call
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One update; the gradients are None afterwards."""
+        """One update. Gradients that are not finite are not left out, as the library leaves them:
+        whoever wants that looks at all of them before."""
         loss = _evaluated(closure)
-        self.lr = self.param_groups[0]["lr"]
-        self.clip_coef = _coefficient(self.model.parameters(), self.clip_grad_norm)
-        self._update(0)
+        lr, limit = self.param_groups[0]["lr"], self.clip_grad_value
+        coefficient = _coefficient(self.model.parameters(), self.clip_grad_norm)
+        for parameter in self.model.parameters():
+            if parameter.grad is None:
+                continue
+            gradient = parameter.grad.float()
+            if limit:
+                gradient = gradient.clamp(-limit, limit)
+            if coefficient is not None:
+                gradient = gradient * coefficient
+            step = lr if self.maximize else -lr
+            parameter.copy_(parameter.float().add(gradient, alpha=step))
         return loss
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytorch_optimizer
 import torch
 
+from optbench.optim.zoo import unhooked
+
 
 class SCIONLight(pytorch_optimizer.SCIONLight):
     """Scion that has its momentum in the gradients (Pethick et al. 2025, algorithm 2).
@@ -26,16 +28,16 @@ class SCIONLight(pytorch_optimizer.SCIONLight):
                 loss = closure()
         given = [(p, g) for g in self.param_groups for p in g["params"] if p.grad is not None]
         gradients = [parameter.grad for parameter, _ in given]
-        for (parameter, group), gradient in zip(given, gradients, strict=True):
+        for (parameter, _), gradient in zip(given, gradients, strict=True):
             state = self.state[parameter]
-            if "momentum_buffer" not in state or group["momentum"] == 1:  # nothing is left of it
-                state["momentum_buffer"] = gradient.clone()
-            else:
-                state["momentum_buffer"].add_(gradient)
-            parameter.grad = state["momentum_buffer"]
+            if "momentum_buffer" not in state:
+                state["momentum_buffer"] = torch.zeros_like(gradient)
+            parameter.grad = state["momentum_buffer"].add_(gradient)
         try:
-            super().step()
+            unhooked(pytorch_optimizer.SCIONLight)(self)
         finally:
-            for (parameter, _), gradient in zip(given, gradients, strict=True):
+            for (parameter, group), gradient in zip(given, gradients, strict=True):
                 parameter.grad = gradient
+                if group["momentum"] == 1:  # where the library scales nothing
+                    self.state[parameter]["momentum_buffer"].zero_()
         return loss
