@@ -26,7 +26,8 @@ def parsed(text: str) -> Any:
 def load_text_once(file: Any) -> Any:
     """`OmegaConf.load`."""
     if not hasattr(file, "read"):
-        return load(file)
+        with open(file, encoding="utf-8") as opened:
+            return load_text_once(opened)
     try:
         return copy.deepcopy(parsed(file.read()))
     except yaml.YAMLError:  # which is to name the file

@@ -5,14 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import pytest
 import yaml
 
 from optbench.cli.main import main
 from optbench.cli.paths import configs_folder
-from optbench.monitor.record import Recorder
 
-from .runs import MACHINE, resume, snapshot, tear
+from .runs import MACHINE, copied_after, resume
 
 NAMES = sorted(p.stem for p in (configs_folder() / "workload").glob("*.yaml") if p.stem != "none")
 LAST, CUT, SAVED = 7, 5, 3
@@ -58,23 +56,9 @@ def small_workload(name: str) -> list[str]:
 
 
 def whole_and_resumed(folder: Path, *overrides: str) -> None:
-    """A run in `folder/whole`, and in `folder/resumed` the same after a death.
-
-    `resumed` begins as a copy of what lies on the disk after a step between two checkpoints, with
-    the torn end of a record more: what a SIGKILL leaves.
-    """
+    """A run in `folder/whole`, and in `folder/resumed` the same after a death."""
     whole, resumed = folder / "whole", folder / "resumed"
-    tick = Recorder.tick
-
-    def copying(self: Recorder, now: int) -> None:
-        tick(self, now)
-        if now == CUT and self.sinks:  # rank 0, whom the other one can't overtake
-            self.flush()
-            snapshot(whole, resumed)
-            tear(resumed)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Recorder, "tick", copying)
+    with copied_after(CUT, whole, resumed):
         assert main(["train", *overrides, f"hydra.run.dir={whole}"]) == 0
     assert resume(resumed) == 0
 
