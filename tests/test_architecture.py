@@ -99,6 +99,7 @@ def loaded(nodes: list[ast.stmt]) -> Iterator[str]:
                 yield from loaded(handler.body)
 
 
+@cache
 def own_module(name: str) -> str | None:
     """The module of ours that an imported name is in."""
     parts = name.split(".")

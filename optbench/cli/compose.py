@@ -205,7 +205,7 @@ class Composer:
     def _unchosen(self) -> dict[str, dict[str, Any]]:
         """Optimizer and schedule as they are when nobody chooses them."""
         if not self._defaults:
-            choices = self.task.choices(())
+            choices = self.files.defaults()
             self._defaults = {group: self.files.file(group, choices[group]) for group in OWN}
         return self._defaults
 

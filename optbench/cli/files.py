@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
+from hydra.plugins.config_source import ConfigResult
 from omegaconf import OmegaConf
 
 from optbench.cli.players import OWN, choice_key
@@ -22,12 +23,15 @@ GROUPS = (
 class ConfigFiles:
     """What stands in config.yaml and in the files of the groups, a user's own among them.
 
+    Each file is read once.
+
     Args:
         loader: Hydra's, which knows where they are.
     """
 
     def __init__(self, loader: ConfigLoader) -> None:
         self.loader = loader
+        self._read: dict[str, ConfigResult | None] = {}
         self._options: dict[str, list[str]] = {}
         self._references: dict[tuple[str, ...], dict[str, Any]] = {}
 
@@ -35,7 +39,7 @@ class ConfigFiles:
         """The defaults, with their types, of config.yaml and the chosen files."""
         key = tuple(choices.values())
         if key not in self._references:
-            reference = _plain(self._load("config"))
+            reference = self._shared("config")
             reference.pop("hydra", None)
             for group in GROUPS:
                 if group not in OVERLAYS:
@@ -58,7 +62,7 @@ class ConfigFiles:
 
     def file(self, group: str, choice: str) -> dict[str, Any]:
         """All keys of a choice, those that every choice of the group has among them."""
-        shared = _plain(self._load(f"_{group}")) if group in OWN else {}
+        shared = self._shared(f"_{group}") if group in OWN else {}
         return {**shared, **self.chain(group, choice)}
 
     def chain(self, group: str, choice: str) -> dict[str, Any]:
@@ -105,8 +109,7 @@ class ConfigFiles:
     def written(self, group: str, choice: str) -> list[tuple[str, dict[str, Any]]]:
         """The files that a file is made of by name, with what stands in each; itself is last."""
         parts = [pair for part in self._parts(group, choice) for pair in self.written(group, part)]
-        path = f"{group}/{choice}"
-        result = self.loader.repository.load_config(path)  # type: ignore[attr-defined]
+        result = self._load(f"{group}/{choice}")
         return [*parts, (choice, _plain(result.config))] if result else parts
 
     def _parts(self, group: str, choice: str) -> list[str]:
@@ -116,11 +119,19 @@ class ConfigFiles:
 
     def _entries(self, path: str) -> list[Any]:
         """A file's defaults list."""
-        result = self.loader.repository.load_config(path)  # type: ignore[attr-defined]
+        result = self._load(path)
         return list(result.defaults_list or []) if result else []
 
-    def _load(self, path: str) -> Any:
-        return self.loader.repository.load_config(path).config  # type: ignore[attr-defined]
+    def _shared(self, path: str) -> dict[str, Any]:
+        """What stands in a file that is always there."""
+        result = self._load(path)
+        assert result is not None, path
+        return _plain(result.config)
+
+    def _load(self, path: str) -> ConfigResult | None:
+        if path not in self._read:
+            self._read[path] = self.loader.repository.load_config(path)  # type: ignore[attr-defined]
+        return self._read[path]
 
     def having(self, group: str, key: str) -> list[str]:
         """The choices of a group whose files have a key; none where there is no such group."""
@@ -131,7 +142,8 @@ class ConfigFiles:
     def options(self, group: str) -> list[str]:
         """The choices that a group has."""
         if group not in self._options:
-            found = self.loader.get_group_options(group)
+            # The loader's own method of this name copies the whole repository every time.
+            found = self.loader.repository.get_group_options(group)  # type: ignore[attr-defined]
             self._options[group] = sorted(o for o in found if not o.startswith("_"))
         return self._options[group]
 

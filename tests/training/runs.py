@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,35 @@ def killed_run(
         again() if again else train(folder, *overrides)
 
 
+@contextmanager
+def copied_after(step: int, folder: Path, remains: Path) -> Iterator[None]:
+    """The run in `folder` leaves in `remains` what `killed_run` does, and goes on to its end."""
+    tick = Recorder.tick
+
+    def copying(self: Recorder, now: int) -> None:
+        tick(self, now)
+        # Rank 0 has the sinks, whom the other one can't overtake; a skipped step comes twice.
+        if now == step and self.sinks and not remains.exists():
+            self.flush()
+            snapshot(folder, remains)
+            tear(remains)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Recorder, "tick", copying)
+        yield
+
+
+def whole_and_resumed(step: int, *overrides: str, at: Path = Path()) -> tuple[Path, Path]:
+    """A run in `at/whole`, and in `at/resumed` one that was killed after `step` and resumed."""
+    whole, resumed = at / "whole", at / "resumed"
+    with copied_after(step, whole, resumed):
+        assert train(whole, *overrides) == 0
+    assert newest_step(resumed) < newest_step(whole)
+    assert status_of(resumed)["state"] == "running"
+    assert resume(resumed) == 0
+    return whole, resumed
+
+
 def snapshot(folder: Path, remains: Path) -> None:
     """Copies a folder; anew if a thread that writes a checkpoint came in between."""
     while True:
@@ -94,10 +124,14 @@ def tear(folder: Path) -> None:
             file.write(b"\x18\x00\x00\x00\x00\x00\x00\x00\x00\x00")
 
 
+def newest_step(folder: Path) -> int:
+    """The step of a run's newest checkpoint; 0 without one."""
+    return max(checkpoint.steps(folder / "checkpoints"), default=0)
+
+
 def newest(folder: Path) -> Path:
     """A run's newest checkpoint."""
-    step = checkpoint.steps(folder / "checkpoints")[-1]
-    return folder / "checkpoints" / f"step-{step:08d}"
+    return folder / "checkpoints" / f"step-{newest_step(folder):08d}"
 
 
 def state_of(folder: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from optbench.rundir import RunDir
 from optbench.tasks.base import Lanes
 
 from .experiments import Memory, experiment, fit, player_of, weights_of
-from .runs import assert_same_run, killed_run, newest, resume, train
+from .runs import assert_same_run, newest, whole_and_resumed
 
 WORDS = "the quick brown fox jumps over the lazy dog while five wizards box and pack a jug. "
 
@@ -84,14 +84,9 @@ def test_a_step_looked_at_again_begins_in_the_same_state(text: list[str]) -> Non
 
 
 @pytest.mark.parametrize("step", [7, 15])
-def test_it_is_resumed(
-    step: int, text: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_is_resumed(step: int, text: list[str]) -> None:
     run = [*text, "steps=20", "checkpoint.every=5", "model.dropout=0.2", "accumulate=2"]
-    assert train(tmp_path / "whole", *run) == 0
-    killed_run(monkeypatch, tmp_path / "killed", step, tmp_path / "again", *run)
-    assert resume(tmp_path / "again") == 0
-    assert_same_run(tmp_path / "whole", tmp_path / "again")
+    assert_same_run(*whole_and_resumed(step, *run))
 
 
 def written_by_two(folder: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 
 from optbench.training import checkpoint
 
-from .ranks import ended, rank_process, ranks, torchrun, train_arguments, wait_for
+from .ranks import ended, once, rank_process, ranks, torchrun, train_arguments, wait_for
 from .runs import assert_same_run, metrics_of, newest, small, status_of, train
 
 # 451 training examples: the tenth and last step of an epoch has one, of which rank 0 gets none.
@@ -44,10 +44,12 @@ SIZES = {"val": 49, "test": 101}
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs in one launch, without dropout and with it."""
-    folder = tmp_path_factory.mktemp("ranks") / "sweep"
-    said = ranks(["train", "-m", *small(*RUN, "model.dropout=0,0.2"), f"hydra.sweep.dir={folder}"])
-    assert said.count("finished at step 230") == 2
-    return folder
+
+    def fill(folder: Path) -> None:
+        grid = [*small(*RUN, "model.dropout=0,0.2"), f"hydra.sweep.dir={folder / 'sweep'}"]
+        assert ranks(["train", "-m", *grid]).count("finished at step 230") == 2
+
+    return once(tmp_path_factory, "ranks-sweep", fill) / "sweep"
 
 
 @pytest.fixture(scope="module")

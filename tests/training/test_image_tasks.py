@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from .runs import assert_same_run, killed_run, metrics_of, resume, state_of, train
+from .runs import assert_same_run, metrics_of, state_of, train, whole_and_resumed
 
 DIGITS = ["dataset=digits", "batch_size=100", "accumulate=2", "epochs=2", "checkpoint.every=5"]
 RUNS = {
@@ -32,25 +32,21 @@ PICTURES = {
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_killed_run_goes_on_to_the_same_bits_and_pictures(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_run_goes_on_to_the_same_bits_and_pictures(name: str) -> None:
     overrides = [*DIGITS, *RUNS[name]]
-    assert train(Path("whole"), *overrides) == 0
-    killed_run(monkeypatch, Path("dying"), 17, Path("resumed"), *overrides)
-    assert resume(Path("resumed")) == 0
-    assert_same_run(Path("whole"), Path("resumed"))
+    whole, resumed = whole_and_resumed(17, *overrides)
+    assert_same_run(whole, resumed)
 
-    scores = [set(line) for line in metrics_of(Path("whole")) if line["kind"] == "val"]
+    scores = [set(line) for line in metrics_of(whole) if line["kind"] == "val"]
     expected = {f"val/{metric}" for metric in METRICS[name]}
     assert len(scores) == 2
     assert all(expected <= found for found in scores)
 
     last = "samples/step-00000026"
-    pictures = sorted(Path("whole", last).glob("*.png"))
+    pictures = sorted((whole / last).glob("*.png"))
     assert {picture.stem for picture in pictures} == PICTURES[name]
     for picture in pictures:
-        with Image.open(picture) as one, Image.open(Path("resumed", last, picture.name)) as other:
+        with Image.open(picture) as one, Image.open(resumed / last / picture.name) as other:
             assert one.tobytes() == other.tobytes()
             assert one.getextrema()[0] < one.getextrema()[1]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 
 import pytest
 import torch
@@ -15,7 +14,7 @@ from optbench.monitor.record import Recorder
 from optbench.training.player import Player
 
 from .experiments import experiment, fit
-from .runs import assert_same_run, killed_run, resume, train
+from .runs import assert_same_run, whole_and_resumed
 
 GAN = ["model=dcgan", "model.width=4", "model.latent=6", "dataset=digits", "batch_size=100"]
 EVERY = "player.generator.update_every"
@@ -140,12 +139,9 @@ def test_settings_of_the_run_hold_for_every_player() -> None:
 @pytest.mark.parametrize(
     "more", [[], [f"{EVERY}=3", "accumulate=2", "wrapper=sam", "monitor.every=5"]]
 )
-def test_both_are_resumed(more: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_are_resumed(more: list[str]) -> None:
     run = [*GAN, "steps=9", "checkpoint.every=4", "eval.every=3", "eval.batch_size=50", *more]
-    assert train(tmp_path / "whole", *run) == 0
-    killed_run(monkeypatch, tmp_path / "killed", 6, tmp_path / "again", *run)
-    assert resume(tmp_path / "again") == 0
-    assert_same_run(tmp_path / "whole", tmp_path / "again")
+    assert_same_run(*whole_and_resumed(6, *run))
 
 
 @pytest.mark.parametrize(

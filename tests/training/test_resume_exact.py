@@ -17,11 +17,11 @@ from .runs import (
     assert_same_run,
     killed_run,
     metrics_of,
-    newest,
     resume,
     state_of,
     status_of,
     train,
+    whole_and_resumed,
 )
 
 OPTIMIZERS = sorted(path.stem for path in (configs_folder() / "optimizer").glob("*.yaml"))
@@ -60,22 +60,18 @@ def random_step(word: str) -> int:
     return random.Random(zlib.crc32(word.encode())).choice(beside)
 
 
-def compare(monkeypatch: pytest.MonkeyPatch, step: int, *overrides: str) -> Path:
+def compare(step: int, *overrides: str) -> Path:
     """Asserts that dying after `step` changes nothing; the folder of the resumed run."""
-    assert train(Path("whole"), *overrides) == 0
-    killed_run(monkeypatch, Path("dying"), step, Path("resumed"), *overrides)
-    assert newest(Path("resumed")).name < newest(Path("whole")).name
-    assert status_of(Path("resumed"))["state"] == "running"
-    assert resume(Path("resumed")) == 0
-    assert_same_run(Path("whole"), Path("resumed"))
-    return Path("resumed")
+    whole, resumed = whole_and_resumed(step, *overrides)
+    assert_same_run(whole, resumed)
+    return resumed
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_every_optimizer(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_optimizer(optimizer: str) -> None:
     overrides = [*HARD, *schedule_for(optimizer), f"optimizer={optimizer}"]
     overrides += NAMED.get(optimizer, [])
-    resumed = compare(monkeypatch, random_step(optimizer), *overrides)
+    resumed = compare(random_step(optimizer), *overrides)
     assert status_of(resumed)["state"] == "finished"
 
 
@@ -94,19 +90,19 @@ def test_every_optimizer(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> Non
     ],
     ids=" ".join,
 )
-def test_every_part_of_the_state(overrides: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    compare(monkeypatch, random_step(str(overrides)), *HARD, *COSINE, *overrides)
+def test_every_part_of_the_state(overrides: list[str]) -> None:
+    compare(random_step(str(overrides)), *HARD, *COSINE, *overrides)
 
 
-def test_one_cycle_with_its_momentum(monkeypatch: pytest.MonkeyPatch) -> None:
-    compare(monkeypatch, 38, *HARD, "schedule=one_cycle", "optimizer=adam")
+def test_one_cycle_with_its_momentum() -> None:
+    compare(38, *HARD, "schedule=one_cycle", "optimizer=adam")
 
 
 def test_the_scale_that_overflows_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """From so high a scale fp16 skips its first steps."""
     high = partial(Precision, initial_scale=2.0**24)
     monkeypatch.setattr("optbench.build.experiment.Precision", high)
-    resumed = compare(monkeypatch, 40, *HARD, "precision=fp16", "optimizer=adamw")
+    resumed = compare(40, *HARD, "precision=fp16", "optimizer=adamw")
     skipped = [m["precision/skipped_steps"] for m in metrics_of(resumed) if m["kind"] == "train"]
     assert skipped[0] > 0
     scaler = state_of(resumed)["state.pt"]["scaler"]
@@ -123,14 +119,14 @@ PLATEAU = [
 ]
 
 
-def test_a_plateau_that_has_cut_before_and_cuts_after(monkeypatch: pytest.MonkeyPatch) -> None:
-    resumed = compare(monkeypatch, 31, *HARD, *PLATEAU)
+def test_a_plateau_that_has_cut_before_and_cuts_after() -> None:
+    resumed = compare(31, *HARD, *PLATEAU)
     rates = {m["step"]: m["lr/model"] for m in metrics_of(resumed) if "lr/model" in m}
     assert rates[30] < 0.01, "no cut before the kill: the test shows nothing"
     assert rates[52] < rates[30], "no cut after the kill: the test shows nothing"
 
 
-def test_patience_that_runs_out_after_the_kill(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_patience_that_runs_out_after_the_kill() -> None:
     stopping = ["optimizer.lr=0.1", "eval.every=3", "early_stopping.patience=4"]
     assert train(Path("probe"), *HARD, *stopping) == 0
     stop = status_of(Path("probe"))
@@ -138,7 +134,7 @@ def test_patience_that_runs_out_after_the_kill(monkeypatch: pytest.MonkeyPatch) 
     # Two of the four fruitless evaluations lie before the kill.
     step = stop["step"] - 5
     assert any(s < step for s in checkpoint.steps(Path("probe/checkpoints")))
-    resumed = compare(monkeypatch, step, *HARD, *stopping)
+    resumed = compare(step, *HARD, *stopping)
     assert status_of(resumed) | {"started": "", "updated": ""} == (
         stop | {"started": "", "updated": ""}
     )

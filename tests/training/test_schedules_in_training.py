@@ -15,7 +15,7 @@ from optbench.training import checkpoint
 
 from .experiments import experiment, fit, player_of
 from .ranks import ranks, train_arguments
-from .runs import assert_same_run, killed_run, metrics_of, resume, state_of, train
+from .runs import assert_same_run, metrics_of, resume, state_of, train, whole_and_resumed
 
 RUN = ["dataset=digits", "batch_size=50", "epochs=2", "checkpoint.every=7", "monitor.every=1"]
 MOMENTUM = "momentum_schedule={schedule: linear, from: 0.5, to: 0.9, for: 50%}"
@@ -52,15 +52,13 @@ AUTOMATIC = {
 
 
 @pytest.mark.parametrize("name", AUTOMATIC)
-def test_resumes_bit_for_bit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resumes_bit_for_bit(name: str) -> None:
     overrides = [*RUN, "optimizer=sgd", *AUTOMATIC[name]]
-    assert train(Path("whole"), *overrides) == 0
-    killed_run(monkeypatch, Path("dying"), 31, Path("resumed"), *overrides)
-    assert resume(Path("resumed")) == 0
-    assert_same_run(Path("whole"), Path("resumed"))
+    whole, resumed = whole_and_resumed(31, *overrides)
+    assert_same_run(whole, resumed)
     if "monitor.every=0" in overrides or name == "values":
         return
-    rates = [m["lr/model"] for m in metrics_of(Path("whole")) if "lr/model" in m]
+    rates = [m["lr/model"] for m in metrics_of(whole) if "lr/model" in m]
     if name != "groups":
         assert len(set(rates[:30])) > 1 and len(set(rates[31:])) > 1, "it did nothing"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from .runs import killed_run, metrics_of, resume, train
+from .runs import metrics_of, train, whole_and_resumed
 
 RUN = ["batch_size=100", "epochs=2", "checkpoint.every=4", "monitor.every=2", "eval.every=5"]
 CLOCKED = ("throughput/examples_per_second", "memory/peak_mib")
@@ -30,29 +30,22 @@ def histogram_steps(folder: Path) -> dict[str, list[int]]:
     return {tag: [e.step for e in found.Histograms(tag)] for tag in found.Tags()["histograms"]}
 
 
-def whole_and_resumed(monkeypatch: pytest.MonkeyPatch, step: int, *more: str) -> tuple[Path, Path]:
-    assert train(Path("whole"), *RUN, *more) == 0
-    killed_run(monkeypatch, Path("dying"), step, Path("resumed"), *RUN, *more)
-    assert resume(Path("resumed")) == 0
-    return Path("whole"), Path("resumed")
-
-
 @pytest.mark.parametrize("step", [2, 17, 23])
-def test_the_same_scalars_each_once(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole, resumed = whole_and_resumed(monkeypatch, step)
+def test_the_same_scalars_each_once(step: int) -> None:
+    whole, resumed = whole_and_resumed(step, *RUN)
     assert len(scalars(whole)) > 15
     assert scalars(resumed) == scalars(whole)
 
 
-def test_the_same_histograms_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_histograms_each_once() -> None:
     """One is due right after the checkpoint that the run goes on from."""
-    whole, resumed = whole_and_resumed(monkeypatch, 19, "monitor.histograms=17")
+    whole, resumed = whole_and_resumed(19, *RUN, "monitor.histograms=17")
     assert set(histogram_steps(whole)) > {"gradients/head.weight", "parameters/head.weight"}
     assert histogram_steps(resumed) == histogram_steps(whole)
 
 
-def test_the_files_agree_with_the_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, resumed = whole_and_resumed(monkeypatch, 17)
+def test_the_files_agree_with_the_lines() -> None:
+    _, resumed = whole_and_resumed(17, *RUN)
     for tag, events in scalars(resumed).items():
         lines = [(m["step"], m[tag]) for m in metrics_of(resumed) if tag in m]
         assert [step for step, _ in events] == [step for step, _ in lines]

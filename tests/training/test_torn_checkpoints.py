@@ -13,7 +13,7 @@ import pytest
 from optbench.monitor.record import Recorder
 from optbench.training import checkpoint
 
-from .runs import Killed, assert_same_run, killed_run, newest, resume, status_of, train
+from .runs import Killed, assert_same_run, copied_after, newest, resume, status_of, train
 
 RUN = ["batch_size=100", "epochs=2", "checkpoint.every=4", "checkpoint.best=null"]
 FILES = ("state.pt", "rank-0.pt", "manifest.json")
@@ -46,21 +46,18 @@ DAMAGES = (cut_in_half, cut_last_byte, flip_a_bit, empty, append, Path.unlink)
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that was never interrupted."""
+    """A run that was never interrupted; beside it what a kill after step 21 would have left."""
     folder = tmp_path_factory.mktemp("torn") / "whole"
-    assert train(folder, *RUN) == 0
+    with copied_after(21, folder, folder.parent / "killed"):
+        assert train(folder, *RUN) == 0
     return folder
 
 
 @pytest.fixture
 def interrupted(whole: Path) -> Path:
-    """The same run, as a kill after step 20 of 26 leaves it: with checkpoints 16 and 20."""
+    """The same run, as a kill after step 21 of 26 leaves it: with checkpoints 16 and 20."""
     folder = Path("interrupted").absolute()
-    killed = whole.parent / "killed"
-    if not killed.exists():
-        with pytest.MonkeyPatch.context() as patch:
-            killed_run(patch, whole.parent / "dying", 21, killed, *RUN)
-    shutil.copytree(killed, folder)
+    shutil.copytree(whole.parent / "killed", folder)
     assert checkpoint.steps(folder / "checkpoints") == [16, 20]
     return folder
 

@@ -15,7 +15,7 @@ from optbench.training.signals import Interruption
 from optbench.training.trainer import Trainer
 
 from .experiments import Live, Memory, experiment, fit, player_of, trained, weights_of
-from .runs import assert_same_run, killed_run, metrics_of, resume, state_of, train
+from .runs import assert_same_run, metrics_of, state_of, train, whole_and_resumed
 from .test_trainer_ends import spoil_loss
 
 RUN = ["steps=20", "eval.every=7", "monitor.every=5", "checkpoint.every=6"]
@@ -42,10 +42,7 @@ def test_losses_read_late_give_the_same_run(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_losses_read_late_are_not_lost_with_a_kill(monkeypatch: pytest.MonkeyPatch) -> None:
     late_readers(monkeypatch)
-    assert train(Path("whole"), *RUN) == 0
-    killed_run(monkeypatch, Path("dying"), 16, Path("resumed"), *RUN)
-    assert resume(Path("resumed")) == 0
-    assert_same_run(Path("whole"), Path("resumed"))
+    assert_same_run(*whole_and_resumed(16, *RUN))
 
 
 def test_a_loss_read_late_stops_the_run_one_step_late(monkeypatch: pytest.MonkeyPatch) -> None:

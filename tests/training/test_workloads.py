@@ -15,7 +15,7 @@ from _pytest.mark import ParameterSet
 
 from optbench.cli.paths import configs_folder
 
-from .ranks import ended, torchrun
+from .ranks import ended, once, torchrun
 from .runs import assert_same_run, metrics_of, status_of
 from .tiny_data import write_all
 from .workloads import LARGE, LAST, MODES, NAMES, small_workload, whole_and_resumed
@@ -42,13 +42,14 @@ def launched(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
 
     @cache
     def launch(names: tuple[str, ...]) -> Path:
-        root = tmp_path_factory.mktemp("ranks")
+        return once(tmp_path_factory, f"ranks-{names[0]}", lambda root: fill(root, names))
+
+    def fill(root: Path, names: tuple[str, ...]) -> None:
         program = ["-m", f"{Path(__file__).parent.name}.workloads"]
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=":")
             code, said = ended(torchrun(program, [str(root), *names]), 60.0 * len(names))
         assert code == 0, said
-        return root
 
     return lambda name: launch(BY_RANKS if name in BY_RANKS else OTHERS) / name
 

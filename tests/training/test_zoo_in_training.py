@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +11,7 @@ from optbench.errors import UserError
 from optbench.monitor.record import Recorder
 
 from .experiments import experiment
-from .runs import assert_same_run, killed_run, metrics_of, resume, train
+from .runs import assert_same_run, metrics_of, whole_and_resumed
 
 ZOO = ["dataset=digits", "epochs=2", "checkpoint.every=7", "optimizer=zoo"]
 SPECIAL = {
@@ -36,13 +35,11 @@ SPECIAL = {
 
 
 @pytest.mark.parametrize("name", SPECIAL)
-def test_it_trains_and_resumes_bit_for_bit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_trains_and_resumes_bit_for_bit(name: str) -> None:
     lines = [*ZOO, f"optimizer.name={name}"]
-    assert train(Path("whole"), *lines) == 0
-    killed_run(monkeypatch, Path("dying"), 10, Path("resumed"), *lines)
-    assert resume(Path("resumed")) == 0
-    assert_same_run(Path("whole"), Path("resumed"))
-    losses = [m["train/loss"] for m in metrics_of(Path("whole")) if m["kind"] == "train"]
+    whole, resumed = whole_and_resumed(10, *lines)
+    assert_same_run(whole, resumed)
+    losses = [m["train/loss"] for m in metrics_of(whole) if m["kind"] == "train"]
     assert losses[-1] < losses[0]
 
 

@@ -10,11 +10,13 @@ import yaml
 
 from optbench.cli.main import main
 from optbench.cli.paths import configs_folder
-from optbench.monitor.record import Recorder
 
-from .runs import MACHINE, resume, snapshot, tear
+from .runs import MACHINE, copied_after, resume
 
 NAMES = sorted(p.stem for p in (configs_folder() / "workload").glob("*.yaml") if p.stem != "none")
+LETTERS = 70
+"""In a sample of text, of 300 otherwise; more than the 64 that a model looks back on."""
+
 LAST, CUT, SAVED = 7, 5, 3
 """Steps: of the whole run, after which it dies, and between checkpoints."""
 
@@ -58,25 +60,13 @@ def small_workload(name: str) -> list[str]:
 
 
 def whole_and_resumed(folder: Path, *overrides: str) -> None:
-    """A run in `folder/whole`, and in `folder/resumed` the same after a death.
-
-    `resumed` begins as a copy of what lies on the disk after a step between two checkpoints, with
-    the torn end of a record more: what a SIGKILL leaves.
-    """
+    """A run in `folder/whole`, and in `folder/resumed` the same after a death."""
     whole, resumed = folder / "whole", folder / "resumed"
-    tick = Recorder.tick
-
-    def copying(self: Recorder, now: int) -> None:
-        tick(self, now)
-        if now == CUT and self.sinks:  # rank 0, whom the other one can't overtake
-            self.flush()
-            snapshot(whole, resumed)
-            tear(resumed)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Recorder, "tick", copying)
-        assert main(["train", *overrides, f"hydra.run.dir={whole}"]) == 0
-    assert resume(resumed) == 0
+        patch.setattr("optbench.tasks.language.SAMPLE_LENGTH", LETTERS)
+        with copied_after(CUT, whole, resumed):
+            assert main(["train", *overrides, f"hydra.run.dir={whole}"]) == 0
+        assert resume(resumed) == 0
 
 
 def by_ranks(root: Path, names: list[str]) -> None:

@@ -1,0 +1,42 @@
+"""Config files of equal text are parsed once in all the tests of a process.
+
+Hydra reads twenty of them for every run, and the parser is most of the time that it takes. Whoever
+loads one gets a copy of their own, and what is changed on the disk is read anew.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+from functools import cache
+from typing import Any
+
+import pytest
+import yaml
+from omegaconf import OmegaConf
+
+load = OmegaConf.load
+
+
+@cache
+def parsed(text: str) -> Any:
+    return load(io.StringIO(text))
+
+
+def load_text_once(file: Any) -> Any:
+    """`OmegaConf.load`."""
+    if not hasattr(file, "read"):
+        with open(file, encoding="utf-8") as opened:
+            return load_text_once(opened)
+    try:
+        return copy.deepcopy(parsed(file.read()))
+    except yaml.YAMLError:  # which is to name the file
+        file.seek(0)
+        return load(file)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _texts_are_parsed_once() -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OmegaConf, "load", staticmethod(load_text_once))
+        yield
