@@ -45,8 +45,7 @@ def test_it_trains_and_resumes_bit_for_bit(name: str) -> None:
 
 def test_what_keeps_objects_resumes_inside_what_wants_a_closure() -> None:
     lines = [*ZOO, "optimizer.name=conda", "wrapper=sam"]
-    assert train(Path("run"), *lines, "epochs=1") == 0
-    assert resume(Path("run"), "epochs=2") == 0
+    assert_same_run(*whole_and_resumed(10, *lines))
 
 
 def test_differentiable_gradients_are_freed_after_every_step() -> None:
