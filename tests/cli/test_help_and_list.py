@@ -104,7 +104,7 @@ def test_the_list_of_optimizers_has_ours_torchs_and_the_zoos() -> None:
     assert adam[at["defaults"] :].startswith("lr=1e-3 betas=[0.9,0.999] eps=1e-8")
     assert adam[at["paper"] :].endswith("2015, arXiv:1412.6980")
     lomo = next(line for line in lines if line.startswith("zoo lomo "))
-    assert "not here; it updates the weights inside the backward pass" in lomo
+    assert "here stepped after backward, without the saving of memory" in lomo
     assert all(len(line.split()) > 2 for line in lines)
 
 

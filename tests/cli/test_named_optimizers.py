@@ -47,7 +47,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("optimizer=zoo optimizer.name=lion optimizer.betas=[0.1,0.2]", "no such key"),
         ("optimizer=zoo optimizer.name=lion optimizer.lr=-1", "optimizer.lr=-1: not valid"),
         ("optimizer=zoo optimizer.name=lion 'optimizer.arguments={betas: [2, 2]}'", "optimizer: "),
-        ("optimizer=zoo optimizer.name=demo", "not here; it exchanges gradients itself"),
+        ("optimizer=zoo optimizer.name=demo model=2c2d", "DeMo takes vectors and matrices only"),
         ("optimizer=custom", "optimizer._target_=null: which class?"),
         ("optimizer=custom optimizer._target_=named_optimizer.Mine", "Mine has no default"),
         ("optimizer=custom optimizer._target_=named_optimizer.Mind", "no such class"),
