@@ -47,7 +47,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("optimizer=zoo optimizer.name=lion optimizer.betas=[0.1,0.2]", "no such key"),
         ("optimizer=zoo optimizer.name=lion optimizer.lr=-1", "optimizer.lr=-1: not valid"),
         ("optimizer=zoo optimizer.name=lion 'optimizer.arguments={betas: [2, 2]}'", "optimizer: "),
-        ("optimizer=zoo optimizer.name=demo model=2c2d", "DeMo takes vectors and matrices only"),
+        ("optimizer=zoo optimizer.name=lomo optimizer.layer_decay=0.5", "makes its groups of"),
         ("optimizer=custom", "optimizer._target_=null: which class?"),
         ("optimizer=custom optimizer._target_=named_optimizer.Mine", "Mine has no default"),
         ("optimizer=custom optimizer._target_=named_optimizer.Mind", "no such class"),
