@@ -35,6 +35,93 @@ All keys with their defaults: optbench train --cfg job
 """
 
 
+_VERBS = {
+    "list": """\
+usage: optbench list [--config-dir DIR] [GROUP...]
+
+What can be chosen, one line each; `list optimizers` with family, state,
+implementations, defaults and paper, and all of the zoo's. With --config-dir
+your own configs too.
+groups: {groups}
+""",
+    "find-lr": """\
+usage: optbench find-lr [flags] [overrides of train]
+
+The learning rate range test (Smith 2017): trains for a few steps while lr rises and
+suggests one by three rules (steepest is recommended), over several seeds. The ramp
+replaces schedules, EMA and the run's length; all groups' lr follow in proportion.
+Leaves find-lr.png, find-lr.json and TensorBoard events in a folder of its own.
+
+  --from 1e-7  --to 10     first and last lr
+  --steps 100              of the ramp; it ends sooner when the loss is 4 x its best
+  --seeds 3                seed, seed + 1, ...
+  --ramp exponential       or linear
+  --player NAME            whose lr, where the task has several players
+  --config-dir DIR         a folder of your own configs
+""",
+    "show": """\
+usage: optbench show [--png FILE] [overrides of train]
+
+Draws the learning rate over a run, and momentum, beta2 and weight decay if they are
+scheduled, in the terminal and with --png into a file; trains nothing.
+
+  optbench show schedule=cosine schedule.warmup_steps=5% epochs=30
+  optbench show schedule=chain 'schedule.parts=[{schedule: constant, for: 50%}, {schedule: cosine}]'
+""",
+    "draw": """\
+usage: optbench draw RUN... [flags]
+
+Draws runs on one test function (optbench train model=rosenbrock) from their
+folders: paths.png, each run's path over the function's contours, in two dimensions;
+gaps.png, the loss gap on logarithmic axes with fitted lines, a power law (its
+slope) and a linear rate (the factor a step). RUN may be a sweep's folder.
+
+  --to FOLDER      default: the run's folder, or the one that holds the first
+  --fit 10:1000    steps that the lines are fitted to; default: the last nine tenths
+  --animate        paths.gif too, in which the paths grow
+""",
+    "recommend": """\
+usage: optbench recommend [--config-dir DIR] [overrides of train]
+
+All recipes as a table: optimizer, learning rate, schedule, clipping and batch for a
+kind of training, with the reasons. With a model, a data set, a task or a workload:
+the one for it, each setting with its reason and source, and the command. What the
+command line says goes over a recipe.
+
+  optbench recommend model=lstm dataset=adding
+  optbench recommend workload=fmnist_2c2d
+""",
+    "resume": """\
+usage: optbench resume RUN [overrides]
+
+Goes on with an interrupted run, bit for bit, from its newest whole checkpoint;
+for a sweep's folder: skips what is finished, resumes and starts the rest.
+RUN is a run folder or a sweep's. Overrides may
+  lengthen it                           epochs=40 or steps=1000
+  change the optimizer's numbers        optimizer.lr=1e-4 optimizer.weight_decay=0
+  the schedule, clipping, precision     schedule=cosine clip.norm=1
+  and how it is watched, stopped, saved eval.every=2ep checkpoint=final
+and hold from the checkpoint on. Model, dataset, task, seed, batch_size, shuffle,
+ema, and the optimizer itself with groups, decay and implementation can't change.
+A run that has finished goes on only if it is made longer.
+The same as: optbench train resume=RUN
+""",
+    "train": """\
+usage: optbench train [overrides] [flags]
+
+Trains a model and leaves a run folder in runs/. Overrides are Hydra's: key=value,
+group=choice.
+
+groups (optbench list GROUP): {groups}
+
+"""
+    + _KEYS
+    + "\n"
+    + _FLAGS,
+}
+"""By verb; `{groups}` stands for their names."""
+
+
 def program(verbs: Mapping[str, str]) -> str:
     """`optbench --help`."""
     lines = "\n".join(f"  {verb:<9} {what}" for verb, what in verbs.items())
@@ -51,76 +138,4 @@ def program(verbs: Mapping[str, str]) -> str:
 
 def verb(name: str) -> str:
     """`optbench VERB --help`."""
-    if name == "list":
-        return (
-            "usage: optbench list [--config-dir DIR] [GROUP...]\n\n"
-            "What can be chosen, one line each; `list optimizers` with family, state,\n"
-            "implementations, defaults and paper, and all of the zoo's. With --config-dir\n"
-            "your own configs too.\n"
-            f"groups: {' '.join(groups())}\n"
-        )
-    if name == "find-lr":
-        return (
-            "usage: optbench find-lr [flags] [overrides of train]\n\n"
-            "The learning rate range test (Smith 2017): trains for a few steps while lr rises and\n"
-            "suggests one by three rules (steepest is recommended), over several seeds. The ramp\n"
-            "replaces schedules, EMA and the run's length; all groups' lr follow in proportion.\n"
-            "Leaves find-lr.png, find-lr.json and TensorBoard events in a folder of its own.\n\n"
-            "  --from 1e-7  --to 10     first and last lr\n"
-            "  --steps 100              of the ramp; it ends sooner when the loss is 4 x its best\n"
-            "  --seeds 3                seed, seed + 1, ...\n"
-            "  --ramp exponential       or linear\n"
-            "  --player NAME            whose lr, where the task has several players\n"
-            "  --config-dir DIR         a folder of your own configs\n"
-        )
-    if name == "show":
-        return (
-            "usage: optbench show [--png FILE] [overrides of train]\n\n"
-            "Draws the learning rate over a run, and momentum, beta2 and weight decay if they are\n"
-            "scheduled, in the terminal and with --png into a file; trains nothing.\n\n"
-            "  optbench show schedule=cosine schedule.warmup_steps=5% epochs=30\n"
-            "  optbench show schedule=chain 'schedule.parts=[{schedule: constant, for: 50%}, "
-            "{schedule: cosine}]'\n"
-        )
-    if name == "draw":
-        return (
-            "usage: optbench draw RUN... [flags]\n\n"
-            "Draws runs on one test function (optbench train model=rosenbrock) from their\n"
-            "folders: paths.png, each run's path over the function's contours, in two dimensions;\n"
-            "gaps.png, the loss gap on logarithmic axes with fitted lines, a power law (its\n"
-            "slope) and a linear rate (the factor a step). RUN may be a sweep's folder.\n\n"
-            "  --to FOLDER      default: the run's folder, or the one that holds the first\n"
-            "  --fit 10:1000    steps that the lines are fitted to; default: the last nine tenths\n"
-            "  --animate        paths.gif too, in which the paths grow\n"
-        )
-    if name == "recommend":
-        return (
-            "usage: optbench recommend [--config-dir DIR] [overrides of train]\n\n"
-            "All recipes as a table: optimizer, learning rate, schedule, clipping and batch for a\n"
-            "kind of training, with the reasons. With a model, a data set, a task or a workload:\n"
-            "the one for it, each setting with its reason and source, and the command. What the\n"
-            "command line says goes over a recipe.\n\n"
-            "  optbench recommend model=lstm dataset=adding\n"
-            "  optbench recommend workload=fmnist_2c2d\n"
-        )
-    if name == "resume":
-        return (
-            "usage: optbench resume RUN [overrides]\n\n"
-            "Goes on with an interrupted run, bit for bit, from its newest whole checkpoint;\n"
-            "for a sweep's folder: skips what is finished, resumes and starts the rest.\n"
-            "RUN is a run folder or a sweep's. Overrides may\n"
-            "  lengthen it                           epochs=40 or steps=1000\n"
-            "  change the optimizer's numbers        optimizer.lr=1e-4 optimizer.weight_decay=0\n"
-            "  the schedule, clipping, precision     schedule=cosine clip.norm=1\n"
-            "  and how it is watched, stopped, saved eval.every=2ep checkpoint=final\n"
-            "and hold from the checkpoint on. Model, dataset, task, seed, batch_size, shuffle,\n"
-            "ema, and the optimizer itself with groups, decay and implementation can't change.\n"
-            "A run that has finished goes on only if it is made longer.\n"
-            "The same as: optbench train resume=RUN\n"
-        )
-    return (
-        "usage: optbench train [overrides] [flags]\n\n"
-        "Trains a model and leaves a run folder in runs/. Overrides are Hydra's: key=value,\n"
-        "group=choice.\n\n"
-        f"groups (optbench list GROUP): {' '.join(groups())}\n\n{_KEYS}\n{_FLAGS}"
-    )
+    return _VERBS[name].replace("{groups}", " ".join(groups()))
