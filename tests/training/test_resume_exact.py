@@ -91,11 +91,13 @@ def test_every_optimizer(optimizer: str) -> None:
     ids=" ".join,
 )
 def test_every_part_of_the_state(overrides: list[str]) -> None:
-    compare(random_step(str(overrides)), *HARD, *COSINE, *overrides)
+    resumed = compare(random_step(str(overrides)), *HARD, *COSINE, *overrides)
+    assert status_of(resumed)["state"] == "finished"
 
 
 def test_one_cycle_with_its_momentum() -> None:
-    compare(38, *HARD, "schedule=one_cycle", "optimizer=adam")
+    resumed = compare(38, *HARD, "schedule=one_cycle", "optimizer=adam")
+    assert status_of(resumed)["state"] == "finished"
 
 
 def test_the_scale_that_overflows_made(monkeypatch: pytest.MonkeyPatch) -> None:
