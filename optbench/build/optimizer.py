@@ -17,7 +17,7 @@ from optbench.build.zoo import resolved, with_traits
 from optbench.errors import UserError
 from optbench.optim.combined import Combined
 from optbench.optim.groups import layer_factors, norms_and_biases, parameter_groups
-from optbench.optim.traits import needs_closure, traits
+from optbench.optim.traits import traits
 
 SHARED = ("implementation", "groups", "decay_norm_and_bias", "layer_decay")
 OURS = (*SHARED, "takes", "companion", "lr_is_initial", "decay", "centralize_gradients")
@@ -71,13 +71,7 @@ def build_optimizer(
     parts = [_one(node, mine, module, device, lr_factor)]
     if rest:
         parts.append(_one(companion, rest, module, device, lr_factor))
-    for part in parts[:2] if rest else ():
-        if needs_closure(part.optimizer):
-            name = type(part.optimizer).__name__
-            raise UserError(
-                f"optimizer.companion: {name} evaluates the loss itself, which none of two can"
-            )
-    combined = Combined([part.optimizer for part in parts])
+    combined = call(Combined, "optimizer.companion", [part.optimizer for part in parts])
     return Built(combined, " and ".join(part.implementation for part in parts))
 
 
@@ -169,9 +163,8 @@ def choose_implementation(cls: Any, asked: str, device: torch.device) -> tuple[s
     own = getattr(cls, "implementations", None)
     if own is not None:
         return _of_ours(cls, asked, own)
-    librarys = cls.__module__.startswith("optbench.optim.zoo.")
-    if asked == "auto" and (librarys or not cls.__module__.startswith(("torch.", "optbench."))):
-        return "its own", {}  # a library's default
+    if asked == "auto" and _is_librarys(cls):
+        return "its own", {}
     has = [name for name in ("foreach", "fused") if name in inspect.signature(cls).parameters]
     if asked in ("foreach", "fused", "compiled") and asked not in has:
         raise UserError(
@@ -187,6 +180,12 @@ def choose_implementation(cls: Any, asked: str, device: torch.device) -> tuple[s
     if asked == "auto":
         return ("foreach" if "foreach" in has and device.type == "cuda" else "loop"), {}
     return asked, ({"foreach": asked == "foreach"} if "foreach" in has else {})
+
+
+def _is_librarys(cls: Any) -> bool:
+    """Whether others than torch and we have written some of it, who have a default of their own."""
+    wrote = {base.__module__.partition(".")[0] for base in cls.__mro__}
+    return not wrote <= {"torch", "optbench", "builtins"}
 
 
 def _of_ours(cls: Any, asked: str, own: Sequence[str]) -> tuple[str, dict[str, Any]]:

@@ -14,7 +14,6 @@ from optbench.build.schedules import build_schedules
 from optbench.build.wrapper import wrapped
 from optbench.config.schema import PlayerConfig, RunConfig
 from optbench.errors import UserError
-from optbench.optim.traits import traits
 from optbench.tasks.base import Task
 from optbench.training.distributed import World
 from optbench.training.ema import Ema
@@ -96,7 +95,7 @@ def _check(config: RunConfig, player: Player, built: Built) -> None:
             f"precision={config.precision.name}: {name} evaluates the loss "
             "several times a step, which a gradient scaler can't follow; use bf16 or fp32"
         )
-    if config.compile and (player.create_graph or "hessian_vector" in traits(built.optimizer)):
+    if config.compile and (player.create_graph or "hessian_vector" in player.traits):
         raise UserError(
             f"compile=true: {name} differentiates the gradients, which "
             "torch.compile can't; use compile=false"

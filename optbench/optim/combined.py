@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from optbench.optim.steps import evaluated
 from optbench.optim.traits import needs_closure, traits
 
 
@@ -27,8 +28,10 @@ class Combined(torch.optim.Optimizer):
     """
 
     def __init__(self, members: list[torch.optim.Optimizer]) -> None:
-        if len(members) > 1 and any(map(needs_closure, members)):
-            raise ValueError("one of several optimizers evaluates the loss itself")
+        for member in members if len(members) > 1 else ():
+            if needs_closure(member):
+                name = type(member).__name__
+                raise ValueError(f"{name} evaluates the loss itself, which none of several can")
         self.members = members
         self._made = False
         super().__init__([{"params": p} for p in self._parameters()], {})
@@ -57,10 +60,7 @@ class Combined(torch.optim.Optimizer):
         another's would run them twice."""
         if len(self.members) == 1 and needs_closure(self.members[0]):
             return self.members[0].step(closure)
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = evaluated(closure)
         for member in self.members:
             member.step()
         return loss

@@ -42,6 +42,7 @@ class SAM(Combined):
         super().__init__([optimizer])
 
     other_gradients = True
+    """The inner optimizer is given other gradients than the losses have that it sees."""
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]

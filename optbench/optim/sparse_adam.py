@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from optbench.optim.steps import evaluated, unhooked
+
 
 class SparseAdam(torch.optim.SparseAdam):
     """`torch.optim.SparseAdam` that takes dense gradients as well as sparse ones.
@@ -18,16 +20,10 @@ class SparseAdam(torch.optim.SparseAdam):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update; `closure` as in torch."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = evaluated(closure)
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None and not parameter.grad.is_sparse:
                     parameter.grad = parameter.grad.to_sparse()
-        inner = torch.optim.SparseAdam.step
-        if getattr(inner, "hooked", False):  # torch has hung this class's hooks on it: not again
-            inner = inner.__wrapped__  # type: ignore[attr-defined]
-        inner(self)
+        unhooked(torch.optim.SparseAdam)(self)
         return loss

@@ -8,8 +8,8 @@ import einops  # noqa: F401  # the library misses it only when it steps
 import pytorch_optimizer
 import torch
 
-from optbench.optim.zoo import unhooked
-from optbench.optim.zoo.lomo import vectors_and_matrices
+from optbench.optim.steps import unhooked
+from optbench.optim.zoo.shapes import vectors_and_matrices
 
 
 class _SGD(torch.optim.SGD):

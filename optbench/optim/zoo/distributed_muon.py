@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import pytorch_optimizer
@@ -10,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from optbench.optim.zoo import unhooked
+from optbench.optim.steps import evaluated, unhooked
 
 
 class DistributedMuon(pytorch_optimizer.DistributedMuon):
@@ -23,35 +24,12 @@ class DistributedMuon(pytorch_optimizer.DistributedMuon):
 
     Args:
         params: groups, each with `use_muon`: whether it has hidden matrices.
-        lr: learning rate.
-        momentum, nesterov, ns_steps, ns_coeffs, use_adjusted_lr: as of Muon.
-        weight_decay, weight_decouple: its weight decay.
-        adamw_lr, adamw_betas, adamw_wd, adamw_eps: of the groups without hidden matrices.
-        maximize: climb instead of descending.
-        foreach: whether a rank steps its matrices at once.
+        settings: as of the library's.
     """
 
-    def __init__(
-        self,
-        params: Any,
-        lr: float = 2e-2,
-        momentum: float = 0.95,
-        weight_decay: float = 0.0,
-        weight_decouple: bool = True,
-        nesterov: bool = True,
-        ns_steps: int = 5,
-        ns_coeffs: Any = "original",
-        use_adjusted_lr: bool = False,
-        adamw_lr: float = 3e-4,
-        adamw_betas: tuple[float, float] = (0.9, 0.95),
-        adamw_wd: float = 0.0,
-        adamw_eps: float = 1e-10,
-        maximize: bool = False,
-        foreach: bool | None = None,
-    ) -> None:
-        own: dict[str, Any] = {k: v for k, v in locals().items() if k not in ("self", "params")}
-        own.pop("__class__", None)
-        pytorch_optimizer.Muon.__init__(self, params, **own)
+    @wraps(pytorch_optimizer.DistributedMuon.__init__)  # type: ignore[misc]
+    def __init__(self, params: Any, **settings: Any) -> None:
+        pytorch_optimizer.Muon.__init__(self, params, **settings)
         together = dist.is_available() and dist.is_initialized()
         self.world_size = dist.get_world_size() if together else 1
         self.rank = dist.get_rank() if together else 0
@@ -63,10 +41,7 @@ class DistributedMuon(pytorch_optimizer.DistributedMuon):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = evaluated(closure)
         groups = [group for group in self.param_groups if group["use_muon"]]
         matrices = [p for group in groups for p in group["params"] if p.grad is not None]
         for group in groups:

@@ -9,6 +9,9 @@ import pytorch_optimizer
 import torch
 from torch import Tensor, nn
 
+from optbench.optim.steps import evaluated
+from optbench.optim.zoo.shapes import vectors_and_matrices
+
 
 class LOMO(pytorch_optimizer.LOMO):
     """Gradient descent whose gradients need not all be there at once (Lv et al. 2023).
@@ -40,7 +43,7 @@ class LOMO(pytorch_optimizer.LOMO):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update. Gradients that are not finite are not left out, as the library leaves them:
         whoever wants that looks at all of them before."""
-        loss = _evaluated(closure)
+        loss = evaluated(closure)
         lr, limit = self.param_groups[0]["lr"], self.clip_grad_value
         coefficient = _coefficient(self.model.parameters(), self.clip_grad_norm)
         for parameter in self.model.parameters():
@@ -98,7 +101,7 @@ class AdaLOMO(pytorch_optimizer.AdaLOMO):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update; the gradients are None afterwards."""
-        loss = _evaluated(closure)
+        loss = evaluated(closure)
         self.lr = self.param_groups[0]["lr"]
         self.weight_decay = self.param_groups[0]["weight_decay"]
         self.clip_coef = _coefficient(self.model.parameters(), self.clip_grad_norm)
@@ -107,23 +110,8 @@ class AdaLOMO(pytorch_optimizer.AdaLOMO):
         return loss
 
 
-def vectors_and_matrices(name: str, parameters: Iterable[Tensor]) -> None:
-    """ValueError if some parameter has another number of dimensions than one or two."""
-    for parameter in parameters:
-        if parameter.ndim not in (1, 2):
-            shape = list(parameter.shape)
-            raise ValueError(f"{name} takes vectors and matrices only, not a parameter of {shape}")
-
-
 def _leave(*given: Any) -> Any:
     return given[0]
-
-
-def _evaluated(closure: Callable[[], Any] | None) -> Any:
-    if closure is None:
-        return None
-    with torch.enable_grad():
-        return closure()
 
 
 def _coefficient(parameters: Iterable[Tensor], limit: float | None) -> Tensor | None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytorch_optimizer
 import torch
 
-from optbench.optim.zoo import unhooked
+from optbench.optim.steps import evaluated, unhooked
 
 
 class SCIONLight(pytorch_optimizer.SCIONLight):
@@ -22,10 +22,7 @@ class SCIONLight(pytorch_optimizer.SCIONLight):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = evaluated(closure)
         given = [(p, g) for g in self.param_groups for p in g["params"] if p.grad is not None]
         gradients = [parameter.grad for parameter, _ in given]
         for (parameter, _), gradient in zip(given, gradients, strict=True):

@@ -1,0 +1,26 @@
+"""What a `step` of one's own needs, above all one that calls another class's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+
+def evaluated(closure: Callable[[], Any] | None) -> Any:
+    """The loss of a closure, with gradients; None without one."""
+    if closure is None:
+        return None
+    with torch.enable_grad():
+        return closure()
+
+
+def unhooked(cls: Any) -> Any:
+    """A class's `step` as it was written.
+
+    torch puts the step hooks around the `step` of every class that an optimizer was made of. One
+    that calls another class's would run them twice then.
+    """
+    step = cls.step
+    return step.__wrapped__ if getattr(step, "hooked", False) else step
