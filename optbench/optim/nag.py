@@ -12,8 +12,8 @@ from optbench.optim.engine.ops import Operand, per_member, plus_
 from optbench.optim.engine.rule_optimizer import NARROW
 from optbench.optim.momentum import Momentum
 
-Ahead = dict[Tensor, Tensor | None]
-"""The parameters at the look-ahead point; of the narrow ones what they were."""
+Ahead = dict[Tensor, Tensor]
+"""The parameters at the look-ahead point, and what they were."""
 
 
 class NAG(Momentum):
@@ -32,9 +32,10 @@ class NAG(Momentum):
 
         theta_t = (theta_{t-1} - momentum v_{t-1}) - lr g_t
 
-    so that neither a way back nor a copy of the weights is needed. Where there is no gradient, or
-    the closure raises, the weights are moved back, to within rounding. Weights in fp16 and bf16 are
-    kept and put back exactly: rounded twice a step, they would stand still at small rates.
+    so that no way back is needed. Where there is no gradient, or the closure raises, the weights
+    are what they were, to the bit: for that it holds a second copy of them, which is no state, and
+    not in a checkpoint. Weights in fp16 and bf16 always go back: rounded twice a step, they would
+    stand still at small rates.
 
     Args:
         params: as in torch.
@@ -46,6 +47,8 @@ class NAG(Momentum):
     Raises:
         ValueError: a hyperparameter out of range.
     """
+
+    _weights: dict[Tensor, Tensor]
 
     traits = frozenset({"once"})
     decay = "none"  # the rule has it, of weights that it alone can tell
@@ -75,26 +78,38 @@ class NAG(Momentum):
             moving = [
                 p for p in group["params"] if wanted(p) and "velocity" in self.state.get(p, ())
             ]
-            kept = {p: p.clone() if p.dtype in NARROW else None for p in moving}
+            if not moving:
+                continue
             velocities = [self.state[parameter]["velocity"] for parameter in moving]
+            kept = [self._memory(parameter) for parameter in moving]
+            torch._foreach_copy_(kept, moving)
+            ahead.update(zip(moving, kept, strict=True))
             if isinstance(momentum, Tensor):
                 for parameter, velocity in zip(moving, velocities, strict=True):
                     parameter.sub_(velocity * per_member(momentum, parameter.ndim))
-                    ahead[parameter] = kept[parameter]
-            elif moving:
+            else:
                 torch._foreach_add_(moving, velocities, alpha=-momentum)
-                ahead.update(kept)
 
     @torch.no_grad()
     def _move_back(self, ahead: Ahead, wanted: Callable[[Tensor], bool]) -> None:
-        for group in self.param_groups:
-            for parameter in [p for p in group["params"] if p in ahead and wanted(p)]:
-                kept = ahead[parameter]
-                if kept is not None:
-                    parameter.copy_(kept)
-                    continue
-                momentum = per_member(group["momentum"], parameter.ndim)
-                parameter.add_(self.state[parameter]["velocity"] * momentum)
+        back = [parameter for parameter in ahead if wanted(parameter)]
+        if back:
+            torch._foreach_copy_(back, [ahead[parameter] for parameter in back])
+
+    def _memory(self, parameter: Tensor) -> Tensor:
+        """Where its weights are kept; used again, for fresh memory costs more than the copy."""
+        kept = self._weights.get(parameter)
+        if kept is None or (kept.shape, kept.dtype, kept.device) != (
+            parameter.shape,
+            parameter.dtype,
+            parameter.device,
+        ):
+            kept = self._weights[parameter] = torch.empty_like(parameter)
+        return kept
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._weights = {}
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:

@@ -50,10 +50,11 @@ NEVER = 10**9
 
 OURS = "optbench foreach"
 
-BESIDES = {"LARS": 2, "LAMB": 3, "NAG": 3, "Sophia": -1}
+BESIDES = {"LARS": 2, "LAMB": 3, "NAG": 4, "Sophia": -1}
 """What passes before the update itself, and what does not: the diagonal of Sophia's Hessian is read
 only, between two estimates. For norms parameter and gradient are read, or parameter and both
-moments; to look ahead parameter and velocity are read, and that point is written."""
+moments; to look ahead parameter and velocity are read, and written that point and the weights to
+come back to."""
 
 
 Families = dict[str, tuple[int, dict[str, Make]]]
