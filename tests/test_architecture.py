@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "optbench"
-LONGEST = 300
+LONGEST = 400
 HEAVY = frozenset({"torch", "torchvision", "sklearn", "tensorboard"})
 
 ALLOWED: dict[str, set[str]] = {
