@@ -118,7 +118,9 @@ class RunDir:
     def read_json(self, name: str) -> dict[str, Any]:
         """A JSON file, empty if it is missing or damaged."""
         try:
-            values = json.loads((self.path / name).read_text(), object_hook=_numbers)
+            values = json.loads(
+                (self.path / name).read_text(encoding="utf-8"), object_hook=_numbers
+            )
         except (OSError, ValueError):
             return {}
         return values if isinstance(values, dict) else {}
@@ -225,13 +227,13 @@ def dump_yaml(values: Any) -> str:
 def load_yaml(path: Path) -> Any:
     """Plain data from a YAML file."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.load(path.read_text(), Loader=loader)
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
 
 
 def write_atomically(path: Path, text: str) -> None:
     """A file that a reader sees whole, old or new."""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
+    temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
 
 

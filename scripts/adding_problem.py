@@ -147,7 +147,7 @@ def start() -> None:
     with tempfile.TemporaryDirectory() as work:
         text = page(asked.seeds, Path(work))
     if asked.out:
-        asked.out.write_text(text)
+        asked.out.write_text(text, encoding="utf-8")
         print(asked.out)
     else:
         print(text)

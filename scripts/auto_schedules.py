@@ -30,7 +30,7 @@ def train(overrides: list[str]) -> tuple[float, float, float]:
     with tempfile.TemporaryDirectory() as folder:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             optbench(["train", *overrides, f"hydra.run.dir={folder}/run"])
-        summary = json.loads((Path(folder) / "run" / "summary.json").read_text())
+        summary = json.loads((Path(folder) / "run" / "summary.json").read_text(encoding="utf-8"))
         final = {k: float(v) for k, v in summary["final"].items()}
     loss, accuracy = final.get("val/loss", math.inf), final.get("val/accuracy", 0.0)
     return (loss if math.isfinite(loss) else math.inf), accuracy, final.get("lr/model", math.nan)
@@ -71,7 +71,7 @@ def main() -> None:
             lines.append("| " + " | ".join(cells) + " |")
             print(lines[-1], flush=True)
     if flags.out:
-        flags.out.write_text("\n".join(lines) + "\n")
+        flags.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

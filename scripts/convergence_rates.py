@@ -225,7 +225,7 @@ def measure(out: Path | None) -> int:
         linear="\n".join(factor),
     )
     if out:
-        out.write_text(page)
+        out.write_text(page, encoding="utf-8")
         png.save_sheet(PICTURE, [left, right], columns=2, size=(5.6, 4.2), dpi=100)
         print(out, PICTURE, sep="\n")
     return 1 if "**off**" in page else 0

@@ -52,7 +52,7 @@ def best(function: str, steps: int, optimizer: str, folder: Path) -> FunctionRun
 def evaluated(folder: Path) -> list[Path]:
     """The runs of a sweep that got as far as an evaluation."""
     metrics = sorted(folder.glob("*/metrics.jsonl"))
-    return [path.parent for path in metrics if "val/loss_gap" in path.read_text()]
+    return [path.parent for path in metrics if "val/loss_gap" in path.read_text(encoding="utf-8")]
 
 
 def draw(out: Path) -> None:

@@ -186,7 +186,7 @@ def run() -> None:
     with tempfile.TemporaryDirectory() as work:
         page = text(asked.seeds, Path(work))
     if asked.out:
-        asked.out.write_text(page)
+        asked.out.write_text(page, encoding="utf-8")
         print(asked.out)
     else:
         print(page)

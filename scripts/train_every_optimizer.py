@@ -70,7 +70,7 @@ def ended(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     last = folder / "checkpoints" / f"step-{checkpoint.steps(folder / 'checkpoints')[-1]:08d}"
     state = {f.name: torch.load(f, weights_only=True) for f in sorted(last.glob("*.pt"))}
     state["state.pt"]["progress"].pop("seconds")
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     records = [{k: v for k, v in json.loads(x).items() if k not in CLOCKED} for x in lines]
     return state, records
 
@@ -100,10 +100,12 @@ def row(name: str, overrides: list[str], root: Path) -> list[str]:
     code, error = call("train", *lines, f"hydra.run.dir={root / 'whole'}")
     if code == 2:
         return [name, "refused", "", error.removeprefix("optbench: ")]
-    status = json.loads((root / "whole" / "status.json").read_text())
+    status = json.loads((root / "whole" / "status.json").read_text(encoding="utf-8"))
     if status["state"] != "finished":
         return [name, status["state"], "", status["message"] or error]
-    accuracy = json.loads((root / "whole" / "summary.json").read_text())["final"]["test/accuracy"]
+    accuracy = json.loads((root / "whole" / "summary.json").read_text(encoding="utf-8"))["final"][
+        "test/accuracy"
+    ]
     killed(root / "cut", lines)
     taken = checkpoint.steps(root / "cut" / "checkpoints")
     if taken != [STEP]:
@@ -160,7 +162,9 @@ def run() -> None:
     if options.out:
         note = "Written by `scripts/train_every_optimizer.py`: digits, an MLP with batch norm, two"
         note += f" epochs (42 steps), default settings, seed 0; killed after step 7. {versions}."
-        options.out.write_text(f"# Every optimizer, trained and resumed\n\n{note}\n\n{text}")
+        options.out.write_text(
+            f"# Every optimizer, trained and resumed\n\n{note}\n\n{text}", encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def test_a_folder_is_made_with_its_parents(tmp_path: Path) -> None:
 
 def test_a_name_that_is_taken_gets_a_number(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    (tmp_path / "run-3").write_text("a file")
+    (tmp_path / "run-3").write_text("a file", encoding="utf-8")
     names = [reserve_by_name(str(tmp_path / "run")) for _ in range(3)]
     assert names == ["run-2", "run-4", "run-5"]
 
@@ -111,7 +111,7 @@ def test_config_and_overrides_are_plain_yaml(folder: RunDir) -> None:
 @pytest.mark.parametrize("lr", [1e-3, 1e-8, 1e6, 1e16, 0.1, 3e-05])
 def test_a_number_comes_back_from_yaml_as_the_same_number(tmp_path: Path, lr: float) -> None:
     path = tmp_path / "config.yaml"
-    path.write_text(dump_yaml({"lr": lr}))
+    path.write_text(dump_yaml({"lr": lr}), encoding="utf-8")
     assert load_yaml(path) == {"lr": lr}
 
 
@@ -138,7 +138,7 @@ def test_every_state_can_be_told(folder: RunDir, state: str) -> None:
 
 @pytest.mark.parametrize("damaged", ["", "{", '{"state": ', "[1]", "null", "\x00"])
 def test_a_damaged_file_reads_as_empty(folder: RunDir, damaged: str) -> None:
-    (folder.path / "status.json").write_text(damaged)
+    (folder.path / "status.json").write_text(damaged, encoding="utf-8")
     assert folder.read_json("status.json") == {}
     assert folder.state is None
 
@@ -155,7 +155,7 @@ def test_numbers_that_are_not_finite_are_words_in_strict_json(folder: RunDir) ->
         "b": {"c": "Infinity", "d": "-Infinity", "e": 1.5, "f": None},
     }
     folder.write_json("summary.json", values)
-    assert json.loads((folder.path / "summary.json").read_text()) == strict(values)
+    assert json.loads((folder.path / "summary.json").read_text(encoding="utf-8")) == strict(values)
     assert math.isnan(folder.read_json("summary.json")["a"])
     assert folder.read_json("summary.json")["b"] == values["b"]
 
@@ -170,9 +170,9 @@ def test_metrics_that_are_not_finite_come_back_as_numbers(folder: RunDir) -> Non
 
 def test_a_new_file_replaces_the_old_one_whole(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    path.write_text("a longer text than the new one")
+    path.write_text("a longer text than the new one", encoding="utf-8")
     write_atomically(path, "new")
-    assert path.read_text() == "new"
+    assert path.read_text(encoding="utf-8") == "new"
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -104,7 +104,7 @@ def _read_table(path: Path) -> npt.NDArray[Any]:
     import numpy as np
 
     try:
-        with gzip.open(path, "rt") as file:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
             table = np.loadtxt(file, delimiter=",", ndmin=2)
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}): reinstall scikit-learn") from error

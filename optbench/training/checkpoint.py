@@ -69,7 +69,7 @@ def write_checkpoint(
 
 
 def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    with (folder / MANIFEST).open("w") as file:
+    with (folder / MANIFEST).open("w", encoding="utf-8") as file:
         json.dump(manifest, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
@@ -117,7 +117,7 @@ def forget_after(folder: Path, step: int) -> None:
 def damage(folder: Path) -> str | None:
     """What is wrong with a checkpoint, None if every file is as the manifest says."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         files = manifest["files"]
         for name, entry in files.items():
             path = folder / name
@@ -164,7 +164,7 @@ def read_checkpoint(folder: Path, step: int, world: World) -> Loaded:
     """Reads a verified checkpoint onto the CPU."""
     path = folder / f"step-{step:08d}"
     own = path / rank_file(world.rank)
-    ranks = json.loads((path / MANIFEST).read_text())["world_size"]
+    ranks = json.loads((path / MANIFEST).read_text(encoding="utf-8"))["world_size"]
     return Loaded(step, _read(path / SHARED), _read(own) if own.exists() else None, ranks)
 
 

@@ -16,7 +16,7 @@ if __name__ == "__main__":
     if spec is None or not spec.submodule_search_locations:
         raise SystemExit("needs scikit-learn")
     path = Path(spec.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
-    with gzip.open(path, "rt") as file:
+    with gzip.open(path, "rt", encoding="utf-8") as file:
         table = np.loadtxt(file, delimiter=",")
     images = torch.from_numpy((table[:, :-1] / 16).astype(np.float32))
     labels = torch.from_numpy(table[:, -1].astype(np.int64))

@@ -113,7 +113,12 @@ def run(command: Sequence[str], folder: Path, expected: int = 0) -> None:
     # An address where nobody listens stands for a machine without a network.
     nowhere = {f"{kind}_proxy": "http://127.0.0.1:9" for kind in ("http", "https")}
     done = subprocess.run(
-        command, cwd=folder, env={**os.environ, **nowhere}, capture_output=True, text=True
+        command,
+        cwd=folder,
+        env={**os.environ, **nowhere},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
     )
     if done.returncode != expected:
         raise SystemExit(f"{' '.join(command)}: exit code {done.returncode}\n{done.stderr}")
@@ -127,6 +132,7 @@ def imports(what: str, arguments: Sequence[str]) -> None:
             cwd=folder,
             capture_output=True,
             text=True,
+            encoding="utf-8",
         )
     lines = [
         line.split("|") for line in done.stderr.splitlines() if line.startswith("import time:")

@@ -84,7 +84,9 @@ def measure(folder: Path, overrides: Sequence[str]) -> Seconds:
         start = time.perf_counter()
         sweep(folder, overrides)
         total = time.perf_counter() - start
-    summaries = [json.loads(path.read_text()) for path in folder.glob("*/summary.json")]
+    summaries = [
+        json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*/summary.json")
+    ]
     steps = sum(summary["training_seconds"] for summary in summaries)
     return {**seconds, STEPS: steps, "total": total}
 

@@ -178,7 +178,7 @@ function = print
 
 
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Any:
-    (tmp_path / "my_own_optimizer.py").write_text(OWN)
+    (tmp_path / "my_own_optimizer.py").write_text(OWN, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     node = {"_target_": "my_own_optimizer.Mine", "lr": 0.5, "weight_decay": None, "arguments": {}}

@@ -267,6 +267,7 @@ def test_what_can_be_refused_without_torch_is(workplace: Path) -> None:
         capture_output=True,
         text=True,
         env=dict(os.environ),
+        encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "[]\n"
@@ -275,7 +276,7 @@ def test_what_can_be_refused_without_torch_is(workplace: Path) -> None:
 
 def test_the_program_itself_exits_with_two(workplace: Path) -> None:
     command = [sys.executable, "-m", "optbench", "train", "optimizer=adamm"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 2
     assert done.stderr == "optbench: optimizer=adamm: no such optimizer; did you mean adam?\n"
     assert left_in(workplace) == []

@@ -37,7 +37,7 @@ def own(tmp_path: Path) -> Path:
     folder = tmp_path / "own"
     for name, text in (OWN | WRONG).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
+        (folder / name).write_text(text, encoding="utf-8")
     return folder
 
 
@@ -118,7 +118,9 @@ def test_a_users_file_that_can_not_be_used_is_named(own: Path, line: str, named:
 
 
 def test_the_list_has_ones_own_too(own: Path) -> None:
-    (own / "optimizer" / "sgd.yaml").write_text("# Not ours\n_target_: torch.optim.SGD\nlr: 7.0\n")
+    (own / "optimizer" / "sgd.yaml").write_text(
+        "# Not ours\n_target_: torch.optim.SGD\nlr: 7.0\n", encoding="utf-8"
+    )
     said = f"--config-dir {own}"
     assert " argument extended mine no_lr no_target\n" in call(f"list {said}").out
     optimizers = call(f"list optimizers {said}").out

@@ -35,7 +35,7 @@ def runs(shared_place: Path) -> dict[str, Path]:
         "unseen": "model=beale optimizer=sgd optimizer.lr=0.01 steps=3",
     }
     folders = {name: train(line, shared_place / name) for name, line in lines.items()}
-    folders["unseen"].joinpath("metrics.jsonl").write_text("")
+    folders["unseen"].joinpath("metrics.jsonl").write_text("", encoding="utf-8")
     return folders
 
 
@@ -97,7 +97,7 @@ def test_runs_that_are_alike_are_told_apart_by_their_folders(
     ]
     config = load_yaml(again / "config.yaml")
     config["optimizer"]["betas"] = [0.5, 0.999]
-    (again / "config.yaml").write_text(dump_yaml(config))
+    (again / "config.yaml").write_text(dump_yaml(config), encoding="utf-8")
     names = named(read_all([str(runs["adam"]), str(again)]))
     assert names == ["adam lr=0.1 betas=[0.9, 0.999]", "adam lr=0.1 betas=[0.5, 0.999]"]
 
@@ -131,6 +131,6 @@ def test_the_same_function_with_other_settings_is_another(
     other = shutil.copytree(runs["deep"], tmp_path / "other")
     config = load_yaml(other / "config.yaml")
     config["model"]["condition"] = 7.0
-    (other / "config.yaml").write_text(dump_yaml(config))
+    (other / "config.yaml").write_text(dump_yaml(config), encoding="utf-8")
     answer = draw(runs, f"{{deep}} {other}")
     assert answer.code == 2 and "with other settings; one function to a picture" in answer.err

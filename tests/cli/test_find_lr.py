@@ -21,7 +21,7 @@ from .program import SMALL, call, left_in
 def find(line: str, folder: Path) -> tuple[str, dict]:  # type: ignore[type-arg]
     answer = call(f"find-lr {SMALL} {line} hydra.run.dir={folder}")
     assert answer.code == 0, answer.err + answer.out
-    return answer.out, json.loads((folder / "find-lr.json").read_text())
+    return answer.out, json.loads((folder / "find-lr.json").read_text(encoding="utf-8"))
 
 
 def test_it_leaves_a_picture_numbers_events_and_a_command(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_of_several_players_one_is_named() -> None:
     assert (answer.code, "did you mean generator?" in answer.err) == (2, True)
     found = call(f"find-lr {gan} --player generator --steps 12 --seeds 1 --from 1e-6 --to 1e-1")
     assert found.code in (0, 1)
-    written = json.loads(next(Path("runs").rglob("find-lr.json")).read_text())
+    written = json.loads(next(Path("runs").rglob("find-lr.json")).read_text(encoding="utf-8"))
     assert len(written["seeds"]["0"]["lr"]) > 5
     command = written["recommended"]["command"]
     assert command is None or "player.generator.optimizer.lr=" in command

@@ -115,9 +115,9 @@ def test_groups_may_be_named_in_the_plural_and_several_at_once() -> None:
 
 def test_a_description_is_the_first_comment_that_is_no_directive(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
-    path.write_text("# @package _global_\n\n# What it is\n# more\nkey: 1\n")
+    path.write_text("# @package _global_\n\n# What it is\n# more\nkey: 1\n", encoding="utf-8")
     assert description(path) == "What it is"
-    path.write_text("key: 1\n")
+    path.write_text("key: 1\n", encoding="utf-8")
     assert description(path) == ""
 
 
@@ -188,9 +188,12 @@ def test_completion_after_a_verbs_own_word(
 
 def test_completion_is_installed_for_the_program() -> None:
     script = call("-sc install=bash").out
-    assert subprocess.run(["bash", "-n"], input=script, text=True).returncode == 0
+    assert subprocess.run(["bash", "-n"], input=script, text=True, encoding="utf-8").returncode == 0
     shown = subprocess.run(
-        ["bash", "-c", script + "\ncomplete -p optbench"], capture_output=True, text=True
+        ["bash", "-c", script + "\ncomplete -p optbench"],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
     )
     assert shown.stdout.split()[-1] == "optbench"
 
@@ -214,7 +217,9 @@ print(sorted(sys.modules.keys() & {{"hydra", "omegaconf", "torch", "torchvision"
 )
 def test_it_imports_no_more_than_it_needs(arguments: list[str], heavy: list[str]) -> None:
     script = IMPORTS.format(arguments=arguments)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, encoding="utf-8"
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str(heavy)
 
@@ -227,7 +232,7 @@ def test_a_table_in_a_terminal_shows_brackets() -> None:
 
 def test_hydras_help() -> None:
     command = [sys.executable, "-m", "optbench", "train", "--hydra-help"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0 and "--multirun" in done.stdout
 
 

@@ -31,7 +31,7 @@ class Mine(torch.optim.Optimizer):
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "named_optimizer.py").write_text(OWN)
+    (tmp_path / "named_optimizer.py").write_text(OWN, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p not in ("", str(tmp_path))])
     monkeypatch.delitem(sys.modules, "named_optimizer", raising=False)

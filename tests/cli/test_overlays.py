@@ -109,7 +109,7 @@ def test_an_overlay_that_chooses_none_holds_for_any(tmp_path: Path) -> None:
     folder = tmp_path / "own" / "recipe"
     folder.mkdir(parents=True)
     text = "# @package _global_\noptimizer:\n  lr: 0.7\nmodel:\n  width: 6\n"
-    (folder / "fast.yaml").write_text(text)
+    (folder / "fast.yaml").write_text(text, encoding="utf-8")
     for optimizer, model in (("adamw", "rnn"), ("sgd", "lstm")):
         chosen = ("recipe=fast", f"optimizer={optimizer}", f"model={model}")
         plain = job(*chosen, config_dir=folder.parent).plain
@@ -230,9 +230,11 @@ def test_the_command_line_says_how_long_a_workload_runs(
 def test_a_workload_made_of_another_has_chosen_what_that_one_chose(tmp_path: Path) -> None:
     (tmp_path / "workload").mkdir()
     head = "# @package _global_\ndefaults:\n  - adding_rnn\n"
-    (tmp_path / "workload" / "longer.yaml").write_text(head + "  - _self_\nsteps: 30\n")
+    (tmp_path / "workload" / "longer.yaml").write_text(
+        head + "  - _self_\nsteps: 30\n", encoding="utf-8"
+    )
     (tmp_path / "workload" / "gated.yaml").write_text(
-        head + "  - override /model: lstm\n  - _self_\n"
+        head + "  - override /model: lstm\n  - _self_\n", encoding="utf-8"
     )
     plain = job("workload=longer", "model=lstm", config_dir=tmp_path).plain
     assert plain["model"] == job("workload=adding_rnn", "model=lstm").plain["model"]
@@ -245,7 +247,9 @@ def test_a_workload_made_of_another_has_chosen_what_that_one_chose(tmp_path: Pat
 def test_a_task_file_is_an_overlay_too(tmp_path: Path) -> None:
     (tmp_path / "task").mkdir()
     text = "# @package _global_\ndefaults:\n  - regression\n  - override /model: rnn\n  - _self_\n"
-    (tmp_path / "task" / "mine.yaml").write_text(text + "model:\n  nonlinearity: relu\n")
+    (tmp_path / "task" / "mine.yaml").write_text(
+        text + "model:\n  nonlinearity: relu\n", encoding="utf-8"
+    )
     assert job("task=mine", config_dir=tmp_path).plain["model"]["nonlinearity"] == "relu"
     other = job("task=mine", "model=lstm", config_dir=tmp_path).plain["model"]
     assert "nonlinearity" not in other

@@ -22,7 +22,10 @@ from .program import call, left_in
 from .test_bad_input import assert_refused
 
 FILES = sorted(p for p in (configs_folder() / "recipe").glob("*.yaml") if p.stem != "none")
-RECIPES = {path.stem: read_recipe(path.stem, path.read_text().splitlines()) for path in FILES}
+RECIPES = {
+    path.stem: read_recipe(path.stem, path.read_text(encoding="utf-8").splitlines())
+    for path in FILES
+}
 MODELS = sorted(path.stem for path in (configs_folder() / "model").glob("*.yaml"))
 FUNCTION = "function"
 
@@ -54,7 +57,9 @@ FITTING = [
 @cache
 def task_of(model: str) -> str:
     """The task that a model's file names."""
-    values = yaml.safe_load((configs_folder() / "model" / f"{model}.yaml").read_text())
+    values = yaml.safe_load(
+        (configs_folder() / "model" / f"{model}.yaml").read_text(encoding="utf-8")
+    )
     return str(values.get("task", "classification"))
 
 
@@ -66,7 +71,7 @@ def compose(line: str) -> dict[str, Any]:
 
 def text_file() -> str:
     """A text to model, as overrides."""
-    Path("a.txt").write_text("To be, or not to be, that is the question. " * 60)
+    Path("a.txt").write_text("To be, or not to be, that is the question. " * 60, encoding="utf-8")
     return f"dataset.path={Path('a.txt').absolute()} dataset.context=16"
 
 
@@ -95,7 +100,7 @@ def test_every_setting_has_its_reason(recipe: Recipe) -> None:
 def test_what_is_read_from_the_comments_is_what_hydra_reads(path: Path) -> None:
     """Every value of the file is found, and no other."""
     recipe = RECIPES[path.stem]
-    plain = yaml.safe_load(path.read_text())
+    plain = yaml.safe_load(path.read_text(encoding="utf-8"))
     chosen = plain.pop("defaults", [])
     flat = {k.removeprefix("override /"): v for entry in chosen for k, v in entry.items()}
 
@@ -198,7 +203,7 @@ def test_ones_own_recipe_for_ones_own_model(tmp_path: Path) -> None:
         "recipe": "# @package _global_\n# Mine\n# for: x\n# models: mine\nepochs: 3  # short\n",
     }.items():
         (tmp_path / "own" / group).mkdir(parents=True)
-        (tmp_path / "own" / group / "mine.yaml").write_text(text)
+        (tmp_path / "own" / group / "mine.yaml").write_text(text, encoding="utf-8")
     own = f"--config-dir {tmp_path / 'own'}"
     assert "recipe=mine" in call(f"recommend {own} model=mine").out
     assert "\nmine " in call(f"recommend {own}").out
@@ -228,5 +233,7 @@ def test_it_needs_no_torch(words: str) -> None:
         "import sys; from optbench.cli.main import main; "
         f"assert main([{words}]) == 0; assert 'torch' not in sys.modules"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, encoding="utf-8"
+    )
     assert done.returncode == 0, done.stderr

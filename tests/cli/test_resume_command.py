@@ -104,7 +104,9 @@ def test_a_run_killed_before_its_summary_gets_the_same_one(run: RunDir) -> None:
 
 
 def test_the_texts_of_the_part_before_are_in_the_summary(workplace: Path) -> None:
-    (workplace / "some.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 40)
+    (workplace / "some.txt").write_text(
+        "the quick brown fox jumps over the lazy dog\n" * 40, encoding="utf-8"
+    )
     text = "dataset=text dataset.path=some.txt dataset.context=8 model=rnn model.width=4"
     assert call(f"train {text} steps=4 threads=1 device=cpu hydra.run.dir=run").code == 0
     run = RunDir(workplace / "run")

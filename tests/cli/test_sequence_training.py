@@ -58,7 +58,7 @@ def test_the_data_set_decides_what_a_model_is_trained_for(model: str, data: str)
 
 @pytest.mark.parametrize("model", ["gpt model.layers=1", "lstm", "gru", "rnn"])
 def test_a_text_is_learned_and_shown(model: str, tmp_path: Path) -> None:
-    Path("some.txt").write_text(LINE * 40)
+    Path("some.txt").write_text(LINE * 40, encoding="utf-8")
     line = f"{TEXT} model={model} model.width=16 steps=40 eval.every=20 optimizer.lr=0.01"
     if model.startswith("gpt"):
         line += " model.heads=2"
@@ -67,7 +67,10 @@ def test_a_text_is_learned_and_shown(model: str, tmp_path: Path) -> None:
     assert last["val/loss"] < first["val/loss"] < math.log(28)
     assert last["val/perplexity"] == pytest.approx(math.exp(last["val/loss"]))
     assert last["val/bits_per_character"] == pytest.approx(last["val/loss"] / math.log(2))
-    texts = [(run.samples / step / "sample.txt").read_text() for step in sorted(steps_of(run))]
+    texts = [
+        (run.samples / step / "sample.txt").read_text(encoding="utf-8")
+        for step in sorted(steps_of(run))
+    ]
     assert [len(text) for text in texts] == [301, 301]
     assert set("".join(texts)) <= set(LINE)
     assert texts[0] != texts[1]

@@ -133,7 +133,9 @@ def test_it_needs_no_torch() -> None:
         "import sys; from optbench.cli.main import main; "
         "assert main(['show', 'schedule=chain']) == 0; assert 'torch' not in sys.modules"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, encoding="utf-8"
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -57,7 +57,7 @@ def sweep(shared_place: Path, answer: Answer) -> Path:
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Makes sweep_models.Broken importable."""
-    (tmp_path / "sweep_models.py").write_text(MODELS)
+    (tmp_path / "sweep_models.py").write_text(MODELS, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     yield
 
@@ -167,7 +167,7 @@ def test_a_run_that_fails_does_not_stop_the_sweep(workplace: Path, models: None)
     failed, finished = runs_of(workplace / "mine")
     assert (failed.state, finished.state) == ("failed", "finished")
     assert failed.read_json("status.json")["message"] == "RuntimeError: nothing comes out of this"
-    assert "Traceback" in failed.log.read_text()
+    assert "Traceback" in failed.log.read_text(encoding="utf-8")
     assert "failed: RuntimeError: nothing comes out of this" in answer.err
     assert [row[0] for row in rows(answer)] == ["1", "0"]
     assert answer.code == 1

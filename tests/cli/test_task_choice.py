@@ -32,7 +32,9 @@ def own(tmp_path: Path) -> Path:
     """A workload and a recipe that choose an optimizer for a player."""
     for name, choices in {"workload": DCGAN, "recipe": ""}.items():
         (tmp_path / "own" / name).mkdir(parents=True)
-        (tmp_path / "own" / name / "mine.yaml").write_text(PLAYERS.format(choices=choices))
+        (tmp_path / "own" / name / "mine.yaml").write_text(
+            PLAYERS.format(choices=choices), encoding="utf-8"
+        )
     return tmp_path / "own"
 
 
@@ -81,7 +83,7 @@ def test_a_players_choice_where_there_are_no_players(own: Path) -> None:
 )
 def test_the_file_that_sets_a_player_is_named(own: Path, said: str, line: str, by: str) -> None:
     text = f"# @package _global_\nplayer: {{{said}}}\n".replace("{5}", "5")
-    (own / "workload" / "odd.yaml").write_text(text)
+    (own / "workload" / "odd.yaml").write_text(text, encoding="utf-8")
     assert_refused(f"train --config-dir {own} {line}", [by])
 
 
@@ -104,7 +106,7 @@ def test_a_default_typed_for_nobody_is_refused(line: str) -> None:
 def test_the_config_that_is_shown_is_the_runs(own: Path) -> None:
     line = "workload=fmnist_2c2d optimizer=sgd task=auto"
     whole = call(f"train {line} --cfg job")
-    (own / "shown.yaml").write_text(whole.out)
+    (own / "shown.yaml").write_text(whole.out, encoding="utf-8")
     assert load_yaml(own / "shown.yaml") == job(own, *line.split()).plain
     part = call(f"train {line} --cfg job --resolve -p optimizer").out
     assert part.startswith("# @package optimizer\n") and "\nlr: 0.1\n" in part

@@ -70,7 +70,7 @@ def test_a_run_folder_has_the_designed_files_and_no_others(folder: RunDir) -> No
 
 
 def test_the_config_is_plain_and_resolved(folder: RunDir) -> None:
-    text = folder.config.read_text()
+    text = folder.config.read_text(encoding="utf-8")
     config = load_yaml(folder.config)
     assert "${" not in text
     assert "!" not in text
@@ -154,7 +154,7 @@ def test_the_tags_of_the_metrics(folder: RunDir) -> None:
 
 
 def test_the_log_has_what_was_said(folder: RunDir, answer: Answer) -> None:
-    said = [line.partition(" ")[2] for line in folder.log.read_text().splitlines()]
+    said = [line.partition(" ")[2] for line in folder.log.read_text(encoding="utf-8").splitlines()]
     assert said == answer.err.splitlines()
 
 
@@ -214,7 +214,9 @@ def test_nothing_is_left_outside_the_run_folder(workplace: Path) -> None:
 
 def test_the_module_is_the_same_program(workplace: Path) -> None:
     command = [sys.executable, "-m", "optbench", "train", *SMALL.split(), "steps=2"]
-    done = subprocess.run([*command, "hydra.run.dir=run"], capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, "hydra.run.dir=run"], capture_output=True, text=True, encoding="utf-8"
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "finished at step 2"
     assert "Warning" not in done.stderr

@@ -106,7 +106,7 @@ def test_a_run_without_validation(workplace: Path) -> None:
     assert summary["best"] == {}
     assert records(folder, "val") == []
     assert len(records(folder, "test")) == 1
-    assert "no validation set (dataset.val_fraction=0)" in folder.log.read_text()
+    assert "no validation set (dataset.val_fraction=0)" in folder.log.read_text(encoding="utf-8")
 
 
 def test_micro_batches_change_nothing(workplace: Path, plain: RunDir) -> None:
@@ -151,7 +151,7 @@ class Broken(torch.nn.Module):
 def test_a_run_that_fails_leaves_its_traceback(
     workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "broken_model.py").write_text(BROKEN)
+    (tmp_path / "broken_model.py").write_text(BROKEN, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     answer = call(f"train {SMALL} steps=2 model._target_=broken_model.Broken hydra.run.dir=run")
     folder = RunDir(workplace / "run")
@@ -162,6 +162,6 @@ def test_a_run_that_fails_leaves_its_traceback(
     assert status["message"] == "RuntimeError: nothing comes out of this"
     assert f"failed: {status['message']}" in answer.err
     assert str(folder.log) in answer.err
-    log = folder.log.read_text()
+    log = folder.log.read_text(encoding="utf-8")
     assert "Traceback (most recent call last)" in log
     assert "broken_model.py" in log

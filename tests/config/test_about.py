@@ -16,7 +16,7 @@ each_yaml = pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.stem)
 
 
 def of(path: Path) -> About:
-    return about(path.read_text().splitlines())
+    return about(path.read_text(encoding="utf-8").splitlines())
 
 
 def test_the_comments_are_read() -> None:
@@ -30,7 +30,9 @@ def test_the_comments_are_read() -> None:
 def test_every_optimizer_says_all_of_it_in_order(path: Path) -> None:
     found = of(path)
     assert [f.name for f in fields(found) if not getattr(found, f.name)] == []
-    heads = [line[2:].partition(": ")[0] for line in path.read_text().splitlines()[1:6]]
+    heads = [
+        line[2:].partition(": ")[0] for line in path.read_text(encoding="utf-8").splitlines()[1:6]
+    ]
     assert heads == list(KEYS)
 
 

@@ -69,7 +69,7 @@ def test_a_missing_data_set_is_one_line_with_the_way_out(path: Path, tmp_path: P
 
 @each_config
 def test_the_first_line_describes_the_data_set(path: Path) -> None:
-    first = path.read_text().splitlines()[0]
+    first = path.read_text(encoding="utf-8").splitlines()[0]
     assert first.startswith("# ")
     assert len(first) <= 100
 
@@ -89,6 +89,8 @@ print([name for name in ("torch", "sklearn", "torchvision") if name in sys.modul
 def test_loading_imports_no_torch(tmp_path: Path) -> None:
     write_tree(tmp_path)
     script = LOADING.format(all_settings=[settings_of(path, str(tmp_path)) for path in CONFIGS])
-    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    output = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, encoding="utf-8"
+    )
     assert output.returncode == 0, output.stderr
     assert output.stdout.strip() == "[]"

@@ -48,6 +48,6 @@ def test_a_wrong_md5_leaves_no_file(tmp_path: Path, mirror: str) -> None:
 
 
 def test_a_folder_which_cannot_be_made_is_named(tmp_path: Path, mirror: str) -> None:
-    (tmp_path / "taken").write_text("")
+    (tmp_path / "taken").write_text("", encoding="utf-8")
     with pytest.raises(UserError, match=r"cannot write .*taken"):
         fetch([mirror], MD5, tmp_path / "taken" / "file.gz")

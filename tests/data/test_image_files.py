@@ -13,8 +13,8 @@ from .image_tree import write_tree
 def test_images_are_found_by_class_and_name(tmp_path: Path) -> None:
     write_tree(tmp_path)
     train = tmp_path / "train"
-    (train / "README.txt").write_text("not a class")
-    (train / "cat" / "notes.txt").write_text("not an image")
+    (train / "README.txt").write_text("not a class", encoding="utf-8")
+    (train / "cat" / "notes.txt").write_text("not an image", encoding="utf-8")
     (train / ".hidden").mkdir()
     classes = scan_classes(train)
     files = scan_images(train, classes)

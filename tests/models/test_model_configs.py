@@ -74,7 +74,7 @@ def test_yaml_lists_every_argument_with_its_default(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_first_line_describes_the_model(name):
-    first = (CONFIGS / f"{name}.yaml").read_text().splitlines()[0]
+    first = (CONFIGS / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
     assert first.startswith("# ")
     assert len(first) > 10
 

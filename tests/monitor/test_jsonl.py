@@ -27,7 +27,7 @@ def written(folder: Path, *records: Record) -> RunDir:
 
 def test_a_line_holds_the_position_and_the_values(tmp_path: Path) -> None:
     folder = written(tmp_path, record(3, "val", **{"val/loss": 0.25}))
-    assert json.loads(folder.metrics.read_text()) == {
+    assert json.loads(folder.metrics.read_text(encoding="utf-8")) == {
         "kind": "val",
         "step": 3,
         "epoch": 0.428571,
@@ -46,7 +46,7 @@ def test_numbers_come_back_to_the_last_bit(tmp_path: Path) -> None:
 def test_it_is_strict_json_whatever_the_numbers(tmp_path: Path) -> None:
     values = {"a": math.nan, "b": math.inf, "c": -math.inf, "d": 1.0}
     folder = written(tmp_path, record(1, **values))
-    text = folder.metrics.read_text()
+    text = folder.metrics.read_text(encoding="utf-8")
     json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
     (line,) = folder.read_metrics()
     assert math.isnan(line["a"]) and line["b"] == math.inf and line["c"] == -math.inf

@@ -63,6 +63,6 @@ def test_other_ranks_have_nobody_to_tell() -> None:
 
 
 def test_peak_memory_is_that_of_the_process() -> None:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
     now = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
     assert 0.9 * now <= PeakMemory(torch.device("cpu")).mib() < now + 16 * 2**10

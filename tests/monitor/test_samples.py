@@ -34,7 +34,7 @@ def test_files_by_step(tmp_path: Path) -> None:
     assert not (tmp_path / "samples").exists()
     sink.show(20, {"sample": "to be\nor not"}, images({"grid": GREY}))
     folder = tmp_path / "samples" / "step-00000020"
-    assert (folder / "sample.txt").read_text() == "to be\nor not"
+    assert (folder / "sample.txt").read_text(encoding="utf-8") == "to be\nor not"
     assert Image.open(folder / "grid.png").size == (3, 2)
 
 

@@ -24,7 +24,7 @@ IMPLEMENTATIONS = ("loop", "foreach", "fused", "compiled")
 
 
 def of(name: str) -> About:
-    return about((YAMLS / f"{name}.yaml").read_text().splitlines())
+    return about((YAMLS / f"{name}.yaml").read_text(encoding="utf-8").splitlines())
 
 
 MEASURABLE = [n for n in NAMES if of(n).state[0] in "<0123456789"]

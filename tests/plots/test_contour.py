@@ -88,7 +88,7 @@ def test_gaps_are_drawn_twice_with_their_fitted_lines(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_the_users_error(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     for write in (
         lambda path: contour.save(path, [(BOWL, TRAILS)]),
         lambda path: contour.animate(path, BOWL, TRAILS[1:]),

@@ -52,7 +52,7 @@ def test_has_every_field_with_its_default(path: Path) -> None:
 
 @pytest.mark.parametrize("path", ALL_CONFIGS, ids=lambda path: path.stem)
 def test_starts_with_its_description(path: Path) -> None:
-    first = path.read_text().splitlines()[0]
+    first = path.read_text(encoding="utf-8").splitlines()[0]
     assert first.startswith("# ") and 10 < len(first) <= 100
 
 
@@ -63,5 +63,5 @@ def test_there_are_configs() -> None:
 
 def test_the_contact_sheet_has_all_schedules() -> None:
     script = Path(__file__).parents[2] / "scripts" / "pictures_of_schedules.py"
-    shown = set(re.findall(r'"schedule=(\w+)"', script.read_text()))
+    shown = set(re.findall(r'"schedule=(\w+)"', script.read_text(encoding="utf-8")))
     assert shown == {path.stem for path in ALL_CONFIGS} - {"custom"}

@@ -31,6 +31,7 @@ def torchrun(program: list[str], arguments: list[str]) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        encoding="utf-8",
     )
 
 
@@ -38,7 +39,7 @@ def once(factory: pytest.TempPathFactory, name: str, fill: Callable[[Path], None
     """A folder that is filled once in a session, whichever of its workers comes first."""
     base = factory.getbasetemp()
     root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    with (root / f"{name}.lock").open("w") as lock:
+    with (root / f"{name}.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (root / f"{name}.filled").exists():
             shutil.rmtree(root / name, ignore_errors=True)
@@ -75,7 +76,9 @@ def ended(launch: subprocess.Popen[str], patience: float = PATIENCE) -> tuple[in
 def workers(launch: subprocess.Popen[str]) -> list[int]:
     """The process ids of the ranks, each in a session of its own."""
     tasks = Path(f"/proc/{launch.pid}/task").glob("*/children")
-    return [int(child) for children in tasks for child in children.read_text().split()]
+    return [
+        int(child) for children in tasks for child in children.read_text(encoding="utf-8").split()
+    ]
 
 
 def rank_process(launch: subprocess.Popen[str], rank: int) -> int:

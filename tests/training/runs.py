@@ -145,7 +145,7 @@ def state_of(folder: Path) -> dict[str, Any]:
 
 def metrics_of(folder: Path) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl without what the clock says."""
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     return [
         {key: value for key, value in json.loads(line).items() if key not in CLOCKED}
         for line in lines
@@ -154,7 +154,7 @@ def metrics_of(folder: Path) -> list[dict[str, Any]]:
 
 def status_of(folder: Path) -> dict[str, Any]:
     """status.json."""
-    status: dict[str, Any] = json.loads((folder / "status.json").read_text())
+    status: dict[str, Any] = json.loads((folder / "status.json").read_text(encoding="utf-8"))
     return status
 
 

@@ -23,7 +23,7 @@ WORDS = "the quick brown fox jumps over the lazy dog while five wizards box and 
 @pytest.fixture
 def text(tmp_path: Path) -> list[str]:
     """400 characters to train on in windows of 8: 49 of them, in 4 lanes of 12."""
-    (tmp_path / "text.txt").write_text((WORDS * 8)[:440])
+    (tmp_path / "text.txt").write_text((WORDS * 8)[:440], encoding="utf-8")
     return [
         *("dataset=text", f"dataset.path={tmp_path / 'text.txt'}", "dataset.context=8"),
         *("model=lstm", "model.width=6", "task.carry=true", "batch_size=4"),
@@ -92,10 +92,10 @@ def test_it_is_resumed(step: int, text: list[str]) -> None:
 def written_by_two(folder: Path) -> None:
     """Makes the newest checkpoint of one rank look like one of two."""
     path = newest(folder)
-    manifest = json.loads((path / "manifest.json").read_text())
+    manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
     shutil.copy(path / "rank-0.pt", path / "rank-1.pt")
     manifest["files"]["rank-1.pt"] = manifest["files"]["rank-0.pt"]
-    (path / "manifest.json").write_text(json.dumps(manifest | {"world_size": 2}))
+    (path / "manifest.json").write_text(json.dumps(manifest | {"world_size": 2}), encoding="utf-8")
 
 
 @pytest.mark.parametrize(("steps", "within_epoch"), [(7, True), (12, False)])

@@ -69,7 +69,7 @@ def test_another_rank_has_no_part_of_its_own() -> None:
 
 def test_the_manifest_lists_every_file() -> None:
     write(7)
-    manifest = json.loads((path_of(7) / checkpoint.MANIFEST).read_text())
+    manifest = json.loads((path_of(7) / checkpoint.MANIFEST).read_text(encoding="utf-8"))
     assert manifest["step"] == 7 and manifest["world_size"] == 1
     written = {path.name for path in path_of(7).iterdir()} - {checkpoint.MANIFEST}
     assert set(manifest["files"]) == written == {"state.pt", "rank-0.pt"}
@@ -127,7 +127,7 @@ def test_several_damaged_ones_cost_one_warning() -> None:
     for step in (10, 20, 30):
         write(step)
     (path_of(30) / "state.pt").unlink()
-    (path_of(20) / "manifest.json").write_text("{}")
+    (path_of(20) / "manifest.json").write_text("{}", encoding="utf-8")
     step, said = newest()
     assert step == 10
     assert len(said) == 1

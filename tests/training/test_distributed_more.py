@@ -161,7 +161,7 @@ sys.exit(main())
 @pytest.mark.parametrize("step", [20, 47])
 def test_a_loss_that_is_not_finite_on_one_rank_stops_all(step: int) -> None:
     """Also in the last step, after which no other exchange comes."""
-    Path("program.py").write_text(NAN_ON_ONE_RANK)
+    Path("program.py").write_text(NAN_ON_ONE_RANK, encoding="utf-8")
     overrides = [*SHORT[:-1], "steps=47", "accumulate=1"]
     arguments = train_arguments(Path("run"), *overrides)
     launch = torchrun(["program.py"], [str(step), *arguments])
@@ -173,7 +173,7 @@ def test_a_loss_that_is_not_finite_on_one_rank_stops_all(step: int) -> None:
 
 def test_a_run_that_raises_on_one_rank_ends_the_sweep() -> None:
     """The ranks may be out of step: nobody waits for anybody, and nothing is done by halves."""
-    Path("program.py").write_text(NAN_ON_ONE_RANK)
+    Path("program.py").write_text(NAN_ON_ONE_RANK, encoding="utf-8")
     sweep = ["seed=0,1", "nonfinite=raise", "hydra.sweep.dir=sweep"]
     arguments = ["train", "-m", *small(*SHORT, "accumulate=1", *sweep)]
     code, said = ended(torchrun(["program.py"], ["20", *arguments]), patience=60)

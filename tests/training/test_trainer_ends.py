@@ -91,7 +91,7 @@ def test_stop_is_told_in_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "loss is nan at step 7" in status["message"]
     assert "blocks.0.0.weight" in status["message"]
     assert newest(Path("run")).name == "step-00000006"
-    assert json.loads(Path("run/summary.json").read_text())["state"] == "diverged"
+    assert json.loads(Path("run/summary.json").read_text(encoding="utf-8"))["state"] == "diverged"
 
 
 def test_a_gradient_norm_that_is_not_finite_is_named() -> None:
@@ -191,7 +191,7 @@ def test_raise_fails_the_run(
     assert status["state"] == "failed" and status["step"] == 6
     assert "FloatingPointError: loss is nan at step 7" in status["message"]
     assert "Traceback" not in capsys.readouterr().err
-    assert "Traceback" in Path("run/log.txt").read_text()
+    assert "Traceback" in Path("run/log.txt").read_text(encoding="utf-8")
 
 
 def test_a_finished_run_is_not_called_diverged(monkeypatch: pytest.MonkeyPatch) -> None:

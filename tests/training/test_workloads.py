@@ -83,7 +83,9 @@ def is_loss(tag: str) -> bool:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_workload_has_a_budget_and_a_target_with_its_source(name: str) -> None:
-    said = yaml.safe_load((configs_folder() / "workload" / f"{name}.yaml").read_text())
+    said = yaml.safe_load(
+        (configs_folder() / "workload" / f"{name}.yaml").read_text(encoding="utf-8")
+    )
     assert ("epochs" in said) != ("steps" in said)
     assert said["batch_size"]
     assert said["target"]["metric"].partition("/")[0] in SPLITS

@@ -22,7 +22,7 @@ def write_all(root: Path) -> None:
     write_cifar(root / "cifar-10-batches-py", batches, ["test_batch"], "labels", 10)
     write_cifar(root / "cifar-100-python", ["train"], ["test"], "fine_labels", 100)
     write_tree(root)
-    write_text(root / "tinyshakespeare" / "input.txt")
+    write_text(root / "tinyshakespeare" / "input.txt", encoding="utf-8")
 
 
 def write_mnist(raw: Path) -> None:
@@ -67,4 +67,4 @@ def write_text(path: Path, length: int = 3000) -> None:
     """Letters without a sense, each of them at least once."""
     path.parent.mkdir(parents=True)
     drawn = np.random.default_rng(3).integers(0, len(LETTERS), length - len(LETTERS))
-    path.write_text(LETTERS + "".join(LETTERS[n] for n in drawn))
+    path.write_text(LETTERS + "".join(LETTERS[n] for n in drawn), encoding="utf-8")

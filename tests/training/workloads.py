@@ -53,7 +53,9 @@ MODES = {
 
 def small_workload(name: str) -> list[str]:
     """The overrides of a short run; with 36 examples to train on it dies after an epoch."""
-    said = yaml.safe_load((configs_folder() / "workload" / f"{name}.yaml").read_text())
+    said = yaml.safe_load(
+        (configs_folder() / "workload" / f"{name}.yaml").read_text(encoding="utf-8")
+    )
     warms_up = (said.get("schedule") or {}).get("warmup_steps")
     warmup = ["schedule.warmup_steps=3"] if warms_up else []
     return [*MACHINE, f"workload={name}", *SHORT, *warmup, *SMALLER.get(name, [])]

@@ -29,7 +29,7 @@ def section(arguments: Namespace) -> None:
     with scratch() as folder:
         given = (_free_port(), batch, str(folder))
         processes.spawn(_rank, given, nprocs=RANKS)
-        times: Times = json.loads((folder / "times.json").read_text())
+        times: Times = json.loads((folder / "times.json").read_text(encoding="utf-8"))
     rows = []
     for accumulate in (4, 1):
         plain, ranks = _names(accumulate)
@@ -72,7 +72,7 @@ def _rank(rank: int, port: int, batch: int, folder: str) -> None:
             candidates[name] = lambda run=stretches: _together(run)
     times = alternate(candidates, ROUNDS)
     if rank == 0:
-        (Path(folder) / "times.json").write_text(json.dumps(times))
+        (Path(folder) / "times.json").write_text(json.dumps(times), encoding="utf-8")
     leave()
 
 
