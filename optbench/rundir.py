@@ -5,10 +5,12 @@ Analysis reads run folders through this module and nothing else.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,25 +39,33 @@ class RunDir:
     path: Path
 
     @classmethod
-    def reserve(cls, wanted: str | os.PathLike[str]) -> RunDir:
+    def reserve(cls, wanted: str | os.PathLike[str], key: str = "hydra.run.dir") -> RunDir:
         """Makes the folder, which nobody else then has: `wanted`, or `wanted-2`, `-3`, ...
 
         An empty folder that exists is not taken: it may be another run's, a moment after it
         reserved it.
+
+        Args:
+            wanted: where.
+            key: that says so, for messages.
+
+        Raises:
+            UserError: no folder can be made there; none of its parents is left behind.
         """
-        first = Path(wanted).expanduser().absolute()
+        made: list[Path] = []
         try:
+            first = Path(wanted).expanduser().absolute()
+            if not str(wanted).strip() or not first.name:
+                raise ValueError("which folder?")
+            made = [path for path in first.parents if not path.exists()]
             first.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"{wanted}: no folder can be made there ({error.strerror})") from None
-        number = 1
-        while True:
-            path = first if number == 1 else first.with_name(f"{first.name}-{number}")
-            try:
-                path.mkdir()
-                return cls(path)
-            except FileExistsError:
-                number += 1
+            return cls(_make_first_free(first))
+        except (OSError, ValueError, RuntimeError) as error:  # no home folder, a null character
+            for path in made:
+                with suppress(OSError):
+                    path.rmdir()
+            why = getattr(error, "strerror", None) or error
+            raise UserError(f"{key}={wanted}: no folder can be made there ({why})") from None
 
     @classmethod
     def existing(cls, path: str | os.PathLike[str]) -> RunDir:
@@ -178,6 +188,16 @@ class RunDir:
             file.truncate(kept)
             file.flush()
             os.fsync(file.fileno())
+
+
+def _make_first_free(first: Path) -> Path:
+    """Makes the folder, or the first of `first-2`, `-3`, ... that nobody else has made."""
+    for number in itertools.count(1):
+        path = first if number == 1 else first.with_name(f"{first.name}-{number}")
+        with suppress(FileExistsError):
+            path.mkdir()
+            return path
+    raise AssertionError
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

@@ -61,6 +61,26 @@ def test_a_relative_path_becomes_absolute(tmp_path: Path, monkeypatch: pytest.Mo
     assert RunDir.reserve("~/run").path == tmp_path / "run-2"
 
 
+@pytest.mark.parametrize(
+    "wanted", ["", " ", "/", "new/" + "a" * 300, "new/a\0b", "file/run", "~nobody-here/run"]
+)
+def test_a_folder_that_can_not_be_made_is_told_and_leaves_none(
+    wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(UserError, match=rf"^hydra\.run\.dir={wanted}: no folder can be made there"):
+        RunDir.reserve(wanted)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_parent_that_takes_no_folder_is_told() -> None:
+    with pytest.raises(
+        UserError, match=r"^hydra\.sweep\.dir=/proc/run: no folder can be made there"
+    ):
+        RunDir.reserve("/proc/run", "hydra.sweep.dir")
+
+
 def run_threads(path: str) -> list[list[str]]:
     with ThreadPoolExecutor(8) as pool:
         return list(pool.map(reserve_many, [path] * 8))

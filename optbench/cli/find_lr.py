@@ -214,11 +214,11 @@ def _base(experiment: Experiment, player: str) -> float:
     return found.base_lrs[0] / factor
 
 
-def _folder(job: Job) -> Path:
+def _folder(job: Job) -> str | Path:
     """`<time>-find-lr-<name>` where a run has `<time>-<name>`, or the folder that was asked for."""
-    wanted = Path(job.folder)
     if "hydra.run.dir" in keys_of(job.overrides):
-        return wanted
+        return job.folder
+    wanted = Path(job.folder)
     time = wanted.name.removesuffix(job.config.name)
     return wanted.with_name(f"{time}find-lr-{job.config.name}")
 

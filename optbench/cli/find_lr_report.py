@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from optbench.cli.compose import Job, keys_of
 from optbench.cli.execute import shown
 from optbench.cli.log import print_table
+from optbench.cli.quoting import value_text
 from optbench.errors import UserError
 from optbench.plots import png
 from optbench.plots.terminal import ascii_only, curve
@@ -115,23 +115,12 @@ def train_command(
             }
             for pattern in optimizer["groups"]
         ]
-        new[f"{at}.groups"] = _hydra(patterns)
+        new[f"{at}.groups"] = value_text(patterns)
     said = zip(job.overrides, keys_of(job.overrides), strict=True)
     kept = [line for line, key in said if key not in (*new, "hydra.run.dir")]
     flags = ["--config-dir", config_dir] if config_dir else []
     words = [*flags, *kept, *(f"{key}={value}" for key, value in new.items())]
     return " ".join(["optbench train", *map(shlex.quote, words)])
-
-
-def _hydra(value: Any) -> str:
-    """Plain data in the grammar of Hydra's overrides."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {_hydra(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_hydra, value)) + "]"
-    if isinstance(value, str):
-        return "'" + value.replace("'", "\\'") + "'"
-    return json.dumps(value)
 
 
 def _print(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from optbench import __version__
 from optbench.cli.collector import at_rest
+from optbench.cli.printable import printable
 from optbench.errors import UserError
 
 EXIT_BAD_INPUT = 2
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _dispatch(arguments)
     except UserError as error:
         if os.environ.get("RANK", "0") == "0":
-            sys.stderr.write(f"optbench: {error}\n")
+            sys.stderr.write(f"optbench: {printable(str(error))}\n")
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         sys.stderr.write("optbench: interrupted\n")

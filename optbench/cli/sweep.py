@@ -19,6 +19,7 @@ from optbench.cli.compose import Composer, Job, keys_of
 from optbench.cli.execute import EXIT_FAILED, Result, check_device, execute
 from optbench.cli.log import Log
 from optbench.cli.players import as_typed
+from optbench.cli.quoting import literal, quoted
 from optbench.cli.report import print_sweep
 from optbench.cli.resolvers import launched_ranks, register_resolvers
 from optbench.config.schema import from_plain
@@ -61,7 +62,8 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
     grid = expand(composer, cfg, parsed)
     jobs = jobs_of(composer, grid)
     _check_data(jobs)
-    folder = _on_main(jobs[0].config.device, lambda: RunDir.reserve(str(cfg.hydra.sweep.dir)))
+    wanted = str(cfg.hydra.sweep.dir)
+    folder = _on_main(jobs[0].config.device, lambda: RunDir.reserve(wanted, "hydra.sweep.dir"))
     if not log.quiet:
         plan = {"overrides": list(overrides), "grid": grid, "config_dir": composer.config_dir}
         write_atomically(folder.path / PLAN, dump_yaml(plan))
@@ -180,9 +182,10 @@ def _launched(composer: Composer, cfg: DictConfig, planned: Sweep) -> list[Resul
     from omegaconf import open_dict, read_write
 
     # Said twice, for a launcher composes each run anew from the overrides.
+    folder = str(planned.folder.path)
     with open_dict(cfg), read_write(cfg.hydra):
-        cfg.hydra.sweep.dir = str(planned.folder.path)
-        cfg.hydra.overrides.hydra.append(f"hydra.sweep.dir='{planned.folder.path}'")
+        cfg.hydra.sweep.dir = literal(folder)
+        cfg.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(folder)}")
     context = HydraContext(config_loader=composer.loader, callbacks=_callbacks(cfg))
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=task, config=cfg
@@ -219,7 +222,8 @@ def task(cfg: DictConfig) -> float | None:
 
     hydra = cast(DictConfig, HydraConfig.get())
     overrides = list(map(as_typed, hydra.overrides.task))
-    folder = RunDir(Path(hydra.runtime.output_dir).absolute())
+    made = cast(dict[str, Any], OmegaConf.to_container(hydra.runtime, resolve=False))
+    folder = RunDir(Path(made["output_dir"]).absolute())  # as it is, whatever is in it
     register_resolvers()
     composer = Composer(GlobalHydra.instance().config_loader())
     if composer.task(composer.parse(overrides[1:])) == overrides[:1]:

@@ -10,8 +10,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import category
 
 from optbench.config.lengths import Length
+
+LONGEST_NAME = 200
+"""Bytes of a name, of the 255 that a file system takes."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +121,11 @@ def count_or_full(value: Any) -> int | str:
 
 
 def folder_name(value: Any) -> str:
-    """Reads a text that can be a part of a folder's name."""
+    """Reads a text that can be a part of a folder's name, beside a date and a number."""
     text = word(value)
-    if not text.strip() or "/" in text or "\0" in text:
+    if text.strip() in ("", ".", "..") or "/" in text or len(text.encode()) > LONGEST_NAME:
+        raise ValueError
+    if any(category(letter) in ("Cc", "Zl", "Zp") for letter in text):
         raise ValueError
     return text
 
@@ -213,7 +219,11 @@ FIELDS: dict[str, Field] = {
         "auto, loop, foreach, fused or compiled",
     ),
     # texts that may be absent
-    "name": Field(folder_name, "a text without /", nullable=True),
+    "name": Field(
+        folder_name,
+        f"a text for a folder's name: no /, no control characters, at most {LONGEST_NAME} bytes",
+        nullable=True,
+    ),
     "best": Field(word, "a metric, auto or null", nullable=True),
     "autocast": Field(word, "a torch dtype, or null", nullable=True),
     "resume": Field(word, "a run folder", nullable=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,11 @@ class Answer:
 Program = Callable[[str], Answer]
 
 
-def call(line: str) -> Answer:
-    """`optbench LINE`."""
+def call(line: str | Sequence[str]) -> Answer:
+    """`optbench LINE`, or its words."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main(shlex.split(line))
+        code = main(shlex.split(line) if isinstance(line, str) else line)
     return Answer(code, out.getvalue(), err.getvalue())
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from optbench.cli.quoting import quoted
 from optbench.rundir import RunDir, load_yaml
 
 from .program import SMALL, Answer, assert_same_bits, call, final_state, records, train
@@ -215,3 +216,11 @@ def test_the_joblib_launcher(workplace: Path) -> None:
     assert len(rows(answer)) == 2
     alone = train("optimizer=adamw optimizer.lr=1e-2 seed=1 steps=6", workplace / "alone")
     assert_same_bits(final_state(alone), final_state(runs_of(workplace / "mine")[1]))
+
+
+@pytest.mark.parametrize("name", ["it's", 'a b, "c"=[d]\\', "${x} ü"])
+def test_a_launcher_finds_a_folder_whatever_its_name(name: str, workplace: Path) -> None:
+    line = "hydra/launcher=joblib hydra.launcher.n_jobs=1 seed=0,1 steps=1 checkpoint=none"
+    folder = f"hydra.sweep.dir={quoted(name)}"
+    assert call(["train", "-m", *SMALL.split(), *line.split(), folder]).code == 0
+    assert [run.state for run in runs_of(workplace / name)] == ["finished"] * 2
