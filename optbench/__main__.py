@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import sys
+
+
+def in_utf8() -> None:
+    """Begins anew in Python's UTF-8 mode where the locale would read names as other letters.
+
+    What is printed stays in the terminal's encoding.
+    """
+    if sys.getfilesystemencoding() == "utf-8" or sys.flags.utf8_mode or not sys.executable:
+        return
+    encoding = getattr(sys.stdout, "encoding", None)
+    if encoding:
+        os.environ.setdefault("PYTHONIOENCODING", f"{encoding}:replace")
+    os.environ["PYTHONUTF8"] = "1"  # in processes of its own too
+    os.execv(sys.executable, [sys.orig_argv[0], "-X", "utf8", *sys.orig_argv[1:]])
 
 
 def main() -> None:
     """Runs the command line and exits with its code."""
+    in_utf8()
     from optbench.cli.main import main as run
 
     code = run()

@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from optbench.errors import UserError
+from optbench.escape import escaped_lines
 
 STATES = ("running", "finished", "stopped_early", "diverged", "preempted", "failed")
 DONE = ("finished", "stopped_early", "diverged")
@@ -238,16 +239,30 @@ def _word(value: float) -> str:
     return "Infinity" if value > 0 else "-Infinity"
 
 
+_NOT_UTF8 = r"\uDC"
+"""How `dump_yaml` writes the bytes of a name that are not UTF-8, which libyaml does not read."""
+
+
 def dump_yaml(values: Any) -> str:
-    """Plain data as YAML, in its own order, by libyaml where it is there."""
+    """Plain data as YAML, in its own order, by libyaml where it is there.
+
+    What a terminal would obey is escaped, and with it all that is not ASCII.
+    """
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    return yaml.dump(values, Dumper=dumper, sort_keys=False, allow_unicode=True)
+    with suppress(UnicodeEncodeError):  # libyaml has no words for a name that is not UTF-8
+        text = yaml.dump(values, Dumper=dumper, sort_keys=False, allow_unicode=True)
+        if text == escaped_lines(text):
+            return text
+    return yaml.dump(values, Dumper=yaml.SafeDumper, sort_keys=False)
 
 
 def load_yaml(path: Path) -> Any:
     """Plain data from a YAML file."""
+    text = path.read_text(encoding="utf-8")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+    if _NOT_UTF8 in text:
+        loader = yaml.SafeLoader
+    return yaml.load(text, Loader=loader)
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from optbench.errors import UserError
+from optbench.escape import escaped_lines
 from optbench.rundir import STATES, RunDir, dump_yaml, load_yaml, strict, write_atomically
 
 LINES = [
@@ -126,6 +127,17 @@ def test_config_and_overrides_are_plain_yaml(folder: RunDir) -> None:
     assert load_yaml(folder.config) == config
     assert list(load_yaml(folder.config)) == list(config)
     assert load_yaml(folder.overrides) == said
+
+
+@pytest.mark.parametrize(
+    "text", ["x\x1b[31m", "a\u202eb 日本", "na\udcefve 日本", "two\nlines", "😀", "\\uDC"]
+)
+def test_a_text_comes_back_from_yaml_and_a_terminal_obeys_none(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config.yaml"
+    write_atomically(path, dump_yaml({"name": text, "seed": 1}))
+    assert load_yaml(path) == {"name": text, "seed": 1}
+    written = path.read_text(encoding="utf-8")
+    assert escaped_lines(written) == written
 
 
 @pytest.mark.parametrize("lr", [1e-3, 1e-8, 1e6, 1e16, 0.1, 3e-05])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from optbench.cli.log import print_lines
 from optbench.cli.main import VERBS
 
 
@@ -19,7 +20,7 @@ def completion(arguments: Sequence[str]) -> int:
         verb = words[1] if len(words) > 1 else ""
         typing_verb = len(words) < 2 or (len(words) == 2 and not line.endswith(" "))
         if typing_verb:
-            print("\n".join(v for v in VERBS if v.startswith(verb)))
+            print_lines("\n".join(v for v in VERBS if v.startswith(verb)))
             return 0
         if verb == "list":
             return _groups("" if line.endswith(" ") else words[-1] if len(words) > 2 else "")
@@ -43,5 +44,5 @@ def completion(arguments: Sequence[str]) -> int:
 def _groups(start: str) -> int:
     from optbench.cli.listing import groups
 
-    print("\n".join(group for group in groups() if group.startswith(start)))
+    print_lines("\n".join(group for group in groups() if group.startswith(start)))
     return 0

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from optbench.cli.function_runs import FunctionRun, named, read_all
-from optbench.cli.log import print_table
+from optbench.cli.log import print_lines, print_table
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
+from optbench.escape import escaped
 from optbench.plots import contour, gaps, png
 from optbench.plots.rates import fit
 
@@ -59,7 +59,7 @@ def draw(arguments: Sequence[str]) -> int:
     files.append(folder / "gaps.png")
     gaps.save(files[-1], curves, runs[0].function)
     _say(curves)
-    sys.stdout.write("".join(f"{file}\n" for file in files))
+    print_lines("\n".join(escaped(str(file)) for file in files))
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 import traceback
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from optbench.build.data import dataset
 from optbench.cli.collector import at_work
 from optbench.cli.compose import Job
-from optbench.cli.log import Log
+from optbench.cli.log import Log, print_error
 from optbench.cli.sinks import end_hparams, make_recorder
 from optbench.errors import UserError
 from optbench.rundir import RunDir
@@ -35,7 +34,7 @@ class Result:
 
     Attributes:
         folder: of the run.
-        state: one of `rundir.STATES`.
+        state: one of `rundir.STATES`, or what a sweep's table says of a run that it did not do.
         step: the last one.
         message: why it ended so, if there is something to say.
         metrics: the last value of each metric.
@@ -172,7 +171,7 @@ class _Run:
         step = self.experiment.state.progress.step
         if not self.world.is_main:
             text = "".join(traceback.format_exception(error))
-            sys.stderr.write(f"[rank {self.world.rank}] {text}")
+            print_error(f"[rank {self.world.rank}] {text}", lines=True)
         if isinstance(error, UserError):
             self.log.note(str(error))
             if self.running:
@@ -180,7 +179,7 @@ class _Run:
             self.log.close()
             raise error
         message = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        self.log.note("".join(traceback.format_exception(error)))
+        self.log.note_lines("".join(traceback.format_exception(error)))
         self._status("failed", message)
         self.log.close()
         code = 130 if isinstance(error, KeyboardInterrupt) else EXIT_FAILED

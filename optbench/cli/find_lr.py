@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from optbench.build.data import dataset
 from optbench.cli.collector import at_work
 from optbench.cli.compose import Composer, Job, hydra_session, keys_of
 from optbench.cli.flags import no_such_flag
+from optbench.cli.log import print_error
 from optbench.cli.players import choice_key
 from optbench.cli.training import parse
 from optbench.config.schema import RunConfig
@@ -82,7 +82,7 @@ def find_lr(arguments: Sequence[str]) -> int:
                 if board is not None:
                     board.close()
             if trial.signal:
-                sys.stderr.write(f"optbench: interrupted; {folder.path} has no result\n")
+                print_error(f"optbench: interrupted; {folder.path} has no result")
                 return 128 + trial.signal
             trials.append(trial)
     assert folder is not None

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from optbench.cli.compose import Job, keys_of
 from optbench.cli.execute import shown
-from optbench.cli.log import print_table
+from optbench.cli.log import print_lines, print_table
 from optbench.cli.quoting import value_text
 from optbench.errors import UserError
+from optbench.escape import shell_word
 from optbench.plots import png
 from optbench.plots.terminal import ascii_only, curve
 from optbench.rundir import RunDir
@@ -78,7 +78,7 @@ def report(
         lines += ["the loss does not fall by more than its noise: nothing to recommend"]
     else:
         lines += ["train with", f"  {command}"]
-    sys.stdout.write("\n".join(lines) + "\n")
+    print_lines("\n".join(lines))
     return lr
 
 
@@ -120,7 +120,7 @@ def train_command(
     kept = [line for line, key in said if key not in (*new, "hydra.run.dir")]
     flags = ["--config-dir", config_dir] if config_dir else []
     words = [*flags, *kept, *(f"{key}={value}" for key, value in new.items())]
-    return " ".join(["optbench train", *map(shlex.quote, words)])
+    return " ".join(["optbench train", *map(shell_word, words)])
 
 
 def _print(
@@ -138,8 +138,7 @@ def _print(
         log_x=not ramp.linear,
         ascii_only=ascii_only(sys.stdout),
     )
-    print(drawn)
-    print()
+    print_lines(f"{drawn}\n")
     rows = []
     for rule, spread in spreads.items():
         numbers = [_number(v) for v in (spread.median, spread.low, spread.high)]
@@ -155,10 +154,10 @@ def _print(
             and min(trial.curve.smoothed().losses[1:]) in (trial.curve.smoothed().losses[-2:])
         )
         more = "; the loss still falls: raise --to" if still else ""
-        print(f"seed {trial.seed}: {trial.ended} after {steps} steps{why}{more}")
+        print_lines(f"seed {trial.seed}: {trial.ended} after {steps} steps{why}{more}")
     replaced = [k for k in keys_of(job.overrides) if _is_replaced(k)]
     if replaced:
-        print(f"for the test the ramp takes the place of {', '.join(replaced)}")
+        print_lines(f"for the test the ramp takes the place of {', '.join(replaced)}")
 
 
 def _is_replaced(key: str) -> bool:

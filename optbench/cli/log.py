@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sys
 from datetime import datetime
@@ -10,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from optbench.errors import UserError
+from optbench.cli.lock import lock
+from optbench.escape import escaped, escaped_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,6 +28,7 @@ class Log:
         self._draws = draws
         self.quiet = os.environ.get("RANK", "0") != "0" if quiet is None else quiet
         self._file: TextIO | None = None
+        self._path: Path | None = None
 
     @cached_property
     def console(self) -> Console:
@@ -46,15 +47,18 @@ class Log:
         """From now on to this file too, which no other process may have open.
 
         Raises:
-            UserError: one has.
+            Busy: one has; nothing was written to it.
         """
-        if not self.quiet:
-            self.close()
-            self._file = path.open("a", encoding="utf-8", buffering=1)
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise UserError(f"{path.parent}: another process is at this run") from None
+        if self.quiet or (self._file is not None and path == self._path):
+            return
+        self.close()
+        file = path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
+        try:
+            lock(file, path.parent, self.warn)
+        except BaseException:
+            file.close()
+            raise
+        self._file, self._path = file, path
 
     def say(self, line: str) -> None:
         """One line, to both."""
@@ -63,24 +67,44 @@ class Log:
 
     def tell(self, line: str) -> None:
         """To the terminal only."""
-        self.console.print(line, markup=False)
+        self._print(line)
 
     def warn(self, line: str) -> None:
         """A line that asks for attention."""
-        self.console.print(f"warning: {line}", markup=False, style="yellow")
+        self._print(f"warning: {line}", "yellow")
         self.note(f"warning: {line}")
 
     def note(self, line: str) -> None:
         """To the file only."""
+        self._write(escaped(line))
+
+    def note_lines(self, text: str) -> None:
+        """Several lines, such as a traceback, to the file only."""
+        self._write(escaped_lines(text))
+
+    def _print(self, line: str, style: str | None = None) -> None:
+        self.console.print(escaped(line), markup=False, style=style)
+
+    def _write(self, text: str) -> None:
         if self._file is not None:
             now = datetime.now().isoformat(timespec="seconds")
-            self._file.write(f"{now} {line}\n")
+            self._file.write(f"{now} {text}\n")
 
     def close(self) -> None:
         """Ends the file."""
         if self._file is not None:
             self._file.close()
-            self._file = None
+            self._file = self._path = None
+
+
+def print_lines(text: str) -> None:
+    """Lines on standard output, each escaped."""
+    sys.stdout.write(escaped_lines(text) + "\n")
+
+
+def print_error(text: str, lines: bool = False) -> None:
+    """One line on standard error, escaped; or several, where a text has them rightly."""
+    sys.stderr.write((escaped_lines(text) if lines else escaped(text)) + "\n")
 
 
 def print_table(title: str, header: list[str], rows: list[list[str]], console: Any = None) -> None:
@@ -89,11 +113,13 @@ def print_table(title: str, header: list[str], rows: list[list[str]], console: A
     from rich.markup import escape
     from rich.table import Table
 
+    title = escaped(title)
+    header, *rows = [[escaped(cell) for cell in row] for row in [header, *rows]]
     console = console or Console(highlight=False, soft_wrap=True)
     if console.is_terminal:
-        table = Table(title=title or None, title_justify="left", header_style="bold")
+        table = Table(title=escape(title) or None, title_justify="left", header_style="bold")
         for name in header:
-            table.add_column(name)
+            table.add_column(escape(name))
         for row in rows:
             table.add_row(*map(escape, row))
         console.print(table)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from optbench import __version__
 from optbench.cli.collector import at_rest
-from optbench.cli.printable import printable
+from optbench.cli.log import print_error, print_lines
 from optbench.errors import UserError
 
 EXIT_BAD_INPUT = 2
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code, 2 for bad input."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
             stream.reconfigure(errors="replace")  # a terminal in ASCII gets question marks
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # for a _target_ in a module of the user's own
@@ -37,10 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _dispatch(arguments)
     except UserError as error:
         if os.environ.get("RANK", "0") == "0":
-            sys.stderr.write(f"optbench: {printable(str(error))}\n")
+            print_error(f"optbench: {error}")
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
-        sys.stderr.write("optbench: interrupted\n")
+        print_error("optbench: interrupted")
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -51,10 +51,10 @@ def _dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         from optbench.cli import help as texts
 
-        sys.stdout.write(texts.program(VERBS))
+        print_lines(texts.program(VERBS).rstrip("\n"))
         return 0
     if arguments[0] == "--version":
-        sys.stdout.write(f"optbench {__version__}\n")
+        print_lines(f"optbench {__version__}")
         return 0
     if arguments[0] in ("-sc", "--shell-completion", "--shell_completion"):
         from optbench.cli.completion import completion
@@ -68,7 +68,7 @@ def _dispatch(arguments: list[str]) -> int:
     if "-h" in rest or "--help" in rest:
         from optbench.cli import help as texts
 
-        sys.stdout.write(texts.verb(verb))
+        print_lines(texts.verb(verb).rstrip("\n"))
         return 0
     if verb == "list":
         from optbench.cli.listing import listing

@@ -11,6 +11,7 @@ from typing import Any
 from optbench.cli.log import print_table
 from optbench.config.about import About, about
 from optbench.config.zoo import zoo
+from optbench.escape import escaped
 
 HEADER = [
     *("optimizer", "family", "state", "implementations", "good for"),
@@ -42,7 +43,7 @@ def print_optimizers(rows: list[list[str]], console: Any = None) -> None:
         print_table("", HEADER, rows)
         return
     for row in rows:
-        said = dict(zip(HEADER, row, strict=True))
+        said = dict(zip(HEADER, map(escaped, row), strict=True))
         console.print(Text.assemble((said["optimizer"], "bold"), "  ", said["what it is"]))
         state = f"{said['family']}; state {said['state']}; {said['implementations']}"
         more = [f"{key}: {said[key]}" for key in ("good for", "defaults", "paper") if said[key]]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from optbench.cli.compose import Composer, hydra_session, keys_of
-from optbench.cli.log import print_table
+from optbench.cli.log import print_lines, print_table
 from optbench.cli.paths import configs_folder
 from optbench.cli.training import parse
 from optbench.config.recipes import Recipe, choose, read_recipe
 from optbench.errors import UserError
+from optbench.escape import shell_word
 
 HEADER = [
     *("recipe", "for", "optimizer", "lr", "schedule"),
@@ -36,7 +35,7 @@ def recommend(arguments: Sequence[str]) -> int:
     overrides = list(flags.overrides)
     if not overrides:
         print_table("", HEADER, [_row(recipe) for recipe in recipes.values()])
-        sys.stdout.write("\noptbench recommend model=NAME [dataset=NAME] chooses one of them.\n")
+        print_lines("\noptbench recommend model=NAME [dataset=NAME] chooses one of them.")
         return 0
     with hydra_session(flags.config_dir) as composer:
         _one(composer, recipes, overrides)
@@ -74,12 +73,12 @@ def _one(composer: Composer, recipes: dict[str, Recipe], overrides: list[str]) -
     command = _command(overrides, choices, recipe)
     composer.job(composer.compose(command), command)
     about = [f"{group}={choices[group]}" for group in ("model", "dataset", "task")]
-    sys.stdout.write(f"recipe={recipe.name} for {' '.join(about)}\n")
-    sys.stdout.write(f"{recipe.description}\n{recipe.why}\n\n")
+    print_lines(f"recipe={recipe.name} for {' '.join(about)}")
+    print_lines(f"{recipe.description}\n{recipe.why}\n")
     rows = [[setting.key, setting.value, setting.why] for setting in recipe.settings]
     print_table("", ["setting", "value", "why"], rows)
-    line = " ".join(map(shlex.quote, command))
-    sys.stdout.write(f"\noptbench train {line}\n")
+    line = " ".join(map(shell_word, command))
+    print_lines(f"\noptbench train {line}")
 
 
 def _command(overrides: list[str], choices: dict[str, str], recipe: Recipe) -> list[str]:

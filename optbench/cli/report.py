@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from optbench.cli.execute import Result, shown
-from optbench.cli.log import Log, print_table
+from optbench.cli.log import Log, print_lines, print_table
+from optbench.escape import escaped, shell_word
 
 MOST_CHARACTERS = 600
 """Of a sample of text in the terminal; all of it is in the run folder."""
@@ -41,15 +41,15 @@ def print_summary(result: Result) -> None:
             rows.append([f"{what} per second", f"{speed:,.0f}"])
     if "memory/peak_mib" in result.metrics:
         rows.append(["peak memory", f"{result.metrics['memory/peak_mib']:,.0f} MiB"])
-    folder = shlex.quote(shown(result.folder.path))
+    folder = shell_word(shown(result.folder.path))
     rows.append(["folder", folder])
     print_table("", ["run", Path(result.folder.path).name], rows)
     for name, text in result.texts.items():
         shortened = text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + " ..."
-        print(f"\n{name}:\n{shortened}")
-    print(f"\n  tensorboard --logdir {folder}")
+        print_lines(f"\n{escaped(name)}:\n{shortened}")
+    print_lines(f"\n  tensorboard --logdir {folder}")
     if result.folder.checkpoints.is_dir():
-        print(f"  optbench resume {folder}")
+        print_lines(f"  optbench resume {folder}")
 
 
 def number(value: float) -> str:
@@ -94,8 +94,8 @@ def print_sweep(folder: Path, results: Sequence[tuple[list[str], Result]], metri
         )
     header = ["run", "overrides", "state", f"best {metric}", tested]
     print_table(f"sweep {shown(folder)}", header, rows)
-    quoted = shlex.quote(shown(folder))
-    print(f"\n  tensorboard --logdir {quoted}\n  optbench resume {quoted}")
+    quoted = shell_word(shown(folder))
+    print_lines(f"\n  tensorboard --logdir {quoted}\n  optbench resume {quoted}")
 
 
 def score(result: Result, metric: str) -> float | None:

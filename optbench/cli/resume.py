@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from optbench.cli.compose import Composer, Job, hydra_session
 from optbench.cli.execute import execute, shown
 from optbench.cli.explain import value_of
 from optbench.cli.files import GROUPS, OVERLAYS
-from optbench.cli.log import Log
+from optbench.cli.log import Log, print_lines
 from optbench.cli.players import refuse_unowned
 from optbench.cli.report import finish
 from optbench.cli.sweep import PLAN, recorded, resume_sweep
@@ -80,7 +79,7 @@ def resume(run: str, overrides: Sequence[str], config_dir: str | None, show: boo
             log.warn(f"{names}: no effect on a run that has ended; epochs=N makes it longer")
         return finish(recorded(folder), log)
     if show:
-        sys.stdout.write(dump_yaml(job.plain))
+        print_lines(dump_yaml(job.plain).rstrip("\n"))
         return 0
     for key, (old, new) in changes.items():
         log.tell(f"changed: {key}={_yaml(new)} (was {_yaml(old)})")

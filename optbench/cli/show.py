@@ -9,9 +9,11 @@ from typing import Any
 
 from optbench.build.curves import Curves, curves_of
 from optbench.cli.compose import Job, hydra_session
+from optbench.cli.log import print_lines
 from optbench.cli.players import choice_key
 from optbench.cli.training import parse
 from optbench.errors import UserError
+from optbench.escape import escaped
 from optbench.plots import png
 from optbench.plots.terminal import ascii_only, curve
 
@@ -31,11 +33,11 @@ def show(arguments: Sequence[str]) -> int:
     if job.config.resume:
         raise UserError(f"resume={job.config.resume}: not with show, which trains nothing")
     curves = curves_of(job.config)
-    sys.stdout.write(_text(curves, job) + "\n")
+    print_lines(_text(curves, job))
     if path:
         pictures = pictures_of(curves, _title(job))
         png.save_sheet(path, pictures, columns=1, size=(6.4, 4.0 if len(pictures) == 1 else 3.0))
-        sys.stdout.write(f"\n{path}\n")
+        print_lines(f"\n{escaped(path)}")
     return 0
 
 

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from optbench.cli.compose import Composer, Job, keys_of
 from optbench.cli.execute import EXIT_FAILED, Result, check_device, execute
+from optbench.cli.lock import Busy
 from optbench.cli.log import Log
 from optbench.cli.players import as_typed
 from optbench.cli.quoting import literal, quoted
@@ -28,6 +29,8 @@ from optbench.rundir import DONE, RunDir, dump_yaml, load_yaml, write_atomically
 
 T = TypeVar("T")
 PLAN = "sweep.yaml"
+ELSEWHERE = "running elsewhere"
+"""The state in the table of a run that another process is at."""
 BASIC = ("basic", "None")
 
 
@@ -110,20 +113,36 @@ def _on_main(device: str, make: Callable[[], T]) -> T:
     return join(device).on_main(make)
 
 
-def _begun(folder: RunDir) -> str:
+def _claim(folder: RunDir, log: Log) -> str:
+    """How far a run is: `done`, or else `begun` or `new`, and nobody but this process is at it.
+
+    Raises:
+        Busy: another process is.
+    """
     if folder.state in DONE:
+        return "done"
+    folder.path.mkdir(exist_ok=True)
+    log.open(folder.log)
+    if folder.state in DONE:  # by whoever was at it a moment ago
+        log.close()
         return "done"
     return "begun" if folder.config.is_file() else "new"
 
 
 def in_turn(planned: Sweep, log: Log) -> list[Result | None]:
-    """One run after the other; what an earlier part of the sweep has done is not done again."""
-    results: list[Result | None] = []
-    for number, (job, overrides) in enumerate(zip(planned.jobs, planned.grid, strict=True)):
-        folder = RunDir(planned.folder.path / str(number))
-        log.tell(f"[{number + 1}/{len(planned.jobs)}] {' '.join(overrides)}")
-        result = _one(job, folder, log)
-        results.append(result)
+    """One run after the other; what an earlier part of the sweep has done is not done again.
+
+    Runs that another process is at are looked at once more at the end.
+    """
+    numbers = range(len(planned.jobs))
+    results: list[Result | None] = [None for _ in numbers]
+    elsewhere = (n for n in numbers if (r := results[n]) and r.state == ELSEWHERE)
+    for number in itertools.chain(numbers, elsewhere):
+        folder, job = RunDir(planned.folder.path / str(number)), planned.jobs[number]
+        log.tell(f"[{number + 1}/{len(numbers)}] {' '.join(planned.grid[number])}")
+        result = results[number] = _one(job, folder, log)
+        if result.state == ELSEWHERE:
+            log.tell(result.message)
         if result.state == "failed":
             log.tell(f"failed: {result.message}")
             if job.config.sweep.fail_fast:
@@ -138,24 +157,26 @@ def in_turn(planned: Sweep, log: Log) -> list[Result | None]:
 
 
 def _one(job: Job, folder: RunDir, log: Log) -> Result:
-    """A run in its own folder: done already, to be resumed, or new."""
-    begun = _on_main(job.config.device, lambda: _begun(folder))
+    """A run in its own folder: done already, to be resumed, new, or another process's."""
+    try:
+        begun = _on_main(job.config.device, lambda: _claim(folder, log))
+    except Busy as busy:
+        return Result(folder, ELSEWHERE, 0, str(busy), exit_code=EXIT_FAILED)
     if begun == "done":
         return recorded(folder)
-    if not log.quiet:
-        folder.path.mkdir(exist_ok=True)
     try:
         return execute(job, log, folder, resume=begun == "begun")
     except Exception as error:  # whatever it is, the other runs of the sweep go on
         if launched_ranks() > 1 and not isinstance(error, UserError):
             raise  # unless another rank waits for this one, in the middle of a run
         message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        step = int(folder.read_json("status.json").get("step", 0))
         if not log.quiet:
-            folder.write_status("failed", 0, message)
             log.open(folder.log)
-            log.note("".join(traceback.format_exception(error)))
+            folder.write_status("failed", step, message)
+            log.note_lines("".join(traceback.format_exception(error)))
             log.close()
-        return Result(folder, "failed", 0, message, exit_code=EXIT_FAILED)
+        return Result(folder, "failed", step, message, exit_code=EXIT_FAILED)
 
 
 def recorded(folder: RunDir) -> Result:

@@ -12,6 +12,7 @@ from hydra._internal.utils import get_args_parser
 
 from optbench.cli.compose import hydra_session
 from optbench.cli.flags import no_such_flag
+from optbench.cli.log import print_lines
 from optbench.cli.paths import configs_folder
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
@@ -43,7 +44,7 @@ def training(verb: str, arguments: Sequence[str]) -> int:
                 raise UserError("--cfg --multirun: one of them; a grid has many configs")
             job = composer.job(composer.compose(rest), rest)
             if flags.cfg == "job":
-                sys.stdout.write(_part(job.plain, flags.package))
+                print_lines(_part(job.plain, flags.package).rstrip("\n"))
                 return 0
             options = [word for word in arguments if word not in flags.overrides]
             lines = [] if flags.hydra_help else composer.lines(rest)

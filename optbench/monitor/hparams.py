@@ -6,6 +6,8 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from optbench.escape import escaped
+
 # Standard columns; what a command line overrides comes on top. Equal for all runs of a sweep.
 RUNS = ("model", "dataset")
 PLAYERS = (
@@ -102,7 +104,7 @@ def start_summaries(
         elif isinstance(value, int | float):
             start.hparams[name].number_value = value
         else:
-            start.hparams[name].string_value = str(value)
+            start.hparams[name].string_value = escaped(str(value))
     return [
         _summary(EXPERIMENT_TAG, experiment=experiment),
         _summary(SESSION_START_INFO_TAG, session_start_info=start),

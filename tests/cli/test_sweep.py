@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import optbench.cli.sweep as sweep_module
+from optbench.cli.execute import Result
+from optbench.cli.log import Log
 from optbench.cli.quoting import quoted
 from optbench.rundir import RunDir, load_yaml
 
@@ -136,6 +140,52 @@ def test_a_resumed_sweep_does_what_is_missing(workplace: Path) -> None:
     assert (first.read_json("status.json"), first.metrics.stat().st_mtime_ns) == before
     assert_same_bits(final_state(second), expected)
     assert [row[-3] for row in rows(answer)] == ["finished"] * 3
+
+
+def test_a_run_that_another_process_is_at_is_left_alone(workplace: Path) -> None:
+    call(f"train -m {SMALL} seed=0,1 steps=4 hydra.sweep.dir=mine")
+    live, stopped = runs_of(workplace / "mine")
+    live.write_status("running", 3)
+    stopped.write_status("preempted", 2)
+    other = Log(quiet=False)
+    other.open(live.log)
+    before = {path: path.read_bytes() for path in live.path.rglob("*") if path.is_file()}
+    answer = call("resume mine")
+    assert answer.code == 1
+    assert before == {path: path.read_bytes() for path in live.path.rglob("*") if path.is_file()}
+    assert "another process is at this run" in answer.err
+    assert stopped.state == "finished"
+    assert "running elsewhere" in answer.out
+    alone = call(f"resume {live.path}")
+    assert alone.code == 2
+    assert "another process is at this run" in alone.err
+    assert before == {path: path.read_bytes() for path in live.path.rglob("*") if path.is_file()}
+    other.close()
+
+
+def test_a_run_that_was_left_in_the_meantime_is_gone_on_with(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call(f"train -m {SMALL} seed=0,1 steps=4 hydra.sweep.dir=mine")
+    live, stopped = runs_of(workplace / "mine")
+    live.write_status("running", 3)
+    stopped.write_status("preempted", 2)
+    other = Log(quiet=False)
+    other.open(live.log)
+    monkeypatch.setattr(sweep_module, "execute", closing(other, sweep_module.execute))
+    answer = call("resume mine")
+    assert answer.code == 0
+    assert [run.state for run in runs_of(workplace / "mine")] == ["finished"] * 2
+
+
+def closing(other: Log, execute: Callable[..., Result]) -> Callable[..., Result]:
+    """What executes runs, after the other process has ended."""
+
+    def first_closed(*arguments: Any, **more: Any) -> Result:
+        other.close()
+        return execute(*arguments, **more)
+
+    return first_closed
 
 
 def test_a_run_that_was_killed_before_its_first_checkpoint_starts_anew(workplace: Path) -> None:

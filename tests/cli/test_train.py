@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,8 @@ from typing import Any
 import pytest
 import torch
 
+from optbench.cli.log import print_lines
+from optbench.cli.main import main
 from optbench.rundir import RunDir, load_yaml
 
 from .program import (
@@ -210,6 +214,43 @@ def test_a_folder_of_ones_own_is_never_shared(workplace: Path) -> None:
 def test_nothing_is_left_outside_the_run_folder(workplace: Path) -> None:
     train("steps=1", workplace / "run")
     assert {path.name for path in workplace.iterdir()} == {"run"}
+
+
+NO_UTF8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize("more", [{}, {"PYTHONIOENCODING": "ascii"}])
+def test_names_are_utf8_whatever_the_locale_is(workplace: Path, more: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "optbench", "list", "nöpe"],
+        capture_output=True,
+        encoding="ascii",
+        env={**os.environ, **NO_UTF8, **more},
+    )
+    assert done.stderr.startswith(r"optbench: list n\xf6pe: no such group")
+
+
+def test_letters_that_a_terminal_lacks_become_question_marks(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for errors in ("strict", "surrogateescape"):
+        out = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors=errors)
+        monkeypatch.setattr(sys, "stdout", out)
+        assert main(["--version"]) == 0
+        print_lines("naïve 日本")
+        out.flush()
+        assert out.buffer.getvalue().endswith(b"na?ve ??\n")  # type: ignore[attr-defined]
+
+
+def test_a_folder_whose_name_is_no_utf8_or_that_a_terminal_would_obey(workplace: Path) -> None:
+    for name in ("na\udcefve", "x\x1b[31m"):
+        answer = call(f"train {SMALL} steps=1 \"hydra.run.dir='{name}'\" monitor.tensorboard=true")
+        again = call(f"resume '{name}' steps=2")
+        assert (answer.code, again.code) == (0, 0)
+        said = answer.out + again.out + answer.err + again.err
+        said += RunDir(workplace / name).log.read_text(encoding="utf-8")
+        assert name not in said
+        assert "\x1b" not in said
 
 
 def test_the_module_is_the_same_program(workplace: Path) -> None:

@@ -1,0 +1,49 @@
+"""What a terminal would obey instead of showing, made visible."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+_OBEYED = re.compile(
+    "[\x00-\x1f\x7f-\x9f"  # control characters: ESC begins a terminal's commands
+    "\u200b\u200e\u200f\u061c\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # invisible, bidi
+    "\ud800-\udfff"  # no letters: among them the bytes of a name that is not UTF-8
+    "\U000e0000-\U000e007f]"
+)
+_NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+
+
+def escaped(text: str, keep: str = "") -> str:
+    r"""The text with `\x1b` for an ESC, and so on; one line, unless `keep` has a newline.
+
+    For all that others may have written: names, paths, messages, samples of text.
+
+    Args:
+        keep: characters that stay as they are.
+    """
+    return _OBEYED.sub(lambda match: match[0] if match[0] in keep else _shown(match[0]), text)
+
+
+def escaped_lines(text: str) -> str:
+    """A text of several lines, each of them escaped; tabs stay."""
+    return escaped(text, keep="\n\t")
+
+
+def shell_word(text: str) -> str:
+    r"""A word that can be typed: quoted where a shell needs it, as `$'a\x1b'` with escapes."""
+    if _OBEYED.search(text):
+        quoted = text.replace("\\", "\\\\").replace("'", r"\'")
+        return f"$'{escaped(quoted)}'"
+    return shlex.quote(text)
+
+
+def _shown(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # how Python keeps a byte that is not UTF-8
+        code -= 0xDC00
+    elif character in _NAMED:
+        return _NAMED[character]
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
