@@ -18,6 +18,7 @@ from optbench.tasks.base import Task
 from optbench.training.distributed import World
 from optbench.training.ema import Ema
 from optbench.training.feed import Feed
+from optbench.training.losses import TrainingLoss
 from optbench.training.player import Player
 
 
@@ -79,6 +80,7 @@ def _player(
     player = Player(
         *(name, module, world.wrap(module), built.optimizer, schedules.main, steps, ema),
         *(schedules.groups, schedules.values, every),
+        loss=TrainingLoss(min(feed.batch_size, len(feed.indices))),
     )
     _check(config, player, built)
     return player, built.implementation

@@ -28,7 +28,8 @@ class AutoLoss:
     learning rate is where the rate starts, not its peak.
 
     It sees the monitored steps (``monitor.every``): each ``train/loss`` is the mean over the
-    steps since the last one. A rate that may be far too large needs ``monitor.every=1``.
+    examples since the last one, of a full batch at least. A rate that may be far too large
+    needs ``monitor.every=1``.
 
     Args:
       metric: tag of the loss in the records; not negative.

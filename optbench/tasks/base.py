@@ -60,6 +60,7 @@ class Task:
         metric: the one by which the best step is chosen, such as `val/accuracy`.
         mode: whether that is better when `max` or `min`.
         tokens: in one example, for tokens per second; 0 where there are none.
+        epochs: whether a pass over the training set is worth a mean of its losses.
         carries: whether a state is carried from step to step; `loss` then gets `Lanes`.
     """
 
@@ -67,6 +68,7 @@ class Task:
     metric = "val/loss"
     mode = "min"
     tokens = 0
+    epochs = True
     carries = False
 
     def loss(self, modules: Modules, batch: Batch, player: str) -> Tensor:

@@ -42,11 +42,10 @@ class RunState:
 
     def shared(self) -> dict[str, Any]:
         """What all ranks have in common."""
-        scaler = self.precision.scaler
         return {
             "progress": self.progress.state_dict(),
             "players": {player.name: player.state_dict() for player in self.players},
-            "scaler": scaler.state_dict() if scaler is not None else None,
+            "scaler": self.precision.state_dict(),
             "best": self.best.state_dict(),
             "stopping": self.stopping.state_dict(),
             "reached": self.reached.state_dict(),
@@ -54,7 +53,7 @@ class RunState:
 
     def own(self) -> dict[str, Any]:
         """This rank's part."""
-        losses = {player.name: [player.loss.total, player.loss.count] for player in self.players}
+        losses = {player.name: player.loss.state_dict() for player in self.players}
         return {"rng": rng.capture(), "losses": losses, "task": self.task.state_dict()}
 
     def carries_on(self, loaded: checkpoint.Loaded) -> bool:
@@ -67,15 +66,14 @@ class RunState:
         self.progress.load_state_dict(shared["progress"])
         for player in self.players:
             player.load_state_dict(shared["players"][player.name])
-        if self.precision.scaler is not None and shared["scaler"] is not None:
-            self.precision.scaler.load_state_dict(shared["scaler"])
+        self.precision.load_state_dict(shared["scaler"])
         self.best.load_state_dict(shared["best"])
         self.stopping.load_state_dict(shared["stopping"])
         self.reached.load_state_dict(shared["reached"])
         if loaded.own is None:
             return False
         for player in self.players:
-            player.loss.total, player.loss.count = loaded.own["losses"][player.name]
+            player.loss.load_state_dict(loaded.own["losses"][player.name])
         if self.carries_on(loaded):
             self.task.load_state_dict(loaded.own["task"])
         rng.restore(loaded.own["rng"])

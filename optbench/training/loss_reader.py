@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
 import torch
 from torch import Tensor
 
+Mark = TypeVar("Mark")
 
-class LossReader:
+
+class LossReader(Generic[Mark]):
     """Turns each step's loss into a float, at once on a CPU and one step late on a GPU.
 
     Reading a number from a GPU waits until all that was asked of it is done. A copy to pinned
@@ -18,29 +22,33 @@ class LossReader:
 
     def __init__(self, late: bool) -> None:
         self._late = late
-        self._pending: tuple[int, Tensor, torch.cuda.Event | None] | None = None
+        self._pending: tuple[Mark, Tensor, torch.cuda.Event | None] | None = None
 
-    def push(self, step: int, loss: Tensor) -> tuple[int, float] | None:
-        """Gives a step's loss; returns a step and its loss that can be read, if there is one."""
+    def push(self, mark: Mark, loss: Tensor) -> tuple[Mark, float] | None:
+        """Gives a loss; returns one that can be read, if there is one, with the mark it came with.
+
+        Args:
+            mark: what is to be known of the loss when it is read, such as its step.
+        """
         if not self._late:
-            return step, loss.item()
+            return mark, loss.item()
         ready = self.settle()
         if loss.is_cuda:
             copy = torch.empty((), dtype=loss.dtype, pin_memory=True)
             copy.copy_(loss, non_blocking=True)
             event = torch.cuda.Event()
             event.record()
-            self._pending = (step, copy, event)
+            self._pending = (mark, copy, event)
         else:
-            self._pending = (step, loss.clone(), None)
+            self._pending = (mark, loss.clone(), None)
         return ready
 
-    def settle(self) -> tuple[int, float] | None:
-        """The step and loss still under way."""
+    def settle(self) -> tuple[Mark, float] | None:
+        """The loss still under way, with its mark."""
         if self._pending is None:
             return None
-        step, copy, event = self._pending
+        mark, copy, event = self._pending
         if event is not None:
             event.synchronize()
         self._pending = None
-        return step, copy.item()
+        return mark, copy.item()

@@ -26,7 +26,7 @@ from optbench.training.alignment import Alignment
 from optbench.training.averaged import evaluation_weights, recalibrated, with_modes
 from optbench.training.distributed import World
 from optbench.training.ema import Ema
-from optbench.training.progress import Mean
+from optbench.training.losses import TrainingLoss
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Player:
         values: schedules of other settings than the learning rate.
         every: it is updated at every so-manieth step of the run.
         step: updates taken.
-        loss: of the steps since it was last reported, on this rank.
+        loss: of its steps, on this rank.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Player:
     values: Sequence[ValueSchedule] = ()
     every: int = 1
     step: int = 0
-    loss: Mean = field(default_factory=Mean)
+    loss: TrainingLoss = field(default_factory=TrainingLoss)
     base_lrs: list[float] = field(init=False)
     needs_closure: bool = field(init=False)
 
@@ -96,6 +96,7 @@ class Player:
         self._moves = bool(self.values) or any(hasattr(s, "momentum") for s in distinct)
         self._moved = False
         self._multipliers: list[float] | None = None
+        self._replaced: list[float] | None = None
         self.apply_schedule()
 
     def apply_schedule(self) -> None:
@@ -104,6 +105,8 @@ class Player:
         multipliers = [found[id(schedule)] for schedule in self._followed]
         if multipliers != self._multipliers:
             self._multipliers = multipliers
+            if self._replaced is None and self.step:
+                self._replaced = [group["lr"] for group in self.optimizer.param_groups]
             groups = zip(self.optimizer.param_groups, self.base_lrs, multipliers, strict=True)
             for group, lr, multiplier in groups:
                 group["lr"] = lr * multiplier
@@ -143,6 +146,7 @@ class Player:
     def advance(self) -> None:
         """One update was taken."""
         self.step += 1
+        self._replaced = None  # what the groups have now is what it took
         if self.ema is not None:
             self.ema.update()
         if not self._stays:
@@ -161,13 +165,23 @@ class Player:
         return float(self.optimizer.param_groups[0]["lr"])
 
     @property
+    def used(self) -> list[float]:
+        """The learning rates of the last update, by group; before the first, those it will take."""
+        if self._replaced is not None:
+            return self._replaced
+        return [float(group["lr"]) for group in self.optimizer.param_groups]
+
+    @property
     def lrs(self) -> dict[str, float]:
-        """The learning rates by tag: the first group's, and the others' where they differ."""
-        lrs = {f"lr/{self.name}": self.lr}
-        for number, group in enumerate(self.optimizer.param_groups[1:], start=1):
-            if group["lr"] != self.lr:
-                lrs[f"lr/{self.name}/{number}"] = float(group["lr"])
-        return lrs
+        """The last update's learning rates by tag: the first group's, and others that differ.
+
+        Empty as long as there was no update.
+        """
+        if not self.step:
+            return {}
+        first, *others = self.used
+        lrs = {f"lr/{self.name}/{k}": lr for k, lr in enumerate(others, start=1) if lr != first}
+        return {f"lr/{self.name}": first, **lrs}
 
     def clear_gradients(self) -> None:
         """Gradients to None, which frees their memory."""
@@ -183,6 +197,7 @@ class Player:
             "attributes": changed(attributes(self.optimizer), self._fresh),
             "settings": self._configured,
             "multipliers": self._multipliers,
+            "used": self.used,
             "schedules": [schedule.state_dict() for schedule in self._stateful],
             "alignments": [alignment.state_dict() for alignment in self._alignments],
             "ema": self.ema.averages if self.ema is not None else None,
@@ -231,6 +246,7 @@ class Player:
         if self.ema is not None and state["ema"] is not None:
             torch._foreach_copy_(self.ema.averages, state["ema"])
         self.apply_schedule()
+        self._replaced = state.get("used")
 
     def _load_schedules(self, state: dict[str, Any]) -> None:
         """What schedules remember; one that was changed for another since then starts anew."""

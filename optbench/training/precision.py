@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 
@@ -15,6 +17,9 @@ class Precision:
         autocast: the dtype of autocast, or None for none.
         scaler: whether gradients are scaled (Micikevicius et al. 2018, section 3.2).
         initial_scale: the scaler's first scale.
+
+    Attributes:
+        scale: of the last step's loss.
     """
 
     def __init__(
@@ -27,6 +32,7 @@ class Precision:
         self._type = device.type
         self._dtype = autocast
         self._plain = nullcontext()
+        self.scale = initial_scale if scaler else 1.0
         self.scaler = (
             torch.amp.GradScaler(device.type, init_scale=initial_scale) if scaler else None
         )
@@ -48,10 +54,20 @@ class Precision:
             optimizer.step()
             return True
         optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
-        before = self.scaler.get_scale()
+        self.scale = self.scaler.get_scale()
         self.scaler.step(optimizer)
         self.scaler.update()
-        return self.scaler.get_scale() >= before
+        return self.scaler.get_scale() >= self.scale
+
+    def state_dict(self) -> dict[str, Any] | None:
+        """The scaler's state, and the scale of the last step; None without a scaler."""
+        return None if self.scaler is None else {**self.scaler.state_dict(), "used": self.scale}
+
+    def load_state_dict(self, state: Mapping[str, Any] | None) -> None:
+        """Goes on from `state_dict()`, which may be of a run without a scaler."""
+        if self.scaler is not None and state is not None:
+            self.scaler.load_state_dict({k: v for k, v in state.items() if k != "used"})
+            self.scale = state.get("used", self.scaler.get_scale())
 
 
 def set_matmul(precision: str) -> None:

@@ -21,6 +21,7 @@ class Progress:
         skipped: steps that were not taken because gradients were not finite.
         skipped_in_a_row: how many of them were the last ones.
         evaluated: the step of the last evaluation.
+        reported: the step of the last `train` record.
     """
 
     step: int = 0
@@ -31,28 +32,16 @@ class Progress:
     skipped: int = 0
     skipped_in_a_row: int = 0
     evaluated: int = 0
+    reported: int = 0
 
     def state_dict(self) -> dict[str, Any]:
         """Plain data."""
         return dataclasses.asdict(self)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state_dict()`."""
+        """Goes on from `state_dict()`; what an older one lacks stays as it is."""
         for key, value in state.items():
             setattr(self, key, value)
-
-
-@dataclass
-class Mean:
-    """A running mean of the training loss since it was last read."""
-
-    total: float = 0.0
-    count: int = 0
-
-    def add(self, value: float) -> None:
-        """Takes a value in."""
-        self.total += value
-        self.count += 1
 
 
 @dataclass

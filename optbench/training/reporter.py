@@ -14,8 +14,8 @@ from optbench.monitor.record import Record, Recorder
 from optbench.monitor.updates import UpdateWatch
 from optbench.tasks.base import Shown
 from optbench.training.keeper import RunState
+from optbench.training.losses import Sum
 from optbench.training.player import Player
-from optbench.training.progress import Mean
 
 
 class Reporter:
@@ -39,7 +39,6 @@ class Reporter:
         self.texts: dict[str, str] = {}
         self.watches = [UpdateWatch(p.names, p.parameters, per_parameter) for p in state.players]
         self.metrics: dict[str, float] = {}
-        self.reported_at = -1
         self._memory = PeakMemory(state.world.device)
         self._steps_per_epoch = steps_per_epoch
         self._marks = (state.progress.seconds, state.progress.examples)
@@ -84,15 +83,12 @@ class Reporter:
         return found
 
     def training(self) -> dict[str, float]:
-        """Loss since the last report, learning rates, throughput, memory, loss scale."""
+        """Loss since the last report, what the last update took, throughput, memory."""
         progress = self.state.progress
-        self.reported_at = progress.step
+        progress.reported = progress.step
         values = {tag: lr for player in self.state.players for tag, lr in player.lrs.items()}
-        several = len(self.state.players) > 1
         for player in self.state.players:
-            loss = self._loss(player)
-            if loss is not None:
-                values[f"train/loss/{player.name}" if several else "train/loss"] = loss
+            values |= self._loss(player, player.loss.report())
         seconds = progress.seconds - self._marks[0]
         if seconds > 0:
             speed = (progress.examples - self._marks[1]) / seconds
@@ -103,18 +99,27 @@ class Reporter:
         values["memory/peak_mib"] = self._memory.mib()
         scaler = self.state.precision.scaler
         if scaler is not None:
-            values["precision/loss_scale"] = scaler.get_scale()
+            values["precision/loss_scale"] = self.state.precision.scale
             values["precision/skipped_steps"] = float(progress.skipped)
         return values
 
-    def _loss(self, player: Player) -> float | None:
-        """The mean of a player's losses since the last report."""
-        total, count = player.loss.total, player.loss.count
+    def losses_of_the_epoch(self) -> dict[str, float]:
+        """Each player's mean over the last complete epoch, or what there is of the first."""
+        found: dict[str, float] = {}
+        if self.state.task.epochs:
+            for player in self.state.players:
+                found |= self._loss(player, player.loss.last_epoch(self.state.progress.epoch))
+        return found
+
+    def _loss(self, player: Player, own: Sum) -> dict[str, float]:
+        """The mean over all ranks' losses by tag; empty if there are none."""
+        total, examples = own
         if self.world.size > 1:  # every rank's losses average to the batch's
-            both = torch.tensor([total, count], dtype=torch.float64)
-            total, count = self.world.sum(both).tolist()
-        player.loss = Mean()
-        return total / count if count else None
+            both = torch.tensor([total, examples], dtype=torch.float64)
+            total, examples = self.world.sum(both).tolist()
+        several = len(self.state.players) > 1
+        tag = f"train/loss/{player.name}" if several else "train/loss"
+        return {tag: total / examples} if examples else {}
 
     def show(self, shown: Shown) -> None:
         """What a task has to show, to wherever such things go."""

@@ -18,6 +18,9 @@ from optbench.training.settings import EvaluationSet, Outcome, Settings
 from optbench.training.signals import Interruption
 from optbench.training.step import Step
 
+Turn = tuple[int, int, int]
+"""What a loss is of: the step, so many examples, the pass over the training set."""
+
 NEVER = 2**62
 MOST_SKIPPED = 100
 """Steps left out in a row after which a run counts as diverged."""
@@ -59,7 +62,7 @@ class Trainer:
         scaled = state.precision.scaler is not None
         self._nonfinite = NonFinite(settings.nonfinite, steps, scaled)
         late = self.world.device.type == "cuda"
-        self._readers = [LossReader(late) for _ in self.players]
+        self._readers: list[LossReader[Turn]] = [LossReader(late) for _ in self.players]
         self._agreement = Agreement(self.world, 2)
         self.reporter = Reporter(state, feed.steps_per_epoch, recorder, settings.per_parameter)
         self._scorer = Scorer(state, feed, self.reporter, settings.eval_batch_size)
@@ -81,7 +84,7 @@ class Trainer:
         self._pause()
         self._settle()
         self._finish()
-        self.outcome.metrics = self.reporter.metrics
+        self.outcome.metrics = {**self.reporter.metrics, **self.reporter.losses_of_the_epoch()}
         self.outcome.texts = self.reporter.texts
         return self.outcome
 
@@ -109,6 +112,7 @@ class Trainer:
         """One step of every player; then the position moves on."""
         progress = self.progress
         number = progress.step + 1
+        turn = (number, work.examples, progress.epoch)
         taken = False
         for player, step, watch, reader, watched, sampled in self._turns:
             if number % player.every:
@@ -117,12 +121,12 @@ class Trainer:
             sample = self.reporter.sampler(player, number) if number == sampled else None
             if player.needs_closure:
                 loss, done = step.with_closure(work, seen, sample)
-                self._take_in(player, reader.push(number, loss))
+                self._take_in(player, reader.push(turn, loss))
                 if self._nonfinite.at and self._at_once:
                     return
             else:
                 loss = step.loss_and_gradients(work)
-                self._take_in(player, reader.push(number, loss))
+                self._take_in(player, reader.push(turn, loss))
                 if self._nonfinite.at and self._at_once:
                     return
                 done = step.update(seen, sample)
@@ -139,9 +143,12 @@ class Trainer:
         else:
             self._skipped(number)
 
-    def _take_in(self, player: Player, ready: tuple[int, float] | None) -> None:
-        if ready is not None and self._nonfinite.check("loss", *ready):
-            player.loss.add(ready[1])
+    def _take_in(self, player: Player, ready: tuple[Turn, float] | None) -> None:
+        if ready is None:
+            return
+        (step, examples, epoch), loss = ready
+        if self._nonfinite.check("loss", step, loss):
+            player.loss.add(loss, examples, epoch)
 
     def _settle(self) -> None:
         """Takes in the losses that are still on their way from the GPU."""
@@ -218,7 +225,7 @@ class Trainer:
         """Scores the validation set; schedules, the best step and early stopping react."""
         if self.validation is None or self.progress.evaluated == self.progress.step:
             return
-        if self.reporter.reported_at != self.progress.step:
+        if self.progress.reported != self.progress.step:
             self.reporter.write("train", self.reporter.training())
         self.progress.evaluated = self.progress.step
         metrics = self._scorer.score(self.validation, show=True)

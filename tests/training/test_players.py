@@ -115,8 +115,10 @@ def test_a_schedule_has_the_length_of_its_players_own_steps() -> None:
     _, memory = fit(made)
     assert players_of(made)["generator"].step == 4
     lr = memory.values("lr/generator")
-    assert lr[8] == pytest.approx(0.0, abs=1e-12)  # what the next one would get
-    assert lr[2] == pytest.approx(2e-4 * (1 + 2**-0.5) / 2)
+    assert list(lr) == list(range(2, 9)), "before its first update it has used none"
+    assert lr[2] == lr[3] == pytest.approx(2e-4)
+    assert lr[8] == pytest.approx(2e-4 * (1 - 2**-0.5) / 2)
+    assert players_of(made)["generator"].lr == pytest.approx(0.0, abs=1e-12), "of a fifth"
     assert set(memory.values("lr/discriminator").values()) == {2e-4}
 
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from optbench.training.progress import Best, Mean, Progress, Reached
+from optbench.training.progress import Best, Progress, Reached
 
 TAG = "val/loss"
 
@@ -63,11 +63,10 @@ def test_states_go_on() -> None:
     assert later == progress
 
 
-def test_a_mean() -> None:
-    mean = Mean()
-    for value in (1.0, 2.0, 6.0):
-        mean.add(value)
-    assert mean.total / mean.count == 3.0
+def test_what_an_older_state_lacks_stays() -> None:
+    progress = Progress(reported=-1)
+    progress.load_state_dict({"step": 3, "evaluated": 2})
+    assert progress == Progress(step=3, evaluated=2, reported=-1)
 
 
 @pytest.mark.parametrize(
