@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +85,42 @@ def batch_size(config: RunConfig, dataset: Dataset) -> int:
 
 def _cached(factory: Any, given: dict[str, Any]) -> Dataset:
     return load_cached(factory, **given)
+
+
+def notes_on(dataset: Dataset) -> tuple[str, ...]:
+    """What it says to whoever trains on it."""
+    return tuple(getattr(dataset, "notes", ()))
+
+
+def described(dataset: Dataset) -> dict[str, Any]:
+    """What tells it from another, as plain data; its fingerprint where it has one."""
+    known = {
+        "train_size": dataset.train_size,
+        "val_size": getattr(dataset, "val_size", None),
+        "test_size": dataset.test_size,
+        "input_shape": list(dataset.input_shape),
+        "num_classes": dataset.num_classes,
+        "fingerprint": getattr(dataset, "fingerprint", None),
+    }
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def check_same_data(config: RunConfig, then: Any, dataset: Dataset) -> None:
+    """Compares a data set with what `described` gave when a run began.
+
+    Raises:
+        UserError: it is another one, whose examples a resumed run would count wrongly.
+    """
+    now = described(dataset)
+    if not isinstance(then, Mapping):  # a run from before this was written down
+        return
+    for what, value in then.items():
+        if what in now and now[what] != value:
+            key = next((key for key in ("path", "root") if key in config.dataset), None)
+            told = f"dataset.{key}={config.dataset[key]}" if key else "dataset"
+            content = "the sizes are right, the content is another"
+            why = content if what == "fingerprint" else f"its {what} is {now[what]}, it was {value}"
+            raise UserError(f"{told}: not the data that the run began with ({why})")
 
 
 def known_sizes(dataset: Dataset) -> dict[str, Any]:

@@ -55,6 +55,7 @@ class Experiment:
     settings: Settings
     implementation: str
     parameters: int
+    dataset: Dataset
 
     def keeper(self, folder: RunDir) -> Keeper | None:
         """Who saves and resumes the run in its folder; None for a run without checkpoints."""
@@ -124,6 +125,7 @@ def build_experiment(config: RunConfig, dataset: Dataset, world: World) -> Exper
         *(config, world, state, feed, validation, test, clipping),
         *(_settings(config, feed, total_steps), implementation),
         sum(parameter_count(player.parameters) for player in players),
+        dataset,
     )
 
 

@@ -42,6 +42,7 @@ from optbench.cli.task_choice import AUTO, TaskChoice
 from optbench.config.conform import conform
 from optbench.config.keys import find, setting
 from optbench.config.libraries import choice_meant
+from optbench.config.paths import with_absolute_paths
 from optbench.config.schedules import expand_schedules
 from optbench.config.schema import RunConfig, from_plain
 from optbench.config.structure import check_parameter_groups, optimizers_of, refuse_missing
@@ -210,8 +211,9 @@ class Composer:
         return self._defaults
 
     def expand(self, plain: Mapping[str, Any]) -> dict[str, Any]:
-        """Conformed data with all the keys of the schedules that are named inside it, checked."""
-        expanded = expand_schedules(plain, self._schedule_file)
+        """Conformed data with all keys of the schedules that are named inside it, checked, and
+        with absolute paths to data."""
+        expanded = expand_schedules(with_absolute_paths(plain), self._schedule_file)
         for at, node in optimizers_of(expanded):
             check_parameter_groups(node, at)
         return expanded

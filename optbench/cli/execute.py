@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optbench.build.data import dataset
+from optbench.build.data import check_same_data, dataset, described, notes_on
 from optbench.cli.collector import at_work
 from optbench.cli.compose import Job
-from optbench.cli.log import Log, print_error
+from optbench.cli.log import Log, heard, print_error
 from optbench.cli.sinks import end_hparams, make_recorder
 from optbench.errors import UserError
 from optbench.rundir import RunDir
@@ -82,10 +82,11 @@ def execute(job: Job, log: Log, folder: RunDir | None = None, resume: bool = Fal
     experiment = build_experiment(job.config, data, world)
     if folder is not None and resume:
         _check_length(job, folder, experiment.settings.total_steps)
+        check_same_data(job.config, folder.read_json("env.json").get("data"), data)
     if folder is None:
         # Every rank composed a name of its own, by its own clock; rank 0's holds.
         folder = world.on_main(lambda: RunDir.reserve(job.folder))
-    with at_work():
+    with at_work(), heard(log):
         return _Run(job, log, folder, experiment, world).do(resume)
 
 
@@ -134,13 +135,15 @@ class _Run:
         device, size = self.world.device, self.world.size
         said = {"overrides": self.job.overrides, "choices": self.job.choices}
         self.folder.write_config(self.job.plain, said)
-        self.folder.write_json(
-            "env.json", environment(device, size, self.experiment.implementation)
-        )
+        made_with = environment(device, size, self.experiment.implementation)
+        made_with["data"] = described(self.experiment.dataset)
+        self.folder.write_json("env.json", made_with)
         verb = "resuming" if resume else "training"
         self.log.say(f"{verb} {self.job.config.name} in {shown(self.folder.path)}")
         if self.experiment.validation is None and self.job.config.checkpoint.best == "auto":
             self.log.note("no validation set (dataset.val_fraction=0): no best checkpoint")
+        for note in notes_on(self.experiment.dataset):
+            self.log.warn(note)
 
     def _resume(self, keeper: Keeper | None) -> int | None:
         """Goes on from the newest checkpoint; what was recorded after it is dropped."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optbench.build.data import dataset
+from optbench.build.data import dataset, notes_on
 from optbench.cli.collector import at_work
 from optbench.cli.compose import Composer, Job, hydra_session, keys_of
 from optbench.cli.flags import no_such_flag
-from optbench.cli.log import print_error
+from optbench.cli.log import Log, heard, print_error
 from optbench.cli.players import choice_key
 from optbench.cli.training import parse
 from optbench.config.schema import RunConfig
@@ -68,11 +68,14 @@ def find_lr(arguments: Sequence[str]) -> int:
     world = join(config.device)
     trials: list[Trial] = []
     folder = None
-    with Interruption().listening() as interruption, at_work():
+    log = Log()
+    with Interruption().listening() as interruption, at_work(), heard(log):
         for seed in range(config.seed, config.seed + asked.seeds):
             experiment = build_experiment(replace(config, seed=seed), data, world)
             if folder is None:  # only now: what can't be built leaves nothing behind
                 folder = RunDir.reserve(_folder(job))
+                for note in notes_on(data):
+                    log.warn(note)
             base = _base(experiment, player)
             board = _board(folder, seed) if config.monitor.tensorboard else None
             try:

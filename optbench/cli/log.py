@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -95,6 +98,28 @@ class Log:
         if self._file is not None:
             self._file.close()
             self._file = self._path = None
+
+
+class _Heard(logging.Handler):
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.warn(record.getMessage())
+
+
+@contextmanager
+def heard(log: Log) -> Iterator[None]:
+    """What other parts warn of by Python's logging, which is all that they know, is said here."""
+    logger, handler = logging.getLogger("optbench"), _Heard(log)
+    logger.addHandler(handler)
+    propagated, logger.propagate = logger.propagate, False
+    try:
+        yield
+    finally:
+        logger.propagate = propagated
+        logger.removeHandler(handler)
 
 
 def print_lines(text: str) -> None:

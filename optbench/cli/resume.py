@@ -50,7 +50,10 @@ FIXED = (
 )
 """What a checkpoint's tensors, or its place in the order of examples, depend on."""
 
-FREE = ("dataset.root", "dataset.download", "dataset.workers", "dataset.prefetch")
+FREE = (
+    *("data_root", "dataset.root", "dataset.path"),
+    *("dataset.download", "dataset.workers", "dataset.prefetch"),
+)
 """What of it may change all the same: where and how the same data is read."""
 
 
@@ -123,6 +126,9 @@ def apply(
             raise UserError(f"{override.input_line}: no such key; {hint}")
         else:
             OmegaConf.update(config, key, override.value(), merge=False)
+    follows = saved["dataset"].get("root") == saved["data_root"]
+    if follows and touched & {"data_root", "dataset", "dataset.root"} == {"data_root"}:
+        config["dataset"]["root"] = config["data_root"]
     if ("steps" in touched) != ("epochs" in touched):
         config["epochs" if "steps" in touched else "steps"] = None
     plain = OmegaConf.to_container(config, resolve=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from optbench.data.cache import SourceMemo
 from optbench.data.checks import check_crop, check_statistics
+from optbench.data.fingerprint import fingerprint
 from optbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,7 +34,8 @@ class ArrayDataset:
     Inputs are (x - mean) / std with one mean and std a channel, where uint8 images are divided by
     255 first. Training images are padded by `crop` pixels (default 0: none) and cropped back at
     random, and flipped left-right at random if `flip` (default False), when streamed with an
-    augment_key. Raises UserError, which begins with `name`, on data or settings that do not fit.
+    augment_key. `notes` are for whoever trains on it. Raises UserError, which begins with `name`,
+    on data or settings that do not fit.
     """
 
     def __init__(
@@ -45,7 +48,9 @@ class ArrayDataset:
         std: Sequence[float],
         crop: int = 0,
         flip: bool = False,
+        notes: Sequence[str] = (),
     ) -> None:
+        self.notes = tuple(notes)
         self.input_shape: tuple[int, ...] = train.images.shape[1:]
         self.num_classes = num_classes
         self.train_size = len(train.labels)
@@ -58,6 +63,12 @@ class ArrayDataset:
             _check_examples(f"{name} {split}", examples, self.input_shape, num_classes)
         check_statistics(name, self.input_shape[0], self._mean, self._std)
         check_crop(name, crop)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """See `Dataset`."""
+        parts = (self._splits["train"], self._splits["test"])
+        return fingerprint(*(array for part in parts for array in (part.labels, part.images)))
 
     def open(self, split: Split, device: torch.device) -> TensorSource:
         """The split on the device, made at the first call and kept."""
@@ -84,10 +95,24 @@ def _check_examples(
     name: str, examples: Examples, shape: tuple[int, ...], num_classes: int
 ) -> None:
     images, labels = examples.images, examples.labels
+    if images.dtype.name not in ("uint8", "float32"):
+        raise UserError(f"{name}: images are {images.dtype}, neither uint8 nor float32")
+    if labels.dtype.kind not in "iu":
+        raise UserError(f"{name}: labels are {labels.dtype}, not whole numbers")
     if images.ndim != 4 or images.shape[1:] != shape:
         raise UserError(f"{name}: images of shape {images.shape[1:]}, not {shape} as expected")
     if len(images) == 0 or labels.shape != (len(images),):
         raise UserError(f"{name}: {len(images)} images and labels of shape {labels.shape}")
+    if images.size == 0:
+        raise UserError(f"{name}: images of shape {shape}, without a pixel")
+    if images.dtype.kind == "f" and not _all_finite(images):
+        raise UserError(f"{name}: some pixels are not finite")
     lowest, highest = int(labels.min()), int(labels.max())
     if lowest < 0 or highest >= num_classes:
         raise UserError(f"{name}: labels {lowest}..{highest}, outside 0..{num_classes - 1}")
+
+
+def _all_finite(images: npt.NDArray[Any]) -> bool:
+    import numpy as np
+
+    return bool(np.isfinite(images).all())

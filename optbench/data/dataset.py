@@ -46,7 +46,8 @@ class Dataset(Protocol):
     A data set without a test set has test_size 0. One with a validation set of its own has a
     val_size (0 for none this time) and opens "val"; else one is split off the training set. One of
     tokens has a `vocabulary`, a list of texts; where each example goes on where the one before it
-    ends, `consecutive` is true.
+    ends, `consecutive` is true. `notes` are lines for whoever trains on it, such as what files were
+    left out. Of data in files, a `fingerprint` tells one set from another.
     """
 
     input_shape: tuple[int, ...]

@@ -110,6 +110,9 @@ def _read_table(path: Path) -> npt.NDArray[Any]:
         raise UserError(f"{path} cannot be read ({error}): reinstall scikit-learn") from error
     if table.shape != TABLE_SHAPE:
         raise UserError(f"{path} is a table of {table.shape}, not {TABLE_SHAPE}: it is damaged")
+    whole = (table == table.round()).all() and table.min() >= 0
+    if not whole or table[:, :-1].max() > HIGHEST or table[:, -1].max() >= CLASSES:
+        raise UserError(f"{path} has other than pixels 0..16 and labels 0..9: it is damaged")
     return table
 
 

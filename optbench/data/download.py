@@ -8,9 +8,10 @@ import logging
 import os
 import shutil
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from optbench.data.files import Unreadable, damaged, open_regular, reason_of
 from optbench.errors import UserError
 
 TIMEOUT = 10.0  # seconds without an answer
@@ -48,9 +49,30 @@ def fetch(urls: Sequence[str], md5: str, destination: Path, timeout: float = TIM
 
 
 def md5_of(path: Path) -> str:
-    """The MD5 of a file, in hexadecimal."""
-    with path.open("rb") as file:
+    """The MD5 of a file, in hexadecimal. Raises Unreadable when it is no regular file."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def others_than_published(name: str, published: Mapping[Path, str]) -> list[str]:
+    """A note on the files that have another MD5 than the published one, which may be "" for none.
+
+    Subsets of one's own are a good reason for it, damage is not. Raises UserError on a file that
+    cannot be read.
+    """
+    others = []
+    for path, md5 in published.items():
+        try:
+            if md5 and md5_of(path) != md5:
+                others.append(path)
+        except (Unreadable, OSError) as error:
+            raise damaged(path, reason_of(error)) from error
+    if not others:
+        return []
+    names = ", ".join(path.name for path in others)
+    verb = "was" if len(others) == 1 else "were"
+    those = "is not the file" if len(others) == 1 else "are not the files"
+    return [f"{name}: {names} in {others[0].parent} {those} that {verb} published (another MD5)"]
 
 
 def _download(url: str, md5: str, part: Path, timeout: float) -> str | None:

@@ -5,13 +5,21 @@ Source: https://yann.lecun.org/exdb/mnist/ ("The IDX file format").
 
 from __future__ import annotations
 
-import gzip
 import math
-import zlib
+import struct
+from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optbench.errors import UserError
+from optbench.data.files import (
+    LIMIT,
+    Gunzipped,
+    Unreadable,
+    damaged,
+    open_regular,
+    reason_of,
+    size_of,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,32 +28,47 @@ if TYPE_CHECKING:
 _UNSIGNED_BYTES = 8
 
 
-def read_idx(path: Path) -> npt.NDArray[np.uint8]:
+def read_idx(path: Path, dimensions: int, limit: int = LIMIT) -> npt.NDArray[np.uint8]:
     """The uint8 array of an IDX file, gzipped (by its name, .gz) or raw.
 
-    Raises UserError when the file is unreadable, damaged, cut short or of another type.
+    Raises UserError when the file is unreadable, damaged, cut short, of another type or number of
+    dimensions, or of more than `limit` bytes.
     """
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise _damaged(path, str(error)) from error
-    if len(content) < 4 or content[:2] != b"\0\0":
-        raise _damaged(path, "it is not an IDX file")
-    if content[2] != _UNSIGNED_BYTES:
-        raise _damaged(path, f"its type is {content[2]}, not {_UNSIGNED_BYTES} (unsigned bytes)")
-    start = 4 + 4 * content[3]
-    if len(content) < start:
-        raise _damaged(path, "it is cut short")
+        with open_regular(path) as file:
+            packed = path.suffix == ".gz"
+            return _read(Gunzipped(file, limit + 1024) if packed else file, dimensions, limit)
+    except Unreadable as error:
+        raise damaged(path, str(error)) from error
+    except (OSError, MemoryError) as error:
+        raise damaged(path, reason_of(error)) from error
+
+
+def _read(stream: BufferedReader | Gunzipped, dimensions: int, limit: int) -> npt.NDArray[np.uint8]:
+    magic = stream.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0":
+        raise Unreadable("it is not an IDX file")
+    if magic[2] != _UNSIGNED_BYTES:
+        raise Unreadable(f"its type is {magic[2]}, not {_UNSIGNED_BYTES} (unsigned bytes)")
+    if magic[3] != dimensions:
+        raise Unreadable(f"it has {magic[3]} dimensions, not {dimensions}")
+    sides = stream.read(4 * dimensions)
+    if len(sides) < 4 * dimensions:
+        raise Unreadable("it is cut short")
+    shape = struct.unpack(f">{dimensions}I", sides)
+    count = math.prod(shape)
+    if count > limit:
+        raise Unreadable(f"an array of shape {shape}: more than {limit:,} bytes")
+    if not isinstance(stream, Gunzipped):
+        there = size_of(stream) - stream.tell()
+        if there != count:
+            raise Unreadable(f"{there} bytes for an array of shape {shape}")
     import numpy as np  # only now: a twentieth of a second, which a missing file need not cost
 
-    shape = tuple(int(n) for n in np.frombuffer(content, ">u4", count=content[3], offset=4))
-    if len(content) - start != math.prod(shape):
-        raise _damaged(path, f"{len(content) - start} bytes for an array of shape {shape}")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()
-
-
-def _damaged(path: Path, reason: str) -> UserError:
-    return UserError(
-        f"{path} cannot be read ({reason}): replace it by a good copy, or delete it and set"
-        " dataset.download=true"
-    )
+    array = np.empty(count, np.uint8)
+    there = stream.readinto(array.data) if count else 0
+    if there < count:
+        raise Unreadable(f"{there} bytes for an array of shape {shape}")
+    if stream.read(1):
+        raise Unreadable(f"more bytes than an array of shape {shape} has")
+    return array.reshape(shape)

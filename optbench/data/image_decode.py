@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import warnings
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from optbench.data.files import open_regular, reason_of
+from optbench.data.image_modes import ORDINARY, Odd, as_rgb
 from optbench.data.image_settings import Crop
 from optbench.errors import UserError
 
@@ -15,24 +19,44 @@ Box = tuple[float, float, float, float]
 
 RATIO = (3 / 4, 4 / 3)  # of random crops: width over height
 ATTEMPTS = 10
+FORMATS = ("JPEG", "PNG", "PPM", "BMP", "DIB", "GIF", "TIFF", "WEBP", "JPEG2000", "AVIF")
+"""Whatever the ending; Pillow would have other programs read some others."""
+MOST_PIXELS = 1 << 26
 
 
-def decode_image(path: str, crop: Crop, seeds: tuple[int, int] | None) -> npt.NDArray[np.uint8]:
-    """The file's image as uint8 [3, size, size]: a training crop drawn from `seeds`, or the centre.
+class Decoded(NamedTuple):
+    """An image as a network sees it.
+
+    Attributes:
+        pixels: uint8 [3, size, size].
+        odd: what is worth telling of the file.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    odd: Odd
+
+
+def decode_image(path: str, crop: Crop, seeds: tuple[int, int] | None) -> Decoded:
+    """The file's image: a training crop drawn from `seeds`, or the centre.
 
     Pixels are interpolated bilinearly. JPEGs are decoded at 1/2, 1/4 or 1/8 of their size where
-    that still has enough pixels: much faster, and nearly the same picture. Raises UserError, which
-    names the file, when it cannot be decoded.
+    that still has enough pixels: much faster, and nearly the same picture. Of several frames the
+    first is taken; an orientation in EXIF is ignored, as by torchvision's ImageFolder. Raises
+    UserError, which names the file, when it cannot be decoded.
     """
     try:
-        with Image.open(path) as image:
-            box, mirrored = _choose(image.size, crop, seeds)
-            pixels = _cut(image, box, crop.size)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata, and of sizes
+            with open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
+                several = image.format != "MPO" and bool(getattr(image, "is_animated", False))
+                box, mirrored = _choose(image.size, crop, seeds)
+                pixels, odd = _cut(image, box, crop)
     except Exception as error:  # Pillow raises nearly anything on a broken file
-        reason = " ".join(str(error).split())
+        reason = reason_of(error).replace(f"{path!r}", "it")
         raise UserError(f"image {path} cannot be read ({reason}): mend or delete it") from error
     array = np.asarray(pixels)[:, ::-1] if mirrored else np.asarray(pixels)
-    return np.ascontiguousarray(array.transpose(2, 0, 1))
+    odd |= Odd.FRAMES if several else ORDINARY
+    return Decoded(np.ascontiguousarray(array.transpose(2, 0, 1)), odd)
 
 
 def _choose(extent: tuple[int, int], crop: Crop, seeds: tuple[int, int] | None) -> tuple[Box, bool]:
@@ -43,11 +67,14 @@ def _choose(extent: tuple[int, int], crop: Crop, seeds: tuple[int, int] | None) 
     return random_box(*extent, crop.min_area, random), mirrored
 
 
-def _cut(image: Image.Image, box: Box, size: int) -> Image.Image:
+def _cut(image: Image.Image, box: Box, crop: Crop) -> tuple[Image.Image, Odd]:
     width, height = image.size
+    size = crop.size
     shrink = min(box[2] - box[0], box[3] - box[1]) / size
     if shrink >= 2:
         image.draft("RGB", (math.ceil(width / shrink), math.ceil(height / shrink)))
+    if image.width * image.height > MOST_PIXELS:
+        raise ValueError(f"{width} x {height} pixels; at most {MOST_PIXELS:,} are decoded")
     across, down = image.width / width, image.height / height
     scaled = (
         box[0] * across,
@@ -55,8 +82,8 @@ def _cut(image: Image.Image, box: Box, size: int) -> Image.Image:
         min(box[2] * across, image.width),
         min(box[3] * down, image.height),
     )
-    coloured = image if image.mode == "RGB" else image.convert("RGB")  # convert always copies
-    return coloured.resize((size, size), Image.Resampling.BILINEAR, box=scaled)
+    coloured, odd = as_rgb(image, crop.background)
+    return coloured.resize((size, size), Image.Resampling.BILINEAR, box=scaled), odd
 
 
 def centre_box(width: int, height: int, crop: Crop) -> Box:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optbench.data.checks import check_statistics
-from optbench.data.image_files import ImageFiles, scan_classes, scan_images
+from optbench.data.fingerprint import fingerprint
+from optbench.data.image_files import ImageFiles, few, scan_classes, scan_images
 from optbench.data.image_settings import Crop, Loading
 from optbench.errors import UserError
 
@@ -32,7 +34,9 @@ class ImageFolder:
         loading: Loading,
         mean: Sequence[float],
         std: Sequence[float],
+        notes: Sequence[str] = (),
     ) -> None:
+        self.notes = tuple(notes)
         self.input_shape: tuple[int, ...] = (CHANNELS, crop.size, crop.size)
         self.num_classes = len(classes)
         self.train_size = len(train.labels)
@@ -40,6 +44,12 @@ class ImageFolder:
         self._files = {"train": train, "test": test}
         self._crop, self._loading = crop, loading
         self._mean, self._std = tuple(mean), tuple(std)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """See `Dataset`: of the files' names and classes."""
+        parts = self._files.values()
+        return fingerprint(*(array for part in parts for array in (part.labels, part.names)))
 
     def open(self, split: Split, device: torch.device) -> ImageSource:
         """The split on the device; nothing is decoded before it is streamed."""
@@ -63,12 +73,14 @@ def image_folder(
     flip: bool = True,
     workers: int = 4,
     prefetch: int = 2,
+    background: int = 255,
 ) -> ImageFolder:
     """Colour images root/<train_dir or test_dir>/<class>/*.jpg (or .jpeg, .png, ...).
 
-    Inputs are [3, size, size], (pixel / 255 - mean) / std; see Crop for resize, min_area and flip,
-    Loading for workers and prefetch. The classes are train_dir's
-    folders, sorted. Raises UserError when folders are missing or empty, or settings make no sense.
+    Inputs are [3, size, size], (pixel / 255 - mean) / std; see Crop for resize, min_area, flip
+    and background, Loading for workers and prefetch. The classes are train_dir's folders, sorted;
+    images in folders inside of these are the class's too. What is left out is counted in the
+    notes. Raises UserError when folders are missing or empty, or settings make no sense.
     """
     check_statistics("image_folder", CHANNELS, mean, std)
     for name, value, least in (
@@ -79,11 +91,25 @@ def image_folder(
     ):
         if value < least:
             raise UserError(f"image_folder: dataset.{name}={value} must be at least {least}")
+    if not 0 <= background <= 255:
+        raise UserError(f"image_folder: dataset.background={background} must be 0 to 255")
     if not 0 < min_area <= 1:
         raise UserError(f"image_folder: dataset.min_area={min_area} must be in (0, 1]")
     base = Path(root).expanduser()
     classes = scan_classes(base / train_dir)
     train = scan_images(base / train_dir, classes)
     test = scan_images(base / test_dir, classes)
-    crop, loading = Crop(size, resize, min_area, flip), Loading(workers, prefetch)
-    return ImageFolder(classes, train, test, crop, loading, mean, std)
+    crop = Crop(size, resize, min_area, flip, background)
+    notes = [*train.notes, *test.notes, *_without_test(classes, test, base / test_dir)]
+    return ImageFolder(classes, train, test, crop, Loading(workers, prefetch), mean, std, notes)
+
+
+def _without_test(classes: Sequence[str], test: ImageFiles, folder: Path) -> list[str]:
+    """A note on the classes that no image of `folder` is of."""
+    there = set(test.labels.tolist())
+    lacking = [name for number, name in enumerate(classes) if number not in there]
+    if not lacking:
+        return []
+    return [
+        f"{folder} has no images of {len(lacking)} of the {len(classes)} classes: {few(lacking)}"
+    ]

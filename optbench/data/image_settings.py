@@ -11,13 +11,15 @@ class Crop:
 
     Evaluation scales the shorter side to `resize` and cuts the centre. Training cuts a random part
     of at least `min_area` of the area, as torchvision's RandomResizedCrop, and flips it left-right
-    with probability 1/2 if `flip`.
+    with probability 1/2 if `flip`. Transparent parts lie on a grey level, `background` (0 is black,
+    255 white).
     """
 
     size: int
     resize: int
     min_area: float
     flip: bool
+    background: int = 255
 
 
 @dataclass(frozen=True)

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from optbench.data.image_decode import decode_image
+from optbench.data.image_decode import Decoded, decode_image
 from optbench.data.image_files import ImageFiles
+from optbench.data.image_modes import Odd
 from optbench.data.image_settings import Crop, Loading
 from optbench.data.normalise import Normaliser
 from optbench.errors import UserError
 
 Batch = tuple[Tensor, Tensor]
+
+SAID = {
+    Odd.TRANSPARENT: "have transparent parts, which lie on grey level {background}"
+    " (dataset.background)",
+    Odd.BLANK: "are of one colour then, and differ in their transparency only: on"
+    " dataset.background={other} they may show something",
+    Odd.FRAMES: "have several frames or pages, of which the first is taken",
+}
+
+_log = logging.getLogger(__name__)
 
 
 class ImageSource:
@@ -44,6 +56,7 @@ class ImageSource:
         self._normaliser = normaliser
         self._device = device
         self._augmented = augmented
+        self._said = False
 
     def __len__(self) -> int:
         """The number of examples."""
@@ -55,27 +68,65 @@ class ImageSource:
         bounds: Sequence[tuple[int, int]],
         augment_key: int | None = None,
     ) -> Iterator[Batch]:
-        """See Source.stream. Raises UserError, which names the file, on a broken image."""
+        """See Source.stream. Raises UserError, which names the file, on a broken image.
+
+        What is odd about images is warned of once, at the end of a first epoch (or of a test),
+        however it ends.
+        """
         key = augment_key if self._augmented else None
+        tally = Tally()
+        try:
+            for decoded in self._loader(indices, bounds, key):
+                if isinstance(decoded, UserError):
+                    raise decoded
+                *tensors, odd = decoded
+                tally.add(len(tensors[1]), odd)
+                pinned = self._device.type == "cuda"
+                images, labels = (part.to(self._device, non_blocking=pinned) for part in tensors)
+                yield self._normaliser(images), labels
+        finally:
+            whole = augment_key is not None or not self._augmented
+            if whole and not self._said:
+                self._said = True
+                for line in tally.lines(self._crop.background):
+                    _log.warning("%s: %s", self._files.folder, line)
+
+    def _loader(
+        self, indices: Tensor, bounds: Sequence[tuple[int, int]], key: int | None
+    ) -> DataLoader[Any]:
         batches = (indices[start:stop].tolist() for start, stop in bounds)
         workers = min(self._loading.workers, len(bounds), _cores())
-        pinned = self._device.type == "cuda"
-        loader = DataLoader(
+        return DataLoader(
             _Decoder(self._files, self._crop, key),
             batch_sampler=batches,
             num_workers=workers,
             prefetch_factor=self._loading.prefetch if workers else None,
             collate_fn=_as_decoded,
-            pin_memory=pinned,
+            pin_memory=self._device.type == "cuda",
             worker_init_fn=_leave_signals,
             # Its own: the loader draws a seed, which must not move torch's global generator.
             generator=torch.Generator(),
         )
-        for decoded in loader:
-            if isinstance(decoded, UserError):
-                raise decoded
-            images, labels = (part.to(self._device, non_blocking=pinned) for part in decoded)
-            yield self._normaliser(images), labels
+
+
+class Tally:
+    """How many images were decoded, and how many of them are odd in which way."""
+
+    def __init__(self) -> None:
+        self._seen = 0
+        self._odd: Counter[Odd] = Counter()
+
+    def add(self, seen: int, odd: Sequence[int]) -> None:
+        """Counts a batch of `seen` images; `odd` has the flags of those that have some."""
+        self._seen += seen
+        for flags in odd:
+            self._odd.update(Odd(flags))
+
+    def lines(self, background: int) -> Iterator[str]:
+        """What there is to say."""
+        for flag, count in sorted(self._odd.items(), key=lambda item: item[0].value):
+            told = SAID[flag].format(background=background, other=0 if background > 127 else 255)
+            yield f"{count} of {self._seen} images {told}"
 
 
 class _Decoder(TorchDataset[Batch]):
@@ -86,8 +137,8 @@ class _Decoder(TorchDataset[Batch]):
         self._crop = crop
         self._key = key
 
-    def __getitems__(self, indices: list[int]) -> Batch | UserError:
-        """uint8 [n, 3, size, size] and int64 [n].
+    def __getitems__(self, indices: list[int]) -> tuple[Tensor, Tensor, list[int]] | UserError:
+        """uint8 [n, 3, size, size], int64 [n], and the flags of what is odd.
 
         An error is returned: raised, it would reach the parent as a page of text, not one line.
         """
@@ -96,9 +147,10 @@ class _Decoder(TorchDataset[Batch]):
         except UserError as error:
             return error
         labels = torch.from_numpy(self._files.labels[indices])
-        return torch.from_numpy(np.stack(images)), labels
+        pixels = torch.from_numpy(np.stack([image.pixels for image in images]))
+        return pixels, labels, [image.odd.value for image in images if image.odd]
 
-    def _decode(self, index: int) -> npt.NDArray[np.uint8]:
+    def _decode(self, index: int) -> Decoded:
         seeds = None if self._key is None else (self._key, index)
         return decode_image(self._files.path(index), self._crop, seeds)
 

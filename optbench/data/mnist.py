@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from optbench.data.arrays import ArrayDataset, Examples
-from optbench.data.download import fetch
+from optbench.data.download import fetch, others_than_published
 from optbench.data.idx import read_idx
 from optbench.errors import UserError
 
@@ -16,6 +17,7 @@ FILES = {
     "test_images": "t10k-images-idx3-ubyte",
     "test_labels": "t10k-labels-idx1-ubyte",
 }
+DIMENSIONS = {"train_images": 3, "train_labels": 1, "test_images": 3, "test_labels": 1}
 
 
 def mnist_like(
@@ -33,9 +35,9 @@ def mnist_like(
     """The four IDX files in root/folder/raw, each unpacked or as .gz: grey uint8 images.
 
     With `download`, missing files are fetched from mirror + file name + ".gz" and must have the MD5
-    given for train_images, train_labels, test_images and test_labels; files which are there are
-    not checked against it. See ArrayDataset for mean, std, crop and flip. Raises UserError when a
-    file is missing or damaged.
+    given for train_images, train_labels, test_images and test_labels; of a .gz which is there and
+    has another MD5 there is a note. See ArrayDataset for mean, std, crop and flip. Raises UserError
+    when a file is missing or damaged.
     """
     raw = Path(root).expanduser() / folder / "raw"
     paths = {part: _find(raw, name) for part, name in FILES.items()}
@@ -46,10 +48,13 @@ def mnist_like(
                 f" there, point OPTBENCH_DATA or dataset.root at a folder which holds {folder}/raw,"
                 " or set dataset.download=true"
             )
-    arrays = {
-        part: read_idx(path or _fetch(raw / f"{FILES[part]}.gz", mirrors, md5[part]))
+    files = {
+        part: path or _fetch(raw / f"{FILES[part]}.gz", mirrors, md5[part])
         for part, path in paths.items()
     }
+    found = [part for part, path in paths.items() if path is not None and path.suffix == ".gz"]
+    notes = others_than_published(folder, {files[part]: md5[part] for part in found})
+    arrays = {part: read_idx(path, DIMENSIONS[part]) for part, path in files.items()}
     return ArrayDataset(
         folder,
         Examples(arrays["train_images"][:, None], arrays["train_labels"]),
@@ -59,12 +64,13 @@ def mnist_like(
         std,
         crop,
         flip,
+        notes,
     )
 
 
 def _find(raw: Path, name: str) -> Path | None:
     candidates = (raw / name, raw / f"{name}.gz")
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates if os.path.exists(path)), None)
 
 
 def _fetch(destination: Path, mirrors: Sequence[str], md5: str) -> Path:

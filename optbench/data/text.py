@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optbench.data.cache import SourceMemo
-from optbench.data.download import fetch
+from optbench.data.download import fetch, others_than_published
+from optbench.data.fingerprint import fingerprint
 from optbench.data.made_checks import check_choice, check_whole
 from optbench.data.text_file import Text, read_bytes, read_characters
 from optbench.errors import UserError
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from optbench.data.window_source import WindowSource
 
 READERS = {"characters": read_characters, "bytes": read_bytes}
+MOST_WINDOWS = 1 << 28  # their order, drawn for each epoch, takes 8 bytes each
 FOLDER, FILE = "tinyshakespeare", "input.txt"
 
 
@@ -36,6 +41,7 @@ class TextDataset:
         stride: from one training window to the next: 1 has a window at every place, as nanoGPT
             draws them; None is `context`, windows side by side.
         val_fraction: of the text; 0 is no validation.
+        notes: for whoever trains on it.
 
     Raises:
         UserError: a part of the text is shorter than a window and its last target.
@@ -44,11 +50,18 @@ class TextDataset:
     test_size = 0
 
     def __init__(
-        self, name: str, text: Text, context: int, stride: int | None, val_fraction: float
+        self,
+        name: str,
+        text: Text,
+        context: int,
+        stride: int | None,
+        val_fraction: float,
+        notes: Sequence[str] = (),
     ) -> None:
         check_whole("text", "context", context, 1)
         if stride is not None:
             check_whole("text", "stride", stride, 1)
+        self.notes = tuple(notes)
         self.input_shape: tuple[int, ...] = (context,)
         self.vocabulary = text.vocabulary
         self.num_classes = len(text.vocabulary)
@@ -56,21 +69,41 @@ class TextDataset:
         ids = {"train": text.ids[:cut], "val": text.ids[cut:]}
         self._mapped = text.mapped
         self._strides = {"train": stride or context, "val": context}
+        self._ids = ids
         self.consecutive = self._strides["train"] == context
+        self._check_length(name, val_fraction)
+        self.train_size, self.val_size = self._windows("train"), self._windows("val")
+        for split, size in (("train", self.train_size), ("val", self.val_size)):
+            if size > MOST_WINDOWS:
+                key, least = "stride" if split == "train" else "context", len(ids[split])
+                raise UserError(
+                    f"{name}: {size:,} windows in its {split} part, more than {MOST_WINDOWS:,};"
+                    f" dataset.{key}={-(-least // MOST_WINDOWS)} or more makes fewer"
+                )
+        self._sources: SourceMemo[WindowSource] = SourceMemo()
+
+    def _check_length(self, name: str, val_fraction: float) -> None:
+        ids, context = self._ids, self.input_shape[0]
+        whole = sum(map(len, ids.values()))
         for which, part in (("training", ids["train"]), ("validation", ids["val"])):
             if len(part) <= context and (which == "training" or val_fraction):
                 raise UserError(
                     f"{name}: dataset.context={context} needs {context + 1} ids, but the {which}"
-                    f" part has {len(part)} of the file's {len(text.ids)}: enough for a context up"
+                    f" part has {len(part)} of the file's {whole}: enough for a context up"
                     f" to {max(len(part) - 1, 0)} (dataset.val_fraction={val_fraction})"
                 )
-        self._ids = ids
-        self.train_size, self.val_size = self._windows("train"), self._windows("val")
-        self._sources: SourceMemo[WindowSource] = SourceMemo()
 
     def _windows(self, split: str) -> int:
         free = len(self._ids[split]) - 1 - self.input_shape[0]
         return max(free // self._strides[split] + 1, 0)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """See `Dataset`."""
+        import numpy as np
+
+        letters = np.frombuffer("".join(self.vocabulary).encode("utf-32-le"), np.uint32)
+        return fingerprint(letters, *self._ids.values())
 
     def open(self, split: Split, device: torch.device) -> WindowSource:
         """The windows of `train` or `val`, made at the first call and kept."""
@@ -98,11 +131,21 @@ def text(
     Raises UserError on a file that is missing, empty, too short, or not UTF-8 where characters are
     wanted.
     """
-    check_choice("text", "by", by, READERS)
     if path is None:
         raise UserError("dataset.path=null: it is for you to name the file, dataset.path=FILE")
-    found = Path(str(path)).expanduser()
-    return TextDataset(str(path), READERS[by](found), context, stride, val_fraction)
+    return _dataset(Path(str(path)).expanduser(), by, context, stride, val_fraction)
+
+
+def _dataset(
+    path: Path,
+    by: str,
+    context: int,
+    stride: int | None,
+    val_fraction: float,
+    notes: Sequence[str] = (),
+) -> TextDataset:
+    check_choice("text", "by", by, READERS)
+    return TextDataset(str(path), READERS[by](path), context, stride, val_fraction, notes)
 
 
 def tiny_shakespeare(
@@ -119,10 +162,10 @@ def tiny_shakespeare(
 
     Source: A. Karpathy, "The Unreasonable Effectiveness of Recurrent Neural Networks" (2015), and
     its code, char-rnn. With `download`, a missing file is fetched from `url` and must have this
-    MD5; a file which is there is not checked. See TextDataset for the rest.
+    MD5; of another one which is there, there is a note. See TextDataset for the rest.
     """
     path = Path(root).expanduser() / FOLDER / FILE
-    if not path.is_file():
+    if not os.path.exists(path):
         if not download:
             raise UserError(
                 f"{FOLDER} is missing: no {FILE} in {path.parent}; copy the file there, point"
@@ -130,4 +173,5 @@ def tiny_shakespeare(
                 " dataset.download=true"
             )
         fetch([url], md5, path)
-    return text(str(path), by, context, stride, val_fraction)
+    notes = others_than_published(FOLDER, {path: md5})
+    return _dataset(path, by, context, stride, val_fraction, notes)

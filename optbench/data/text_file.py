@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import mmap
-import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from optbench.data.files import LIMIT, Unreadable, open_regular, reason_of, size_of
 from optbench.errors import UserError
 
 MAPPED_FROM = 64 << 20  # bytes; a file at least as large is mapped, not read, where ids are bytes
 CODE_POINTS = 0x110000
+_PIECE = 1 << 22
 PLAIN = b"\t\n" + bytes(range(ord(" "), 127))
 
 
@@ -34,29 +37,35 @@ class Text:
     mapped: bool = False
 
 
-def read_characters(path: Path) -> Text:
+def read_characters(path: Path, limit: int = LIMIT) -> Text:
     """A UTF-8 file by characters; an id is the place in the sorted set of those that occur.
 
-    The whole file is read, for nothing less knows its characters. Line ends stay as they are.
-    Raises UserError on a file that is missing, empty or not UTF-8.
+    The file is read twice, piece by piece: nothing less than the whole knows its characters. Line
+    ends stay as they are. Raises UserError on a file that is missing, empty, not UTF-8, or of more
+    than `limit` bytes.
     """
-    _check(path)
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
+    size = _size(path)
+    if size > limit:
         raise UserError(
-            f"{path} is not UTF-8: byte {error.start} is 0x{error.object[error.start]:02x};"
-            " dataset.by=bytes takes any file"
-        ) from None
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    occurs = np.zeros(CODE_POINTS, bool)
-    occurs[codes] = True
+            f"dataset.path={path}: {size:,} bytes, and dataset.by=characters takes at most"
+            f" {limit:,}; dataset.by=bytes takes any number"
+        )
+    occurs, count = np.zeros(CODE_POINTS, bool), 0
+    for codes in _code_points(path):
+        occurs[codes] = True
+        count += len(codes)
     alphabet = np.flatnonzero(occurs)
     id_of = np.zeros(CODE_POINTS, _narrowest(len(alphabet)))
     id_of[alphabet] = np.arange(len(alphabet))
-    return Text(id_of[codes], [chr(code) for code in alphabet.tolist()])
+    ids, at = np.empty(count, id_of.dtype), 0
+    for codes in _code_points(path):
+        if at + len(codes) > count:
+            break
+        np.take(id_of, codes, out=ids[at : at + len(codes)])
+        at += len(codes)
+    if at != count:
+        raise UserError(f"dataset.path={path}: something writes to the file")
+    return Text(ids, [chr(code) for code in alphabet.tolist()])
 
 
 def read_bytes(path: Path, mapped_from: int = MAPPED_FROM) -> Text:
@@ -65,26 +74,53 @@ def read_bytes(path: Path, mapped_from: int = MAPPED_FROM) -> Text:
     A file of at least `mapped_from` bytes (default 64 MiB) is mapped into memory and never read as
     a whole. Raises UserError on a file that is missing or empty.
     """
-    _check(path)
+    size = _size(path)
     vocabulary = [chr(code) if code in PLAIN else f"\\x{code:02x}" for code in range(256)]
     try:
-        if path.stat().st_size < mapped_from:
+        with open_regular(path) as file:
+            if size >= mapped_from:
+                content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                return Text(np.frombuffer(content, np.uint8), vocabulary, mapped=True)
             # A copy that may be written to, for torch warns of tensors over anything else.
-            return Text(np.frombuffer(bytearray(path.read_bytes()), np.uint8), vocabulary)
-        with path.open("rb") as file:
-            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    return Text(np.frombuffer(content, np.uint8), vocabulary, mapped=True)
+            return Text(np.frombuffer(bytearray(file.read(size)), np.uint8), vocabulary)
+    except (Unreadable, OSError, ValueError) as error:
+        raise UserError(f"dataset.path={path}: {reason_of(error)}") from None
 
 
-def _check(path: Path) -> None:
-    if not os.path.exists(path):
-        raise UserError(f"dataset.path={path}: no such file")
-    if not os.path.isfile(path):
-        raise UserError(f"dataset.path={path}: not a file")
-    if os.path.getsize(path) == 0:
+def _size(path: Path) -> int:
+    """The bytes in the file. Raises UserError unless it is a regular one that has some."""
+    try:
+        with open_regular(path) as file:
+            size = size_of(file)
+    except Unreadable as error:
+        missing = isinstance(error.__cause__, FileNotFoundError | NotADirectoryError)
+        told = "no such file" if missing else error
+        raise UserError(f"dataset.path={path}: {told}") from None
+    if size == 0:
         raise UserError(f"dataset.path={path}: the file is empty")
+    return size
+
+
+def _code_points(path: Path) -> Iterator[npt.NDArray[np.uint32]]:
+    """The code points of a UTF-8 file, piece by piece."""
+    decoder, at = codecs.getincrementaldecoder("utf-8")(), 0
+    try:
+        with open_regular(path) as file:
+            while True:
+                piece = file.read(_PIECE)
+                held = len(decoder.getstate()[0])  # of a character that the last piece cut
+                text = decoder.decode(piece, final=not piece)
+                yield np.frombuffer(text.encode("utf-32-le"), np.uint32)
+                if not piece:
+                    return
+                at += len(piece)
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is not UTF-8: byte {at - held + error.start} is"
+            f" 0x{error.object[error.start]:02x}; dataset.by=bytes takes any file"
+        ) from None
+    except (Unreadable, OSError) as error:
+        raise UserError(f"dataset.path={path}: {reason_of(error)}") from None
 
 
 def _narrowest(count: int) -> type[np.integer[Any]]:

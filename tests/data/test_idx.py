@@ -17,7 +17,7 @@ def test_raw_and_gzipped_files_read_alike(tmp_path: Path) -> None:
     (tmp_path / "array").write_bytes(CONTENT)
     (tmp_path / "array.gz").write_bytes(gzip.compress(CONTENT, mtime=0))
     for name in ("array", "array.gz"):
-        found = read_idx(tmp_path / name)
+        found = read_idx(tmp_path / name, 3)
         assert (found.dtype, found.tolist()) == (np.uint8, ARRAY.tolist())
         assert found.flags.writeable
 
@@ -34,11 +34,17 @@ ZIPPED = gzip.compress(CONTENT, mtime=0)
         ("array", CONTENT[:9], "cut short"),
         ("array", CONTENT[:-1], "23 bytes for an array of shape"),
         ("array", CONTENT + b"x", "25 bytes for an array of shape"),
-        ("array.gz", b"", "not an IDX file"),
-        ("array.gz", CONTENT, "Not a gzipped file"),
-        ("array.gz", ZIPPED[:-12], "end-of-stream|Compressed file ended"),
-        ("array.gz", ZIPPED[:-8] + b"\0" * 8, "CRC"),
-        ("array.gz", ZIPPED[:12] + b"\xff\xff" + ZIPPED[14:], "Error -3|CRC"),
+        ("array", b"\0\0\x08\x00", "0 dimensions, not 3"),
+        ("array", b"\0\0\x08\xff" + b"\0" * 1020, "255 dimensions, not 3"),
+        ("array", b"\0\0\x08\x03" + b"\xff" * 12, "more than 1,073,741,824 bytes"),
+        ("array.gz", gzip.compress(CONTENT + b"x"), "more bytes than an array of shape"),
+        ("array.gz", gzip.compress(CONTENT[:-1]), "23 bytes for an array of shape"),
+        ("array.gz", ZIPPED + b"junk", "Error -3"),
+        ("array.gz", b"", "cut short"),
+        ("array.gz", CONTENT, "not a gzip file"),
+        ("array.gz", ZIPPED[:-12], "cut short"),
+        ("array.gz", ZIPPED[:-8] + b"\0" * 8, "incorrect data check"),
+        ("array.gz", ZIPPED[:12] + b"\xff\xff" + ZIPPED[14:], "Error -3|not an IDX file"),
     ],
 )
 def test_a_damaged_file_is_named_in_one_line(
@@ -47,6 +53,6 @@ def test_a_damaged_file_is_named_in_one_line(
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(UserError, match=reason) as caught:
-        read_idx(path)
+        read_idx(path, 3)
     assert str(caught.value).startswith(f"{path} cannot be read")
     assert "\n" not in str(caught.value)

@@ -17,7 +17,7 @@ CROP = Crop(size=24, resize=32, min_area=0.08, flip=True)
 
 def test_evaluation_scales_and_cuts_the_centre(tmp_path: Path) -> None:
     write_image(tmp_path / "a.png", (64, 128))
-    found = decode_image(str(tmp_path / "a.png"), CROP, None)
+    found = decode_image(str(tmp_path / "a.png"), CROP, None).pixels
     with Image.open(tmp_path / "a.png") as image:
         scaled = image.resize((32, 64), Image.Resampling.BILINEAR).crop((4, 20, 28, 44))
     assert (found.shape, found.dtype) == ((3, 24, 24), np.uint8)
@@ -33,7 +33,9 @@ def test_a_large_jpeg_shrunk_while_decoding_looks_the_same(tmp_path: Path) -> No
     write_image(tmp_path / "a.jpg", (803, 601))
     write_image(tmp_path / "a.png", (803, 601))
     for seeds in (None, (1, 2), (3, 4)):
-        jpeg, png = (decode_image(str(tmp_path / f"a.{e}"), CROP, seeds) for e in ("jpg", "png"))
+        jpeg, png = (
+            decode_image(str(tmp_path / f"a.{e}"), CROP, seeds).pixels for e in ("jpg", "png")
+        )
         assert np.abs(jpeg.astype(int) - png).mean() < 3
 
 
@@ -41,7 +43,8 @@ def test_training_crops_depend_on_the_seeds_only(tmp_path: Path) -> None:
     path = str(tmp_path / "a.png")
     write_image(Path(path), (64, 48))
     first, again, other_key, other_index = (
-        decode_image(path, CROP, seeds) for seeds in ((2**62, 2), (2**62, 2), (4, 2), (2**62, 3))
+        decode_image(path, CROP, seeds).pixels
+        for seeds in ((2**62, 2), (2**62, 2), (4, 2), (2**62, 3))
     )
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other_key)
@@ -54,11 +57,11 @@ def test_half_the_training_crops_are_flipped(tmp_path: Path) -> None:
     Image.fromarray(np.ascontiguousarray(ramp)).save(path)
     falls = [
         bool(image[0, 0, 0] > image[0, 0, -1])
-        for image in (decode_image(str(path), CROP, (0, index)) for index in range(200))
+        for image in (decode_image(str(path), CROP, (0, index)).pixels for index in range(200))
     ]
     assert 70 < sum(falls) < 130
     straight = Crop(size=24, resize=32, min_area=0.08, flip=False)
-    images = [decode_image(str(path), straight, (0, index)) for index in range(50)]
+    images = [decode_image(str(path), straight, (0, index)).pixels for index in range(50)]
     assert not any(image[0, 0, 0] > image[0, 0, -1] for image in images)
 
 
@@ -79,7 +82,7 @@ def test_random_boxes_are_inside_and_of_the_asked_area(size: tuple[int, int]) ->
 def test_every_mode_becomes_colour(tmp_path: Path, mode: str) -> None:
     path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.png")
     Image.new("RGB", (50, 40), (255, 255, 255)).convert(mode).save(path)
-    found = decode_image(str(path), CROP, None)
+    found = decode_image(str(path), CROP, None).pixels
     assert found.shape == (3, 24, 24)
     assert found.min() > 250
 

@@ -131,3 +131,63 @@ def test_test_classes_must_be_training_classes(tmp_path: Path) -> None:
     write_image(tmp_path / "val" / "eel" / "a.png")
     with pytest.raises(UserError, match="val/eel is not among the 2 training classes"):
         load(tmp_path)
+
+
+def clear_some(root: Path, split: str) -> None:
+    """Makes two of a split's images transparent, one of several frames."""
+    for name in ("cat/1.png", "dog/1.png"):
+        Image.new("RGBA", (30, 30), (0, 0, 0, 0)).save(root / split / name)
+    frames = [Image.new("RGB", (30, 30), (value,) * 3) for value in (0, 99)]
+    path = root / split / "cat" / "2.png"
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_is_odd_is_warned_of_once_with_counts(
+    tmp_path: Path, workers: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_tree(tmp_path)
+    clear_some(tmp_path, "train")
+    source = load(tmp_path, workers=workers).open("train", CPU)
+    every = torch.arange(7)
+    list(source.stream(every, [(0, 2)]))  # a look at two examples is no epoch
+    assert caplog.messages == []
+    for epoch in range(2):
+        list(source.stream(every, [(0, 4), (4, 7)], epoch))
+    about = f"{tmp_path}/train"
+    assert caplog.messages == [
+        f"{about}: 2 of 7 images have transparent parts, which lie on grey level 255"
+        " (dataset.background)",
+        f"{about}: 1 of 7 images have several frames or pages, of which the first is taken",
+    ]
+
+
+def test_an_epoch_that_is_broken_off_says_what_it_saw(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_tree(tmp_path)
+    clear_some(tmp_path, "val")
+    source = load(tmp_path).open("test", CPU)
+    stream = source.stream(torch.arange(4), [(0, 2), (2, 4)])
+    next(stream)
+    stream.close()
+    assert [message.partition(": ")[2][:16] for message in caplog.messages] == ["1 of 2 images ha"]
+
+
+def test_classes_without_a_test_image_are_noted(tmp_path: Path) -> None:
+    write_tree(tmp_path)
+    write_image(tmp_path / "train" / "eel" / "0.png")
+    write_image(tmp_path / "train" / "eel" / "in" / "0.png")
+    dataset = load(tmp_path)
+    assert (dataset.train_size, dataset.num_classes) == (8, 3)
+    assert dataset.notes == (f"{tmp_path}/val has no images of 1 of the 3 classes: eel",)
+
+
+def test_a_fingerprint_follows_from_the_files(tmp_path: Path) -> None:
+    write_tree(tmp_path)
+    before = load(tmp_path).fingerprint
+    assert load(tmp_path).fingerprint == before
+    (tmp_path / "train" / "cat" / "0.jpg").rename(tmp_path / "train" / "dog" / "00.jpg")
+    assert load(tmp_path).fingerprint != before
+    with pytest.raises(UserError, match=r"dataset.background=256 must be 0 to 255"):
+        load(tmp_path, background=256)
