@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from optbench.cli.lock import lock
+from optbench.cli.streams import ERR, OUT
 from optbench.escape import escaped, escaped_lines
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Log:
         """Standard error; made when there is something to say, for rich takes time to import."""
         from rich.console import Console
 
-        return Console(stderr=True, quiet=self.quiet, highlight=False, soft_wrap=True)
+        return Console(file=cast(IO[str], ERR), quiet=self.quiet, highlight=False, soft_wrap=True)
 
     @property
     def live(self) -> Console | None:
@@ -124,12 +124,13 @@ def heard(log: Log) -> Iterator[None]:
 
 def print_lines(text: str) -> None:
     """Lines on standard output, each escaped."""
-    sys.stdout.write(escaped_lines(text) + "\n")
+    OUT.write(escaped_lines(text) + "\n")
+    OUT.flush()
 
 
 def print_error(text: str, lines: bool = False) -> None:
     """One line on standard error, escaped; or several, where a text has them rightly."""
-    sys.stderr.write((escaped_lines(text) if lines else escaped(text)) + "\n")
+    ERR.write((escaped_lines(text) if lines else escaped(text)) + "\n")
 
 
 def print_table(title: str, header: list[str], rows: list[list[str]], console: Any = None) -> None:
@@ -140,7 +141,7 @@ def print_table(title: str, header: list[str], rows: list[list[str]], console: A
 
     title = escaped(title)
     header, *rows = [[escaped(cell) for cell in row] for row in [header, *rows]]
-    console = console or Console(highlight=False, soft_wrap=True)
+    console = console or Console(file=cast(IO[str], OUT), highlight=False, soft_wrap=True)
     if console.is_terminal:
         table = Table(title=escape(title) or None, title_justify="left", header_style="bold")
         for name in header:
@@ -153,5 +154,5 @@ def print_table(title: str, header: list[str], rows: list[list[str]], console: A
     lines = [title] if title else []
     for row in [header, *rows]:
         lines.append("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
-    sys.stdout.write("\n".join(lines) + "\n")
-    sys.stdout.flush()
+    OUT.write("\n".join(lines) + "\n")
+    OUT.flush()

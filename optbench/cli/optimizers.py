@@ -6,9 +6,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from optbench.cli.log import print_table
+from optbench.cli.streams import OUT
 from optbench.config.about import About, about
 from optbench.config.zoo import zoo
 from optbench.escape import escaped
@@ -38,7 +39,7 @@ def print_optimizers(rows: list[list[str]], console: Any = None) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    console = console or Console(highlight=False)
+    console = console or Console(file=cast(IO[str], OUT), highlight=False)
     if not console.is_terminal:
         print_table("", HEADER, rows)
         return

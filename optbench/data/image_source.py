@@ -23,6 +23,7 @@ from optbench.data.normalise import Normaliser
 from optbench.errors import UserError
 
 Batch = tuple[Tensor, Tensor]
+GRACE_SECONDS = 60
 
 SAID = {
     Odd.TRANSPARENT: "have transparent parts, which lie on grey level {background}"
@@ -167,6 +168,8 @@ def _as_decoded(batch: Any) -> Any:
 
 
 def _leave_signals(worker: int) -> None:
-    """Workers end when they are told to; an interrupt is the training's to answer."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """A signal is the training's to answer, also one that all processes of a job get: it ends its
+    workers. A SIGTERM ends one that is still there after a while."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE_SECONDS))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)

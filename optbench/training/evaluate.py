@@ -8,8 +8,9 @@ from torch import Tensor
 from optbench.data.dataset import Source
 from optbench.data.order import share
 from optbench.tasks.base import Modules, Task
-from optbench.training.distributed import World
+from optbench.training.distributed import Agreement, World
 from optbench.training.precision import Precision
+from optbench.training.signals import Abandoned, Interruption
 
 
 @torch.no_grad()
@@ -21,20 +22,38 @@ def evaluate(
     batch_size: int,
     precision: Precision,
     world: World,
+    interruption: Interruption,
 ) -> dict[str, float]:
     """Scores over `indices` by metric; the ranks share the examples, none is padded.
+
+    Between batches the ranks look together whether the run has been asked to stop, as often on
+    each, for one may have a batch more than another.
 
     Args:
         modules: bare modules, in evaluation mode: a rank may have more batches than another, so
             nothing in them may wait for other ranks.
         indices: which examples of the source, int64.
         batch_size: examples in a forward pass.
+        interruption: whether the run has been asked to stop.
+
+    Raises:
+        Abandoned: it has, and there are batches left.
     """
-    start, stop = share(len(indices), world.size, world.rank)
-    bounds = [(low, min(low + batch_size, stop)) for low in range(start, stop, batch_size)]
+    bounds = _bounds(len(indices), batch_size, world.size, world.rank)
+    most = max(
+        len(_bounds(len(indices), batch_size, world.size, rank)) for rank in range(world.size)
+    )
+    agreement = Agreement(world, 1)
     totals: dict[str, Tensor] = {}
     collected: list[Tensor] = []
-    for batch in source.stream(indices, bounds):
+    batches = iter(source.stream(indices, bounds))
+    for number in range(most):
+        asked = agreement.exchange([interruption.number])[0] if number else 0
+        if asked:
+            raise Abandoned(asked)
+        batch = next(batches, None)
+        if batch is None:
+            continue
         with precision.forward():
             sums = task.score(modules, batch)
             rows = task.collect(modules, batch)
@@ -44,6 +63,7 @@ def evaluate(
         for name, value in sums.items():
             value = value.double()
             totals[name] = totals[name] + value if name in totals else value
+    agreement.settle([0])
     names = world.gather(list(totals))
     agreed = max(names, key=len)
     zero = torch.zeros((), dtype=torch.float64)
@@ -52,6 +72,12 @@ def evaluate(
     size = total.pop("size")
     scores = task.derive({name: value / size for name, value in total.items()})
     return scores | _of_the_whole(task, modules, collected, precision, world)
+
+
+def _bounds(count: int, batch_size: int, ranks: int, rank: int) -> list[tuple[int, int]]:
+    """First and last example of each of a rank's batches."""
+    start, stop = share(count, ranks, rank)
+    return [(low, min(low + batch_size, stop)) for low in range(start, stop, batch_size)]
 
 
 def _of_the_whole(

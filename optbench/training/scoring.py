@@ -13,6 +13,7 @@ from optbench.training.feed import Feed
 from optbench.training.keeper import RunState
 from optbench.training.reporter import Reporter
 from optbench.training.settings import EvaluationSet
+from optbench.training.signals import Interruption
 
 MOST_SHOWN = 64
 """Examples of the validation set that a task gets to show something of."""
@@ -26,13 +27,26 @@ class Scorer:
         feed: the training examples, for batch norms of averaged weights.
         reporter: takes the scores.
         batch_size: examples in a forward pass.
+        interruption: whether the run has been asked to stop.
     """
 
-    def __init__(self, state: RunState, feed: Feed, reporter: Reporter, batch_size: int) -> None:
+    def __init__(
+        self,
+        state: RunState,
+        feed: Feed,
+        reporter: Reporter,
+        batch_size: int,
+        interruption: Interruption,
+    ) -> None:
         self.state, self.feed, self.reporter, self.batch_size = state, feed, reporter, batch_size
+        self.interruption = interruption
 
     def score(self, what: EvaluationSet, show: bool = False) -> dict[str, float]:
-        """The scores by tag, such as `val/loss`; `show`: samples are shown as well."""
+        """The scores by tag, such as `val/loss`; `show`: samples are shown as well.
+
+        Raises:
+            Abandoned: the run was asked to stop; nothing was written, and all is as before.
+        """
         state, world = self.state, self.state.world
         modules = {player.name: player.module for player in state.players}
         with ExitStack() as stack:
@@ -45,7 +59,7 @@ class Scorer:
                 world.equalise(player.module.buffers())
             scores = evaluate(
                 *(state.task, modules, what.source, what.indices, self.batch_size),
-                *(state.precision, world),
+                *(state.precision, world, self.interruption),
             )
             if show and world.is_main:
                 few = min(MOST_SHOWN, len(what.indices))

@@ -1,4 +1,4 @@
-"""Being asked to stop: SIGTERM and SIGINT."""
+"""Being asked to stop: SIGTERM, SIGINT, and SIGHUP when the terminal is closed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,20 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Abandoned(Exception):
+    """A signal came before something was done, which is done again when the run goes on.
+
+    Attributes:
+        signal: its number.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"signal {number}")
+        self.signal = number
 
 
 class Interruption:
@@ -26,11 +40,17 @@ class Interruption:
 
     @contextmanager
     def listening(self) -> Iterator[Interruption]:
-        """Takes the two signals while the block runs; only the main thread can."""
+        """Takes the signals while the block runs; only the main thread can.
+
+        One that was ignored before stays ignored, as SIGHUP is by a program behind `nohup`.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
-        before = {s: signal.signal(s, self._note) for s in (signal.SIGTERM, signal.SIGINT)}
+        before = {s: signal.getsignal(s) for s in STOPS}
+        before = {s: handler for s, handler in before.items() if handler is not signal.SIG_IGN}
+        for number in before:
+            signal.signal(number, self._note)
         try:
             yield self
         finally:

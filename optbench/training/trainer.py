@@ -15,7 +15,7 @@ from optbench.training.prime import settle_buckets
 from optbench.training.reporter import Reporter
 from optbench.training.scoring import Scorer
 from optbench.training.settings import EvaluationSet, Outcome, Settings
-from optbench.training.signals import Interruption
+from optbench.training.signals import Abandoned, Interruption
 from optbench.training.step import Step
 
 Turn = tuple[int, int, int]
@@ -65,7 +65,8 @@ class Trainer:
         self._readers: list[LossReader[Turn]] = [LossReader(late) for _ in self.players]
         self._agreement = Agreement(self.world, 2)
         self.reporter = Reporter(state, feed.steps_per_epoch, recorder, settings.per_parameter)
-        self._scorer = Scorer(state, feed, self.reporter, settings.eval_batch_size)
+        batch_size = settings.eval_batch_size
+        self._scorer = Scorer(state, feed, self.reporter, batch_size, interruption)
         self._at_once = self.world.size == 1 and not late
         self._several = len(self.players) > 1
         self._clock = 0.0
@@ -79,6 +80,7 @@ class Trainer:
         if self.world.size > 1 and self._goes_on():
             self._settle_buckets()
         self._clock = time.perf_counter()
+        self._scores_and_save()  # of the step that the run goes on from, if they were abandoned
         while self._goes_on():
             self._epoch()
         self._pause()
@@ -198,12 +200,17 @@ class Trainer:
         self._report(training=bool(cadence.monitor) and step % cadence.monitor == 0)
         self._heed(self._agreement.settle([0, self._nonfinite.at]))
         if self.outcome.state != "diverged":
-            if cadence.evaluate and step % cadence.evaluate == 0:
-                self._validate()
-            if cadence.save and step % cadence.save == 0:
-                self._save()
+            self._scores_and_save()
         self._plan()
         self._clock = time.perf_counter()
+
+    def _scores_and_save(self) -> None:
+        """The evaluation and the checkpoint of this step, if they are due and not done."""
+        step, cadence = self.progress.step, self.settings.cadence
+        if step and cadence.evaluate and step % cadence.evaluate == 0:
+            self._validate()
+        if step and cadence.save and step % cadence.save == 0:
+            self._save()
 
     def _pause(self) -> None:
         now = time.perf_counter()
@@ -222,13 +229,20 @@ class Trainer:
             self.reporter.write("monitor", norms)
 
     def _validate(self) -> None:
-        """Scores the validation set; schedules, the best step and early stopping react."""
+        """Scores the validation set; schedules, the best step and early stopping react.
+
+        A run that is asked to stop does it when it goes on.
+        """
         if self.validation is None or self.progress.evaluated == self.progress.step:
+            return
+        if self.outcome.state == "preempted":
             return
         if self.progress.reported != self.progress.step:
             self.reporter.write("train", self.reporter.training())
+        metrics = self._score(self.validation, show=True)
+        if metrics is None:
+            return
         self.progress.evaluated = self.progress.step
-        metrics = self._scorer.score(self.validation, show=True)
         self.state.reached.update(metrics, self.progress)
         improved = self.state.best.update(metrics, self.progress.step)
         if self.settings.patience:
@@ -236,6 +250,14 @@ class Trainer:
             self._check_patience()
         if improved and self.settings.save_best:
             self._save()
+
+    def _score(self, what: EvaluationSet, show: bool = False) -> dict[str, float] | None:
+        """The scores; None if the run was asked to stop, which it then does."""
+        try:
+            return self._scorer.score(what, show)
+        except Abandoned as abandoned:
+            self.outcome = Outcome("preempted", signal=abandoned.signal)
+            return None
 
     def _check_patience(self) -> None:
         stopping, patience = self.state.stopping, self.settings.patience
@@ -262,15 +284,21 @@ class Trainer:
         if self.outcome.state == "running":
             self._heed(flags)
         if self.outcome.state in ("running", "stopped_early"):
-            self._validate()
-            if self.settings.save_final:
-                self._save()
-            if self.test is not None:
-                self.state.reached.update(self._scorer.score(self.test), self.progress)
-            if self.outcome.state == "running":
-                self.outcome.state = "finished"
-        elif self.outcome.state == "preempted":
+            self._last_scores()
+        if self.outcome.state == "preempted":
             self._save()
         self.recorder.flush()
         if self.keeper is not None:
             self.keeper.wait()
+
+    def _last_scores(self) -> None:
+        """The last evaluation, checkpoint and test, unless the run is asked to stop meanwhile."""
+        self._validate()
+        if self.outcome.state != "preempted" and self.settings.save_final:
+            self._save()
+        if self.outcome.state != "preempted" and self.test is not None:
+            scores = self._score(self.test)
+            if scores is not None:
+                self.state.reached.update(scores, self.progress)
+        if self.outcome.state == "running":
+            self.outcome.state = "finished"

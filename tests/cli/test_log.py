@@ -4,6 +4,7 @@ import ast
 import errno
 import fcntl
 import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,50 @@ def test_a_log_that_another_process_has_is_left_alone(log: Log, tmp_path: Path) 
     log.open(path)  # it has it already
     log.note("now mine")
     assert path.read_text(encoding="utf-8").endswith("now mine\n")
+
+
+class Gone(io.StringIO):
+    """A terminal that was closed, or a pipe that nobody reads."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    def write(self, text: str) -> int:
+        raise OSError(self.number, "gone")
+
+    def flush(self) -> None:
+        self.write("")
+
+
+@pytest.mark.parametrize("number", [errno.EPIPE, errno.EIO])
+def test_what_nobody_reads_stops_nothing(
+    number: int, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", Gone(number))
+    monkeypatch.setattr(sys, "stdout", Gone(number))
+    log.open(tmp_path / "log.txt")
+    log.say("a line")
+    log.warn("another")
+    log.console.print("what a progress bar draws")
+    print_lines("lines")
+    print_error("an error")
+    print_table("", ["head"], [["cell"]])
+    said = (tmp_path / "log.txt").read_text(encoding="utf-8")
+    assert "a line" in said and "warning: another" in said
+
+
+def test_a_disk_that_is_full_is_no_reader_that_went_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", Gone(errno.ENOSPC))
+    with pytest.raises(OSError, match="gone"):
+        print_lines("lines")
+
+
+def test_streams_that_were_closed_before_the_start(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    print_lines("lines")
+    print_table("", ["head"], [["cell"]])
+    log.say("a line")

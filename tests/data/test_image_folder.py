@@ -1,5 +1,8 @@
 """optbench.data.image_folder and optbench.data.image_source"""
 
+import multiprocessing
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +99,20 @@ def test_a_corrupt_image_stops_the_stream_with_one_line(tmp_path: Path, workers:
     with pytest.raises(UserError, match=r"train/dog/1\.png cannot be read") as caught:
         inputs_of(load(tmp_path, workers=workers), [[0, 1], [3, 4]])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_workers_outlive_a_signal_to_all_processes_of_a_job(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    write_tree(tmp_path)
+    source = load(tmp_path, workers=1).open("train", CPU)
+    stream = source.stream(torch.arange(4), [(n % 4, n % 4 + 1) for n in range(40)])
+    next(stream)
+    (worker,) = multiprocessing.active_children()
+    assert worker.pid is not None
+    os.kill(worker.pid, number)
+    assert len(list(stream)) == 39
 
 
 def test_a_stream_may_be_left_early_or_be_empty(tmp_path: Path) -> None:

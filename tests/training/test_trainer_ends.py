@@ -15,12 +15,15 @@ from torch import Tensor
 
 from optbench.build.experiment import Experiment
 from optbench.monitor.record import Recorder
+from optbench.tasks.base import Batch, Modules
 from optbench.tasks.classification import Classification
+from optbench.training.signals import STOPS
 
 from .experiments import experiment, fit, player_of, weights_of
 from .runs import assert_same_run, metrics_of, newest, resume, state_of, status_of, train
 
 STEPS = ["steps=12", "monitor.every=5"]
+EVALUATED = [*STEPS, "eval.every=4", "eval.batch_size=25"]
 
 
 def spoil_loss(patch: pytest.MonkeyPatch, *steps: int, factor: float = float("nan")) -> None:
@@ -219,18 +222,95 @@ def send_in_step(patch: pytest.MonkeyPatch, step: int, *signals: int) -> None:
     patch.setattr(Classification, "loss", loss)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def send_in_score(patch: pytest.MonkeyPatch, batch: int) -> None:
+    """This process gets a SIGTERM while a batch is scored, counted from 1 over all evaluations."""
+    true, calls = Classification.score, []
+
+    def score(self: Classification, modules: Modules, given: Batch) -> dict[str, Tensor]:
+        if len(given[1]) > 2:  # so many are tried before the run
+            calls.append(given)
+            assert len(calls) <= batch, "the evaluation goes on"
+            if len(calls) == batch:
+                os.kill(os.getpid(), signal.SIGTERM)
+        return true(self, modules, given)
+
+    patch.setattr(Classification, "score", score)
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 12 steps with a validation of 6 batches at each fourth, and a test of 15."""
+    folder = tmp_path_factory.mktemp("shared") / "run"
+    assert train(folder, *EVALUATED) == 0
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("batch", "step", "scored"),
+    [(1, 4, 0), (5, 4, 0), (8, 8, 1), (13, 12, 2), (19, 12, 3), (25, 12, 3)],
+)
+def test_a_signal_during_an_evaluation_leaves_it_to_the_resume(
+    batch: int, step: int, scored: int, evaluated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        send_in_score(patch, batch)
+        assert train(Path("run"), *EVALUATED) == 143
+    status = status_of(Path("run"))
+    assert (status["state"], status["step"]) == ("preempted", step)
+    assert newest(Path("run")).name == f"step-{step:08d}"
+    kinds = [m["kind"] for m in metrics_of(Path("run"))]
+    assert (kinds.count("val"), kinds.count("test")) == (scored, 0)
+    assert resume(Path("run")) == 0
+    assert_same_run(evaluated, Path("run"))
+
+
+def test_an_evaluation_whose_last_batch_is_done_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        send_in_score(patch, 6)
+        assert train(Path("run"), *EVALUATED) == 143
+    assert status_of(Path("run"))["step"] == 5
+    assert [m["step"] for m in metrics_of(Path("run")) if m["kind"] == "val"] == [4]
+
+
+def test_a_run_that_stops_early_and_is_interrupted_in_its_test_stops_early_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    early = [*EVALUATED, "early_stopping.patience=1", "early_stopping.min_delta=100"]
+    assert train(Path("whole"), *early) == 0
+    assert status_of(Path("whole"))["state"] == "stopped_early"
+    with monkeypatch.context() as patch:
+        send_in_score(patch, 14)
+        assert train(Path("run"), *early) == 143
+    assert status_of(Path("run"))["message"] == ""
+    assert resume(Path("run")) == 0
+    assert_same_run(Path("whole"), Path("run"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_was_ignored_stays_ignored(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        send_in_step(monkeypatch, 7, number)
+        assert train(Path("run"), *STEPS) == 0
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_finishes_the_step_and_saves(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    handlers = [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)]
+    handlers = [signal.getsignal(s) for s in STOPS]
     send_in_step(monkeypatch, 7, number)
     assert train(Path("run"), *STEPS) == 128 + number
     status = status_of(Path("run"))
     assert (status["state"], status["step"]) == ("preempted", 7)
     assert newest(Path("run")).name == "step-00000007"
     assert [m["kind"] for m in metrics_of(Path("run")) if m["kind"] in ("val", "test")] == []
-    assert [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)] == handlers
+    assert [signal.getsignal(s) for s in STOPS] == handlers
 
 
 def test_a_second_interrupt_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
