@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from optbench.build.create import call, create, locate
+from optbench.build.milestones import refuse_unreached
 from optbench.config.fields import LENGTHS
 from optbench.config.lengths import Length
 from optbench.config.schedules import VALUE_KEYS
@@ -17,6 +18,7 @@ from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 from optbench.schedules.base import Schedule, has_state
 from optbench.schedules.chain import Chain, Part
+from optbench.schedules.resumed import Resumed
 from optbench.schedules.value import Setting, ValueSchedule
 from optbench.schedules.warmup import Warmup
 
@@ -60,8 +62,8 @@ def build_schedule(
         last: the step that it is asked for last; by default the run's end.
 
     Raises:
-        UserError: a schedule refuses its arguments, can't go on to the last step, or its lengths
-            are longer than the run.
+        UserError: a schedule refuses its arguments, can't go on to the last step, or has lengths
+            that are longer than the run, or milestones that are never reached.
     """
     lengths = _Lengths(steps_per_epoch, total_steps)
     warmup = lengths(node.get("warmup_steps", 0))
@@ -71,19 +73,21 @@ def build_schedule(
             f"longer than the run of {total_steps}"
         )
     own = {k: lengths(v) if k in LENGTHS else v for k, v in node.items() if k not in OURS}
-    total = max(total_steps - warmup, 1)
-    last = max((total_steps if last is None else last) - warmup, 0)
+    end = total_steps if last is None else last
+    update = min(end, total_steps - 1)  # the last that it has a say in
     schedule: Schedule
     if own["_target_"] == CHAIN:
         schedule = _chain(own["parts"], lengths, total_steps - warmup, base, key)
     elif own["_target_"] == TORCH:
-        schedule = _torch(own, lengths, base or Base(1.0), key, last)
+        schedule = _torch(own, lengths, warmup, base or Base(1.0), key, end, update)
     elif "arguments" in own and set(own) == {"_target_", "arguments"}:
-        schedule = _custom(own, key)
+        schedule = _custom(own, key, total_steps)
     else:
         schedule = create(own, key)
-    for step in (0,) if has_state(schedule) else (last, 0):
-        _check_at(step, schedule, total, key)
+        refuse_unreached(node, own, 1, warmup, update, key)
+    before = 0 if getattr(schedule, "counts_warmup", False) else warmup
+    for step in (0,) if has_state(schedule) else (max(end - before, 0), 0):
+        _check_at(step, schedule, max(total_steps - before, 1), key)
     if not warmup:
         return schedule
     return Warmup(schedule, warmup, node["warmup"], node["warmup_start"])
@@ -134,34 +138,51 @@ def _chain(
     return chain
 
 
-def _torch(node: Mapping[str, Any], lengths: _Lengths, base: Base, key: str, last: int) -> Schedule:
+def _torch(
+    node: Mapping[str, Any],
+    lengths: _Lengths,
+    warmup: int,
+    base: Base,
+    key: str,
+    end: int,
+    update: int,
+) -> Schedule:
+    """One of torch's; in its arguments a part of the run is one of the steps that it counts."""
+    cls = _torch_class(node, key)
+    written = _arguments(node, key)
+    target = locate(TORCH, key)
+    if not (inspect.isclass(cls) and issubclass(cls, target.counting_warmup)):
+        lengths = replace(lengths, total_steps=max(lengths.total_steps - warmup, 1))
+        end, warmup = max(end - warmup, 0), 0
+    given = {k: lengths.where_written(v) for k, v in written.items()}
+    refuse_unreached(written, given, node["every"], warmup, update, f"{key}.arguments")
+    own = (partial(cls, **given), base.lr, base.momentum, node["every"], node["metric"], given)
+    schedule = call(target, key, *own)
+    call(schedule.check, key, end)
+    checked: Schedule = schedule
+    return checked
+
+
+def _torch_class(node: Mapping[str, Any], key: str) -> Any:
     name = node["scheduler"]
     if not name:
         raise UserError(f"{key}.scheduler=null: which one? StepLR, or my.module.Class")
     from torch.optim import lr_scheduler
 
     if "." in str(name):
-        cls = locate(str(name), f"{key}.scheduler")
-    else:
-        known = [
-            k
-            for k, v in vars(lr_scheduler).items()
-            if inspect.isclass(v) and issubclass(v, lr_scheduler.LRScheduler) and k[0] != "_"
-        ]
-        if name not in known:
-            nearest = did_you_mean(str(name), known)
-            raise UserError(f"{key}.scheduler={name}: torch has no such scheduler; {nearest}")
-        cls = getattr(lr_scheduler, str(name))
-    given = {k: lengths.where_written(v) for k, v in _arguments(node, key).items()}
-    target = locate(TORCH, key)
-    own = (partial(cls, **given), base.lr, base.momentum, node["every"], node["metric"])
-    schedule = call(target, key, *own)
-    call(schedule.check, key, last)
-    checked: Schedule = schedule
-    return checked
+        return locate(str(name), f"{key}.scheduler")
+    known = [
+        k
+        for k, v in vars(lr_scheduler).items()
+        if inspect.isclass(v) and issubclass(v, lr_scheduler.LRScheduler) and k[0] != "_"
+    ]
+    if name not in known:
+        nearest = did_you_mean(str(name), known)
+        raise UserError(f"{key}.scheduler={name}: torch has no such scheduler; {nearest}")
+    return getattr(lr_scheduler, str(name))
 
 
-def _custom(node: Mapping[str, Any], key: str) -> Schedule:
+def _custom(node: Mapping[str, Any], key: str, total_steps: int) -> Schedule:
     path = node["_target_"]
     if not path:
         raise UserError(f"{key}._target_=null: whose? such as {key}._target_=my.module.my_schedule")
@@ -173,7 +194,7 @@ def _custom(node: Mapping[str, Any], key: str) -> Schedule:
         schedule = partial(target, **given)
     if not callable(schedule):
         raise UserError(f"{key}._target_={path}: can't be called with (step, total_steps)")
-    return schedule
+    return Resumed(schedule, [given, total_steps]) if has_state(schedule) else schedule
 
 
 def _arguments(node: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -223,6 +244,6 @@ def build_values(
             raise UserError(f"{key}: {config.optimizer['_target_']} has no {setting}")
         own = {k: v for k, v in node.items() if k not in ("from", "to")}
         steps = lengths(node["for"])
-        schedule = build_schedule(own, steps_per_epoch, steps or total_steps, key=key)
+        schedule = build_schedule(own, steps_per_epoch, steps or total_steps, key=key, last=steps)
         values.append(call(ValueSchedule, key, setting, schedule, node["to"], node["from"], steps))
     return values

@@ -71,18 +71,26 @@ class AutoGradNorm:
         if self.metric not in metrics:
             return
         norm = float(metrics[self.metric])
-        if not math.isfinite(norm) or (self._norms and norm > self.threshold * median(self._norms)):
+        if not math.isfinite(norm) or self._spikes(norm):
             self._multiplier = max(self._multiplier * self.backoff, self.min_ratio)
         else:
             self._multiplier = min(self._multiplier * self.growth, self.max_ratio)
         if math.isfinite(norm):
             self._norms = [*self._norms, norm][-self.window :]
 
+    def _spikes(self, norm: float) -> bool:
+        if not self._norms:
+            return False
+        usual = median(self._norms)
+        return norm > usual * (self.threshold if usual >= 0.0 else 2.0 - self.threshold)
+
     def state_dict(self) -> dict[str, Any]:
         """Returns all that `load_state_dict` needs to go on from here."""
-        return {"multiplier": self._multiplier, "norms": list(self._norms)}
+        own = {"multiplier": self._multiplier, "norms": list(self._norms)}
+        return {"metric": self.metric, **own}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from where `state_dict` was taken."""
-        self._multiplier = state["multiplier"]
-        self._norms = list(state["norms"])
+        """Goes on from where `state_dict` was taken, but for what was seen of another metric."""
+        self._multiplier = min(max(state["multiplier"], self.min_ratio), self.max_ratio)
+        if state.get("metric", self.metric) == self.metric:
+            self._norms = list(state["norms"])[-self.window :]

@@ -23,16 +23,17 @@ class AutoLoss:
         max(m * backoff, min_ratio)      after ``patience`` losses (it stalls)
 
     and the next line begins. A line has at least ``window`` losses. One loss above ``alarm``
-    times the level (the mean under the last line, at first the first loss) and out of the noise
-    around that line, or one that is not finite, is not waited for: it cuts at once. The base
-    learning rate is where the rate starts, not its peak.
+    times the level l (the mean under the last line, at first the first loss; of a level below 0,
+    as far above it: l + (alarm - 1) |l|) and out of the noise around that line, or one that is
+    not finite, is not waited for: it cuts at once. The base learning rate is where the rate
+    starts, not its peak.
 
     It sees the monitored steps (``monitor.every``): each ``train/loss`` is the mean over the
     examples since the last one, of a full batch at least. A rate that may be far too large
     needs ``monitor.every=1``.
 
     Args:
-      metric: tag of the loss in the records; not negative.
+      metric: tag of the loss in the records.
       window: losses that a line has at least, at least 3.
       patience: losses after which a line without a clear slope is a stall, at least ``window``.
       certainty: how many standard errors a clear slope is from 0, at least 0.
@@ -104,7 +105,8 @@ class AutoLoss:
             return True
         if self._level is None:
             return False
-        return loss > max(self.alarm * self._level, self._level + NOISE_OF_AN_ALARM * self._noise)
+        above = max((self.alarm - 1.0) * abs(self._level), NOISE_OF_AN_ALARM * self._noise)
+        return loss > self._level + above
 
     def _decide(self, factor: float, noise: float) -> None:
         self._scale(factor)
@@ -117,6 +119,7 @@ class AutoLoss:
     def state_dict(self) -> dict[str, Any]:
         """Returns all that `load_state_dict` needs to go on from here."""
         return {
+            "metric": self.metric,
             "multiplier": self._multiplier,
             "level": self._level,
             "noise": self._noise,
@@ -124,8 +127,11 @@ class AutoLoss:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from where `state_dict` was taken."""
-        self._multiplier, self._level = state["multiplier"], state["level"]
+        """Goes on from where `state_dict` was taken, but for what was seen of another metric."""
+        self._multiplier = min(max(state["multiplier"], self.min_ratio), self.max_ratio)
+        if state.get("metric", self.metric) != self.metric:
+            return
+        self._level = state["level"]
         self._noise, self._losses = state["noise"], list(state["losses"])
 
 

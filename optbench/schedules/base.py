@@ -16,6 +16,8 @@ class Schedule(Protocol):
     Most schedules are pure: the answer depends on the arguments alone, so a resumed run
     needs nothing but its step. The others have more members, each looked for by itself:
 
+    * ``counts_warmup``, true where step 0 is the beginning of the run (or of its part of a
+      chain) even behind a warmup, which is then a stretch of it; otherwise it begins after it;
     * ``momentum(step, total_steps) -> float | None`` cycles the momentum too; ``None``
       leaves the optimizer's own;
     * ``constant``, true where the multiplier never changes, so that nobody has to ask again;

@@ -13,6 +13,7 @@ from optbench.schedules.base import (
     watches_updates,
 )
 from optbench.schedules.checks import require_number, require_steps
+from optbench.schedules.saving import restore, save
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Chain:
 
     The momentum is that of the present part, or the optimizer's own where it sets none. What
     is observed goes to the present part alone, so a part that reacts starts with its first
-    step and keeps still after its last.
+    step and keeps still after its last. The milestones of a part count from its own first step.
 
     Args:
       parts: at least one; all but the last with a length.
@@ -125,12 +126,11 @@ class Chain:
 
     def _state_dict(self) -> dict[str, Any]:
         return {
-            str(number): part.schedule.state_dict()
+            str(number): save(part.schedule)
             for number, part in enumerate(self.parts)
             if has_state(part.schedule)
         }
 
     def _load_state_dict(self, state: Mapping[str, Any]) -> None:
         for number, part in enumerate(self.parts):
-            if has_state(part.schedule) and str(number) in state:
-                part.schedule.load_state_dict(state[str(number)])
+            restore(part.schedule, state.get(str(number)))

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from optbench.schedules.checks import require_number, require_steps
 
@@ -20,7 +21,8 @@ class Exponential:
     where d is ``decay_steps``. They are the same curve for lambda = -ln(gamma). The decay
     is continuous: t / d is not rounded. With ``gamma`` and d = 1 it equals torch's
     ``ExponentialLR``, and with d = one epoch it meets, at the epochs' ends, an
-    ``ExponentialLR`` that is stepped once an epoch.
+    ``ExponentialLR`` that is stepped once an epoch. Behind a warmup t still counts from the
+    beginning of the run.
 
     Args:
       gamma: factor per ``decay_steps``, in (0, 1]; 0.95 if ``rate`` is not given either.
@@ -34,6 +36,8 @@ class Exponential:
       Senior et al., An Empirical Study of Learning Rates in Deep Neural Networks for
       Speech Recognition, 2013 ("exponential scheduling").
     """
+
+    counts_warmup: ClassVar[bool] = True
 
     gamma: float | None = None
     rate: float | None = None

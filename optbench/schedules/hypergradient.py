@@ -87,4 +87,4 @@ class Hypergradient:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from where `state_dict` was taken."""
-        self._multiplier = state["multiplier"]
+        self._multiplier = min(max(state["multiplier"], self.min_ratio), self.max_ratio)

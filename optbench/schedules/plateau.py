@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from optbench.schedules.checks import require_choice, require_number, require_steps
 
@@ -20,8 +20,8 @@ class Plateau:
     observation v, which is better than the best so far, b, if
 
                 rel                      abs
-        min     v < b (1 - threshold)    v < b - threshold
-        max     v > b (1 + threshold)    v > b + threshold
+        min     v < b - |b| threshold    v < b - threshold
+        max     v > b + |b| threshold    v > b + threshold
 
     by ``threshold_mode`` and ``mode``. After more than ``patience`` observations in a row
     that are not better, the multiplier m becomes max(m * factor, ``min_ratio``), unless
@@ -29,8 +29,10 @@ class Plateau:
     counts as bad. A NaN is never better.
 
     It equals torch's ``ReduceLROnPlateau(min_lr=min_ratio * lr, eps=1e-8 * lr)`` with one
-    ``step(v)`` per observation. Torch's eps is an absolute change of the learning rate, 1e-8
-    unless told; here the same number is relative to the base learning rate.
+    ``step(v)`` per observation, but for a best one below 0 with "rel": torch multiplies it by
+    1 - threshold there too, so that a loss that stands still counts as better. Torch's eps is
+    an absolute change of the learning rate, 1e-8 unless told; here the same number is relative
+    to the base learning rate.
 
     Args:
       metric: tag of the metric in the records.
@@ -39,7 +41,7 @@ class Plateau:
       patience: observations without improvement that are put up with, at least 0.
       threshold: by how much an observation must be better to count, at least 0; below 1
         with "rel".
-      threshold_mode: "rel", for metrics that are not negative, or "abs".
+      threshold_mode: "rel", of the best observation's size, or "abs".
       cooldown: observations after a cut in which none counts as bad, at least 0.
       min_ratio: lower bound of the multiplier, in [0, 1].
 
@@ -98,22 +100,26 @@ class Plateau:
             self._cooldown_left = self.cooldown
             self._bad_observations = 0
 
-    def state_dict(self) -> dict[str, float]:
+    def state_dict(self) -> dict[str, Any]:
         """Returns all that `load_state_dict` needs to go on from here."""
         return {
+            "metric": [self.metric, self.mode],
             "multiplier": self._multiplier,
             "best": self._best,
             "bad_observations": self._bad_observations,
             "cooldown_left": self._cooldown_left,
         }
 
-    def load_state_dict(self, state: Mapping[str, float]) -> None:
-        """Goes on from where `state_dict` was taken.
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from where `state_dict` was taken, but for what was seen of another metric.
 
         Raises:
           KeyError: if the state lacks a number.
         """
-        self._multiplier = float(state["multiplier"])
+        self._multiplier = max(float(state["multiplier"]), self.min_ratio)
+        mine = [self.metric, self.mode]
+        if state.get("metric", mine) != mine:
+            return
         self._best = float(state["best"])
         self._bad_observations = int(state["bad_observations"])
         self._cooldown_left = int(state["cooldown_left"])
@@ -121,7 +127,8 @@ class Plateau:
     def _is_better(self, value: float) -> bool:
         upward = 1.0 if self.mode == "max" else -1.0
         if self.threshold_mode == "rel":
-            bound = self._best * (1.0 + upward * self.threshold)
+            away = upward if self._best >= 0.0 else -upward  # a size, whatever the sign
+            bound = self._best * (1.0 + away * self.threshold)
         else:
             bound = self._best + upward * self.threshold
         return upward * value > upward * bound

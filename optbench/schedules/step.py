@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 from optbench.schedules.checks import require_number, require_steps
 
@@ -16,7 +17,9 @@ class Step:
 
         m(t) = gamma ^ floor(t / s)
 
-    where s is ``step_size``. It equals torch's ``StepLR``.
+    where s is ``step_size``. It equals torch's ``StepLR``. Behind a warmup t still counts from
+    the beginning of the run, so decays that fall into the warmup show after it, as in
+    EfficientNet's schedule.
 
     Args:
       step_size: s, steps between two decays, at least 1.
@@ -25,6 +28,8 @@ class Step:
     Raises:
       ValueError: if a field is out of its range.
     """
+
+    counts_warmup: ClassVar[bool] = True
 
     step_size: int
     gamma: float = 0.1
@@ -46,7 +51,8 @@ class MultiStep:
         m(t) = gamma ^ n(t)
 
     where n(t) is the number of milestones that are <= t. It equals torch's
-    ``MultiStepLR``.
+    ``MultiStepLR``. Behind a warmup t still counts from the beginning of the run (Goyal et al.
+    2017, section 5.1: the 30th epoch is the 30th, the first five of which are warmup).
 
     Args:
       milestones: steps at which to decay, at least 1 and in increasing order; kept as a
@@ -60,6 +66,8 @@ class MultiStep:
       He et al., Deep Residual Learning for Image Recognition, 2016, section 4.2: the rate
       is divided by 10 at 32k and 48k of 64k iterations. https://arxiv.org/abs/1512.03385
     """
+
+    counts_warmup: ClassVar[bool] = True
 
     milestones: Sequence[int]
     gamma: float = 0.1

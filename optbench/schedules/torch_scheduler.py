@@ -1,12 +1,15 @@
 """Schedulers of `torch.optim.lr_scheduler`, and classes made like them."""
 
+import copy
 import inspect
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.lr_scheduler import ExponentialLR, MultiStepLR, ReduceLROnPlateau, StepLR
+
+from optbench.schedules.saving import kind, merged
 
 MOST_TRIED = 10_000
 """Steps that are tried before a run; they take less than a second."""
@@ -32,6 +35,10 @@ class TorchScheduler:
       momentum: of the real optimizer (of Adam's kin: betas), or None if it has none.
       every: updates between two steps, at least 1.
       metric: tag of the metric that it steps on, for those that need one.
+      settings: what ``make`` was made of, as plain data. A state that was saved under others is
+        not gone on from: the scheduler is stepped to the present step anew. One that steps on a
+        metric keeps what it has observed, and the factor that it has come to, and takes the rest
+        from the new settings.
 
     Raises:
       ValueError: the scheduler refuses its arguments, or ``metric`` is missing or of no use.
@@ -40,6 +47,9 @@ class TorchScheduler:
       ``torch.optim.lr_scheduler``.
     """
 
+    counting_warmup: ClassVar[tuple[type, ...]] = (StepLR, MultiStepLR, ExponentialLR)
+    """Whose steps count a warmup before them, as do those of the same three of ours."""
+
     def __init__(
         self,
         make: MakeScheduler,
@@ -47,17 +57,24 @@ class TorchScheduler:
         momentum: float | tuple[float, ...] | None = None,
         every: int = 1,
         metric: str | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         if lr <= 0:
             raise ValueError(f"a torch scheduler needs a positive lr, got {lr}")
         self._make, self._lr, self._own, self.every = make, lr, momentum, every
         self._start()
+        self._first = copy.deepcopy(self._scheduler.state_dict()) if self._needs_metric else None
+        self.counts_warmup = isinstance(self._scheduler, self.counting_warmup)
         name = type(self._scheduler).__name__
         if self._needs_metric and metric is None:
             raise ValueError(f"metric=null: {name} steps on a metric; name one, such as val/loss")
         if metric is not None and not self._needs_metric:
             raise ValueError(f"metric={metric}: {name} takes none")
         self._metric = metric
+        self._settings = {
+            **{"scheduler": kind(self._scheduler), "made_of": settings, "every": every},
+            **{"lr": lr, "momentum": momentum, "metric": metric},
+        }
 
     def _start(self) -> None:
         parameter = torch.zeros(1, requires_grad=True)
@@ -135,17 +152,34 @@ class TorchScheduler:
         """Returns all that `load_state_dict` needs to go on from here."""
         group = self._optimizer.param_groups[0]
         return {
+            "settings": self._settings,
+            "start": self._first,
             "steps": self._steps,
             "scheduler": self._scheduler.state_dict(),
             "group": {k: v for k, v in group.items() if k != "params"},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from where `state_dict` was taken."""
+        """Goes on from where `state_dict` was taken, under the settings that hold now."""
         self._start()
-        self._scheduler.load_state_dict(state["scheduler"])
-        self._optimizer.param_groups[0].update(state["group"])
-        self._steps = state["steps"]
+        then, now = state["settings"], self._settings
+        if then == now:
+            self._scheduler.load_state_dict(state["scheduler"])
+            self._optimizer.param_groups[0].update(state["group"])
+            self._steps = state["steps"]
+        elif self._needs_metric and then["scheduler"] == now["scheduler"]:
+            self._adopt(state)
+
+    def _adopt(self, state: Mapping[str, Any]) -> None:
+        """Takes over what was observed of this run, and what that made of the learning rate."""
+        fresh, then = self._scheduler.state_dict(), state["settings"]
+        if then["metric"] == self._metric:
+            self._scheduler.load_state_dict(merged(state["scheduler"], state["start"], fresh))
+            self._steps = state["steps"]
+        group = self._optimizer.param_groups[0]
+        group["lr"] = state["group"]["lr"] / then["lr"] * self._lr
+        if hasattr(self._scheduler, "_last_lr"):
+            self._scheduler._last_lr = [group["lr"]]
 
 
 def _needs_metric(scheduler: Any) -> bool:

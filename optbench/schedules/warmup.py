@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from optbench.schedules.base import OPTIONAL_MEMBERS, Schedule
 from optbench.schedules.checks import require_choice, require_number, require_steps
+from optbench.schedules.saving import kind
 
 WarmupShape = Literal["linear", "cosine"]
 
@@ -25,11 +26,16 @@ class Warmup:
 
         m(t) = a + (1 - a) f(t / w)         for t < w
         m(t) = inner(t - w, T - w)          from t = w on
+        m(t) = inner(t, T)                  where the inner schedule counts from the start
 
     where w is ``steps``, a is ``start``, T is ``total_steps`` and f is, by ``shape``,
 
         linear:  f(x) = x
         cosine:  f(x) = (1 - cos(pi x)) / 2
+
+    So a shape that spans the run, such as a cosine, spans what the warmup leaves of it, and the
+    milestones of a step decay (`Step`, `MultiStep`, `Exponential`) are steps of the run, warmup
+    or not, as in Goyal et al.
 
     The linear one equals torch's ``SequentialLR([LinearLR(start_factor=a, total_iters=w),
     inner], [w])``, which refuses a = 0. A run that ends in its warmup leaves the inner
@@ -40,7 +46,8 @@ class Warmup:
     also during the warmup, and so do ``metric``, ``state_dict`` and ``load_state_dict``.
 
     Args:
-      inner: the schedule after the warmup; its step 0 is the first step after it.
+      inner: the schedule after the warmup; its step 0 is the first step after it, or with
+        ``counts_warmup`` the warmup's own.
       steps: w, steps of the warmup, at least 0.
       shape: f: "linear" or "cosine".
       start: a, the multiplier at step 0, in [0, 1]; with 0 the first update does nothing.
@@ -66,7 +73,7 @@ class Warmup:
     def __call__(self, step: int, total_steps: int) -> float:
         if step < self.steps:
             return self.start + (1.0 - self.start) * _WARMUP_SHAPES[self.shape](step / self.steps)
-        return self.inner(step - self.steps, self._inner_total(total_steps))
+        return self.inner(step - self._before, self._inner_total(total_steps))
 
     def momentum(self, step: int, total_steps: int) -> float | None:
         """Returns the inner schedule's momentum; ``None`` if it has none to set."""
@@ -74,9 +81,14 @@ class Warmup:
         if inner_momentum is None:
             return None
         momentum: float | None = inner_momentum(
-            max(step - self.steps, 0), self._inner_total(total_steps)
+            max(step - self._before, 0), self._inner_total(total_steps)
         )
         return momentum
+
+    @property
+    def kind(self) -> str:
+        """That of the inner schedule: whether there is a warmup makes no other of its state."""
+        return kind(self.inner)
 
     def __getattr__(self, name: str) -> Any:
         # Only these, so that a warmup is reactive, or has a state, exactly when its inner
@@ -85,5 +97,10 @@ class Warmup:
             return getattr(self.inner, name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
+    @property
+    def _before(self) -> int:
+        """Steps that the inner schedule does not count."""
+        return 0 if getattr(self.inner, "counts_warmup", False) else self.steps
+
     def _inner_total(self, total_steps: int) -> int:
-        return max(total_steps - self.steps, 1)
+        return max(total_steps - self._before, 1)

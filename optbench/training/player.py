@@ -20,7 +20,8 @@ from optbench.optim.exact_state import (
 )
 from optbench.optim.plain_state import plain
 from optbench.optim.traits import needs_closure, traits
-from optbench.schedules.base import Schedule, has_state, is_reactive, watches_updates
+from optbench.schedules.base import Schedule, is_reactive, watches_updates
+from optbench.schedules.saving import restore, save
 from optbench.schedules.value import ValueSchedule
 from optbench.training.alignment import Alignment
 from optbench.training.averaged import evaluation_weights, recalibrated, with_modes
@@ -86,12 +87,11 @@ class Player:
         self._distinct = {id(schedule): schedule for schedule in self._followed}
         distinct = list(self._distinct.values())
         self._reactive = [schedule for schedule in distinct if is_reactive(schedule)]
-        self._stateful = [schedule for schedule in distinct if has_state(schedule)]
-        self._alignments = []
-        for schedule in distinct:
+        self._alignments: dict[int, Alignment] = {}
+        for number, schedule in enumerate(distinct):
             if watches_updates(schedule):
                 followers = [i for i, other in enumerate(self._followed) if other is schedule]
-                self._alignments.append(Alignment(schedule, self.optimizer, followers))
+                self._alignments[number] = Alignment(schedule, self.optimizer, followers)
         self._stays = all(getattr(s, "constant", False) for s in distinct) and not self.values
         self._moves = bool(self.values) or any(hasattr(s, "momentum") for s in distinct)
         self._moved = False
@@ -133,9 +133,10 @@ class Player:
         """Shows the gradients, unscaled and not yet clipped, to schedules that watch updates."""
         if not self._alignments:
             return
-        finite = [alignment.look(world) for alignment in self._alignments]
+        alignments = self._alignments.values()
+        finite = [alignment.look(world) for alignment in alignments]
         self.apply_schedule()
-        for alignment, fine in zip(self._alignments, finite, strict=True):
+        for alignment, fine in zip(alignments, finite, strict=True):
             if fine:
                 alignment.remember()
 
@@ -198,8 +199,8 @@ class Player:
             "settings": self._configured,
             "multipliers": self._multipliers,
             "used": self.used,
-            "schedules": [schedule.state_dict() for schedule in self._stateful],
-            "alignments": [alignment.state_dict() for alignment in self._alignments],
+            "schedules": [save(schedule) for schedule in self._distinct.values()],
+            "alignments": {n: alignment.state_dict() for n, alignment in self._alignments.items()},
             "ema": self.ema.averages if self.ema is not None else None,
             "averaged": self._averaged(),
         }
@@ -250,13 +251,12 @@ class Player:
 
     def _load_schedules(self, state: dict[str, Any]) -> None:
         """What schedules remember; one that was changed for another since then starts anew."""
-        if len(state["schedules"]) == len(self._stateful):
-            for schedule, saved in zip(self._stateful, state["schedules"], strict=True):
-                if schedule.state_dict().keys() == saved.keys():
-                    schedule.load_state_dict(saved)
-        if len(state["alignments"]) == len(self._alignments):
-            for alignment, saved in zip(self._alignments, state["alignments"], strict=True):
-                alignment.load_state_dict(saved)
+        # The groups can't change, so neither can which schedule has which place.
+        for schedule, saved in zip(self._distinct.values(), state["schedules"], strict=True):
+            restore(schedule, saved)
+        for number, alignment in self._alignments.items():
+            if number in state["alignments"]:
+                alignment.load_state_dict(state["alignments"][number])
 
 
 def _get(group: Mapping[str, Any], setting: str) -> float:

@@ -78,10 +78,13 @@ class Best:
 
     def state_dict(self) -> dict[str, Any]:
         """Plain data."""
-        return {"value": self.value, "step": self.step, "since": self.since}
+        of = {"metric": self.metric, "mode": self.mode}
+        return {**of, "value": self.value, "step": self.step, "since": self.since}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state_dict()`."""
+        """Goes on from `state_dict()`, unless that was of another metric."""
+        if (state["metric"], state["mode"]) != (self.metric, self.mode):
+            return
         self.value, self.step, self.since = state["value"], state["step"], state["since"]
 
 
@@ -113,8 +116,11 @@ class Reached:
 
     def state_dict(self) -> dict[str, Any]:
         """Plain data."""
-        return {"step": self.step, "seconds": self.seconds}
+        of = {"metric": self.metric, "value": self.value, "mode": self.mode}
+        return {**of, "step": self.step, "seconds": self.seconds}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state_dict()`."""
+        """Goes on from `state_dict()`, unless another value was asked for then."""
+        if (state["metric"], state["value"], state["mode"]) != (self.metric, self.value, self.mode):
+            return
         self.step, self.seconds = state["step"], state["seconds"]

@@ -140,7 +140,7 @@ def test_a_players_settings() -> None:
 def test_a_players_schedule() -> None:
     plain = job(*DCGAN, "player.generator.schedule=step", "player.generator.schedule.gamma=0.3")
     schedule = plain.plain["player"]["generator"]["schedule"]
-    assert (schedule["gamma"], schedule["step_size"]) == (0.3, "30ep")
+    assert (schedule["gamma"], schedule["step_size"]) == (0.3, "30%")
     other = plain.plain["player"]["discriminator"]["schedule"]
     assert other["_target_"].endswith("Constant")
 

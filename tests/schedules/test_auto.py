@@ -165,3 +165,33 @@ def test_goes_on_from_its_state_with_the_same_bits(make: Callable[[], Any], tag:
 def test_a_field_out_of_its_range(make: Callable[[], Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         make()
+
+
+@pytest.mark.parametrize("make", [AutoGradNorm, AutoLoss, Hypergradient])
+def test_bounds_that_were_changed_hold_for_a_state_from_before(make: Callable[..., Any]) -> None:
+    high, low = make(), make()
+    high.load_state_dict({**high.state_dict(), "multiplier": 50.0})
+    low.load_state_dict({**low.state_dict(), "multiplier": 0.01})
+    narrow = make(min_ratio=0.5, max_ratio=2.0)
+    narrow.load_state_dict(high.state_dict())
+    assert narrow(0, 1) == 2.0
+    narrow.load_state_dict(low.state_dict())
+    assert narrow(0, 1) == 0.5
+
+
+@pytest.mark.parametrize("make", [AutoGradNorm, AutoLoss])
+def test_what_was_seen_of_another_metric_is_forgotten(make: Callable[..., Any]) -> None:
+    before, after_it = make(), make(metric="other")
+    for _ in range(4):
+        before.observe({before.metric: 1.0})
+    after_it.load_state_dict({**before.state_dict(), "multiplier": 3.0})
+    assert after_it(0, 1) == 3.0
+    after_it.observe({"other": 100.0})  # no spike, no alarm: the first that is seen
+    assert after_it(0, 1) >= 3.0
+
+
+def test_a_metric_below_zero_that_stands_still_is_no_alarm() -> None:
+    assert after(AutoLoss(window=3, patience=99), LOSS, [-78.0, -77.9, -78.0]) == 1.0
+    assert after(AutoLoss(window=3, patience=99), LOSS, [-78.0, -38.0]) == 0.25
+    assert after(AutoGradNorm(growth=1.0), NORM, [-1.0, -0.9]) == 1.0
+    assert after(AutoGradNorm(growth=1.0), NORM, [-1.0, 0.1]) == 0.5

@@ -65,6 +65,7 @@ def test_a_resumed_run_goes_on_the_same(mode: str, seed: int) -> None:
 
 def test_state_is_numbers() -> None:
     state = Plateau().state_dict()
+    assert state.pop("metric") == ["val/loss", "min"]
     assert state == {"multiplier": 1.0, "best": math.inf, "bad_observations": 0, "cooldown_left": 0}
     with pytest.raises(KeyError, match="best"):
         Plateau().load_state_dict({"multiplier": 1.0})
@@ -82,3 +83,32 @@ def test_cuts_of_1e_8_or_less_are_not_made() -> None:
     for _ in range(100):
         schedule.observe({"val/loss": 1.0})
     assert schedule(100, 100) == pytest.approx(1e-8)
+
+
+@pytest.mark.parametrize(("mode", "sign"), [("min", 1.0), ("max", -1.0)])
+@pytest.mark.parametrize("best", [-78.33, 78.33, 0.0])
+def test_a_relative_threshold_is_one_of_the_size(mode: Any, sign: float, best: float) -> None:
+    schedule = Plateau(mode=mode, patience=2, factor=0.5, threshold=0.01)
+    for _ in range(4):  # it stands still, whatever its sign
+        schedule.observe({"val/loss": sign * best})
+    assert schedule(0, 1) == 0.5
+    for better in (0.0, 0.5, 1.0):  # less than a hundredth is no improvement
+        schedule.observe({"val/loss": sign * (best - better * 0.01 * abs(best))})
+    assert schedule(0, 1) == 0.25
+    for step in range(1, 4):
+        schedule.observe({"val/loss": sign * (best - step * 0.02 * abs(best) - 1e-9)})
+    assert schedule(0, 1) == 0.25
+
+
+def test_what_was_seen_of_another_metric_is_forgotten() -> None:
+    before = Plateau(patience=0, factor=0.5)
+    for value in (0.1, 0.2):
+        before.observe({"val/loss": value})
+    for other in (Plateau(metric="test/loss", patience=0), Plateau(mode="max", patience=0)):
+        other.load_state_dict(before.state_dict())
+        assert other(0, 1) == 0.5
+        other.observe({other.metric: 7.0})
+        assert other(0, 1) == 0.5
+    bounded = Plateau(min_ratio=0.7)
+    bounded.load_state_dict(before.state_dict())
+    assert bounded(0, 1) == 0.7

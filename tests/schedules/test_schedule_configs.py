@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 ALL_CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "schedule").glob("*.yaml"))
 MODE_OF_THE_METRIC = {"auto": "min"}  # the builder's work too
-LENGTHS_IN_STEPS = {"30ep": 300, "10ep": 100, "4ep": 40, "1ep": 10, "10%": 10, "20%": 20}
+LENGTHS_IN_STEPS = {"30%": 30, "10ep": 100, "4ep": 40, "1ep": 10, "10%": 10, "20%": 20}
 MILESTONES = {"50%": 50, "75%": 75}
 FREE_FORM = {"chain", "torch", "custom"}  # made of others by the builder; tested there
 CONFIGS = [path for path in ALL_CONFIGS if path.stem not in FREE_FORM]

@@ -89,3 +89,20 @@ def test_what_asks_for_nothing_is_never_reached() -> None:
     target = Reached()
     target.update({"val/accuracy": 1.0}, Progress(step=1))
     assert target.step is None
+
+
+def test_what_was_best_of_another_metric_is_forgotten() -> None:
+    best = Best(TAG)
+    improvements(best, [3.0, 4.0])
+    for other in (Best("val/accuracy"), Best(TAG, "max")):
+        other.load_state_dict(best.state_dict())
+        assert (other.value, other.step, other.since) == (None, 0, 0)
+
+
+def test_a_target_that_was_changed_is_reached_anew() -> None:
+    reached = Reached(TAG, 3.0)
+    reached.update({TAG: 2.0}, Progress(step=5))
+    same, harder = Reached(TAG, 3.0), Reached(TAG, 1.0)
+    for each in (same, harder):
+        each.load_state_dict(reached.state_dict())
+    assert (same.step, harder.step) == (5, None)
