@@ -15,6 +15,7 @@ from optbench.build.data import Split, batch_size, known_sizes, wanted
 from optbench.build.fitting import check_fit
 from optbench.build.metrics import check_metrics, mode_of
 from optbench.build.players import build_players
+from optbench.build.smallest import check_smallest
 from optbench.config.schema import DEFAULT_EPOCHS, RunConfig
 from optbench.data.dataset import Dataset
 from optbench.data.order import split_validation
@@ -26,6 +27,7 @@ from optbench.optim.groups import parameter_count
 from optbench.rundir import RunDir
 from optbench.tasks.base import Task
 from optbench.training import rng
+from optbench.training.averaged import RECALIBRATION_BATCHES, with_modes
 from optbench.training.clipping import Clipping
 from optbench.training.distributed import World
 from optbench.training.feed import Feed
@@ -112,6 +114,9 @@ def build_experiment(config: RunConfig, dataset: Dataset, world: World) -> Exper
     precision = _precision(config, world.device)
     check_fit(config, task, modules, feed.source, feed.indices, precision)
     players, implementation = build_players(config, modules, task, feed, total_steps, world)
+    recalibrates = any(with_modes(player.optimizer) for player in players)
+    looked_at = max(total_steps, RECALIBRATION_BATCHES) if recalibrates else total_steps
+    check_smallest(config, task, modules, feed, looked_at, precision)
     rng.seed_everything(config.seed, world.rank)
     state = RunState(
         *(players, precision, Progress(), _best(config, task, validation)),

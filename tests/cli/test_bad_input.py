@@ -58,6 +58,10 @@ CHOICES_AND_KEYS: list[Row] = [
 ]
 
 VALUES: list[Row] = [
+    (
+        "model=resnet18 batch_size=68 epochs=1 threads=1",  # 1293 is 19 x 68 + 1
+        ["batch_size=68", "1293 examples", "batch_size=67 or batch_size=69"],
+    ),
     ("optimizer.lr=nan", ["optimizer.lr=nan", "a number"]),
     ("optimizer.lr=", ["optimizer.lr=:", "a number"]),
     ("optimizer.betas=0.9", ["optimizer.betas=0.9", "numbers from 0"]),
