@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +17,14 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
-from optbench.cli.explain import explain, first_line, plain
+from optbench.cli.config_source import CheckedFiles
+from optbench.cli.explain import explain, first_line, plain, unresolved
 from optbench.cli.files import GROUPS, OVERLAYS, ConfigFiles
+from optbench.cli.grid import is_param, number_of_values
+from optbench.cli.misread import misread, no_override
 from optbench.cli.overlays import leave_out
 from optbench.cli.paths import configs_folder
 from optbench.cli.players import (
@@ -37,10 +37,12 @@ from optbench.cli.players import (
     refuse_strangers,
     refuse_unowned,
 )
+from optbench.cli.quoting import with_quotes
 from optbench.cli.resolvers import register_resolvers
 from optbench.cli.task_choice import AUTO, TaskChoice
 from optbench.config.conform import conform
-from optbench.config.keys import find, setting
+from optbench.config.interpolated import decoded
+from optbench.config.keys import find, leaves, setting
 from optbench.config.libraries import choice_meant
 from optbench.config.paths import with_absolute_paths
 from optbench.config.schedules import expand_schedules
@@ -77,17 +79,31 @@ def keys_of(overrides: Sequence[str]) -> list[str]:
 def hydra_session(config_dir: str | None = None) -> Iterator[Composer]:
     """Hydra, started on our configs and, after them, a user's own `config_dir`."""
     register_resolvers()
-    if config_dir is not None and not Path(config_dir).is_dir():
-        raise UserError(f"--config-dir={config_dir}: no such folder")
+    folder = _folder(config_dir) if config_dir is not None else None
     with initialize_config_dir(str(configs_folder()), version_base="1.3", job_name="optbench"):
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
-        if config_dir is not None:
+        if folder is not None:
             search_path = hydra.config_loader.get_search_path()
-            own = SearchPathElement("command-line", f"file://{Path(config_dir).resolve()}")
+            own = SearchPathElement("command-line", f"file://{folder}")
             search_path.get_path().insert(-1, own)  # Hydra wants its schemas last
-            hydra.config_loader.repository.initialize_sources(search_path)  # type: ignore[attr-defined]
-        yield Composer(hydra.config_loader, config_dir)
+            repository = hydra.config_loader.repository  # type: ignore[attr-defined]
+            repository.initialize_sources(search_path)
+            repository.sources[:] = [
+                CheckedFiles(source.provider, source.path) if source.path == folder else source
+                for source in repository.sources
+            ]
+        yield Composer(hydra.config_loader, folder)
+
+
+def _folder(config_dir: str) -> str:
+    try:
+        folder = Path(config_dir).expanduser().resolve()
+        if folder.is_dir():
+            return str(folder)
+    except (OSError, ValueError, RuntimeError):  # too long, a null character, nobody's home
+        pass
+    raise UserError(f"--config-dir={config_dir}: no such folder")
 
 
 class Composer:
@@ -96,7 +112,7 @@ class Composer:
     def __init__(self, loader: ConfigLoader, config_dir: str | None = None) -> None:
         self.loader = loader
         self.files = ConfigFiles(loader)
-        self.config_dir = str(Path(config_dir).resolve()) if config_dir else None
+        self.config_dir = config_dir
         self._parsed: dict[str, Override] = {}
         self._bases: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}
         self.task = TaskChoice(loader, self.files)
@@ -104,36 +120,62 @@ class Composer:
 
     def parse(self, overrides: Sequence[str]) -> list[Override]:
         """The overrides as Hydra reads them, every named choice known to exist."""
+        for index, line in enumerate(overrides):
+            if ("=" not in line and not line.startswith("~")) or line.startswith("="):
+                raise UserError(no_override(overrides, index, self._word_meant))
         parsed = [self._parse(as_hydra_says(line)) for line in overrides]
         return [o for o in parsed if o.key_or_group != "task" or o.value() != AUTO]
 
     def _parse(self, line: str) -> Override:
         if line not in self._parsed:
-            if line.lstrip("+~").startswith("="):
-                raise UserError(f"{line}: expected key=value")
-            try:
-                parser = OverridesParser.create(config_loader=self.loader)
-                override = parser.parse_overrides([line])[0]
-            except HydraException as error:
-                if "=" not in line:
-                    raise UserError(f"{line}: expected key=value") from None
-                raise UserError(f"{line}: not to be understood as key=value") from error
+            override = self._read(line) or self._read(with_quotes(line))
+            if override is None:
+                raise UserError(as_typed(misread(line, lambda text: self._read(text) is not None)))
+            self._check_key(override)
             self._check_choice(override)
             self._parsed[line] = override
         return self._parsed[line]
+
+    def _read(self, line: str) -> Override | None:
+        """One override, None if Hydra can't read it."""
+        try:
+            parser = OverridesParser.create(config_loader=self.loader)
+            return parser.parse_overrides([line])[0]
+        except Exception:  # its grammar's, a number of 5000 digits, a hundred brackets in another
+            return None
+
+    def _word_meant(self, word: str, after: str) -> str | None:
+        """The override that a word means which is a choice, or a key before its value."""
+        groups = [group for group in GROUPS if word in self.files.options(group)]
+        if len(groups) == 1:
+            return f"{groups[0]}={word}"
+        base = self._base([])
+        known = base is not None and word in leaves(plain(base))
+        return f"{word}={after}" if after and known else None
+
+    def _check_key(self, override: Override) -> None:
+        key, line = override.key_or_group, override.input_line
+        if override.is_delete() and not key.startswith("hydra"):
+            raise UserError(f"{as_typed(str(line))}: a key can be set, not deleted")
+        if key == "hydra.mode":
+            raise UserError(f"{line}: for several runs write -m")
 
     def compose(self, overrides: Sequence[str], mode: RunMode = RunMode.RUN) -> DictConfig:
         """The composed config with its `hydra` node; UserError for whatever Hydra refuses."""
         parsed = self.parse(overrides)
         if mode == RunMode.RUN:
             for override in parsed:
+                if is_param(override.key_or_group):
+                    raise UserError(f"{override.input_line}: values of a sweep need -m")
                 if override.is_sweep_override():
                     hint = self._in_brackets(override, parsed)
                     raise UserError(f"{override.input_line}: several values need -m{hint}")
         lines = self.lines(overrides)
         try:
             cfg = self.loader.load_configuration("config", lines, mode)
-        except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
+        except UserError:
+            raise
+        except Exception as error:  # what Hydra trips over is of any kind
             raise self._explain(error, parsed) from error
         HydraConfig.instance().set_config(cfg)
         return cfg
@@ -152,16 +194,18 @@ class Composer:
         known = hydra.runtime.choices
         choices = {g: str(known.get(g)) for g in GROUPS}
         choices |= {key: str(known[key]) for key in known if is_choice(str(key))}
-        if cfg.get("name") is None:
+        if "name" not in cfg or _as_written(cfg)["name"] is None:
             with open_dict(cfg):
                 cfg.name = _name(choices)
-        leave_out(cfg, self.files, choices, self.files.reference(choices), keys_of(overrides))
+        reference = self.files.reference(choices)
+        leave_out(cfg, self.files, choices, reference, keys_of(overrides))
+        written = _as_written(cfg)
         try:
-            plain = {key: _resolved(cfg, key) for key in _keys(cfg)}
-            folder = str(hydra.run.dir)
-        except OmegaConfBaseException as error:
-            raise UserError(f"config: {first_line(error)}") from None
-        checked = self.check(plain, choices, overrides)
+            found = {key: _resolved(cfg, key) for key in _keys(cfg)}
+        except Exception as error:  # a resolver's, or none of this name
+            raise UserError(unresolved(cfg, _keys(cfg))) from error
+        checked = self.check(decoded(found, written, reference), choices, overrides)
+        folder = folder_of(hydra, "run")
         return Job(from_plain(checked), checked, list(overrides), choices, folder)
 
     def variant(self, overrides: Sequence[str]) -> Job:
@@ -179,7 +223,7 @@ class Composer:
         values = [o for o in parsed if o not in chosen]
         try:
             ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
-        except (HydraException, OmegaConfBaseException, ValueError) as error:
+        except Exception as error:
             raise self._explain(error, parsed) from error
         return self.job_of(cfg, hydra, overrides)
 
@@ -232,8 +276,13 @@ class Composer:
         if override.is_delete() or override.is_add() or misplaced:
             raise UserError(f"{override.input_line}: choose with {group}=NAME")
         options = self.files.options(group)
-        values = override.sweep_string_iterator() if override.is_sweep_override() else None
-        for value in values if values is not None else [override.value()]:
+        values: Iterable[Any] = [override.value()]
+        if override.is_sweep_override():
+            number_of_values(override)
+            values = override.sweep_string_iterator()
+        for value in values:
+            if "${" in str(value):
+                raise UserError(f"{group}={value}: a file is chosen by its name alone")
             if str(value) not in options:
                 key = as_typed(override.get_key_element().lstrip("+~"))
                 raise UserError(
@@ -245,20 +294,31 @@ class Composer:
         """Which override it was, and what it might have meant."""
         base = self._base(parsed)
         if base is None:
-            return UserError(as_typed(first_line(error)))
+            return UserError(as_typed(self._culprit(parsed, error)))
         for override in parsed:
             line = as_typed(str(override.input_line))
             check_player(line.lstrip("+~"), line, base.player)
         found = explain(base, parsed, GROUPS, self.files.having)
-        return UserError(as_typed(found or first_line(error)))
+        return UserError(as_typed(found or self._culprit(parsed, error)))
+
+    def _culprit(self, parsed: Sequence[Override], error: Exception) -> str:
+        """The first override that Hydra refuses by itself, and why; else only why."""
+        for override in parsed:
+            line = str(override.input_line)
+            try:
+                lines = [*self.task([override]), line]
+                self.loader.load_configuration("config", lines, RunMode.MULTIRUN)
+            except Exception as own:
+                return f"{line}: {first_line(own).removeprefix(f'{line}: ')}"
+        return first_line(error)
 
     def _base(self, parsed: Sequence[Override]) -> DictConfig | None:
         """The config of the overrides that choose files alone; None if that fails too."""
         groups = [str(o.input_line) for o in parsed if self._is_group(o) and o.package is None]
-        task = self.task(parsed)
         try:
-            return self.loader.load_configuration("config", [*task, *groups], RunMode.MULTIRUN)
-        except (HydraException, OmegaConfBaseException, YAMLError):
+            lines = [*self.task(parsed), *groups]
+            return self.loader.load_configuration("config", lines, RunMode.MULTIRUN)
+        except Exception:
             return None
 
     def _in_brackets(self, override: Override, parsed: Sequence[Override]) -> str:
@@ -275,7 +335,8 @@ class Composer:
     def setting_meant(self, word: str, text: str, overrides: Sequence[str]) -> str | None:
         """The override that a word and a value mean, with the files that overrides choose."""
         base = self._base(self.parse(overrides))
-        value = OverridesParser.create().parse_overrides([f"key={text}"])[0].value()
+        read = self._read(f"key={text}")
+        value = None if read is None or read.is_sweep_override() else read.value()
         return None if base is None else setting(word, text, value or None, plain(base))
 
 
@@ -289,6 +350,21 @@ def _name(choices: Mapping[str, str]) -> str:
 
 def _keys(cfg: DictConfig) -> list[str]:
     return [str(key) for key in cfg if key != "hydra"]
+
+
+def folder_of(hydra: DictConfig, of: str) -> str:
+    """The folder that `hydra.run.dir` or `hydra.sweep.dir` comes to; `of`: run or sweep."""
+    try:
+        return str(hydra[of].dir)
+    except Exception as error:
+        raise UserError(f"hydra.{unresolved(hydra, [of])}") from error
+
+
+def _as_written(cfg: DictConfig) -> dict[str, Any]:
+    """A config's own keys as plain data, with `${...}` in it."""
+    written = plain(cfg)
+    written.pop("hydra", None)
+    return written
 
 
 def _resolved(cfg: DictConfig, key: str) -> Any:

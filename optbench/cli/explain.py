@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigTypeError, OmegaConfBaseException
+from omegaconf.errors import ConfigTypeError, MissingMandatoryValue, OmegaConfBaseException
+from yaml import YAMLError
 
 from optbench.config.keys import children, find, meant, nearest_key
 from optbench.config.suggest import nearest
@@ -103,5 +105,56 @@ def first_line(error: BaseException) -> str:
     """The innermost message, on one line."""
     while error.__cause__ is not None:
         error = error.__cause__
+    if isinstance(error, RecursionError):
+        return "it goes round in a circle, or is nested too deeply"
+    if not isinstance(error, HydraException | OmegaConfBaseException | YAMLError | ValueError):
+        return "nothing that can be set here"  # they trip over it: the message would be of theirs
     text = re.sub(r"\s+", " ", str(error).split("\n    full_key")[0]).strip()
+    text = text.partition(" Config search path:")[0].rstrip(".")
     return text or type(error).__name__
+
+
+def unresolved(cfg: DictConfig, keys: Sequence[str]) -> str:
+    """Which value under some keys can't be made of what it refers to, and why."""
+    for key in keys:
+        raw = OmegaConf.to_container(cfg, resolve=False, throw_on_missing=False)
+        assert isinstance(raw, dict)
+        for path, text in _references(raw.get(key), key):
+            try:
+                _resolve(cfg, path)
+            except Exception as error:
+                return f"{path}={text}: {_why(error, cfg)}"
+    return "config: not to be resolved"
+
+
+def _references(value: Any, at: str) -> Iterator[tuple[str, str]]:
+    """Dotted keys and texts of all interpolations."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _references(item, f"{at}.{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _references(item, f"{at}[{index}]")
+    elif isinstance(value, str) and ("${" in value or value == "???"):
+        yield at, value
+
+
+def _resolve(cfg: DictConfig, path: str) -> None:
+    found = OmegaConf.select(cfg, path, throw_on_missing=True)
+    if OmegaConf.is_config(found):
+        OmegaConf.to_container(found, resolve=True, throw_on_missing=True)
+
+
+def _why(error: BaseException, cfg: DictConfig) -> str:
+    if isinstance(error, MissingMandatoryValue):
+        return "has to be given"
+    text = first_line(error)
+    variable = re.search(r"Environment variable '(.*)' not found", text)
+    if variable:
+        name = variable[1]
+        return f"no environment variable {name}; with a default: ${{oc.env:{name},0.1}}"
+    key = re.search(r"Interpolation key '(.*)' not found", text)
+    if key:
+        hint = f"; {meant(key[1], None, plain(cfg))}" if "optimizer" in cfg else ""
+        return f"no such key: {key[1]}{hint}"
+    return re.sub(r"^\w+ raised while resolving interpolation: ", "", text)

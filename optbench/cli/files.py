@@ -9,7 +9,10 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import OmegaConf
 
+from optbench.cli.config_source import fault
 from optbench.cli.players import OWN, choice_key
+from optbench.config.conform import conform_value
+from optbench.errors import UserError
 
 OVERLAYS = ("workload", "recipe")
 """Groups whose files set keys of all the others."""
@@ -43,6 +46,11 @@ class ConfigFiles:
             reference.pop("hydra", None)
             for group in GROUPS:
                 if group not in OVERLAYS:
+                    own = self.chain(group, choices[group])
+                    every = {**reference.get(group, {}), **self._of_every_choice(group)}
+                    for name in own.keys() & every.keys():
+                        if own[name] is not None and "${" not in str(own[name]):
+                            conform_value(own[name], every[name], f"{group}.{name}")
                     own = self.file(group, choices[group])
                     reference[group] = {**reference.get(group, {}), **own}
             task = reference["task"]
@@ -55,6 +63,12 @@ class ConfigFiles:
     def _players(
         self, players: Mapping[str, Mapping[str, Any]], choices: Mapping[str, str]
     ) -> dict[str, Any]:
+        for name, node in players.items() if isinstance(players, Mapping) else [("player", None)]:
+            if not isinstance(node, Mapping):
+                raise UserError(f"task={choices['task']}: {name}: expected a group of keys")
+            for group in OWN:
+                if choice_key(name, group) not in choices:
+                    raise UserError(f"task={choices['task']}: player {name} has no {group}")
         return {
             name: {**node, **{g: self.file(g, choices[choice_key(name, g)]) for g in OWN}}
             for name, node in players.items()
@@ -62,8 +76,10 @@ class ConfigFiles:
 
     def file(self, group: str, choice: str) -> dict[str, Any]:
         """All keys of a choice, those that every choice of the group has among them."""
-        shared = self._shared(f"_{group}") if group in OWN else {}
-        return {**shared, **self.chain(group, choice)}
+        return {**self._of_every_choice(group), **self.chain(group, choice)}
+
+    def _of_every_choice(self, group: str) -> dict[str, Any]:
+        return self._shared(f"_{group}") if group in OWN else {}
 
     def chain(self, group: str, choice: str) -> dict[str, Any]:
         """A group's file with the files of the same group that its defaults list names."""
@@ -130,7 +146,13 @@ class ConfigFiles:
 
     def _load(self, path: str) -> ConfigResult | None:
         if path not in self._read:
-            self._read[path] = self.loader.repository.load_config(path)  # type: ignore[attr-defined]
+            try:
+                found = self.loader.repository.load_config(path)  # type: ignore[attr-defined]
+            except UserError:
+                raise
+            except Exception as error:  # whatever Hydra makes of its defaults list
+                raise UserError(f"{path}.yaml: {fault(error)}") from error
+            self._read[path] = found
         return self._read[path]
 
     def having(self, group: str, key: str) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from optbench.cli.log import print_table
-from optbench.cli.paths import configs_folder
+from optbench.cli.paths import config_files, configs_folder, top_lines
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 
@@ -25,14 +25,14 @@ def files(group: str, config_dir: Path | None = None) -> list[Path]:
     """The files of a group; of two with a name, ours, as it is ours that Hydra takes."""
     found: dict[str, Path] = {}
     for folder in (configs_folder(), *([config_dir] if config_dir else [])):
-        for path in sorted((folder / group).glob("*.yaml")):
+        for path in config_files(folder / group):
             found.setdefault(path.stem, path)
     return [path for name, path in found.items() if not name.startswith("_")]
 
 
 def description(path: Path) -> str:
     """The first comment of a config file that is not a directive to Hydra."""
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in top_lines(path):
         if line.startswith("#") and "@package" not in line:
             return line.lstrip("# ").strip()
     return ""

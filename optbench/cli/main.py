@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -47,6 +48,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _verb_meant(word: str, rest: Sequence[str]) -> str:
+    """What was meant by a word that is no verb; one may have been left out."""
+    from optbench.config.suggest import did_you_mean
+
+    if "=" in word or word in ("-m", "--multirun", "--cfg"):
+        return f"did you mean optbench train {shlex.join([word, *rest])}?"
+    return did_you_mean(word, VERBS)
+
+
 def _dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         from optbench.cli import help as texts
@@ -62,9 +72,7 @@ def _dispatch(arguments: list[str]) -> int:
         return completion(arguments)
     verb, rest = arguments[0], arguments[1:]
     if verb not in VERBS:
-        from optbench.config.suggest import did_you_mean
-
-        raise UserError(f"{verb}: no such verb; {did_you_mean(verb, VERBS)}")
+        raise UserError(f"{verb}: no such verb; {_verb_meant(verb, rest)}")
     if "-h" in rest or "--help" in rest:
         from optbench.cli import help as texts
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from optbench.cli.log import print_table
+from optbench.cli.paths import top_lines
 from optbench.cli.streams import OUT
 from optbench.config.about import About, about
 from optbench.config.zoo import zoo
@@ -25,7 +26,7 @@ def optimizers(files: Iterable[Path]) -> list[list[str]]:
     """Rows as `HEADER` names their cells, from YAMLs and from the zoo's table."""
     rows = []
     for path in files:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = top_lines(path)
         rows.append(_row(path.stem, about(lines), defaults(lines)))
     for name, entry in zoo().items():
         settings = " ".join(f"{k}={v}" for k, v in entry.arguments.items())

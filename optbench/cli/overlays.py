@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from optbench.cli.files import OVERLAYS, ConfigFiles
 from optbench.cli.players import OWN, choice_key
+from optbench.errors import UserError
 
 NODES = ("model", "dataset", *OWN)
 """The groups whose settings belong to the file that was chosen, not to the run."""
@@ -58,6 +59,8 @@ def _said(files: ConfigFiles, choices: Mapping[str, str]) -> Iterator[tuple[str,
         for name, said in files.written(group, choices[group]):
             for own in NODES:
                 block = said.get(own)
+                if block is not None and not isinstance(block, Mapping):
+                    raise UserError(f"{group}={name}: {own}={block}: expected a group of keys")
                 chosen = files.chosen(group, name, own) if block else None
                 for setting in block or ():
                     holds = chosen is None or chosen == choices[own]

@@ -20,6 +20,14 @@ def quoted(text: str) -> str:
     return QuotedString(literal(text), Quote.single).with_quotes()
 
 
+def with_quotes(line: str) -> str:
+    """An override whose value is one `${...}` as a whole, in the quotes that nested ones need."""
+    key, _, text = line.partition("=")
+    if not (text.startswith("${") and text.endswith("}")):
+        return line
+    return f"{key}={QuotedString(text, Quote.double).with_quotes()}"
+
+
 def value_text(value: Any) -> str:
     """What stands behind `key=` for a value."""
     if isinstance(value, Mapping):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from optbench.cli.compose import Composer, hydra_session, keys_of
 from optbench.cli.log import print_lines, print_table
-from optbench.cli.paths import configs_folder
+from optbench.cli.paths import config_files, configs_folder, top_lines
 from optbench.cli.training import parse
 from optbench.config.recipes import Recipe, choose, read_recipe
 from optbench.errors import UserError
@@ -43,9 +43,9 @@ def recommend(arguments: Sequence[str]) -> int:
 
 
 def _read(folder: Path) -> Iterator[Recipe]:
-    for path in sorted(folder.glob("*.yaml")):
+    for path in config_files(folder):
         if path.stem != WITHOUT:
-            yield read_recipe(path.stem, path.read_text(encoding="utf-8").splitlines())
+            yield read_recipe(path.stem, top_lines(path))
 
 
 def _row(recipe: Recipe) -> list[str]:

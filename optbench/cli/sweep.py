@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from optbench.cli.compose import Composer, Job, keys_of
+from optbench.cli.compose import Composer, Job, folder_of, keys_of
 from optbench.cli.execute import EXIT_FAILED, Result, check_device, execute
+from optbench.cli.grid import as_lines, combinations, params_of, without_params
 from optbench.cli.lock import Busy
 from optbench.cli.log import Log
 from optbench.cli.players import as_typed
@@ -55,8 +55,9 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
     Every run's config is checked before the first starts, and before a folder is made.
     """
     log = Log()
-    cfg = composer.compose(overrides, RunMode.MULTIRUN)
     parsed = composer.parse(overrides)
+    own = [o for o in parsed if o.key_or_group == "hydra/sweeper" and str(o.value()) not in BASIC]
+    cfg = composer.compose(overrides if own else without_params(overrides), RunMode.MULTIRUN)
     if str(cfg.hydra.runtime.choices.get("hydra/sweeper")) not in BASIC:
         return _foreign_sweeper(composer, cfg, log)
     numbered = cast(dict[str, Any], OmegaConf.to_container(cfg.hydra.sweep, resolve=False))
@@ -65,7 +66,7 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
     grid = expand(composer, cfg, parsed)
     jobs = jobs_of(composer, grid)
     _check_data(jobs)
-    wanted = str(cfg.hydra.sweep.dir)
+    wanted = folder_of(cfg.hydra, "sweep")
     folder = _on_main(jobs[0].config.device, lambda: RunDir.reserve(wanted, "hydra.sweep.dir"))
     if not log.quiet:
         plan = {"overrides": list(overrides), "grid": grid, "config_dir": composer.config_dir}
@@ -80,11 +81,10 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
 
 def expand(composer: Composer, cfg: DictConfig, parsed: Sequence[Override]) -> list[list[str]]:
     """The overrides of each run: all combinations, the last key changing fastest."""
-    params = cfg.hydra.sweeper.get("params") or {}
-    fixed = composer.parse([f"{key}={value}" for key, value in params.items()])
+    params = cast(dict[str, Any], OmegaConf.to_container(cfg.hydra.sweeper)).get("params") or {}
+    fixed = composer.parse(as_lines({**params, **params_of(parsed)}))
     task = [o for o in [*fixed, *parsed] if not o.key_or_group.startswith("hydra")]
-    batches = BasicSweeper.split_arguments(task, None)
-    return [list(map(as_typed, run)) for run in itertools.chain.from_iterable(batches)]
+    return [list(map(as_typed, run)) for run in combinations(task)]
 
 
 def jobs_of(composer: Composer, grid: Sequence[list[str]]) -> list[Job]:

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from optbench.cli.explain import first_line
 from optbench.cli.files import GROUPS, OVERLAYS, ConfigFiles
@@ -102,9 +99,20 @@ class TaskChoice:
         """The file of each group that some choices lead to."""
         try:
             found = self.loader.compute_defaults_list("config", list(chosen), RunMode.RUN)
-        except (HydraException, OmegaConfBaseException, YAMLError) as error:
-            raise UserError(unknown_player(first_line(error))) from error
+        except UserError:
+            raise
+        except Exception as error:  # whatever Hydra makes of it
+            raise UserError(self._named(chosen, unknown_player(first_line(error)))) from error
         return {key: str(choice) for key, choice in found.overrides.known_choices.items()}
+
+    def _named(self, chosen: Sequence[str], said: str) -> str:
+        """A message that names the choice which leads to it."""
+        for line in chosen if len(chosen) > 1 else ():
+            try:
+                self.choices([line])
+            except UserError as error:
+                return str(error)
+        return f"{chosen[0]}: {said}" if len(chosen) == 1 and chosen[0] not in said else said
 
 
 def _first(override: Override) -> str:

@@ -11,8 +11,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from optbench.config.fields import FIELDS, Field
-from optbench.config.keys import children, first_that_takes, instead, meant
+from optbench.config.fields import FIELDS, Field, folder_name, word
+from optbench.config.keys import children, first_that_takes, instead, join, meant
+from optbench.config.reading import plain_value
 from optbench.config.suggest import did_you_mean, nearest
 from optbench.errors import UserError
 
@@ -51,6 +52,39 @@ def conform_value(value: Any, like: Any, key: str, beside: Mapping[str, Any] = N
         key: dotted.
         beside: the node that it stands in, for messages.
     """
+    try:
+        return _read(value, like, key, beside)
+    except UserError:
+        meant_by = _as_python(value)
+        if meant_by is value or not _fits(meant_by, like, key):
+            raise
+        hint = "did you mean null?" if meant_by is None else "in quotes it is a text"
+        raise _wrong(key, value, "", hint) from None
+
+
+def _fits(value: Any, like: Any, key: str) -> bool:
+    try:
+        _read(value, like, key, NONE)
+    except UserError:
+        return False
+    return True
+
+
+def is_text(like: Any, key: str) -> bool:
+    """Whether a key wants a text, so that `007` is one; `like` is its default."""
+    field = FIELDS.get(key) or FIELDS.get(key.rsplit(".", 1)[-1])
+    return field.read in (word, folder_name) if field is not None else isinstance(like, str | None)
+
+
+def _as_python(value: Any) -> Any:
+    """What a text would be elsewhere: None, or a number in quotes; else the same object."""
+    if not isinstance(value, str):
+        return value
+    read = None if value in ("None", "none", "nil", "NULL") else plain_value(value)
+    return value if isinstance(read, str) else read
+
+
+def _read(value: Any, like: Any, key: str, beside: Mapping[str, Any]) -> Any:
     field = FIELDS.get(key) or FIELDS.get(key.rsplit(".", 1)[-1])
     if field is not None and not isinstance(like, Mapping):
         if value is None and (field.nullable or like is None):
@@ -96,11 +130,6 @@ def _convert(value: Any, like: Any, key: str) -> Any:
             raise _wrong(key, value, "a text")
         return str(value)
     return value
-
-
-def join(at: str, key: str) -> str:
-    """A dotted key."""
-    return f"{at}.{key}" if at else str(key)
 
 
 def _wrong(key: str, value: Any, expected: str, hint: str | None = None) -> UserError:

@@ -36,20 +36,29 @@ CALLED: dict[str, tuple[str, ...]] = {
     "precision": ("amp", "fp16", "bf16", "dtype", "mixed_precision"),
     "data_root": ("data_dir", "data_path"),
     "resume": ("resume_from", "ckpt"),
+    "implementation": ("fused", "foreach"),
 }
 """What other programs call a key; a name that is a key of ours means it too."""
+
+FLAGS = {"fused": "fused", "foreach": "foreach", "capturable": "fused", "differentiable": "loop"}
+"""torch's flags of how a step runs, which are one key here, and what they come to."""
 
 REFUSED = 0.3
 """What a key loses that can't take the value."""
 BESIDE = 0.1
 """What a key gains that stands beside the one that was written, or below."""
-LEAST = 0.65
+LEAST = 0.72
 """A lower score is not alike."""
 
 
 def children(node: Mapping[str, Any]) -> list[str]:
     """The keys that may be set in a node."""
     return [str(key) for key in node if not str(key).startswith("_") and key != "hydra"]
+
+
+def join(at: str, key: str) -> str:
+    """A dotted key."""
+    return f"{at}.{key}" if at else str(key)
 
 
 def find(config: Mapping[str, Any], key: str) -> Any:
@@ -70,12 +79,24 @@ def meant(key: str, value: Any, config: Mapping[str, Any], at: str = "") -> str:
         at: the dotted key of `config` itself, for messages.
     """
     parent, beside = _beside(key, config)
+    flag = _of_implementation(key, value, config)
+    if flag:
+        return f"how a step runs is said by {join(at, flag)}"
     best = nearest_key(key, value, config)
     if best is not None:
         return f"did you mean {best.rpartition('.')[2] if best in beside else best}?"
     if not beside:
         return f"{at or parent} takes no keys"
     return f"choose from {', '.join(sorted(name.rpartition('.')[2] for name in beside))}"
+
+
+def _of_implementation(key: str, value: Any, config: Mapping[str, Any]) -> str | None:
+    """What says the same as a flag of torch's, None if it is none."""
+    parent, _, last = key.rpartition(".")
+    own = f"{parent}.implementation" if parent else "implementation"
+    if last not in FLAGS or find(config, own) is None:
+        return None
+    return f"{own}={'auto' if value is False else FLAGS[last]}"
 
 
 def _beside(key: str, config: Mapping[str, Any]) -> tuple[str, list[str]]:

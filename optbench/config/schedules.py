@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from optbench.config.conform import conform, join
+from optbench.config.conform import conform
 from optbench.config.fields import number
+from optbench.config.keys import join
 from optbench.config.lengths import Length
 from optbench.errors import UserError
 

@@ -17,13 +17,16 @@ def refuse_missing(plain: Mapping[str, Any], reference: Mapping[str, Any], at: s
     for key, default in reference.items():
         name = f"{at}.{key}" if at else key
         if key not in plain:
-            raise UserError(f"{name}: missing; a key can be set, not deleted")
+            raise UserError(f"{name}: missing; has its file another # @package?")
         if isinstance(default, Mapping) and isinstance(plain[key], Mapping):
             refuse_missing(plain[key], default, name)
     if not at:
         for group in COMPONENTS:
             if not isinstance(plain[group], Mapping) or "_target_" not in plain[group]:
                 raise UserError(f"{group}: its file names no _target_")
+            target = plain[group]["_target_"]
+            if target is not None and not isinstance(target, str):
+                raise UserError(f"{group}._target_={target}: expected such as my.module.Class")
         if "lr" not in plain["optimizer"]:
             raise UserError("optimizer: its file has no lr, which schedules need")
 

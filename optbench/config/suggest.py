@@ -12,7 +12,15 @@ ALIASES = {
 """Words that mean another word without looking like it."""
 
 
-def nearest(word: str, options: Iterable[str], cutoff: float = 0.5) -> str | None:
+SAME_START = 0.1
+"""What words gain that begin with the same two letters."""
+BEGUN = 0.7
+"""How alike a word is to a longer one that it begins."""
+ALIKE = 0.65
+"""Words that are less alike have nothing to do with each other: `test` and `list`."""
+
+
+def nearest(word: str, options: Iterable[str], cutoff: float = ALIKE) -> str | None:
     """The option most like `word`, or None when nothing is alike by as much as `cutoff`."""
     options = list(options)
     if ALIASES.get(word.lower()) in options:
@@ -41,7 +49,11 @@ def likeness(one: str, other: str) -> float:
     if flat(one) == flat(other) != "":
         return 0.99
     ratio = difflib.SequenceMatcher(None, other, one).ratio()
-    return 0.85 + 0.1 * ratio if len(one) > 2 and _one_slip(one, other) else ratio
+    if len(one) > 2 and _one_slip(one, other):
+        return 0.85 + 0.1 * ratio
+    if len(one) > 2 and other.startswith(one):  # cut short
+        return max(ratio, BEGUN)
+    return ratio + (SAME_START if one[:2] == other[:2] and ratio < 0.75 else 0.0)
 
 
 def _one_slip(one: str, other: str) -> bool:

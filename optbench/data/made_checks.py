@@ -21,8 +21,8 @@ def check_choice(name: str, key: str, value: object, known: Iterable[str]) -> No
     """Raises UserError unless the value is one of the words, and names the nearest."""
     words = list(known)
     if value not in words:
-        nearest = difflib.get_close_matches(str(value).lower(), words, n=1, cutoff=0.0)[0]
+        nearest = difflib.get_close_matches(str(value).lower(), words, n=1)
+        hint = f"did you mean {nearest[0]}? (" if nearest else "("
         raise UserError(
-            f"{name}: dataset.{key}={value} is not known; did you mean {nearest}?"
-            f" (one of {', '.join(words)})"
+            f"{name}: dataset.{key}={value} is not known; {hint}one of {', '.join(words)})"
         )

@@ -36,5 +36,7 @@ def unknown_name(key: str, name: object, known: Iterable[str]) -> ValueError:
         name: the value found there.
         known: all names that the key accepts.
     """
-    nearest = difflib.get_close_matches(str(name).lower(), known, n=3, cutoff=0.0)
-    return ValueError(f"{key}={name!r} is not known; did you mean {' or '.join(nearest)}?")
+    known = list(known)
+    nearest = difflib.get_close_matches(str(name).lower(), known, n=3, cutoff=0.55)
+    hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"choose from {', '.join(known)}"
+    return ValueError(f"{key}={name!r} is not known; {hint}")

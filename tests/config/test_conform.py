@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from optbench.config.conform import conform, join
+from optbench.config.conform import conform
+from optbench.config.keys import join
 from optbench.errors import UserError
 
 from .plain import composed

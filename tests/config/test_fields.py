@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from optbench.config import fields
-from optbench.config.conform import conform_value, join
+from optbench.config.conform import conform_value
 from optbench.config.fields import FIELDS, LENGTHS
+from optbench.config.keys import join
 from optbench.config.schema import Clip, EarlyStopping
 
 from .plain import CONFIGS, plain

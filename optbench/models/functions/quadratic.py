@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from optbench.models.arguments import unknown_name
 from optbench.models.functions.base import Function, Start, check_dim, starting_point
 
 SPECTRA = ("log", "linear")
@@ -71,8 +71,7 @@ def spectrum_of(dim: int, spectrum: str, condition: float) -> Tensor:
         ValueError: an unknown spectrum, or a condition below 1.
     """
     if spectrum not in SPECTRA:
-        nearest = difflib.get_close_matches(str(spectrum), SPECTRA, n=1, cutoff=0.0)[0]
-        raise ValueError(f"spectrum={spectrum}: no such spectrum; did you mean {nearest}?")
+        raise unknown_name("spectrum", spectrum, SPECTRA)
     if not 1 <= condition < float("inf"):
         raise ValueError(f"condition={condition}: greatest over least eigenvalue, at least 1")
     least = 1.0 / condition

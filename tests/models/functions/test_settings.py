@@ -118,7 +118,7 @@ def test_logistic_regression_is_convex_and_its_minimum_newtons() -> None:
             "dim=20: logistic regression of these examples has only 21 dimensions",
         ),
         (lambda: LogisticRegression(examples=examples(), dim=21, penalty=0), "penalty=0"),
-        (lambda: Quadratic(spectrum="lin"), "spectrum=lin: no such spectrum; did you mean linear?"),
+        (lambda: Quadratic(spectrum="lin"), "spectrum='lin' is not known; did you mean linear?"),
         (lambda: Quadratic(condition=0.5), "condition=0.5"),
         (lambda: Quadratic(dim=3, eigenvalues=[1, 2]), "eigenvalues: 2 of them, but dim=3"),
         (lambda: Quadratic(dim=2, eigenvalues=[1, -2]), "all have to be positive"),

@@ -1,0 +1,91 @@
+"""A user's own config files, whose faults are told in a line that names the file and the place."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra.core.object_type import ObjectType
+from hydra.plugins.config_source import ConfigLoadError, ConfigResult
+
+from optbench.cli.paths import LARGEST
+from optbench.errors import UserError
+
+MOST_NODES = 100_000
+"""Keys and values with every alias written out."""
+
+
+class CheckedFiles(FileConfigSource):
+    """A folder of config files, each of which is looked at before Hydra reads it."""
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """The file; UserError for one that is no config."""
+        path = Path(self.path, self._normalize_file_name(config_path))
+        try:
+            if path.exists():
+                _check(path)
+            return super().load_config(config_path)
+        except (UserError, ConfigLoadError):
+            raise
+        except Exception as error:  # whatever a file makes of the parsers
+            raise UserError(f"{path}: {fault(error)}") from error
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """The names of what lies in a folder."""
+        try:
+            return super().list(config_path, results_filter)
+        except OSError as error:
+            raise UserError(f"{self.path}/{config_path}: {fault(error)}") from None
+
+
+def fault(error: Exception) -> str:
+    """What is wrong with a file, on one line, and where."""
+    if isinstance(error, yaml.MarkedYAMLError):
+        marks = [error.problem_mark, error.context_mark]
+        if "simple key" in (error.context or ""):  # a word without its colon, in a line before
+            marks.reverse()
+        mark = marks[0] or marks[1]
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        said = [" ".join(part.split()) for part in (error.context, error.problem) if part]
+        return f"{where}{', '.join(said)}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not in UTF-8 (byte {error.object[error.start]:#04x} at {error.start})"
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if isinstance(error, OSError):
+        return error.strerror or "can't be read"
+    return " ".join(str(error).split("\n    full_key")[0].split()) or type(error).__name__
+
+
+def _check(path: Path) -> None:
+    """UserError, or YAML's own, for what is no mapping of keys to values that has an end."""
+    if not path.is_file():
+        raise UserError(f"{path}: not a file")
+    if os.stat(path).st_size > LARGEST:
+        raise UserError(f"{path}: larger than {LARGEST // 1024} KiB, which no config is")
+    text = path.read_bytes().decode("utf-8")
+    node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    if node is None or node.tag == "tag:yaml.org,2002:null":
+        return
+    if not isinstance(node, yaml.MappingNode):
+        kind = "a list" if isinstance(node, yaml.SequenceNode) else f"the text {node.value[:40]!r}"
+        raise UserError(f"{path}: expected `key: value` on each line, found {kind}")
+    if _size(node, {}, ()) > MOST_NODES:
+        raise UserError(f"{path}: its aliases stand for more than {MOST_NODES} entries")
+
+
+def _size(node: Any, known: dict[int, int], above: tuple[int, ...]) -> int:
+    """How many nodes there are when aliases are written out."""
+    if id(node) in above:
+        raise ValueError("an alias that contains itself")
+    if id(node) not in known:
+        inside: list[Any] = []
+        if isinstance(node, yaml.MappingNode):
+            inside = [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            inside = node.value
+        known[id(node)] = 1 + sum(_size(part, known, (*above, id(node))) for part in inside)
+    return known[id(node)]

@@ -1,0 +1,106 @@
+"""Words that are no override: what was meant, if they are written as a shell or Python would."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Sequence
+
+from hydra.core.override_parser.types import Quote, QuotedString
+
+from optbench.cli.quoting import literal
+from optbench.config.suggest import nearest
+
+Readable = Callable[[str], bool]
+"""Whether Hydra can read an override."""
+
+FUNCTIONS = (
+    *("choice", "range", "interval", "glob", "sort", "shuffle", "tag"),
+    *("int", "float", "bool", "str", "json_str", "extend_list"),
+)
+"""Of Hydra's grammar."""
+_BRACKETS = {"[": "]", "(": ")", "{": "}"}
+
+
+def no_override(words: Sequence[str], index: int, meant: Callable[[str, str], str | None]) -> str:
+    """The line for a word without `=`; its neighbours may be what belongs to it.
+
+    Args:
+        words: all of them.
+        index: which it is.
+        meant: finds the override that a word means, given the one after it.
+    """
+    word = words[index]
+    before = words[index - 1] if index else ""
+    after = words[index + 1] if index + 1 < len(words) else ""
+    joined = ""
+    if before.endswith("="):
+        joined = f"{words[index - 2]}={word}" if before == "=" and index > 1 else f"{before}{word}"
+    elif after.startswith("="):
+        value = words[index + 2] if after == "=" and index + 2 < len(words) else after[1:]
+        joined = f"{word}={value}"
+    elif re.fullmatch(r"[\w.]+:[^:/]+", word):
+        joined = word.replace(":", "=", 1)
+    else:
+        joined = meant(word, "" if "=" in after or after.startswith("-") else after) or ""
+    spaces = before.endswith("=") or after.startswith("=")
+    hint = f"; without spaces: {joined}" if spaces else f"; did you mean {joined}?"
+    hint = hint if joined else ""
+    return f"{word}: expected key=value{hint}"
+
+
+def misread(line: str, readable: Readable) -> str:
+    """The line for an override that Hydra's grammar has no place for."""
+    key, _, text = line.partition("=")
+    return f"{line}: {_wrong(key, text, readable)}"
+
+
+def _wrong(key: str, text: str, readable: Readable) -> str:
+    bare = f"{key.strip()}={text.strip()}"
+    if bare != f"{key}={text}" and readable(bare):
+        return f"without spaces: {bare}"
+    key, text = key.strip(), text.strip()
+    if "[" in key:
+        at = key.partition("[")[0]
+        return f"a list is given whole: {at}=[...]"
+    if not readable(f"{key}=1"):
+        return f"{key} can't be a key; expected key=value"
+    listed = _as_list(text)
+    if listed and readable(f"{key}={listed}"):
+        return f"a list is written in brackets: {key}={listed}"
+    if text.endswith(",") and readable(f"{key}={text.rstrip(',')}"):
+        return f"without the comma at the end: {key}={text.rstrip(',')}"
+    function = re.fullmatch(r"(\w+)\(.*\)", text, re.DOTALL)
+    if function:
+        return _of_functions(function[1])
+    unclosed = _unclosed(text)
+    if unclosed:
+        return f"{unclosed} is not closed, or never opened"
+    own = shlex.quote(f"{key}={QuotedString(literal(text), Quote.double).with_quotes()}")
+    return f"not to be understood as key=value; as a text it needs quotes: {own}"
+
+
+def _as_list(text: str) -> str | None:
+    """A tuple, or a set, as a list."""
+    if text[:1] + text[-1:] not in ("()", "{}") or ":" in text:
+        return None
+    return "[" + text[1:-1].strip().rstrip(",") + "]"
+
+
+def _of_functions(name: str) -> str:
+    if name in FUNCTIONS:
+        return f"{name}(...) does not take these"
+    match = nearest(name, FUNCTIONS)
+    hint = f"did you mean {match}(...)?" if match else f"there are {', '.join(FUNCTIONS)}"
+    return f"no such function; {hint}"
+
+
+def _unclosed(text: str) -> str | None:
+    """The bracket, or quote, that has no other."""
+    for quote in "\"'":
+        if text.count(quote) % 2:
+            return quote
+    for opening, closing in _BRACKETS.items():
+        if text.count(opening) != text.count(closing):
+            return opening if text.count(opening) > text.count(closing) else closing
+    return None

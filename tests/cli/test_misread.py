@@ -1,0 +1,95 @@
+"""Overrides as a shell or Python would write them, sweeps without values, and what is no verb."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from .program import call
+from .test_bad_input import assert_refused
+
+ELSEWHERE = [
+    ("'model.hidden=(256,128)'", ["a list", "model.hidden=[256,128]"]),
+    ("'model.hidden={256,128,}'", ["a list", "model.hidden=[256,128]"]),
+    ("optimizer.lr=1e-3,", ["without the comma", "optimizer.lr=1e-3"]),
+    ("'epochs = 3'", ["without spaces: epochs=3"]),
+    ("epochs= 3", ["3: expected key=value; without spaces: epochs=3"]),
+    ("epochs =3", ["epochs: expected key=value; without spaces: epochs=3"]),
+    ("epochs = 3", ["without spaces: epochs=3"]),
+    ("epochs 3", ["epochs: expected key=value; did you mean epochs=3?"]),
+    ("epochs:3", ["did you mean epochs=3?"]),
+    ("adamw", ["adamw: expected key=value; did you mean optimizer=adamw?"]),
+    ("epochs=None", ["epochs=None", "did you mean null?"]),
+    ("\"optimizer.lr='0.1'\"", ["optimizer.lr=0.1", "in quotes it is a text"]),
+    ("'model.hidden=[256,128'", ["[ is not closed"]),
+    ('"name=\'abc"', ["' is not closed"]),
+    ("'data_root=~/data'", ["as a text it needs quotes: 'data_root=\"~/data\"'"]),
+    ("'optimizer.groups[0].lr=1'", ["a list is given whole: optimizer.groups=[...]"]),
+    ("'seed=rang(3)'", ["no such function; did you mean range(...)?"]),
+    ("'seed=choice()'", ["choice(...) does not take these"]),
+    ("~seed", ["~seed: a key can be set, not deleted"]),
+    ("optimizer.fused=true", ["optimizer.fused=true", "optimizer.implementation=fused"]),
+    ("++optimizer.foreach=true", ["optimizer.foreach", "optimizer.implementation=foreach"]),
+    ("optimizer.fused=false", ["optimizer.implementation=auto"]),
+    ("--fused", ["--fused: no such flag; did you mean optimizer.implementation"]),
+    ("hydra.mode=MULTIRUN", ["write -m"]),
+    ("hydra/launcher=null", ["hydra/launcher=null: "]),
+    ("'optimizer=${oc.env:HOME}'", ["a file is chosen by its name alone"]),
+    ("'+hydra.sweeper.params={seed: 1}'", ["hydra.sweeper.params", "need -m"]),
+    ("optimizer.lr=" + "[" * 400 + "]" * 400, ["optimizer.lr=[["]),
+    ("seed=" + "9" * 5000, ["seed=999"]),
+]
+
+SWEEPS = [
+    ("'optimizer.lr=interval(0.001,0.1)'", ["interval lists no values", "choice(...)"]),
+    ("'optimizer=interval(0,1)'", ["interval lists no values"]),
+    ("'seed=range(5,1)'", ["seed=range(5,1): lists no values"]),
+    ("'seed=range(0,5,0)'", ["a step that is not 0"]),
+    ("'seed=range(0,inf)'", ["expected a finite range"]),
+    ("'seed=range(0,1e9)'", ["a sweep of 1000000000 runs; at most 10000"]),
+    ("'seed=range(0,101)' 'split=range(0,100)'", ["a sweep of 10100 runs"]),
+    ("'optimizer=glob(xyz*)'", ["optimizer=glob(xyz*): lists no values"]),
+    ("'seed=glob(*)'", ["lists no values"]),
+    ("'+hydra.sweeper.params=3'", ["hydra.sweeper.params=3: expected keys and values"]),
+    ("'+hydra.sweeper.params={seed: \"0,x\"}'", ["seed=x: not valid"]),
+    ("'hydra.sweep.dir=${nope}' seed=0,1", ["hydra.sweep.dir=${nope}: no such key: nope"]),
+]
+
+
+@pytest.mark.parametrize(("line", "named"), ELSEWHERE)
+def test_what_is_written_as_elsewhere_is_told_how_it_is_written_here(
+    line: str, named: list[str]
+) -> None:
+    assert_refused(f"train {line}", named)
+
+
+@pytest.mark.parametrize(("line", "named"), SWEEPS)
+def test_a_sweep_that_lists_nothing_or_no_end_is_refused(line: str, named: list[str]) -> None:
+    assert_refused(f"train -m {line}", named)
+
+
+@pytest.mark.parametrize("verb", ["test", "compare", "benchmark", "eval", "run"])
+def test_a_word_that_is_like_no_verb_gets_the_list_of_them(verb: str) -> None:
+    assert_refused(verb, [f"{verb}: no such verb; choose from draw, find-lr, list, "])
+
+
+@pytest.mark.parametrize("line", ["optimizer=sgd seed=1", "-m seed=0,1"])
+def test_a_verb_that_was_left_out_is_told(line: str) -> None:
+    assert_refused(line, [f"no such verb; did you mean optbench train {line}?"])
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        "'+hydra.sweeper.params={seed: \"0,1\"}'",
+        "'hydra.sweeper.params={seed: \"range(2)\"}'",
+        "+hydra.sweeper.params.seed=0,1",
+        "'seed=sort(1,0)'",
+        "'seed=tag(a,choice(0,1))'",
+    ],
+)
+def test_every_way_to_list_values_gives_the_runs(params: str) -> None:
+    small = "threads=1 device=cpu model.hidden=[8] steps=1 checkpoint=none hydra.sweep.dir=mine"
+    assert call(f"train -m {small} {params}").code == 0
+    assert sorted(os.listdir("mine")) == ["0", "1", "sweep.yaml"]
