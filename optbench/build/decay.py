@@ -19,7 +19,8 @@ def set_decay(optimizer: torch.optim.Optimizer, policy: str) -> None:
         coupled:     g     <- g + d theta                   (L2 regularisation)
         decoupled:   theta <- theta - lr d theta            (AdamW as torch has it)
         independent: theta <- theta - lr / lr_0 d theta     (Loshchilov & Hutter 2019, algorithm 2:
-                     lr / lr_0 is the schedule's multiplier, so d does not depend on lr_0)
+                     lr / lr_0 is the schedule's multiplier, so d does not depend on lr_0. A group
+                     of lr 0 does not decay)
 
     Parameters without a gradient stay. An optimizer that evaluates the loss itself has none before
     its step: there every parameter that wants one decays, and the loss is that of the decayed
@@ -65,7 +66,8 @@ def set_decay(optimizer: torch.optim.Optimizer, policy: str) -> None:
 def _decay(group: dict[str, Any], parameters: list[torch.Tensor], policy: str) -> None:
     decay, lr = group["decay"], group["lr"]
     base = group["decay_base_lr"]
-    shrink = 1 - decay * (lr if policy == "decoupled" else lr / base if base else 1.0)
+    schedule = lr / base if base else float(lr != 0)
+    shrink = 1 - decay * (lr if policy == "decoupled" else schedule)
     ascent = group.get("maximize", False)  # the optimizer turns the sign of all that it is given
     for parameter in parameters:
         if policy != "coupled":

@@ -17,6 +17,7 @@ from optbench.build.zoo import resolved, with_traits
 from optbench.errors import UserError
 from optbench.optim.combined import Combined
 from optbench.optim.groups import layer_factors, norms_and_biases, parameter_groups
+from optbench.optim.still import hold_still
 from optbench.optim.traits import traits
 
 SHARED = ("implementation", "groups", "decay_norm_and_bias", "layer_decay")
@@ -96,6 +97,7 @@ def _one(
     implementation, flags = choose_implementation(cls, asked, device)
     first = module if node.get("_module_") else groups
     optimizer = with_traits(call(cls, "optimizer", first, **given, **flags), node)
+    hold_still(optimizer)
     return Built(optimizer, implementation)
 
 

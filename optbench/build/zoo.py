@@ -17,7 +17,7 @@ from optbench.config.zoo import FROM_THE_RUN, Entry, entry_of, no_argument
 from optbench.errors import UserError
 from optbench.optim.groups import hidden_matrices
 
-TRAITS = ("closure", "create_graph", "no_lr")
+TRAITS = ("closure", "create_graph", "no_lr", "divides_by_lr")
 """Words of the zoo's table that the training heeds, as the optimizer's attribute `traits`."""
 
 _COMPANION = {

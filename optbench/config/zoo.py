@@ -6,6 +6,7 @@ The table has a line for each name. `scripts/zoo_table.py` writes what the libra
     closure          `step` evaluates the loss itself
     create_graph     gradients have to be differentiable
     no_lr            it has no learning rate
+    divides_by_lr    it fails at an lr of 0
     num_iterations   an argument of this name: the run's steps
     num_data         an argument of this name: the number of training examples
     module           its first argument is the model
@@ -149,4 +150,10 @@ def settable_in_groups(node: Mapping[str, Any]) -> dict[str, Any]:
     entry = entry_of(node) if node.get("name") in zoo() else None
     given = node["arguments"] or {}
     own = {name: given.get(name) for name in (entry.settable if entry is not None else given)}
-    return {**own, "lr": 0.0, "weight_decay": 0.0}
+    if entry is not None and "no_lr" in entry.needs:
+        own.pop("lr", None)
+    else:
+        own["lr"] = 0.0
+    if entry is None or entry.weight_decay is not None:
+        own["weight_decay"] = 0.0
+    return own

@@ -30,7 +30,8 @@ class AdaBound(RuleOptimizer):
         step_t  = clip(s_t / (sqrt(v_t) + eps), f_t - f_t / (gamma t + 1), f_t + f_t / (gamma t))
         theta_t = theta_{t-1} - step_t m_t
 
-    `base_lr` is the lr that the group was made with, so the bounds follow a schedule.
+    `base_lr` is the lr that the group was made with, so the bounds follow a schedule. At an lr of 0
+    they are 0 both; at another one, of a group that was made with 0, f_t is `final_lr`.
 
     Args:
         params: as in torch.
@@ -125,7 +126,8 @@ class AMSBound(AdaBound):
 
 
 def _fraction(lr: Any, base_lr: Any) -> Any:
-    """`lr / base_lr`, and 1 where the latter is 0."""
+    """`lr / base_lr`; where the latter is 0 too, 0: the bounds let nothing through."""
     if isinstance(base_lr, Tensor):
-        return torch.where(base_lr == 0, 1.0, lr / base_lr)
-    return lr / base_lr if base_lr else 1.0
+        lr = torch.as_tensor(lr, device=base_lr.device)
+        return torch.where(base_lr == 0, (lr != 0).to(base_lr.dtype), lr / base_lr)
+    return lr / base_lr if base_lr else float(lr != 0)

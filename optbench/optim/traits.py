@@ -15,6 +15,7 @@ def traits(optimizer: torch.optim.Optimizer) -> frozenset[str]:
     create_graph     gradients have to be differentiable
     hessian_vector   the closure needs the method `hessian_vector`
     no_lr            it has no learning rate
+    divides_by_lr    it fails at an lr of 0
     """
     return getattr(optimizer, "traits", frozenset())
 

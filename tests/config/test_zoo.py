@@ -28,7 +28,7 @@ def test_the_table_says_all_of_each() -> None:
         about = entry.about
         assert about.family and about.paper and about.good_for, name
         assert float(about.state) >= 0, name
-        known = {"closure", "create_graph", "no_lr", "num_iterations", "num_data"}
+        known = {"closure", "create_graph", "no_lr", "divides_by_lr", "num_iterations", "num_data"}
         known |= {"module", "matrices", "use_muon", "wraps"}
         assert entry.needs <= known, name
 
