@@ -42,6 +42,7 @@ class Result:
         exit_code: 0; 1 for a diverged or failed run; 128 + the signal's number.
         target: what was good enough, and when it was reached, or empty.
         texts: the last samples of text.
+        scored: which weights were scored, None for those that were trained.
     """
 
     folder: RunDir
@@ -53,6 +54,7 @@ class Result:
     exit_code: int = 0
     target: Mapping[str, Any] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
+    scored: str | None = None
 
 
 def execute(job: Job, log: Log, folder: RunDir | None = None, resume: bool = False) -> Result:
@@ -211,6 +213,7 @@ class _Run:
             code,
             self._target(),
             outcome.texts,
+            outcome.scored,
         )
 
     def _target(self) -> dict[str, Any]:
@@ -227,6 +230,7 @@ class _Run:
             "epoch": progress.epoch + progress.index / self.experiment.feed.steps_per_epoch,
             "examples": progress.examples,
             "skipped_steps": progress.skipped,
+            "scored_weights": outcome.scored,
             "final": outcome.metrics,
             "best": best,
             "target": self._target(),

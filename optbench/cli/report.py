@@ -30,6 +30,8 @@ def print_summary(result: Result) -> None:
     for metric, value in result.metrics.items():
         if metric.partition("/")[0] in ("train", "val", "test"):
             rows.append([metric, number(value)])
+    if result.scored:
+        rows.append(["scored weights", result.scored])
     if result.best:
         best = result.best
         rows.append([f"best {best['metric']}", f"{number(best['value'])} at step {best['step']}"])

@@ -193,6 +193,7 @@ def recorded(folder: RunDir) -> Result:
         EXIT_FAILED if state in ("diverged", "failed") else 0,
         summary.get("target", {}),
         summary.get("samples", {}),
+        summary.get("scored_weights"),
     )
 
 

@@ -58,6 +58,35 @@ def evaluation_weights(switched: Sequence[Any], parameters: Sequence[Tensor]) ->
                 parameter.copy_(kept)
 
 
+def scored_state(
+    module: nn.Module, parameters: Sequence[Tensor], averages: Sequence[Tensor]
+) -> dict[str, Any]:
+    """The module's state dict with averages in the place of some of its parameters."""
+    own = {id(p): average for p, average in zip(parameters, averages, strict=True)}
+    return {  # by identity, for a tied parameter has two names
+        name: own.get(id(value), value.detach()) if torch.is_tensor(value) else value
+        for name, value in module.state_dict(keep_vars=True).items()
+    }
+
+
+def _norms(module: nn.Module) -> dict[str, nn.modules.batchnorm._BatchNorm]:
+    """The batch norms that keep statistics, by name."""
+    return {
+        name: each
+        for name, each in module.named_modules()
+        if isinstance(each, nn.modules.batchnorm._BatchNorm) and each.track_running_stats
+    }
+
+
+def statistics(module: nn.Module) -> dict[str, Tensor]:
+    """Batch norm's statistics by their names in the state dict."""
+    return {
+        f"{at}.{name}" if at else name: buffer
+        for at, norm in _norms(module).items()
+        for name, buffer in norm.named_buffers()
+    }
+
+
 def show_some(feed: Feed, task: Task, modules: Modules, name: str, precision: Precision) -> None:
     """Passes the first training batches through a player's module, for its batch norms.
 
@@ -83,11 +112,7 @@ def recalibrated(module: nn.Module, forward: Callable[[], None]) -> Iterator[Non
         module: in evaluation mode.
         forward: passes training batches through it.
     """
-    norms = [
-        m
-        for m in module.modules()
-        if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats
-    ]
+    norms = list(_norms(module).values())
     kept = [([b.clone() for b in norm.buffers()], norm.momentum) for norm in norms]
     if norms:
         for norm in norms:

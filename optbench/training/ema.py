@@ -18,18 +18,21 @@ class Ema:
         parameters: the weights to average; the average starts as a copy of them.
         decay: between 0 and 1.
 
+    Attributes:
+        averages: in the order of the parameters.
+
     Reference: Polyak & Juditsky 1992; in this form Szegedy et al. 2016, section 8.
     """
 
     def __init__(self, parameters: Sequence[Tensor], decay: float) -> None:
         self._parameters = [p.detach() for p in parameters]
-        self._decay = decay
+        self.decay = decay
         self.averages = [p.clone() for p in self._parameters]
 
     @torch.no_grad()
     def update(self) -> None:
         """Takes the present weights in."""
-        torch._foreach_lerp_(self.averages, self._parameters, 1 - self._decay)
+        torch._foreach_lerp_(self.averages, self._parameters, 1 - self.decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:

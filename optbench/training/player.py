@@ -24,7 +24,13 @@ from optbench.schedules.base import Schedule, is_reactive, watches_updates
 from optbench.schedules.saving import restore, save
 from optbench.schedules.value import ValueSchedule
 from optbench.training.alignment import Alignment
-from optbench.training.averaged import evaluation_weights, recalibrated, with_modes
+from optbench.training.averaged import (
+    evaluation_weights,
+    recalibrated,
+    scored_state,
+    statistics,
+    with_modes,
+)
 from optbench.training.distributed import World
 from optbench.training.ema import Ema
 from optbench.training.losses import TrainingLoss
@@ -69,6 +75,7 @@ class Player:
         self._configured = [_settings(group) for group in self.optimizer.param_groups]
         self._fresh = attributes(self.optimizer)
         self._switched = with_modes(self.optimizer)
+        self._statistics: dict[str, torch.Tensor] = {}
         for optimizer in self._switched:
             optimizer.train()
         self.needs_closure = needs_closure(self.optimizer)
@@ -201,17 +208,33 @@ class Player:
             "used": self.used,
             "schedules": [save(schedule) for schedule in self._distinct.values()],
             "alignments": {n: alignment.state_dict() for n, alignment in self._alignments.items()},
-            "ema": self.ema.averages if self.ema is not None else None,
             "averaged": self._averaged(),
         }
 
-    def _averaged(self) -> dict[str, torch.Tensor] | None:
-        """The weights to evaluate by name, where they are not the module's."""
-        if not self._switched:
+    @property
+    def scored(self) -> str | None:
+        """Which weights are evaluated, None for those that are trained."""
+        if self.ema is not None:
+            return f"EMA {self.ema.decay:g}"
+        if self._switched:
+            return f"averaged by {type(self._switched[0]).__name__}"
+        return None
+
+    @property
+    def recalibrates(self) -> bool:
+        """Whether batch norm's statistics are taken anew for the weights that are evaluated."""
+        return bool(self._switched and statistics(self.module))
+
+    def _averaged(self) -> dict[str, Any] | None:
+        """A state dict of the module as it is evaluated, where that is not the one trained."""
+        if self.ema is not None:
+            averages = self.ema.averages
+        elif self._switched:
+            with evaluation_weights(self._switched, self.parameters):
+                averages = [parameter.detach().clone() for parameter in self.parameters]
+        else:
             return None
-        with evaluation_weights(self._switched, self.parameters):
-            pairs = zip(self.names, self.parameters, strict=True)
-            return {name: parameter.detach().clone() for name, parameter in pairs}
+        return scored_state(self.module, self.parameters, averages) | self._statistics
 
     @contextmanager
     def evaluated(self, calibrate: Callable[[], None]) -> Iterator[None]:
@@ -223,6 +246,7 @@ class Player:
             if self._switched:
                 stack.enter_context(evaluation_weights(self._switched, self.parameters))
                 stack.enter_context(recalibrated(self.module, calibrate))
+                self._statistics = {k: b.clone() for k, b in statistics(self.module).items()}
             elif self.ema is not None:
                 stack.enter_context(self.ema.applied())
             yield
@@ -244,8 +268,11 @@ class Player:
             if "lr" in anew:
                 self._multipliers = None
         self._load_schedules(state)
-        if self.ema is not None and state["ema"] is not None:
-            torch._foreach_copy_(self.ema.averages, state["ema"])
+        if self.ema is not None:
+            averages = state.get("ema")  # a list, before they were saved by name
+            if averages is None:
+                averages = [state["averaged"][name] for name in self.names]
+            torch._foreach_copy_(self.ema.averages, averages)
         self.apply_schedule()
         self._replaced = state.get("used")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 import torch
@@ -11,12 +12,24 @@ from optbench.training.averaged import show_some
 from optbench.training.evaluate import evaluate
 from optbench.training.feed import Feed
 from optbench.training.keeper import RunState
+from optbench.training.player import Player
 from optbench.training.reporter import Reporter
 from optbench.training.settings import EvaluationSet
 from optbench.training.signals import Interruption
 
 MOST_SHOWN = 64
 """Examples of the validation set that a task gets to show something of."""
+
+
+def scored_weights(players: Sequence[Player]) -> str | None:
+    """Which weights are judged, such as `EMA 0.9`: of several players by name if they differ.
+
+    None is those that were trained.
+    """
+    scored = {player.name: player.scored for player in players}
+    if len(set(scored.values())) == 1:
+        return players[0].scored
+    return ", ".join(f"{name} {which or 'as trained'}" for name, which in scored.items())
 
 
 class Scorer:
@@ -40,6 +53,29 @@ class Scorer:
     ) -> None:
         self.state, self.feed, self.reporter, self.batch_size = state, feed, reporter, batch_size
         self.interruption = interruption
+        self._modules = {player.name: player.module for player in state.players}
+        self._calibrated = -1
+
+    def calibrate(self) -> None:
+        """Before a checkpoint, on rank 0: the statistics of averaged weights are those of now."""
+        recalibrates = any(player.recalibrates for player in self.state.players)
+        if recalibrates and self._calibrated != self.state.progress.step:
+            with self._evaluated():
+                pass
+
+    @contextmanager
+    def _evaluated(self) -> Iterator[None]:
+        """What is evaluated stands in all players' modules, in evaluation mode."""
+        state, modules = self.state, self._modules
+        with ExitStack() as stack:
+            for module in modules.values():
+                module.eval()
+                stack.callback(module.train)
+            for player in state.players:
+                calibrate = partial(show_some, self.feed, state.task, modules, player.name)
+                stack.enter_context(player.evaluated(partial(calibrate, state.precision)))
+            self._calibrated = state.progress.step
+            yield
 
     def score(self, what: EvaluationSet, show: bool = False) -> dict[str, float]:
         """The scores by tag, such as `val/loss`; `show`: samples are shown as well.
@@ -48,14 +84,9 @@ class Scorer:
             Abandoned: the run was asked to stop; nothing was written, and all is as before.
         """
         state, world = self.state, self.state.world
-        modules = {player.name: player.module for player in state.players}
-        with ExitStack() as stack:
+        modules = self._modules
+        with self._evaluated():
             for player in state.players:
-                player.module.eval()
-                stack.callback(player.module.train)
-            for player in state.players:
-                calibrate = partial(show_some, self.feed, state.task, modules, player.name)
-                stack.enter_context(player.evaluated(partial(calibrate, state.precision)))
                 world.equalise(player.module.buffers())
             scores = evaluate(
                 *(state.task, modules, what.source, what.indices, self.batch_size),

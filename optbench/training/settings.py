@@ -63,6 +63,7 @@ class Outcome:
         metrics: the last value of each metric.
         signal: the signal that stopped it, or 0.
         texts: the last that the task had to show, such as a sample of a language model.
+        scored: which weights the scores are of, None for those that were trained.
     """
 
     state: str = "running"
@@ -70,3 +71,4 @@ class Outcome:
     metrics: dict[str, float] = field(default_factory=dict)
     signal: int = 0
     texts: dict[str, str] = field(default_factory=dict)
+    scored: str | None = None

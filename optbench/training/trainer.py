@@ -13,7 +13,7 @@ from optbench.training.nonfinite import NonFinite
 from optbench.training.player import Player
 from optbench.training.prime import settle_buckets
 from optbench.training.reporter import Reporter
-from optbench.training.scoring import Scorer
+from optbench.training.scoring import Scorer, scored_weights
 from optbench.training.settings import EvaluationSet, Outcome, Settings
 from optbench.training.signals import Abandoned, Interruption
 from optbench.training.step import Step
@@ -88,6 +88,7 @@ class Trainer:
         self._finish()
         self.outcome.metrics = {**self.reporter.metrics, **self.reporter.losses_of_the_epoch()}
         self.outcome.texts = self.reporter.texts
+        self.outcome.scored = scored_weights(self.players)
         return self.outcome
 
     def _settle_buckets(self) -> None:
@@ -276,6 +277,8 @@ class Trainer:
             self._heed([0, self.progress.step])
             return
         self.recorder.flush()
+        if self.world.is_main:
+            self._scorer.calibrate()
         self.keeper.save()
 
     def _finish(self) -> None:
