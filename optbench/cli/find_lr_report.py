@@ -16,7 +16,16 @@ from optbench.escape import shell_word
 from optbench.plots import png
 from optbench.plots.terminal import ascii_only, curve
 from optbench.rundir import RunDir
-from optbench.search.lr_range import DIVERGED, RECOMMENDED, RULES, SMOOTHING, Curve, Ramp, Spread
+from optbench.search.lr_range import (
+    DIVERGED,
+    RECOMMENDED,
+    RULES,
+    SMOOTHING,
+    Curve,
+    Ramp,
+    Spread,
+    jump,
+)
 
 if TYPE_CHECKING:
     from optbench.search.find_lr import Trial
@@ -60,7 +69,7 @@ def report(
             "seeds": {str(trial.seed): _trial(trial) for trial in trials},
             "ramp": dataclasses.asdict(ramp),
             "smoothing": SMOOTHING,
-            "stops_at_times_best": DIVERGED,
+            "diverges_at_times": DIVERGED,
             "overrides": job.overrides,
             "choices": job.choices,
             "config": job.plain,
@@ -174,9 +183,12 @@ def _smooth(trial: Trial) -> Curve:
 
 def _drawn(line: Curve, trials: Sequence[Trial]) -> tuple[list[float], list[float]]:
     """A curve, cut off where it leaves the picture: a diverging loss would flatten the rest."""
-    best = min(min(_smooth(trial).losses, default=1.0) for trial in trials)
-    first = max(max(_smooth(trial).losses[:1], default=1.0) for trial in trials)
-    top = max(DIVERGED * best, 1.5 * first)
+    seen = [(trial.curve.losses, _smooth(trial).losses) for trial in trials]
+    seen = [(losses, smoothed) for losses, smoothed in seen if losses]
+    best = min((min(smoothed) for _, smoothed in seen), default=0.0)
+    first = max((smoothed[0] for _, smoothed in seen), default=0.0)
+    noisy = best + DIVERGED * max((jump(losses) for losses, _ in seen), default=0.0)
+    top = max(first + (first - best) / 2, DIVERGED * best, noisy)
     return line.lrs, [min(loss, top) for loss in line.losses]
 
 

@@ -53,7 +53,8 @@ replaces schedules, EMA and the run's length; all groups' lr follow in proportio
 Leaves find-lr.png, find-lr.json and TensorBoard events in a folder of its own.
 
   --from 1e-7  --to 10     first and last lr
-  --steps 100              of the ramp; it ends sooner when the loss is 4 x its best
+  --steps 100              of the ramp; it ends sooner when the loss rises to 4 x its best,
+                           and by 4 x its fall before
   --seeds 3                seed, seed + 1, ...
   --ramp exponential       or linear
   --player NAME            whose lr, where the task has several players

@@ -14,7 +14,7 @@ import torch
 from optbench.build.experiment import Experiment
 from optbench.errors import UserError
 from optbench.monitor.record import Record, Recorder
-from optbench.search.lr_range import DIVERGED, Curve, Ramp, Smoother, suggest
+from optbench.search.lr_range import Curve, Ramp, Smoother, limit, skipped, suggest
 from optbench.training.checkpoint import Loaded
 from optbench.training.keeper import RunState
 from optbench.training.player import Player
@@ -80,7 +80,8 @@ class _Watch:
         self.curve = Curve([], [])
         self.diverged = ""
         self._ramp, self._interruption, self._board = ramp, interruption, board
-        self._smoother, self._best = Smoother(), float("inf")
+        self._smoother = Smoother()
+        self._smoothed: list[float] = []
 
     def write(self, record: Record) -> None:
         if record.kind != "train" or self._loss not in record.values or self.diverged:
@@ -89,12 +90,14 @@ class _Watch:
         self.curve.lrs.append(lr)
         self.curve.losses.append(loss)
         smoothed = self._smoother.add(loss)
-        self._best = min(self._best, smoothed)
+        self._smoothed.append(smoothed)
         if self._board is not None:
             values = {"train/loss": loss, "train/smoothed_loss": smoothed, "lr/model": lr}
             self._board.write(replace(record, values=values))
-        if smoothed > DIVERGED * self._best:
-            self.diverged = f"the loss is {smoothed:.3g}, {DIVERGED:g} x the best, at lr {lr:.3g}"
+        enough = len(self._smoothed) > skipped(self._ramp.steps)
+        if enough and smoothed > limit(self.curve.losses, self._smoothed):
+            best = min(self._smoothed)
+            self.diverged = f"the loss is {smoothed:.3g}, at best {best:.3g}, at lr {lr:.3g}"
             self._interruption.number = self._interruption.number or signal.SIGTERM
 
     def tick(self, step: int) -> None:

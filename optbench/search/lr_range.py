@@ -14,7 +14,7 @@ import numpy as np
 SMOOTHING = 0.9
 """The decay of the averages: about the last ten steps count."""
 DIVERGED = 4.0
-"""The test ends when the smoothed loss is this many times the best one (fastai's rule)."""
+"""How many times the best loss (fastai's rule), and the fall before it, diverge: `limit`."""
 SKIPPED = 0.1
 """The part of the steps at the start that no rule looks at: the average is of too few there."""
 RECOMMENDED = "steepest"
@@ -64,6 +64,32 @@ class Smoother:
         return self._sum / self._weight
 
 
+def limit(losses: Sequence[float], smoothed: Sequence[float]) -> float:
+    """The smoothed loss above which a test has diverged, measured on what was seen of the range.
+
+    It is as far above the best one as `DIVERGED` times the fall from the highest before it, and
+    the usual jump from one loss to the next, are; of a positive best one, which fastai's rule
+    multiplies, at least `DIVERGED` times that. So losses may be negative, or pass through 0.
+
+    Args:
+        losses, smoothed: at least one.
+    """
+    at = int(np.argmin(smoothed))
+    best = float(smoothed[at])
+    fell = float(max(smoothed[: at + 1])) - best
+    return best + max((DIVERGED - 1.0) * best, DIVERGED * fell, DIVERGED * jump(losses))
+
+
+def jump(losses: Sequence[float]) -> float:
+    """The median distance between a loss and the next."""
+    return float(np.median(np.abs(np.diff(losses)))) if len(losses) > 1 else 0.0
+
+
+def skipped(steps: int) -> int:
+    """Steps at the start of so many that no rule looks at."""
+    return max(1, round(SKIPPED * steps))
+
+
 @dataclass(frozen=True)
 class Curve:
     """Losses against learning rates.
@@ -87,13 +113,13 @@ class Curve:
         return Curve(lrs, [loss.add(value) for value in self.losses])
 
     def before_divergence(self) -> Curve:
-        """Without the losses at the end that all exceed `DIVERGED` times the best smoothed one.
+        """Without the losses at the end that all exceed the `limit`.
 
         One loss of a thousand in an average of ten would hide the steps before it.
         """
-        best = min(self.smoothed().losses, default=0.0)
         end = len(self.losses)
-        while end > 1 and self.losses[end - 1] > DIVERGED * best:
+        most = limit(self.losses, self.smoothed().losses) if end else 0.0
+        while end > 1 and self.losses[end - 1] > most:
             end -= 1
         return Curve(self.lrs[:end], self.losses[:end])
 
@@ -107,7 +133,7 @@ def suggest(curve: Curve, steps: int) -> dict[str, float | None]:
     """
     curve = curve.before_divergence()
     smooth = curve.smoothed()
-    skip = max(1, round(SKIPPED * steps))
+    skip = skipped(steps)
     lrs, losses = smooth.lrs[skip:], smooth.losses[skip:]
     if len(losses) < 4 or losses[0] - min(losses) <= _noise(curve, smooth, skip):
         return dict.fromkeys(RULES)

@@ -135,6 +135,13 @@ def test_a_diverging_loss_ends_it() -> None:
     assert all(loss < float("inf") for loss in trial.curve.losses)
 
 
+def test_a_loss_below_zero() -> None:
+    trial = range_test(experiment("model=styblinski_tang", "optimizer=sgd"), Ramp(1e-4, 10.0, 60))
+    assert trial.ended == "diverged" and min(trial.curve.losses) < -10.0
+    found = trial.suggestions["steepest"]
+    assert found is not None and 1e-3 < found < 0.1
+
+
 def test_a_loss_that_is_not_finite_ends_it_whatever_the_policy() -> None:
     for policy in ("stop", "skip", "raise"):
         built = experiment("optimizer=sgd", f"nonfinite={policy}")

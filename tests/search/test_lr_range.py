@@ -11,6 +11,7 @@ from optbench.search.lr_range import (
     Ramp,
     Smoother,
     Spread,
+    limit,
     minimum_over_ten,
     steepest,
     suggest,
@@ -110,3 +111,26 @@ def test_noise_is_no_descent() -> None:
 def test_the_spread_is_geometric() -> None:
     assert Spread.of([1e-3, None, 1e-1]) == Spread(pytest.approx(1e-2), 1e-3, 1e-1)
     assert Spread.of([None]) == Spread(None, None, None)
+
+
+@pytest.mark.parametrize("shift", [-1000.0, -2.0, -1.0, 1000.0])
+@pytest.mark.parametrize("scale", [1.0, 1e-4, 1e4])
+def test_the_suggestions_do_not_depend_on_where_zero_is(shift: float, scale: float) -> None:
+    losses = [descent(lr, limit=2.0) for lr in RATES]
+    diverged = [*losses, 1e3, 1e4]
+    moved = [scale * (loss + shift) for loss in diverged]
+    lrs = [*RATES, 1.1, 1.2]
+    expected = suggest(Curve(lrs, diverged), 123)
+    found = suggest(Curve(lrs, moved), 123)
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_divergence_is_measured_on_the_range() -> None:
+    falling = [-1e-7, -1e-6, -1.0, -40.0, -78.0]
+    assert limit(falling, falling) > 100.0
+    assert limit([2.0, 1.0, 0.5], [2.0, 1.9, 1.8]) == pytest.approx(7.2)  # 4 x the best
+    assert limit([2.0, 1.0, 0.5], [2.0, 1.0, 0.1]) == pytest.approx(7.7)  # 0.1 + 4 x the fall
+    noise = [-1.0, -1.2, -0.9, -1.1]
+    assert limit(noise, [-1.0, -1.1, -1.05, -1.05]) > max(noise)
+    assert Curve([1.0], [-5.0]).before_divergence().losses == [-5.0]
+    assert Curve([], []).before_divergence().losses == []
