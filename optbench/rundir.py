@@ -5,10 +5,12 @@ Analysis reads run folders through this module and nothing else.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
-import math
 import os
+import re
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,14 +18,40 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from optbench.errors import UserError
-from optbench.escape import escaped_lines
+from optbench.errors import UserError, reason
+from optbench.files import (
+    MIB,
+    BadFile,
+    dump_yaml,
+    kind,
+    load_json,
+    load_yaml,
+    parse_json,
+    read_text,
+    reading,
+    strict,
+    write_atomically,
+)
 
 STATES = ("running", "finished", "stopped_early", "diverged", "preempted", "failed")
 DONE = ("finished", "stopped_early", "diverged")
 """States of a run that has nothing left to do."""
+
+FILES = (
+    *("config.yaml", "overrides.yaml", "env.json", "status.json", "summary.json"),
+    *("metrics.jsonl", "log.txt"),
+)
+FOLDERS = ("checkpoints", "tb", "samples")
+PLAN = "sweep.yaml"
+"""What makes a folder a sweep's."""
+
+_THE_MACHINES = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE)
+"""What is wrong with no input: another path would not do."""
+
+KEPT_IN_STATUS = ("started", "config", "checkpoint")
+MOST_ENTRIES = 200_000
+MOST_LINE = 64 * MIB
+_SAMPLES = re.compile(r"step-(\d{1,18})")
 
 RECORD_KEYS = ("kind", "step", "epoch", "examples", "seconds")
 """What a line of `metrics.jsonl` says of itself, before the metrics."""
@@ -65,6 +93,8 @@ class RunDir:
             for path in made:
                 with suppress(OSError):
                     path.rmdir()
+            if isinstance(error, OSError) and error.errno in _THE_MACHINES:
+                raise
             why = getattr(error, "strerror", None) or error
             raise UserError(f"{key}={wanted}: no folder can be made there ({why})") from None
 
@@ -76,11 +106,44 @@ class RunDir:
             UserError: there is none.
         """
         folder = Path(path).expanduser().absolute()
-        if not folder.is_dir():
+        if not os.path.lexists(folder):
             raise UserError(f"resume={path}: no such run folder{_nearest_folder(folder)}")
-        if not (folder / "config.yaml").is_file():
+        run = next((up for up in folder.parents if _is_run(up)), None)
+        if not _is_run(folder) and run is not None:
+            raise UserError(f"resume={path}: a part of a run; did you mean {_like(run, path)}?")
+        if not folder.is_dir():
+            raise UserError(
+                f"resume={path}: not a run folder, but {kind(os.lstat(folder).st_mode)}"
+            )
+        if not _is_run(folder):
             raise UserError(f"resume={path}: not a run folder: it has no config.yaml")
         return cls(folder)
+
+    def inspect(self, links: bool = False) -> None:
+        """Looks for what must not stand in a run folder that is written to: it would be followed.
+
+        Args:
+            links: whether `checkpoints`, `tb` and `samples` may be links to other folders.
+
+        Raises:
+            UserError: a link, a pipe, a device, or a folder and a file in each other's place.
+        """
+        for name in FILES:
+            for path in (self.path / name, self.path / f"{name}.tmp"):
+                mode = _mode(path)
+                if mode is not None and not stat.S_ISREG(mode):
+                    raise UserError(f"{path}: {kind(mode)}, where a file is meant")
+        for name in FOLDERS:
+            path = self.path / name
+            mode = _mode(path)
+            if mode is None:
+                continue
+            if stat.S_ISLNK(mode) and links:
+                if not path.is_dir():
+                    raise UserError(f"{path}: a link to {os.readlink(path)}, which is not there")
+            elif not stat.S_ISDIR(mode):
+                raise UserError(f"{path}: {kind(mode)}, where a folder is meant")
+            _inspect_within(path)
 
     @property
     def config(self) -> Path:
@@ -114,8 +177,8 @@ class RunDir:
 
     def write_config(self, config: Mapping[str, Any], said: Mapping[str, Any]) -> None:
         """`config.yaml`, resolved, and `overrides.yaml`, what the command line said."""
-        write_atomically(self.config, dump_yaml(dict(config)))
-        write_atomically(self.overrides, dump_yaml(dict(said)))
+        write_atomically(self.overrides, dump_yaml(dict(said)), sync=True)
+        write_atomically(self.config, dump_yaml(dict(config)), sync=True)
 
     @property
     def overrides(self) -> Path:
@@ -127,68 +190,113 @@ class RunDir:
         write_atomically(self.path / name, json.dumps(strict(values), indent=2) + "\n")
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """A JSON file, empty if it is missing or damaged."""
+        """A JSON file, empty if it is missing or damaged; see `damaged`."""
         try:
-            values = json.loads(
-                (self.path / name).read_text(encoding="utf-8"), object_hook=_numbers
-            )
-        except (OSError, ValueError):
+            return load_json(self.path / name)
+        except (OSError, BadFile):
             return {}
-        return values if isinstance(values, dict) else {}
+
+    def damaged(self) -> list[str]:
+        """What is wrong with the small files that a run can go on without; a line for each."""
+        found = []
+        for name in ("overrides.yaml", "env.json", "status.json", "summary.json"):
+            read = load_yaml if name.endswith(".yaml") else load_json
+            try:
+                read(self.path / name)
+            except FileNotFoundError:
+                if name != "summary.json":  # which comes at the end
+                    found.append(f"{name} is missing")
+            except (OSError, BadFile) as error:
+                why = reason(error) if isinstance(error, OSError) else str(error)
+                found.append(f"{name} can't be used: {why.removeprefix(f'{self.path / name}: ')}")
+        return found
+
+    def read_overrides(self) -> dict[str, Any]:
+        """`overrides` and `choices`, empty where the file is missing or damaged."""
+        try:
+            said = load_yaml(self.overrides)
+        except (OSError, BadFile):
+            said = {}
+        said = said if isinstance(said, dict) else {}
+        lines, choices = said.get("overrides"), said.get("choices")
+        return {
+            "overrides": [str(line) for line in lines] if isinstance(lines, list) else [],
+            "choices": {str(group): str(name) for group, name in choices.items()}
+            if isinstance(choices, dict)
+            else {},
+        }
 
     def write_status(self, state: str, step: int, message: str = "", **more: Any) -> None:
-        """`status.json`: one of STATES, the step, times in UTC, and why."""
+        """`status.json`: one of STATES, the step, times in UTC, and why.
+
+        What is said in `more` stays until it is said anew: `checkpoint`, the newest step that has
+        one, and `config`, what config.yaml may be.
+        """
         assert state in STATES, state
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        started = self.read_json("status.json").get("started", now)
-        values = {"state": state, "step": step, "started": started, "updated": now}
-        self.write_json("status.json", {**values, "message": message, **more})
+        before = self.read_json("status.json")
+        kept = {key: before[key] for key in KEPT_IN_STATUS if key in before}
+        if not isinstance(kept.get("checkpoint"), int) or kept["checkpoint"] > step:
+            kept.pop("checkpoint", None)
+        values = {"state": state, "step": step, "started": now, "updated": now, "message": message}
+        self.write_json("status.json", {**values, **kept, **more})
 
     @property
     def state(self) -> str | None:
         """The state in `status.json`, None if there is no status."""
-        return self.read_json("status.json").get("state")
+        state = self.read_json("status.json").get("state")
+        return state if state in STATES else None
 
     def read_metrics(self) -> Iterator[dict[str, Any]]:
-        """The lines of `metrics.jsonl`; a torn last line is dropped."""
-        if not self.metrics.exists():
-            return
-        with self.metrics.open("rb") as lines:
-            for line in lines:
-                record = _parse(line)
+        """The lines of `metrics.jsonl`; those that can't be read, and a torn last one, left out."""
+        try:
+            for _, record in records(self.metrics):
                 if record is not None:
                     yield record
+        except FileNotFoundError:
+            return
 
     def last_values(self) -> dict[str, float]:
         """The last value of each metric in `metrics.jsonl`."""
         values: dict[str, float] = {}
         for record in self.read_metrics():
             values.update(record)
-        return {tag: value for tag, value in values.items() if tag not in RECORD_KEYS}
+        return {
+            tag: value
+            for tag, value in values.items()
+            if tag not in RECORD_KEYS and isinstance(value, int | float)
+        }
 
     def last_texts(self, last_step: int) -> dict[str, str]:
         """The last sample of each text up to `last_step`, by name."""
         newest: dict[str, Path] = {}
         for folder in sorted(self.samples.glob("step-*")):
-            if int(folder.name.removeprefix("step-")) <= last_step:
+            step = _SAMPLES.fullmatch(folder.name)
+            if step and int(step[1]) <= last_step:
                 newest |= {path.stem: path for path in sorted(folder.glob("*.txt"))}
-        return {name: path.read_bytes().decode("utf-8") for name, path in newest.items()}
+        texts = {}
+        for name, path in newest.items():
+            try:
+                texts[name] = read_text(path)
+            except (OSError, BadFile):
+                continue  # it is shown, nothing depends on it
+        return texts
 
-    def cut_metrics(self, last_step: int) -> None:
-        """Drops what a resumed run writes anew: what is after `last_step`, and test scores."""
-        if not self.metrics.exists():
-            return
-        kept = 0
-        with self.metrics.open("rb") as lines:
-            for line in lines:
-                record = _parse(line)
-                if record is None or record["step"] > last_step or record.get("kind") == "test":
-                    break
-                kept += len(line)
-        with self.metrics.open("r+b") as file:
-            file.truncate(kept)
-            file.flush()
-            os.fsync(file.fileno())
+
+def records(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """The lines of a `metrics.jsonl`: the position after each, and its record.
+
+    The record is None where the line can't be read. A line without an end, the last one, is not
+    given at all: a kill tore it.
+    """
+    position, torn = 0, False
+    with reading(path) as file:
+        while line := file.readline(MOST_LINE):
+            position += len(line)
+            ended = line.endswith(b"\n")
+            if ended:
+                yield position, None if torn else _parse(line)
+            torn = not ended  # a part of a line that is longer than any of ours
 
 
 def _make_first_free(first: Path) -> Path:
@@ -202,74 +310,44 @@ def _make_first_free(first: Path) -> Path:
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
-    if not line.endswith(b"\n"):
-        return None
     try:
-        record = json.loads(line, object_hook=_numbers)
+        record = parse_json(line)
     except ValueError:
         return None
-    return record if isinstance(record, dict) and "step" in record else None
+    step = record.get("step") if isinstance(record, dict) else None
+    return record if isinstance(step, int) and not isinstance(step, bool) else None
 
 
-_NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+def _is_run(folder: Path) -> bool:
+    return os.path.lexists(folder / "config.yaml") or os.path.lexists(folder / PLAN)
 
 
-def _numbers(values: dict[str, Any]) -> dict[str, Any]:
-    for key, value in values.items():
-        if isinstance(value, str) and value in _NOT_FINITE:
-            values[key] = _NOT_FINITE[value]
-    return values
+def _like(run: Path, path: str | os.PathLike[str]) -> Path:
+    """A folder above `path`, as that one is written."""
+    above = [up for up in Path(path).expanduser().parents if up.absolute() == run]
+    return above[0] if above else run
 
 
-def strict(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values for strict JSON, which has no NaN: numbers that are not finite become words."""
-    return {
-        key: strict(value)
-        if isinstance(value, Mapping)
-        else _word(value)
-        if isinstance(value, float) and not math.isfinite(value)
-        else value
-        for key, value in values.items()
-    }
+def _mode(path: Path) -> int | None:
+    try:
+        return os.lstat(path).st_mode
+    except FileNotFoundError:
+        return None
 
 
-def _word(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
-
-
-_NOT_UTF8 = r"\uDC"
-"""How `dump_yaml` writes the bytes of a name that are not UTF-8, which libyaml does not read."""
-
-
-def dump_yaml(values: Any) -> str:
-    """Plain data as YAML, in its own order, by libyaml where it is there.
-
-    What a terminal would obey is escaped, and with it all that is not ASCII.
-    """
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    with suppress(UnicodeEncodeError):  # libyaml has no words for a name that is not UTF-8
-        text = yaml.dump(values, Dumper=dumper, sort_keys=False, allow_unicode=True)
-        if text == escaped_lines(text):
-            return text
-    return yaml.dump(values, Dumper=yaml.SafeDumper, sort_keys=False)
-
-
-def load_yaml(path: Path) -> Any:
-    """Plain data from a YAML file."""
-    text = path.read_text(encoding="utf-8")
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    if _NOT_UTF8 in text:
-        loader = yaml.SafeLoader
-    return yaml.load(text, Loader=loader)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """A file that a reader sees whole, old or new."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+def _inspect_within(folder: Path) -> None:
+    to_do, left = [folder], MOST_ENTRIES
+    while to_do:
+        with os.scandir(to_do.pop()) as entries:
+            for entry in entries:
+                left -= 1
+                mode = entry.stat(follow_symlinks=False).st_mode
+                if stat.S_ISDIR(mode):
+                    to_do.append(Path(entry.path))
+                elif not stat.S_ISREG(mode):
+                    raise UserError(f"{entry.path}: {kind(mode)}, where a file is meant")
+                if left < 0:
+                    raise UserError(f"{folder}: more than {MOST_ENTRIES:,} files")
 
 
 def _nearest_folder(folder: Path) -> str:

@@ -12,7 +12,8 @@ import pytest
 
 from optbench.errors import UserError
 from optbench.escape import escaped_lines
-from optbench.rundir import STATES, RunDir, dump_yaml, load_yaml, strict, write_atomically
+from optbench.files import dump_yaml, load_yaml, strict, write_atomically
+from optbench.rundir import STATES, RunDir
 
 LINES = [
     {"kind": "train", "step": 1, "train/loss": 2.0},
@@ -210,27 +211,13 @@ def test_a_new_file_replaces_the_old_one_whole(tmp_path: Path) -> None:
 
 def test_a_run_without_metrics_has_none(folder: RunDir) -> None:
     assert list(folder.read_metrics()) == []
-    folder.cut_metrics(5)
-    assert not folder.metrics.exists()
 
 
 def test_metrics_survive_a_kill_at_any_byte(folder: RunDir) -> None:
     data = write_metrics(folder, LINES)
     for length in range(len(data) + 1):
         folder.metrics.write_bytes(data[:length])
-        whole = data[:length].count(b"\n")
-        assert list(folder.read_metrics()) == LINES[:whole]
-        folder.cut_metrics(99)
-        kept = folder.metrics.read_bytes()
-        assert kept == b"".join(data.splitlines(keepends=True)[: min(whole, 3)])
-
-
-@pytest.mark.parametrize(("last_step", "lines"), [(-1, 0), (0, 0), (1, 2), (2, 3), (99, 3)])
-def test_what_a_resumed_run_writes_anew_is_cut(folder: RunDir, last_step: int, lines: int) -> None:
-    write_metrics(folder, LINES, torn=b'{"step": 3, "tra')
-    folder.cut_metrics(last_step)
-    assert list(folder.read_metrics()) == LINES[:lines]
-    assert folder.metrics.read_bytes().count(b"\n") == lines
+        assert list(folder.read_metrics()) == LINES[: data[:length].count(b"\n")]
 
 
 def test_the_last_value_of_each_metric(folder: RunDir) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +18,10 @@ from optbench.cli.collector import at_work
 from optbench.cli.compose import Job
 from optbench.cli.log import Log, heard, print_error
 from optbench.cli.sinks import end_hparams, make_recorder
-from optbench.errors import UserError
-from optbench.rundir import RunDir
+from optbench.cli.trust import Seal, seal
+from optbench.errors import UserError, reason
+from optbench.files import dump_yaml
+from optbench.rundir import DONE, RunDir
 
 if TYPE_CHECKING:
     from optbench.build.experiment import Experiment
@@ -43,6 +48,7 @@ class Result:
         target: what was good enough, and when it was reached, or empty.
         texts: the last samples of text.
         scored: which weights were scored, None for those that were trained.
+        explained: whether the message says it all, or a traceback in the log says more.
     """
 
     folder: RunDir
@@ -55,9 +61,16 @@ class Result:
     target: Mapping[str, Any] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     scored: str | None = None
+    explained: bool = False
 
 
-def execute(job: Job, log: Log, folder: RunDir | None = None, resume: bool = False) -> Result:
+def execute(
+    job: Job,
+    log: Log,
+    folder: RunDir | None = None,
+    resume: bool = False,
+    seals: Sequence[Seal] = (),
+) -> Result:
     """Does one run.
 
     Everything is built before the folder is made, so that bad input leaves nothing behind.
@@ -67,6 +80,7 @@ def execute(job: Job, log: Log, folder: RunDir | None = None, resume: bool = Fal
         log: whom to tell.
         folder: the run folder, if it is there already; None makes it.
         resume: go on from the folder's newest checkpoint, if there is one.
+        seals: of the configs that the run had before.
 
     Raises:
         UserError: the config does not fit together, or the folder can't be resumed.
@@ -82,26 +96,35 @@ def execute(job: Job, log: Log, folder: RunDir | None = None, resume: bool = Fal
 
     world = join(job.config.device)
     experiment = build_experiment(job.config, data, world)
+    made = folder is None
     if folder is not None and resume:
-        _check_length(job, folder, experiment.settings.total_steps)
         check_same_data(job.config, folder.read_json("env.json").get("data"), data)
     if folder is None:
         # Every rank composed a name of its own, by its own clock; rank 0's holds.
         folder = world.on_main(lambda: RunDir.reserve(job.folder))
     with at_work(), heard(log):
-        return _Run(job, log, folder, experiment, world).do(resume)
+        return _Run(job, log, folder, experiment, world, made, seals).do(resume)
 
 
 class _Run:
     """The trainer in its folder: sinks, status, summary, and what goes wrong."""
 
     def __init__(
-        self, job: Job, log: Log, folder: RunDir, experiment: Experiment, world: World
+        self,
+        job: Job,
+        log: Log,
+        folder: RunDir,
+        experiment: Experiment,
+        world: World,
+        made: bool,
+        seals: Sequence[Seal],
     ) -> None:
         self.job, self.log, self.folder = job, log, folder
         self.experiment, self.world = experiment, world
+        self.made, self.seals = made, list(seals)
         self.started = time.perf_counter()
         self.running = False
+        self.keeper: Keeper | None = None
 
     def do(self, resume: bool) -> Result:
         """Trains, and writes down how it ended, whatever happens."""
@@ -111,35 +134,42 @@ class _Run:
             recorder = None
             try:
                 self.world.on_main(lambda: self.log.open(self.folder.log))
-                keeper = self.experiment.keeper(self.folder)
-                resumed_at = self._resume(keeper) if resume else None
+                self.keeper = self.experiment.keeper(self.folder)
+                resumed_at, earlier = self._resume() if resume else (None, {})
                 if self.world.is_main:
                     self._write_down(resume)
-                recorder = self._recorder(resumed_at)
-                trainer = self.experiment.trainer(recorder, keeper, interruption)
+                recorder = self._recorder(resumed_at, earlier)
+                trainer = self.experiment.trainer(recorder, self.keeper, interruption)
                 if resumed_at is not None:
                     texts = self.folder.last_texts(resumed_at)
                     trainer.reporter.go_on_from(self.folder.last_values(), texts)
-                self._status("running")
                 self.running = True
                 outcome = trainer.fit()
                 end_hparams(recorder, outcome.state)
+                recorder.close()
+                return self._ended(outcome)
             except (KeyboardInterrupt, Exception) as error:
-                return self._failed(error)
-            finally:
-                if recorder is not None:
-                    recorder.close()
-            return self._ended(outcome)
+                return self._failed(error, recorder)
 
     def _write_down(self, resume: bool) -> None:
+        """What is run, and with what; the seal before the config that it is of."""
         from optbench.cli.environment import environment
 
         device, size = self.world.device, self.world.size
+        own = seal(dump_yaml(dict(self.job.plain)))
+        seals = [own, *(s for s in self.seals if s["sha256"] != own["sha256"])]
+        self._status("running", config=seals)
         said = {"overrides": self.job.overrides, "choices": self.job.choices}
         self.folder.write_config(self.job.plain, said)
         made_with = environment(device, size, self.experiment.implementation)
         made_with["data"] = described(self.experiment.dataset)
         self.folder.write_json("env.json", made_with)
+        if self.keeper is not None:
+            self.keeper.said = {"config": own}
+            folder = self.folder
+            self.keeper.on_written = lambda step: folder.write_status(
+                "running", step, checkpoint=step
+            )
         verb = "resuming" if resume else "training"
         self.log.say(f"{verb} {self.job.config.name} in {shown(self.folder.path)}")
         if self.experiment.validation is None and self.job.config.checkpoint.best == "auto":
@@ -147,48 +177,101 @@ class _Run:
         for note in notes_on(self.experiment.dataset):
             self.log.warn(note)
 
-    def _resume(self, keeper: Keeper | None) -> int | None:
-        """Goes on from the newest checkpoint; what was recorded after it is dropped."""
-        step = (keeper or self.experiment.reader(self.folder)).resume(self.log.warn)
-        if step is None:
+    def _resume(self) -> tuple[int | None, dict[str, int]]:
+        """Goes on from the newest checkpoint; what was recorded after it is dropped.
+
+        Nothing in the folder is changed before it is certain that the run can go on.
+
+        Returns:
+            The step, None for the beginning, and the lengths of the event files until then.
+        """
+        keeper = self.keeper or self.experiment.reader(self.folder)
+        keeper.steps_per_epoch = self.experiment.feed.steps_per_epoch
+        loaded = keeper.resume(self.log.warn)
+        self.world.on_main(lambda: self._refuse_lost() if loaded is None else None)
+        step = None if loaded is None else loaded.step
+        if step is not None:
+            self._check_length(step)
+        if not self.world.is_main:
+            return step, {}
+        from optbench.monitor.record_files import cut, positions_at
+
+        for line in self.folder.damaged():
+            self.log.warn(f"{line}; it is written anew")
+        positions: dict[str, int] = {}
+        if loaded is None:
             self.log.warn("there is no checkpoint: the run starts from the beginning")
-        if self.world.is_main:
-            from optbench.monitor.tensorboard import cut_events
+        else:
+            keeper.put_aside_damaged(loaded.step)
+            positions = _lengths(loaded.said.get("records"))
+            positions = positions or positions_at(self.folder, loaded.step)
+        return step, cut(self.folder, positions, self.log.warn, self.log.note)
 
-            last = -1 if step is None else step
-            self.folder.cut_metrics(last)
-            cut_events(self.folder.tensorboard, last)
-        return step
+    def _refuse_lost(self) -> None:
+        """UserError where steps were taken that nothing is left of but their records."""
+        status = self.folder.read_json("status.json")
+        state, step = status.get("state"), status.get("checkpoint", status.get("step"))
+        none = not status and next(self.folder.read_metrics(), None) is not None
+        if state in DONE or "checkpoint" in status or (state == "running" and step) or none:
+            taken = f"{step} steps were taken" if step else "steps were taken"
+            raise UserError(
+                f"{shown(self.folder.path)}: {taken}, and no checkpoint is there; "
+                "put checkpoints/ back, or start a new run"
+            )
 
-    def _recorder(self, resumed_at: int | None) -> Recorder:
+    def _check_length(self, taken: int) -> None:
+        total_steps, config = self.experiment.settings.total_steps, self.job.config
+        if taken > total_steps:
+            key = "epochs" if config.steps is None else "steps"
+            raise UserError(
+                f"{key}={getattr(config, key)}: {total_steps} steps, "
+                f"but {shown(self.folder.path)} has taken {taken}"
+            )
+
+    def _recorder(self, resumed_at: int | None, earlier: Mapping[str, int]) -> Recorder:
         if self.world.is_main:
-            return make_recorder(self.job, self.folder, self.log, self.experiment, resumed_at)
+            own = (self.job, self.folder, self.log, self.experiment)
+            return make_recorder(*own, resumed_at, earlier)
         from optbench.monitor.record import Recorder
 
         return Recorder()
 
-    def _status(self, state: str, message: str = "") -> None:
+    def _status(self, state: str, message: str = "", **more: Any) -> None:
         if self.world.is_main:
-            self.folder.write_status(state, self.experiment.state.progress.step, message)
+            step = self.experiment.state.progress.step
+            self.folder.write_status(state, step, message, **more)
 
-    def _failed(self, error: BaseException) -> Result:
-        """Writes the failure down; a mistake of the user's is then told by the caller."""
+    def _failed(self, error: BaseException, recorder: Recorder | None) -> Result:
+        """Writes the failure down; a mistake of the user's is then told by the caller.
+
+        Nothing here raises what a full disk would: the error is told, wherever else it can't be.
+        """
         step = self.experiment.state.progress.step
         if not self.world.is_main:
             text = "".join(traceback.format_exception(error))
             print_error(f"[rank {self.world.rank}] {text}", lines=True)
-        if isinstance(error, UserError):
-            self.log.note(str(error))
-            if self.running:
-                self._status("failed", str(error))
+        for end in (self.keeper and self.keeper.wait, recorder and recorder.close):
+            with suppress(Exception):
+                end and end()
+        known = isinstance(error, UserError | OSError)
+        message = reason(error) if isinstance(error, OSError) else str(error)
+        if not known:
+            message = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        if self.running or not isinstance(error, UserError):  # else nothing has changed
+            with suppress(OSError):
+                self.log.note_lines(
+                    message if known else "".join(traceback.format_exception(error))
+                )
+            with suppress(OSError):
+                self._status("failed", message)
+        with suppress(OSError):
             self.log.close()
+        if self.made and not self.running and self.world.is_main:
+            shutil.rmtree(self.folder.path, ignore_errors=True)  # nothing of it is a run yet
+        if isinstance(error, UserError):
             raise error
-        message = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        self.log.note_lines("".join(traceback.format_exception(error)))
-        self._status("failed", message)
-        self.log.close()
         code = 130 if isinstance(error, KeyboardInterrupt) else EXIT_FAILED
-        return Result(self.folder, "failed", step, message, exit_code=code)
+        return Result(self.folder, "failed", step, message, exit_code=code, explained=known)
 
     def _ended(self, outcome: Outcome) -> Result:
         state, progress = self.experiment.state, self.experiment.state.progress
@@ -251,16 +334,18 @@ def shown(path: Path) -> str:
         return str(path)
 
 
-def _check_length(job: Job, folder: RunDir, total_steps: int) -> None:
-    from optbench.training.checkpoint import steps
+def _lengths(listed: Any) -> dict[str, int]:
+    """The lengths of the files of records that a manifest lists; empty where it lists none."""
+    if not isinstance(listed, dict):
+        return {}
+    return {
+        name: length
+        for name, length in listed.items()
+        if _RECORDS.fullmatch(name) and type(length) is int and length >= 0
+    }
 
-    taken = max(steps(folder.checkpoints), default=0)
-    if taken > total_steps:
-        key = "epochs" if job.config.steps is None else "steps"
-        value = getattr(job.config, key)
-        raise UserError(
-            f"{key}={value}: {total_steps} steps, but {shown(folder.path)} has taken {taken}"
-        )
+
+_RECORDS = re.compile(r"metrics\.jsonl|tb/events\.out\.tfevents\.[^/\0]+")
 
 
 def check_device(device: str) -> None:

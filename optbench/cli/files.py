@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from optbench.cli.config_source import fault
 from optbench.cli.players import OWN, choice_key
-from optbench.config.conform import conform_value
+from optbench.config.conform import conform, conform_value
 from optbench.errors import UserError
 
 OVERLAYS = ("workload", "recipe")
@@ -59,6 +59,38 @@ class ConfigFiles:
                 reference["task"] = task["task"]
             self._references[key] = reference
         return self._references[key]
+
+    def check_whole(self, plain: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
+        """A config that was not composed just now, held against the files all the same.
+
+        Args:
+            plain: it.
+            choices: the file of each group, as far as they are known and still there.
+
+        Returns:
+            It, every value in the type of its default.
+
+        Raises:
+            UserError: a key that is missing or unknown, a value of another type.
+        """
+        shared = self._shared("config")
+        shared.pop("hydra", None)
+        reference: dict[str, Any] = {**shared, "name": "", "player": plain.get("player", {})}
+        for group in GROUPS:
+            if group in OVERLAYS:
+                continue
+            node, needed = plain.get(group), {"_target_": None, **shared.get(group, {})}
+            needed |= self._shared(f"_{group}") if group in OWN else {}
+            if group in ("precision", "checkpoint", "wrapper"):
+                del needed["_target_"]
+            if not isinstance(node, Mapping):
+                raise UserError(f"{group}: is missing" if node is None else f"{group}={node}")
+            if lacking := [key for key in needed if key not in node]:
+                raise UserError(f"{group}.{lacking[0]}: is missing")
+            known = choices.get(group) in self.options(group) and group != "task"
+            reference[group] = self.file(group, choices[group]) if known else dict(node)
+            reference[group] = {**shared.get(group, {}), **reference[group]}
+        return conform(plain, reference)
 
     def _players(
         self, players: Mapping[str, Mapping[str, Any]], choices: Mapping[str, str]

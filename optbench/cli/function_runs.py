@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from optbench.cli.saved import read_saved
 from optbench.config.suggest import nearest
 from optbench.errors import UserError
-from optbench.rundir import RunDir, load_yaml
+from optbench.rundir import PLAN, RunDir
 
 TASK = "optbench.tasks.function.Function"
-SWEEP = "sweep.yaml"
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _folders(path: str) -> list[Path]:
     if (folder / "config.yaml").is_file():
         return [folder]
     within = [child for child in folder.iterdir() if (child / "config.yaml").is_file()]
-    if (folder / SWEEP).is_file() and within:
+    if (folder / PLAN).is_file() and within:
         return sorted(within, key=lambda child: (len(child.name), child.name))
     raise UserError(f"{path}: not a run folder: it has no config.yaml")
 
@@ -119,10 +119,8 @@ def _names_in(folder: Path) -> list[str]:
 
 def _read(folder: Path) -> FunctionRun:
     run = RunDir(folder)
-    config = load_yaml(run.config)
-    said = load_yaml(run.overrides) if run.overrides.is_file() else {}
-    choices = said.get("choices") or {}
-    if not isinstance(config, dict) or (config.get("task") or {}).get("_target_") != TASK:
+    config, choices = read_saved(run, to_write=False).plain, run.read_overrides()["choices"]
+    if (config.get("task") or {}).get("_target_") != TASK:
         trained = choices.get("model", "something else")
         raise UserError(f"{folder}: a run of {trained}, no test function; see optbench list model")
     records = [record for record in run.read_metrics() if "val/loss_gap" in record]

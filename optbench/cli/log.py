@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 from optbench.cli.lock import lock
 from optbench.cli.streams import ERR, OUT
 from optbench.escape import escaped, escaped_lines
+from optbench.files import open_regular
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,11 +52,13 @@ class Log:
 
         Raises:
             Busy: one has; nothing was written to it.
+            BadFile: it is a link, or no file.
         """
         if self.quiet or (self._file is not None and path == self._path):
             return
         self.close()
-        file = path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
+        opened = open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        file = os.fdopen(opened, "a", encoding="utf-8", errors="backslashreplace", buffering=1)
         try:
             lock(file, path.parent, self.warn)
         except BaseException:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from optbench import __version__
 from optbench.cli.collector import at_rest
 from optbench.cli.log import print_error, print_lines
-from optbench.errors import UserError
+from optbench.errors import UserError, reason
 
 EXIT_BAD_INPUT = 2
 VERBS = {
@@ -45,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:  # a full disk, a read-only one, too many open files
+        print_error(f"optbench: {reason(error)}")
         return 1
 
 

@@ -18,7 +18,8 @@ def finish(result: Result, log: Log) -> int:
     """Tells how a run ended; its exit code."""
     if result.state == "failed":
         log.tell(f"failed: {result.message}")
-        log.tell(f"the traceback is in {result.folder.log}")
+        if not result.explained:
+            log.tell(f"the traceback is in {result.folder.log}")
     elif not log.quiet:
         print_summary(result)
     return result.exit_code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,13 +18,15 @@ from optbench.cli.files import GROUPS, OVERLAYS
 from optbench.cli.log import Log, print_lines
 from optbench.cli.players import refuse_unowned
 from optbench.cli.report import finish
-from optbench.cli.sweep import PLAN, recorded, resume_sweep
+from optbench.cli.saved import Saved, read_saved
+from optbench.cli.sweep import read_plan, recorded, resume_sweep
 from optbench.config.conform import conform
 from optbench.config.keys import meant
 from optbench.config.schedules import VALUE_KEYS
 from optbench.config.schema import from_plain
 from optbench.errors import UserError
-from optbench.rundir import DONE, RunDir, dump_yaml, load_yaml
+from optbench.files import dump_yaml
+from optbench.rundir import DONE, PLAN, RunDir
 
 FIXED = (
     "model",
@@ -57,23 +60,36 @@ FREE = (
 """What of it may change all the same: where and how the same data is read."""
 
 
-def resume(run: str, overrides: Sequence[str], config_dir: str | None, show: bool = False) -> int:
+def resume(
+    run: str,
+    overrides: Sequence[str],
+    config_dir: str | None,
+    show: bool = False,
+    trust: bool = False,
+) -> int:
     """Goes on with a run or a sweep, or shows the config that it would go on with.
+
+    Args:
+        run: its folder.
+        overrides: what is to change.
+        config_dir: of the user's own config files.
+        show: the config only.
+        trust: build what the run's config names, whoever began it.
 
     Raises:
         UserError: no such run, or a change that a run can't take.
     """
     log = Log()
     path = Path(run).expanduser()
-    if (path / PLAN).is_file():
-        own = config_dir or load_yaml(path / PLAN).get("config_dir")
-        with hydra_session(own) as composer:
-            return resume_sweep(composer, RunDir(path.absolute()), overrides, log)
+    if os.path.lexists(path / PLAN):
+        plan = read_plan(path)
+        with hydra_session(config_dir or plan.config_dir) as composer:
+            return resume_sweep(composer, RunDir(path.absolute()), plan, overrides, log, trust)
     with hydra_session(config_dir) as composer:
         folder = RunDir.existing(run)
-        saved = load_yaml(folder.config)
+        saved = read_saved(folder, trust)
         job = changed_job(composer, folder, saved, overrides)
-    changes = differences(saved, job.plain)
+    changes = differences(saved.plain, job.plain)
     refuse_fixed(changes)
     if folder.state in DONE and not show and not goes_on(str(folder.state), changes):
         log.tell(f"{shown(folder.path)} is {folder.state}: nothing is left to do")
@@ -86,21 +102,20 @@ def resume(run: str, overrides: Sequence[str], config_dir: str | None, show: boo
         return 0
     for key, (old, new) in changes.items():
         log.tell(f"changed: {key}={_yaml(new)} (was {_yaml(old)})")
-    return finish(execute(job, log, folder, resume=True), log)
+    return finish(execute(job, log, folder, resume=True, seals=saved.seals), log)
 
 
-def changed_job(
-    composer: Composer, folder: RunDir, saved: Mapping[str, Any], overrides: Sequence[str]
-) -> Job:
+def changed_job(composer: Composer, folder: RunDir, saved: Saved, overrides: Sequence[str]) -> Job:
     """The run's job with the overrides."""
-    said = load_yaml(folder.overrides) if folder.overrides.is_file() else {}
-    choices = said.get("choices", {})
-    if saved.get("player"):
-        refuse_unowned(saved, {}, choices, overrides)
-    plain = apply(composer, saved, overrides, choices.get("task", "auto"))
+    said = folder.read_overrides()
+    choices = said["choices"]
+    saved.check(folder, composer.files)
+    if saved.plain.get("player"):
+        refuse_unowned(saved.plain, {}, choices, overrides)
+    plain = apply(composer, saved.plain, overrides, choices.get("task", "auto"))
     chosen = {str(o.get_key_element()): str(o.value()) for o in composer.parse(overrides)}
     choices = {g: chosen.get(g, c) for g, c in choices.items()}
-    every = [*said.get("overrides", []), *overrides]
+    every = [*said["overrides"], *overrides]
     return Job(from_plain(plain), plain, every, choices, str(folder.path))
 
 
@@ -115,6 +130,10 @@ def apply(
         touched.add(key)
         if override.is_sweep_override() or override.is_delete() or key in OVERLAYS:
             raise UserError(f"{override.input_line}: not when a run is resumed")
+        if key in ("steps", "epochs") and override.value() is None:
+            raise UserError(
+                f"{key}=null: a resumed run keeps its length, or is given another: {key}=N"
+            )
         if key in GROUPS:
             line = str(override.input_line)
             fresh = composer.job(composer.compose([f"task={task}", line]), [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from optbench.cli.compose import Job, keys_of
@@ -16,28 +17,33 @@ if TYPE_CHECKING:
 
 
 def make_recorder(
-    job: Job, folder: RunDir, log: Log, experiment: Experiment, resumed_at: int | None
+    job: Job,
+    folder: RunDir,
+    log: Log,
+    experiment: Experiment,
+    resumed_at: int | None,
+    earlier: Mapping[str, int] | None = None,
 ) -> Recorder:
     """The recorder of rank 0.
 
     Args:
         resumed_at: the step that the run goes on from, None for a new one.
+        earlier: the lengths of the event files that it had written until then.
     """
     from optbench.monitor.jsonl import JsonLines
     from optbench.monitor.record import Recorder
     from optbench.monitor.samples import Samples
-    from optbench.monitor.status import Status
     from optbench.monitor.terminal import Terminal
 
     total, evaluate = experiment.settings.total_steps, experiment.settings.cadence.evaluate
     terminal = Terminal(total, resumed_at or 0, log.say, log.live, evaluate)
-    sinks: list[Any] = [JsonLines(folder.metrics), Status(folder), Samples(folder.samples)]
+    sinks: list[Any] = [JsonLines(folder.metrics), Samples(folder.samples)]
     board = None
     if job.config.monitor.tensorboard:
         board = _tensorboard(job, folder, experiment, resumed_at)
     if board is not None:
         sinks.append(board)
-    return Recorder([*sinks, terminal], board, terminal)
+    return Recorder([*sinks, terminal], board, terminal, earlier)
 
 
 def _tensorboard(

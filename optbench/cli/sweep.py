@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -23,12 +24,14 @@ from optbench.cli.players import as_typed
 from optbench.cli.quoting import literal, quoted
 from optbench.cli.report import print_sweep
 from optbench.cli.resolvers import launched_ranks, register_resolvers
+from optbench.cli.saved import Saved, read_saved
+from optbench.cli.trust import Seal
 from optbench.config.schema import from_plain
-from optbench.errors import UserError
-from optbench.rundir import DONE, RunDir, dump_yaml, load_yaml, write_atomically
+from optbench.errors import UserError, reason
+from optbench.files import BadFile, dump_yaml, load_yaml, write_atomically
+from optbench.rundir import DONE, PLAN, RunDir
 
 T = TypeVar("T")
-PLAN = "sweep.yaml"
 ELSEWHERE = "running elsewhere"
 """The state in the table of a run that another process is at."""
 BASIC = ("basic", "None")
@@ -42,11 +45,13 @@ class Sweep:
         folder: one run folder a run lies in it, by number.
         grid: the overrides of each run.
         jobs: the same, composed and checked.
+        seals: of each run's config, if it has begun.
     """
 
     folder: RunDir
     grid: list[list[str]]
     jobs: list[Job]
+    seals: list[list[Seal]] = field(default_factory=list)
 
 
 def sweep(composer: Composer, overrides: Sequence[str]) -> int:
@@ -140,7 +145,9 @@ def in_turn(planned: Sweep, log: Log) -> list[Result | None]:
     for number in itertools.chain(numbers, elsewhere):
         folder, job = RunDir(planned.folder.path / str(number)), planned.jobs[number]
         log.tell(f"[{number + 1}/{len(numbers)}] {' '.join(planned.grid[number])}")
-        result = results[number] = _one(job, folder, log)
+        result = results[number] = _one(
+            job, folder, log, planned.seals[number] if planned.seals else ()
+        )
         if result.state == ELSEWHERE:
             log.tell(result.message)
         if result.state == "failed":
@@ -156,7 +163,7 @@ def in_turn(planned: Sweep, log: Log) -> list[Result | None]:
     return results
 
 
-def _one(job: Job, folder: RunDir, log: Log) -> Result:
+def _one(job: Job, folder: RunDir, log: Log, seals: Sequence[Seal] = ()) -> Result:
     """A run in its own folder: done already, to be resumed, new, or another process's."""
     try:
         begun = _on_main(job.config.device, lambda: _claim(folder, log))
@@ -165,7 +172,7 @@ def _one(job: Job, folder: RunDir, log: Log) -> Result:
     if begun == "done":
         return recorded(folder)
     try:
-        return execute(job, log, folder, resume=begun == "begun")
+        return execute(job, log, folder, resume=begun == "begun", seals=seals)
     except Exception as error:  # whatever it is, the other runs of the sweep go on
         if launched_ranks() > 1 and not isinstance(error, UserError):
             raise  # unless another rank waits for this one, in the middle of a run
@@ -270,28 +277,79 @@ def report(planned: Sweep, results: Sequence[Result | None], log: Log) -> int:
     return signals[0] if signals else max([result.exit_code for _, result in done], default=0)
 
 
-def resume_sweep(composer: Composer, folder: RunDir, overrides: Sequence[str], log: Log) -> int:
+@dataclass(frozen=True)
+class Plan:
+    """What `sweep.yaml` says.
+
+    Attributes:
+        grid: the overrides of each run.
+        config_dir: of the user's own config files, if there is one.
+    """
+
+    grid: list[list[str]]
+    config_dir: str | None = None
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan of a sweep's folder.
+
+    Raises:
+        UserError: it can't be read, or is none.
+    """
+    path = folder / PLAN
+    try:
+        plan = load_yaml(path)
+    except OSError as error:
+        raise UserError(reason(error)) from None
+    grid = plan.get("grid") if isinstance(plan, dict) else None
+    if not isinstance(grid, list) or not all(
+        isinstance(run, list) and all(isinstance(line, str) for line in run) for run in grid
+    ):
+        raise BadFile(f"{path}: not the plan of a sweep")
+    config_dir = plan.get("config_dir")
+    return Plan(grid, config_dir if isinstance(config_dir, str) else None)
+
+
+def resume_sweep(
+    composer: Composer,
+    folder: RunDir,
+    plan: Plan,
+    overrides: Sequence[str],
+    log: Log,
+    trust: bool = False,
+) -> int:
     """Goes on with a sweep: runs that are done are skipped, the others resumed or started.
 
     Raises:
-        UserError: there are overrides, which a sweep's own runs would contradict.
+        UserError: there are overrides, which a sweep's own runs would contradict; a run's folder
+            or config that is not to be trusted.
     """
     if overrides:
         raise UserError(
             f"resume={folder.path} {' '.join(overrides)}: a sweep is resumed as it was planned; "
             "resume one of its runs to change it"
         )
-    plan = load_yaml(folder.path / PLAN)
-    grid = [list(run) for run in plan["grid"]]
-    jobs = [_saved_job(folder, number, job) for number, job in enumerate(jobs_of(composer, grid))]
-    planned = Sweep(folder, grid, jobs)
+    saved = {n: _saved(composer, folder, n, trust) for n in range(len(plan.grid))}
+    jobs = [_saved_job(saved[n], job) for n, job in enumerate(jobs_of(composer, plan.grid))]
+    seals = [[] if own is None else own.seals for own in saved.values()]
+    planned = Sweep(folder, plan.grid, jobs, seals)
     return report(planned, in_turn(planned, log), log)
 
 
-def _saved_job(folder: RunDir, number: int, job: Job) -> Job:
-    """A run that has begun goes on with its own config, not with today's files."""
+def _saved(composer: Composer, folder: RunDir, number: int, trust: bool) -> Saved | None:
+    """What a run that has begun was begun with."""
     own = RunDir(folder.path / str(number))
-    if not own.config.is_file():
+    if own.path.is_symlink():
+        raise UserError(f"{own.path}: a link, where a folder is meant")
+    if not os.path.lexists(own.config):
+        return None
+    saved = read_saved(own, trust)
+    saved.check(own, composer.files)
+    return saved
+
+
+def _saved_job(saved: Saved | None, job: Job) -> Job:
+    """A run that has begun goes on with its own config, not with today's files."""
+    if saved is None:
         return job
-    plain = load_yaml(own.config)
-    return replace(job, config=from_plain(plain), plain=plain)
+    return replace(job, config=from_plain(saved.plain), plain=saved.plain)

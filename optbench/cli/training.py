@@ -16,7 +16,8 @@ from optbench.cli.log import print_lines
 from optbench.cli.paths import configs_folder
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
-from optbench.rundir import RunDir, dump_yaml
+from optbench.files import dump_yaml
+from optbench.rundir import RunDir
 
 
 def training(verb: str, arguments: Sequence[str]) -> int:
@@ -24,12 +25,17 @@ def training(verb: str, arguments: Sequence[str]) -> int:
     flags = parse(arguments)
     overrides = list(flags.overrides)
     if verb == "resume":
-        if not overrides or ("=" in overrides[0] and not Path(overrides[0]).is_dir()):
+        words = overrides[:1]
+        if words in ([], [""], ["null"]) or ("=" in words[0] and not Path(words[0]).is_dir()):
             raise UserError("resume: which run? optbench resume RUN [overrides]")
         overrides = [f"resume={overrides[0]}", *overrides[1:]]
     run = [line.partition("=")[2] for line in overrides if line.startswith("resume=")]
     rest = [line for line in overrides if not line.startswith("resume=")]
-    if run and run[-1] not in ("", "null"):
+    if run and not run[-1]:
+        raise UserError("resume=: which run? optbench resume RUN [overrides]")
+    if flags.trust and (not run or run[-1] == "null"):
+        raise UserError("--trust: with resume only, for a run that somebody else began")
+    if run and run[-1] != "null":
         if not Path(run[-1]).expanduser().is_dir():
             RunDir.existing(run[-1])  # says what is wrong with it
         for flag in ("multirun", "info"):
@@ -37,7 +43,7 @@ def training(verb: str, arguments: Sequence[str]) -> int:
                 raise UserError(f"--{flag}: not with resume, which goes on with a run's own config")
         from optbench.cli.resume import resume
 
-        return resume(run[-1], rest, flags.config_dir, show=bool(flags.cfg))
+        return resume(run[-1], rest, flags.config_dir, bool(flags.cfg), flags.trust)
     with hydra_session(flags.config_dir) as composer:
         if flags.cfg or flags.info or flags.hydra_help:
             if flags.multirun:
@@ -68,6 +74,7 @@ def training(verb: str, arguments: Sequence[str]) -> int:
 def parse(arguments: Sequence[str]) -> Namespace:
     """Hydra's flags and the overrides; UserError for a flag that there is not."""
     parser: ArgumentParser = get_args_parser()
+    parser.add_argument("--trust", action="store_true")
 
     def refuse(message: str) -> NoReturn:
         unknown = message.removeprefix("unrecognized arguments: ")

@@ -9,6 +9,7 @@ from typing import Any
 
 from optbench.config.lengths import Length
 from optbench.config.schedules import schedules_of
+from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 
 DEFAULT_EPOCHS = 20
@@ -200,16 +201,28 @@ def from_plain(values: Mapping[str, Any]) -> RunConfig:
     Raises:
         UserError: fields that contradict each other.
     """
-    fields = {f.name for f in dataclasses.fields(RunConfig)}
-    given = {key: value for key, value in values.items() if key in fields}
+    given = dict(values)
+    _refuse_other_keys(RunConfig, given)
     for key, cls in _NESTED.items():
-        given[key] = _nested(cls, values[key])
+        given[key] = _nested(cls, given[key], key)
     config = RunConfig(**given)
     _contradictions(config)
     return config
 
 
-def _nested(cls: type, values: Mapping[str, Any]) -> Any:
+def _refuse_other_keys(cls: type, values: Mapping[str, Any], at: str = "") -> None:
+    """UserError for a key that is unknown, or missing and without a default: an older run's."""
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    for key in values:
+        if key not in fields:
+            raise UserError(f"{at}{key}={values[key]}: no such key; {did_you_mean(key, fields)}")
+    for key, field in fields.items():
+        if key not in values and field.default is dataclasses.MISSING:
+            raise UserError(f"{at}{key}: is missing")
+
+
+def _nested(cls: type, values: Mapping[str, Any], at: str) -> Any:
+    _refuse_other_keys(cls, values, f"{at}.")
     lengths = {f.name for f in dataclasses.fields(cls) if f.type == "Length"}
     return cls(**{k: Length.parse(v) if k in lengths else v for k, v in values.items()})
 

@@ -9,10 +9,13 @@ import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import google_crc32c
+from google.protobuf.message import DecodeError
 from tensorboard.compat.proto.event_pb2 import Event
+
+from optbench.files import naming
 
 _HEADER, _FOOTER = struct.Struct("<QI"), struct.Struct("<I")
 _LENGTH = struct.Struct("<Q")
@@ -33,7 +36,8 @@ class EventFile:
     def __init__(self, folder: Path, flush_seconds: float = 5.0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         name = f"{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_number):06d}"
-        self._file = (folder / f"events.out.tfevents.{name}").open("wb")
+        self.path = folder / f"events.out.tfevents.{name}"
+        self._file = self.path.open("xb")
         self._flush_seconds = flush_seconds
         self._flushed = time.monotonic()
         self.add(Event(file_version="brain.Event:2"))
@@ -44,20 +48,33 @@ class EventFile:
         event.wall_time = time.time() if when is None else when
         data = event.SerializeToString()
         length = _LENGTH.pack(len(data))
-        self._file.write(_HEADER.pack(len(data), masked_crc(length)))
-        self._file.write(data)
-        self._file.write(_FOOTER.pack(masked_crc(data)))
+        with naming(self.path):
+            self._file.write(_HEADER.pack(len(data), masked_crc(length)))
+            self._file.write(data)
+            self._file.write(_FOOTER.pack(masked_crc(data)))
         if time.monotonic() - self._flushed > self._flush_seconds:
             self.flush()
 
     def flush(self) -> None:
         """To the file system, where a running TensorBoard sees it."""
-        self._file.flush()
+        with naming(self.path):
+            self._file.flush()
         self._flushed = time.monotonic()
+
+    def sync(self) -> None:
+        """To the disk."""
+        self.flush()
+        with naming(self.path):
+            os.fsync(self._file.fileno())
+
+    def length(self) -> int:
+        """The bytes that are flushed."""
+        return os.fstat(self._file.fileno()).st_size
 
     def close(self) -> None:
         """Writes what is left and closes the file."""
-        self._file.close()
+        with naming(self.path):
+            self._file.close()
 
 
 def masked_crc(data: bytes) -> int:
@@ -66,16 +83,21 @@ def masked_crc(data: bytes) -> int:
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def read_events(data: bytes) -> Iterator[tuple[Any, int]]:
-    """The events of a file's content, each with the position after it; ends before a torn one."""
-    position = 0
-    while position + _HEADER.size <= len(data):
-        length, _ = _HEADER.unpack_from(data, position)
-        start = position + _HEADER.size
-        position = start + length + _FOOTER.size
-        if position > len(data):
+def read_events(file: BinaryIO) -> Iterator[tuple[Any, int]]:
+    """The events of a file, each with the position after it; ends before one that is damaged."""
+    position, size = 0, file.seek(0, os.SEEK_END)
+    file.seek(0)
+    while len(header := file.read(_HEADER.size)) == _HEADER.size:
+        length, checksum = _HEADER.unpack(header)
+        end = position + _HEADER.size + length + _FOOTER.size
+        if checksum != masked_crc(header[: _LENGTH.size]) or end > size:
             return
-        record = data[start : start + length]
-        if _FOOTER.unpack_from(data, start + length)[0] != masked_crc(record):
+        data, footer = file.read(length), file.read(_FOOTER.size)
+        if _FOOTER.unpack(footer)[0] != masked_crc(data):
             return
-        yield Event.FromString(record), position
+        try:
+            event = Event.FromString(data)
+        except DecodeError:
+            return
+        position = end
+        yield event, position

@@ -6,8 +6,8 @@ import json
 import os
 from pathlib import Path
 
+from optbench.files import appending, naming, strict
 from optbench.monitor.record import Record
-from optbench.rundir import strict
 
 _STRICT = json.JSONEncoder(allow_nan=False)
 
@@ -20,7 +20,8 @@ class JsonLines:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("a", encoding="utf-8")
+        self._path = path
+        self._file = appending(path)
         self._dirty = False
 
     def write(self, record: Record) -> None:
@@ -37,16 +38,23 @@ class JsonLines:
             text = _STRICT.encode(line)
         except ValueError:
             text = _STRICT.encode(strict(line))
-        self._file.write(text + "\n")
+        with naming(self._path):
+            self._file.write(text.encode("utf-8") + b"\n")
         self._dirty = True
 
     def flush(self) -> None:
         """To the disk."""
         if self._dirty:
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            with naming(self._path):
+                self._file.flush()
+                os.fsync(self._file.fileno())
             self._dirty = False
+
+    def positions(self) -> dict[str, int]:
+        """The file's length by its name in the run folder, what is flushed."""
+        return {self._path.name: os.fstat(self._file.fileno()).st_size}
 
     def close(self) -> None:
         """Closes the file."""
-        self._file.close()
+        with naming(self._path):
+            self._file.close()

@@ -59,14 +59,20 @@ class Recorder:
         sinks: who takes the records.
         tensorboard: the sink that also takes histograms, if there is one.
         live: the sink that is told of every step and gets every record at once, if there is one.
+        earlier: positions of files that earlier parts of the run wrote.
     """
 
     def __init__(
-        self, sinks: Sequence[Sink] = (), tensorboard: Any = None, live: Any = None
+        self,
+        sinks: Sequence[Sink] = (),
+        tensorboard: Any = None,
+        live: Any = None,
+        earlier: Mapping[str, int] | None = None,
     ) -> None:
         self.sinks = sinks
         self.tensorboard = tensorboard
         self.live = live
+        self._earlier = dict(earlier or {})
         self._at_once = [sink for sink in sinks if sink is live]
         self._in_batches = [sink for sink in sinks if sink is not live]
         self._pending: list[Record] = []
@@ -112,8 +118,29 @@ class Recorder:
         for sink in self.sinks:
             sink.flush()
 
-    def close(self) -> None:
-        """At the end of the run."""
-        self._hand_out()
+    def positions(self) -> dict[str, int]:
+        """How long each file of records is, what is flushed, by its name in the run folder.
+
+        A checkpoint keeps it, and a run that goes on from there cuts the files to it.
+        """
+        found = dict(self._earlier)
         for sink in self.sinks:
-            sink.close()
+            positions = getattr(sink, "positions", None)
+            if positions is not None:
+                found |= positions()
+        return found
+
+    def close(self) -> None:
+        """At the end of the run: every sink is closed, whatever one of them raises.
+
+        Raises:
+            OSError: the first that a sink raised.
+        """
+        failed: list[OSError] = []
+        for end in (self._hand_out, *(sink.close for sink in self.sinks)):
+            try:
+                end()
+            except OSError as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]

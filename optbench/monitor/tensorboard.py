@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,9 +13,8 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.plugins.text.plugin_data_pb2 import TextPluginData
 
-from optbench.monitor.event_file import EventFile, read_events
+from optbench.monitor.event_file import EventFile
 from optbench.monitor.histograms import Histogram
-from optbench.monitor.hparams import SESSION_END_INFO_TAG
 from optbench.monitor.record import Record
 
 
@@ -62,8 +60,13 @@ class TensorBoard:
         self._file.add(Event(step=0, summary=summary))
 
     def flush(self) -> None:
-        """To the file."""
-        self._file.flush()
+        """To the disk."""
+        self._file.sync()
+
+    def positions(self) -> dict[str, int]:
+        """The file's length by its name in the run folder, what is flushed."""
+        path = self._file.path
+        return {f"{path.parent.name}/{path.name}": self._file.length()}
 
     def close(self) -> None:
         """Closes the file."""
@@ -91,28 +94,3 @@ def text_value(tag: str, text: str) -> Any:
     shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)])
     tensor = TensorProto(dtype="DT_STRING", string_val=[indented.encode()], tensor_shape=shape)
     return Summary.Value(tag=tag, metadata=SummaryMetadata(plugin_data=plugin), tensor=tensor)
-
-
-def cut_events(folder: Path, last_step: int) -> None:
-    """Drops from the event files what lies after `last_step`, test scores, and torn ends.
-
-    A resumed run writes these anew. Events are in the order of their steps, so each file is cut at
-    the first that has to go.
-    """
-    for path in sorted(folder.glob("events.out.tfevents.*")):
-        kept = _length_to_keep(path, last_step)
-        if kept < path.stat().st_size:
-            os.truncate(path, kept)
-
-
-def _length_to_keep(path: Path, last_step: int) -> int:
-    kept = 0
-    for event, end in read_events(path.read_bytes()):
-        if event.step > last_step or any(_is_of_the_end(v.tag) for v in event.summary.value):
-            break
-        kept = end
-    return kept
-
-
-def _is_of_the_end(tag: str) -> bool:
-    return tag.startswith("test/") or tag == SESSION_END_INFO_TAG

@@ -7,14 +7,16 @@ import json
 import os
 import re
 import shutil
+import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
-from optbench.errors import UserError
+from optbench.errors import UserError, reason
+from optbench.files import MIB, BadFile, load_json, naming, reading
 from optbench.training.distributed import World
 from optbench.training.serialise import write_hashed
 
@@ -30,21 +32,41 @@ def rank_file(rank: int) -> str:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A verified checkpoint: what all ranks share, and this rank's own (None if it has none);
-    `ranks`: how many wrote it."""
+    """A verified checkpoint.
+
+    Attributes:
+        step: of the run.
+        shared: what all ranks have in common.
+        own: this rank's part, None if it had none.
+        ranks: how many wrote it.
+        said: what else the manifest says; see `write_checkpoint`.
+    """
 
     step: int
     shared: dict[str, Any]
     own: dict[str, Any] | None
     ranks: int
+    said: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write_checkpoint(
-    folder: Path, step: int, parts: Mapping[str, memoryview], world: World
+    folder: Path,
+    step: int,
+    parts: Mapping[str, memoryview],
+    world: World,
+    said: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes `folder/step-N`: into `step-N.tmp`, flushed; then the manifest; then the rename.
 
     Every rank calls this with the files that it has, by name.
+
+    Args:
+        folder: of all checkpoints.
+        step: of the run.
+        parts: the content of this rank's files.
+        world: the ranks.
+        said: further entries of the manifest: `records`, how long the files of records are;
+            `config`, the checksum of config.yaml.
     """
     final = folder / f"step-{step:08d}"
     temporary = final.with_name(final.name + ".tmp")
@@ -53,11 +75,16 @@ def write_checkpoint(
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
     world.barrier()
-    files = {name: write_hashed(data, temporary / name) for name, data in parts.items()}
+    try:
+        files = {name: write_hashed(data, temporary / name) for name, data in parts.items()}
+    except OSError:
+        shutil.rmtree(temporary, ignore_errors=True)  # on a full disk it only takes what is left
+        raise
     every = world.gather(files)
     if world.is_main:
         listed = {name: entry for part in every for name, entry in sorted(part.items())}
-        _write_manifest(temporary, {"step": step, "world_size": world.size, "files": listed})
+        manifest = {"step": step, "world_size": world.size, "files": listed, **(said or {})}
+        _write_manifest(temporary, manifest)
         old = final.with_name(final.name + ".old")
         shutil.rmtree(old, ignore_errors=True)
         if final.exists():  # saved again: with the step's score, or after a resume
@@ -69,11 +96,18 @@ def write_checkpoint(
 
 
 def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    with (folder / MANIFEST).open("w", encoding="utf-8") as file:
-        json.dump(manifest, file, indent=1)
+    path = folder / MANIFEST
+    with naming(path), path.open("w", encoding="utf-8") as file:
+        json.dump({**manifest, "sha256": checksum(manifest)}, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
     sync_folder(folder)
+
+
+def checksum(manifest: Mapping[str, Any]) -> str:
+    """Of all that a manifest says, in an order of its own."""
+    text = json.dumps({k: v for k, v in manifest.items() if k != "sha256"}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def sync_folder(folder: Path) -> None:
@@ -87,10 +121,16 @@ def sync_folder(folder: Path) -> None:
 
 def steps(folder: Path) -> list[int]:
     """The steps that have a checkpoint, verified or not, ascending."""
+    return [step for step, is_folder in _named(folder) if is_folder]
+
+
+def _named(folder: Path) -> list[tuple[int, bool]]:
+    """The steps that something in the folder is named after, and whether it is a folder."""
     if not folder.is_dir():
         return []
-    found = [_FOLDER.match(path.name) for path in folder.iterdir()]
-    return sorted(int(match[1]) for match in found if match)
+    with os.scandir(folder) as entries:
+        found = [(_FOLDER.match(e.name), e.is_dir(follow_symlinks=False)) for e in entries]
+    return sorted((int(match[1]), is_folder) for match, is_folder in found if match)
 
 
 def prune(folder: Path, keep_last: int, best: int | None) -> None:
@@ -107,31 +147,56 @@ def prune(folder: Path, keep_last: int, best: int | None) -> None:
             shutil.rmtree(folder / f"step-{step:08d}", ignore_errors=True)
 
 
-def forget_after(folder: Path, step: int) -> None:
-    """Deletes the checkpoints after a step, which are damaged: else the run would go on there."""
-    for later in steps(folder):
+def put_aside_after(folder: Path, step: int) -> None:
+    """Renames the checkpoints after a step, which are damaged: else the run would go on there."""
+    for later, _ in _named(folder):
         if later > step:
-            shutil.rmtree(folder / f"step-{later:08d}", ignore_errors=True)
+            damaged = folder / f"step-{later:08d}"
+            names = (f"{damaged.name}.damaged{n}" for n in ("", *map("-{}".format, range(2, 1000))))
+            os.rename(damaged, next(p for p in map(folder.joinpath, names) if not p.exists()))
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """A checkpoint's manifest.
+
+    Raises:
+        BadFile: it is damaged, or of another folder.
+        OSError: it is not there or can't be read.
+    """
+    path = folder / MANIFEST
+    manifest = load_json(path)
+    older = set(manifest) == {"step", "world_size", "files"}
+    if not older and manifest.get("sha256") != checksum(manifest):
+        raise BadFile(f"{path}: it does not have its own checksum")
+    ranks, files = manifest.get("world_size"), manifest.get("files")
+    if not isinstance(ranks, int) or not isinstance(files, dict) or ranks != len(files) - 1:
+        raise BadFile(f"{path}: it does not list the files of its ranks")
+    expected = {SHARED, *(rank_file(rank) for rank in range(ranks))}
+    if set(files) != expected or f"step-{manifest.get('step')!s:0>8}" != folder.name:
+        raise BadFile(f"{path}: it does not fit its folder")
+    return manifest
 
 
 def damage(folder: Path) -> str | None:
-    """What is wrong with a checkpoint, None if every file is as the manifest says."""
+    """What is wrong with a checkpoint, None if every file is as the manifest says.
+
+    Raises:
+        OSError: a file is there and can't be read, of which nothing follows for what is in it.
+    """
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        files = manifest["files"]
-        for name, entry in files.items():
+        for name, entry in read_manifest(folder)["files"].items():
             path = folder / name
-            if path.stat().st_size != entry["size"]:
-                return f"{name} has {path.stat().st_size} bytes instead of {entry['size']}"
-            with path.open("rb") as file:
+            with naming(path), reading(path) as file:
+                size = os.fstat(file.fileno()).st_size
+                if size != entry["size"]:
+                    return f"{name} has {size} bytes instead of {entry['size']}"
                 if hashlib.file_digest(file, "sha256").hexdigest() != entry["sha256"]:
                     return f"{name} does not have the checksum of the manifest"
-        expected = {SHARED, *(rank_file(rank) for rank in range(manifest["world_size"]))}
-        if set(files) != expected or f"step-{manifest['step']:08d}" != folder.name:
-            return "its manifest does not fit its folder"
-    except OSError as error:
-        return f"{Path(str(error.filename)).name} can't be read"
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except FileNotFoundError as error:
+        return f"{Path(str(error.filename)).name} is missing"
+    except BadFile as error:
+        return str(error).removeprefix(f"{folder}{os.sep}")
+    except (KeyError, TypeError):
         return "its manifest can't be read"
     return None
 
@@ -142,14 +207,18 @@ def newest_verified(folder: Path, warn: Callable[[str], None]) -> int | None:
     Damaged ones are passed over with one warning.
 
     Raises:
-        UserError: there are checkpoints, but all are damaged.
+        UserError: there are checkpoints, but all are damaged, or one can't be read.
     """
     for old in folder.glob("step-*.old"):  # a kill came between two renames
         if not old.with_suffix("").exists():
             os.rename(old, old.with_suffix(""))
     problems: list[str] = []
-    for step in reversed(steps(folder)):
-        problem = damage(folder / f"step-{step:08d}")
+    for step, is_folder in reversed(_named(folder)):
+        try:
+            path = folder / f"step-{step:08d}"
+            problem = damage(path) if is_folder else "not a folder"
+        except OSError as error:
+            raise UserError(f"{reason(error)}; nothing was changed") from None
         if problem is None:
             if problems:
                 warn(f"damaged: {'; '.join(problems)}; going on from step {step} instead")
@@ -164,10 +233,27 @@ def read_checkpoint(folder: Path, step: int, world: World) -> Loaded:
     """Reads a verified checkpoint onto the CPU."""
     path = folder / f"step-{step:08d}"
     own = path / rank_file(world.rank)
-    ranks = json.loads((path / MANIFEST).read_text(encoding="utf-8"))["world_size"]
-    return Loaded(step, _read(path / SHARED), _read(own) if own.exists() else None, ranks)
+    manifest = read_manifest(path)
+    part = _read(own) if own.exists() else None
+    return Loaded(step, _read(path / SHARED), part, manifest["world_size"], manifest)
 
 
 def _read(path: Path) -> dict[str, Any]:
-    loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    with reading(path) as file:
+        _refuse_expansion(path, file)
+        file.seek(0)
+        loaded: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     return loaded
+
+
+def _refuse_expansion(path: Path, file: BinaryIO) -> None:
+    """BadFile for an archive that unpacks to more than it is, which torch.save never writes."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        raise BadFile(f"{path}: not a checkpoint of torch's") from None
+    size = os.fstat(file.fileno()).st_size
+    packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+    if packed or sum(entry.file_size for entry in entries) > size + MIB:
+        raise BadFile(f"{path}: it unpacks to more than its size")

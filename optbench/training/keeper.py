@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from optbench.errors import UserError
 from optbench.tasks.base import Task
 from optbench.training import checkpoint, rng
 from optbench.training.distributed import World
@@ -60,8 +61,8 @@ class RunState:
         """Whether each rank has the lanes that it had: what is carried belongs to them."""
         return loaded.ranks == self.world.size
 
-    def load(self, loaded: checkpoint.Loaded) -> bool:
-        """Goes on from a checkpoint; False if this rank had no part in it."""
+    def load(self, loaded: checkpoint.Loaded) -> None:
+        """Goes on from a checkpoint; this rank's part stays as it is if it had none."""
         shared = loaded.shared
         self.progress.load_state_dict(shared["progress"])
         for player in self.players:
@@ -71,13 +72,12 @@ class RunState:
         self.stopping.load_state_dict(shared["stopping"])
         self.reached.load_state_dict(shared["reached"])
         if loaded.own is None:
-            return False
+            return
         for player in self.players:
             player.loss.load_state_dict(loaded.own["losses"][player.name])
         if self.carries_on(loaded):
             self.task.load_state_dict(loaded.own["task"])
         rng.restore(loaded.own["rng"])
-        return True
 
 
 class Keeper:
@@ -89,6 +89,11 @@ class Keeper:
         keep_last: how many of the newest are kept, at least two.
         keep_best: never prune the best step.
         in_background: write in a thread; the training waits only for a copy of the state.
+
+    Attributes:
+        said: further entries of each manifest, such as the checksum of config.yaml.
+        on_written: called on rank 0 with a step when its checkpoint is on the disk.
+        steps_per_epoch: bounds the position of a checkpoint that is gone on from; 0: nobody knows.
     """
 
     def __init__(
@@ -105,9 +110,16 @@ class Keeper:
         self._error: BaseException | None = None
         self._shared, self._own = Scratch(), Scratch()
         self._saved: tuple[int, int] | None = None
+        self.said: Mapping[str, Any] = {}
+        self.on_written: Callable[[int], None] = lambda step: None
+        self.steps_per_epoch = 0
 
-    def save(self) -> None:
-        """Saves the present step, unless it is saved already."""
+    def save(self, records: Mapping[str, int] | None = None) -> None:
+        """Saves the present step, unless it is saved already.
+
+        Args:
+            records: how long each file of records is; see `Recorder.positions`.
+        """
         step = self.state.progress.step
         if self._saved == self._mark():
             return
@@ -118,22 +130,32 @@ class Keeper:
             parts[checkpoint.SHARED] = self._shared.fill(self.state.shared())
         has_best = self._keep_best and self.state.best.value is not None
         best = self.state.best.step if has_best else None
-        self._saved = self._mark()
+        said = {**self.said, "records": dict(records or {})}
+        mark = self._mark()
         if not self._in_background:
-            self._write(step, parts, best)
+            self._write(step, parts, best, said)
+            self._saved = mark
             return
-        self._thread = threading.Thread(target=self._guarded, args=(step, parts, best))
+        self._saved = mark
+        self._thread = threading.Thread(target=self._guarded, args=(step, parts, best, said))
         self._thread.start()
 
-    def _guarded(self, step: int, parts: Mapping[str, memoryview], best: int | None) -> None:
+    def _guarded(self, *arguments: Any) -> None:
         try:
-            self._write(step, parts, best)
+            self._write(*arguments)
         except BaseException as error:
             self._error = error
 
-    def _write(self, step: int, parts: Mapping[str, memoryview], best: int | None) -> None:
-        checkpoint.write_checkpoint(self.folder, step, parts, self.state.world)
+    def _write(
+        self,
+        step: int,
+        parts: Mapping[str, memoryview],
+        best: int | None,
+        said: Mapping[str, Any],
+    ) -> None:
+        checkpoint.write_checkpoint(self.folder, step, parts, self.state.world, said)
         if self.state.world.is_main:
+            self.on_written(step)
             checkpoint.prune(self.folder, self.keep_last, best)
 
     def wait(self) -> None:
@@ -145,15 +167,22 @@ class Keeper:
             error, self._error = self._error, None
             raise error
 
-    def resume(self, warn: Callable[[str], None]) -> int | None:
-        """Goes on from the newest checkpoint that is whole; its step, or None if there is none."""
+    def resume(self, warn: Callable[[str], None]) -> checkpoint.Loaded | None:
+        """Goes on from the newest checkpoint that is whole; None if there is none.
+
+        Nothing on the disk is changed, but a name that a kill between two renames had left.
+
+        Raises:
+            UserError: all are damaged, one can't be read, or it is not of this run.
+        """
         world = self.state.world
         step = world.on_main(lambda: checkpoint.newest_verified(self.folder, warn))
         if step is None:
             return None
-        loaded = checkpoint.read_checkpoint(self.folder, step, world)
-        has_part = self.state.load(loaded)
-        without = [str(rank) for rank, has in enumerate(world.gather(has_part)) if not has]
+        loaded = self._load(step)
+        without = [
+            str(rank) for rank, has in enumerate(world.gather(loaded.own is not None)) if not has
+        ]
         if without and world.is_main:
             ranks = ", ".join(without)
             warn(f"rank {ranks} has no part in the checkpoint: its random numbers start anew")
@@ -161,10 +190,28 @@ class Keeper:
         if within_epoch and not self.state.carries_on(loaded) and world.is_main:
             said = f"the checkpoint is of {loaded.ranks} rank(s), this run has {world.size}"
             warn(f"{said}: the hidden state that task.carry=true carries begins at zeros")
-        if world.is_main:
-            checkpoint.forget_after(self.folder, step)
         self._saved = self._mark()
-        return step
+        return loaded
+
+    def _load(self, step: int) -> checkpoint.Loaded:
+        at = self.folder / f"step-{step:08d}"
+        try:
+            loaded = checkpoint.read_checkpoint(self.folder, step, self.state.world)
+            self.state.load(loaded)
+        except UserError:
+            raise
+        except Exception as error:  # its checksums hold, so somebody made it like this
+            why = " ".join(f"{type(error).__name__}: {error}".split())
+            raise UserError(f"{at}: it does not fit this run ({why[:300]})") from error
+        progress = self.state.progress
+        beyond = self.steps_per_epoch and progress.index >= self.steps_per_epoch
+        if progress.step != step or progress.index < 0 or progress.epoch < 0 or beyond:
+            raise UserError(f"{at}: its position is not one of this run's")
+        return loaded
+
+    def put_aside_damaged(self, step: int) -> None:
+        """Renames the checkpoints after the one that the run goes on from."""
+        checkpoint.put_aside_after(self.folder, step)
 
     def _mark(self) -> tuple[int, int]:
         """What a save of this step would hold: with or without the step's score."""

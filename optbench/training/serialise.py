@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from optbench.files import naming
+
 HASH_IN_A_THREAD = 1 << 20  # bytes; below, starting a thread costs more than it saves
 
 
@@ -60,11 +62,13 @@ def write_hashed(data: memoryview, path: Path) -> dict[str, Any]:
         thread.start()
     else:
         digest.update(data)
-    with path.open("wb", buffering=0) as file:
-        written = 0
-        while written < len(data):  # one write is at most 2 GiB
-            written += file.write(data[written:])
-        os.fsync(file.fileno())
-    if thread.ident is not None:
-        thread.join()
+    try:
+        with naming(path), path.open("wb", buffering=0) as file:
+            written = 0
+            while written < len(data):  # one write is at most 2 GiB
+                written += file.write(data[written:])
+            os.fsync(file.fileno())
+    finally:
+        if thread.ident is not None:
+            thread.join()
     return {"size": len(data), "sha256": digest.hexdigest()}

@@ -279,7 +279,7 @@ class Trainer:
         self.recorder.flush()
         if self.world.is_main:
             self._scorer.calibrate()
-        self.keeper.save()
+        self.keeper.save(self.recorder.positions())
 
     def _finish(self) -> None:
         """The last evaluation, checkpoint and test, as far as the run's end asks for them."""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from optbench.rundir import RunDir, load_yaml
+from optbench.files import load_yaml
+from optbench.rundir import RunDir
 
 from .program import SMALL, call, left_in, records
 from .test_bad_input import assert_refused

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from optbench.cli.function_runs import named, read_all
-from optbench.rundir import RunDir, dump_yaml, load_yaml
+from optbench.files import dump_yaml, load_yaml
+from optbench.rundir import RunDir
 
 from .program import Answer, call, left_in
 

@@ -40,7 +40,8 @@ def test_it_leaves_a_picture_numbers_events_and_a_command(tmp_path: Path) -> Non
     assert found["recommended"]["command"] in out
     assert "takes the place of schedule, epochs" in out
     (events,) = (tmp_path / "a" / "tb" / "seed-1").iterdir()
-    tags = {v.tag for e, _ in read_events(events.read_bytes()) for v in e.summary.value}
+    with events.open("rb") as file:
+        tags = {v.tag for e, _ in read_events(file) for v in e.summary.value}
     assert {"train/loss", "lr/model"} <= tags
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from optbench.files import load_yaml
 from optbench.plots.rates import fit
-from optbench.rundir import RunDir, load_yaml
+from optbench.rundir import RunDir
 
 from .program import call, left_in, records
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from optbench.rundir import RunDir, load_yaml
+from optbench.files import load_yaml
+from optbench.rundir import RunDir
 
 from .program import call
 from .test_resume_command import assert_refused, changes, files, resumed

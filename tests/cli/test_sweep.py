@@ -13,7 +13,8 @@ import optbench.cli.sweep as sweep_module
 from optbench.cli.execute import Result
 from optbench.cli.log import Log
 from optbench.cli.quoting import quoted
-from optbench.rundir import RunDir, load_yaml
+from optbench.files import load_yaml
+from optbench.rundir import RunDir
 
 from .program import SMALL, Answer, assert_same_bits, call, final_state, records, train
 

@@ -9,7 +9,7 @@ from hydra.types import RunMode
 
 from optbench.cli.compose import Job, hydra_session
 from optbench.cli.sweep import expand, jobs_of
-from optbench.rundir import load_yaml
+from optbench.files import load_yaml
 
 from .program import call
 from .test_bad_input import assert_refused

@@ -15,7 +15,8 @@ import torch
 
 from optbench.cli.log import print_lines
 from optbench.cli.main import main
-from optbench.rundir import RunDir, load_yaml
+from optbench.files import load_yaml
+from optbench.rundir import RunDir
 
 from .program import (
     SMALL,

@@ -11,7 +11,7 @@ from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
 from optbench.monitor import hparams
 from optbench.monitor.hparams import columns, end_summary, metric_tags, start_summaries
-from optbench.monitor.tensorboard import TensorBoard, cut_events
+from optbench.monitor.tensorboard import TensorBoard
 
 CONFIG = {
     "batch_size": 64,
@@ -142,18 +142,6 @@ def test_how_the_run_ended(tmp_path: Path, state: str, status: int) -> None:
     board.close()
     ended = plugin_data(tmp_path, metadata.SESSION_END_INFO_TAG).session_end_info
     assert ended.status == status
-
-
-def test_a_run_that_was_stopped_and_resumed_ended_well(tmp_path: Path) -> None:
-    first = TensorBoard(tmp_path)
-    first.write_summary(end_summary("preempted"))
-    first.close()
-    cut_events(tmp_path, 10)
-    second = TensorBoard(tmp_path, resumed_at=10)
-    second.write_summary(end_summary("finished"))
-    second.close()
-    ended = plugin_data(tmp_path, metadata.SESSION_END_INFO_TAG).session_end_info
-    assert ended.status == api_pb2.STATUS_SUCCESS
 
 
 @pytest.mark.parametrize(

@@ -74,19 +74,3 @@ def test_a_file_cut_at_any_byte_reads_whole_lines(tmp_path: Path) -> None:
         folder.metrics.write_bytes(data[:length])
         whole = sum(end <= length for end in ends)
         assert [line["step"] for line in folder.read_metrics()] == [1, 2, 3][:whole]
-
-
-@pytest.mark.parametrize(("last", "kept"), [(0, []), (1, [1]), (2, [1, 2, 2]), (9, [1, 2, 2, 4])])
-def test_cutting_at_a_step(tmp_path: Path, last: int, kept: list[int]) -> None:
-    folder = written(tmp_path, record(1), record(2), record(2, "val"), record(4))
-    with folder.metrics.open("ab") as file:
-        file.write(b'{"kind": "train", "step": 5')
-    folder.cut_metrics(last)
-    assert [line["step"] for line in folder.read_metrics()] == kept
-    assert folder.metrics.read_bytes().endswith(b"\n") or not kept
-
-
-def test_test_scores_are_cut_for_they_come_again(tmp_path: Path) -> None:
-    folder = written(tmp_path, record(1), record(1, "test", **{"test/loss": 1.0}))
-    folder.cut_metrics(1)
-    assert [line["kind"] for line in folder.read_metrics()] == ["train"]

@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from optbench.monitor.histograms import histograms
 from optbench.monitor.record import Record
-from optbench.monitor.tensorboard import TensorBoard, cut_events
+from optbench.monitor.tensorboard import TensorBoard
 
 
 def record(step: int, kind: str = "train", **values: float) -> Record:
@@ -83,65 +83,6 @@ def test_flushed_events_can_be_read_while_the_file_is_open(tmp_path: Path) -> No
     board.flush()
     assert scalars(tmp_path) == [(1, 1.0)]
     board.close()
-
-
-@pytest.mark.parametrize("last", range(-1, 5))
-def test_cutting_at_a_step(tmp_path: Path, last: int) -> None:
-    write(tmp_path, record(1), record(2), record(2, "val"), record(3))
-    cut_events(tmp_path, last)
-    assert [step for step, _ in scalars(tmp_path)] == [s for s in (1, 2, 3) if s <= last]
-    assert [step for step, _ in scalars(tmp_path, "val/loss")] == ([2] if last >= 2 else [])
-
-
-def test_cutting_drops_test_scores(tmp_path: Path) -> None:
-    write(tmp_path, record(3), record(3, "test"))
-    cut_events(tmp_path, 3)
-    assert scalars(tmp_path) == [(3, 3.0)]
-    assert scalars(tmp_path, "test/loss") == []
-
-
-def test_cutting_goes_through_every_file(tmp_path: Path) -> None:
-    write(tmp_path, record(1), record(2), record(3))
-    write(tmp_path, record(2), record(3), resumed_at=1)
-    cut_events(tmp_path, 2)
-    assert {step for step, _ in scalars(tmp_path)} == {1, 2}
-
-
-def test_a_file_torn_at_any_byte_is_cut_to_whole_events(tmp_path: Path) -> None:
-    path = write(tmp_path, record(1), record(2))
-    data = path.read_bytes()
-    for length in range(0, len(data), 3):
-        path.write_bytes(data[:length])
-        cut_events(tmp_path, 5)
-        kept = path.read_bytes()
-        assert data.startswith(kept)
-        assert kept == b"" or data[len(kept) :] == b"" or whole(data, len(kept))
-
-
-def whole(data: bytes, end: int) -> bool:
-    position = 0
-    while position < end:
-        position += 16 + struct.unpack_from("<Q", data, position)[0]
-    return position == end
-
-
-def test_a_damaged_event_does_not_stop_a_resume(tmp_path: Path) -> None:
-    """What comes before it stays; TensorBoard itself skips the rest of such a file."""
-    path = write(tmp_path, record(1), record(2), record(3))
-    data = path.read_bytes()
-    start = 16 + struct.unpack_from("<Q", data, 0)[0]
-    second = start + 16 + struct.unpack_from("<Q", data, start)[0]
-    for place in range(second, len(data)):
-        damaged = bytearray(data)
-        damaged[place] ^= 0xFF
-        path.write_bytes(damaged)
-        cut_events(tmp_path, 9)
-        assert path.read_bytes().startswith(data[:second])
-
-
-def test_an_empty_folder_needs_no_cutting(tmp_path: Path) -> None:
-    cut_events(tmp_path, 3)
-    cut_events(tmp_path / "absent", 3)
 
 
 def test_a_reader_that_was_further_forgets_what_is_not_so(tmp_path: Path) -> None:

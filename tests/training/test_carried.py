@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from optbench.errors import UserError
 from optbench.rundir import RunDir
 from optbench.tasks.base import Lanes
+from optbench.training import checkpoint
 
 from .experiments import Memory, experiment, fit, player_of, weights_of
 from .runs import assert_same_run, newest, whole_and_resumed
@@ -95,7 +96,9 @@ def written_by_two(folder: Path) -> None:
     manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
     shutil.copy(path / "rank-0.pt", path / "rank-1.pt")
     manifest["files"]["rank-1.pt"] = manifest["files"]["rank-0.pt"]
-    (path / "manifest.json").write_text(json.dumps(manifest | {"world_size": 2}), encoding="utf-8")
+    manifest |= {"world_size": 2}
+    checksum = {"sha256": checkpoint.checksum(manifest)}
+    (path / "manifest.json").write_text(json.dumps(manifest | checksum), encoding="utf-8")
 
 
 @pytest.mark.parametrize(("steps", "within_epoch"), [(7, True), (12, False)])
@@ -109,7 +112,8 @@ def test_other_ranks_begin_at_zeros_and_say_so(
         said: list[str] = []
         made = experiment(*text, "steps=20")
         keeper = made.keeper(RunDir(tmp_path / "run"))
-        assert keeper is not None and keeper.resume(said.append) == steps
+        loaded = keeper and keeper.resume(said.append)
+        assert loaded and loaded.step == steps
         assert bool(made.state.task.state_dict()["end"]) is (ranks == 1)
         assert len(said) == (ranks == 2 and within_epoch)
         assert all("of 2 rank(s), this run has 1: the hidden state" in line for line in said)

@@ -131,7 +131,7 @@ def test_several_damaged_ones_cost_one_warning() -> None:
     step, said = newest()
     assert step == 10
     assert len(said) == 1
-    assert "step-00000030: state.pt" in said[0] and "step-00000020: its manifest" in said[0]
+    assert "step-00000030: state.pt" in said[0] and "step-00000020: manifest.json" in said[0]
 
 
 def test_none_left_is_an_error() -> None:

@@ -1,0 +1,119 @@
+"""A run's own config, read as what others wrote: plain data, unchanged, and nobody's code."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from optbench.cli.files import ConfigFiles
+from optbench.cli.trust import Seal, foreign, is_own
+from optbench.config.schema import from_plain
+from optbench.errors import UserError, reason
+from optbench.files import BadFile, load_json, load_yaml, read_text
+from optbench.rundir import RunDir
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a run folder says of its config.
+
+    Attributes:
+        plain: the config, plain data.
+        seals: of this config and those that the run had before; empty for older runs.
+        own: whether this user began the run.
+    """
+
+    plain: dict[str, Any]
+    seals: list[Seal] = field(default_factory=list)
+    own: bool = False
+
+    def check(self, folder: RunDir, files: ConfigFiles) -> None:
+        """UserError for a config that makes no run; this user's own is known to make one."""
+        with self._telling(folder):
+            if not self.own:
+                files.check_whole(self.plain, folder.read_overrides()["choices"])
+            from_plain(self.plain)
+
+    @contextmanager
+    def _telling(self, folder: RunDir) -> Iterator[None]:
+        """Tells in one line of a config that makes no run, whatever is wrong with it."""
+        try:
+            yield
+        except UserError as error:
+            raise UserError(f"{folder.config}: {error}") from error
+        except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
+            why = " ".join(f"{type(error).__name__}: {error}".split())
+            raise UserError(f"{folder.config}: it does not make a run ({why})") from error
+
+
+def read_saved(folder: RunDir, trust: bool = False, to_write: bool = True) -> Saved:
+    """The config of a run folder that one is about to go on with, or to build from.
+
+    Args:
+        folder: the run's.
+        trust: build what the config names, whoever wrote it.
+        to_write: the run is to go on, so its config has to be the one that it had, and nothing
+            in its folder may lead elsewhere.
+
+    Raises:
+        UserError: no config, not the one that the run had, not plain, or somebody else's that
+            names classes of his own; something in the folder that must not be there.
+    """
+    try:
+        text, plain = read_text(folder.config), load_yaml(folder.config)
+    except OSError as error:
+        raise UserError(reason(error)) from None
+    if not isinstance(plain, dict) or not all(isinstance(key, str) for key in plain):
+        raise UserError(f"{folder.config}: not a run's config")
+    seals = list({seal.get("sha256"): seal for seal in _seals(folder)}.values())
+    checksum = hashlib.sha256(text.encode("utf-8")).hexdigest()
+    if to_write and seals and checksum not in [seal.get("sha256") for seal in seals]:
+        raise UserError(
+            f"{folder.config}: not the one that the run had (another SHA-256); put that one back; "
+            "settings are changed on the command line: optbench resume RUN key=value"
+        )
+    own = is_own(text, seals)
+    if to_write:
+        folder.inspect(links=own or trust)
+    for key, value in _texts(plain):
+        if "${" in value:
+            raise UserError(f"{folder.config}: {key}={value}: a saved config is plain data")
+    if not own and not trust:
+        _refuse_foreign(folder, plain)
+    return Saved(plain, seals, own)
+
+
+def _refuse_foreign(folder: RunDir, plain: Mapping[str, Any]) -> None:
+    for key, value in foreign(plain):
+        raise UserError(
+            f"{folder.config}: {key}={value}: not optbench's, and not a run that you began here; "
+            "optbench resume RUN --trust runs it all the same"
+        )
+
+
+def _seals(folder: RunDir) -> Iterator[Seal]:
+    """Of the status and of every manifest that can be read."""
+    listed = folder.read_json("status.json").get("config")
+    found = list(listed) if isinstance(listed, list) else []
+    for path in sorted(folder.checkpoints.glob("step-*/manifest.json")):
+        try:
+            found.append(load_json(path).get("config"))
+        except (OSError, BadFile):
+            continue  # a damaged one is told of when the checkpoints are looked at
+    for seal in found:
+        if isinstance(seal, dict):
+            yield {str(key): str(value) for key, value in seal.items()}
+
+
+def _texts(node: Any, at: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from _texts(value, f"{at}.{key}" if at else str(key))
+    elif isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from _texts(item, f"{at}[{index}]")
+    elif isinstance(node, str):
+        yield at, node

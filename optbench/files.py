@@ -1,0 +1,266 @@
+"""Files that others may have written: read as plain data, and bounded; written whole or not at all.
+
+Nothing here follows a link in a file's place, waits for a pipe, or takes more memory than `limit`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from io import BufferedReader
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import yaml
+
+from optbench.errors import UserError
+from optbench.escape import escaped_lines
+
+MIB = 1 << 20
+MOST_TEXT = 16 * MIB
+"""Bytes of a config, status, summary or manifest; a line of metrics too."""
+
+MOST_VALUES = 1_000_000
+"""Values in a file of plain data, aliases counted each time that they are used."""
+
+DEEPEST = 100
+"""Nested lists and mappings in a file of plain data."""
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISLNK, "a link"),
+)
+
+
+class BadFile(UserError):
+    """A file is there, but not what it has to be."""
+
+
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Gives a path to an OSError that names none, as those of writing and flushing."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = os.fspath(path)
+        raise
+
+
+def kind(mode: int) -> str:
+    """What a mode of `os.stat` is of, for messages: `a folder`, `a pipe`, ..."""
+    return next((name for is_kind, name in _KINDS if is_kind(mode)), "a file")
+
+
+def open_regular(path: str | os.PathLike[str], flags: int = os.O_RDONLY) -> int:
+    """Opens a regular file, no link to one, without ever waiting for it; a descriptor.
+
+    Raises:
+        BadFile: a link, a folder, a pipe, a device.
+        OSError: whatever else the system refuses; it names the path.
+    """
+    try:
+        mode = os.lstat(path).st_mode
+        if not stat.S_ISREG(mode):
+            raise BadFile(f"{path}: {kind(mode)}, where a file is meant")
+    except FileNotFoundError:
+        if not flags & os.O_CREAT:
+            raise
+    opened = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    mode = os.fstat(opened).st_mode
+    if not stat.S_ISREG(mode):  # it was exchanged between the two
+        os.close(opened)
+        raise BadFile(f"{path}: {kind(mode)}, where a file is meant")
+    return opened
+
+
+def reading(path: str | os.PathLike[str]) -> BufferedReader:
+    """A regular file, open to be read; see `open_regular`."""
+    return os.fdopen(open_regular(path), "rb")
+
+
+def appending(path: str | os.PathLike[str]) -> BinaryIO:
+    """A regular file, open to be continued, made if it is not there; see `open_regular`."""
+    return os.fdopen(open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab")
+
+
+def read_text(path: str | os.PathLike[str], limit: int = MOST_TEXT) -> str:
+    """A text in UTF-8.
+
+    Raises:
+        BadFile: no regular file, more than `limit` bytes, or another encoding.
+        OSError: it is not there or can't be read.
+    """
+    with naming(path), reading(path) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise BadFile(f"{path}: more than {limit / MIB:g} MiB, which is not to be expected of it")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadFile(f"{path}: not UTF-8 at byte {error.start}") from None
+
+
+def _without_merges(self: Any, node: yaml.MappingNode) -> None:
+    for key, _ in node.value:
+        if key.tag == "tag:yaml.org,2002:merge":
+            raise yaml.constructor.ConstructorError(None, None, "<< merges", key.start_mark)
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain data without `<<`: merges of merges grow without end."""
+
+    flatten_mapping = _without_merges
+
+
+class _FastLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The same by libyaml, where it is there."""
+
+    flatten_mapping = _without_merges
+
+
+def load_yaml(path: str | os.PathLike[str]) -> Any:
+    """Plain data from a YAML file.
+
+    Raises:
+        BadFile: no YAML, or what `read_text` refuses.
+        OSError: it is not there or can't be read.
+    """
+    text = read_text(path)
+    try:
+        return _bounded(yaml.load(text, Loader=_Loader if _NOT_UTF8 in text else _FastLoader))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        at = f", line {mark.line + 1}" if mark else ""
+        raise BadFile(f"{path}{at}: not YAML: {error.problem or error.context}") from None
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        raise BadFile(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise BadFile(f"{path}: nested too deep") from None
+
+
+def load_json(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """A JSON object; the words NaN, Infinity and -Infinity are numbers in it.
+
+    Raises:
+        BadFile: no JSON object, or what `read_text` refuses.
+        OSError: it is not there or can't be read.
+    """
+    try:
+        values = parse_json(read_text(path))
+    except ValueError as error:
+        raise BadFile(f"{path}: not JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise BadFile(f"{path}: not a JSON object")
+    return values
+
+
+def parse_json(text: str | bytes) -> Any:
+    """A JSON value; ValueError for whatever is none, or nested too deep."""
+    try:
+        return json.loads(text, object_hook=_numbers)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def _bounded(values: Any) -> Any:
+    """A copy without shared parts; ValueError where aliases make it too large or endless."""
+    left = MOST_VALUES
+
+    def copied(value: Any, depth: int) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0 or depth > DEEPEST:
+            raise ValueError("too many values" if left < 0 else "nested too deep")
+        if isinstance(value, dict):
+            return {key: copied(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, list):
+            return [copied(item, depth + 1) for item in value]
+        return value
+
+    return copied(values, 0)
+
+
+_NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, Any]:
+    for key, value in values.items():
+        if isinstance(value, str) and value in _NOT_FINITE:
+            values[key] = _NOT_FINITE[value]
+    return values
+
+
+def strict(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values for strict JSON, which has no NaN: numbers that are not finite become words."""
+    return {
+        key: strict(value)
+        if isinstance(value, Mapping)
+        else _word(value)
+        if isinstance(value, float) and not math.isfinite(value)
+        else value
+        for key, value in values.items()
+    }
+
+
+def _word(value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes a part that occurs twice twice, not as an alias."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+class _FastDumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """The same by libyaml, where it is there."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_NOT_UTF8 = r"\uDC"
+"""How `dump_yaml` writes the bytes of a name that are not UTF-8, which libyaml does not read."""
+
+
+def dump_yaml(values: Any) -> str:
+    """Plain data as YAML, in its own order, by libyaml where it is there.
+
+    What a terminal would obey is escaped, and with it all that is not ASCII.
+    """
+    with suppress(UnicodeEncodeError):  # libyaml has no words for a name that is not UTF-8
+        text: str = yaml.dump(values, Dumper=_FastDumper, sort_keys=False, allow_unicode=True)
+        if text == escaped_lines(text):
+            return text
+    text = yaml.dump(values, Dumper=_Dumper, sort_keys=False)
+    return text
+
+
+def write_atomically(path: Path, text: str, sync: bool = False) -> None:
+    """A file that a reader sees whole, old or new.
+
+    Args:
+        sync: bring it to the disk too, so that a power failure leaves one of the two.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    with naming(path):
+        temporary.unlink(missing_ok=True)  # a link, or what a kill left
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with os.fdopen(os.open(temporary, flags, 0o666), "wb") as file:
+            file.write(text.encode("utf-8"))
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
