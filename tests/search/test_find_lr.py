@@ -22,7 +22,8 @@ RAMP = Ramp(1e-4, 1e-1, 12)
 
 
 def experiment(*overrides: str) -> Experiment:
-    lines = ["model.hidden=[8]", "threads=1", "device=cpu", "epochs=1", *overrides]
+    small = [] if any(line.startswith("model=") for line in overrides) else ["model.hidden=[8]"]
+    lines = [*small, "threads=1", "device=cpu", "epochs=1", *overrides]
     with hydra_session() as composer:
         config = composer.job(composer.compose(lines), lines).config
     return build_experiment(config, dataset(config), World(torch.device("cpu")))
