@@ -93,7 +93,7 @@ command line says goes over a recipe.
   optbench recommend workload=fmnist_2c2d
 """,
     "resume": """\
-usage: optbench resume RUN [overrides]
+usage: optbench resume RUN [overrides] [--trust]
 
 Goes on with an interrupted run, bit for bit, from its newest whole checkpoint;
 for a sweep's folder: skips what is finished, resumes and starts the rest.
@@ -105,6 +105,8 @@ RUN is a run folder or a sweep's. Overrides may
 and hold from the checkpoint on. Model, dataset, task, seed, batch_size, shuffle,
 ema, and the optimizer itself with groups, decay and implementation can't change.
 A run that has finished goes on only if it is made longer.
+A run that somebody else began, and that names classes of his own, wants --trust:
+it runs his code.
 The same as: optbench train resume=RUN
 """,
     "train": """\
