@@ -16,7 +16,8 @@ from optbench.build.create import arguments, call, locate
 from optbench.build.zoo import resolved, with_traits
 from optbench.errors import UserError
 from optbench.optim.combined import Combined
-from optbench.optim.groups import layer_factors, norms_and_biases, parameter_groups
+from optbench.optim.groups import norms_and_biases, parameter_groups
+from optbench.optim.layers import layer_factors
 from optbench.optim.still import hold_still
 from optbench.optim.traits import traits
 
@@ -109,7 +110,7 @@ def _by_layer(
         return []
     if lr is None:
         raise UserError(f"optimizer.layer_decay={decay}: needs optimizer.lr")
-    factors = layer_factors([name for name, _ in module.named_parameters()], decay)
+    factors = layer_factors(module, decay)
     return [{"params": name, "lr": lr * factors[name]} for name, _ in named if factors[name] < 1]
 
 

@@ -33,6 +33,9 @@ class VAE(nn.Module):
         ValueError: on a size below 1 or an unknown activation.
     """
 
+    parallel = (("mean", "log_var"),)
+    """For layer-wise learning rates: these are one layer."""
+
     def __init__(
         self,
         *,

@@ -47,28 +47,6 @@ def hidden_matrices(module: nn.Module) -> set[str]:
     }
 
 
-def layer_factors(names: Sequence[str], decay: float) -> dict[str, float]:
-    """Layer-wise learning rate decay (Howard & Ruder 2018, section 3.1; Clark et al. 2020).
-
-    A layer is what shares the first part of its names, and a number that follows it:
-    `blocks.0.0.weight` belongs to `blocks.0`. The last layer has factor 1, each one before it
-    `decay` times the next one's.
-
-    Args:
-        names: of all parameters, from the input to the output.
-        decay: in (0, 1].
-    """
-    layers = {name: _layer(name) for name in names}
-    order = {layer: number for number, layer in enumerate(dict.fromkeys(layers.values()))}
-    last = len(order) - 1
-    return {name: decay ** (last - order[layer]) for name, layer in layers.items()}
-
-
-def _layer(name: str) -> str:
-    first, *rest = name.split(".")
-    return f"{first}.{rest[0]}" if rest and rest[0].isdigit() else first
-
-
 def parameter_groups(
     named: Sequence[tuple[str, nn.Parameter]],
     patterns: Sequence[Mapping[str, Any]],
