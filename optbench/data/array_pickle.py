@@ -7,6 +7,7 @@ bytes for object pointers, or make arrays of memory that nothing was written to.
 
 from __future__ import annotations
 
+import gc
 import io
 import math
 import pickle
@@ -42,7 +43,13 @@ def load_array_pickle(content: bytes) -> Any:
     else raises pickle.UnpicklingError. Broken bytes raise whatever pickle raises. What comes out
     takes no more than a small multiple of the content's memory.
     """
-    return _Unpickler(content).load()
+    collects = gc.isenabled()
+    gc.disable()  # or millions of small objects are looked through again and again
+    try:
+        return _Unpickler(content).load()
+    finally:
+        if collects:
+            gc.enable()
 
 
 class _Type:
