@@ -6,14 +6,14 @@ import hashlib
 import http.client
 import logging
 import os
-import shutil
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from optbench.data.files import Unreadable, damaged, open_regular, reason_of
+from optbench.data.files import LIMIT, Unreadable, damaged, open_regular, reason_of
 from optbench.errors import UserError
 
+_PIECE = 1 << 20
 TIMEOUT = 10.0  # seconds without an answer
 
 _log = logging.getLogger(__name__)
@@ -80,7 +80,12 @@ def _download(url: str, md5: str, part: Path, timeout: float) -> str | None:
     _log.info("downloading %s", url)
     try:
         with urllib.request.urlopen(url, timeout=timeout) as answer, part.open("wb") as file:
-            shutil.copyfileobj(answer, file)
+            left = LIMIT
+            while piece := answer.read(min(_PIECE, left + 1)):
+                left -= len(piece)
+                if left < 0:
+                    return f"more than {LIMIT:,} bytes"
+                file.write(piece)
     except (OSError, http.client.HTTPException, ValueError) as error:
         return " ".join(str(error).split()) or type(error).__name__
     found = md5_of(part)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from optbench.data import download
 from optbench.data.download import fetch, md5_of
+from optbench.data.files import Unreadable
 from optbench.errors import UserError
 
 CONTENT = b"some bytes"
@@ -51,3 +53,14 @@ def test_a_folder_which_cannot_be_made_is_named(tmp_path: Path, mirror: str) -> 
     (tmp_path / "taken").write_text("", encoding="utf-8")
     with pytest.raises(UserError, match=r"cannot write .*taken"):
         fetch([mirror], MD5, tmp_path / "taken" / "file.gz")
+
+
+def test_a_download_without_end_is_given_up(
+    tmp_path: Path, mirror: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "LIMIT", len(CONTENT) - 1)
+    with pytest.raises(UserError, match="more than 9 bytes"):
+        fetch([mirror], MD5, tmp_path / "folder" / "file.gz")
+    assert list((tmp_path / "folder").iterdir()) == []
+    with pytest.raises(Unreadable, match="a folder, not a file"):
+        md5_of(tmp_path / "folder")
