@@ -22,7 +22,7 @@ def check_choice(name: str, key: str, value: object, known: Iterable[str]) -> No
     words = list(known)
     if value not in words:
         nearest = difflib.get_close_matches(str(value).lower(), words, n=1)
-        hint = f"did you mean {nearest[0]}? (" if nearest else "("
+        hint = f"; did you mean {nearest[0]}?" if nearest else ""
         raise UserError(
-            f"{name}: dataset.{key}={value} is not known; {hint}one of {', '.join(words)})"
+            f"{name}: dataset.{key}={value} is not known{hint} (one of {', '.join(words)})"
         )

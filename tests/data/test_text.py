@@ -120,9 +120,10 @@ def test_a_large_file_is_mapped_and_gives_the_same(tmp_path: Path, device: torch
         ("a" * 200, {}, "dataset.context=64 needs 65 ids.* validation part has 20 of.* 200"),
         (
             "a" * 999,
-            {"by": "words"},
-            "dataset.by=words is not known; did you mean .*one of characters, bytes",
+            {"by": "byte"},
+            "dataset.by=byte is not known; did you mean bytes.*one of characters, bytes",
         ),
+        ("a" * 999, {"by": "words"}, "dataset.by=words is not known .one of characters, bytes"),
         ("a" * 999, {"context": 0}, "dataset.context=0 must be a whole number, at least 1"),
         ("a" * 999, {"stride": 0}, "dataset.stride=0 must"),
         ("a" * 999, {"stride": "no"}, "dataset.stride=no must"),
