@@ -257,7 +257,7 @@ class _Run:
         message = reason(error) if isinstance(error, OSError) else str(error)
         if not known:
             message = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        if self.running or not isinstance(error, UserError):  # else nothing has changed
+        if self.running:  # else nothing has changed yet
             with suppress(OSError):
                 self.log.note_lines(
                     message if known else "".join(traceback.format_exception(error))

@@ -16,10 +16,11 @@ from optbench.cli.execute import execute, shown
 from optbench.cli.explain import value_of
 from optbench.cli.files import GROUPS, OVERLAYS
 from optbench.cli.log import Log, print_lines
+from optbench.cli.plan import read_plan
 from optbench.cli.players import refuse_unowned
 from optbench.cli.report import finish
 from optbench.cli.saved import Saved, read_saved
-from optbench.cli.sweep import read_plan, recorded, resume_sweep
+from optbench.cli.sweep import recorded, resume_sweep
 from optbench.config.conform import conform
 from optbench.config.keys import meant
 from optbench.config.schedules import VALUE_KEYS
@@ -82,7 +83,7 @@ def resume(
     log = Log()
     path = Path(run).expanduser()
     if os.path.lexists(path / PLAN):
-        plan = read_plan(path)
+        plan = read_plan(path, trust)
         with hydra_session(config_dir or plan.config_dir) as composer:
             return resume_sweep(composer, RunDir(path.absolute()), plan, overrides, log, trust)
     with hydra_session(config_dir) as composer:

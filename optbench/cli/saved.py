@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from optbench.cli.files import ConfigFiles
@@ -82,14 +83,15 @@ def read_saved(folder: RunDir, trust: bool = False, to_write: bool = True) -> Sa
         if "${" in value:
             raise UserError(f"{folder.config}: {key}={value}: a saved config is plain data")
     if not own and not trust:
-        _refuse_foreign(folder, plain)
+        refuse_foreign(folder.config, plain)
     return Saved(plain, seals, own)
 
 
-def _refuse_foreign(folder: RunDir, plain: Mapping[str, Any]) -> None:
+def refuse_foreign(path: Path, plain: Mapping[str, Any]) -> None:
+    """UserError, which names `path`, for a config that names classes of a stranger's own."""
     for key, value in foreign(plain):
         raise UserError(
-            f"{folder.config}: {key}={value}: not optbench's, and not a run that you began here; "
+            f"{path}: {key}={value}: not optbench's, and not a run that you began here; "
             "optbench resume RUN --trust runs it all the same"
         )
 

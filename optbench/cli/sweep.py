@@ -20,16 +20,16 @@ from optbench.cli.execute import EXIT_FAILED, Result, check_device, execute
 from optbench.cli.grid import as_lines, combinations, params_of, without_params
 from optbench.cli.lock import Busy
 from optbench.cli.log import Log
+from optbench.cli.plan import PLAN, Plan, write_plan
 from optbench.cli.players import as_typed
 from optbench.cli.quoting import literal, quoted
 from optbench.cli.report import print_sweep
 from optbench.cli.resolvers import launched_ranks, register_resolvers
-from optbench.cli.saved import Saved, read_saved
+from optbench.cli.saved import Saved, read_saved, refuse_foreign
 from optbench.cli.trust import Seal
 from optbench.config.schema import from_plain
-from optbench.errors import UserError, reason
-from optbench.files import BadFile, dump_yaml, load_yaml, write_atomically
-from optbench.rundir import DONE, PLAN, RunDir
+from optbench.errors import UserError
+from optbench.rundir import DONE, RunDir
 
 T = TypeVar("T")
 ELSEWHERE = "running elsewhere"
@@ -74,8 +74,7 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
     wanted = folder_of(cfg.hydra, "sweep")
     folder = _on_main(jobs[0].config.device, lambda: RunDir.reserve(wanted, "hydra.sweep.dir"))
     if not log.quiet:
-        plan = {"overrides": list(overrides), "grid": grid, "config_dir": composer.config_dir}
-        write_atomically(folder.path / PLAN, dump_yaml(plan))
+        write_plan(folder.path, overrides, Plan(grid, composer.config_dir))
     planned = Sweep(folder, grid, jobs)
     if str(cfg.hydra.runtime.choices.get("hydra/launcher")) in BASIC:
         results = in_turn(planned, log)
@@ -277,39 +276,6 @@ def report(planned: Sweep, results: Sequence[Result | None], log: Log) -> int:
     return signals[0] if signals else max([result.exit_code for _, result in done], default=0)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What `sweep.yaml` says.
-
-    Attributes:
-        grid: the overrides of each run.
-        config_dir: of the user's own config files, if there is one.
-    """
-
-    grid: list[list[str]]
-    config_dir: str | None = None
-
-
-def read_plan(folder: Path) -> Plan:
-    """The plan of a sweep's folder.
-
-    Raises:
-        UserError: it can't be read, or is none.
-    """
-    path = folder / PLAN
-    try:
-        plan = load_yaml(path)
-    except OSError as error:
-        raise UserError(reason(error)) from None
-    grid = plan.get("grid") if isinstance(plan, dict) else None
-    if not isinstance(grid, list) or not all(
-        isinstance(run, list) and all(isinstance(line, str) for line in run) for run in grid
-    ):
-        raise BadFile(f"{path}: not the plan of a sweep")
-    config_dir = plan.get("config_dir")
-    return Plan(grid, config_dir if isinstance(config_dir, str) else None)
-
-
 def resume_sweep(
     composer: Composer,
     folder: RunDir,
@@ -330,10 +296,14 @@ def resume_sweep(
             "resume one of its runs to change it"
         )
     saved = {n: _saved(composer, folder, n, trust) for n in range(len(plan.grid))}
-    jobs = [_saved_job(saved[n], job) for n, job in enumerate(jobs_of(composer, plan.grid))]
+    planned = jobs_of(composer, plan.grid)
+    for number, job in enumerate(planned):
+        if saved[number] is None and not (plan.own or trust):
+            refuse_foreign(folder.path / PLAN, job.plain)
+    jobs = [_saved_job(saved[n], job) for n, job in enumerate(planned)]
     seals = [[] if own is None else own.seals for own in saved.values()]
-    planned = Sweep(folder, plan.grid, jobs, seals)
-    return report(planned, in_turn(planned, log), log)
+    rest = Sweep(folder, plan.grid, jobs, seals)
+    return report(rest, in_turn(rest, log), log)
 
 
 def _saved(composer: Composer, folder: RunDir, number: int, trust: bool) -> Saved | None:

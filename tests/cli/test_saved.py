@@ -12,7 +12,7 @@ import pytest
 from optbench.files import dump_yaml, load_yaml
 from optbench.rundir import RunDir
 
-from .program import call, train
+from .program import SMALL, call, train
 
 LINE = "steps=4 checkpoint.every=2 monitor.every=1 eval.every=2"
 
@@ -245,3 +245,66 @@ def test_no_run_is_no_new_one(line: str, workplace: Path) -> None:
     answer = call(line)
     assert answer.code == 2 and "which run?" in answer.err
     assert list(workplace.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def original_sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep of two runs, of which the second has not begun."""
+    folder = tmp_path_factory.mktemp("sweeps") / "sweep"
+    line = f"{SMALL} {LINE} optimizer.lr=0.1,0.2 hydra.sweep.dir={folder}"
+    assert call(f"train -m {line}").code == 0
+    shutil.rmtree(folder / "1")
+    return folder
+
+
+@pytest.fixture
+def a_sweep(original_sweep: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(original_sweep, tmp_path / "sweep")
+
+
+def replan(sweep: Path, sealed: bool, **values: Any) -> None:
+    plan = load_yaml(sweep / "sweep.yaml") | values
+    if not sealed:
+        plan.pop("seal", None)
+    (sweep / "sweep.yaml").write_text(dump_yaml(plan), encoding="utf-8")
+
+
+def test_a_sweep_goes_on(a_sweep: Path) -> None:
+    assert call(f"resume {a_sweep}").code == 0
+    assert RunDir(a_sweep / "1").state == "finished"
+
+
+def test_another_plan_than_the_sweeps_is_refused(a_sweep: Path) -> None:
+    replan(a_sweep, sealed=True, grid=[["optimizer.lr=0.1"], ["optimizer.lr=0.3"]])
+    refused(RunDir(a_sweep), "sweep.yaml: not the one that the sweep had", line="")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("dataset._target_=os.system", "dataset._target_=os.system"),
+        ("name='${oc.env:SECRET}'", "not in a sweep that you did not begin here"),
+        ("hydra.searchpath=[file:///tmp]", "not in a sweep that you did not begin here"),
+    ],
+)
+def test_a_strangers_plan_reaches_no_further_than_settings(
+    a_sweep: Path, line: str, says: str
+) -> None:
+    replan(a_sweep, sealed=False, grid=[["optimizer.lr=0.1"], [line]])
+    refused(RunDir(a_sweep), says, line="")
+
+
+def test_a_strangers_config_files_are_not_used(a_sweep: Path) -> None:
+    replan(a_sweep, sealed=False, config_dir=str(a_sweep))
+    refused(RunDir(a_sweep), "config_dir: ", line="")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "grid: 3", "grid: [[3]]", "a: [", "&a [*a]"])
+def test_what_is_no_plan_is_refused(a_sweep: Path, text: str) -> None:
+    (a_sweep / "sweep.yaml").write_text(text, encoding="utf-8")
+    refused(RunDir(a_sweep), "sweep.yaml", line="")
+
+
+def test_a_run_of_a_sweep_is_no_link(a_sweep: Path, run: RunDir) -> None:
+    (a_sweep / "1").symlink_to(run.path)
+    refused(RunDir(a_sweep), "1: a link, where a folder is meant", line="")

@@ -1,0 +1,80 @@
+"""What a sweep is to do: `sweep.yaml`, sealed as a run's config is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from optbench.cli.trust import is_own, seal
+from optbench.errors import UserError, reason
+from optbench.files import BadFile, dump_yaml, load_yaml, write_atomically
+from optbench.rundir import PLAN
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `sweep.yaml` says.
+
+    Attributes:
+        grid: the overrides of each run.
+        config_dir: of the user's own config files, if there is one.
+        own: whether this user made the plan.
+    """
+
+    grid: list[list[str]]
+    config_dir: str | None = None
+    own: bool = True
+
+
+def write_plan(folder: Path, overrides: Sequence[str], plan: Plan) -> None:
+    """Writes a sweep's plan into its folder; `overrides`: as the command line had them."""
+    said = {"overrides": list(overrides), "grid": plan.grid, "config_dir": plan.config_dir}
+    sealed = {**said, "seal": seal(dump_yaml(said))}
+    write_atomically(folder / PLAN, dump_yaml(sealed), sync=True)
+
+
+def read_plan(folder: Path, trust: bool = False) -> Plan:
+    """The plan of a sweep's folder.
+
+    Args:
+        folder: the sweep's.
+        trust: do what it says, whoever wrote it.
+
+    Raises:
+        UserError: it can't be read, is none, is not the one that was made, or is somebody else's
+            and reaches further than the runs' own settings.
+    """
+    path = folder / PLAN
+    try:
+        said = load_yaml(path)
+    except OSError as error:
+        raise UserError(reason(error)) from None
+    sealed = said.pop("seal", None) if isinstance(said, dict) else None
+    grid = said.get("grid") if isinstance(said, dict) else None
+    if not isinstance(grid, list) or not all(
+        isinstance(run, list) and all(isinstance(line, str) for line in run) for run in grid
+    ):
+        raise BadFile(f"{path}: not the plan of a sweep")
+    text = dump_yaml(said)
+    own = isinstance(sealed, dict) and is_own(text, [sealed])
+    if isinstance(sealed, dict) and sealed.get("sha256") != seal(text)["sha256"]:
+        raise BadFile(
+            f"{path}: not the one that the sweep had (another SHA-256); put that one back"
+        )
+    config_dir = said.get("config_dir")
+    if not own and not trust:
+        _refuse_reach(path, grid, config_dir)
+    return Plan(grid, config_dir if isinstance(config_dir, str) else None, own)
+
+
+def _refuse_reach(path: Path, grid: Sequence[Sequence[str]], config_dir: object) -> None:
+    """UserError where a stranger's plan reads the environment, or config files of his own."""
+    for line in (line for run in grid for line in run):
+        if "${" in line or line.lstrip("+~").startswith("hydra"):
+            raise UserError(f"{path}: {line}: not in a sweep that you did not begin here")
+    if config_dir is not None:
+        raise UserError(
+            f"{path}: config_dir: {config_dir}: config files of somebody else; "
+            "optbench resume SWEEP --trust uses them all the same"
+        )
