@@ -57,10 +57,17 @@ class Step:
         self.precision, self.clipping, self.world = precision, clipping, world
         self._skip_nonfinite, self._stop_nonfinite = skip_nonfinite, stop_nonfinite
         self._no_sync = getattr(player.forward, "no_sync", None)
+        leaves_out = skip_nonfinite or precision.scaler is not None
+        self._moving = list(self.buffers()) if leaves_out else []
+        self._before = [buffer.clone() for buffer in self._moving]
 
     def loss_and_gradients(self, work: Work) -> Tensor:
         """Forward and backward over all micro-batches; the loss of this rank's examples, scaled
         so that its mean over ranks is the batch's."""
+        self._remember_buffers()
+        return self._loss_and_gradients(work)
+
+    def _loss_and_gradients(self, work: Work) -> Tensor:
         if self._others:
             self._take_turn()
         total: Tensor | None = None
@@ -77,6 +84,18 @@ class Step:
     def buffers(self) -> Iterator[Tensor]:
         """Those of all players' modules: batch norm changes its own in whoever's turn."""
         return (buffer for module in self._bare for buffer in module.buffers())
+
+    @torch.no_grad()
+    def _remember_buffers(self) -> None:
+        """Before the forward pass, where an update may be left out: batch statistics move in it."""
+        if self._moving:
+            torch._foreach_copy_(self._before, self._moving)
+
+    @torch.no_grad()
+    def _put_buffers_back(self) -> None:
+        """A step that is left out leaves no trace: what is not finite would stay in a mean."""
+        if self._moving:
+            torch._foreach_copy_(self._moving, self._before)
 
     def _take_turn(self) -> None:
         """Gradients are this player's alone."""
@@ -108,6 +127,8 @@ class Step:
             taken = self.precision.step(self.player.optimizer)
         if taken and watch is not None:
             watch.see_after()
+        if not taken:
+            self._put_buffers_back()
         self.player.clear_gradients()
         return taken
 
@@ -130,7 +151,7 @@ class Step:
         def closure() -> Tensor:
             self.player.clear_gradients()
             with torch.enable_grad():  # some call it without
-                loss = self.world.mean(self.loss_and_gradients(again))
+                loss = self.world.mean(self._loss_and_gradients(again))
             if not first and self._ends_run(loss):
                 first.append(loss)
                 raise _LeaveOut
@@ -144,6 +165,7 @@ class Step:
         closure.hessian_vector = hessian_vector  # type: ignore[attr-defined]
         undo = self.player.state_dict() if self._skip_nonfinite else None
         undo = copy.deepcopy(undo)
+        self._remember_buffers()
         if watch is not None:
             watch.see_before()
         try:
@@ -152,6 +174,7 @@ class Step:
             if undo is None:
                 return first[0], False  # the gradients stay, so that one can be named
             self.player.load_state_dict(undo)
+            self._put_buffers_back()
         else:
             undo = None
         if watch is not None:
@@ -224,8 +247,12 @@ class Step:
         return _first_nonfinite(self.player.names, [p.grad for p in self.player.parameters])
 
     def first_nonfinite_parameter(self) -> str | None:
-        """The first parameter that is not finite itself."""
-        return _first_nonfinite(self.player.names, [p.detach() for p in self.player.parameters])
+        """The first parameter that is not finite itself, or whose average is not."""
+        names, weights = self.player.names, [p.detach() for p in self.player.parameters]
+        if self.player.ema is None:
+            return _first_nonfinite(names, weights)
+        names = [*names, *(f"{name} (its average)" for name in names)]
+        return _first_nonfinite(names, [*weights, *self.player.ema.averages])
 
 
 def _first_nonfinite(names: Sequence[str], tensors: Sequence[Tensor | None]) -> str | None:

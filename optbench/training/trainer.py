@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from optbench.monitor.record import Recorder
@@ -272,19 +273,27 @@ class Trainer:
     def _save(self) -> None:
         if self.keeper is None:
             return
-        if any(step.first_nonfinite_parameter() for step in self.steps):
-            self._nonfinite.end(self.progress.step, "a parameter is not finite")
-            self._heed([0, self.progress.step])
+        if not self._weights_are_finite():
+            self._heed([0, self._nonfinite.at])
             return
         self.recorder.flush()
         if self.world.is_main:
             self._scorer.calibrate()
         self.keeper.save(self.recorder.positions())
 
+    def _weights_are_finite(self) -> bool:
+        """If not, the run is to end: the loss tells at the next step, and there may be none."""
+        if any(step.first_nonfinite_parameter() for step in self.steps):
+            self._nonfinite.end(self.progress.step, "a parameter is not finite")
+            return False
+        return True
+
     def _finish(self) -> None:
         """The last evaluation, checkpoint and test, as far as the run's end asks for them."""
+        if self.outcome.state != "diverged":
+            self._weights_are_finite()
         flags = self._agreement.settle([0, self._nonfinite.at])
-        if self.outcome.state == "running":
+        if self.outcome.state == "running" or flags[1]:
             self._heed(flags)
         if self.outcome.state in ("running", "stopped_early"):
             self._last_scores()
@@ -305,3 +314,12 @@ class Trainer:
                 self.state.reached.update(scores, self.progress)
         if self.outcome.state == "running":
             self.outcome.state = "finished"
+        self._doubt()
+
+    def _doubt(self) -> None:
+        """Says of scores that are not finite that the weights are: the cause is elsewhere."""
+        scores = {t: v for t, v in self.reporter.metrics.items() if t.startswith(("val/", "test/"))}
+        bad = [f"{tag} is {value}" for tag, value in scores.items() if not math.isfinite(value)]
+        if bad and self.outcome.state in ("finished", "stopped_early"):
+            said = f"{', '.join(bad)}, though all weights are finite"
+            self.outcome.message = "; ".join(filter(None, [self.outcome.message, said]))
