@@ -14,16 +14,13 @@ from torch import nn
 
 from optbench.build.create import arguments, call, locate
 from optbench.build.zoo import resolved, with_traits
+from optbench.config.reserved import OF_A_COMPANION, own_arguments
 from optbench.errors import UserError
 from optbench.optim.combined import Combined
 from optbench.optim.groups import norms_and_biases, parameter_groups
 from optbench.optim.layers import layer_factors
 from optbench.optim.still import hold_still
 from optbench.optim.traits import traits
-
-SHARED = ("implementation", "groups", "decay_norm_and_bias", "layer_decay")
-OURS = (*SHARED, "takes", "companion", "lr_is_initial", "decay", "centralize_gradients")
-"""Keys of the optimizer node that are not the optimizer's own arguments."""
 
 Named = list[tuple[str, nn.Parameter]]
 
@@ -69,7 +66,7 @@ def build_optimizer(
             f"({str(node['takes']).rpartition('.')[2]}); try optimizer=adamw"
         )
     _check_patterns(node, named)
-    companion = {**{k: node[k] for k in SHARED if k in node}, **node["companion"]}
+    companion = {**{k: node[k] for k in OF_A_COMPANION if k in node}, **node["companion"]}
     parts = [_one(node, mine, module, device, lr_factor)]
     if rest:
         parts.append(_one(companion, rest, module, device, lr_factor))
@@ -85,7 +82,7 @@ def _one(
     lr_factor: float,
 ) -> Built:
     cls = locate(str(node["_target_"]), "optimizer._target_")
-    own = arguments({k: v for k, v in node.items() if k not in OURS})
+    own = arguments(own_arguments(node)) | node.get("_arguments_", {})
     given = _tuples(own)
     if "lr" in own:
         given["lr"] = own["lr"] * lr_factor

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from optbench.build.create import locate
+from optbench.config.reserved import OF_NAMED, OURS, own_arguments
 from optbench.config.zoo import FROM_THE_RUN, Entry, entry_of, no_argument
 from optbench.errors import UserError
 from optbench.optim.groups import hidden_matrices
@@ -44,8 +45,11 @@ def resolved(
     if "arguments" not in node:
         return dict(node)
     entry = entry_of(node)
-    plain = {k: v for k, v in node.items() if k not in ("name", "arguments")}
-    plain |= node["arguments"] or {}
+    plain = {k: v for k, v in node.items() if k not in OF_NAMED}
+    given = node["arguments"] or {}
+    plain |= own_arguments(given)
+    # Such as a class's own `decay`, which would be taken for ours.
+    plain["_arguments_"] = {k: v for k, v in given.items() if k in OURS}
     if entry is None:
         return _custom(plain, node)
     plain["_target_"] = entry.target

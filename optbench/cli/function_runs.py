@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from optbench.cli.saved import read_saved
+from optbench.config.reserved import OF_THE_FILE
 from optbench.config.suggest import nearest
 from optbench.errors import UserError
 from optbench.rundir import PLAN, RunDir
@@ -92,7 +93,8 @@ def named(runs: Sequence[FunctionRun]) -> list[str]:
 def _changing(runs: Sequence[FunctionRun]) -> list[str]:
     """The optimizer's own keys but lr, in the order of their first appearance."""
     keys = [key for run in runs for key in run.config["optimizer"] if not key.startswith("_")]
-    return [key for key in dict.fromkeys(keys) if key not in ("lr", "implementation", "groups")]
+    left_out = ("lr", "implementation", "groups", *OF_THE_FILE)
+    return [key for key in dict.fromkeys(keys) if key not in left_out]
 
 
 def _is_number(value: Any) -> bool:

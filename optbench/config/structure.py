@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from optbench.config.conform import conform
+from optbench.config.reserved import settable_in_a_group
 from optbench.config.zoo import check_named, settable_in_groups
 from optbench.errors import UserError
 
@@ -42,11 +43,7 @@ def optimizers_of(plain: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, 
 def check_parameter_groups(optimizer: Mapping[str, Any], key: str = "optimizer") -> None:
     """UserError for a setting, or a parameter group's key, that the optimizer does not have."""
     check_named(optimizer)
-    own = {"implementation", "groups", "decay_norm_and_bias", "takes", "companion"}
-    own |= {"layer_decay", "decay", "centralize_gradients"}
-    companion = optimizer.get("companion") or {}
-    settable = {k: v for k, v in companion.items() if not k.startswith("_")}
-    settable |= {k: v for k, v in optimizer.items() if not k.startswith("_") and k not in own}
+    settable = settable_in_a_group(optimizer)
     if "arguments" in optimizer:
         settable = settable_in_groups(optimizer)
     for index, group in enumerate(optimizer["groups"]):

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from optbench.config.about import About
+from optbench.config.reserved import IMPLEMENTATIONS
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 
@@ -107,6 +108,9 @@ def check_named(node: Mapping[str, Any]) -> None:
     for name in ("lr", "weight_decay", "groups"):
         if name in given:
             raise UserError(f"optimizer.arguments.{name}: it has its own key, optimizer.{name}")
+    for name in given:
+        if str(name).startswith("_"):
+            raise UserError(f"optimizer.arguments.{name}: no argument begins with _")
     if "name" not in node:
         if not node["_target_"]:
             raise UserError("optimizer._target_=null: which class? such as my.module.Class")
@@ -149,7 +153,8 @@ def settable_in_groups(node: Mapping[str, Any]) -> dict[str, Any]:
     """What a parameter group of such a node may set, besides what its YAML has."""
     entry = entry_of(node) if node.get("name") in zoo() else None
     given = node["arguments"] or {}
-    own = {name: given.get(name) for name in (entry.settable if entry is not None else given)}
+    names = entry.settable if entry is not None else list(given)
+    own = {name: given.get(name) for name in names if name not in IMPLEMENTATIONS}
     if entry is not None and "no_lr" in entry.needs:
         own.pop("lr", None)
     else:

@@ -208,3 +208,18 @@ def test_what_a_class_of_ones_own_does_not_take(
     with pytest.raises(UserError) as caught:
         own(tmp_path, monkeypatch, **changes)
     assert line in str(caught.value)
+
+
+class WithDecay(torch.optim.SGD):
+    """Has arguments of names that are keys of ours."""
+
+    def __init__(self, params: Any, lr: float = 0.1, decay: float = 0.0, takes: int = 0) -> None:
+        self.given = (decay, takes)
+        super().__init__(params, lr)
+
+
+def test_arguments_with_the_names_of_our_keys_reach_the_class() -> None:
+    node = {"_target_": f"{__name__}.WithDecay", "lr": None, "weight_decay": None}
+    node["arguments"] = {"decay": 0.5, "takes": 3}  # type: ignore[assignment]
+    optimizer: Any = build_optimizer({**SHARED, **node}, network(), CPU).optimizer
+    assert optimizer.given == (0.5, 3)

@@ -1,0 +1,38 @@
+"""Keys of an optimizer's node that are ours, not arguments of its class. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+OF_EVERY = (
+    *("implementation", "decay", "layer_decay", "centralize_gradients"),
+    *("decay_norm_and_bias", "groups"),
+)
+"""What configs/_optimizer.yaml gives every optimizer."""
+
+OF_THE_FILE = ("takes", "companion", "lr_is_initial")
+"""What an optimizer's file says of it: the parameters that it takes, who gets the others, ..."""
+
+OF_NAMED = ("name", "arguments")
+"""How `zoo` and `custom` name another optimizer."""
+
+OURS = (*OF_EVERY, *OF_THE_FILE)
+
+OF_A_COMPANION = ("implementation", "groups", "decay_norm_and_bias", "layer_decay")
+"""What a companion shares with the optimizer beside it."""
+
+IMPLEMENTATIONS = ("foreach", "fused", "capturable", "differentiable")
+"""Arguments that say how a step is computed, which `implementation` decides for all groups."""
+
+
+def own_arguments(node: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys that are arguments of the optimizer's class."""
+    return {k: v for k, v in node.items() if not k.startswith("_") and k not in OURS}
+
+
+def settable_in_a_group(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that a parameter group may set for itself, of a companion's too, with their values."""
+    settings = own_arguments(node.get("companion") or {}) | own_arguments(node)
+    never = (*OF_NAMED, *IMPLEMENTATIONS)
+    return {k: v for k, v in settings.items() if k not in never}
