@@ -1,6 +1,6 @@
 """The adding problem with gradients clipped and not, and an LSTM on the copy task.
 
-    python scripts/adding_problem.py [--seeds 3] [--out docs/results/sequences.md]
+    python scripts/adding_problem.py [--seeds 3] [--out docs/results/sequences.md] [--quick]
 
 Through the command line's own functions: `workload=adding_rnn` as it stands and with changes, each
 run with several seeds.
@@ -8,20 +8,19 @@ run with several seeds.
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import io
 import platform
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from optbench.cli.main import main
+from common import optbench, parser, start
 from optbench.rundir import RunDir
 
 QUIET = ["device=cpu", "threads=1", "checkpoint=none", "monitor.tensorboard=false"]
+QUICK = ["steps=4", "eval.every=2", "dataset.val_size=20", "dataset.test_size=20"]
 QUIET += ["monitor.every=1", "monitor.per_parameter=false"]
 WORKLOAD = ["workload=adding_rnn"]
 MOMENTUM = ["optimizer=momentum", "optimizer.lr=0.01"]
@@ -47,12 +46,10 @@ COPY = [
 
 def run(folder: Path, *overrides: str) -> dict[str, Any]:
     """One run: how it ended, its last scores, and the largest gradient norm before clipping."""
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        main(["train", *QUIET, *overrides, f"hydra.run.dir={folder}"])
+    said = optbench(["train", *QUIET, *overrides, f"hydra.run.dir={folder}"])
     made = RunDir(folder)
     summary = made.read_json("summary.json")
-    assert summary, said.getvalue()
+    assert summary, said.err
     norms = [r["grad_norm/total"] for r in made.read_metrics() if r["kind"] == "monitor"]
     return {**summary, "largest": max(norms, default=float("nan"))}
 
@@ -64,7 +61,7 @@ def ended(summary: dict[str, Any]) -> str:
     return f"{summary['state']} at step {summary['step']}"
 
 
-def adding(seeds: int, work: Path) -> list[str]:
+def adding(seeds: int, work: Path, more: Sequence[str]) -> list[str]:
     """The adding problem, a row for each network, optimizer and clipping."""
     every = " | ".join(f"seed {seed}" for seed in range(seeds))
     lines = [f"| network and optimizer | clip.norm | {every} | largest gradient norm |"]
@@ -72,7 +69,10 @@ def adding(seeds: int, work: Path) -> list[str]:
     for number, (name, (what, clips)) in enumerate(ADDING.items()):
         for clip in clips:
             found = [
-                run(work / f"{number}-{clips.index(clip)}-{seed}", *what, clip, f"seed={seed}")
+                run(
+                    work / f"{number}-{clips.index(clip)}-{seed}",
+                    *(*what, clip, f"seed={seed}", *more),
+                )
                 for seed in range(seeds)
             ]
             largest = max(summary["largest"] for summary in found)
@@ -82,13 +82,13 @@ def adding(seeds: int, work: Path) -> list[str]:
     return lines
 
 
-def copying(seeds: int, work: Path) -> list[str]:
+def copying(seeds: int, work: Path, more: Sequence[str]) -> list[str]:
     """The copy task, a row for each seed."""
     lines = ["| seed | test accuracy | test loss | validation accuracy by the way |"]
     lines.append("| --- | --- | --- | --- |")
     for seed in range(seeds):
         folder = work / f"copy-{seed}"
-        final = run(folder, *COPY, f"seed={seed}")["final"]
+        final = run(folder, *COPY, f"seed={seed}", *more)["final"]
         way = [r for r in RunDir(folder).read_metrics() if r["kind"] == "val"]
         row = [str(seed), f"{final['test/accuracy']:.4f}", f"{final['test/loss']:.4f}"]
         row.append(", ".join(f"{r['val/accuracy']:.3f} at {r['step']}" for r in way))
@@ -125,27 +125,28 @@ The loss of guessing is ln 8 = 2.079, accuracy 0.125.
 """
 
 
-def page(seeds: int, work: Path) -> str:
+def page(seeds: int, work: Path, more: Sequence[str]) -> str:
     """The whole page."""
     return PAGE.format(
         python=platform.python_version(),
         torch=torch.__version__.split("+")[0],
         seeds=seeds,
-        adding="\n".join(adding(seeds, work)),
+        adding="\n".join(adding(seeds, work, more)),
         steps=next(o.split("=")[1] for o in COPY if o.startswith("steps")),
         copy=" ".join(COPY),
-        copying="\n".join(copying(seeds, work)),
+        copying="\n".join(copying(seeds, work, more)),
     )
 
 
-def start() -> None:
-    """Parses the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
+def main() -> None:
+    """Writes the page."""
+    options = parser(__doc__)
+    options.add_argument("--seeds", type=int, default=3)
+    options.add_argument("--out", type=Path)
+    asked = options.parse_args()
+    seeds, more = (1, QUICK) if asked.quick else (asked.seeds, [])
     with tempfile.TemporaryDirectory() as work:
-        text = page(asked.seeds, Path(work))
+        text = page(seeds, Path(work), more)
     if asked.out:
         asked.out.write_text(text, encoding="utf-8")
         print(asked.out)
@@ -154,4 +155,4 @@ def start() -> None:
 
 
 if __name__ == "__main__":
-    start()
+    start(main)

@@ -4,21 +4,19 @@ Trains a data set with SGD from a usual learning rate and from one that is wrong
 each schedule and with several seeds, and prints the final validation loss and accuracy: mean and
 sample standard deviation over the seeds.
 
-    python scripts/auto_schedules.py [--factor 30] [--seeds 5] [--out TABLE.md] [overrides of train]
+    python scripts/auto_schedules.py [--factor 30] [--seeds 5] [--out TABLE.md]
+        [--quick] [overrides of train]
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import io
 import json
 import math
 import statistics
 import tempfile
 from pathlib import Path
 
-from optbench.cli.main import main as optbench
+from common import optbench, parser, start
 
 SCHEDULES = ("constant", "hypergradient", "auto_grad_norm", "auto_loss")
 COMMON = ["optimizer=sgd", "eval.every=0", "checkpoint=none", "monitor.tensorboard=false"]
@@ -28,8 +26,7 @@ COMMON += ["monitor.every=1", "monitor.per_parameter=false", "nonfinite=skip", "
 def train(overrides: list[str]) -> tuple[float, float, float]:
     """Final validation loss and accuracy, and the last learning rate; inf and 0 if it diverged."""
     with tempfile.TemporaryDirectory() as folder:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            optbench(["train", *overrides, f"hydra.run.dir={folder}/run"])
+        optbench(["train", *overrides, f"hydra.run.dir={folder}/run"])
         summary = json.loads((Path(folder) / "run" / "summary.json").read_text(encoding="utf-8"))
         final = {k: float(v) for k, v in summary["final"].items()}
     loss, accuracy = final.get("val/loss", math.inf), final.get("val/accuracy", 0.0)
@@ -46,13 +43,15 @@ def spread(values: list[float], digits: int) -> str:
 
 def main() -> None:
     """Prints the table row by row."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--lr", type=float, default=0.1, help="the usual learning rate")
-    parser.add_argument("--factor", type=float, default=30.0, help="how wrong it is made")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--schedules", default=",".join(SCHEDULES))
-    parser.add_argument("--out", type=Path, help="write the table here too")
-    flags, overrides = parser.parse_known_args()
+    options = parser(__doc__)
+    options.add_argument("--lr", type=float, default=0.1, help="the usual learning rate")
+    options.add_argument("--factor", type=float, default=30.0, help="how wrong it is made")
+    options.add_argument("--seeds", type=int, default=5)
+    options.add_argument("--schedules", default=",".join(SCHEDULES))
+    options.add_argument("--out", type=Path, help="write the table here too")
+    flags, overrides = options.parse_known_args()
+    if flags.quick:
+        flags.seeds, overrides = 1, ["dataset=digits", "steps=3", *overrides]
     lines = ["| lr | schedule | val loss | val accuracy, % | last lr |", "| --- " * 5 + "|"]
     print("\n".join(lines), flush=True)
     for label, factor in (
@@ -75,4 +74,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

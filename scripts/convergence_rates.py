@@ -1,16 +1,14 @@
 """The convergence rates of theory, measured by the trainer on functions where they are tight.
 
-    python scripts/convergence_rates.py [--out docs/results/convergence-rates.md]
+    python scripts/convergence_rates.py [--out docs/results/convergence-rates.md] [--quick]
 
 Every run goes through the command line's own functions, with an evaluation after each step, and
-every slope is the least-squares line that `optbench draw` fits. Exit code 1 if one is off.
+every slope is the least-squares line that `optbench draw` fits. Exit code 1 if one is off, unless
+it is --quick.
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import io
 import math
 import platform
 import shlex
@@ -20,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from optbench.cli.main import main
+from common import parser, start, succeed
 from optbench.plots import png
 from optbench.plots.rates import Fit, fit
 from optbench.rundir import RunDir
@@ -32,6 +30,30 @@ SMOOTH = "model=quadratic model.dim=1000 model.condition=1e6"
 WORST = "model=nesterov_worst model.dim=1000"
 CONDITIONS = (10, 100, 1000)
 MOST_OFF = 0.02
+COUNTS = (10, 30, 100, 300)
+"""Steps of the lower bound."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is run.
+
+    Attributes:
+        most: steps of a run, at most.
+        conditions: of the quadratics.
+        counts: of steps, for the lower bound.
+    """
+
+    most: float = math.inf
+    conditions: tuple[int, ...] = CONDITIONS
+    counts: tuple[int, ...] = COUNTS
+
+    def steps(self, wanted: int) -> int:
+        """Of a run."""
+        return int(min(wanted, self.most))
+
+
+QUICK = Sizes(most=16, conditions=(100,), counts=(3,))
 
 
 @dataclass(frozen=True)
@@ -58,11 +80,7 @@ FIRST = 10
 def gaps_of(line: str, steps: int, work: Path) -> list[float]:
     """The loss gap after each step of `optbench train LINE`."""
     folder = work / f"{len(list(work.iterdir()))}"
-    said = io.StringIO()
-    words = shlex.split(f"train {RUN} {line} steps={steps} hydra.run.dir={folder}")
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        code = main(words)
-    assert code == 0, said.getvalue()
+    succeed(shlex.split(f"train {RUN} {line} steps={steps} hydra.run.dir={folder}"))
     records = [r for r in RunDir(folder).read_metrics() if r["kind"] == "val"]
     assert [r["step"] for r in records] == list(range(1, steps + 1))
     return [r["val/loss_gap"] for r in records]
@@ -80,16 +98,17 @@ def verdict(fine: bool) -> str:
     return "" if fine else " **off**"
 
 
-def slopes(work: Path) -> tuple[list[str], png.Picture]:
+def slopes(work: Path, sizes: Sizes) -> tuple[list[str], png.Picture]:
     """Sublinear rates: a table, and the curves."""
     rows, series = [], {}
     for case in SLOPES:
-        gaps = gaps_of(case.line, case.last, work)
+        last = sizes.steps(case.last)
+        gaps = gaps_of(case.line, last, work)
         found = fitted(gaps, FIRST, power=True).slope
         fine = verdict(abs(found - case.slope) <= case.within)
-        row = [case.name, f"{FIRST} to {case.last}", f"{case.slope:g} ± {case.within:g}"]
+        row = [case.name, f"{FIRST} to {last}", f"{case.slope:g} ± {case.within:g}"]
         rows.append(f"| {' | '.join([*row, f'{found:.3f}{fine}'])} |")
-        series[f"{case.name}: {found:.3f}"] = (list(range(1, case.last + 1)), gaps)
+        series[f"{case.name}: {found:.3f}"] = (list(range(1, last + 1)), gaps)
         print(rows[-1], flush=True)
     return rows, png.Picture(series, "slopes", "step", "loss gap", log_x=True, log_y=True)
 
@@ -124,11 +143,12 @@ def optimal(condition: float) -> dict[str, tuple[str, float, int]]:
     }
 
 
-def linear(work: Path) -> tuple[list[str], png.Picture]:
+def linear(work: Path, sizes: Sizes) -> tuple[list[str], png.Picture]:
     """Linear rates: a table, and the curves of condition 100."""
     rows, series = [], {}
-    for condition in CONDITIONS:
-        for name, (line, factor, steps) in optimal(condition).items():
+    for condition in sizes.conditions:
+        for name, (line, factor, wanted) in optimal(condition).items():
+            steps = sizes.steps(wanted)
             model = f"model=quadratic model.dim=100 model.condition={condition}"
             gaps = gaps_of(f"{model} {line}", steps, work)
             found = math.sqrt(fitted(gaps, steps // 2, power=False).factor)
@@ -143,10 +163,10 @@ def linear(work: Path) -> tuple[list[str], png.Picture]:
     return rows, png.Picture(series, title, "step", "loss gap", log_y=True)
 
 
-def bound(work: Path) -> list[str]:
+def bound(work: Path, sizes: Sizes) -> list[str]:
     """Another worst case for every number of steps: the lower bound's own setting."""
     rows = []
-    for count in (10, 30, 100, 300):
+    for count in sizes.counts:
         dim = 2 * count + 1
         numbers = torch.arange(1, dim + 1, dtype=torch.float64) / (dim + 1)
         least = 3 * float((1 - numbers).square().sum()) / (32 * (count + 1) ** 2)
@@ -210,13 +230,13 @@ the distance falls as k times the factor to the k, which is what is left of the 
 """
 
 
-def measure(out: Path | None) -> int:
-    """All of it; the exit code."""
+def measure(out: Path | None, picture: Path, sizes: Sizes) -> bool:
+    """Writes the page and its picture, if they are wanted; whether all is as claimed."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        power, left = slopes(work)
-        factor, right = linear(work)
-        constant = bound(work)
+        power, left = slopes(work, sizes)
+        factor, right = linear(work, sizes)
+        constant = bound(work, sizes)
     page = PAGE.format(
         python=platform.python_version(),
         torch=torch.__version__.split("+")[0],
@@ -226,12 +246,22 @@ def measure(out: Path | None) -> int:
     )
     if out:
         out.write_text(page, encoding="utf-8")
-        png.save_sheet(PICTURE, [left, right], columns=2, size=(5.6, 4.2), dpi=100)
-        print(out, PICTURE, sep="\n")
-    return 1 if "**off**" in page else 0
+        png.save_sheet(picture, [left, right], columns=2, size=(5.6, 4.2), dpi=100)
+        print(out, picture, sep="\n")
+    return "**off**" not in page
+
+
+def main() -> int:
+    """The exit code."""
+    options = parser(__doc__)
+    options.add_argument("--out", type=Path, help="the page; its picture goes to docs/images")
+    asked = options.parse_args()
+    if asked.quick:
+        with tempfile.TemporaryDirectory() as folder:
+            measure(asked.out or Path(folder, "page.md"), Path(folder, "page.png"), QUICK)
+        return 0
+    return 0 if measure(asked.out, PICTURE, Sizes()) else 1
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, help="the page; its picture goes to docs/images")
-    raise SystemExit(measure(parser.parse_args().out))
+    start(main)

@@ -3,17 +3,25 @@
 Needs `pip install playwright` and a Chromium:
 
     python scripts/pictures.py runs/sweeps/DATE/TIME --chromium "$(which chromium)"
+
+With --quick the runs are made for it, and without playwright no pictures are taken.
 """
 
 from __future__ import annotations
 
-import argparse
+import os
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
+
+from common import parser, start, succeed
 
 FLAGS = [
     "--headless",
@@ -31,10 +39,10 @@ PAGES = {
 }
 
 
-def wait_for(address: str, seconds: float = 60) -> None:
+def wait_for(server: subprocess.Popen[bytes], address: str, seconds: float = 120) -> None:
     """Until the server answers."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end and server.poll() is None:
         try:
             urllib.request.urlopen(address, timeout=2)
             return
@@ -43,8 +51,34 @@ def wait_for(address: str, seconds: float = 60) -> None:
     raise SystemExit(f"{address} does not answer")
 
 
-def take(address: str, chromium: str, out: Path) -> None:
-    """One PNG a page."""
+def free_port() -> int:
+    """One that nobody listens at now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def tensorboard(folder: Path) -> Iterator[str]:
+    """A TensorBoard of the folder while the block runs; its address."""
+    port = free_port()
+    command = ["--logdir", str(folder), "--port", str(port), "--load_fast", "false"]
+    with tempfile.TemporaryDirectory() as own:  # it writes down there that it runs
+        server = subprocess.Popen(
+            [sys.executable, "-m", "tensorboard.main", *command],
+            env={**os.environ, "TMPDIR": own},
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            wait_for(server, f"http://localhost:{port}")
+            yield f"http://localhost:{port}"
+        finally:
+            server.kill()
+            server.wait()
+
+
+def take(address: str, chromium: str | None, out: Path, seconds: float) -> None:
+    """One PNG a page, each so long after it was opened."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as profile:
@@ -57,30 +91,42 @@ def take(address: str, chromium: str, out: Path) -> None:
         for name, fragment in PAGES.items():
             page = browser.new_page()
             page.goto(f"{address}/{fragment}")
-            page.wait_for_timeout(8000)
+            page.wait_for_timeout(1000 * seconds)
             page.screenshot(path=str(out / f"tensorboard-{name}.png"))
             print(out / f"tensorboard-{name}.png")
         browser.close()
 
 
+def quick(chromium: str | None) -> None:
+    """All of it with two tiny runs, as far as what it needs is there."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        runs = ["train", "-m", "seed=0,1", "steps=4", "device=cpu", "threads=1"]
+        succeed([*runs, f"hydra.sweep.dir={folder / 'runs'}"])
+        with tensorboard(folder / "runs") as address:
+            if chromium is None or find_spec("playwright") is None:
+                print("no pictures: they need playwright and --chromium")
+            else:
+                take(address, chromium, folder, seconds=1)
+
+
 def main() -> None:
     """Starts TensorBoard, takes the pictures, ends it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--chromium", required=True)
-    parser.add_argument("--out", type=Path, default=Path("docs/images"))
-    parser.add_argument("--port", type=int, default=6123)
-    given = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("folder", type=Path, nargs="?", help="of runs; of no use to --quick")
+    options.add_argument("--chromium")
+    options.add_argument("--out", type=Path, default=Path("docs/images"))
+    given = options.parse_args()
+    if given.quick:
+        quick(given.chromium)
+        return
+    if given.folder is None or given.chromium is None:
+        options.error("the folder and --chromium are needed")
     given.out.mkdir(parents=True, exist_ok=True)
-    command = ["--logdir", str(given.folder), "--port", str(given.port), "--load_fast", "false"]
-    server = subprocess.Popen([sys.executable, "-m", "tensorboard.main", *command])
-    try:
-        wait_for(f"http://localhost:{given.port}")
-        time.sleep(5)
-        take(f"http://localhost:{given.port}", given.chromium, given.out)
-    finally:
-        server.terminate()
+    with tensorboard(given.folder) as address:
+        time.sleep(5)  # it reads the runs behind its first answer
+        take(address, given.chromium, given.out, seconds=8)
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

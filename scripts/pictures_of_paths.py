@@ -3,23 +3,21 @@
 Each optimizer runs with every learning rate of a grid, as a sweep of `optbench train -m`; drawn is
 the one with the least loss gap at the end.
 
-    python scripts/pictures_of_paths.py [--out FILE.png]
+    python scripts/pictures_of_paths.py [--out FILE.png] [--quick]
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import io
 import math
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from PIL import Image
 
+from common import optbench, parser, start
 from optbench.cli.draw import paths
 from optbench.cli.function_runs import FunctionRun, named, read_all
-from optbench.cli.main import main
 from optbench.plots import contour
 
 OUT = Path(__file__).parents[1] / "docs" / "images" / "paths.png"
@@ -32,15 +30,16 @@ OPTIMIZERS = {
 """With their grids: steps of the scaled ones are about as long as lr."""
 FUNCTIONS = {"rosenbrock": 500, "beale": 200}
 """With the steps."""
+QUICK = {"sgd": "1e-3,1e3", "adam": "0.1"}
+"""As OPTIMIZERS; one of the learning rates diverges."""
 RUN = "device=cpu monitor.every=0 monitor.tensorboard=false checkpoint=none batch_size=1"
 
 
-def best(function: str, steps: int, optimizer: str, folder: Path) -> FunctionRun:
+def best(function: str, steps: int, optimizer: str, rates: str, folder: Path) -> FunctionRun:
     """The run with the least gap at its end."""
     line = f"train -m {RUN} model={function} steps={steps} optimizer={optimizer}"
-    words = [*line.split(), f"optimizer.lr={OPTIMIZERS[optimizer]}", f"hydra.sweep.dir={folder}"]
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        main(words)  # exit code 1 when some of the learning rates are too large
+    words = [*line.split(), f"optimizer.lr={rates}", f"hydra.sweep.dir={folder}"]
+    optbench(words)  # exit code 1 when some of the learning rates are too large
 
     def end(run: FunctionRun) -> float:
         whole = run.steps[-1] == steps and math.isfinite(run.gaps[-1])
@@ -55,14 +54,20 @@ def evaluated(folder: Path) -> list[Path]:
     return [path.parent for path in metrics if "val/loss_gap" in path.read_text(encoding="utf-8")]
 
 
-def draw(out: Path) -> None:
-    """All of it."""
+def draw(out: Path, grids: Mapping[str, str], functions: Mapping[str, int]) -> None:
+    """All of it.
+
+    Args:
+        out: the picture.
+        grids: the optimizers, with the learning rates tried.
+        functions: with the steps.
+    """
     panels = []
     with tempfile.TemporaryDirectory() as work:
-        for function, steps in FUNCTIONS.items():
+        for function, steps in functions.items():
             runs = [
-                best(function, steps, name, Path(work) / f"{function}-{name}")
-                for name in OPTIMIZERS
+                best(function, steps, name, rates, Path(work) / f"{function}-{name}")
+                for name, rates in grids.items()
             ]
             for name, run in zip(named(runs), runs, strict=True):
                 print(f"{function}: {name}, gap {run.gaps[-1]:.3g} after {steps} steps", flush=True)
@@ -74,7 +79,17 @@ def draw(out: Path) -> None:
     print(out)
 
 
+def main() -> None:
+    """Draws them."""
+    options = parser(__doc__)
+    options.add_argument("--out", type=Path, help=f"{OUT} by default; a --quick one is thrown away")
+    asked = options.parse_args()
+    if asked.quick:
+        with tempfile.TemporaryDirectory() as folder:
+            draw(asked.out or Path(folder, "paths.png"), QUICK, dict.fromkeys(FUNCTIONS, 5))
+    else:
+        draw(asked.out or OUT, OPTIMIZERS, FUNCTIONS)
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=OUT)
-    draw(parser.parse_args().out)
+    start(main)

@@ -4,20 +4,17 @@ What a schedule does by itself is drawn as `optbench show` draws it, without tra
 react to the run are drawn from short runs on digits, each from a learning rate that is 30 times
 too small.
 
-    python scripts/pictures_of_schedules.py [--out FILE.png]
+    python scripts/pictures_of_schedules.py [--out FILE.png] [--quick]
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import io
 import tempfile
 from pathlib import Path
 
+from common import parser, start, succeed
 from optbench.build.curves import curves_of
 from optbench.cli.compose import hydra_session
-from optbench.cli.main import main as optbench
 from optbench.plots import png
 from optbench.rundir import RunDir
 
@@ -72,30 +69,37 @@ def shown(title: str, overrides: list[str]) -> png.Picture:
     return png.Picture({k: (curves.steps, v) for k, v in series.items()}, title)
 
 
-def trained(title: str, overrides: list[str]) -> png.Picture:
+def trained(title: str, overrides: list[str], epochs: int) -> png.Picture:
     """The learning rate over a run that starts 30 times too low."""
     with tempfile.TemporaryDirectory() as folder:
-        lines = ["optimizer=sgd", "optimizer.lr=0.00333", "epochs=20", "monitor.every=1"]
+        lines = ["optimizer=sgd", "optimizer.lr=0.00333", f"epochs={epochs}", "monitor.every=1"]
         lines += ["threads=1", f"hydra.run.dir={folder}/run", *overrides]
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            code = optbench(["train", *lines])
-        assert code == 0, f"optbench train {' '.join(lines)}"
+        succeed(["train", *lines])
         records = RunDir(Path(folder) / "run").read_metrics()
         found = [(r["step"], r["lr/model"]) for r in records if "lr/model" in r]
     steps, rates = zip(*found, strict=True)
     return png.Picture({"lr": (steps, rates)}, title, log_y="plateau" not in title)
 
 
+def draw(out: Path, epochs: int) -> None:
+    """The sheet; with the epochs of the runs."""
+    pictures = [shown(title, said) for title, said in SHOWN.items()]
+    pictures += [trained(title, said, epochs) for title, said in TRAINED.items()]
+    png.save_sheet(out, pictures, columns=4, size=(2.7, 1.8), dpi=100)
+    print(f"{out}: {out.stat().st_size / 1000:.0f} kB")
+
+
 def main() -> None:
     """Draws the sheet."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--out", type=Path, default=OUT)
-    flags = parser.parse_args()
-    pictures = [shown(title, said) for title, said in SHOWN.items()]
-    pictures += [trained(title, said) for title, said in TRAINED.items()]
-    png.save_sheet(flags.out, pictures, columns=4, size=(2.7, 1.8), dpi=100)
-    print(f"{flags.out}: {flags.out.stat().st_size / 1000:.0f} kB")
+    options = parser(__doc__)
+    options.add_argument("--out", type=Path, help=f"{OUT} by default; a --quick one is thrown away")
+    asked = options.parse_args()
+    if asked.quick:
+        with tempfile.TemporaryDirectory() as folder:
+            draw(asked.out or Path(folder, "all.png"), epochs=1)
+    else:
+        draw(asked.out or OUT, epochs=20)
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -1,6 +1,6 @@
 """DeepOBS's quadratic_deep: ten seeds of three tuned optimizers against the published losses.
 
-    python scripts/quadratic_deep.py [--seeds 10] [--out docs/results/quadratic-deep.md]
+    python scripts/quadratic_deep.py [--seeds 10] [--out docs/results/quadratic-deep.md] [--quick]
 
 Through the command line's own functions (`workload=quadratic_deep`), each optimizer's seeds as one
 sweep in this process. Beside it, the same updates by hand, in the trainer's order of the examples
@@ -9,26 +9,24 @@ and in DeepOBS's.
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import io
 import platform
 import statistics
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from optbench.cli.main import main
+from common import parser, start, succeed
 from optbench.data.deepobs_quadratic import hessian
 from optbench.data.order import epoch_order
 from optbench.rundir import RunDir
 
 INITIAL = 353.4
-BATCH, BATCHES, EPOCHS = 128, 7, 100
+BATCH, BATCHES = 128, 7
 MOST_OFF = 2.0
 """Percent."""
 TUNED = {
@@ -43,12 +41,27 @@ TUNED = {
 RUN = ["workload=quadratic_deep", "checkpoint=none", "monitor.tensorboard=false", "device=cpu"]
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """How much is run.
+
+    Attributes:
+        seeds: of the training.
+        epochs: of each run.
+        data_seeds: of other draws of the data, DeepOBS's own first.
+    """
+
+    seeds: int
+    epochs: int = 100
+    data_seeds: tuple[int, ...] = (42, 0, 1, 2, 3, 4)
+
+
+QUICK = Sizes(seeds=2, epochs=1, data_seeds=(42,))
+
+
 def sweep(folder: Path, *overrides: str) -> list[RunDir]:
     """The runs of `optbench train -m`."""
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        code = main(["train", "-m", *RUN, *overrides, f"hydra.sweep.dir={folder}"])
-    assert code == 0, said.getvalue()
+    succeed(["train", "-m", *RUN, *overrides, f"hydra.sweep.dir={folder}"])
     return [RunDir(path.parent) for path in sorted(folder.glob("*/config.yaml"))]
 
 
@@ -63,12 +76,12 @@ def data(seed: int) -> torch.Tensor:
     return torch.from_numpy(np.float32(drawn)).double()
 
 
-def by_hand(name: str, order_of: Callable[[int], torch.Tensor]) -> float:
+def by_hand(name: str, order_of: Callable[[int], torch.Tensor], epochs: int) -> float:
     """The last test loss without the trainer, the examples of an epoch read in a given order."""
     matrix, train = torch.from_numpy(hessian()), data(42)
     x = torch.ones(100, dtype=torch.float64)
     velocity, square = torch.zeros_like(x), torch.zeros_like(x)
-    for step in range(BATCHES * EPOCHS):
+    for step in range(BATCHES * epochs):
         place = step % BATCHES * BATCH
         batch = train[order_of(step // BATCHES)[place : place + BATCH]]
         gradient = matrix @ (x - batch.mean(0))
@@ -85,15 +98,15 @@ def by_hand(name: str, order_of: Callable[[int], torch.Tensor]) -> float:
     return float(0.5 * ((away @ matrix) * away).sum(1).mean())
 
 
-def ours(name: str, seed: int) -> float:
+def ours(name: str, seed: int, epochs: int) -> float:
     """The order is new in every epoch, as the trainer's."""
-    return by_hand(name, cache(partial(epoch_order, torch.arange(BATCH * BATCHES), seed)))
+    return by_hand(name, cache(partial(epoch_order, torch.arange(BATCH * BATCHES), seed)), epochs)
 
 
-def deepobss(name: str, seed: int) -> float:
+def deepobss(name: str, seed: int, epochs: int) -> float:
     """896 of the 1000, in the same order in every epoch."""
     order = torch.randperm(1000, generator=torch.Generator().manual_seed(seed))
-    return by_hand(name, lambda epoch: order)
+    return by_hand(name, lambda epoch: order, epochs)
 
 
 def spread(values: list[float]) -> str:
@@ -102,16 +115,17 @@ def spread(values: list[float]) -> str:
     return f"{middle:.2f} ± {deviation:.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
-def table(seeds: int, work: Path) -> list[str]:
+def table(sizes: Sizes, work: Path) -> list[str]:
     """The optimizers, a row each."""
     lines = ["| optimizer | published | here | off by | by hand, same order | DeepOBS's order |"]
     lines.append("| --- | --- | --- | --- | --- | --- |")
     for number, (name, (published, overrides)) in enumerate(TUNED.items()):
-        every = ",".join(str(seed) for seed in range(seeds))
-        found = [last(run) for run in sweep(work / str(number), *overrides, f"seed={every}")]
-        hand = [ours(name, seed) for seed in range(seeds)]
+        seeds, epochs = range(sizes.seeds), sizes.epochs
+        said = [*overrides, f"epochs={epochs}", f"seed={','.join(map(str, seeds))}"]
+        found = [last(run) for run in sweep(work / str(number), *said)]
+        hand = [ours(name, seed, epochs) for seed in seeds]
         apart = max(abs(one - other) for one, other in zip(found, hand, strict=True))
-        theirs = [deepobss(name, seed) for seed in range(seeds)]
+        theirs = [deepobss(name, seed, epochs) for seed in seeds]
         off = 100 * (statistics.mean(found) / published - 1)
         row = [name, f"{published:.2f}", spread(found), f"{off:+.2f} %"]
         row[-1] += "" if abs(off) <= MOST_OFF else " **too far**"
@@ -121,12 +135,13 @@ def table(seeds: int, work: Path) -> list[str]:
     return lines
 
 
-def other_data(work: Path) -> list[str]:
+def other_data(sizes: Sizes, work: Path) -> list[str]:
     """How much the draws matter: the same with other seeds of the data."""
     lines = ["| data seed | loss before training | adam, after it |", "| --- | --- | --- |"]
-    for seed in (42, 0, 1, 2, 3, 4):
+    for seed in sizes.data_seeds:
         drawn = [*TUNED["adam, lr 0.0398"][1], f"dataset.data_seed={seed}"]
-        still = [*drawn, "optimizer.lr=0", "epochs=1"]
+        drawn.append(f"epochs={sizes.epochs}")
+        still = [*drawn[:-1], "optimizer.lr=0", "epochs=1"]
         before, after = (
             sweep(work / f"{seed}-{n}", *line) for n, line in enumerate((still, drawn))
         )
@@ -163,13 +178,13 @@ DeepOBS's), one seed of the training:
 """
 
 
-def text(seeds: int, work: Path) -> str:
+def text(sizes: Sizes, work: Path) -> str:
     """The whole page."""
-    rows, drawn = table(seeds, work), other_data(work)
+    rows, drawn = table(sizes, work), other_data(sizes, work)
     return PAGE.format(
         python=platform.python_version(),
         torch=torch.__version__.split("+")[0],
-        seeds=seeds,
+        seeds=sizes.seeds,
         initial=drawn[2].split("|")[2].strip(),
         published=INITIAL,
         rows="\n".join(rows),
@@ -177,14 +192,14 @@ def text(seeds: int, work: Path) -> str:
     )
 
 
-def run() -> None:
-    """Parses the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
+def main() -> None:
+    """Writes the page."""
+    options = parser(__doc__)
+    options.add_argument("--seeds", type=int, default=10)
+    options.add_argument("--out", type=Path)
+    asked = options.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        page = text(asked.seeds, Path(work))
+        page = text(QUICK if asked.quick else Sizes(asked.seeds), Path(work))
     if asked.out:
         asked.out.write_text(page, encoding="utf-8")
         print(asked.out)
@@ -193,4 +208,4 @@ def run() -> None:
 
 
 if __name__ == "__main__":
-    run()
+    start(main)

@@ -3,13 +3,12 @@
 Relative distance of 50 steps' paths in float64, over all problems and settings of
 `tests/optim/rules.py`; and between the implementations, compiled with `--compiled`.
 
-Usage: python scripts/rule_deviations.py [--compiled]
+Usage: python scripts/rule_deviations.py [--compiled] [--quick]
 """
 
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -18,6 +17,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from common import parser, start
 from optbench.optim.engine import compiled
 from tests.optim import rules
 
@@ -29,16 +29,18 @@ def deviation(one: torch.Tensor, other: torch.Tensor) -> float:
 
 def main() -> None:
     """A row for each rule."""
-    parser = ArgumentParser(description=__doc__)
-    parser.add_argument("--compiled", action="store_true", help="a minute or two more")
-    with_compiled = parser.parse_args().compiled
+    options = parser(__doc__)
+    options.add_argument("--compiled", action="store_true", help="a minute or two more")
+    asked = options.parse_args()
+    names = list(rules.ROWS)[:2] if asked.quick else list(rules.ROWS)
     torch.set_num_threads(1)
     compiled.SMALL = 0  # small as they are, these tensors are to be compiled
-    implementations = ["loop", *(["compiled"] if with_compiled else [])]
+    implementations = ["loop", *(["compiled"] if asked.compiled else [])]
     table = Table(
         "rule", "paths", "from the transcription", *[f"{i} to foreach" for i in implementations]
     )
-    for name, row in rules.ROWS.items():
+    for name in names:
+        row = rules.ROWS[name]
         worst = dict.fromkeys(["reference", *implementations], 0.0)
         paths = 0
         for changes in ({}, rules.DECAYED, *row.variants):
@@ -58,4 +60,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

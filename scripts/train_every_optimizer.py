@@ -1,6 +1,6 @@
 """Trains digits with every optimizer there is, and resumes each from step 7.
 
-    python scripts/train_every_optimizer.py [NAME ...] [--out docs/results/optimizers.md]
+    python scripts/train_every_optimizer.py [NAME ...] [--out docs/results/optimizers.md] [--quick]
 
 One process, through the command line's own functions: a run of two epochs, the same run killed
 after step 7, and that one resumed. The table says whether both ended with the same bits (weights,
@@ -9,12 +9,9 @@ state of optimizer and schedule, counters, random generators) and reported the s
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import io
 import json
 import platform
-import shutil
 import sys
 import tempfile
 import warnings
@@ -24,7 +21,7 @@ from unittest import mock
 
 import torch
 
-from optbench.cli.main import main
+from common import optbench, parser, start
 from optbench.cli.paths import configs_folder
 from optbench.config.zoo import zoo
 from optbench.monitor.record import Recorder
@@ -35,6 +32,7 @@ RUN = ["dataset=digits", "threads=1", "device=cpu", "epochs=2", "monitor.tensorb
 RUN += ["checkpoint.every=7", "model.batch_norm=true"]
 SEPARATE = ("zoo", "custom")
 """YAMLs that are for others' classes: the zoo's have lines of their own."""
+QUICK = ("adamw", "sgd", "zoo lion", "custom")
 CLOCKED = ("seconds", "throughput/examples_per_second", "memory/peak_mib")
 
 
@@ -44,11 +42,9 @@ class Killed(BaseException):
 
 def call(*arguments: str) -> tuple[int, str]:
     """The program in this process: its exit code and its last line of errors."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main(list(arguments))
-    lines = [line for line in err.getvalue().splitlines() if line.startswith("optbench:")]
-    return code, lines[-1] if lines else err.getvalue().strip()[-200:]
+    said = optbench(arguments)
+    lines = [line for line in said.err.splitlines() if line.startswith("optbench:")]
+    return said.code, lines[-1] if lines else said.err.strip()[-200:]
 
 
 def killed(folder: Path, overrides: list[str]) -> None:
@@ -132,24 +128,28 @@ def table(rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(r) + " |" for r in [head, ["---"] * 4, *rows])
 
 
-def run() -> None:
+def tried(name: str, overrides: list[str]) -> list[str]:
+    """A line of the table, whatever happens."""
+    with tempfile.TemporaryDirectory() as root:
+        try:
+            return row(name, overrides, Path(root))
+        except Exception as error:
+            return [name, "error", "", f"{type(error).__name__}: {error}"]
+
+
+def main() -> None:
     """Prints the table, and writes it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
+    command = parser(__doc__)
+    command.add_argument("names", nargs="*")
+    command.add_argument("--out", type=Path)
+    options = command.parse_args()
+    names = options.names or (QUICK if options.quick else cases())
     warnings.simplefilter("ignore")
     rows = []
     for name, overrides in cases().items():
-        if options.names and name not in options.names:
+        if name not in names:
             continue
-        root = Path(tempfile.mkdtemp())
-        try:
-            rows.append(row(name, overrides, root))
-        except Exception as error:
-            rows.append([name, "error", "", f"{type(error).__name__}: {error}"])
-        finally:
-            shutil.rmtree(root)
+        rows.append(tried(name, [*overrides, *(["epochs=1"] if options.quick else [])]))
         print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
     refused = [r for r in rows if r[1] == "refused"]
     exact = [r for r in rows if r[2] == "yes"]
@@ -168,4 +168,4 @@ def run() -> None:
 
 
 if __name__ == "__main__":
-    run()
+    start(main)

@@ -1,6 +1,6 @@
 """Brings optbench/config/zoo.csv up to the installed pytorch-optimizer.
 
-    python scripts/zoo_table.py
+    python scripts/zoo_table.py [--out FILE] [--quick]
 
 Writes, for each of its optimizers: class, lr, arguments, and state, which is measured. Names that
 are new get a line whose other columns are for a person to fill in; the rest is kept.
@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import csv
 import inspect
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +20,7 @@ from pytorch_optimizer.optimizer import OPTIMIZERS
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from common import parser, start
 from optbench.build.create import locate
 from optbench.config.zoo import FROM_THE_RUN, TABLE
 
@@ -110,16 +114,28 @@ def line(name: str, cls: Any, old: dict[str, str]) -> dict[str, str]:
     }
 
 
-def main() -> None:
-    """Writes the table anew."""
+def write(out: Path, names: Sequence[str]) -> None:
+    """The table of these optimizers, from what the present one says."""
     with TABLE.open(encoding="utf-8", newline="") as file:
         old = {row["name"]: row for row in csv.DictReader(file)}
-    lines = [line(name, cls, old.get(name, {})) for name, cls in OPTIMIZERS.items()]
-    with TABLE.open("w", encoding="utf-8", newline="") as file:
+    lines = [line(name, OPTIMIZERS[name], old.get(name, {})) for name in names]
+    with out.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(lines)
 
 
+def main() -> None:
+    """Writes the table anew."""
+    options = parser(__doc__)
+    options.add_argument("--out", type=Path, help=f"{TABLE} by default; of --quick none is kept")
+    asked = options.parse_args()
+    if asked.quick:
+        with tempfile.TemporaryDirectory() as folder:
+            write(asked.out or Path(folder, TABLE.name), list(OPTIMIZERS)[:4])
+    else:
+        write(asked.out or TABLE, list(OPTIMIZERS))
+
+
 if __name__ == "__main__":
-    main()
+    start(main)

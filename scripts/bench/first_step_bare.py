@@ -1,17 +1,23 @@
-"""The least that takes a first step on digits: torch, the data, a network, AdamW."""
+"""The least that takes a first step on digits: torch, the data, a network, AdamW.
+
+Usage: python scripts/bench/first_step_bare.py [--quick]
+"""
 
 from __future__ import annotations
 
 import gzip
 import importlib.util
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Takes it."""
     spec = importlib.util.find_spec("sklearn")
     if spec is None or not spec.submodule_search_locations:
         raise SystemExit("needs scikit-learn")
@@ -27,3 +33,13 @@ if __name__ == "__main__":
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     os._exit(0)
+
+
+if __name__ == "__main__":
+    if not sys.argv[1:]:
+        main()  # without what a command line costs, for this is measured
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from common import parser, start
+
+    parser(__doc__).parse_args()
+    start(main)

@@ -6,23 +6,27 @@ the same rounds. Ours run by every implementation, beside torch's and other libr
 tensors lie changes a step by ten per cent, so all are made anew some times, in another order.
 
 Usage: python scripts/bench/optimizer_step.py [--size 11.2M|1M] [--places N] [--rounds N]
-    [--only NAME ...]
+    [--only NAME ...] [--quick]
 """
 
 from __future__ import annotations
 
 import random
+import sys
 import warnings
-from argparse import ArgumentParser
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from inspect import Parameter, signature
+from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import torch
-from timing import Row, Times, alternate, estimate, machine_line, print_rows, ratio
 from torch import Tensor
 
+from common import parser, start
 from optbench.optim.adabelief import AdaBelief
 from optbench.optim.adabound import AdaBound, AMSBound
 from optbench.optim.adagrad_eps_inside import AdagradEpsInside
@@ -36,6 +40,7 @@ from optbench.optim.momentum import Momentum
 from optbench.optim.nag import NAG
 from optbench.optim.rmsprop_eps_inside import RMSpropEpsInside
 from optbench.optim.sophia import Sophia
+from timing import Row, Times, alternate, estimate, machine_line, print_rows, ratio
 
 Make = Callable[[list[Tensor]], Any]
 STREAMS = {1: 5, 2: 7, 3: 9, 4: 11}
@@ -95,7 +100,7 @@ def _own() -> Families:
 
 def _torchs() -> dict[str, dict[str, Make]]:
     t = torch.optim
-    ball = {"lr": 0.01, "momentum": 0.9}
+    ball: dict[str, Any] = {"lr": 0.01, "momentum": 0.9}
     return {
         "momentum": {
             "torch SGD fused": lambda p: t.SGD(p, **ball, fused=True),
@@ -140,8 +145,8 @@ def _add_optimis(found: Families) -> None:
 
     found["momentum"][1]["optimi SGD"] = lambda p: optimi.SGD(p, lr=0.01, momentum=0.9)
     for name, cls in {"AdamW": optimi.AdamW, "Lion": optimi.Lion, "Adan": optimi.Adan}.items():
-        found[name][1]["optimi foreach"] = lambda p, cls=cls: cls(p, lr=1e-3, foreach=True)
-        found[name][1]["optimi"] = lambda p, cls=cls: cls(p, lr=1e-3)
+        found[name][1]["optimi foreach"] = partial(cls, lr=1e-3, foreach=True)
+        found[name][1]["optimi"] = partial(cls, lr=1e-3)
 
 
 def _ours(cls: Any, **settings: Any) -> dict[str, Make]:
@@ -161,7 +166,7 @@ def _sophia_h(parameters: list[Tensor]) -> Any:
 
 
 def _theirs(cls: Any, foreach: bool) -> Make:
-    return lambda parameters: cls(parameters, foreach=foreach)
+    return partial(cls, foreach=foreach)
 
 
 def shapes(size: str) -> list[tuple[int, ...]]:
@@ -202,12 +207,15 @@ def stepper(make: Make, wanted: list[tuple[int, ...]], device: torch.device) -> 
 
 def main() -> None:
     """A table for each algorithm."""
-    parser = ArgumentParser(description=__doc__)
-    parser.add_argument("--size", choices=["11.2M", "1M"], default="11.2M")
-    parser.add_argument("--places", type=int, default=5, help="how often tensors are made anew")
-    parser.add_argument("--rounds", type=int, default=5, help="in each place")
-    parser.add_argument("--only", nargs="*", help="algorithms, such as Lion")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--size", choices=["11.2M", "1M"], default="11.2M")
+    options.add_argument("--places", type=int, default=5, help="how often tensors are made anew")
+    options.add_argument("--rounds", type=int, default=5, help="in each place")
+    options.add_argument("--only", nargs="*", help="algorithms, such as Lion")
+    arguments = options.parse_args()
+    if arguments.quick:
+        arguments.size, arguments.places, arguments.rounds = "1M", 1, 1
+        arguments.only = arguments.only or ["AdamW", "Lion"]
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -217,6 +225,8 @@ def main() -> None:
     for name, (state, makers) in families().items():
         if arguments.only and name not in arguments.only:
             continue
+        if arguments.quick:  # compiling takes a minute
+            makers = {label: make for label, make in makers.items() if "compiled" not in label}
         times: Times = {}
         for place in range(arguments.places):
             order = random.Random(place).sample(list(makers), len(makers))
@@ -253,7 +263,11 @@ def measured(
     candidates |= {label: stepper(make, wanted, device) for label, make in makers.items()}
 
     def repeated(run: Callable[[], None]) -> Callable[[], None]:
-        return lambda: [run() for _ in range(repeats(count))] and None
+        def turn() -> None:
+            for _ in range(repeats(count)):
+                run()
+
+        return turn
 
     once = {k: run if k == "x += y" else repeated(run) for k, run in candidates.items()}
     return alternate(once, rounds, warmup=3)
@@ -282,4 +296,4 @@ def rows(times: Times, share: float, repeat: int) -> list[Row]:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from timing import Clock
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Sampler, TensorDataset
+
+from timing import Clock
 
 Loop = Callable[[int], float | None]
 """Takes a number of steps; returns their seconds if not all that it did counts."""

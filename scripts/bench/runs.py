@@ -15,8 +15,9 @@ import torch
 from optbench.build.data import dataset
 from optbench.build.experiment import Experiment, build_experiment
 from optbench.cli.compose import Job, hydra_session
-from optbench.cli.execute import _Run
 from optbench.cli.log import Log
+from optbench.cli.sinks import make_recorder
+from optbench.monitor.record import Recorder
 from optbench.rundir import RunDir
 from optbench.training.distributed import World, join
 from optbench.training.signals import Interruption
@@ -24,6 +25,8 @@ from optbench.training.signals import Interruption
 FOREVER = 10**9
 ONLY_STEPS = ["checkpoint=none", "eval.every=0", "device=cpu"]
 """Overrides for a run which does nothing but steps."""
+
+MADE_UP = ["dataset=synthetic", "dataset.shape=[1,28,28]"]
 
 SPLIT = ["dataset.val_fraction=0.1"]
 """As the defaults have it; a stretch is an epoch, so that an epoch's own cost has its weight."""
@@ -33,7 +36,7 @@ def fashion() -> list[str]:
     """FashionMNIST where OPTBENCH_DATA points at it, else made-up images of its shape."""
     if os.environ.get("OPTBENCH_DATA"):
         return ["dataset=fashion_mnist"]
-    return ["dataset=synthetic", "dataset.shape=[1,28,28]", "dataset.train_size=60000"]
+    return [*MADE_UP, "dataset.train_size=60000"]
 
 
 @contextmanager
@@ -82,8 +85,9 @@ class Stretches:
         log = Log(quiet=True)
         if live is not None:
             log = _LiveLog(live)
-        run = _Run(job, log, RunDir(folder), experiment, experiment.world)
-        self.recorder = run._recorder(None)
+        self.recorder = Recorder()
+        if experiment.world.is_main:
+            self.recorder = make_recorder(job, RunDir(folder), log, experiment, None)
         self.trainer = experiment.trainer(self.recorder, None, Interruption())
         if monitor is not None:
             cadence = replace(self.trainer.settings.cadence, monitor=monitor)

@@ -1,6 +1,6 @@
 """How long the program takes to start: help, one-line errors, and the first step of a training.
 
-Usage: python scripts/bench/startup.py [--profile]
+Usage: python scripts/bench/startup.py [--profile] [--quick]
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import resource
 import subprocess
 import sys
 import time
-from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
-from timing import Clock, Row, alternate, beyond, estimate, machine_line, print_rows
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from common import parser, start
 from runs import scratch
+from timing import Clock, Row, alternate, beyond, estimate, machine_line, print_rows
 
 HERE = Path(__file__).parent
 EXIT_BAD_INPUT = 2
@@ -54,12 +55,17 @@ CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": _processor_seconds
 
 def main() -> None:
     """Both tables, or where the time goes."""
-    parser = ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=5, help="of each command line")
-    parser.add_argument("--first-steps", type=int, default=7, help="of each way to the first step")
-    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: of the processor")
-    parser.add_argument("--profile", action="store_true", help="which imports take longest")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--runs", type=int, default=5, help="of each command line")
+    options.add_argument("--first-steps", type=int, default=7, help="of each way to the first step")
+    options.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: of the processor")
+    options.add_argument("--profile", action="store_true", help="which imports take longest")
+    arguments = options.parse_args()
+    errors: Sequence[str] = ERRORS
+    warmup = 1
+    if arguments.quick:
+        arguments.runs = arguments.first_steps = 1
+        errors, warmup = ERRORS[:2], 0
     print(machine_line("torch", "optbench", "hydra-core"))
     if arguments.profile:
         imports("optbench train optimizer=adamm", ["-m", "optbench", "train", "optimizer=adamm"])
@@ -67,21 +73,21 @@ def main() -> None:
         imports("optbench's first step", [str(HERE / "first_step.py"), "dataset=digits"])
         return
     with scratch() as empty:
-        answers(empty, arguments.runs, arguments.clock)
-        first_step(empty, arguments.first_steps, arguments.clock)
+        answers(empty, errors, arguments.runs, warmup, arguments.clock)
+        first_step(empty, arguments.first_steps, warmup, arguments.clock)
 
 
-def answers(empty: Path, runs: int, clock: str) -> None:
+def answers(empty: Path, errors: Sequence[str], runs: int, warmup: int, clock: str) -> None:
     """Help, version and errors, as typed in a shell."""
     lines = ["--help", "--version", "train --help", "list optimizer"]
-    lines += ["train " + error.format(empty=empty) for error in ERRORS]
+    lines += ["train " + error.format(empty=empty) for error in errors]
     expected = {line: EXIT_BAD_INPUT if "=" in line else 0 for line in lines}
 
     def candidate(line: str) -> None:
-        run([str(Path(sys.executable).with_name("optbench")), *line.split()], empty, expected[line])
+        run([*program(), *line.split()], empty, expected[line])
 
     candidates = {line: lambda line=line: candidate(line) for line in lines}
-    times = alternate(candidates, runs, clock=CLOCKS[clock])
+    times = alternate(candidates, runs, warmup, CLOCKS[clock])
     rows = [
         Row(f"optbench {line.replace(str(empty), 'EMPTY')}", estimate(t), "s", TARGET_SECONDS)
         for line, t in times.items()
@@ -89,7 +95,7 @@ def answers(empty: Path, runs: int, clock: str) -> None:
     print_rows(f"answers without torch, whole processes; {runs} runs; {clock} time", rows)
 
 
-def first_step(empty: Path, runs: int, clock: str) -> None:
+def first_step(empty: Path, runs: int, warmup: int, clock: str) -> None:
     """From the start of the process until a first step on digits is taken."""
     bare, ours, many = "bare script", "optbench train dataset=digits", "and with -m optimizer=a,b"
     script, given = [sys.executable, str(HERE / "first_step.py")], ["dataset=digits"]
@@ -101,11 +107,18 @@ def first_step(empty: Path, runs: int, clock: str) -> None:
             many: lambda: run([*script, "-m", "optimizer=adamw,sgd", *given, *folder], empty),
         },
         runs,
-        clock=CLOCKS[clock],
+        warmup,
+        CLOCKS[clock],
     )
     rows = [Row(name, estimate(t), "s") for name, t in times.items()]
     rows.append(Row("optbench beyond bare", beyond(times, ours, bare), "s", TARGET_SECONDS))
     print_rows(f"time to the first step, whole processes; {runs} runs; {clock} time", rows)
+
+
+def program() -> list[str]:
+    """optbench as it is typed, where it is installed."""
+    typed = Path(sys.executable).with_name("optbench")
+    return [str(typed)] if typed.is_file() else [sys.executable, "-m", "optbench"]
 
 
 def run(command: Sequence[str], folder: Path, expected: int = 0) -> None:
@@ -147,4 +160,4 @@ def imports(what: str, arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -1,6 +1,6 @@
 """What a run of a sweep in one warm process costs beyond its own steps and evaluations.
 
-Usage: python scripts/bench/sweep_overhead.py [--profile] [overrides ...]
+Usage: python scripts/bench/sweep_overhead.py [--profile] [--quick] [overrides ...]
 """
 
 from __future__ import annotations
@@ -10,24 +10,26 @@ import functools
 import io
 import json
 import pstats
+import sys
 import time
-from argparse import ArgumentParser
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from timing import Estimate, Row, estimate, machine_line, print_rows
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from common import parser, start, succeed
 from optbench.build import experiment
 from optbench.cli import sweep as sweeps
 from optbench.cli.compose import Composer
-from optbench.cli.main import main as optbench
-from optbench.training import trainer
 from optbench.training.keeper import Keeper
+from optbench.training.scoring import Scorer
+from optbench.training.trainer import Trainer
 from runs import scratch
+from timing import Estimate, Row, estimate, machine_line, print_rows
 
 GRID = ["train", "-m", "dataset=digits", "optimizer=sgd,adamw", "epochs=2", "threads=1"]
 SEEDS = 8
@@ -36,46 +38,44 @@ TARGET_MS = 50.0
 Seconds = dict[str, float]
 
 STEPS, EVALUATIONS = "its steps", "its evaluations"
-PARTS: dict[str, list[tuple[Any, str]]] = {
-    EVALUATIONS: [(trainer, "evaluate")],
-    "composing and checking its config": [(Composer, "variant")],
-    "building": [(experiment, "build_experiment")],
-    "checkpoints": [(Keeper, "save")],
-    "the trainer": [(trainer.Trainer, "fit")],
-    "the run in all": [(sweeps, "execute")],
+PARTS: dict[str, tuple[Any, Callable[..., Any]]] = {
+    EVALUATIONS: (Scorer, Scorer.score),
+    "composing and checking its config": (Composer, Composer.variant),
+    "building": (experiment, experiment.build_experiment),
+    "checkpoints": (Keeper, Keeper.save),
+    "the trainer": (Trainer, Trainer.fit),
+    "the run in all": (sweeps, sweeps.execute),
 }
 """Where the clock runs: in the trainer, evaluations and checkpoints are counted too."""
 
 
 def main() -> None:
     """Sweeps again and again, the first time to warm up."""
-    parser = ArgumentParser(description=__doc__)
-    parser.add_argument("overrides", nargs="*", help="such as checkpoint=none")
-    parser.add_argument("--sweeps", type=int, default=8, help="that count")
-    parser.add_argument("--profile", action="store_true", help="where the time goes, by function")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("overrides", nargs="*", help="such as checkpoint=none")
+    options.add_argument("--sweeps", type=int, default=8, help="that count")
+    options.add_argument("--profile", action="store_true", help="where the time goes, by function")
+    arguments = options.parse_args()
+    seeds = SEEDS
+    if arguments.quick:
+        arguments.sweeps = seeds = 1
     print(machine_line("torch", "optbench", "hydra-core", "tensorboard"))
     with scratch() as folder:
-        sweep(folder / "warmup", arguments.overrides)
+        overrides = ["seed=" + ",".join(map(str, range(seeds))), *arguments.overrides]
+        sweep(folder / "warmup", overrides)
         if arguments.profile:
-            profile(folder, arguments.overrides)
+            profile(folder, overrides)
             return
-        measured = [
-            measure(folder / str(number), arguments.overrides) for number in range(arguments.sweeps)
-        ]
-    runs = 2 * SEEDS
-    title = " ".join([*GRID, *arguments.overrides])
+        measured = [measure(folder / str(number), overrides) for number in range(arguments.sweeps)]
+    runs = 2 * seeds
+    title = " ".join([*GRID, *overrides])
     rows = table([{k: s / runs for k, s in seconds.items()} for seconds in measured])
-    print_rows(f"a run of: {title} seed=0..{SEEDS - 1}; {arguments.sweeps} sweeps", rows)
+    print_rows(f"a run of: {title}; {arguments.sweeps} sweeps", rows)
 
 
 def sweep(folder: Path, overrides: Sequence[str]) -> None:
     """The sweep, by the command line's own function; what it prints is thrown away."""
-    seeds = "seed=" + ",".join(str(seed) for seed in range(SEEDS))
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as errors:
-        code = optbench([*GRID, seeds, f"hydra.sweep.dir={folder}", *overrides])
-    if code:
-        raise SystemExit(errors.getvalue())
+    succeed([*GRID, f"hydra.sweep.dir={folder}", *overrides])
 
 
 def measure(folder: Path, overrides: Sequence[str]) -> Seconds:
@@ -107,8 +107,10 @@ def clocks() -> Iterator[Seconds]:
 
         return call
 
-    places = [(name, owner, key) for name, part in PARTS.items() for owner, key in part]
-    patches = [patch.object(o, k, clocked(name, getattr(o, k))) for name, o, k in places]
+    patches = [
+        patch.object(owner, function.__name__, clocked(name, function))
+        for name, (owner, function) in PARTS.items()
+    ]
     for each in patches:
         each.start()
     try:
@@ -162,4 +164,4 @@ def profile(folder: Path, overrides: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

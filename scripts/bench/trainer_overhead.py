@@ -1,24 +1,31 @@
 """optbench's trainer against a bare loop and other trainers, and what it writes.
 
-Usage: OPTBENCH_DATA=... python scripts/bench/trainer_overhead.py [section ...]
+Usage: OPTBENCH_DATA=... python scripts/bench/trainer_overhead.py [section ...] [--quick]
 """
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from common import parser, start
 from timing import CLOCKS, machine_line
 
 
 def main() -> None:
     """Runs the sections that are named, all by default."""
     sections = _sections()
-    parser = _parser(list(sections))
-    arguments = parser.parse_args()
+    options = _options(list(sections))
+    arguments = options.parse_args()
     unknown = [name for name in arguments.section if name not in sections]
     if unknown:
-        parser.error(f"{unknown[0]}: no such section; choose from {', '.join(sections)}")
+        options.error(f"{unknown[0]}: no such section; choose from {', '.join(sections)}")
+    if arguments.quick:
+        arguments.rounds, arguments.step_ms = 1, 1.0
     print(machine_line("torch", "optbench", "tensorboard", "accelerate", "lightning"))
     for name in arguments.section or sections:
         sections[name](arguments)
@@ -36,9 +43,9 @@ def _sections() -> dict[str, Callable[[Namespace], None]]:
     }
 
 
-def _parser(sections: list[str]) -> ArgumentParser:
-    parser = ArgumentParser(description=__doc__)
-    add = parser.add_argument
+def _options(sections: list[str]) -> ArgumentParser:
+    made = parser(__doc__)
+    add = made.add_argument
     add("section", nargs="*", help=f"of {', '.join(sections)}; all by default")
     add("--rounds", type=int, default=10, help="of one epoch, in the section steps")
     add("--clock", choices=CLOCKS, default="cpu", help="of the section steps")
@@ -46,8 +53,8 @@ def _parser(sections: list[str]) -> ArgumentParser:
     add("--terminal", action="store_true", help="steps: also with the progress bar drawn")
     add("--step-ms", type=float, default=50.0, help="monitoring, ddp: about how long a step takes")
     add("--threads", type=int, default=1, help="of torch, in monitoring")
-    return parser
+    return made
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

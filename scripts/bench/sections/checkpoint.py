@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import resnet
 import torch
-from timing import Candidate, Row, alternate, estimate, print_rows, ratio
 
+import resnet
 from optbench.training.keeper import Keeper, RunState
 from runs import Stretches, build, scratch
+from timing import Candidate, Row, alternate, estimate, print_rows, ratio
 
 ROUNDS = 15
 TARGET_RATIO = 1.3
@@ -24,6 +24,7 @@ ATOMIC, WAITS = "optbench's checkpoint", "async: what the training waits"
 
 def section(arguments: Namespace) -> None:
     """ResNet-18 with Adam's state, saved in turn by each means."""
+    rounds, warmup = (1, 0) if arguments.quick else (ROUNDS, 2)
     with scratch() as folder:
         job, experiment = build(resnet.overrides(2, optimizer=["optimizer=adam"]))
         stretches = Stretches(job, experiment, folder / "run", monitor=0)
@@ -36,12 +37,12 @@ def section(arguments: Namespace) -> None:
             ATOMIC: _settled(_saver(Keeper(folder / "atomic", state), state)),
             WAITS: _waiting(Keeper(folder / "async", state, in_background=True), state),
         }
-        times = alternate(candidates, ROUNDS, warmup=2)
+        times = alternate(candidates, rounds, warmup)
         size = (folder / "plain.pt").stat().st_size
     rows = [Row(name, estimate(t).times(1e3), "ms") for name, t in times.items()]
     rows.append(Row(f"{ATOMIC} to {PLAIN}", ratio(times, ATOMIC, PLAIN), "times", TARGET_RATIO))
     rows.append(Row(f"{ATOMIC} to {FLUSHED}", ratio(times, ATOMIC, FLUSHED), "times"))
-    print_rows(f"checkpoint: {size / 1e6:.0f} MB; {ROUNDS} rounds; wall time", rows)
+    print_rows(f"checkpoint: {size / 1e6:.0f} MB; {rounds} rounds; wall time", rows)
 
 
 def _settled(save: Callable[[], None]) -> Candidate:

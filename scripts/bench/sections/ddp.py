@@ -6,16 +6,17 @@ import json
 import os
 import socket
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 
-import resnet
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as processes
-from timing import Row, Times, alternate, estimate, print_rows, ratio
 
+import resnet
 from optbench.training.distributed import World, leave
 from runs import Stretches, build, scratch
+from timing import Row, Times, alternate, estimate, print_rows, ratio
 
 RANKS = 2
 ROUNDS, STEPS = 8, 3
@@ -26,21 +27,23 @@ def section(arguments: Namespace) -> None:
     """Every rank does the same work with DDP and without, in turn."""
     torch.set_num_threads(1)
     batch = resnet.batch_for(arguments.step_ms)
+    rounds, steps = (1, 1) if arguments.quick else (ROUNDS, STEPS)
     with scratch() as folder:
-        given = (_free_port(), batch, str(folder))
-        processes.spawn(_rank, given, nprocs=RANKS)
+        given = (_free_port(), batch, rounds, steps, str(folder))
+        # daemon: they end with this process, whatever ends it
+        processes.start_processes(_rank, given, RANKS, daemon=True, start_method="spawn")
         times: Times = json.loads((folder / "times.json").read_text(encoding="utf-8"))
     rows = []
     for accumulate in (4, 1):
         plain, ranks = _names(accumulate)
-        rows.append(Row(plain, estimate(times[plain]).times(1e3 / STEPS), "ms a step"))
-        rows.append(Row(ranks, estimate(times[ranks]).times(1e3 / STEPS), "ms a step"))
+        rows.append(Row(plain, estimate(times[plain]).times(1e3 / steps), "ms a step"))
+        rows.append(Row(ranks, estimate(times[ranks]).times(1e3 / steps), "ms a step"))
         target = TARGET_RATIO if accumulate == 4 else None
         what = f"accumulate={accumulate}: DDP to none"
         rows.append(Row(what, ratio(times, ranks, plain), "times", target))
     print_rows(
         f"ddp: ResNet-18, {RANKS} gloo processes of one thread, micro-batches of {batch} of 32x32; "
-        f"{ROUNDS} rounds of {STEPS} steps; wall time of rank 0",
+        f"{rounds} rounds of {steps} steps; wall time of rank 0",
         rows,
     )
 
@@ -55,7 +58,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _rank(rank: int, port: int, batch: int, folder: str) -> None:
+def _rank(rank: int, port: int, batch: int, rounds: int, steps: int, folder: str) -> None:
     """What each process does; rank 0 leaves the times."""
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(RANKS)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
@@ -69,14 +72,14 @@ def _rank(rank: int, port: int, batch: int, folder: str) -> None:
             given = resnet.overrides(size, f"accumulate={accumulate}", "threads=1")
             job, experiment = build(given, world)
             stretches = Stretches(job, experiment, own / name, monitor=0)
-            candidates[name] = lambda run=stretches: _together(run)
-    times = alternate(candidates, ROUNDS)
+            candidates[name] = partial(_together, stretches, steps)
+    times = alternate(candidates, rounds)
     if rank == 0:
         (Path(folder) / "times.json").write_text(json.dumps(times), encoding="utf-8")
     leave()
 
 
-def _together(stretches: Stretches) -> float:
+def _together(stretches: Stretches, steps: int) -> float:
     """Both processes at once; what counts is the time in steps."""
     dist.barrier()
-    return stretches(STEPS)
+    return stretches(steps)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Callable
 
-from timing import CLOCKS, Candidate, Row, alternate, estimate, print_rows
-
 from optbench.monitor.jsonl import JsonLines
 from optbench.monitor.record import Record
 from optbench.monitor.tensorboard import TensorBoard
 from runs import scratch
+from timing import CLOCKS, Candidate, Row, alternate, estimate, print_rows
 
 PARAMETERS = 62
 ROUNDS, RECORDS = 30, 20
@@ -30,6 +29,7 @@ def section(arguments: Namespace) -> None:
     from torch.utils.tensorboard import SummaryWriter
 
     written = record()
+    rounds = 1 if arguments.quick else ROUNDS
     with scratch() as folder:
         board, lines = TensorBoard(folder / "tb"), JsonLines(folder / "metrics.jsonl")
         writer = SummaryWriter(folder / "peer")
@@ -48,13 +48,13 @@ def section(arguments: Namespace) -> None:
             "JSONL alone": _times(lambda: lines.write(written), lambda: None),
             "SummaryWriter.add_scalar": _times(peer, writer.flush),
         }
-        times = alternate(candidates, ROUNDS, clock=CLOCKS["cpu"])
+        times = alternate(candidates, rounds, clock=CLOCKS["cpu"])
         board.close()
         writer.close()
     rows = [Row(name, estimate(t).times(1e3 / RECORDS), "ms") for name, t in times.items()]
     rows[0] = Row(rows[0].what, rows[0].reached, "ms", TARGET_MS)
     count = len(written.values)
-    title = f"scalars: a record of {count} values; {ROUNDS} rounds of {RECORDS}; cpu time"
+    title = f"scalars: a record of {count} values; {rounds} rounds of {RECORDS}; cpu time"
     print_rows(title, rows)
 
 

@@ -10,13 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from peers import Problem, accelerated, data_loader, lightning
 from rich.console import Console
-from timing import CLOCKS, Candidate, Row, alternate, beyond, estimate, print_rows
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from runs import ONLY_STEPS, SPLIT, Stretches, all_examples, build, fashion, scratch
+from peers import Problem, accelerated, data_loader, lightning
+from runs import MADE_UP, ONLY_STEPS, SPLIT, Stretches, all_examples, build, fashion, scratch
+from timing import CLOCKS, Candidate, Row, alternate, beyond, estimate, print_rows
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.1, fused=True),
@@ -64,14 +64,14 @@ def section(arguments: Namespace) -> None:
 
 
 def _table(name: str, folder: Path, arguments: Namespace) -> None:
-    problem, ours = _ours(name, folder, arguments.terminal)
+    problem, ours = _ours(name, folder, arguments)
     steps, clock = problem.steps_per_epoch, CLOCKS[arguments.clock]
     loops: dict[str, Callable[[int], float | None]] = {BARE: bare(problem)}
     loops |= {label: _whole(stretches) for label, stretches in ours.items()}
     loops["DataLoader(TensorDataset)"] = data_loader(problem)
-    if not arguments.no_peers and find_spec("accelerate"):
+    if not arguments.no_peers and _there("accelerate"):
         loops["accelerate, batched fetch"] = accelerated(problem)
-    if not arguments.no_peers and find_spec("lightning"):
+    if not arguments.no_peers and _there("lightning"):
         loops["lightning, stripped"] = lightning(problem, None, clock)
         loops["lightning, TensorBoard"] = lightning(problem, folder, clock)
 
@@ -95,15 +95,24 @@ def _table(name: str, folder: Path, arguments: Namespace) -> None:
     )
 
 
-def _ours(name: str, folder: Path, terminal: bool) -> tuple[Problem, dict[str, Stretches]]:
+def _there(peer: str) -> bool:
+    """Whether a peer is installed; it is said if not."""
+    found = find_spec(peer) is not None
+    if not found:
+        print(f"{peer} is not installed and is left out: pip install 'optbench[bench]'")
+    return found
+
+
+def _ours(name: str, folder: Path, arguments: Namespace) -> tuple[Problem, dict[str, Stretches]]:
     """The problem as tensors, and optbench's runs of it."""
-    overrides = [*fashion(), *ONLY_STEPS, *SPLIT, "model=mlp", f"optimizer={name}"]
+    data = [*MADE_UP, "dataset.train_size=640"] if arguments.quick else fashion()
+    overrides = [*data, *ONLY_STEPS, *SPLIT, "model=mlp", f"optimizer={name}"]
     overrides += ["batch_size=64", "threads=1"]
     ours = {}
     for label, every in ((OFF, 0), (ON, 10)):
         job, experiment = build([*overrides, f"monitor.every={every}"])
         ours[label] = Stretches(job, experiment, folder / label)
-    if terminal:
+    if arguments.terminal:
         job, experiment = build([*overrides, "monitor.every=10"])
         console = Console(file=io.StringIO(), force_terminal=True, width=120)
         ours[LIVE] = Stretches(job, experiment, folder / LIVE, live=console)
