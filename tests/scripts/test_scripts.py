@@ -170,7 +170,7 @@ def test_a_script_works_quickly(script: Path, tmp_path: Path) -> None:
         cwd=tmp_path,
         env=environment(tmp_path),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=2 * PATIENCE,
     )
     assert done.returncode == 0, done.stdout + done.stderr
