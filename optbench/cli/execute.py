@@ -17,9 +17,10 @@ from optbench.build.data import check_same_data, dataset, described, notes_on
 from optbench.cli.collector import at_work
 from optbench.cli.compose import Job
 from optbench.cli.log import Log, heard, print_error
+from optbench.cli.restart import remember
 from optbench.cli.sinks import end_hparams, make_recorder
 from optbench.cli.trust import Seal, seal
-from optbench.errors import UserError, reason
+from optbench.errors import UserError
 from optbench.files import dump_yaml
 from optbench.rundir import DONE, RunDir
 
@@ -95,13 +96,19 @@ def execute(
     from optbench.training.distributed import join
 
     world = join(job.config.device)
-    experiment = build_experiment(job.config, data, world)
+    try:
+        experiment = build_experiment(job.config, data, world)
+    except Exception as error:
+        cause = world.cause(error)
+        if cause is error:
+            raise
+        raise cause from error
     made = folder is None
     if folder is not None and resume:
         check_same_data(job.config, folder.read_json("env.json").get("data"), data)
     if folder is None:
         # Every rank composed a name of its own, by its own clock; rank 0's holds.
-        folder = world.on_main(lambda: RunDir.reserve(job.folder))
+        folder = world.on_main(lambda: remember(RunDir.reserve(job.folder)))
     with at_work(), heard(log):
         return _Run(job, log, folder, experiment, world, made, seals).do(resume)
 
@@ -246,6 +253,9 @@ class _Run:
 
         Nothing here raises what a full disk would: the error is told, wherever else it can't be.
         """
+        from optbench.training.notes import said
+
+        error = self.world.cause(error)
         step = self.experiment.state.progress.step
         if not self.world.is_main:
             text = "".join(traceback.format_exception(error))
@@ -254,9 +264,7 @@ class _Run:
             with suppress(Exception):
                 end and end()
         known = isinstance(error, UserError | OSError)
-        message = reason(error) if isinstance(error, OSError) else str(error)
-        if not known:
-            message = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        message = said(error)
         if self.running:  # else nothing has changed yet
             with suppress(OSError):
                 self.log.note_lines(

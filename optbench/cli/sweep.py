@@ -25,6 +25,7 @@ from optbench.cli.players import as_typed
 from optbench.cli.quoting import literal, quoted
 from optbench.cli.report import print_sweep
 from optbench.cli.resolvers import launched_ranks, register_resolvers
+from optbench.cli.restart import remember
 from optbench.cli.saved import Saved, read_saved, refuse_foreign
 from optbench.cli.trust import Seal
 from optbench.config.schema import from_plain
@@ -72,7 +73,9 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
     jobs = jobs_of(composer, grid)
     _check_data(jobs)
     wanted = folder_of(cfg.hydra, "sweep")
-    folder = _on_main(jobs[0].config.device, lambda: RunDir.reserve(wanted, "hydra.sweep.dir"))
+    folder = _on_main(
+        jobs[0].config.device, lambda: remember(RunDir.reserve(wanted, "hydra.sweep.dir"))
+    )
     if not log.quiet:
         write_plan(folder.path, overrides, Plan(grid, composer.config_dir))
     planned = Sweep(folder, grid, jobs)

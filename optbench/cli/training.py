@@ -14,6 +14,7 @@ from optbench.cli.compose import hydra_session
 from optbench.cli.flags import no_such_flag
 from optbench.cli.log import print_lines
 from optbench.cli.paths import configs_folder
+from optbench.cli.restart import begun_before, has_begun
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 from optbench.files import dump_yaml
@@ -44,6 +45,11 @@ def training(verb: str, arguments: Sequence[str]) -> int:
         from optbench.cli.resume import resume
 
         return resume(run[-1], rest, flags.config_dir, bool(flags.cfg), flags.trust)
+    before = begun_before()
+    if before is not None and has_begun(before):
+        from optbench.cli.resume import resume
+
+        return resume(str(before), [], flags.config_dir, trust=flags.trust)
     with hydra_session(flags.config_dir) as composer:
         if flags.cfg or flags.info or flags.hydra_help:
             if flags.multirun:
@@ -68,7 +74,7 @@ def training(verb: str, arguments: Sequence[str]) -> int:
     from optbench.cli.report import finish
 
     log = Log()
-    return finish(execute(job, log), log)
+    return finish(execute(job, log, None if before is None else RunDir(before)), log)
 
 
 def parse(arguments: Sequence[str]) -> Namespace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from optbench.errors import UserError
+from optbench.training import notes
 
 T = TypeVar("T")
 
@@ -27,11 +29,13 @@ class World:
         device: where this rank computes.
         rank: 0 to size - 1; rank 0 writes the run folder.
         size: the number of ranks.
+        joined: the how many-th time that this process joined the others.
     """
 
     device: torch.device
     rank: int = 0
     size: int = 1
+    joined: int = 0
 
     @property
     def is_main(self) -> bool:
@@ -76,6 +80,18 @@ class World:
         if error is not None:
             raise error
         return value
+
+    def cause(self, error: BaseException) -> BaseException:
+        """Why a run fails: on rank 0 what another rank left word of before it was gone."""
+        if self.size == 1:
+            return error
+        try:
+            if self.is_main:
+                return notes.cause(self.joined, self.size, error)
+            notes.leave_word(self.joined, self.rank, error)
+        except (RuntimeError, OSError) as unreachable:  # torchrun is gone too
+            error.add_note(f"torchrun's store can't be asked: {unreachable}")
+        return error
 
     def gather(self, value: T) -> list[T]:
         """Every rank's value, by rank, on every rank."""
@@ -123,8 +139,18 @@ def join(device: str) -> World:
         torch.cuda.set_device(here)
     if not dist.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
-        dist.init_process_group(backend, timeout=timedelta(minutes=30))
-    return World(here, dist.get_rank(), dist.get_world_size())
+        _make_group(backend, timedelta(minutes=30))
+    return World(here, dist.get_rank(), dist.get_world_size(), next(_joined))
+
+
+_joined = itertools.count(1)
+
+
+def _make_group(backend: str, timeout: timedelta) -> None:
+    store, rank, size = next(dist.rendezvous("env://", timeout=timeout))
+    # Not the addresses of ranks that are gone, which torchrun's store keeps when it begins anew.
+    own = dist.PrefixStore(f"attempt-{notes.attempt()}", store)
+    dist.init_process_group(backend, timeout=timeout, store=own, rank=rank, world_size=size)
 
 
 def leave() -> None:

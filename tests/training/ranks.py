@@ -21,10 +21,11 @@ PATIENCE = 120.0
 """Seconds after which a launch counts as hanging."""
 
 
-def torchrun(program: list[str], arguments: list[str]) -> subprocess.Popen[str]:
+def torchrun(program: list[str], arguments: list[str], restarts: int = 0) -> subprocess.Popen[str]:
     """Starts two ranks of a program, `["-m", "optbench"]` or a script."""
     # standalone: it takes a free port itself, which nobody else can take in between.
     options = ["--standalone", "--local-addr=127.0.0.1", "--nproc-per-node=2"]
+    options.append(f"--max-restarts={restarts}")
     return subprocess.Popen(
         [sys.executable, "-m", "torch.distributed.run", *options, *program, *arguments],
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"},

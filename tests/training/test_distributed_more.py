@@ -176,8 +176,53 @@ def test_a_run_that_raises_on_one_rank_ends_the_sweep() -> None:
     Path("program.py").write_text(NAN_ON_ONE_RANK, encoding="utf-8")
     sweep = ["seed=0,1", "nonfinite=raise", "hydra.sweep.dir=sweep"]
     arguments = ["train", "-m", *small(*SHORT, "accumulate=1", *sweep)]
-    code, said = ended(torchrun(["program.py"], ["20", *arguments]), patience=60)
+    code, said = ended(torchrun(["program.py"], ["23", *arguments]), patience=60)
     assert code != 0
     assert said.count("resume the sweep to go on") == 1
-    assert status_of(Path("sweep/0"))["state"] == "failed"
+    status = status_of(Path("sweep/0"))
+    assert status["state"] == "failed"
+    assert status["message"].startswith("rank 1: FloatingPointError: loss is nan at step 23;")
+    assert "in check" in Path("sweep/0/log.txt").read_text(encoding="utf-8")
     assert not Path("sweep/1").exists()
+
+
+KILLED_THEN_STOPPED = """
+import os, signal, sys
+from optbench.cli.main import main
+from optbench.monitor.record import Recorder
+from optbench.tasks.classification import Classification
+
+FIRST, score_of = os.environ["TORCHELASTIC_RESTART_COUNT"] == "0", Classification.score
+tick, scored = Recorder.tick, []
+
+def ticking(self, step):
+    tick(self, step)
+    if FIRST and step == 20 and os.environ["RANK"] == "0":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def score(self, modules, batch):
+    scored.append(batch)
+    if not FIRST and len(scored) == 3 and os.environ["RANK"] == "1":
+        os.kill(os.getpid(), signal.SIGTERM)
+    return score_of(self, modules, batch)
+
+Recorder.tick, Classification.score = ticking, score
+sys.exit(main())
+"""
+
+
+def test_ranks_that_torchrun_begins_anew_go_on_in_their_folder() -> None:
+    """One is killed; of those begun anew one is asked to stop, in the middle of an evaluation."""
+    Path("program.py").write_text(KILLED_THEN_STOPPED, encoding="utf-8")
+    # 49 examples to validate: rank 0 has 6 batches of them, rank 1 as many and one more.
+    overrides = [*SHORT, "eval.every=25", "eval.batch_size=4"]
+    arguments = train_arguments(Path("run"), *overrides)
+    _, said = ended(torchrun(["program.py"], arguments, restarts=1), patience=90)
+    assert [path.name for path in Path().iterdir() if path.is_dir()] == ["run"], said
+    assert status_of(Path("run"))["state"] == "preempted", said
+    assert status_of(Path("run"))["step"] == 25
+    assert [m["step"] for m in metrics_of(Path("run")) if m["kind"] == "val"] == []
+    ranks(["resume", str(Path("run").absolute())])
+    assert status_of(Path("run"))["state"] == "finished"
+    ranks(train_arguments(Path("whole"), *overrides))
+    assert_same_run(Path("whole"), Path("run"))

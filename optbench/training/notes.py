@@ -1,0 +1,122 @@
+"""Notes that the ranks leave for one another in torchrun's store, and for themselves begun anew.
+
+The store is in torchrun's own process. What it is told outlives a rank that is killed, and all
+ranks when torchrun begins them anew (`--max-restarts`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+import traceback
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import torch.distributed as dist
+
+from optbench.errors import UserError, reason
+
+PATIENCE_SECONDS = 3.0
+"""How long rank 0 waits for another rank's word on why it is gone."""
+
+_GONE = re.compile(r"gloo|nccl|connection|peer|broken pipe|timed out", re.IGNORECASE)
+
+
+class RankError(RuntimeError):
+    """What went wrong on another rank; its traceback is a note of the exception."""
+
+
+def attempt() -> int:
+    """How often torchrun has begun the ranks anew."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+
+
+def _store() -> dist.Store:
+    """A connection of its own to the store through which the ranks found one another."""
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    timeout = timedelta(seconds=30)
+    return dist.TCPStore(address, port, None, False, timeout, wait_for_workers=False)
+
+
+def _key(*parts: object) -> str:
+    run = os.environ.get("TORCHELASTIC_RUN_ID", "")
+    return "/".join(map(str, ("optbench", run, *parts)))
+
+
+def remember_folder(folder: str) -> None:
+    """Where these ranks write, for the same ranks begun anew."""
+    _store().set(_key("folder", attempt()), json.dumps(folder))
+
+
+def remembered_folder() -> str | None:
+    """What `remember_folder` was told before torchrun began the ranks anew; None if it was not.
+
+    Raises:
+        UserError: torchrun has no store that could know.
+    """
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        raise UserError(
+            "torchrun began the ranks anew, but keeps no store that knows their folder: "
+            "go on with optbench resume RUN"
+        )
+    store = _store()
+    for earlier in reversed(range(attempt())):
+        key = _key("folder", earlier)
+        if store.check([key]):
+            return str(json.loads(store.get(key)))
+    return None
+
+
+def leave_word(run: int, rank: int, error: BaseException) -> None:
+    """Tells rank 0 why this rank fails, before it is gone; `run`: the how many-th of the ranks."""
+    word = {
+        "lost": is_of_a_lost_rank(error),
+        "user": isinstance(error, UserError),
+        "message": said(error),
+        "traceback": "".join(traceback.format_exception(error)),
+    }
+    _store().set(_key("error", attempt(), run, rank), json.dumps(word))
+
+
+def cause(run: int, size: int, error: BaseException) -> BaseException:
+    """The error itself; or, if it is that another rank is gone, that rank's error."""
+    if not is_of_a_lost_rank(error):
+        return error
+    store, until = _store(), time.monotonic() + PATIENCE_SECONDS
+    while True:
+        for rank in range(1, size):
+            key = _key("error", attempt(), run, rank)
+            word = json.loads(store.get(key)) if store.check([key]) else {"lost": True}
+            if not word["lost"]:
+                return _of_rank(rank, word)
+        if time.monotonic() > until:
+            gone = RankError(f"another rank is gone without a word, as if killed: {said(error)}")
+            gone.__cause__ = error
+            return gone
+        time.sleep(0.05)
+
+
+def _of_rank(rank: int, word: Mapping[str, Any]) -> Exception:
+    message = f"rank {rank}: {word['message']}"
+    error = UserError(message) if word["user"] else RankError(message)
+    error.add_note(f"On rank {rank}:\n{word['traceback']}")
+    return error
+
+
+def is_of_a_lost_rank(error: BaseException) -> bool:
+    """Whether an error only says that another rank does not answer."""
+    if isinstance(error, dist.DistError):
+        return True
+    return type(error) is RuntimeError and _GONE.search(str(error)) is not None
+
+
+def said(error: BaseException) -> str:
+    """An error in a line."""
+    if isinstance(error, UserError | RankError):
+        return str(error)
+    if isinstance(error, OSError):
+        return reason(error)
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
