@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import time
 import traceback
@@ -201,7 +200,7 @@ class _Run:
             self._check_length(step)
         if not self.world.is_main:
             return step, {}
-        from optbench.monitor.record_files import cut, positions_at
+        from optbench.monitor.record_files import cut, positions_of
 
         for line in self.folder.damaged():
             self.log.warn(f"{line}; it is written anew")
@@ -210,8 +209,7 @@ class _Run:
             self.log.warn("there is no checkpoint: the run starts from the beginning")
         else:
             keeper.put_aside_damaged(loaded.step)
-            positions = _lengths(loaded.said.get("records"))
-            positions = positions or positions_at(self.folder, loaded.step)
+            positions = positions_of(loaded.said, self.folder)
         return step, cut(self.folder, positions, self.log.warn, self.log.note)
 
     def _refuse_lost(self) -> None:
@@ -265,16 +263,17 @@ class _Run:
                 end and end()
         known = isinstance(error, UserError | OSError)
         message = said(error)
-        if self.running:  # else nothing has changed yet
-            with suppress(OSError):
-                self.log.note_lines(
-                    message if known else "".join(traceback.format_exception(error))
-                )
-            with suppress(OSError):
+        with suppress(OSError):
+            if not known:
+                self.log.note_lines("".join(traceback.format_exception(error)))
+            elif self.running:  # else nothing has changed yet
+                self.log.note(message)
+        with suppress(OSError):
+            if self.running:
                 self._status("failed", message)
         with suppress(OSError):
             self.log.close()
-        if self.made and not self.running and self.world.is_main:
+        if self.made and known and not self.running and self.world.is_main:
             shutil.rmtree(self.folder.path, ignore_errors=True)  # nothing of it is a run yet
         if isinstance(error, UserError):
             raise error
@@ -340,20 +339,6 @@ def shown(path: Path) -> str:
         return str(path.relative_to(Path.cwd()))
     except ValueError:
         return str(path)
-
-
-def _lengths(listed: Any) -> dict[str, int]:
-    """The lengths of the files of records that a manifest lists; empty where it lists none."""
-    if not isinstance(listed, dict):
-        return {}
-    return {
-        name: length
-        for name, length in listed.items()
-        if _RECORDS.fullmatch(name) and type(length) is int and length >= 0
-    }
-
-
-_RECORDS = re.compile(r"metrics\.jsonl|tb/events\.out\.tfevents\.[^/\0]+")
 
 
 def check_device(device: str) -> None:

@@ -7,8 +7,10 @@ is dropped, and nothing else: a line that can't be read stays where it is.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from optbench.files import naming, open_regular, reading
 from optbench.monitor.event_file import read_events
@@ -98,6 +100,24 @@ def _shorten(path: Path, length: int, dropped: int, note: Callable[[str], None])
             os.fsync(opened)
         finally:
             os.close(opened)
+
+
+def positions_of(manifest: Mapping[str, Any], folder: RunDir) -> dict[str, int]:
+    """How long the files of records were when a checkpoint was written, as its manifest says.
+
+    Names that are of no file of records are left out: a manifest is not to be trusted.
+    """
+    listed = manifest.get("records")
+    if not isinstance(listed, dict):
+        return positions_at(folder, manifest["step"])
+    return {
+        name: length
+        for name, length in listed.items()
+        if _NAMES.fullmatch(name) and type(length) is int and length >= 0
+    }
+
+
+_NAMES = re.compile(r"metrics\.jsonl|tb/events\.out\.tfevents\.[^/\0]+")
 
 
 def positions_at(folder: RunDir, step: int) -> dict[str, int]:

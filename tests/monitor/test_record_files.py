@@ -10,7 +10,7 @@ from optbench.monitor.event_file import read_events
 from optbench.monitor.hparams import end_summary
 from optbench.monitor.jsonl import JsonLines
 from optbench.monitor.record import Record, Recorder
-from optbench.monitor.record_files import cut, positions_at
+from optbench.monitor.record_files import cut, positions_at, positions_of
 from optbench.monitor.tensorboard import TensorBoard
 from optbench.rundir import RunDir
 
@@ -152,10 +152,6 @@ def test_how_a_part_ended_does_not_stay(folder: RunDir) -> None:
     assert events(folder) == []
 
 
-def test_names_that_lead_out_of_the_folder_are_not_followed(folder: RunDir) -> None:
-    """They are sorted out where a manifest is read; here a file that is no record file is left."""
-    from optbench.cli.execute import _lengths
-
-    assert _lengths({"tb/../../x": 0, "/etc/passwd": 0, "metrics.jsonl": 3, "log.txt": 1}) == {
-        "metrics.jsonl": 3
-    }
+def test_names_that_lead_out_of_the_folder_are_left_out(folder: RunDir) -> None:
+    listed = {"tb/../../x": 0, "/etc/passwd": 0, "metrics.jsonl": 3, "log.txt": 1, "tb/x": -1}
+    assert positions_of({"step": 1, "records": listed}, folder) == {"metrics.jsonl": 3}
