@@ -10,6 +10,10 @@ class UserError(Exception):
     """Bad input: one clear line for the user; the command line prints it and exits with 2."""
 
 
+class OwnCodeError(UserError):
+    """Code of the user's own fails; the command line prints its traceback and exits with 1."""
+
+
 _REASONS = {
     errno.EDQUOT: "the disk quota is used up",
     errno.EMFILE: "too many open files (see ulimit -n)",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Mapping
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
+from optbench.build.own import module_of, told
 from optbench.errors import UserError
 
 EXTRAS = {
@@ -22,26 +24,49 @@ def locate(path: str, key: str) -> Any:
 
     Raises:
         UserError: there is none; `key` is named.
+        OwnCodeError: a module of the user's own fails when it is imported.
     """
     parts = path.split(".")
     for cut in range(len(parts) - 1, 0, -1):
-        name = ".".join(parts[:cut])
-        try:
-            found: Any = importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name in EXTRAS or not (name + ".").startswith(f"{error.name}."):
-                hint = EXTRAS.get(str(error.name), "")
-                raise UserError(
-                    f"{key}={path}: needs {error.name}, which is missing{hint}"
-                ) from None
+        if not all(parts):
+            break
+        module = _module(".".join(parts[:cut]), path, key)
+        if module is None:
             continue
         try:
-            for part in parts[cut:]:
-                found = getattr(found, part)
-        except AttributeError:
+            found: Any = reduce(getattr, parts[cut:], module)
+        except Exception:  # a module may look for names in ways of its own
             break
+        if not callable(found):
+            raise UserError(f"{key}={path}: expected a class or function, found {kind_of(found)}")
         return found
     raise UserError(f"{key}={path}: no such class or function")
+
+
+def _module(name: str, path: str, key: str) -> Any:
+    """A module by its dotted name, None if there is none."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name in EXTRAS or not (name + ".").startswith(f"{error.name}."):
+            hint = EXTRAS.get(str(error.name), "")
+            raise UserError(f"{key}={path}: needs {error.name}, which is missing{hint}") from error
+        return None
+    except (Exception, SystemExit) as error:
+        raise told(error, f"{key}={path}: can't be imported", [name]) from error
+
+
+def parameters_of(target: Any) -> Mapping[str, inspect.Parameter]:
+    """What a class or function takes, by name; of some in C nothing is known."""
+    try:
+        return inspect.signature(target).parameters
+    except (ValueError, TypeError):
+        return {}
+
+
+def kind_of(value: Any) -> str:
+    """What something is, for messages."""
+    return "nothing" if value is None else f"an object of {type(value).__name__}"
 
 
 def arguments(node: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,12 +93,18 @@ def create(node: Mapping[str, Any], key: str, *positional: Any, **extra: Any) ->
 
 
 def call(target: Any, key: str, *positional: Any, **given: Any) -> Any:
-    """Calls a component; what it raises about its arguments becomes one line for the user."""
+    """Calls a component.
+
+    Raises:
+        UserError: it does not take the arguments, or refuses their values.
+        OwnCodeError: a class or function of the user's own fails otherwise.
+    """
     try:
         return target(*positional, **given)
-    except (ValueError, TypeError, RuntimeError, MemoryError) as error:
-        message = " ".join(str(error).split())
-        raise UserError(f"{key}: {message}") from error
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise told(error, key, [module_of(target)], refuses=ValueError) from error
 
 
 def _value(value: Any) -> Any:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from optbench.build.create import arguments, call, locate
+from optbench.build.create import arguments, kind_of, locate, parameters_of
+from optbench.build.own import module_of, told
 from optbench.config.schema import RunConfig
 from optbench.data.cache import load_cached
 from optbench.data.dataset import Dataset
@@ -15,6 +15,7 @@ from optbench.errors import UserError
 
 OURS = ("task", "split_seed")
 """Keys of the dataset node that are not the data set's own."""
+PROTOCOL = ("train_size", "test_size", "input_shape", "num_classes", "open")
 
 
 def dataset(config: RunConfig) -> Dataset:
@@ -25,9 +26,15 @@ def dataset(config: RunConfig) -> Dataset:
     """
     node = {key: value for key, value in config.dataset.items() if key not in OURS}
     factory = locate(str(node["_target_"]), "dataset._target_")
-    if "val_fraction" not in inspect.signature(factory).parameters:
+    if "val_fraction" not in parameters_of(factory):
         node.pop("val_fraction")
-    loaded: Dataset = call(_cached, "dataset", factory, arguments(node))
+    try:
+        loaded: Dataset = load_cached(factory, **arguments(node))
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise told(error, "dataset", [module_of(factory)], refuses=ValueError) from error
+    _check_protocol(loaded, str(config.dataset["_target_"]))
     train = Split.of(config, loaded).train
     if batch_size(config, loaded) > train:
         raise UserError(
@@ -35,6 +42,20 @@ def dataset(config: RunConfig) -> Dataset:
             f"the nearest that fits is {train}"
         )
     return loaded
+
+
+def _check_protocol(loaded: Any, target: str) -> None:
+    """UserError for what is no data set as `data/dataset.py` describes one."""
+    lacks = [name for name in PROTOCOL if not hasattr(loaded, name)]
+    if lacks:
+        raise UserError(
+            f"dataset._target_={target}: gives {kind_of(loaded)}, which has no {', '.join(lacks)};"
+            " optbench.data.dataset.Dataset says what a data set needs"
+        )
+    for name in ("train_size", "test_size", "num_classes"):
+        size = getattr(loaded, name)
+        if not isinstance(size, int) or size < (name == "train_size"):
+            raise UserError(f"dataset._target_={target}: its {name} is {size!r}, not a number")
 
 
 @dataclass(frozen=True)
@@ -61,7 +82,7 @@ class Split:
         own = getattr(dataset, "val_size", None)
         if own is not None:
             target = locate(str(config.dataset["_target_"]), "dataset._target_")
-            if fraction is not None and "val_fraction" not in inspect.signature(target).parameters:
+            if fraction is not None and "val_fraction" not in parameters_of(target):
                 raise UserError(
                     f"dataset.val_fraction={fraction}: it has a validation set of its own; "
                     "leave it at null"
@@ -81,10 +102,6 @@ def batch_size(config: RunConfig, dataset: Dataset) -> int:
     if isinstance(config.batch_size, int):
         return config.batch_size
     return Split.of(config, dataset).train
-
-
-def _cached(factory: Any, given: dict[str, Any]) -> Dataset:
-    return load_cached(factory, **given)
 
 
 def notes_on(dataset: Dataset) -> tuple[str, ...]:
@@ -131,5 +148,5 @@ def known_sizes(dataset: Dataset) -> dict[str, Any]:
 
 def wanted(target: Any, known: dict[str, Any]) -> dict[str, Any]:
     """What of it a signature asks for by name."""
-    parameters = inspect.signature(target).parameters
+    parameters = parameters_of(target)
     return {key: value for key, value in known.items() if key in parameters}

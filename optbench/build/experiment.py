@@ -10,18 +10,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from optbench.build.create import create, locate
+from optbench.build.create import create, kind_of, locate
 from optbench.build.data import Split, batch_size, known_sizes, wanted
 from optbench.build.fitting import check_fit
 from optbench.build.metrics import check_metrics, mode_of
+from optbench.build.modules import build_modules
 from optbench.build.players import build_players
 from optbench.build.smallest import check_smallest
 from optbench.config.schema import DEFAULT_EPOCHS, RunConfig
 from optbench.data.dataset import Dataset
 from optbench.data.order import split_validation
 from optbench.errors import UserError
-from optbench.models.checkpointing import enable_activation_checkpointing
-from optbench.models.init import initialise
 from optbench.monitor.record import Recorder
 from optbench.optim.groups import parameter_count
 from optbench.rundir import RunDir
@@ -39,7 +38,6 @@ from optbench.training.signals import Interruption
 from optbench.training.step import Step
 from optbench.training.trainer import Trainer
 
-MODEL_OURS = ("task", "init", "init_std", "init_bias")
 _DEFAULT_THREADS = torch.get_num_threads()
 
 
@@ -105,11 +103,12 @@ def build_experiment(config: RunConfig, dataset: Dataset, world: World) -> Exper
     _set_backends(config)
     rng.seed_everything(config.seed)
     task = _task(config, dataset)
-    modules = _modules(config, dataset, world.device)
+    feed, validation, test = _data(config, dataset, world, task.carries)
+    device = world.device
+    modules = build_modules(config, dataset, task, feed.source, feed.indices, device)
     check_metrics(config, task, _parameter_names(modules))
     if task.carries:
         _check_carrying(config, dataset, modules)
-    feed, validation, test = _data(config, dataset, world, task.carries)
     total_steps = config.steps or (config.epochs or DEFAULT_EPOCHS) * feed.steps_per_epoch
     precision = _precision(config, world.device)
     check_fit(config, task, modules, feed.source, feed.indices, precision)
@@ -164,6 +163,8 @@ def _task(config: RunConfig, dataset: Dataset) -> Task:
     if config.label_smoothing and "label_smoothing" not in given:
         raise UserError(f"label_smoothing={config.label_smoothing}: {path} has none")
     task: Task = create(config.task, "task", **given)
+    if not isinstance(task, Task):
+        raise UserError(f"task._target_={path}: gives {kind_of(task)}; expected a Task of optbench")
     return task
 
 
@@ -175,46 +176,6 @@ def _set_backends(config: RunConfig) -> None:
         torch.use_deterministic_algorithms(config.deterministic)  # imports the compiler: 1 s
     torch.backends.cudnn.benchmark = False  # it picks kernels by timing: a resumed run others
     torch.backends.cudnn.deterministic = config.deterministic
-
-
-def _modules(config: RunConfig, dataset: Dataset, device: torch.device) -> dict[str, nn.Module]:
-    """The players' modules by name."""
-    node = {k: v for k, v in config.model.items() if k not in MODEL_OURS}
-    target = locate(str(node["_target_"]), "model._target_")
-    module: nn.Module = create(node, "model", **wanted(target, known_sizes(dataset)))
-    try:
-        initialise(
-            module,
-            config.model["init"],
-            std=config.model["init_std"],
-            bias=config.model["init_bias"],
-        )
-        if config.activation_checkpointing:
-            if config.compile and any(True for _ in module.buffers()):
-                raise ValueError("compile with activation_checkpointing: not with batch norm")
-            enable_activation_checkpointing(module)
-    except ValueError as error:
-        raise UserError(f"model: {error}") from None
-    layout = torch.channels_last if config.channels_last else torch.preserve_format
-    module = module.to(device).to(memory_format=layout)
-    modules = _by_player(config, module)
-    if config.compile:
-        for each in modules.values():
-            each.compile()
-    return modules
-
-
-def _by_player(config: RunConfig, module: nn.Module) -> dict[str, nn.Module]:
-    names = list(config.players)
-    if not config.player:
-        if isinstance(module, nn.ModuleDict):
-            parts = " and ".join(module)
-            raise UserError(f"model: it has the players {parts}, of which the task knows nothing")
-        return {names[0]: module}
-    if not isinstance(module, nn.ModuleDict) or set(module) != set(names):
-        target = config.model["_target_"]
-        raise UserError(f"model={target}: the task needs one with the parts {' and '.join(names)}")
-    return {name: module[name] for name in names}
 
 
 def _data(

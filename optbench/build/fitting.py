@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from optbench.build.own import told
+from optbench.build.smallest import untouched
 from optbench.config.schema import RunConfig
 from optbench.data.dataset import Source
 from optbench.errors import UserError
 from optbench.tasks.base import Task
-from optbench.training import rng
 from optbench.training.precision import Precision
 
 EXAMPLES = 2
@@ -27,31 +28,36 @@ def check_fit(
 ) -> None:
     """Scores two examples, and changes nothing.
 
-    A model of a user's own is left to fail in its run, whose log has the traceback; one that is
-    compiled would be compiled for two examples.
-
     Raises:
-        UserError: ours can't be scored.
+        UserError: they can't be scored.
+        OwnCodeError: code of the user's own fails.
     """
-    target = str(config.model["_target_"])
-    if config.compile or not target.startswith("optbench."):
-        return
-    state, modes = rng.capture(), {name: m.training for name, m in modules.items()}
-    few = indices[:EXAMPLES]
-    try:
+    with untouched(modules, task, config.compile):
         for module in modules.values():
             module.eval()
-        with torch.no_grad(), precision.forward():
+        with precision.forward():
+            scored(config, task, modules, source, indices)
+
+
+def scored(
+    config: RunConfig,
+    task: Task,
+    modules: Mapping[str, nn.Module],
+    source: Source,
+    indices: Tensor,
+) -> None:
+    """Scores the first two examples, of whose errors the user is told."""
+    few = indices[:EXAMPLES]
+    try:
+        with torch.no_grad():
             for batch in source.stream(few, [(0, len(few))]):
                 task.score(modules, batch)
                 task.collect(modules, batch)
-    except (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
-        names = [str(node["_target_"]) for node in (config.dataset, config.task)]
-        told = " ".join(str(error).split()).rstrip(".")
-        raise UserError(
-            f"model={target}: does not fit dataset={names[0]} and task={names[1]}: {told}"
-        ) from error
-    finally:
-        for name, module in modules.items():
-            module.train(modes[name])
-        rng.restore(state)
+    except UserError:
+        raise
+    except Exception as error:
+        model, data, scores = (
+            str(node["_target_"]) for node in (config.model, config.dataset, config.task)
+        )
+        where = f"model={model}: does not fit dataset={data} and task={scores}"
+        raise told(error, where, [model, data, scores]) from error

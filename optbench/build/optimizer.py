@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from optbench.build.create import arguments, call, locate
+from optbench.build.create import arguments, call, kind_of, locate, parameters_of
 from optbench.build.zoo import resolved, with_traits
 from optbench.config.reserved import OF_A_COMPANION, own_arguments
 from optbench.errors import UserError
@@ -94,7 +93,13 @@ def _one(
         groups = [{"params": groups[0]["params"]}]  # L-BFGS takes no groups with settings
     implementation, flags = choose_implementation(cls, asked, device)
     first = module if node.get("_module_") else groups
-    optimizer = with_traits(call(cls, "optimizer", first, **given, **flags), node)
+    made = call(cls, "optimizer", first, **given, **flags)
+    if not isinstance(made, torch.optim.Optimizer):
+        raise UserError(
+            f"optimizer._target_={node['_target_']}: gives {kind_of(made)}; "
+            "expected a torch.optim.Optimizer"
+        )
+    optimizer = with_traits(made, node)
     hold_still(optimizer)
     return Built(optimizer, implementation)
 
@@ -165,7 +170,7 @@ def choose_implementation(cls: Any, asked: str, device: torch.device) -> tuple[s
         return _of_ours(cls, asked, own)
     if asked == "auto" and _is_librarys(cls):
         return "its own", {}
-    has = [name for name in ("foreach", "fused") if name in inspect.signature(cls).parameters]
+    has = [name for name in ("foreach", "fused") if name in parameters_of(cls)]
     if asked in ("foreach", "fused", "compiled") and asked not in has:
         raise UserError(
             f"optimizer.implementation={asked}: {cls.__name__} has only {', '.join(['loop', *has])}"

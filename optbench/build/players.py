@@ -74,7 +74,7 @@ def _player(
             this, built.optimizer, task, -(-feed.steps_per_epoch // every), steps
         )
     except UserError as error:
-        raise UserError(f"{own.at}{error}") from None
+        raise type(error)(f"{own.at}{error}") from error.__cause__
     weights = [p for p in module.parameters() if p.requires_grad]
     ema = Ema(weights, config.ema) if config.ema else None
     player = Player(

@@ -11,6 +11,7 @@ from typing import Any
 
 from optbench.build.create import call, create, locate
 from optbench.build.milestones import refuse_unreached
+from optbench.build.own import module_of, told
 from optbench.config.fields import LENGTHS
 from optbench.config.lengths import Length
 from optbench.config.schedules import VALUE_KEYS
@@ -209,8 +210,9 @@ def _check_at(step: int, schedule: Schedule, total_steps: int, key: str) -> None
     try:
         found = schedule(step, total_steps)
     except Exception as error:  # a user's own may raise anything
-        message = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{key}: {message}, at step {step}") from error
+        inner = getattr(schedule, "inner", schedule)  # of one that is resumed exactly
+        own = [module_of(getattr(inner, "func", inner))]
+        raise told(error, f"{key}: at step {step}", own) from error
     number = isinstance(found, int | float) and not isinstance(found, bool)
     if not number or not math.isfinite(found) or found < 0:
         raise UserError(

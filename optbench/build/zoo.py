@@ -94,11 +94,7 @@ def _custom(plain: dict[str, Any], node: Mapping[str, Any]) -> dict[str, Any]:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-    try:
-        cls = locate(str(node["_target_"]), "optimizer._target_")
-    except (ImportError, SyntaxError, NameError, AttributeError) as error:
-        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise UserError(f"optimizer._target_={node['_target_']}: {said}") from None
+    cls = locate(str(node["_target_"]), "optimizer._target_")
     if not (isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)):
         raise UserError(f"optimizer._target_={node['_target_']}: not a torch.optim.Optimizer")
     parameters = inspect.signature(cls).parameters

@@ -135,6 +135,7 @@ def program(verbs: Mapping[str, str]) -> str:
         "optbench VERB --help says more. On several GPUs:\n"
         "  torchrun --nproc-per-node 2 -m optbench train ...\n"
         'Tab completion: eval "$(optbench -sc install=bash)"\n'
+        "OPTBENCH_TRACEBACK=1 in the environment shows where an error comes from.\n"
         "--version prints the version.\n"
     )
 

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from optbench import __version__
 from optbench.cli.collector import at_rest
 from optbench.cli.log import print_error, print_lines
-from optbench.errors import UserError, reason
+from optbench.cli.tracebacks import show
+from optbench.errors import OwnCodeError, UserError, reason
 
-EXIT_BAD_INPUT = 2
+EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
 VERBS = {
     "train": "train a model: optbench train optimizer=adamw schedule=cosine",
     "resume": "go on with an interrupted run or sweep: optbench resume RUN [overrides]",
@@ -38,8 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _dispatch(arguments)
     except UserError as error:
         if os.environ.get("RANK", "0") == "0":
-            print_error(f"optbench: {error}")
-        return EXIT_BAD_INPUT
+            show(error)
+        return EXIT_FAILED if isinstance(error, OwnCodeError) else EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print_error("optbench: interrupted")
         return 130

@@ -20,14 +20,16 @@ class Classification(Task):
     Args:
         label_smoothing: part of the target spread over all classes (Szegedy et al. 2016, section
             7), in training only; scores are of the plain labels.
+        num_classes: of the data set; the model has to give at least so many logits.
     """
 
     metrics = ("loss", "accuracy")
     metric = "val/accuracy"
     mode = "max"
 
-    def __init__(self, label_smoothing: float = 0.0) -> None:
+    def __init__(self, label_smoothing: float = 0.0, num_classes: int = 1) -> None:
         self.label_smoothing = label_smoothing
+        self.num_classes = num_classes
 
     def loss(self, modules: Modules, batch: LabelledBatch, player: str) -> Tensor:
         """Mean cross-entropy of the batch."""
@@ -38,10 +40,23 @@ class Classification(Task):
         """The number of labels."""
         return len(batch[1])
 
+    def _check(self, logits: Tensor, examples: int) -> None:
+        """A label beyond the logits shows only when one comes, and on a GPU as a crash."""
+        if not isinstance(logits, Tensor):
+            raise TypeError(f"the model gives a {type(logits).__name__}, not a tensor of logits")
+        shape = list(logits.shape)
+        if len(shape) != 2 or shape[0] != examples or shape[1] < self.num_classes:
+            raise ValueError(
+                f"the model gives a tensor of shape {shape}, not logits [{examples}, "
+                f"{self.num_classes}]"
+            )
+
     def score(self, modules: Modules, batch: LabelledBatch) -> dict[str, Tensor]:
         """Summed cross-entropy, and the number of examples whose largest logit is right."""
         inputs, targets = batch
-        logits = modules["model"](inputs).float()
+        logits = modules["model"](inputs)
+        self._check(logits, len(targets))
+        logits = logits.float()
         return {
             "loss": cross_entropy(logits, targets, reduction="sum"),
             "accuracy": torch.sum(logits.argmax(dim=1) == targets),

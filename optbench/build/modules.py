@@ -1,0 +1,119 @@
+"""The players' modules: made, given their shapes, initialised, and laid out in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from optbench.build.create import create, kind_of, locate
+from optbench.build.data import known_sizes, wanted
+from optbench.build.fitting import scored
+from optbench.config.schema import RunConfig
+from optbench.data.dataset import Dataset, Source
+from optbench.errors import UserError
+from optbench.models.checkpointing import enable_activation_checkpointing
+from optbench.models.init import initialise
+from optbench.tasks.base import Task
+
+MODEL_OURS = ("task", "init", "init_std", "init_bias")
+"""Keys of the model node that are not the model's own arguments."""
+
+
+def build_modules(
+    config: RunConfig,
+    dataset: Dataset,
+    task: Task,
+    source: Source,
+    indices: Tensor,
+    device: torch.device,
+) -> dict[str, nn.Module]:
+    """The players' modules by name.
+
+    Args:
+        source, indices: examples to train on; what a lazy module wants to see.
+
+    Raises:
+        UserError: no module, or one that the task or the settings do not fit.
+    """
+    node = {k: v for k, v in config.model.items() if k not in MODEL_OURS}
+    target = locate(str(node["_target_"]), "model._target_")
+    module: nn.Module = create(node, "model", **wanted(target, known_sizes(dataset)))
+    if not isinstance(module, nn.Module):
+        raise UserError(
+            f"model._target_={node['_target_']}: gives {kind_of(module)}; "
+            "expected a torch.nn.Module"
+        )
+    modules = by_player(config, module)
+    module.to(device)
+    _materialise(config, task, modules, source, indices)
+    try:
+        initialise(
+            module,
+            config.model["init"],
+            std=config.model["init_std"],
+            bias=config.model["init_bias"],
+        )
+        if config.activation_checkpointing:
+            if config.compile and any(True for _ in module.buffers()):
+                raise ValueError("compile with activation_checkpointing: not with batch norm")
+            enable_activation_checkpointing(module)
+    except ValueError as error:
+        raise UserError(f"model: {error}") from None
+    layout = torch.channels_last if config.channels_last else torch.preserve_format
+    module.to(memory_format=layout)
+    if config.compile:
+        for each in modules.values():
+            each.compile()
+    return modules
+
+
+def by_player(config: RunConfig, module: nn.Module) -> dict[str, nn.Module]:
+    """The parts of a model by the player that trains them."""
+    names = list(config.players)
+    if not config.player:
+        if isinstance(module, nn.ModuleDict):
+            parts = " and ".join(module)
+            raise UserError(f"model: it has the players {parts}, of which the task knows nothing")
+        return {names[0]: module}
+    if not isinstance(module, nn.ModuleDict) or set(module) != set(names):
+        target = config.model["_target_"]
+        raise UserError(f"model={target}: the task needs one with the parts {' and '.join(names)}")
+    return {name: module[name] for name in names}
+
+
+def _lazy(modules: Mapping[str, nn.Module]) -> list[str]:
+    tensors: list[tuple[str, Any]] = [
+        pair
+        for module in modules.values()
+        for pair in (*module.named_parameters(), *module.named_buffers())
+    ]
+    return [name for name, tensor in tensors if is_lazy(tensor)]
+
+
+def _materialise(
+    config: RunConfig,
+    task: Task,
+    modules: Mapping[str, nn.Module],
+    source: Source,
+    indices: Tensor,
+) -> None:
+    """Gives lazy parameters (`nn.LazyLinear`) the shapes that two examples lead to.
+
+    Their values are drawn from torch's global generator, in the order in which they are used.
+    """
+    if not _lazy(modules):
+        return
+    for module in modules.values():
+        module.eval()
+    scored(config, task, modules, source, indices)
+    for module in modules.values():
+        module.train()
+    left = _lazy(modules)
+    if left:
+        raise UserError(
+            f"model={config.model['_target_']}: {left[0]} is lazy, and no example leads through it"
+        )

@@ -1,0 +1,58 @@
+"""What goes wrong inside code of the user's own, and what only seems to. No torch.
+
+A value that a class refuses is bad input and told in a line. Any other error in the middle of a
+user's own code is theirs to find, and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable
+from typing import Any
+
+from optbench.errors import OwnCodeError, UserError
+
+LIBRARIES = ("optbench", "torch", "torchvision", "pytorch_optimizer", "schedulefree")
+"""Whose insides are not the user's to mend."""
+
+
+def module_of(target: Any) -> str:
+    """The module that a class or function was written in."""
+    return str(getattr(target, "__module__", "") or "")
+
+
+def told(
+    error: BaseException,
+    where: str,
+    modules: Iterable[str],
+    refuses: type[Exception] | tuple[()] = (),
+) -> UserError:
+    """An exception for the user: one line, or, from their own code, with the traceback.
+
+    Args:
+        where: key, or key and value, that led there.
+        modules: those in which the called code was written.
+        refuses: what a class raises for a value that it does not want.
+    """
+    roots = {module.partition(".")[0] for module in modules} - {*LIBRARIES, ""}
+    place = _innermost(error, roots)
+    message = " ".join(str(error).split()).rstrip(".")
+    name = type(error).__name__
+    if isinstance(error, MemoryError) or name == "OutOfMemoryError":
+        return UserError(f"{where}: not enough memory: {message or 'it is too large'}")
+    if place is None and not isinstance(error, SyntaxError | SystemExit):
+        plainly = isinstance(error, ValueError | TypeError | RuntimeError) and message
+        return UserError(f"{where}: {message if plainly else f'{name}: {message}'.rstrip(': ')}")
+    if isinstance(error, refuses):
+        return UserError(f"{where}: {message or name} ({place}; OPTBENCH_TRACEBACK=1 shows all)")
+    return OwnCodeError(f"{where}: {name}: {message}" + (f" ({place})" if place else ""))
+
+
+def _innermost(error: BaseException, roots: set[str]) -> str | None:
+    """File and line of the last step inside some modules, None if it was in none of them."""
+    found = None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.partition(".")[0] in roots:
+            found = f"{frame.f_code.co_filename}:{line}"
+    return found
