@@ -11,7 +11,7 @@ from optbench.build.own import told
 from optbench.build.smallest import untouched
 from optbench.config.schema import RunConfig
 from optbench.data.dataset import Source
-from optbench.errors import UserError
+from optbench.errors import OwnCodeError, UserError
 from optbench.tasks.base import Task
 from optbench.training.precision import Precision
 
@@ -60,4 +60,7 @@ def scored(
             str(node["_target_"]) for node in (config.model, config.dataset, config.task)
         )
         where = f"model={model}: does not fit dataset={data} and task={scores}"
-        raise told(error, where, [model, data, scores]) from error
+        found = told(error, where, [model, data, scores])
+        if isinstance(found, OwnCodeError):  # it fits nothing, then
+            found = told(error, f"model={model}", [model, data, scores])
+        raise found from error

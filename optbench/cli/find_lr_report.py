@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from optbench.cli.compose import Job, keys_of
 from optbench.cli.execute import shown
+from optbench.cli.find_lr_caveats import caveats
 from optbench.cli.log import print_lines, print_table
 from optbench.cli.quoting import value_text
 from optbench.errors import UserError
@@ -61,10 +62,14 @@ def report(
     spreads = {rule: Spread.of([trial.suggestions[rule] for trial in trials]) for rule in RULES}
     lr = spreads[RECOMMENDED].median
     command = None if lr is None else train_command(job, lr, base, player, config_dir)
+    against = caveats(ramp, trials)
     folder.write_json(
         "find-lr.json",
         {
-            "recommended": {"rule": RECOMMENDED, "lr": lr, "command": command},
+            "recommended": {
+                **{"rule": RECOMMENDED, "lr": lr, "command": command},
+                "caveats": against,
+            },
             "suggestions": {rule: dataclasses.asdict(spread) for rule, spread in spreads.items()},
             "seeds": {str(trial.seed): _trial(trial) for trial in trials},
             "ramp": dataclasses.asdict(ramp),
@@ -86,6 +91,7 @@ def report(
     if command is None:
         lines += ["the loss does not fall by more than its noise: nothing to recommend"]
     else:
+        lines += [f"caution: {caveat}" for caveat in against]
         lines += ["train with", f"  {command}"]
     print_lines("\n".join(lines))
     return lr

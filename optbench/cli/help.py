@@ -50,6 +50,7 @@ usage: optbench find-lr [flags] [overrides of train]
 The learning rate range test (Smith 2017): trains for a few steps while lr rises and
 suggests one by three rules (steepest is recommended), over several seeds. The ramp
 replaces schedules, EMA and the run's length; all groups' lr follow in proportion.
+Where few points, one seed or an edge of the range speak against it, it says so.
 Leaves find-lr.png, find-lr.json and TensorBoard events in a folder of its own.
 
   --from 1e-7  --to 10     first and last lr

@@ -114,7 +114,7 @@ def test_a_users_own_function_and_class(monkeypatch: pytest.MonkeyPatch) -> None
         "schedule=custom", f"schedule._target_={HERE}.Sawtooth", "schedule.arguments={period: 4}"
     )
     assert rates(saw)[:5] == [1.0, 0.75, 0.5, 0.25, 1.0]
-    with pytest.raises(UserError, match="schedule: list index out of range, at step 100"):
+    with pytest.raises(UserError, match="schedule: at step 100: IndexError: list index out of"):
         built("schedule=custom", f"schedule._target_={HERE}.too_short")
 
 

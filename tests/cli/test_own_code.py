@@ -132,7 +132,7 @@ TRACES = [
     ("optimizer", "Adds", "[1, 2] + lr", "optimizer: TypeError: can only concatenate list"),
     ("optimizer", "Looks", '{}["momentum"]', "optimizer: KeyError: 'momentum'"),
     ("optimizer", "Exits", "raise SystemExit(3)", "optimizer: SystemExit: 3"),
-    ("model", "Fails", "self.nothing_of_this_name", "model=parts.Fails: does not fit"),
+    ("model", "Fails", "self.nothing_of_this_name", "model=parts.Fails: AttributeError"),
     ("dataset", "Unread", 'raise OSError("no disk")', "dataset: OSError: no disk"),
     ("schedule", "fails_late", "return undefined", "schedule: at step 2: NameError"),
 ]
