@@ -31,10 +31,10 @@ def test_it_draws_what_a_training_does(tmp_path: Path) -> None:
     trained = {
         r["step"]: r["lr/model"] for r in RunDir(tmp_path / "run").read_metrics() if "lr/model" in r
     }
-    # A record's rate is that of the update after it.
+    # A record's rate is that of the update which led to it.
     assert drawn.steps == list(range(42))
-    for step in range(1, 42):
-        assert drawn.rates["lr"][step] == trained[step]
+    for step in range(1, 43):
+        assert drawn.rates["lr"][step - 1] == trained[step]
 
 
 def test_momentum_groups_and_other_settings_are_drawn() -> None:
@@ -64,8 +64,9 @@ def test_players_are_drawn_as_they_train(tmp_path: Path) -> None:
 
     for record in RunDir(tmp_path / "run").read_metrics():
         for name in ("generator", "discriminator"):
-            if f"lr/{name}" in record and record["step"] < 20:
-                expected = drawn.rates[f"lr of {name}"][record["step"]]
+            if f"lr/{name}" in record:
+                turn = record["step"] // 5 * 5 if name == "generator" else record["step"]
+                expected = drawn.rates[f"lr of {name}"][max(turn - 1, 0)]
                 assert record[f"lr/{name}"] == pytest.approx(expected)
     assert len(set(drawn.rates["lr of generator"])) == 4
     title = call(f"show {said}").out.splitlines()[0]
