@@ -9,20 +9,13 @@ from io import BufferedReader
 from pathlib import Path
 
 from optbench.errors import UserError
+from optbench.files import kind
 
 LIMIT = 1 << 30
 """Bytes that a file is read, or unpacked, into memory to: far more than any data set here has."""
 
 _PIECE = 1 << 20
 _IDLE = 1000  # members of a gzip file that may hold nothing
-
-_KINDS = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-)
 
 
 class Unreadable(Exception):
@@ -86,9 +79,8 @@ def damaged(path: str | Path, reason: str) -> UserError:
 
 
 def _refuse_others(status: os.stat_result) -> None:
-    for is_kind, what in _KINDS:
-        if is_kind(status.st_mode):
-            raise Unreadable(f"it is {what}, not a file")
+    if not stat.S_ISREG(status.st_mode):
+        raise Unreadable(f"it is {kind(status.st_mode)}, not a file")
 
 
 class Gunzipped:
