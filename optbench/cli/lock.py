@@ -41,3 +41,13 @@ def lock(file: TextIO, folder: Path, warn: Callable[[str], None]) -> None:
                 f"{folder}: its file system does not lock files ({error.strerror}), so nothing "
                 "keeps a second process from the same run"
             )
+
+
+def is_locked(path: Path) -> bool:
+    """Whether another process is at the run with this log, as far as can be told."""
+    try:
+        with path.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in _TAKEN
+    return False

@@ -7,10 +7,8 @@ import os
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -22,9 +20,8 @@ from optbench.cli.lock import Busy
 from optbench.cli.log import Log
 from optbench.cli.plan import PLAN, Plan, write_plan
 from optbench.cli.players import as_typed
-from optbench.cli.quoting import literal, quoted
 from optbench.cli.report import print_sweep
-from optbench.cli.resolvers import launched_ranks, register_resolvers
+from optbench.cli.resolvers import launched_ranks
 from optbench.cli.restart import remember
 from optbench.cli.saved import Saved, read_saved, refuse_foreign
 from optbench.cli.trust import Seal
@@ -65,7 +62,9 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
     own = [o for o in parsed if o.key_or_group == "hydra/sweeper" and str(o.value()) not in BASIC]
     cfg = composer.compose(overrides if own else without_params(overrides), RunMode.MULTIRUN)
     if str(cfg.hydra.runtime.choices.get("hydra/sweeper")) not in BASIC:
-        return _foreign_sweeper(composer, cfg, log)
+        from optbench.cli.launchers import foreign_sweeper
+
+        return foreign_sweeper(composer, cfg)
     numbered = cast(dict[str, Any], OmegaConf.to_container(cfg.hydra.sweep, resolve=False))
     if numbered["subdir"] != "${hydra.job.num}":
         raise UserError("hydra.sweep.subdir: a sweep's runs are numbered, so it can't be set")
@@ -79,10 +78,13 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
     if not log.quiet:
         write_plan(folder.path, overrides, Plan(grid, composer.config_dir))
     planned = Sweep(folder, grid, jobs)
+    results: list[Result | None]
     if str(cfg.hydra.runtime.choices.get("hydra/launcher")) in BASIC:
         results = in_turn(planned, log)
     else:
-        results = _launched(composer, cfg, planned)
+        from optbench.cli.launchers import launched
+
+        results = list(launched(composer, cfg, planned, log))
     return report(planned, results, log)
 
 
@@ -147,7 +149,7 @@ def in_turn(planned: Sweep, log: Log) -> list[Result | None]:
     for number in itertools.chain(numbers, elsewhere):
         folder, job = RunDir(planned.folder.path / str(number)), planned.jobs[number]
         log.tell(f"[{number + 1}/{len(numbers)}] {' '.join(planned.grid[number])}")
-        result = results[number] = _one(
+        result = results[number] = one(
             job, folder, log, planned.seals[number] if planned.seals else ()
         )
         if result.state == ELSEWHERE:
@@ -165,7 +167,7 @@ def in_turn(planned: Sweep, log: Log) -> list[Result | None]:
     return results
 
 
-def _one(job: Job, folder: RunDir, log: Log, seals: Sequence[Seal] = ()) -> Result:
+def one(job: Job, folder: RunDir, log: Log, seals: Sequence[Seal] = ()) -> Result:
     """A run in its own folder: done already, to be resumed, new, or another process's."""
     try:
         begun = _on_main(job.config.device, lambda: _claim(folder, log))
@@ -199,70 +201,11 @@ def recorded(folder: RunDir) -> Result:
         str(status.get("message", "")),
         summary.get("final", {}),
         summary.get("best", {}),
-        EXIT_FAILED if state in ("diverged", "failed") else 0,
+        0 if state in ("finished", "stopped_early") else EXIT_FAILED,
         summary.get("target", {}),
         summary.get("samples", {}),
         summary.get("scored_weights"),
     )
-
-
-def _launched(composer: Composer, cfg: DictConfig, planned: Sweep) -> list[Result | None]:
-    """The runs by a launcher of Hydra's, such as joblib's, in processes of its own."""
-    from hydra.core.plugins import Plugins
-    from hydra.types import HydraContext
-    from omegaconf import open_dict, read_write
-
-    # Said twice, for a launcher composes each run anew from the overrides.
-    folder = str(planned.folder.path)
-    with open_dict(cfg), read_write(cfg.hydra):
-        cfg.hydra.sweep.dir = literal(folder)
-        cfg.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(folder)}")
-    context = HydraContext(config_loader=composer.loader, callbacks=_callbacks(cfg))
-    launcher = Plugins.instance().instantiate_launcher(
-        hydra_context=context, task_function=task, config=cfg
-    )
-    lines = [composer.lines(overrides) for overrides in planned.grid]
-    launcher.launch(lines, initial_job_idx=0)
-    return [
-        recorded(RunDir(planned.folder.path / str(number))) for number in range(len(planned.grid))
-    ]
-
-
-def _foreign_sweeper(composer: Composer, cfg: DictConfig, log: Log) -> int:
-    """A sweeper plugin of the user's: it chooses the runs, and gets each one's score."""
-    from hydra.core.plugins import Plugins
-    from hydra.types import HydraContext
-
-    context = HydraContext(config_loader=composer.loader, callbacks=_callbacks(cfg))
-    sweeper = Plugins.instance().instantiate_sweeper(
-        hydra_context=context, task_function=task, config=cfg
-    )
-    sweeper.sweep(arguments=list(cfg.hydra.overrides.task))
-    return 0
-
-
-def _callbacks(cfg: DictConfig) -> Any:
-    from hydra._internal.callbacks import Callbacks
-
-    return Callbacks(cfg)
-
-
-def task(cfg: DictConfig) -> float | None:
-    """What a launcher's process calls: one run in the folder that Hydra made; its best score."""
-    from hydra.core.hydra_config import HydraConfig
-
-    hydra = cast(DictConfig, HydraConfig.get())
-    overrides = list(map(as_typed, hydra.overrides.task))
-    made = cast(dict[str, Any], OmegaConf.to_container(hydra.runtime, resolve=False))
-    folder = RunDir(Path(made["output_dir"]).absolute())  # as it is, whatever is in it
-    register_resolvers()
-    composer = Composer(GlobalHydra.instance().config_loader())
-    if composer.task(composer.parse(overrides[1:])) == overrides[:1]:
-        del overrides[0]  # nobody has typed it
-    job = composer.job_of(cfg, hydra, overrides)
-    result = _one(job, folder, Log(draws=False))
-    best = result.best.get("value")
-    return None if best is None else float(best)
 
 
 def report(planned: Sweep, results: Sequence[Result | None], log: Log) -> int:

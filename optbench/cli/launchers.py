@@ -1,0 +1,168 @@
+"""A sweep's runs by one of Hydra's launchers or sweepers, in processes of theirs."""
+
+from __future__ import annotations
+
+import signal
+import time
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, cast
+
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+from optbench.cli.compose import Composer
+from optbench.cli.execute import EXIT_FAILED, Result
+from optbench.cli.lock import is_locked
+from optbench.cli.log import Log
+from optbench.cli.players import as_typed
+from optbench.cli.quoting import literal, quoted
+from optbench.cli.resolvers import register_resolvers
+from optbench.cli.sweep import ELSEWHERE, Sweep, one, recorded
+from optbench.rundir import RunDir
+
+NOT_BEGUN, KILLED = "not begun", "killed"
+"""States in the table of runs that a launcher left."""
+PATIENCE_SECONDS = 3.0
+"""How long processes that are being ended may still hold their runs."""
+
+
+class _Stopped(BaseException):
+    """A signal came while the launcher's processes were at work."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.code = 128 + number
+
+
+def launched(composer: Composer, cfg: DictConfig, planned: Sweep, log: Log) -> list[Result]:
+    """What all runs came to, also when the launcher fails: then some are killed or not begun."""
+    from hydra.core.plugins import Plugins
+    from hydra.types import HydraContext
+    from omegaconf import open_dict, read_write
+
+    # Said twice, for a launcher composes each run anew from the overrides.
+    folder = str(planned.folder.path)
+    with open_dict(cfg), read_write(cfg.hydra):
+        cfg.hydra.sweep.dir = literal(folder)
+        cfg.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(folder)}")
+    context = HydraContext(config_loader=composer.loader, callbacks=_callbacks(cfg))
+    launcher = Plugins.instance().instantiate_launcher(
+        hydra_context=context, task_function=task, config=cfg
+    )
+    lines = [composer.lines(overrides) for overrides in planned.grid]
+    messages, code = [""] * len(lines), EXIT_FAILED
+    try:
+        with _stoppable():
+            returned = launcher.launch(lines, initial_job_idx=0)
+        messages = [_failure(each) for each in returned]
+    except (_Stopped, KeyboardInterrupt) as stopped:
+        code = getattr(stopped, "code", 128 + signal.SIGINT)
+        log.tell(f"the sweep was stopped ({signal.Signals(code - 128).name})")
+    except BrokenExecutor as error:
+        log.tell(f"a process of the sweep was killed: {_in_a_line(error)}")
+    except Exception as error:
+        log.open(planned.folder.log)
+        log.note_lines("".join(traceback.format_exception(error)))
+        log.close()
+        log.tell(f"the launcher failed: {_in_a_line(error)}")
+        log.tell(f"the traceback is in {planned.folder.log}")
+    folders = [RunDir(planned.folder.path / str(number)) for number in range(len(lines))]
+    results = [_left(folder, code, text) for folder, text in zip(folders, messages, strict=True)]
+    for number, result in enumerate(results):
+        if result.state == "failed":
+            log.tell(f"[{number + 1}/{len(results)}] failed: {result.message}")
+    return results
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the block as an interrupt does, unless they are ignored."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _Stopped(number)
+
+    taken = (signal.SIGTERM, signal.SIGHUP)
+    before = {s: signal.getsignal(s) for s in taken if signal.getsignal(s) != signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _failure(returned: Any) -> str:
+    """What went wrong around a run, empty if nothing did."""
+    from hydra.core.utils import JobStatus
+
+    failed = getattr(returned, "status", None) == JobStatus.FAILED
+    return _in_a_line(returned._return_value) if failed else ""
+
+
+def _in_a_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _left(folder: RunDir, code: int, message: str) -> Result:
+    """A run as the launcher's processes left it.
+
+    Args:
+        code: the exit code for one that is not done.
+        message: what went wrong before it began, if something did.
+    """
+    state = folder.state
+    if state is None:
+        named = "failed" if message else NOT_BEGUN
+        return Result(folder, named, 0, message, exit_code=code)
+    found = recorded(folder)
+    if state != "running":
+        return found
+    until = time.monotonic() + PATIENCE_SECONDS
+    while (locked := is_locked(folder.log)) and time.monotonic() < until:
+        time.sleep(0.05)
+    if folder.state != "running":
+        return recorded(folder)
+    return Result(folder, ELSEWHERE if locked else KILLED, found.step, exit_code=code)
+
+
+def foreign_sweeper(composer: Composer, cfg: DictConfig) -> int:
+    """A sweeper plugin of the user's: it chooses the runs, and gets each one's score."""
+    from hydra.core.plugins import Plugins
+    from hydra.types import HydraContext
+
+    context = HydraContext(config_loader=composer.loader, callbacks=_callbacks(cfg))
+    sweeper = Plugins.instance().instantiate_sweeper(
+        hydra_context=context, task_function=task, config=cfg
+    )
+    sweeper.sweep(arguments=list(cfg.hydra.overrides.task))
+    return 0
+
+
+def _callbacks(cfg: DictConfig) -> Any:
+    from hydra._internal.callbacks import Callbacks
+
+    return Callbacks(cfg)
+
+
+def task(cfg: DictConfig) -> float | None:
+    """What a launcher's process calls: one run in the folder that Hydra made; its best score."""
+    from hydra.core.hydra_config import HydraConfig
+
+    hydra = cast(DictConfig, HydraConfig.get())
+    overrides = list(map(as_typed, hydra.overrides.task))
+    made = cast(dict[str, Any], OmegaConf.to_container(hydra.runtime, resolve=False))
+    folder = RunDir(Path(made["output_dir"]).absolute())  # as it is, whatever is in it
+    register_resolvers()
+    composer = Composer(GlobalHydra.instance().config_loader())
+    if composer.task(composer.parse(overrides[1:])) == overrides[:1]:
+        del overrides[0]  # nobody has typed it
+    job = composer.job_of(cfg, hydra, overrides)
+    result = one(job, folder, Log(draws=False))
+    best = result.best.get("value")
+    return None if best is None else float(best)
