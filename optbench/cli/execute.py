@@ -209,7 +209,7 @@ class _Run:
             self.log.warn("there is no checkpoint: the run starts from the beginning")
         else:
             keeper.put_aside_damaged(loaded.step)
-            positions = positions_of(loaded.said, self.folder)
+            positions = positions_of(loaded.said)
         return step, cut(self.folder, positions, self.log.warn, self.log.note)
 
     def _refuse_lost(self) -> None:

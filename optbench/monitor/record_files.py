@@ -14,7 +14,6 @@ from typing import Any
 
 from optbench.files import naming, open_regular, reading
 from optbench.monitor.event_file import read_events
-from optbench.monitor.hparams import SESSION_END_INFO_TAG
 from optbench.rundir import RunDir, records
 
 EVENT_FILES = "events.out.tfevents.*"
@@ -102,14 +101,14 @@ def _shorten(path: Path, length: int, dropped: int, note: Callable[[str], None])
             os.close(opened)
 
 
-def positions_of(manifest: Mapping[str, Any], folder: RunDir) -> dict[str, int]:
+def positions_of(manifest: Mapping[str, Any]) -> dict[str, int]:
     """How long the files of records were when a checkpoint was written, as its manifest says.
 
     Names that are of no file of records are left out: a manifest is not to be trusted.
     """
     listed = manifest.get("records")
     if not isinstance(listed, dict):
-        return positions_at(folder, manifest["step"])
+        return {}
     return {
         name: length
         for name, length in listed.items()
@@ -118,25 +117,3 @@ def positions_of(manifest: Mapping[str, Any], folder: RunDir) -> dict[str, int]:
 
 
 _NAMES = re.compile(r"metrics\.jsonl|tb/events\.out\.tfevents\.[^/\0]+")
-
-
-def positions_at(folder: RunDir, step: int) -> dict[str, int]:
-    """The positions after `step` by what the records say, for checkpoints that do not say it."""
-    found = {folder.metrics.name: 0}
-    if folder.metrics.exists():
-        for position, record in records(folder.metrics):
-            if record is not None and (record["step"] > step or record.get("kind") == "test"):
-                break
-            found[folder.metrics.name] = position
-    for path in folder.tensorboard.glob(EVENT_FILES):
-        found[f"tb/{path.name}"] = 0
-        with reading(path) as file:
-            for event, position in read_events(file):
-                if event.step > step or any(_ends(v.tag) for v in event.summary.value):
-                    break
-                found[f"tb/{path.name}"] = position
-    return found
-
-
-def _ends(tag: str) -> bool:
-    return tag.startswith("test/") or tag == SESSION_END_INFO_TAG

@@ -21,6 +21,9 @@ from optbench.training.distributed import World
 from optbench.training.serialise import write_hashed
 
 _FOLDER = re.compile(r"^step-(\d{8,})$")
+FORMAT = 2
+"""Of what is saved; higher with each change that older checkpoints can't be read after."""
+
 MANIFEST = "manifest.json"
 SHARED = "state.pt"
 
@@ -83,7 +86,8 @@ def write_checkpoint(
     every = world.gather(files)
     if world.is_main:
         listed = {name: entry for part in every for name, entry in sorted(part.items())}
-        manifest = {"step": step, "world_size": world.size, "files": listed, **(said or {})}
+        manifest = {"format": FORMAT, "step": step, "world_size": world.size, "files": listed}
+        manifest |= said or {}
         _write_manifest(temporary, manifest)
         old = final.with_name(final.name + ".old")
         shutil.rmtree(old, ignore_errors=True)
@@ -165,7 +169,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     manifest = load_json(path)
-    older = set(manifest) == {"step", "world_size", "files"}
+    older = set(manifest) == {"step", "world_size", "files"}  # before there were formats
     if not older and manifest.get("sha256") != checksum(manifest):
         raise BadFile(f"{path}: it does not have its own checksum")
     ranks, files = manifest.get("world_size"), manifest.get("files")

@@ -197,6 +197,8 @@ class Keeper:
         at = self.folder / f"step-{step:08d}"
         try:
             loaded = checkpoint.read_checkpoint(self.folder, step, self.state.world)
+            if loaded.said.get("format") != checkpoint.FORMAT:
+                raise UserError(f"{at}: of another version of optbench, which has to go on with it")
             self.state.load(loaded)
         except UserError:
             raise

@@ -11,6 +11,7 @@ import pytest
 
 from optbench.files import dump_yaml, load_yaml
 from optbench.rundir import RunDir
+from optbench.training import checkpoint
 
 from .program import SMALL, call, train
 
@@ -60,8 +61,17 @@ def disown(run: RunDir) -> None:
     (run.path / "status.json").unlink()
     for manifest in run.checkpoints.glob("step-*/manifest.json"):
         values = run.read_json(str(manifest.relative_to(run.path)))
+        del values["config"]
+        values["sha256"] = checkpoint.checksum(values)
+        run.write_json(str(manifest.relative_to(run.path)), values)
+
+
+def test_another_versions_checkpoint_is_left_to_it(run: RunDir) -> None:
+    for manifest in run.checkpoints.glob("step-*/manifest.json"):
+        values = run.read_json(str(manifest.relative_to(run.path)))
         kept = {key: values[key] for key in ("step", "world_size", "files")}
         run.write_json(str(manifest.relative_to(run.path)), kept)
+    refused(run, "step-00000004: of another version of optbench")
 
 
 def test_the_untouched_one_goes_on(run: RunDir) -> None:

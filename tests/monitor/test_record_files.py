@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from optbench.monitor.event_file import read_events
-from optbench.monitor.hparams import end_summary
 from optbench.monitor.jsonl import JsonLines
 from optbench.monitor.record import Record, Recorder
-from optbench.monitor.record_files import cut, positions_at, positions_of
+from optbench.monitor.record_files import cut, positions_of
 from optbench.monitor.tensorboard import TensorBoard
 from optbench.rundir import RunDir
 
@@ -135,23 +134,6 @@ def test_the_positions_name_the_files_of_earlier_parts(
     later.close()
 
 
-@pytest.mark.parametrize(("step", "kept"), [(-1, []), (1, [1]), (2, [1, 2]), (9, [1, 2, 3, 3])])
-def test_without_lengths_the_records_say_where_to_cut(
-    folder: RunDir, positions: dict[str, int], step: int, kept: list[int]
-) -> None:
-    """Of runs from before checkpoints had them; test scores come again."""
-    cut_it(folder, positions_at(folder, step))
-    assert [line["step"] for line in folder.read_metrics()] == events(folder) == kept
-
-
-def test_how_a_part_ended_does_not_stay(folder: RunDir) -> None:
-    board = TensorBoard(folder.tensorboard)
-    board.write_summary(end_summary("diverged"))
-    board.close()
-    cut_it(folder, positions_at(folder, 10))
-    assert events(folder) == []
-
-
-def test_names_that_lead_out_of_the_folder_are_left_out(folder: RunDir) -> None:
+def test_names_that_lead_out_of_the_folder_are_left_out() -> None:
     listed = {"tb/../../x": 0, "/etc/passwd": 0, "metrics.jsonl": 3, "log.txt": 1, "tb/x": -1}
-    assert positions_of({"step": 1, "records": listed}, folder) == {"metrics.jsonl": 3}
+    assert positions_of({"records": listed}) == {"metrics.jsonl": 3}
