@@ -40,6 +40,7 @@ from optbench.cli.players import (
 from optbench.cli.quoting import with_quotes
 from optbench.cli.resolvers import register_resolvers
 from optbench.cli.task_choice import AUTO, TaskChoice
+from optbench.cli.workloads import Workloads, default_name
 from optbench.config.conform import conform
 from optbench.config.interpolated import decoded
 from optbench.config.keys import find, leaves, setting
@@ -60,6 +61,7 @@ class Job:
         choices: the file that each group chose.
         folder: wanted for the run.
         varied: the keys that differ among the runs of its sweep.
+        warnings: what is to be told before it begins.
     """
 
     config: RunConfig
@@ -68,6 +70,7 @@ class Job:
     choices: dict[str, str]
     folder: str
     varied: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def keys_of(overrides: Sequence[str]) -> list[str]:
@@ -115,6 +118,7 @@ class Composer:
         self.config_dir = config_dir
         self._parsed: dict[str, Override] = {}
         self._bases: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}
+        self._workloads = Workloads(self.files, self._as_it_stands)
         self.task = TaskChoice(loader, self.files)
         self._defaults: dict[str, dict[str, Any]] = {}
 
@@ -191,12 +195,29 @@ class Composer:
 
     def job_of(self, cfg: DictConfig, hydra: DictConfig, overrides: Sequence[str]) -> Job:
         """The same for a config whose `hydra` node stands elsewhere."""
+        choices = self._choices(hydra)
+        named = "name" in cfg and _as_written(cfg)["name"] is not None
+        if not named:
+            with open_dict(cfg):
+                cfg.name = default_name(choices)
+        checked = self._checked(cfg, choices, overrides)
+        warning = self._workloads.leave(checked, choices, keys_of(overrides))
+        if warning and (checked["name"] is None or not named):
+            with open_dict(cfg):
+                cfg.name = checked["name"] = default_name(choices)
+        said = (checked, list(overrides), choices, folder_of(hydra, "run"))
+        return Job(from_plain(checked), *said, warnings=(warning,) if warning else ())
+
+    def _choices(self, hydra: DictConfig) -> dict[str, str]:
+        """The file of each group, and of each player's own."""
         known = hydra.runtime.choices
         choices = {g: str(known.get(g)) for g in GROUPS}
-        choices |= {key: str(known[key]) for key in known if is_choice(str(key))}
-        if "name" not in cfg or _as_written(cfg)["name"] is None:
-            with open_dict(cfg):
-                cfg.name = _name(choices)
+        return choices | {key: str(known[key]) for key in known if is_choice(str(key))}
+
+    def _checked(
+        self, cfg: DictConfig, choices: Mapping[str, str], overrides: Sequence[str]
+    ) -> dict[str, Any]:
+        """A composed config as plain data, resolved and checked."""
         reference = self.files.reference(choices)
         leave_out(cfg, self.files, choices, reference, keys_of(overrides))
         written = _as_written(cfg)
@@ -204,9 +225,16 @@ class Composer:
             found = {key: _resolved(cfg, key) for key in _keys(cfg)}
         except Exception as error:  # a resolver's, or none of this name
             raise UserError(unresolved(cfg, _keys(cfg))) from error
-        checked = self.check(decoded(found, written, reference), choices, overrides)
-        folder = folder_of(hydra, "run")
-        return Job(from_plain(checked), checked, list(overrides), choices, folder)
+        return self.check(decoded(found, written, reference), choices, overrides)
+
+    def _as_it_stands(self, workload: str) -> tuple[dict[str, Any], dict[str, str]]:
+        """The config and the choices of a workload that nobody has changed."""
+        lines = self.lines([f"workload={workload}"])
+        cfg = self.loader.load_configuration("config", lines, RunMode.RUN)
+        choices = self._choices(cfg.hydra)
+        with open_dict(cfg):
+            cfg.name = workload
+        return self._checked(cfg, choices, []), choices
 
     def variant(self, overrides: Sequence[str]) -> Job:
         """The job of one run of a sweep; runs that choose the same files are composed once."""
@@ -338,14 +366,6 @@ class Composer:
         read = self._read(f"key={text}")
         value = None if read is None or read.is_sweep_override() else read.value()
         return None if base is None else setting(word, text, value or None, plain(base))
-
-
-def _name(choices: Mapping[str, str]) -> str:
-    """What a run is called that was given no name."""
-    own = dict.fromkeys(choice for key, choice in choices.items() if key.startswith("optimizer@"))
-    workload = choices["workload"]
-    what = [choices["dataset"], choices["model"]] if workload == "none" else [workload]
-    return "-".join([*what, *(own or [choices["optimizer"]])])
 
 
 def _keys(cfg: DictConfig) -> list[str]:

@@ -180,8 +180,8 @@ class _Run:
         self.log.say(f"{verb} {self.job.config.name} in {shown(self.folder.path)}")
         if self.experiment.validation is None and self.job.config.checkpoint.best == "auto":
             self.log.note("no validation set (dataset.val_fraction=0): no best checkpoint")
-        for note in notes_on(self.experiment.dataset):
-            self.log.warn(note)
+        for line in [*([] if resume else self.job.warnings), *notes_on(self.experiment.dataset)]:
+            self.log.warn(line)
 
     def _resume(self) -> tuple[int | None, dict[str, int]]:
         """Goes on from the newest checkpoint; what was recorded after it is dropped.

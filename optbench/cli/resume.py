@@ -21,6 +21,7 @@ from optbench.cli.players import refuse_unowned
 from optbench.cli.report import finish
 from optbench.cli.saved import Saved, read_saved
 from optbench.cli.sweep import recorded, resume_sweep
+from optbench.cli.workloads import differences, typed_value
 from optbench.config.conform import conform
 from optbench.config.keys import meant
 from optbench.config.schedules import VALUE_KEYS
@@ -102,7 +103,7 @@ def resume(
         print_lines(dump_yaml(job.plain).rstrip("\n"))
         return 0
     for key, (old, new) in changes.items():
-        log.tell(f"changed: {key}={_yaml(new)} (was {_yaml(old)})")
+        log.tell(f"changed: {key}={typed_value(new)} (was {typed_value(old)})")
     return finish(execute(job, log, folder, resume=True, seals=saved.seals), log)
 
 
@@ -164,16 +165,6 @@ _MISSING = object()
 _PLAYERS = re.compile(r"^player\.\w+\.")
 
 
-def differences(old: Any, new: Any, at: str = "") -> dict[str, tuple[Any, Any]]:
-    """The dotted keys whose values differ, with both values."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        found: dict[str, tuple[Any, Any]] = {}
-        for key in dict.fromkeys([*old, *new]):
-            found |= differences(old.get(key), new.get(key), f"{at}.{key}" if at else str(key))
-        return found
-    return {} if old == new else {at: (old, new)}
-
-
 def goes_on(state: str, changes: Mapping[str, Any]) -> bool:
     """Whether a run that had ended has something left to do after the changes."""
     reasons = {"epochs", "steps"}
@@ -188,14 +179,8 @@ def refuse_fixed(changes: Mapping[str, Any]) -> None:
         own = _PLAYERS.sub("", key)
         fixed = any(own == f or own.startswith(f + ".") for f in FIXED)
         if fixed and key not in FREE:
+            was = typed_value(old)
             raise UserError(
-                f"{key}={_yaml(new)}: can't change when a run is resumed (it is {_yaml(old)}); "
+                f"{key}={typed_value(new)}: can't change when a run is resumed (it is {was}); "
                 "start a new run"
             )
-
-
-def _yaml(value: Any) -> str:
-    """A value as it is typed."""
-    if value is None or isinstance(value, bool):
-        return "null" if value is None else str(value).lower()
-    return str(value)

@@ -22,7 +22,7 @@ def write_all(root: Path) -> None:
     write_cifar(root / "cifar-10-batches-py", batches, ["test_batch"], "labels", 10)
     write_cifar(root / "cifar-100-python", ["train"], ["test"], "fine_labels", 100)
     write_tree(root)
-    write_text(root / "tinyshakespeare" / "input.txt", encoding="utf-8")
+    write_shakespeare(root / "tinyshakespeare" / "input.txt")
 
 
 def write_mnist(raw: Path) -> None:
@@ -63,7 +63,7 @@ def write_tree(root: Path) -> None:
             Image.fromarray(pixels).resize((60, 50)).save(path)
 
 
-def write_text(path: Path, length: int = 3000) -> None:
+def write_shakespeare(path: Path, length: int = 3000) -> None:
     """Letters without a sense, each of them at least once."""
     path.parent.mkdir(parents=True)
     drawn = np.random.default_rng(3).integers(0, len(LETTERS), length - len(LETTERS))
