@@ -36,11 +36,12 @@ def _constant() -> dict[str, Any]:
 
 
 def _git(folder: Path) -> dict[str, Any]:
-    """The commit that the code is of, and whether it was changed since; nothing outside git."""
+    """The commit that the code is of, and whether it was changed since, if git can tell."""
     commit = _run(folder, "rev-parse", "HEAD")
     if commit is None:
         return {}
-    return {"commit": commit, "dirty": bool(_run(folder, "status", "--porcelain"))}
+    changes = _run(folder, "status", "--porcelain")
+    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
 
 
 def _run(folder: Path, *arguments: str) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from optbench.cli.execute import shown
 from optbench.cli.find_lr_caveats import caveats
 from optbench.cli.log import print_lines, print_table
 from optbench.cli.quoting import value_text
+from optbench.cli.streams import OUT
 from optbench.errors import UserError
 from optbench.escape import shell_word
 from optbench.plots import png
@@ -151,7 +151,7 @@ def _print(
         x_label="lr",
         y_label="smoothed loss",
         log_x=not ramp.linear,
-        ascii_only=ascii_only(sys.stdout),
+        ascii_only=ascii_only(OUT),
     )
     print_lines(f"{drawn}\n")
     rows = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -45,9 +46,9 @@ def lock(file: TextIO, folder: Path, warn: Callable[[str], None]) -> None:
 
 def is_locked(path: Path) -> bool:
     """Whether another process is at the run with this log, as far as can be told."""
-    try:
-        with path.open("r+b") as file:
+    with suppress(OSError), path.open("r+b") as file:
+        try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno in _TAKEN
+        except OSError as error:
+            return error.errno in _TAKEN
     return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -11,6 +10,7 @@ from optbench.build.curves import Curves, curves_of
 from optbench.cli.compose import Job, hydra_session
 from optbench.cli.log import print_lines
 from optbench.cli.players import choice_key
+from optbench.cli.streams import OUT
 from optbench.cli.training import parse
 from optbench.errors import UserError
 from optbench.escape import escaped
@@ -76,7 +76,7 @@ def _text(curves: Curves, job: Job) -> str:
     epochs = (steps[-1] + 1) / curves.epoch
     lines = [f"{_title(job)}: {steps[-1] + 1} steps, {epochs:g} epochs of {curves.epoch}", ""]
     series = {name: (steps, values) for name, values in curves.rates.items()}
-    draw = partial(curve, x_label="step", ascii_only=ascii_only(sys.stdout))
+    draw = partial(curve, x_label="step", ascii_only=ascii_only(OUT))
     lines.append(draw(series, y_label="lr"))
     for name, values in curves.others.items():
         lines += ["", draw({name: (steps, values)}, height=8, y_label=name)]

@@ -58,6 +58,11 @@ class Lasting:
         stream = getattr(sys, self._name)
         return stream is not None and bool(stream.isatty())
 
+    @property
+    def encoding(self) -> str | None:
+        """What letters it takes, if that is known."""
+        return getattr(getattr(sys, self._name), "encoding", None)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(getattr(sys, self._name), name)
 

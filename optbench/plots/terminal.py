@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TextIO
+from typing import Protocol
 
 from optbench.plots.scale import Scale, can_be_drawn
 
@@ -20,7 +20,16 @@ PLAIN = str.maketrans("┤│└─", "+|+-")
 """The frame in ASCII."""
 
 
-def ascii_only(stream: TextIO) -> bool:
+class Encoded(Protocol):
+    """A stream of text, as far as it matters here."""
+
+    @property
+    def encoding(self) -> str | None:
+        """What letters it takes."""
+        ...
+
+
+def ascii_only(stream: Encoded) -> bool:
     """Whether a stream can't take the characters that curves are drawn with."""
     try:
         "⣿┤".encode(stream.encoding or "utf-8")

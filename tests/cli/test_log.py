@@ -13,6 +13,8 @@ from rich.console import Console
 from optbench.cli import lock
 from optbench.cli.lock import Busy
 from optbench.cli.log import Log, print_error, print_lines, print_table
+from optbench.cli.streams import OUT
+from optbench.plots.terminal import ascii_only
 
 PACKAGE = Path(lock.__file__).parents[1]
 FORGED = "x\x1b[31m\n2026-01-01 finished\u202e"
@@ -114,6 +116,18 @@ def test_a_lock_that_another_has_is_what_these_say(
         log.open(tmp_path / "log.txt")
 
 
+def test_a_log_that_can_not_be_looked_at_is_not_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, mode: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    assert not lock.is_locked(tmp_path / "log.txt")
+    assert not (tmp_path / "log.txt").exists()
+    monkeypatch.setattr(Path, "open", refuse)
+    assert not lock.is_locked(tmp_path / "log.txt")
+
+
 def test_a_log_that_another_process_has_is_left_alone(log: Log, tmp_path: Path) -> None:
     path = tmp_path / "log.txt"
     other = Log(quiet=False)
@@ -176,3 +190,4 @@ def test_streams_that_were_closed_before_the_start(
     print_lines("lines")
     print_table("", ["head"], [["cell"]])
     log.say("a line")
+    assert not ascii_only(OUT)

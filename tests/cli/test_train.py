@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from optbench.cli import environment
 from optbench.cli.log import print_lines
 from optbench.cli.main import main
 from optbench.files import load_yaml
@@ -97,15 +98,26 @@ def test_the_overrides_are_what_was_typed(folder: RunDir) -> None:
 
 
 def test_the_environment(folder: RunDir) -> None:
-    environment = folder.read_json("env.json")
-    assert torch.__version__.startswith(environment["versions"]["torch"].partition("+")[0])
-    assert {"optbench", "python", "hydra-core", "tensorboard"} <= set(environment["versions"])
-    assert environment["optimizer_implementation"] == {"model": "fused"}
-    assert (environment["device"], environment["world_size"]) == ("cpu", 1)
-    assert environment["threads"] == 1
-    assert environment["host"]
-    assert set(environment["git"]) in ({"commit", "dirty"}, set())
-    assert environment["command"][0] == sys.argv[0]
+    env = folder.read_json("env.json")
+    assert torch.__version__.startswith(env["versions"]["torch"].partition("+")[0])
+    assert {"optbench", "python", "hydra-core", "tensorboard"} <= set(env["versions"])
+    assert env["optimizer_implementation"] == {"model": "fused"}
+    assert (env["device"], env["world_size"]) == ("cpu", 1)
+    assert env["threads"] == 1
+    assert env["host"]
+    assert set(env["git"]) in ({"commit", "dirty"}, set())
+    assert env["command"][0] == sys.argv[0]
+
+
+def test_a_git_that_can_not_tell_of_changes_says_nothing_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = {"rev-parse": "abc", "status": None}
+    monkeypatch.setattr(environment, "_run", lambda folder, verb, *_: said[verb])
+    assert environment._git(Path()) == {"commit": "abc", "dirty": None}
+    for status, dirty in (("", False), (" M README.md", True)):
+        said["status"] = status
+        assert environment._git(Path())["dirty"] is dirty
 
 
 def test_the_status(folder: RunDir) -> None:
