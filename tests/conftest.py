@@ -1,4 +1,6 @@
-"""Config files of equal text are parsed once in all the tests of a process.
+"""What all tests have: nothing in them depends on how fast the machine is, or whose it is.
+
+Config files of equal text are parsed once in all the tests of a process.
 
 Hydra reads twenty of them for every run, and the parser is most of the time that it takes. Whoever
 loads one gets a copy of their own, and what is changed on the disk is read anew.
@@ -8,14 +10,27 @@ from __future__ import annotations
 
 import copy
 import io
+import tempfile
 from functools import cache
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, configuration, settings
 from omegaconf import OmegaConf
 
 load = OmegaConf.load
+
+# The same examples in every run, however slow the machine is, and no folder in the repository.
+configuration.set_hypothesis_home_dir(f"{tempfile.gettempdir()}/optbench-hypothesis")
+settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("suite")
 
 
 @cache

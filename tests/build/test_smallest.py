@@ -29,7 +29,7 @@ def feed_of(examples: int, batch_size: int, accumulate: int = 1, ranks: int = 1)
     return Feed(source, torch.arange(examples), batch_size, accumulate, ranks=ranks)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.integers(1, 60), st.integers(1, 60), st.integers(1, 5), st.integers(1, 4), st.integers(1, 70)
 )

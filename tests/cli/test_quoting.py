@@ -29,14 +29,14 @@ def read(text: str) -> Any:
     return OmegaConf.to_container(cfg, resolve=True)["key"]  # type: ignore[index, call-overload]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(LETTERS)
 def test_any_text_survives(text: str) -> None:
     assert read(quoted(text)) == text
     assert OmegaConf.create({"key": literal(text)}).key == text
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(VALUES)
 def test_any_value_survives(value: Any) -> None:
     assert read(value_text(value)) == value

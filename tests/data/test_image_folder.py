@@ -106,10 +106,11 @@ def test_workers_outlive_a_signal_to_all_processes_of_a_job(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     write_tree(tmp_path)
+    before = set(multiprocessing.active_children())  # other tests' may still be ending
     source = load(tmp_path, workers=1).open("train", CPU)
     stream = source.stream(torch.arange(4), [(n % 4, n % 4 + 1) for n in range(40)])
     next(stream)
-    (worker,) = multiprocessing.active_children()
+    (worker,) = set(multiprocessing.active_children()) - before
     assert worker.pid is not None
     os.kill(worker.pid, number)
     assert len(list(stream)) == 39

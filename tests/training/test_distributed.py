@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ import torch
 
 from optbench.training import checkpoint
 
-from .ranks import ended, once, rank_process, ranks, torchrun, train_arguments, wait_for
+from .ranks import ended, once, ranks, torchrun, train_arguments
 from .runs import assert_same_run, metrics_of, newest, small, status_of, train
 
 # 451 training examples: the tenth and last step of an epoch has one, of which rank 0 gets none.
@@ -114,9 +112,9 @@ def test_only_rank_0_leaves_files_outside_the_checkpoints(sweep: Path) -> None:
 def test_a_run_that_is_stopped_and_killed_ends_with_the_same_bits(sweep: Path) -> None:
     """SIGTERM to one rank; resumed; SIGKILL to both; resumed to the end."""
     folder = Path("runs/run").absolute()
-    launch = torchrun(["-m", "optbench"], train_arguments(folder, *RUN, DROPOUT))
-    stop_one_rank(launch, folder)
-    kill_both_ranks(torchrun(["-m", "optbench"], ["resume", str(folder)]), folder)
+    Path("program.py").write_text(SIGNALLED, encoding="utf-8")
+    stop_one_rank(train_arguments(folder, *RUN, DROPOUT), folder)
+    kill_both_ranks(["resume", str(folder)], folder)
     ranks(["resume", str(folder)])
     assert_same_run(sweep / "1", folder)
     assert [path.name for path in Path("runs").iterdir()] == ["run"]
@@ -126,13 +124,42 @@ def last_step(folder: Path) -> int:
     return max(checkpoint.steps(folder / "checkpoints"), default=0)
 
 
-def stop_one_rank(launch: subprocess.Popen[str], folder: Path) -> None:
-    wait_for(launch, lambda: last_step(folder) >= 28)
-    os.kill(rank_process(launch, 1), signal.SIGTERM)
-    code, said = ended(launch)
+SIGNALLED = """
+import os, signal, sys
+from pathlib import Path
+from optbench.cli.main import main
+from optbench.monitor.record import Recorder
+
+number, step, rank = int(sys.argv.pop(1)), int(sys.argv.pop(1)), os.environ["RANK"]
+mine, other = Path(f"pid-{rank}"), Path("pid-1")
+mine.write_text(str(os.getpid()), encoding="utf-8")
+tick = Recorder.tick
+
+def signalled(self, now):
+    tick(self, now)
+    if now != step:
+        return
+    if number == signal.SIGTERM and rank == "1":
+        os.kill(os.getpid(), number)
+    if number == signal.SIGKILL and rank == "0":
+        os.kill(int(other.read_text(encoding="utf-8")), number)
+        os.kill(os.getpid(), number)
+
+Recorder.tick = signalled
+sys.exit(main())
+"""
+"""At a step rank 1 gets a SIGTERM, or both a SIGKILL; from outside it could come too late."""
+
+
+def signalled(number: int, step: int, arguments: list[str]) -> tuple[int, str]:
+    return ended(torchrun(["program.py"], [str(int(number)), str(step), *arguments]))
+
+
+def stop_one_rank(arguments: list[str], folder: Path) -> None:
+    code, said = signalled(signal.SIGTERM, 30, arguments)
     assert code != 0
     status = status_of(folder)
-    assert status["state"] == "preempted" and 28 <= status["step"] < 230, said
+    assert status["state"] == "preempted" and 30 <= status["step"] < 40, said
     assert f"preempted at step {status['step']}" in said
     assert last_step(folder) == status["step"]
     # torchrun may terminate the one that is still on its way out when the other has gone.
@@ -140,11 +167,7 @@ def stop_one_rank(launch: subprocess.Popen[str], folder: Path) -> None:
     assert "143" in codes and codes <= {"143", "-15"}, said
 
 
-def kill_both_ranks(launch: subprocess.Popen[str], folder: Path) -> None:
-    before = last_step(folder)
-    wait_for(launch, lambda: last_step(folder) >= before + 28)
-    for process in (rank_process(launch, 0), rank_process(launch, 1)):
-        os.kill(process, signal.SIGKILL)
-    ended(launch)
-    assert status_of(folder)["state"] == "running"
-    assert last_step(folder) < 230
+def kill_both_ranks(arguments: list[str], folder: Path) -> None:
+    _, said = signalled(signal.SIGKILL, 75, arguments)
+    assert status_of(folder)["state"] == "running", said
+    assert last_step(folder) == 70

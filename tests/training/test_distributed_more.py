@@ -69,7 +69,7 @@ def test_lbfgs_sees_the_loss_of_the_whole_batch_on_every_rank() -> None:
     overrides = ["optimizer=lbfgs", "optimizer.lr=0.5", "steps=8", "checkpoint.every=1"]
     assert train(Path("alone"), *SHORT[:-1], *overrides) == 0
     arguments = train_arguments(Path("together"), *SHORT[:-1], *overrides)
-    code, said = ended(torchrun(["-m", "optbench"], arguments), patience=40)
+    code, said = ended(torchrun(["-m", "optbench"], arguments))
     assert code == 0, said
     # Its searches magnify what rounding there is, soon by a thousand times.
     for step, limit in ((2, 1e-6), (8, 1e-1)):
@@ -165,7 +165,7 @@ def test_a_loss_that_is_not_finite_on_one_rank_stops_all(step: int) -> None:
     overrides = [*SHORT[:-1], "steps=47", "accumulate=1"]
     arguments = train_arguments(Path("run"), *overrides)
     launch = torchrun(["program.py"], [str(step), *arguments])
-    _, said = ended(launch, patience=40)
+    _, said = ended(launch)
     status = status_of(Path("run"))
     assert status["state"] == "diverged", said
     assert f"at step {step}" in status["message"]
@@ -176,7 +176,7 @@ def test_a_run_that_raises_on_one_rank_ends_the_sweep() -> None:
     Path("program.py").write_text(NAN_ON_ONE_RANK, encoding="utf-8")
     sweep = ["seed=0,1", "nonfinite=raise", "hydra.sweep.dir=sweep"]
     arguments = ["train", "-m", *small(*SHORT, "accumulate=1", *sweep)]
-    code, said = ended(torchrun(["program.py"], ["23", *arguments]), patience=60)
+    code, said = ended(torchrun(["program.py"], ["23", *arguments]))
     assert code != 0
     assert said.count("resume the sweep to go on") == 1
     status = status_of(Path("sweep/0"))
@@ -217,7 +217,7 @@ def test_ranks_that_torchrun_begins_anew_go_on_in_their_folder() -> None:
     # 49 examples to validate: rank 0 has 6 batches of them, rank 1 as many and one more.
     overrides = [*SHORT, "eval.every=25", "eval.batch_size=4"]
     arguments = train_arguments(Path("run"), *overrides)
-    _, said = ended(torchrun(["program.py"], arguments, restarts=1), patience=90)
+    _, said = ended(torchrun(["program.py"], arguments, restarts=1))
     assert [path.name for path in Path().iterdir() if path.is_dir()] == ["run"], said
     assert status_of(Path("run"))["state"] == "preempted", said
     assert status_of(Path("run"))["step"] == 25

@@ -343,10 +343,11 @@ def test_a_disk_that_is_full_fails_the_run(how: str, monkeypatch: pytest.MonkeyP
 
     def from_step_5(self: Recorder, step: int) -> None:
         if step == 5:
-            for thread in set(threading.enumerate()) - {threading.current_thread()}:
-                thread.join(timeout=1)
+            for thread in set(threading.enumerate()) - others:  # which write checkpoints
+                thread.join()
             monkeypatch.setattr(os, "fsync", full)
 
+    others = set(threading.enumerate())
     monkeypatch.setattr(Recorder, "tick", from_step_5)
     assert train(Path("run"), *STEPS, how, "checkpoint.every=4") == 1
     status = status_of(Path("run"))

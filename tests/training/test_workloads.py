@@ -48,7 +48,7 @@ def launched(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
         program = ["-m", f"{Path(__file__).parent.name}.workloads"]
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=":")
-            code, said = ended(torchrun(program, [str(root), *names]), 60.0 * len(names))
+            code, said = ended(torchrun(program, [str(root), *names]))
         assert code == 0, said
 
     return lambda name: launch(BY_RANKS if name in BY_RANKS else OTHERS) / name
