@@ -76,11 +76,8 @@ class TrainingLoss:
             "complete": list(self._complete),
         }
 
-    def load_state_dict(self, state: dict[str, Any] | list[float]) -> None:
-        """Goes on from `state_dict()`, or from a sum over steps and their number, as once saved."""
-        if isinstance(state, list):
-            since = [number * self.full_batch for number in state]
-            state = {**TrainingLoss().state_dict(), "since": since}
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from `state_dict()`."""
         self._total, self._examples = state["since"]
         self._newest = deque((total, examples) for total, examples in state["newest"])
         self._held = sum(examples for _, examples in self._newest)

@@ -269,12 +269,10 @@ class Player:
                 self._multipliers = None
         self._load_schedules(state)
         if self.ema is not None:
-            averages = state.get("ema")  # a list, before they were saved by name
-            if averages is None:
-                averages = [state["averaged"][name] for name in self.names]
+            averages = [state["averaged"][name] for name in self.names]
             torch._foreach_copy_(self.ema.averages, averages)
         self.apply_schedule()
-        self._replaced = state.get("used")
+        self._replaced = state["used"]
 
     def _load_schedules(self, state: dict[str, Any]) -> None:
         """What schedules remember; one that was changed for another since then starts anew."""

@@ -39,7 +39,7 @@ class Progress:
         return dataclasses.asdict(self)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state_dict()`; what an older one lacks stays as it is."""
+        """Goes on from `state_dict()`."""
         for key, value in state.items():
             setattr(self, key, value)
 

@@ -86,10 +86,3 @@ def test_a_state_goes_on(steps: int) -> None:
     assert again.state_dict() == whole.state_dict()
     assert again.report() == whole.report()
     assert again.last_epoch(2) == whole.last_epoch(2)
-
-
-def test_a_sum_over_steps_that_was_saved_once_goes_on() -> None:
-    losses = TrainingLoss(10)
-    losses.load_state_dict([6.0, 3])
-    losses.add(4.0, 10, 1)
-    assert losses.report() == (100.0, 40)

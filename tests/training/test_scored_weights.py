@@ -80,17 +80,6 @@ def test_what_is_not_averaged_stands_there_as_it_is() -> None:
         assert state["averaged"][name].data_ptr() == buffer.data_ptr(), "saved once"
 
 
-def test_averages_that_were_saved_as_a_list_go_on() -> None:
-    made, again = experiment(*EMA), experiment(*EMA)
-    fit(made)
-    one, other = player_of(made), player_of(again)
-    assert one.ema is not None and other.ema is not None
-    saved = one.state_dict() | {"ema": one.ema.averages, "averaged": None}
-    del saved["used"]
-    other.load_state_dict(saved)
-    assert_same_bits(other.ema.averages, one.ema.averages)
-
-
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
