@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,7 @@ class Job:
         choices: the file that each group chose.
         folder: wanted for the run.
         varied: the keys that differ among the runs of its sweep.
+        columns: of its sweep's table in TensorBoard, with their kinds; empty without a sweep.
         warnings: what is to be told before it begins.
     """
 
@@ -70,6 +71,7 @@ class Job:
     choices: dict[str, str]
     folder: str
     varied: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 

@@ -22,7 +22,7 @@ from optbench.cli.log import Log
 from optbench.cli.players import as_typed
 from optbench.cli.quoting import literal, quoted
 from optbench.cli.resolvers import register_resolvers
-from optbench.cli.sweep import ELSEWHERE, Sweep, one, recorded
+from optbench.cli.sweep import ELSEWHERE, Sweep, of_its_sweep, one, recorded
 from optbench.rundir import RunDir
 
 NOT_BEGUN, KILLED = "not begun", "killed"
@@ -162,7 +162,7 @@ def task(cfg: DictConfig) -> float | None:
     composer = Composer(GlobalHydra.instance().config_loader())
     if composer.task(composer.parse(overrides[1:])) == overrides[:1]:
         del overrides[0]  # nobody has typed it
-    job = composer.job_of(cfg, hydra, overrides)
+    job = of_its_sweep(composer.job_of(cfg, hydra, overrides), folder)
     result = one(job, folder, Log(draws=False))
     best = result.best.get("value")
     return None if best is None else float(best)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from optbench.cli.columns import KINDS
 from optbench.cli.trust import is_own, seal
 from optbench.errors import UserError, reason
 from optbench.files import BadFile, dump_yaml, load_yaml, write_atomically
@@ -20,16 +21,23 @@ class Plan:
         grid: the overrides of each run.
         config_dir: of the user's own config files, if there is one.
         own: whether this user made the plan.
+        columns: of the runs' table in TensorBoard, with their kinds.
     """
 
     grid: list[list[str]]
     config_dir: str | None = None
     own: bool = True
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_plan(folder: Path, overrides: Sequence[str], plan: Plan) -> None:
     """Writes a sweep's plan into its folder; `overrides`: as the command line had them."""
-    said = {"overrides": list(overrides), "grid": plan.grid, "config_dir": plan.config_dir}
+    said = {
+        "overrides": list(overrides),
+        "grid": plan.grid,
+        "config_dir": plan.config_dir,
+        "columns": dict(plan.columns),
+    }
     sealed = {**said, "seal": seal(dump_yaml(said))}
     write_atomically(folder / PLAN, dump_yaml(sealed), sync=True)
 
@@ -65,7 +73,10 @@ def read_plan(folder: Path, trust: bool = False) -> Plan:
     config_dir = said.get("config_dir")
     if not own and not trust:
         _refuse_reach(path, grid, config_dir)
-    return Plan(grid, config_dir if isinstance(config_dir, str) else None, own)
+    columns = said.get("columns")
+    if not isinstance(columns, dict) or not all(kind in KINDS for kind in columns.values()):
+        columns = {}
+    return Plan(grid, config_dir if isinstance(config_dir, str) else None, own, columns)
 
 
 def _refuse_reach(path: Path, grid: Sequence[Sequence[str]], config_dir: object) -> None:

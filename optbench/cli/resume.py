@@ -20,7 +20,7 @@ from optbench.cli.plan import read_plan
 from optbench.cli.players import refuse_unowned
 from optbench.cli.report import finish
 from optbench.cli.saved import Saved, read_saved
-from optbench.cli.sweep import recorded, resume_sweep
+from optbench.cli.sweep import of_its_sweep, recorded, resume_sweep
 from optbench.cli.workloads import differences, typed_value
 from optbench.config.conform import conform
 from optbench.config.keys import meant
@@ -118,7 +118,8 @@ def changed_job(composer: Composer, folder: RunDir, saved: Saved, overrides: Seq
     chosen = {str(o.get_key_element()): str(o.value()) for o in composer.parse(overrides)}
     choices = {g: chosen.get(g, c) for g, c in choices.items()}
     every = [*said["overrides"], *overrides]
-    return Job(from_plain(plain), plain, every, choices, str(folder.path))
+    job = Job(from_plain(plain), plain, every, choices, str(folder.path))
+    return of_its_sweep(job, folder)
 
 
 def apply(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from optbench.cli.columns import Row, cells, columns_of, row
 from optbench.cli.compose import Job, keys_of
 from optbench.cli.log import Log
 from optbench.cli.players import as_typed
@@ -49,18 +51,36 @@ def make_recorder(
 def _tensorboard(
     job: Job, folder: RunDir, experiment: Experiment, resumed_at: int | None
 ) -> TensorBoard:
-    from optbench.monitor.tensorboard import TensorBoard
+    from optbench.monitor.tensorboard import TensorBoard, write_anew
 
     board = TensorBoard(folder.tensorboard, resumed_at)
+    summaries = _start_hparams(job, experiment, _started(folder))
     if resumed_at is None:
-        for summary in _start_hparams(job, experiment):
+        for summary in summaries:
             board.write_summary(summary)
+    else:
+        write_anew(folder.tensorboard, summaries)
     return board
 
 
-def _start_hparams(job: Job, experiment: Experiment) -> list[Any]:
-    """A row of the HParams table, for which a player's choice is called as it is typed."""
-    from optbench.monitor.hparams import columns, metric_tags, start_summaries
+def _started(folder: RunDir) -> float | None:
+    """When the run began, in seconds since 1970."""
+    try:
+        return datetime.fromisoformat(str(folder.read_json("status.json")["started"])).timestamp()
+    except (KeyError, ValueError):
+        return None
+
+
+def row_of(job: Job) -> Row:
+    """A run's row of the HParams table, for which a player's choice is called as it is typed."""
+    overridden = [as_typed(key) for key in keys_of(job.overrides)]
+    choices = {as_typed(key): choice for key, choice in job.choices.items()}
+    return row(job.plain, choices, overridden)
+
+
+def _start_hparams(job: Job, experiment: Experiment, started: float | None) -> list[Any]:
+    """What the HParams table is made of."""
+    from optbench.monitor.hparams import metric_tags, start_summaries
 
     task, players = experiment.state.task, experiment.state.players
     sets = {"val": experiment.validation, "test": experiment.test}
@@ -70,10 +90,13 @@ def _start_hparams(job: Job, experiment: Experiment) -> list[Any]:
         [name for name, scored in sets.items() if scored is not None],
         [player.name for player in players],
     )
-    overridden = [as_typed(key) for key in keys_of(job.overrides)]
-    choices = {as_typed(key): choice for key, choice in job.choices.items()}
-    varied = [as_typed(key) for key in job.varied]
-    return start_summaries(columns(job.plain, choices, overridden), metrics, varied or overridden)
+    own = row_of(job)
+    columns = dict(job.columns)
+    for key, kind in columns_of([own]).items():
+        columns.setdefault(key, kind)
+    first = job.varied or keys_of(job.overrides)
+    values = cells(own, columns, experiment.feed.batch_size)
+    return start_summaries(values, columns, metrics, list(map(as_typed, first)), started)
 
 
 def end_hparams(recorder: Recorder, state: str) -> None:

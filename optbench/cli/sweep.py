@@ -13,17 +13,19 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from optbench.cli.columns import columns_of
 from optbench.cli.compose import Composer, Job, folder_of, keys_of
 from optbench.cli.execute import EXIT_FAILED, Result, check_device, execute
 from optbench.cli.grid import as_lines, combinations, params_of, without_params
 from optbench.cli.lock import Busy
 from optbench.cli.log import Log
-from optbench.cli.plan import PLAN, Plan, write_plan
+from optbench.cli.plan import PLAN, Plan, read_plan, write_plan
 from optbench.cli.players import as_typed
 from optbench.cli.report import print_sweep
 from optbench.cli.resolvers import launched_ranks
 from optbench.cli.restart import remember
 from optbench.cli.saved import Saved, read_saved, refuse_foreign
+from optbench.cli.sinks import row_of
 from optbench.cli.trust import Seal
 from optbench.config.schema import from_plain
 from optbench.errors import UserError
@@ -70,13 +72,14 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
         raise UserError("hydra.sweep.subdir: a sweep's runs are numbered, so it can't be set")
     grid = expand(composer, cfg, parsed)
     jobs = jobs_of(composer, grid)
+    columns = jobs[0].columns
     _check_data(jobs)
     wanted = folder_of(cfg.hydra, "sweep")
     folder = _on_main(
         jobs[0].config.device, lambda: remember(RunDir.reserve(wanted, "hydra.sweep.dir"))
     )
     if not log.quiet:
-        write_plan(folder.path, overrides, Plan(grid, composer.config_dir))
+        write_plan(folder.path, overrides, Plan(grid, composer.config_dir, columns=columns))
     planned = Sweep(folder, grid, jobs)
     results: list[Result | None]
     if str(cfg.hydra.runtime.choices.get("hydra/launcher")) in BASIC:
@@ -98,11 +101,27 @@ def expand(composer: Composer, cfg: DictConfig, parsed: Sequence[Override]) -> l
 
 def jobs_of(composer: Composer, grid: Sequence[list[str]]) -> list[Job]:
     """A checked job a run."""
+    varied = varied_keys(grid)
+    jobs = [composer.variant(overrides) for overrides in grid]
+    columns = columns_of([row_of(job) for job in jobs], varied)
+    return [replace(job, varied=varied, columns=columns) for job in jobs]
+
+
+def of_its_sweep(job: Job, folder: RunDir) -> Job:
+    """A job that knows its sweep's table, where a plan stands beside its folder."""
+    try:
+        plan = read_plan(folder.path.parent)
+    except UserError:
+        return job
+    return replace(job, varied=varied_keys(plan.grid), columns=plan.columns)
+
+
+def varied_keys(grid: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """The keys that differ among the runs of a grid."""
     values: dict[str, set[str]] = {}
     for line in itertools.chain.from_iterable(grid):
         values.setdefault(keys_of([line])[0], set()).add(line)
-    varied = tuple(key for key, lines in values.items() if len(lines) > 1)
-    return [replace(composer.variant(overrides), varied=varied) for overrides in grid]
+    return tuple(key for key, lines in values.items() if len(lines) > 1)
 
 
 def _check_data(jobs: Sequence[Job]) -> None:

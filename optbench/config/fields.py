@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from unicodedata import category
@@ -128,6 +129,29 @@ def folder_name(value: Any) -> str:
     if any(category(letter) in ("Cc", "Zl", "Zp") for letter in text):
         raise ValueError
     return text
+
+
+def holds_numbers(key: str) -> bool | None:
+    """Whether a key holds numbers and nothing else but null; None of a key that is not reserved.
+
+    A length may be `10` and `10%`, Adafactor's eps a number and a pair of them: these do not.
+
+    Args:
+        key: dotted.
+    """
+    field = FIELDS.get(key) or FIELDS.get(key.rsplit(".", 1)[-1])
+    if field is None:
+        return None
+    return _reads(field, 0, 0.5, 1, 2) and not _reads(field, "10%", "full", "word", [1.0, 1.0])
+
+
+def _reads(field: Field, *values: Any) -> bool:
+    """Whether a field takes one of some values."""
+    for value in values:
+        with suppress(ValueError, TypeError):
+            field.read(value)
+            return True
+    return False
 
 
 _positive = "a positive number"

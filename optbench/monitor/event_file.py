@@ -17,6 +17,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 
 from optbench.files import naming
 
+PREFIX = "events.out.tfevents."
 _HEADER, _FOOTER = struct.Struct("<QI"), struct.Struct("<I")
 _LENGTH = struct.Struct("<Q")
 _number = itertools.count()
@@ -31,12 +32,13 @@ class EventFile:
     Args:
         folder: of the run; the file gets a name of its own in it.
         flush_seconds: events reach the file system at most so much later.
+        path: a name in the folder that is not taken; by default one that says when and where.
     """
 
-    def __init__(self, folder: Path, flush_seconds: float = 5.0) -> None:
+    def __init__(self, folder: Path, flush_seconds: float = 5.0, path: Path | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         name = f"{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_number):06d}"
-        self.path = folder / f"events.out.tfevents.{name}"
+        self.path = folder / f"{PREFIX}{name}" if path is None else path
         self._file = self.path.open("xb")
         self._flush_seconds = flush_seconds
         self._flushed = time.monotonic()

@@ -8,44 +8,12 @@ from typing import Any
 
 from optbench.escape import escaped
 
-# Standard columns; what a command line overrides comes on top. Equal for all runs of a sweep.
-RUNS = ("model", "dataset")
-PLAYERS = (
-    "optimizer",
-    "optimizer.lr",
-    "optimizer.weight_decay",
-    "optimizer.momentum",
-    "schedule",
-)
-"""What each player has of its own; an ordinary run's only one under no name."""
-REST = ("batch_size", "precision", "seed")
 # As in tensorboard.plugins.hparams.metadata, which takes a fifth of a second to import.
 PLUGIN_NAME = "hparams"
 PLUGIN_DATA_VERSION = 0
 EXPERIMENT_TAG = "_hparams_/experiment"
 SESSION_START_INFO_TAG = "_hparams_/session_start_info"
 SESSION_END_INFO_TAG = "_hparams_/session_end_info"
-
-
-def columns(
-    config: Mapping[str, Any], choices: Mapping[str, str], overridden: Sequence[str]
-) -> dict[str, str | float | bool]:
-    """A run's hyperparameters for the table.
-
-    Args:
-        config: the resolved config, plain.
-        choices: the choice of each group, a player's under `player.NAME.optimizer`.
-        overridden: keys that the command line set.
-    """
-    at = [f"player.{name}." for name in config.get("player") or ()] or [""]
-    own = [prefix + key for prefix in at for key in PLAYERS]
-    found: dict[str, str | float | bool] = {}
-    for key in dict.fromkeys((*RUNS, *own, *REST, *overridden)):
-        value = choices.get(key, _select(config, key))
-        if value is None or isinstance(value, Mapping):
-            continue
-        found[key] = value if isinstance(value, str | float | bool | int) else str(value)
-    return found
 
 
 def metric_tags(
@@ -70,34 +38,40 @@ def metric_tags(
     return [*(t for t in dict.fromkeys(scores) if t.partition("/")[0] in sets), *losses]
 
 
-def _select(config: Mapping[str, Any], key: str) -> Any:
-    node: Any = config
-    for part in key.split("."):
-        if not isinstance(node, Mapping) or part not in node:
-            return None
-        node = node[part]
-    return node
-
-
 def start_summaries(
-    hparams: Mapping[str, Any], metrics: Sequence[str], first: Collection[str] = ()
+    hparams: Mapping[str, str | float | bool],
+    columns: Mapping[str, str],
+    metrics: Sequence[str],
+    first: Collection[str] = (),
+    started: float | None = None,
 ) -> list[Any]:
     """The records that open a run: which columns there are, and this run's values.
 
-    The dashboard shows the columns of `first` first, those that a sweep varies.
-
     Built from the plugin's messages, as torch does: its own `summary` module needs TensorFlow.
+
+    Args:
+        hparams: the run's values by column; one may be missing.
+        columns: all there are, with their kinds: `number`, `bool` or `text`.
+        metrics: tags of scores, which are columns too.
+        first: the columns that the dashboard shows first, those that a sweep varies.
+        started: when, in seconds since 1970; now by default.
     """
     from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 
+    types = {
+        "number": api_pb2.DATA_TYPE_FLOAT64,
+        "bool": api_pb2.DATA_TYPE_BOOL,
+        "text": api_pb2.DATA_TYPE_STRING,
+    }
     experiment = api_pb2.Experiment(
         hparam_infos=[
-            api_pb2.HParamInfo(name=name, type=_type(value), differs=name in first)
-            for name, value in hparams.items()
+            api_pb2.HParamInfo(name=name, type=types[kind], differs=name in first)
+            for name, kind in columns.items()
         ],
         metric_infos=[api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in metrics],
     )
-    start = plugin_data_pb2.SessionStartInfo(start_time_secs=time.time())
+    now = time.time() if started is None else started
+    start = plugin_data_pb2.SessionStartInfo(start_time_secs=now)
     for name, value in hparams.items():
         if isinstance(value, bool):
             start.hparams[name].bool_value = value
@@ -128,13 +102,3 @@ def _summary(tag: str, **content: Any) -> Any:
     data = plugin_data_pb2.HParamsPluginData(version=PLUGIN_DATA_VERSION, **content)
     plugin = SummaryMetadata.PluginData(plugin_name=PLUGIN_NAME, content=data.SerializeToString())
     return Summary(value=[Summary.Value(tag=tag, metadata=SummaryMetadata(plugin_data=plugin))])
-
-
-def _type(value: Any) -> Any:
-    from tensorboard.plugins.hparams import api_pb2
-
-    if isinstance(value, bool):
-        return api_pb2.DATA_TYPE_BOOL
-    if isinstance(value, int | float):
-        return api_pb2.DATA_TYPE_FLOAT64
-    return api_pb2.DATA_TYPE_STRING

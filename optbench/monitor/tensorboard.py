@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.plugins.text.plugin_data_pb2 import TextPluginData
 
-from optbench.monitor.event_file import EventFile
+from optbench.monitor.event_file import PREFIX, EventFile
 from optbench.monitor.histograms import Histogram
 from optbench.monitor.record import Record
 
@@ -71,6 +71,20 @@ class TensorBoard:
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
+
+
+def write_anew(folder: Path, summaries: Sequence[Any]) -> None:
+    """Summaries in the place of those that the run has had under their tags.
+
+    TensorBoard takes a tag's metadata, which is all that the HParams dashboard reads, from where it
+    comes first. So they go to a file of their own, before all others by its name.
+    """
+    path = folder / f"{PREFIX}{0:010d}.hparams"
+    path.unlink(missing_ok=True)
+    file = EventFile(folder, path=path)
+    for summary in summaries:
+        file.add(Event(step=0, summary=summary))
+    file.close()
 
 
 def _proto(histogram: Histogram) -> Any:

@@ -10,18 +10,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
 from optbench.monitor import hparams
-from optbench.monitor.hparams import columns, end_summary, metric_tags, start_summaries
-from optbench.monitor.tensorboard import TensorBoard
+from optbench.monitor.hparams import end_summary, metric_tags, start_summaries
+from optbench.monitor.tensorboard import TensorBoard, write_anew
 
-CONFIG = {
-    "batch_size": 64,
-    "seed": 0,
-    "optimizer": {"lr": 0.1, "betas": [0.9, 0.99], "nesterov": True},
-    "schedule": {"warmup_steps": "5ep"},
-    "clip": {"norm": None},
-}
+COLUMNS = {"model": "text", "optimizer.lr": "number", "nesterov": "bool", "clip.norm": "number"}
 METRICS = ["val/loss", "train/loss"]
-CHOICES = {"model": "mlp", "optimizer": "sgd", "precision": "fp32"}
 
 
 def plugin_data(folder: Path, tag: str) -> Any:
@@ -29,42 +22,6 @@ def plugin_data(folder: Path, tag: str) -> Any:
     found.Reload()
     content = found.SummaryMetadata(tag).plugin_data.content
     return plugin_data_pb2.HParamsPluginData.FromString(content)
-
-
-def test_choices_and_values_are_columns() -> None:
-    found = columns(CONFIG, CHOICES, [])
-    assert found == {
-        "model": "mlp",
-        "optimizer": "sgd",
-        "optimizer.lr": 0.1,
-        "batch_size": 64,
-        "precision": "fp32",
-        "seed": 0,
-    }
-
-
-def test_each_player_has_its_own_columns() -> None:
-    players = {
-        name: {"optimizer": {"lr": lr, "momentum": 0.9}, "schedule": {}, "update_every": 1}
-        for name, lr in (("discriminator", 0.4), ("generator", 0.2))
-    }
-    own = {
-        f"player.{name}.{group}": choice
-        for name in players
-        for group, choice in (("optimizer", "sgd"), ("schedule", "cosine"))
-    }
-    found = columns({**CONFIG, "player": players}, {**CHOICES, **own}, [])
-    assert found == {
-        "model": "mlp",
-        **own,
-        "player.discriminator.optimizer.lr": 0.4,
-        "player.discriminator.optimizer.momentum": 0.9,
-        "player.generator.optimizer.lr": 0.2,
-        "player.generator.optimizer.momentum": 0.9,
-        "batch_size": 64,
-        "precision": "fp32",
-        "seed": 0,
-    }
 
 
 @pytest.mark.parametrize(
@@ -89,20 +46,11 @@ def test_each_player_has_a_loss() -> None:
     assert found == ["val/distance", "train/loss/a", "train/loss/b"]
 
 
-def test_what_was_overridden_is_a_column_too() -> None:
-    overridden = ["schedule.warmup_steps", "optimizer.betas", "optimizer.nesterov", "clip.norm"]
-    found = columns(CONFIG, CHOICES, [*overridden, "optimizer.lr", "hydra.run.dir"])
-    assert found["schedule.warmup_steps"] == "5ep"
-    assert found["optimizer.betas"] == "[0.9, 0.99]"
-    assert found["optimizer.nesterov"] is True
-    assert not {"clip.norm", "hydra.run.dir"} & set(found)
-
-
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     board = TensorBoard(tmp_path)
     values = {"model": "mlp", "optimizer.lr": 0.1, "nesterov": True}
-    for summary in start_summaries(values, METRICS):
+    for summary in start_summaries(values, COLUMNS, METRICS, started=5.0):
         board.write_summary(summary)
     board.write_summary(end_summary("finished"))
     board.close()
@@ -114,6 +62,8 @@ def test_the_plugin_finds_the_values(run: Path) -> None:
     assert session.hparams["model"].string_value == "mlp"
     assert session.hparams["optimizer.lr"].number_value == 0.1
     assert session.hparams["nesterov"].bool_value is True
+    assert "clip.norm" not in session.hparams
+    assert session.start_time_secs == 5.0
 
 
 def test_the_plugin_finds_the_columns(run: Path) -> None:
@@ -123,8 +73,18 @@ def test_the_plugin_finds_the_columns(run: Path) -> None:
         "model": api_pb2.DATA_TYPE_STRING,
         "optimizer.lr": api_pb2.DATA_TYPE_FLOAT64,
         "nesterov": api_pb2.DATA_TYPE_BOOL,
+        "clip.norm": api_pb2.DATA_TYPE_FLOAT64,
     }
     assert [info.name.tag for info in experiment.metric_infos] == METRICS
+
+
+def test_values_written_anew_take_the_place_of_the_first(run: Path) -> None:
+    for lr in (0.2, 0.3):
+        values = {"model": "mlp", "optimizer.lr": lr}
+        write_anew(run, start_summaries(values, COLUMNS, METRICS, started=5.0))
+    session = plugin_data(run, metadata.SESSION_START_INFO_TAG).session_start_info
+    assert session.hparams["optimizer.lr"].number_value == 0.3
+    assert len(list(run.iterdir())) == 2
 
 
 @pytest.mark.parametrize(
