@@ -154,7 +154,7 @@ class _Run:
                 end_hparams(recorder, outcome.state)
                 recorder.close()
                 return self._ended(outcome)
-            except (KeyboardInterrupt, Exception) as error:
+            except (KeyboardInterrupt, SystemExit, Exception) as error:  # exit() in a model
                 return self._failed(error, recorder)
 
     def _write_down(self, resume: bool) -> None:
