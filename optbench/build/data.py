@@ -41,6 +41,11 @@ def dataset(config: RunConfig) -> Dataset:
             f"batch_size={config.batch_size}: larger than the training set of {train} examples; "
             f"the nearest that fits is {train}"
         )
+    if config.accumulate > batch_size(config, loaded):
+        raise UserError(
+            f"accumulate={config.accumulate}: more micro-batches than the"
+            f" {batch_size(config, loaded)} examples of a step"
+        )
     return loaded
 
 

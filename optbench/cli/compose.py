@@ -24,7 +24,7 @@ from optbench.cli.config_source import CheckedFiles
 from optbench.cli.explain import explain, first_line, plain, unresolved
 from optbench.cli.files import GROUPS, OVERLAYS, ConfigFiles
 from optbench.cli.grid import is_param, number_of_values
-from optbench.cli.misread import misread, no_override
+from optbench.cli.misread import misread, no_override, too_deep
 from optbench.cli.overlays import leave_out
 from optbench.cli.paths import configs_folder
 from optbench.cli.players import (
@@ -144,6 +144,8 @@ class Composer:
 
     def _read(self, line: str) -> Override | None:
         """One override, None if Hydra can't read it."""
+        if too_deep(line):
+            return None
         try:
             parser = OverridesParser.create(config_loader=self.loader)
             return parser.parse_overrides([line])[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
@@ -19,6 +20,8 @@ FUNCTIONS = (
     *("int", "float", "bool", "str", "json_str", "extend_list"),
 )
 """Of Hydra's grammar."""
+DEEPEST = 50
+"""Brackets in brackets."""
 _BRACKETS = {"[": "]", "(": ")", "{": "}"}
 
 
@@ -49,9 +52,17 @@ def no_override(words: Sequence[str], index: int, meant: Callable[[str, str], st
     return f"{word}: expected key=value{hint}"
 
 
+def too_deep(line: str) -> bool:
+    """Whether brackets stand in brackets as no config has them; the parser takes ever longer."""
+    depths = accumulate((letter in "[{(") - (letter in "]})") for letter in line)
+    return max(depths, default=0) > DEEPEST
+
+
 def misread(line: str, readable: Readable) -> str:
     """The line for an override that Hydra's grammar has no place for."""
     key, _, text = line.partition("=")
+    if too_deep(line):
+        return f"{line}: nested too deeply"
     return f"{line}: {_wrong(key, text, readable)}"
 
 

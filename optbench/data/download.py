@@ -8,6 +8,7 @@ import logging
 import os
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from optbench.data.files import LIMIT, Unreadable, damaged, open_regular, reason_of
@@ -26,7 +27,9 @@ def fetch(urls: Sequence[str], md5: str, destination: Path, timeout: float = TIM
     `timeout` seconds without an answer each, default 10) or the folder cannot be written.
     """
     part = destination.with_name(f"{destination.name}.{os.getpid()}.part")
+    made: list[Path] = []
     try:
+        made = [path for path in destination.parents if not path.exists()]
         destination.parent.mkdir(parents=True, exist_ok=True)
         part.touch()
     except OSError as error:
@@ -41,6 +44,9 @@ def fetch(urls: Sequence[str], md5: str, destination: Path, timeout: float = TIM
             failures.append(f"{url} ({failure})")
     finally:
         part.unlink(missing_ok=True)
+    for path in made:
+        with suppress(OSError):  # somebody else's file is there by now
+            path.rmdir()
     raise UserError(
         f"cannot download {destination.name} from {' or '.join(failures)}: without a network, put"
         f" the file at {destination} by hand, or point OPTBENCH_DATA or dataset.root at a folder"

@@ -34,6 +34,7 @@ MUST_SHOW: list[Row] = [
     ("dataset=cifar10 dataset.download=false", ["cifar-10", "OPTBENCH_DATA", "dataset.root"]),
     ("dataset=image_folder", ["no images in", "dataset.root", "OPTBENCH_DATA"]),
     ("batch_size=100000", ["batch_size=100000", "1293 examples"]),
+    ("accumulate=1000000000000", ["accumulate=1000000000000", "64 examples of a step"]),
 ]
 """The issue's own list."""
 

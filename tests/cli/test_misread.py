@@ -37,7 +37,7 @@ ELSEWHERE = [
     ("hydra/launcher=null", ["hydra/launcher=null: "]),
     ("'optimizer=${oc.env:HOME}'", ["a file is chosen by its name alone"]),
     ("'+hydra.sweeper.params={seed: 1}'", ["hydra.sweeper.params", "need -m"]),
-    ("optimizer.lr=" + "[" * 400 + "]" * 400, ["optimizer.lr=[["]),
+    ("optimizer.lr=" + "[" * 400 + "]" * 400, ["optimizer.lr=[[", "nested too deeply"]),
     ("seed=" + "9" * 5000, ["seed=999"]),
 ]
 
