@@ -44,9 +44,9 @@ def fetch(urls: Sequence[str], md5: str, destination: Path, timeout: float = TIM
             failures.append(f"{url} ({failure})")
     finally:
         part.unlink(missing_ok=True)
-    for path in made:
-        with suppress(OSError):  # somebody else's file is there by now
-            path.rmdir()
+        for path in made:
+            with suppress(OSError):  # it is no longer empty
+                path.rmdir()
     raise UserError(
         f"cannot download {destination.name} from {' or '.join(failures)}: without a network, put"
         f" the file at {destination} by hand, or point OPTBENCH_DATA or dataset.root at a folder"
