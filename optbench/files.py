@@ -9,6 +9,8 @@ import json
 import math
 import os
 import stat
+import sys
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import BufferedReader
@@ -90,6 +92,16 @@ def reading(path: str | os.PathLike[str]) -> BufferedReader:
 def appending(path: str | os.PathLike[str]) -> BinaryIO:
     """A regular file, open to be continued, made if it is not there; see `open_regular`."""
     return os.fdopen(open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab")
+
+
+def checksum(path: str | os.PathLike[str], length: int | None = None) -> int:
+    """The CRC-32 of a file's first `length` bytes, by default of all."""
+    found, left = 0, sys.maxsize if length is None else length
+    with naming(path), reading(path) as file:
+        while piece := file.read(min(left, MIB)):
+            found = zlib.crc32(piece, found)
+            left -= len(piece)
+    return found
 
 
 def read_text(path: str | os.PathLike[str], limit: int = MOST_TEXT) -> str:

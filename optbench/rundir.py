@@ -11,13 +11,14 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from optbench import shapes
 from optbench.errors import UserError, reason
 from optbench.files import (
     MIB,
@@ -33,7 +34,6 @@ from optbench.files import (
     write_atomically,
 )
 
-STATES = ("running", "finished", "stopped_early", "diverged", "preempted", "failed")
 DONE = ("finished", "stopped_early", "diverged")
 """States of a run that has nothing left to do."""
 
@@ -47,6 +47,14 @@ PLAN = "sweep.yaml"
 
 _THE_MACHINES = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE)
 """What is wrong with no input: another path would not do."""
+
+_SMALL: dict[str, tuple[Callable[[Path], Any], Callable[[Any], dict[str, Any]]]] = {
+    "overrides.yaml": (load_yaml, shapes.overrides),
+    "env.json": (load_json, dict),
+    "status.json": (load_json, shapes.status),
+    "summary.json": (load_json, shapes.summary),
+}
+"""How the small files are read, and what they have to look like."""
 
 KEPT_IN_STATUS = ("started", "config", "checkpoint")
 MOST_ENTRIES = 200_000
@@ -199,40 +207,44 @@ class RunDir:
     def damaged(self) -> list[str]:
         """What is wrong with the small files that a run can go on without; a line for each."""
         found = []
-        for name in ("overrides.yaml", "env.json", "status.json", "summary.json"):
-            read = load_yaml if name.endswith(".yaml") else load_json
+        for name, (read, shape) in _SMALL.items():
             try:
-                read(self.path / name)
+                shape(read(self.path / name))
             except FileNotFoundError:
                 if name != "summary.json":  # which comes at the end
                     found.append(f"{name} is missing")
-            except (OSError, BadFile) as error:
+            except (OSError, BadFile, ValueError) as error:
                 why = reason(error) if isinstance(error, OSError) else str(error)
                 found.append(f"{name} can't be used: {why.removeprefix(f'{self.path / name}: ')}")
         return found
 
+    def _small(self, name: str) -> dict[str, Any]:
+        """One of the small files, empty if it is missing or damaged."""
+        read, shape = _SMALL[name]
+        try:
+            return shape(read(self.path / name))
+        except (OSError, BadFile, ValueError):
+            return {}
+
     def read_overrides(self) -> dict[str, Any]:
         """`overrides` and `choices`, empty where the file is missing or damaged."""
-        try:
-            said = load_yaml(self.overrides)
-        except (OSError, BadFile):
-            said = {}
-        said = said if isinstance(said, dict) else {}
-        lines, choices = said.get("overrides"), said.get("choices")
-        return {
-            "overrides": [str(line) for line in lines] if isinstance(lines, list) else [],
-            "choices": {str(group): str(name) for group, name in choices.items()}
-            if isinstance(choices, dict)
-            else {},
-        }
+        return {"overrides": [], "choices": {}, **self._small("overrides.yaml")}
+
+    def read_status(self) -> dict[str, Any]:
+        """`status.json`, empty where it is missing or damaged."""
+        return self._small("status.json")
+
+    def read_summary(self) -> dict[str, Any]:
+        """`summary.json`, empty where it is missing or damaged."""
+        return self._small("summary.json")
 
     def write_status(self, state: str, step: int, message: str = "", **more: Any) -> None:
-        """`status.json`: one of STATES, the step, times in UTC, and why.
+        """`status.json`: one of `shapes.STATES`, the step, times in UTC, and why.
 
         What is said in `more` stays until it is said anew: `checkpoint`, the newest step that has
         one, and `config`, what config.yaml may be.
         """
-        assert state in STATES, state
+        assert state in shapes.STATES, state
         now = datetime.now(UTC).isoformat(timespec="seconds")
         before = self.read_json("status.json")
         kept = {key: before[key] for key in KEPT_IN_STATUS if key in before}
@@ -244,8 +256,14 @@ class RunDir:
     @property
     def state(self) -> str | None:
         """The state in `status.json`, None if there is no status."""
-        state = self.read_json("status.json").get("state")
-        return state if state in STATES else None
+        return self.read_status().get("state")
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do: the status says so, and the summary says the same."""
+        status, summary = self.read_status(), self.read_summary()
+        alike = all(status.get(key) == summary.get(key) for key in ("state", "step"))
+        return status.get("state") in DONE and alike
 
     def read_metrics(self) -> Iterator[dict[str, Any]]:
         """The lines of `metrics.jsonl`; those that can't be read, and a torn last one, left out."""
@@ -342,7 +360,7 @@ def _inspect_within(folder: Path) -> None:
             for entry in entries:
                 left -= 1
                 mode = entry.stat(follow_symlinks=False).st_mode
-                if stat.S_ISDIR(mode):
+                if stat.S_ISDIR(mode) and "tfevents" not in entry.name:
                     to_do.append(Path(entry.path))
                 elif not stat.S_ISREG(mode):
                     raise UserError(f"{entry.path}: {kind(mode)}, where a file is meant")

@@ -13,7 +13,8 @@ import pytest
 from optbench.errors import UserError
 from optbench.escape import escaped_lines
 from optbench.files import dump_yaml, load_yaml, strict, write_atomically
-from optbench.rundir import STATES, RunDir
+from optbench.rundir import RunDir
+from optbench.shapes import STATES
 
 LINES = [
     {"kind": "train", "step": 1, "train/loss": 2.0},

@@ -25,7 +25,7 @@ from optbench.rundir import DONE, RunDir
 
 if TYPE_CHECKING:
     from optbench.build.experiment import Experiment
-    from optbench.monitor.record import Recorder
+    from optbench.monitor.record import Position, Recorder
     from optbench.training.distributed import World
     from optbench.training.keeper import Keeper
     from optbench.training.settings import Outcome
@@ -39,7 +39,7 @@ class Result:
 
     Attributes:
         folder: of the run.
-        state: one of `rundir.STATES`, or what a sweep's table says of a run that it did not do.
+        state: one of `shapes.STATES`, or what a sweep's table says of a run that it did not do.
         step: the last one.
         message: why it ended so, if there is something to say.
         metrics: the last value of each metric.
@@ -183,7 +183,7 @@ class _Run:
         for line in [*([] if resume else self.job.warnings), *notes_on(self.experiment.dataset)]:
             self.log.warn(line)
 
-    def _resume(self) -> tuple[int | None, dict[str, int]]:
+    def _resume(self) -> tuple[int | None, dict[str, Position]]:
         """Goes on from the newest checkpoint; what was recorded after it is dropped.
 
         Nothing in the folder is changed before it is certain that the run can go on.
@@ -204,17 +204,17 @@ class _Run:
 
         for line in self.folder.damaged():
             self.log.warn(f"{line}; it is written anew")
-        positions: dict[str, int] = {}
+        positions: dict[str, Position] = {}
         if loaded is None:
             self.log.warn("there is no checkpoint: the run starts from the beginning")
         else:
             keeper.put_aside_damaged(loaded.step)
             positions = positions_of(loaded.said)
-        return step, cut(self.folder, positions, self.log.warn, self.log.note)
+        return step, cut(self.folder, positions, step or 0, self.log.warn, self.log.note)
 
     def _refuse_lost(self) -> None:
         """UserError where steps were taken that nothing is left of but their records."""
-        status = self.folder.read_json("status.json")
+        status = self.folder.read_status()
         state, step = status.get("state"), status.get("checkpoint", status.get("step"))
         none = not status and next(self.folder.read_metrics(), None) is not None
         if state in DONE or "checkpoint" in status or (state == "running" and step) or none:
@@ -233,7 +233,7 @@ class _Run:
                 f"but {shown(self.folder.path)} has taken {taken}"
             )
 
-    def _recorder(self, resumed_at: int | None, earlier: Mapping[str, int]) -> Recorder:
+    def _recorder(self, resumed_at: int | None, earlier: Mapping[str, Position]) -> Recorder:
         if self.world.is_main:
             own = (self.job, self.folder, self.log, self.experiment)
             return make_recorder(*own, resumed_at, earlier)

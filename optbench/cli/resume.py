@@ -28,7 +28,7 @@ from optbench.config.schedules import VALUE_KEYS
 from optbench.config.schema import from_plain
 from optbench.errors import UserError
 from optbench.files import dump_yaml
-from optbench.rundir import DONE, PLAN, RunDir
+from optbench.rundir import PLAN, RunDir
 
 FIXED = (
     "model",
@@ -93,11 +93,14 @@ def resume(
         job = changed_job(composer, folder, saved, overrides)
     changes = differences(saved.plain, job.plain)
     refuse_fixed(changes)
-    if folder.state in DONE and not show and not goes_on(str(folder.state), changes):
+    if folder.done and not show and not goes_on(str(folder.state), changes):
         log.tell(f"{shown(folder.path)} is {folder.state}: nothing is left to do")
         if changes:
             names = ", ".join(changes)
             log.warn(f"{names}: no effect on a run that has ended; epochs=N makes it longer")
+        kept = folder.read_status().get("checkpoint")
+        if kept is not None and not (folder.checkpoints / f"step-{kept:08d}").is_dir():
+            log.warn(f"its checkpoint of step {kept} is gone, so it can't be made longer")
         return finish(recorded(folder), log)
     if show:
         print_lines(dump_yaml(job.plain).rstrip("\n"))

@@ -14,7 +14,7 @@ from optbench.rundir import RunDir
 
 if TYPE_CHECKING:
     from optbench.build.experiment import Experiment
-    from optbench.monitor.record import Recorder
+    from optbench.monitor.record import Position, Recorder
     from optbench.monitor.tensorboard import TensorBoard
 
 
@@ -24,7 +24,7 @@ def make_recorder(
     log: Log,
     experiment: Experiment,
     resumed_at: int | None,
-    earlier: Mapping[str, int] | None = None,
+    earlier: Mapping[str, Position] | None = None,
 ) -> Recorder:
     """The recorder of rank 0.
 

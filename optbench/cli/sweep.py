@@ -29,7 +29,7 @@ from optbench.cli.sinks import row_of
 from optbench.cli.trust import Seal
 from optbench.config.schema import from_plain
 from optbench.errors import UserError
-from optbench.rundir import DONE, RunDir
+from optbench.rundir import RunDir
 
 T = TypeVar("T")
 ELSEWHERE = "running elsewhere"
@@ -147,11 +147,11 @@ def _claim(folder: RunDir, log: Log) -> str:
     Raises:
         Busy: another process is.
     """
-    if folder.state in DONE:
+    if folder.done:
         return "done"
     folder.path.mkdir(exist_ok=True)
     log.open(folder.log)
-    if folder.state in DONE:  # by whoever was at it a moment ago
+    if folder.done:  # by whoever was at it a moment ago
         log.close()
         return "done"
     return "begun" if folder.config.is_file() else "new"
@@ -200,7 +200,7 @@ def one(job: Job, folder: RunDir, log: Log, seals: Sequence[Seal] = ()) -> Resul
         if launched_ranks() > 1 and not isinstance(error, UserError):
             raise  # unless another rank waits for this one, in the middle of a run
         message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        step = int(folder.read_json("status.json").get("step", 0))
+        step = folder.read_status().get("step", 0)
         if not log.quiet:
             log.open(folder.log)
             folder.write_status("failed", step, message)
@@ -211,13 +211,13 @@ def one(job: Job, folder: RunDir, log: Log, seals: Sequence[Seal] = ()) -> Resul
 
 def recorded(folder: RunDir) -> Result:
     """A run's result as its folder tells it."""
-    status, summary = folder.read_json("status.json"), folder.read_json("summary.json")
-    state = str(status.get("state", "failed"))
+    status, summary = folder.read_status(), folder.read_summary()
+    state = status.get("state", "failed")
     return Result(
         folder,
         state,
-        int(status.get("step", 0)),
-        str(status.get("message", "")),
+        status.get("step", 0),
+        status.get("message", ""),
         summary.get("final", {}),
         summary.get("best", {}),
         0 if state in ("finished", "stopped_early") else EXIT_FAILED,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from pathlib import Path
 
-from optbench.files import appending, naming, strict
-from optbench.monitor.record import Record
+from optbench.files import appending, checksum, naming, strict
+from optbench.monitor.record import Position, Record
 
 _STRICT = json.JSONEncoder(allow_nan=False)
 
@@ -21,6 +22,7 @@ class JsonLines:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._crc = checksum(path) if path.exists() else 0
         self._file = appending(path)
         self._dirty = False
 
@@ -38,8 +40,10 @@ class JsonLines:
             text = _STRICT.encode(line)
         except ValueError:
             text = _STRICT.encode(strict(line))
+        data = text.encode("utf-8") + b"\n"
         with naming(self._path):
-            self._file.write(text.encode("utf-8") + b"\n")
+            self._file.write(data)
+        self._crc = zlib.crc32(data, self._crc)
         self._dirty = True
 
     def flush(self) -> None:
@@ -50,9 +54,9 @@ class JsonLines:
                 os.fsync(self._file.fileno())
             self._dirty = False
 
-    def positions(self) -> dict[str, int]:
-        """The file's length by its name in the run folder, what is flushed."""
-        return {self._path.name: os.fstat(self._file.fileno()).st_size}
+    def positions(self) -> dict[str, Position]:
+        """The file's length and checksum by its name in the run folder, what is flushed."""
+        return {self._path.name: (os.fstat(self._file.fileno()).st_size, self._crc)}
 
     def close(self) -> None:
         """Closes the file."""

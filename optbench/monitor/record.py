@@ -9,6 +9,9 @@ from typing import Any, Protocol
 
 BATCH_SECONDS = 1.0
 
+Position = tuple[int, int | None]
+"""A file's length, and the CRC-32 of what is in it, None where each of its records has one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -67,7 +70,7 @@ class Recorder:
         sinks: Sequence[Sink] = (),
         tensorboard: Any = None,
         live: Any = None,
-        earlier: Mapping[str, int] | None = None,
+        earlier: Mapping[str, Position] | None = None,
     ) -> None:
         self.sinks = sinks
         self.tensorboard = tensorboard
@@ -118,7 +121,7 @@ class Recorder:
         for sink in self.sinks:
             sink.flush()
 
-    def positions(self) -> dict[str, int]:
+    def positions(self) -> dict[str, Position]:
         """How long each file of records is, what is flushed, by its name in the run folder.
 
         A checkpoint keeps it, and a run that goes on from there cuts the files to it.

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from optbench.files import naming, open_regular, reading
+from optbench.files import checksum, naming, open_regular, reading
 from optbench.monitor.event_file import read_events
+from optbench.monitor.record import Position
 from optbench.rundir import RunDir, records
 
 EVENT_FILES = "events.out.tfevents.*"
@@ -21,44 +22,82 @@ EVENT_FILES = "events.out.tfevents.*"
 
 def cut(
     folder: RunDir,
-    positions: Mapping[str, int],
+    positions: Mapping[str, Position],
+    step: int,
     warn: Callable[[str], None],
     note: Callable[[str], None],
-) -> dict[str, int]:
+) -> dict[str, Position]:
     """Drops what is after `positions` from the files of records.
 
     Args:
         folder: of the run.
-        positions: the length of each file; a file that is not named had not begun.
-        warn: is told of what is missing or can't be read.
+        positions: of each file; one that is not named had not begun.
+        step: the checkpoint's.
+        warn: is told of what is missing, has changed or can't be read.
         note: is told of what is dropped.
 
     Returns:
-        The lengths of the event files that are left, for the positions of the next checkpoint.
+        Of the event files that are left, for the positions of the next checkpoint.
     """
-    _cut_lines(folder.metrics, positions.get(folder.metrics.name, 0), warn, note)
-    left = {}
+    nothing: Position = (0, 0)
+    _cut_lines(folder.metrics, positions.get(folder.metrics.name, nothing), step, warn, note)
+    left: dict[str, Position] = {}
     present = [f"tb/{path.name}" for path in sorted(folder.tensorboard.glob(EVENT_FILES))]
     for name in dict.fromkeys([*(n for n in positions if n.startswith("tb/")), *present]):
-        kept = _cut_events(folder.path / name, positions.get(name, 0), warn, note)
+        kept = _cut_events(folder.path / name, positions.get(name, nothing)[0], warn, note)
         if kept is not None:
-            left[name] = kept
+            left[name] = (kept, None)
     return left
 
 
 def _cut_lines(
-    path: Path, length: int, warn: Callable[[str], None], note: Callable[[str], None]
+    path: Path,
+    position: Position,
+    step: int,
+    warn: Callable[[str], None],
+    note: Callable[[str], None],
 ) -> None:
+    length, crc = position
     if not path.exists():
         if length:
             warn(f"{path.name} is missing: what had been recorded is lost")
         return
-    lines = [(end, record is not None) for end, record in records(path)]
-    kept = _kept(path, length, [end for end, _ in lines], warn)
-    within = [good for end, good in lines if end <= kept]
-    if bad := within.count(False):
-        warn(f"{path.name}: {bad} of {len(within)} lines can't be read; they stay as they are")
-    _shorten(path, kept, len(lines) - len(within), note)
+    size = path.stat().st_size
+    lines = [
+        (end, record and (record["step"], record.get("kind"))) for end, record in records(path)
+    ]
+    kept = length
+    if size < length or checksum(path, length) != crc:
+        kept = _told_by_records(lines, length, step)
+        bad = [of for end, of in lines if end <= kept].count(None)
+        warn(
+            f"{path.name} is not what it was at step {step}: "
+            + (f"{size:,} of {length:,} bytes are left, " if size < length else "")
+            + f"{bad} lines can't be read, and stay as they are"
+        )
+    _shorten(path, kept, sum(end > kept for end, _ in lines), note)
+
+
+def _step_and_kind(record: Mapping[str, Any] | None) -> tuple[int, Any] | None:
+    return None if record is None else (record["step"], record.get("kind"))
+
+
+def _told_by_records(
+    lines: Sequence[tuple[int, tuple[int, Any] | None]], length: int, step: int
+) -> int:
+    """Where to cut lines that have been damaged, so that their bytes tell nothing.
+
+    What is of a later step comes again, and so does a test score. A line that can't be read is
+    kept if it began before `length`.
+    """
+    kept = start = 0
+    for end, of in lines:
+        if of is not None and (of[0] > step or of[1] == "test"):
+            break
+        if of is not None or start < length:
+            kept = end
+        start = end
+    return kept
 
 
 def _cut_events(
@@ -101,19 +140,18 @@ def _shorten(path: Path, length: int, dropped: int, note: Callable[[str], None])
             os.close(opened)
 
 
-def positions_of(manifest: Mapping[str, Any]) -> dict[str, int]:
-    """How long the files of records were when a checkpoint was written, as its manifest says.
+def positions_of(manifest: Mapping[str, Any]) -> dict[str, Position]:
+    """The files of records as they were when a checkpoint was written, as its manifest says.
 
     Names that are of no file of records are left out: a manifest is not to be trusted.
     """
     listed = manifest.get("records")
-    if not isinstance(listed, dict):
-        return {}
-    return {
-        name: length
-        for name, length in listed.items()
-        if _NAMES.fullmatch(name) and type(length) is int and length >= 0
-    }
+    found: dict[str, Position] = {}
+    for name, position in listed.items() if isinstance(listed, dict) else ():
+        length, crc = position if isinstance(position, list) and len(position) == 2 else (-1, 0)
+        if _NAMES.fullmatch(name) and type(length) is int and length >= 0:
+            found[name] = (length, crc)
+    return found
 
 
 _NAMES = re.compile(r"metrics\.jsonl|tb/events\.out\.tfevents\.[^/\0]+")

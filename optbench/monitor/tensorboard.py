@@ -15,7 +15,7 @@ from tensorboard.plugins.text.plugin_data_pb2 import TextPluginData
 
 from optbench.monitor.event_file import PREFIX, EventFile
 from optbench.monitor.histograms import Histogram
-from optbench.monitor.record import Record
+from optbench.monitor.record import Position, Record
 
 
 class TensorBoard:
@@ -63,10 +63,10 @@ class TensorBoard:
         """To the disk."""
         self._file.sync()
 
-    def positions(self) -> dict[str, int]:
+    def positions(self) -> dict[str, Position]:
         """The file's length by its name in the run folder, what is flushed."""
         path = self._file.path
-        return {f"{path.parent.name}/{path.name}": self._file.length()}
+        return {f"{path.parent.name}/{path.name}": (self._file.length(), None)}
 
     def close(self) -> None:
         """Closes the file."""

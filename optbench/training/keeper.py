@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from optbench.errors import UserError
+from optbench.monitor.record import Position
 from optbench.tasks.base import Task
 from optbench.training import checkpoint, rng
 from optbench.training.distributed import World
@@ -114,11 +115,11 @@ class Keeper:
         self.on_written: Callable[[int], None] = lambda step: None
         self.steps_per_epoch = 0
 
-    def save(self, records: Mapping[str, int] | None = None) -> None:
+    def save(self, records: Mapping[str, Position] | None = None) -> None:
         """Saves the present step, unless it is saved already.
 
         Args:
-            records: how long each file of records is; see `Recorder.positions`.
+            records: the files of records as they are; see `Recorder.positions`.
         """
         step = self.state.progress.step
         if self._saved == self._mark():

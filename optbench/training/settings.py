@@ -58,7 +58,7 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        state: one of `rundir.STATES`.
+        state: one of `shapes.STATES`.
         message: why, if there is something to say.
         metrics: the last value of each metric.
         signal: the signal that stopped it, or 0.
