@@ -146,7 +146,11 @@ def load_yaml(path: str | os.PathLike[str]) -> Any:
         BadFile: no YAML, or what `read_text` refuses.
         OSError: it is not there or can't be read.
     """
-    text = read_text(path)
+    return parse_yaml(read_text(path), path)
+
+
+def parse_yaml(text: str, path: str | os.PathLike[str]) -> Any:
+    """Plain data from YAML; BadFile, which names `path`, for what is none."""
     try:
         return _bounded(yaml.load(text, Loader=_Loader if _NOT_UTF8 in text else _FastLoader))
     except yaml.MarkedYAMLError as error:

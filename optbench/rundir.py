@@ -113,7 +113,7 @@ class RunDir:
         Raises:
             UserError: there is none.
         """
-        folder = Path(path).expanduser().absolute()
+        folder = path_of(path).absolute()
         if not os.path.lexists(folder):
             raise UserError(f"resume={path}: no such run folder{_nearest_folder(folder)}")
         run = next((up for up in folder.parents if _is_run(up)), None)
@@ -299,6 +299,23 @@ class RunDir:
             except (OSError, BadFile):
                 continue  # it is shown, nothing depends on it
         return texts
+
+
+def path_of(text: str | os.PathLike[str]) -> Path:
+    """A path as it is typed, with the home folder in place of `~`.
+
+    Raises:
+        UserError: nobody's home folder, a null character, a name that is too long.
+    """
+    try:
+        path = Path(text).expanduser()
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass
+    except (OSError, ValueError, RuntimeError) as error:
+        why = reason(error) if isinstance(error, OSError) else str(error)
+        raise UserError(f"{text}: can't be a run folder: {why.rpartition(': ')[2]}") from None
+    return path
 
 
 def records(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:

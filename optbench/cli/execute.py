@@ -130,6 +130,7 @@ class _Run:
         self.made, self.seals = made, list(seals)
         self.started = time.perf_counter()
         self.running = False
+        self.resumed_at: int | None = None
         self.keeper: Keeper | None = None
 
     def do(self, resume: bool) -> Result:
@@ -141,13 +142,13 @@ class _Run:
             try:
                 self.world.on_main(lambda: self.log.open(self.folder.log))
                 self.keeper = self.experiment.keeper(self.folder)
-                resumed_at, earlier = self._resume() if resume else (None, {})
+                self.resumed_at, earlier = self._resume() if resume else (None, {})
                 if self.world.is_main:
                     self._write_down(resume)
-                recorder = self._recorder(resumed_at, earlier)
+                recorder = self._recorder(self.resumed_at, earlier)
                 trainer = self.experiment.trainer(recorder, self.keeper, interruption)
-                if resumed_at is not None:
-                    texts = self.folder.last_texts(resumed_at)
+                if self.resumed_at is not None:
+                    texts = self.folder.last_texts(self.resumed_at)
                     trainer.reporter.go_on_from(self.folder.last_values(), texts)
                 self.running = True
                 outcome = trainer.fit()
@@ -164,7 +165,9 @@ class _Run:
         device, size = self.world.device, self.world.size
         own = seal(dump_yaml(dict(self.job.plain)))
         seals = [own, *(s for s in self.seals if s["sha256"] != own["sha256"])]
-        self._status("running", config=seals)
+        # A checkpoint after the one that the run goes on from is damaged, so this is the newest.
+        kept: dict[str, Any] = {"checkpoint": self.resumed_at} if self.resumed_at else {}
+        self._status("running", config=seals, **kept)
         said = {"overrides": self.job.overrides, "choices": self.job.choices}
         self.folder.write_config(self.job.plain, said)
         made_with = environment(device, size, self.experiment.implementation)
@@ -193,7 +196,8 @@ class _Run:
         """
         keeper = self.keeper or self.experiment.reader(self.folder)
         keeper.steps_per_epoch = self.experiment.feed.steps_per_epoch
-        loaded = keeper.resume(self.log.warn)
+        warnings: list[str] = []
+        loaded = keeper.resume(warnings.append)
         self.world.on_main(lambda: self._refuse_lost() if loaded is None else None)
         step = None if loaded is None else loaded.step
         if step is not None:
@@ -202,8 +206,8 @@ class _Run:
             return step, {}
         from optbench.monitor.record_files import cut, positions_of
 
-        for line in self.folder.damaged():
-            self.log.warn(f"{line}; it is written anew")
+        for line in [*warnings, *(f"{line}; it is written anew" for line in self.folder.damaged())]:
+            self.log.warn(line)
         positions: dict[str, Position] = {}
         if loaded is None:
             self.log.warn("there is no checkpoint: the run starts from the beginning")
@@ -217,10 +221,11 @@ class _Run:
         status = self.folder.read_status()
         state, step = status.get("state"), status.get("checkpoint", status.get("step"))
         none = not status and next(self.folder.read_metrics(), None) is not None
-        if state in DONE or "checkpoint" in status or (state == "running" and step) or none:
-            taken = f"{step} steps were taken" if step else "steps were taken"
+        taken = (*DONE, "preempted", "running")  # one that failed may have had no time for any
+        if "checkpoint" in status or (state in taken and step) or state in DONE or none:
+            steps = f"{step} steps were taken" if step else "steps were taken"
             raise UserError(
-                f"{shown(self.folder.path)}: {taken}, and no checkpoint is there; "
+                f"{shown(self.folder.path)}: {steps}, and no checkpoint is there; "
                 "put checkpoints/ back, or start a new run"
             )
 
@@ -259,8 +264,11 @@ class _Run:
             text = "".join(traceback.format_exception(error))
             print_error(f"[rank {self.world.rank}] {text}", lines=True)
         for end in (self.keeper and self.keeper.wait, recorder and recorder.close):
-            with suppress(Exception):
+            try:
                 end and end()
+            except Exception as other:  # of the checkpoint that was being written, or the records
+                if other is not error and not isinstance(other, ValueError):
+                    error.add_note(f"and then: {said(other)}")
         known = isinstance(error, UserError | OSError)
         message = said(error)
         with suppress(OSError):

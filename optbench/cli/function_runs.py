@@ -11,7 +11,7 @@ from optbench.cli.saved import read_saved
 from optbench.config.reserved import OF_THE_FILE
 from optbench.config.suggest import nearest
 from optbench.errors import UserError
-from optbench.rundir import PLAN, RunDir
+from optbench.rundir import PLAN, RunDir, path_of
 
 TASK = "optbench.tasks.function.Function"
 
@@ -57,7 +57,7 @@ def read_all(paths: Sequence[str]) -> list[FunctionRun]:
         UserError: a folder that is no run, a run on something else, runs on several functions.
     """
     folders = [folder for path in paths for folder in _folders(path)]
-    runs = [_read(folder) for folder in folders]
+    runs = [_read_plain(folder) for folder in folders]
     for run in runs[1:]:
         if _same(run) != _same(runs[0]):
             what = f"{run.folder} is of {run.function}, {runs[0].folder} of {runs[0].function}"
@@ -102,7 +102,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _folders(path: str) -> list[Path]:
-    folder = Path(path).expanduser()
+    folder = path_of(path)
     if not folder.is_dir():
         match = nearest(folder.name, _names_in(folder.parent))
         hint = f"; did you mean {folder.parent / match}?" if match else ""
@@ -117,6 +117,15 @@ def _folders(path: str) -> list[Path]:
 
 def _names_in(folder: Path) -> list[str]:
     return [child.name for child in folder.iterdir()] if folder.is_dir() else []
+
+
+def _read_plain(folder: Path) -> FunctionRun:
+    """A run; UserError for whatever its files say that no run does."""
+    try:
+        return _read(folder)
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(f"{folder}: its files do not make a run ({why})") from error
 
 
 def _read(folder: Path) -> FunctionRun:

@@ -98,9 +98,9 @@ class Log:
 
     def close(self) -> None:
         """Ends the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = self._path = None
+        file, self._file, self._path = self._file, None, None
+        if file is not None:
+            file.close()
 
 
 class _Heard(logging.Handler):

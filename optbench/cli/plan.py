@@ -74,7 +74,10 @@ def read_plan(folder: Path, trust: bool = False) -> Plan:
     if not own and not trust:
         _refuse_reach(path, grid, config_dir)
     columns = said.get("columns")
-    if not isinstance(columns, dict) or not all(kind in KINDS for kind in columns.values()):
+    if not isinstance(columns, dict) or not all(
+        isinstance(key, str) and isinstance(kind, str) and kind in KINDS
+        for key, kind in columns.items()
+    ):
         columns = {}
     return Plan(grid, config_dir if isinstance(config_dir, str) else None, own, columns)
 

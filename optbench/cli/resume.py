@@ -6,7 +6,6 @@ import copy
 import os
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -28,7 +27,7 @@ from optbench.config.schedules import VALUE_KEYS
 from optbench.config.schema import from_plain
 from optbench.errors import UserError
 from optbench.files import dump_yaml
-from optbench.rundir import PLAN, RunDir
+from optbench.rundir import PLAN, RunDir, path_of
 
 FIXED = (
     "model",
@@ -82,7 +81,7 @@ def resume(
         UserError: no such run, or a change that a run can't take.
     """
     log = Log()
-    path = Path(run).expanduser()
+    path = path_of(run)
     if os.path.lexists(path / PLAN):
         plan = read_plan(path, trust)
         with hydra_session(config_dir or plan.config_dir) as composer:

@@ -13,7 +13,7 @@ from optbench.cli.files import ConfigFiles
 from optbench.cli.trust import Seal, foreign, is_own
 from optbench.config.schema import from_plain
 from optbench.errors import UserError, reason
-from optbench.files import BadFile, load_json, load_yaml, read_text
+from optbench.files import BadFile, load_json, parse_yaml, read_text
 from optbench.rundir import RunDir
 
 
@@ -64,9 +64,10 @@ def read_saved(folder: RunDir, trust: bool = False, to_write: bool = True) -> Sa
             names classes of his own; something in the folder that must not be there.
     """
     try:
-        text, plain = read_text(folder.config), load_yaml(folder.config)
+        text = read_text(folder.config)
     except OSError as error:
         raise UserError(reason(error)) from None
+    plain = parse_yaml(text, folder.config)
     if not isinstance(plain, dict) or not all(isinstance(key, str) for key in plain):
         raise UserError(f"{folder.config}: not a run's config")
     seals = list({seal.get("sha256"): seal for seal in _seals(folder)}.values())
@@ -83,16 +84,18 @@ def read_saved(folder: RunDir, trust: bool = False, to_write: bool = True) -> Sa
         if "${" in value:
             raise UserError(f"{folder.config}: {key}={value}: a saved config is plain data")
     if not own and not trust:
-        refuse_foreign(folder.config, plain)
+        refuse_foreign(folder.config, plain, TRUST if to_write else "")
     return Saved(plain, seals, own)
 
 
-def refuse_foreign(path: Path, plain: Mapping[str, Any]) -> None:
+TRUST = "; optbench resume RUN --trust runs it all the same"
+
+
+def refuse_foreign(path: Path, plain: Mapping[str, Any], hint: str = TRUST) -> None:
     """UserError, which names `path`, for a config that names classes of a stranger's own."""
     for key, value in foreign(plain):
         raise UserError(
-            f"{path}: {key}={value}: not optbench's, and not a run that you began here; "
-            "optbench resume RUN --trust runs it all the same"
+            f"{path}: {key}={value}: not optbench's, and not a run that you began here{hint}"
         )
 
 

@@ -6,6 +6,7 @@ import itertools
 import os
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
@@ -199,14 +200,17 @@ def one(job: Job, folder: RunDir, log: Log, seals: Sequence[Seal] = ()) -> Resul
     except Exception as error:  # whatever it is, the other runs of the sweep go on
         if launched_ranks() > 1 and not isinstance(error, UserError):
             raise  # unless another rank waits for this one, in the middle of a run
-        message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        from optbench.training.notes import said
+
         step = folder.read_status().get("step", 0)
-        if not log.quiet:
-            log.open(folder.log)
-            folder.write_status("failed", step, message)
-            log.note_lines("".join(traceback.format_exception(error)))
+        if not log.quiet and (begun == "new" or not isinstance(error, UserError)):
+            with suppress(OSError, UserError):  # the table tells it, wherever else it can't be
+                log.open(folder.log)
+                log.note_lines("".join(traceback.format_exception(error)))
+                folder.write_status("failed", step, said(error))
+        with suppress(OSError):
             log.close()
-        return Result(folder, "failed", step, message, exit_code=EXIT_FAILED)
+        return Result(folder, "failed", step, said(error), exit_code=EXIT_FAILED)
 
 
 def recorded(folder: RunDir) -> Result:
@@ -260,7 +264,8 @@ def resume_sweep(
             f"resume={folder.path} {' '.join(overrides)}: a sweep is resumed as it was planned; "
             "resume one of its runs to change it"
         )
-    saved = {n: _saved(composer, folder, n, trust) for n in range(len(plan.grid))}
+    own = plan.own or trust
+    saved = {n: _saved(composer, folder, n, trust, own) for n in range(len(plan.grid))}
     planned = jobs_of(composer, plan.grid)
     for number, job in enumerate(planned):
         if saved[number] is None and not (plan.own or trust):
@@ -271,12 +276,15 @@ def resume_sweep(
     return report(rest, in_turn(rest, log), log)
 
 
-def _saved(composer: Composer, folder: RunDir, number: int, trust: bool) -> Saved | None:
-    """What a run that has begun was begun with."""
+def _saved(
+    composer: Composer, folder: RunDir, number: int, trust: bool, links: bool
+) -> Saved | None:
+    """What a run that has begun was begun with; `links`: see `RunDir.inspect`."""
     own = RunDir(folder.path / str(number))
     if own.path.is_symlink():
         raise UserError(f"{own.path}: a link, where a folder is meant")
     if not os.path.lexists(own.config):
+        own.inspect(links)
         return None
     saved = read_saved(own, trust)
     saved.check(own, composer.files)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 from hydra._internal.utils import get_args_parser
@@ -18,7 +17,7 @@ from optbench.cli.restart import begun_before, has_begun
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 from optbench.files import dump_yaml
-from optbench.rundir import RunDir
+from optbench.rundir import RunDir, path_of
 
 
 def training(verb: str, arguments: Sequence[str]) -> int:
@@ -27,7 +26,7 @@ def training(verb: str, arguments: Sequence[str]) -> int:
     overrides = list(flags.overrides)
     if verb == "resume":
         words = overrides[:1]
-        if words in ([], [""], ["null"]) or ("=" in words[0] and not Path(words[0]).is_dir()):
+        if words in ([], [""], ["null"]) or ("=" in words[0] and not path_of(words[0]).is_dir()):
             raise UserError("resume: which run? optbench resume RUN [overrides]")
         overrides = [f"resume={overrides[0]}", *overrides[1:]]
     run = [line.partition("=")[2] for line in overrides if line.startswith("resume=")]
@@ -37,7 +36,7 @@ def training(verb: str, arguments: Sequence[str]) -> int:
     if flags.trust and (not run or run[-1] == "null"):
         raise UserError("--trust: with resume only, for a run that somebody else began")
     if run and run[-1] != "null":
-        if not Path(run[-1]).expanduser().is_dir():
+        if not path_of(run[-1]).is_dir():
             RunDir.existing(run[-1])  # says what is wrong with it
         for flag in ("multirun", "info"):
             if getattr(flags, flag):

@@ -20,6 +20,7 @@ from optbench.cli.paths import configs_folder
 from optbench.files import BadFile, read_text
 
 Seal = dict[str, str]
+KEY_BYTES = 32
 
 _LIBRARIES = {
     "model": r"torch\.nn\.[A-Z]\w*|torchvision\.models\.\w+",
@@ -41,24 +42,31 @@ _NAMED = ("_target_", "takes", "scheduler")
 
 def _key() -> bytes | None:
     """The user's key, made when it is first asked for; None where there is no place for it."""
-    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    path = Path(base).expanduser() / "optbench" / "key"
+    base = os.environ.get("XDG_STATE_HOME", "")
     try:
+        state = Path(base if os.path.isabs(base) else "~/.local/state").expanduser()
+        path = state / "optbench" / "key"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             new = path.with_name(f"key.{os.getpid()}.{secrets.token_hex(4)}")
             opened = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(opened, "w", encoding="ascii") as file:
-                file.write(secrets.token_hex(32))
+                file.write(secrets.token_hex(KEY_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
             try:
                 os.link(new, path)  # whole or not at all, and never over another's
             finally:
                 new.unlink()
-        return bytes.fromhex(read_text(path, 1024))
     except FileExistsError:
-        return bytes.fromhex(read_text(path, 1024))
-    except (OSError, BadFile, ValueError, RuntimeError):
+        pass  # by another process, a moment ago
+    except (OSError, RuntimeError):
         return None
+    try:
+        key = bytes.fromhex(read_text(path, 1024))
+    except (OSError, BadFile, ValueError):
+        return None
+    return key if len(key) == KEY_BYTES else None
 
 
 def seal(text: str) -> Seal:
@@ -90,7 +98,8 @@ def foreign(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if value is None or (name == "scheduler" and "." not in str(value)):
             continue
         allowed = _LIBRARIES.get("optimizer" if role == "wrapper" else role, r"(?!)")
-        if not role or not (value in ours or re.fullmatch(allowed, str(value))):
+        known = isinstance(value, str) and (value in ours or re.fullmatch(allowed, value))
+        if not role or not known:
             yield key, str(value)
 
 

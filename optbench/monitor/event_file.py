@@ -18,6 +18,8 @@ from tensorboard.compat.proto.event_pb2 import Event
 from optbench.files import naming
 
 PREFIX = "events.out.tfevents."
+HPARAMS_FILE = f"{PREFIX}{0:010d}.hparams"
+"""What the HParams dashboard reads, before all others by its name; written anew by each resume."""
 _HEADER, _FOOTER = struct.Struct("<QI"), struct.Struct("<I")
 _LENGTH = struct.Struct("<Q")
 _number = itertools.count()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from optbench.files import checksum, naming, open_regular, reading
-from optbench.monitor.event_file import read_events
+from optbench.monitor.event_file import HPARAMS_FILE, read_events
 from optbench.monitor.record import Position
 from optbench.rundir import RunDir, records
 
@@ -42,7 +42,8 @@ def cut(
     nothing: Position = (0, 0)
     _cut_lines(folder.metrics, positions.get(folder.metrics.name, nothing), step, warn, note)
     left: dict[str, Position] = {}
-    present = [f"tb/{path.name}" for path in sorted(folder.tensorboard.glob(EVENT_FILES))]
+    files = sorted(folder.tensorboard.glob(EVENT_FILES))
+    present = [f"tb/{path.name}" for path in files if path.name != HPARAMS_FILE]
     for name in dict.fromkeys([*(n for n in positions if n.startswith("tb/")), *present]):
         kept = _cut_events(folder.path / name, positions.get(name, nothing)[0], warn, note)
         if kept is not None:
@@ -63,9 +64,7 @@ def _cut_lines(
             warn(f"{path.name} is missing: what had been recorded is lost")
         return
     size = path.stat().st_size
-    lines = [
-        (end, record and (record["step"], record.get("kind"))) for end, record in records(path)
-    ]
+    lines = [(end, _step_and_kind(record)) for end, record in records(path)]
     kept = length
     if size < length or checksum(path, length) != crc:
         kept = _told_by_records(lines, length, step)

@@ -13,7 +13,7 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.plugins.text.plugin_data_pb2 import TextPluginData
 
-from optbench.monitor.event_file import PREFIX, EventFile
+from optbench.monitor.event_file import HPARAMS_FILE, EventFile
 from optbench.monitor.histograms import Histogram
 from optbench.monitor.record import Position, Record
 
@@ -79,7 +79,7 @@ def write_anew(folder: Path, summaries: Sequence[Any]) -> None:
     TensorBoard takes a tag's metadata, which is all that the HParams dashboard reads, from where it
     comes first. So they go to a file of their own, before all others by its name.
     """
-    path = folder / f"{PREFIX}{0:010d}.hparams"
+    path = folder / HPARAMS_FILE
     path.unlink(missing_ok=True)
     file = EventFile(folder, path=path)
     for summary in summaries:

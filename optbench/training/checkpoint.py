@@ -20,7 +20,7 @@ from optbench.files import MIB, BadFile, load_json, naming, reading
 from optbench.training.distributed import World
 from optbench.training.serialise import write_hashed
 
-_FOLDER = re.compile(r"^step-(\d{8,})$")
+_FOLDER = re.compile(r"step-([0-9]{8}|[1-9][0-9]{8,17})")
 FORMAT = 2
 """Of what is saved; higher with each change that older checkpoints can't be read after."""
 
@@ -133,7 +133,7 @@ def _named(folder: Path) -> list[tuple[int, bool]]:
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
-        found = [(_FOLDER.match(e.name), e.is_dir(follow_symlinks=False)) for e in entries]
+        found = [(_FOLDER.fullmatch(e.name), e.is_dir(follow_symlinks=False)) for e in entries]
     return sorted((int(match[1]), is_folder) for match, is_folder in found if match)
 
 

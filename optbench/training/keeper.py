@@ -201,9 +201,9 @@ class Keeper:
             if loaded.said.get("format") != checkpoint.FORMAT:
                 raise UserError(f"{at}: of another version of optbench, which has to go on with it")
             self.state.load(loaded)
-        except UserError:
+        except (UserError, OSError, MemoryError):
             raise
-        except Exception as error:  # its checksums hold, so somebody made it like this
+        except Exception as error:  # its checksums hold, so it was made like this
             why = " ".join(f"{type(error).__name__}: {error}".split())
             raise UserError(f"{at}: it does not fit this run ({why[:300]})") from error
         progress = self.state.progress

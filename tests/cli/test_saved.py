@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from optbench.cli import trust
 from optbench.files import dump_yaml, load_yaml
 from optbench.rundir import RunDir
 from optbench.training import checkpoint
@@ -318,3 +319,67 @@ def test_what_is_no_plan_is_refused(a_sweep: Path, text: str) -> None:
 def test_a_run_of_a_sweep_is_no_link(a_sweep: Path, run: RunDir) -> None:
     (a_sweep / "1").symlink_to(run.path)
     refused(RunDir(a_sweep), "1: a link, where a folder is meant", line="")
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "tb", "samples", "log.txt"])
+def test_a_run_that_has_not_begun_leads_nowhere_either(
+    a_sweep: Path, name: str, tmp_path: Path
+) -> None:
+    (a_sweep / "1").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (a_sweep / "1" / name).symlink_to(tmp_path / "elsewhere")
+    replan(a_sweep, sealed=False)
+    refused(RunDir(a_sweep), f"{name}: a link", line="")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_what_an_earlier_checkpoint_was_resumed_from_is_not_forgotten(run: RunDir) -> None:
+    """The newest was damaged, the run failed before the next: its records are still there."""
+    (run.checkpoints / "step-00000004" / "state.pt").write_bytes(b"")
+    before = list(run.read_metrics())
+    assert call(f"resume {run.path} steps=6 checkpoint=none").code == 0
+    run.write_status("failed", 2)
+    shutil.rmtree(run.checkpoints)
+    refused(run, "2 steps were taken, and no checkpoint is there")
+    assert len(before) > 0
+
+
+def test_a_run_that_was_stopped_and_kept_nothing_is_not_begun_anew(workplace: Path) -> None:
+    made = train("steps=4 monitor.every=1 checkpoint=none", workplace / "none")
+    made.write_status("preempted", 4)
+    refused(made, "4 steps were taken, and no checkpoint is there")
+
+
+@pytest.mark.parametrize("content", ["", "00", "zz" * 32])
+def test_a_key_that_is_none_seals_nothing(
+    content: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(workplace))
+    (workplace / "optbench").mkdir()
+    (workplace / "optbench" / "key").write_text(content, encoding="ascii")
+    assert set(trust.seal("a config")) == {"sha256"}
+    assert not trust.is_own("a config", [trust.seal("a config")])
+
+
+@pytest.mark.parametrize("verb", ["resume", "draw"])
+@pytest.mark.parametrize("path", ["~nosuchuser/run", "x" * 300])
+def test_a_path_that_can_be_none(verb: str, path: str, workplace: Path) -> None:
+    answer = call(f"{verb} '{path}'")
+    assert answer.code == 2 and answer.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["step-000000099", "step-0000009", "step-٠٠٠٠٠٠٠٩"])
+def test_folders_that_are_named_nearly_like_checkpoints_are_none(run: RunDir, name: str) -> None:
+    (run.checkpoints / name).mkdir()
+    assert call(f"resume {run.path} steps=6").code == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("model", {"_target_": [1]}), ("optimizer", {"takes": {"a": 1}}), ("task", [1])],
+)
+def test_what_is_named_is_a_name(run: RunDir, key: str, value: Any) -> None:
+    disown(run)
+    own = load_yaml(run.config)[key]
+    change(run, **{key: own | value if isinstance(value, dict) else value})
+    refused(run, "config.yaml")
