@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 from collections.abc import Mapping
@@ -206,9 +207,15 @@ def _arguments(node: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _check_at(step: int, schedule: Schedule, total_steps: int, key: str) -> None:
-    """The multiplier has to be one at the first step and the last: what is wrong shows here."""
+    """The multiplier has to be one at the first step and the last: what is wrong shows here.
+
+    A schedule with a state is afterwards as if nobody had asked it.
+    """
     try:
+        state = copy.deepcopy(schedule.state_dict()) if has_state(schedule) else None
         found = schedule(step, total_steps)
+        if state is not None:
+            schedule.load_state_dict(state)  # type: ignore[attr-defined]
     except Exception as error:  # a user's own may raise anything
         inner = getattr(schedule, "inner", schedule)  # of one that is resumed exactly
         own = [module_of(getattr(inner, "func", inner))]

@@ -17,8 +17,8 @@ class Resumed:
     """Passes all on to another schedule; what it was saved with decides how that goes on.
 
     With the settings that it was saved under, from its state. With others, one that reacts to
-    the run keeps what it remembers of it and takes the new settings; any other is asked for all
-    steps anew, up to the present one, as a new run would ask it.
+    the run keeps what it remembers of it and takes the new settings; any other begins anew and
+    is asked for all steps up to the present one, as a new run would ask it.
 
     Args:
       inner: the schedule, as it is at the beginning.
@@ -29,16 +29,23 @@ class Resumed:
         self.inner, self._settings = inner, settings
         self._first = copy.deepcopy(inner.state_dict())  # it may be what the schedule writes to
         self._behind = False
+        self._reacts = is_reactive(inner) or watches_updates(inner)
+        self._answer: list[Any] | None = None  # step, total_steps and the multiplier, asked last
         for member in ("momentum", "constant", "counts_warmup"):
             if hasattr(inner, member):
                 setattr(self, member, getattr(inner, member))
 
     def __call__(self, step: int, total_steps: int) -> float:
+        if self._reacts:
+            return self.inner(step, total_steps)
         if self._behind:
             self._behind = False
             for earlier in range(step):
                 self.inner(earlier, total_steps)
-        return self.inner(step, total_steps)
+        if self._answer is None or self._answer[:2] != [step, total_steps]:
+            self._answer = [step, total_steps, self.inner(step, total_steps)]
+        multiplier: float = self._answer[2]
+        return multiplier
 
     @property
     def kind(self) -> str:
@@ -53,13 +60,17 @@ class Resumed:
     def state_dict(self) -> dict[str, Any]:
         """Returns all that `load_state_dict` needs to go on from here."""
         now = self.inner.state_dict()
-        return {"settings": self._settings, "start": self._first, "now": now}
+        saved = {"settings": self._settings, "start": self._first, "now": now}
+        return saved if self._reacts else saved | {"answer": self._answer}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from where `state_dict` was taken, under the settings that hold now."""
+        self._behind, self._answer = False, None
         if state["settings"] == self._settings:
             self.inner.load_state_dict(state["now"])
-        elif is_reactive(self.inner) or watches_updates(self.inner):
+            self._answer = state.get("answer")
+        elif self._reacts:
             self.inner.load_state_dict(merged(state["now"], state["start"], self._first))
         else:
+            self.inner.load_state_dict(copy.deepcopy(self._first))
             self._behind = True

@@ -63,6 +63,7 @@ GROUP = (
     " scheduler: PolynomialLR, arguments: {total_iters: 100%}}}]",
 )
 OWN = "schedule._target_=tests.training.test_schedules_changed_on_resume"
+COUNTED = ("schedule=custom", f"{OWN}.Counted")
 CHANGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "length": (ANNEALED, ("steps=40",)),
     "shorter": (ANNEALED, ("steps=14",)),
@@ -95,6 +96,12 @@ CHANGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "group": (GROUP, ("steps=40",)),
     "group, other main": (GROUP, ("schedule=cosine",)),
     "own": (("steps=20", "schedule=custom", f"{OWN}.Memory"), ("schedule.arguments={by: 0.5}",)),
+    "own that counts calls": ((*COUNTED, "steps=20"), ("steps=40",)),
+    "own that counts calls, argument": ((*COUNTED, "steps=20"), ("schedule.arguments={by: 0.5}",)),
+    "own that counts calls, warmup": (
+        (*COUNTED, "steps=20", "schedule.warmup_steps=3"),
+        ("schedule.warmup_steps=2",),
+    ),
     "own, length": (("steps=20", "schedule=custom", f"{OWN}.Memory"), ("steps=40",)),
 }
 
@@ -115,6 +122,14 @@ class Memory:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.__dict__.update(state)
+
+
+class Counted(Memory):
+    """Falls whenever it is asked, whatever for."""
+
+    def __call__(self, step: int, total_steps: int) -> float:
+        self.now *= self.by
+        return self.now
 
 
 class Cuts(Memory):
@@ -144,6 +159,17 @@ def test_as_a_fresh_run_with_the_new_settings(name: str, monkeypatch: pytest.Mon
     again = player(*before)
     again.load_state_dict(state)
     assert rates(again, again.total_steps - AT) == whole(before)[1]
+
+
+def test_one_that_counts_calls_is_asked_once_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+    lines = (*COUNTED, "schedule.arguments={by: 0.5}", "optimizer.lr=1", "steps=4")
+    assert [lr for lr, *_ in rates(player(*lines), 4)] == [0.5, 0.25, 0.125, 0.0625]
+    state, follow = whole((*lines[:-1], "steps=9"))
+    again = player(*lines[:-1], "steps=9")
+    again.load_state_dict(state)
+    again.load_state_dict(copy.deepcopy(again.state_dict()))
+    assert rates(again, 2) == follow
 
 
 def test_of_one_player_of_several() -> None:
