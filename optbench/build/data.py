@@ -8,6 +8,7 @@ from typing import Any
 
 from optbench.build.create import arguments, kind_of, locate, parameters_of
 from optbench.build.own import module_of, told
+from optbench.config.reserved import PATHS
 from optbench.config.schema import RunConfig
 from optbench.data.cache import load_cached
 from optbench.data.dataset import Dataset
@@ -138,7 +139,7 @@ def check_same_data(config: RunConfig, then: Any, dataset: Dataset) -> None:
         return
     for what, value in then.items():
         if what in now and now[what] != value:
-            key = next((key for key in ("path", "root") if key in config.dataset), None)
+            key = next((key for key in PATHS if key in config.dataset), None)
             told = f"dataset.{key}={config.dataset[key]}" if key else "dataset"
             content = "the sizes are right, the content is another"
             why = content if what == "fingerprint" else f"its {what} is {now[what]}, it was {value}"

@@ -23,6 +23,7 @@ from optbench.cli.sweep import of_its_sweep, recorded, resume_sweep
 from optbench.cli.workloads import differences, typed_value
 from optbench.config.conform import conform
 from optbench.config.keys import meant
+from optbench.config.reserved import OF_READING
 from optbench.config.schedules import VALUE_KEYS
 from optbench.config.schema import from_plain
 from optbench.errors import UserError
@@ -54,10 +55,7 @@ FIXED = (
 )
 """What a checkpoint's tensors, or its place in the order of examples, depend on."""
 
-FREE = (
-    *("data_root", "dataset.root", "dataset.path"),
-    *("dataset.download", "dataset.workers", "dataset.prefetch"),
-)
+FREE = ("data_root", *(f"dataset.{key}" for key in OF_READING))
 """What of it may change all the same: where and how the same data is read."""
 
 

@@ -11,14 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from optbench.cli.files import ConfigFiles
+from optbench.config.reserved import OF_READING
 
 PARTS = ("model", "dataset", "task")
 """The groups that a workload consists of."""
 
-NO_PART = (
-    *("root", "path", "folder", "archive", "train_dir", "test_dir", "mirrors", "url"),
-    *("download", "workers", "prefetch", "split_seed"),
-)
+NO_PART = (*OF_READING, "split_seed")
 """Settings of a data set that do not make it another: where and how it is read, and a seed."""
 
 NONE = "none"

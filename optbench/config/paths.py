@@ -6,14 +6,13 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-KEYS = ("path", "root")
-"""Of a data set."""
+from optbench.config.reserved import PATHS
 
 
 def with_absolute_paths(plain: Mapping[str, Any]) -> dict[str, Any]:
     """The config with `data_root`, `dataset.path` and `dataset.root` absolute, and `~` a folder."""
     node = dict(plain["dataset"])
-    for key in KEYS:
+    for key in PATHS:
         if key in node:
             node[key] = _absolute(node[key])
     return {**plain, "data_root": _absolute(plain["data_root"]), "dataset": node}

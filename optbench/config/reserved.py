@@ -1,4 +1,8 @@
-"""Keys of an optimizer's node that are ours, not arguments of its class. No torch."""
+"""Keys of the config's nodes that mean something to us, whatever class they are for. No torch.
+
+Of an optimizer's those that are not arguments of its class; of a data set's those that say where
+and how it is read.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,15 @@ OF_A_COMPANION = ("implementation", "groups", "decay_norm_and_bias", "layer_deca
 
 IMPLEMENTATIONS = ("foreach", "fused", "capturable", "differentiable")
 """Arguments that say how a step is computed, which `implementation` decides for all groups."""
+
+PATHS = ("path", "root")
+"""Of a data set, paths on this machine."""
+
+OF_READING = (
+    *(*PATHS, "folder", "archive", "train_dir", "test_dir", "mirrors", "url"),
+    *("download", "workers", "prefetch"),
+)
+"""Where and how a data set is read: with others of these it may be, and is, the same."""
 
 
 def own_arguments(node: Mapping[str, Any]) -> dict[str, Any]:

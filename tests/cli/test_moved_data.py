@@ -5,7 +5,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from optbench.cli.resume import refuse_fixed
+from optbench.cli.workloads import NO_PART
+from optbench.config.reserved import OF_READING
 from optbench.data import cache
+from optbench.errors import UserError
 from optbench.rundir import RunDir, load_yaml
 
 from .program import Answer, call, left_in
@@ -102,3 +106,11 @@ def test_notes_on_the_data_are_warnings_of_the_run(workplace: Path) -> None:
     told = f"warning: left out of {workplace}/here/train: 1 file without an image's ending"
     assert told in answer.err
     assert told in RunDir(workplace / "run").log.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("key", OF_READING)
+def test_where_and_how_data_is_read_is_free_and_no_other_workload(key: str) -> None:
+    refuse_fixed({f"dataset.{key}": ("a", "b")})
+    assert key in NO_PART
+    with pytest.raises(UserError, match="can't change"):
+        refuse_fixed({"dataset.size": (1, 2)})
