@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+import torch
 import torch.distributed as dist
 
 from optbench.errors import UserError, reason
@@ -22,7 +23,16 @@ from optbench.errors import UserError, reason
 PATIENCE_SECONDS = 3.0
 """How long rank 0 waits for another rank's word on why it is gone."""
 
+_GLOO = re.compile(r"\bgloo/")
+"""A file of gloo's, which its errors name; they come out of a backward pass too."""
+
 _GONE = re.compile(r"gloo|nccl|connection|peer|broken pipe|timed out", re.IGNORECASE)
+_TORCH = os.path.dirname(torch.__file__)
+_OF_RANKS = (
+    os.path.join(_TORCH, "distributed", ""),
+    os.path.join(_TORCH, "nn", "parallel", "distributed.py"),
+)
+"""Where torch's exchange between ranks stands."""
 
 
 class RankError(RuntimeError):
@@ -93,7 +103,7 @@ def cause(run: int, size: int, error: BaseException) -> BaseException:
             if not word["lost"]:
                 return _of_rank(rank, word)
         if time.monotonic() > until:
-            gone = RankError(f"another rank is gone without a word, as if killed: {said(error)}")
+            gone = RankError(f"another rank does not answer: {said(error)}")
             gone.__cause__ = error
             return gone
         time.sleep(0.05)
@@ -107,10 +117,23 @@ def _of_rank(rank: int, word: Mapping[str, Any]) -> Exception:
 
 
 def is_of_a_lost_rank(error: BaseException) -> bool:
-    """Whether an error only says that another rank does not answer."""
+    """Whether an error only says that another rank does not answer.
+
+    Its text is not enough: code of a user's own may have lost some other connection.
+    """
     if isinstance(error, dist.DistError):
         return True
-    return type(error) is RuntimeError and _GONE.search(str(error)) is not None
+    if type(error) is not RuntimeError:
+        return False
+    if _GLOO.search(str(error)):
+        return True
+    return _raised_in(error).startswith(_OF_RANKS) and _GONE.search(str(error)) is not None
+
+
+def _raised_in(error: BaseException) -> str:
+    """The file that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return frames[-1].filename if frames else ""
 
 
 def said(error: BaseException) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
+from torch import nn
 
 from optbench.cli.restart import begun_before, remember
 from optbench.errors import UserError
@@ -94,17 +95,30 @@ def test_a_mistake_of_the_users_stays_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [FloatingPointError("loss is nan"), UserError("bad peer"), ValueError(LOST)]
+    "error",
+    [
+        *(FloatingPointError("loss is nan"), UserError("bad peer"), ValueError(LOST)),
+        RuntimeError("database connection refused"),
+        RuntimeError("the licence server's peer timed out"),
+    ],
 )
 def test_rank_0s_own_error_is_its_own(error: Exception) -> None:
     world(1).cause(raised(ValueError("other")))
-    assert world(0).cause(error) is error
+    assert world(0).cause(raised(error)) is error
+
+
+@pytest.mark.parametrize("file", [dist.__file__, nn.parallel.distributed.__file__])
+def test_what_torchs_exchange_raises_is_of_a_lost_rank(file: str) -> None:
+    world(1).cause(raised(ValueError("other")))
+    with pytest.raises(RuntimeError) as raising:
+        exec(compile("raise RuntimeError('Connection reset')", file, "exec"))
+    assert str(world(0).cause(raising.value)).startswith("rank 1: ValueError: other")
 
 
 def test_a_rank_that_left_no_word(monkeypatch: pytest.MonkeyPatch) -> None:
     world(1, joined=1).cause(raised(ValueError("of a run before, which all ranks gave up")))
     found = world(0, joined=2).cause(RuntimeError(LOST))
-    assert "gone without a word" in notes.said(found)
+    assert "another rank does not answer: " in notes.said(found)
     assert LOST in notes.said(found)
 
 
