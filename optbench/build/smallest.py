@@ -16,6 +16,7 @@ from optbench.config.schema import RunConfig
 from optbench.errors import UserError
 from optbench.tasks.base import Task
 from optbench.training import rng
+from optbench.training.buffers import Buffers
 from optbench.training.feed import Feed
 from optbench.training.precision import Precision
 
@@ -95,8 +96,8 @@ def untouched(modules: Mapping[str, nn.Module], task: Task, compiled: bool) -> I
     state, carried = rng.capture(), task.state_dict()
     every = [module for module in modules.values() for module in module.modules()]
     modes = [module.training for module in every]
-    buffers = [buffer for module in modules.values() for buffer in module.buffers()]
-    kept = [buffer.detach().clone() for buffer in buffers]
+    buffers = Buffers(every)
+    buffers.remember()
     eagerly = torch.compiler.set_stance("force_eager") if compiled else nullcontext()
     for module in modules.values():
         module.train()
@@ -106,8 +107,6 @@ def untouched(modules: Mapping[str, nn.Module], task: Task, compiled: bool) -> I
     finally:
         for module, mode in zip(every, modes, strict=True):
             module.training = mode
-        with torch.no_grad():
-            for buffer, old in zip(buffers, kept, strict=True):
-                buffer.copy_(old)
+        buffers.put_back()
         task.load_state_dict(carried)
         rng.restore(state)

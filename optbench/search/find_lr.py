@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-import torch
-
 from optbench.build.experiment import Experiment
 from optbench.errors import UserError
 from optbench.monitor.record import Record, Recorder
 from optbench.search.lr_range import Curve, Ramp, Smoother, limit, skipped, suggest
+from optbench.training.buffers import Buffers
 from optbench.training.checkpoint import Loaded
 from optbench.training.keeper import RunState
 from optbench.training.player import Player
@@ -210,8 +209,8 @@ def untouched(state: RunState) -> Iterator[None]:
     shared, own = copy.deepcopy(state.shared()), copy.deepcopy(state.own())
     modules = [m for player in state.players for m in player.module.modules()]
     modes = [module.training for module in modules]
-    buffers = [b for player in state.players for b in player.module.buffers()]
-    before = [buffer.detach().clone() for buffer in buffers]
+    buffers = Buffers(modules)  # also those that are in no state dict
+    buffers.remember()
     parameters = [p for player in state.players for p in player.module.parameters()]
     wanted = [p.requires_grad for p in parameters]
     gradients = [None if p.grad is None else p.grad.detach().clone() for p in parameters]
@@ -221,9 +220,7 @@ def untouched(state: RunState) -> Iterator[None]:
         state.load(Loaded(state.progress.step, shared, own, state.world.size))
         for module, mode in zip(modules, modes, strict=True):
             module.training = mode
-        with torch.no_grad():
-            for buffer, value in zip(buffers, before, strict=True):
-                buffer.copy_(value)  # also those that are in no state dict
+        buffers.put_back()
         for parameter, gradient, wants in zip(parameters, gradients, wanted, strict=True):
             parameter.requires_grad_(wants)
             parameter.grad = gradient

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from optbench.tasks.base import Modules, Task
 from optbench.training import rng
+from optbench.training.buffers import Buffers
 from optbench.training.feed import Feed
 from optbench.training.precision import Precision
 
@@ -113,7 +114,8 @@ def recalibrated(module: nn.Module, forward: Callable[[], None]) -> Iterator[Non
         forward: passes training batches through it.
     """
     norms = list(_norms(module).values())
-    kept = [([b.clone() for b in norm.buffers()], norm.momentum) for norm in norms]
+    buffers, momenta = Buffers(norms), [norm.momentum for norm in norms]
+    buffers.remember()
     if norms:
         for norm in norms:
             norm.reset_running_stats()
@@ -126,7 +128,6 @@ def recalibrated(module: nn.Module, forward: Callable[[], None]) -> Iterator[Non
     try:
         yield
     finally:
-        for norm, (buffers, momentum) in zip(norms, kept, strict=True):
+        for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
-            for buffer, old in zip(norm.buffers(), buffers, strict=True):
-                buffer.copy_(old)
+        buffers.put_back()

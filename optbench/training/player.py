@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -198,6 +199,20 @@ class Player:
 
     def state_dict(self) -> dict[str, Any]:
         """All that the player needs to go on, as plain data and tensors."""
+        return {**self._trained(), "averaged": self._averaged()}
+
+    def remembered(self) -> dict[str, Any]:
+        """What an update that is to be undone may change, copied.
+
+        An average of the weights is not among it: it moves when the update was taken.
+        """
+        return copy.deepcopy(self._trained())
+
+    def go_back(self, state: dict[str, Any]) -> None:
+        """Undoes all that changed since `remembered()`."""
+        self._load(state)
+
+    def _trained(self) -> dict[str, Any]:
         return {
             "step": self.step,
             "module": self.module.state_dict(),
@@ -208,7 +223,6 @@ class Player:
             "used": self.used,
             "schedules": [save(schedule) for schedule in self._distinct.values()],
             "alignments": {n: alignment.state_dict() for n, alignment in self._alignments.items()},
-            "averaged": self._averaged(),
         }
 
     @property
@@ -253,6 +267,12 @@ class Player:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from `state_dict()`; settings that were configured anew since then hold."""
+        if self.ema is not None:
+            averages = [state["averaged"][name] for name in self.names]
+            torch._foreach_copy_(self.ema.averages, averages)
+        self._load(state)
+
+    def _load(self, state: dict[str, Any]) -> None:
         self.step = state["step"]
         self.module.load_state_dict(state["module"])
         load_exactly(self.optimizer, state["optimizer"])
@@ -268,9 +288,6 @@ class Player:
             if "lr" in anew:
                 self._multipliers = None
         self._load_schedules(state)
-        if self.ema is not None:
-            averages = [state["averaged"][name] for name in self.names]
-            torch._foreach_copy_(self.ema.averages, averages)
         self.apply_schedule()
         self._replaced = state["used"]
 

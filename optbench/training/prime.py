@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import torch
-
 from optbench.training import rng
+from optbench.training.buffers import Buffers
 from optbench.training.feed import Work
 from optbench.training.step import Step
 
@@ -19,11 +18,10 @@ def settle_buckets(step: Step, work: Work) -> None:
     it is calls the others.
     """
     state = rng.capture()
-    buffers = [(buffer, buffer.clone()) for buffer in step.buffers()]
+    buffers = Buffers.of_all(step.bare)
+    buffers.remember()
     for _ in range(2):  # the buckets are sorted when the second forward begins
         step.loss_and_gradients(work)
         step.player.clear_gradients()
-    with torch.no_grad():
-        for buffer, before in buffers:
-            buffer.copy_(before)
+    buffers.put_back()
     rng.restore(state)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from optbench.monitor.updates import UpdateWatch
 from optbench.tasks.base import Task
+from optbench.training.buffers import Buffers
 from optbench.training.clipping import Clipping
 from optbench.training.distributed import World
 from optbench.training.feed import Work
@@ -53,18 +53,18 @@ class Step:
         self.modules = {**modules, player.name: player.forward}
         others = [m for name, m in modules.items() if name != player.name]
         self._others = [p for m in others for p in m.parameters()]
-        self._bare = list(modules.values())
+        self._leaves_out = skip_nonfinite or precision.scaler is not None
+        self.bare = list(modules.values())  # batch norm changes its buffers in whoever's turn
+        self._buffers = Buffers.of_all(self.bare)
         self.precision, self.clipping, self.world = precision, clipping, world
         self._skip_nonfinite, self._stop_nonfinite = skip_nonfinite, stop_nonfinite
         self._no_sync = getattr(player.forward, "no_sync", None)
-        leaves_out = skip_nonfinite or precision.scaler is not None
-        self._moving = list(self.buffers()) if leaves_out else []
-        self._before = [buffer.clone() for buffer in self._moving]
 
     def loss_and_gradients(self, work: Work) -> Tensor:
         """Forward and backward over all micro-batches; the loss of this rank's examples, scaled
         so that its mean over ranks is the batch's."""
-        self._remember_buffers()
+        if self._leaves_out:  # batch statistics move in the forward pass
+            self._buffers.remember()
         return self._loss_and_gradients(work)
 
     def _loss_and_gradients(self, work: Work) -> Tensor:
@@ -80,22 +80,6 @@ class Step:
             total = loss if total is None else total + loss
         assert total is not None
         return total
-
-    def buffers(self) -> Iterator[Tensor]:
-        """Those of all players' modules: batch norm changes its own in whoever's turn."""
-        return (buffer for module in self._bare for buffer in module.buffers())
-
-    @torch.no_grad()
-    def _remember_buffers(self) -> None:
-        """Before the forward pass, where an update may be left out: batch statistics move in it."""
-        if self._moving:
-            torch._foreach_copy_(self._before, self._moving)
-
-    @torch.no_grad()
-    def _put_buffers_back(self) -> None:
-        """A step that is left out leaves no trace: what is not finite would stay in a mean."""
-        if self._moving:
-            torch._foreach_copy_(self._moving, self._before)
 
     def _take_turn(self) -> None:
         """Gradients are this player's alone."""
@@ -127,8 +111,8 @@ class Step:
             taken = self.precision.step(self.player.optimizer)
         if taken and watch is not None:
             watch.see_after()
-        if not taken:
-            self._put_buffers_back()
+        if not taken and self._leaves_out:  # what is not finite would stay in a mean
+            self._buffers.put_back()
         self.player.clear_gradients()
         return taken
 
@@ -163,9 +147,10 @@ class Step:
             return loss
 
         closure.hessian_vector = hessian_vector  # type: ignore[attr-defined]
-        undo = self.player.state_dict() if self._skip_nonfinite else None
-        undo = copy.deepcopy(undo)
-        self._remember_buffers()
+        undo = None
+        if self._skip_nonfinite:
+            undo = self.player.remembered()
+            self._buffers.remember()
         if watch is not None:
             watch.see_before()
         try:
@@ -173,8 +158,8 @@ class Step:
         except _LeaveOut:
             if undo is None:
                 return first[0], False  # the gradients stay, so that one can be named
-            self.player.load_state_dict(undo)
-            self._put_buffers_back()
+            self.player.go_back(undo)
+            self._buffers.put_back()
         else:
             undo = None
         if watch is not None:

@@ -125,3 +125,19 @@ def test_nothing_is_changed() -> None:
     assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
     assert [part.training for part in module.modules()] == [True, True, False, True]
     assert all(parameter.grad is None for parameter in module.parameters())
+
+
+def test_a_buffer_that_is_assigned_anew_is_put_back() -> None:
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("mean", torch.ones(3))
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            self.mean = 0.5 * self.mean + inputs.detach().mean(0)
+            return inputs - self.mean
+
+    module = Own()
+    mean = module.mean
+    check(module, feed_of(21, 5))
+    assert module.mean is mean and torch.equal(mean, torch.ones(3))
