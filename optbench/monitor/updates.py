@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from optbench.monitor.norms import Norms, Snapshot, norms
+
 
 class UpdateWatch:
     """Measures one step: gradients before clipping, and what the step did to the parameters.
@@ -26,12 +28,12 @@ class UpdateWatch:
         self, names: Sequence[str], parameters: Sequence[Tensor], per_parameter: bool = True
     ) -> None:
         self._names = names
-        self._parameters = [p.detach() for p in parameters]
-        self._owners = parameters
+        self._parameters = parameters
         self._per_parameter = per_parameter
-        self._old: list[Tensor] | None = None
-        self._norms: list[Tensor] = []
-        self._updates: list[Tensor] = []
+        self._snapshot: Snapshot | None = None
+        self._gradients: Norms = []
+        self._weights: Norms = []
+        self._updates: Norms = []
         self.fresh = False
 
     @torch.no_grad()
@@ -39,7 +41,7 @@ class UpdateWatch:
         """After backward (and unscaling), before clipping and before the step."""
         zero = None
         gradients = []
-        for parameter in self._owners:
+        for parameter in self._parameters:
             gradient = parameter.grad
             if gradient is None:
                 zero = parameter.new_zeros(1) if zero is None else zero
@@ -47,27 +49,28 @@ class UpdateWatch:
             elif gradient.is_sparse:
                 gradient = gradient.coalesce().values()
             gradients.append(gradient)
-        self._norms = list(torch._foreach_norm([*gradients, *self._parameters]))
+        self._gradients = norms(gradients)
 
+    @torch.no_grad()
     def see_before(self) -> None:
         """Right before the step."""
-        if self._old is None:
-            self._old = [torch.empty_like(p) for p in self._parameters]
-        torch._foreach_copy_(self._old, self._parameters)
+        if self._snapshot is None:
+            self._snapshot = Snapshot(self._parameters)
+        self._weights = self._snapshot.take(self._parameters)
 
+    @torch.no_grad()
     def see_after(self) -> None:
         """Right after the step."""
-        assert self._old is not None
-        torch._foreach_sub_(self._old, self._parameters)
-        self._updates = list(torch._foreach_norm(self._old))
+        assert self._snapshot is not None
+        self._updates = self._snapshot.moved(self._parameters)
         self.fresh = True
 
     def read(self) -> dict[str, float]:
         """The norms and ratios by TensorBoard tag."""
         self.fresh = False
-        norms = _numbers(self._norms + self._updates)
+        numbers = _numbers([*self._gradients, *self._weights, *self._updates])
         n = len(self._names)
-        gradients, weights, updates = norms[:n], norms[n : 2 * n], norms[2 * n :]
+        gradients, weights, updates = numbers[:n], numbers[n : 2 * n], numbers[2 * n :]
         total = math.hypot(*weights)
         values = {"grad_norm/total": math.hypot(*gradients), "param_norm/total": total}
         if total > 0:
@@ -81,9 +84,10 @@ class UpdateWatch:
         return values
 
 
-def _numbers(scalars: Sequence[Tensor]) -> list[float]:
-    """One transfer from a GPU; on a CPU, reading each is a quarter of the work of stacking them."""
-    if scalars[0].is_cuda:
-        found: list[float] = torch.stack(list(scalars)).tolist()
-        return found
-    return [scalar.item() for scalar in scalars]
+def _numbers(found: Sequence[Tensor | float]) -> list[float]:
+    """One transfer from a GPU."""
+    tensors = [norm for norm in found if isinstance(norm, Tensor)]
+    if not tensors:
+        return [float(norm) for norm in found]
+    numbers: list[float] = torch.stack(tensors).tolist()
+    return numbers

@@ -1,0 +1,115 @@
+"""optbench.monitor.norms"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from optbench.monitor.norms import ROW, Snapshot, norms
+from optbench.monitor.updates import UpdateWatch
+
+SIZES = [1, 5, ROW, ROW + 1, 10 * ROW, 100_003, 2_359_296]
+KINDS: dict[str, Callable[[int], Tensor]] = {
+    "drawn": torch.randn,
+    "all alike": lambda size: torch.full((size,), 0.1),
+    "from small to large": lambda size: torch.randn(size).mul(3).exp(),
+    "one": lambda size: torch.zeros(size).index_fill(0, torch.tensor([size - 1]), 3.0),
+}
+
+
+def plainly(tensor: Tensor) -> float:
+    return tensor.detach().double().norm().item()
+
+
+def numbers(found: list[Tensor] | list[float]) -> list[float]:
+    return [float(norm) for norm in found]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", SIZES)
+def test_a_norm_is_that_in_double_precision(size: int, kind: str) -> None:
+    torch.manual_seed(0)
+    tensor = KINDS[kind](size)
+    (found,) = numbers(norms([tensor]))
+    assert found == pytest.approx(plainly(tensor), rel=1e-6, abs=0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", SIZES)
+def test_so_is_how_far_a_tensor_has_moved(size: int, kind: str) -> None:
+    torch.manual_seed(0)
+    old = torch.randn(size)
+    new = old + 1e-3 * KINDS[kind](size)
+    snapshot = Snapshot([old])
+    (was,) = numbers(snapshot.take([old]))
+    (moved,) = numbers(snapshot.moved([new]))
+    assert was == pytest.approx(plainly(old), rel=1e-6, abs=0)
+    assert moved == pytest.approx(plainly(new.double() - old.double()), rel=1e-6, abs=0)
+
+
+@pytest.mark.parametrize("size", [3, 5000])
+@pytest.mark.parametrize("scale", [1e-40, 1e-25, 1e-20, 1e20, 1e30])
+def test_squares_out_of_range(size: int, scale: float) -> None:
+    torch.manual_seed(0)
+    tensor = scale * torch.randn(size)
+    snapshot = Snapshot([tensor])
+    found = [*norms([tensor]), *snapshot.take([tensor]), *snapshot.moved([2 * tensor])]
+    assert numbers(found) == pytest.approx([plainly(tensor)] * 3, rel=1e-6, abs=0)
+
+
+def test_nothing_and_what_is_not_finite() -> None:
+    for size in (3, 5000):
+        zeros, worst = torch.zeros(size), torch.ones(size)
+        assert numbers(norms([zeros])) == [0.0]
+        for bad in (math.nan, math.inf):
+            worst[-1] = bad
+            (found,) = numbers(norms([worst]))
+            assert math.isnan(found) if math.isnan(bad) else found == math.inf
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_other_precisions_also_side_by_side(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    tensors = [torch.randn(size).to(dtype) for size in (7, 40, 3000)]
+    tensors += [torch.randn(9), torch.randn(3000)]
+    found = numbers(norms(tensors))
+    snapshot = Snapshot(tensors)
+    was = numbers(snapshot.take(tensors))
+    moved = numbers(snapshot.moved([2 * tensor for tensor in tensors]))
+    for these in (found, was, moved):
+        assert these == pytest.approx([plainly(tensor) for tensor in tensors], rel=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 5, 5), (64, 32, 3, 3)])
+def test_tensors_that_lie_otherwise_in_memory(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    straight = torch.randn(shape)
+    ways = [
+        straight.to(memory_format=torch.channels_last),
+        straight.transpose(0, 1),
+        straight[:, ::2],
+        straight[:1].expand(shape),
+    ]
+    for tensor in ways:
+        snapshot = Snapshot([tensor])
+        (was,) = numbers(snapshot.take([tensor]))
+        (moved,) = numbers(snapshot.moved([tensor * 3]))
+        assert was == pytest.approx(plainly(tensor), rel=1e-6)
+        assert moved == pytest.approx(2 * plainly(tensor), rel=1e-6)
+
+
+def test_a_parameter_whose_tensor_was_exchanged_is_watched_on() -> None:
+    """Some optimizers of others assign `parameter.data`."""
+    parameter = nn.Parameter(torch.ones(2000))
+    watch = UpdateWatch(["p"], [parameter])
+    for _ in range(2):
+        parameter.grad = torch.ones(2000)
+        watch.see_gradients()
+        watch.see_before()
+        parameter.data = parameter.data * 0.5
+        watch.see_after()
+        assert watch.read()["update_ratio/p"] == pytest.approx(0.5)
