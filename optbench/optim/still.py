@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import wraps
+from types import MethodType
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
 from optbench.optim.traits import traits
 
-Held = list[tuple[Tensor, Tensor]]
 NOT_BY_LR = (torch.optim.Rprop, torch.optim.LBFGS)
 """Of torch's those whose steps are not lr times something: their least step, a line search."""
 
@@ -29,29 +30,35 @@ def hold_still(optimizer: torch.optim.Optimizer) -> None:
     if _steps_are_multiples_of_lr(optimizer):
         return
     divides = isinstance(optimizer, torch.optim.LBFGS) or "divides_by_lr" in traits(optimizer)
-    # A step that calls the step of a class above it is in hooks twice: the outer ones are first.
-    held: list[tuple[Held, list[dict[str, Any]]]] = []
+    step: Any = optimizer.step
 
-    @torch.no_grad()
-    def before(optimizer: Any, args: Any, kwargs: Any) -> None:
-        groups = list(_resting(optimizer))
-        parameters = [p for group in groups for p in group["params"]]
-        held.append(([(p, p.detach().clone()) for p in parameters], groups))
-        if divides:
-            for group in groups:
-                group["lr"] = 1.0
+    @wraps(step.__func__)
+    def still_step(self: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> Any:
+        with _held(self, divides):
+            return step(*args, **kwargs)
 
-    @torch.no_grad()
-    def after(optimizer: Any, args: Any, kwargs: Any) -> None:
-        parameters, groups = held.pop()
-        for parameter, value in parameters:
-            parameter.copy_(value)
+    # Around the method, not in hooks: torch calls none after a step that raises.
+    optimizer.step = MethodType(still_step, optimizer)  # type: ignore[method-assign]
+
+
+@contextmanager
+def _held(optimizer: torch.optim.Optimizer, divides: bool) -> Iterator[None]:
+    """The groups with an lr of 0 are afterwards as before, however the step ends."""
+    groups = list(_resting(optimizer))
+    parameters = [p for group in groups for p in group["params"]]
+    before = [p.detach().clone() for p in parameters]
+    if divides:
+        for group in groups:
+            group["lr"] = 1.0
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for parameter, value in zip(parameters, before, strict=True):
+                parameter.copy_(value)
         if divides:
             for group in groups:
                 group["lr"] = 0.0
-
-    optimizer.register_step_pre_hook(before)
-    optimizer.register_step_post_hook(after)
 
 
 def _resting(optimizer: Any) -> Iterator[dict[str, Any]]:

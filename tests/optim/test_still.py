@@ -97,3 +97,22 @@ def test_the_bounds_of_a_group_that_was_made_with_zero_open_with_its_lr() -> Non
     weight.grad = torch.ones(1)
     optimizer.step()
     assert float(weight.detach()) < 1.0
+
+
+@pytest.mark.parametrize("name", ["lbfgs", "rprop"])
+def test_a_step_that_raises_leaves_nothing_behind(name: str) -> None:
+    module = network(torch.float32)
+    optimizer = build_optimizer(node_of(name, lr=0.0), module, CPU).optimizer
+    before = [p.detach().clone() for p in module.parameters()]
+
+    def closure() -> Tensor:
+        with torch.no_grad():
+            for parameter in module.parameters():
+                parameter += 1.0
+        raise FloatingPointError
+
+    for _ in range(2):
+        with pytest.raises(FloatingPointError):
+            optimizer.step(closure)  # type: ignore[arg-type]
+        assert optimizer.param_groups[0]["lr"] == 0.0
+        assert _distances(module, before) == (0.0, 0.0)
