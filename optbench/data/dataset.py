@@ -13,7 +13,11 @@ Split = Literal["train", "val", "test"]
 
 
 class Source(Protocol):
-    """One split of a data set, opened on one device."""
+    """One split of a data set, opened on one device.
+
+    One that has something to say of what was streamed has a method `end()`, which is called when a
+    run has ended.
+    """
 
     def __len__(self) -> int:
         """The number of examples."""

@@ -58,6 +58,7 @@ class ImageSource:
         self._device = device
         self._augmented = augmented
         self._said = False
+        self._broken_off: Tally | None = None
 
     def __len__(self) -> int:
         """The number of examples."""
@@ -71,10 +72,11 @@ class ImageSource:
     ) -> Iterator[Batch]:
         """See Source.stream. Raises UserError, which names the file, on a broken image.
 
-        What is odd about images is warned of once, at the end of a first epoch (or of a test),
-        however it ends.
+        What is odd about images is warned of once, at the end of a first epoch (or of a test). One
+        that is broken off counts too few; `end` tells of it if there is no other.
         """
         key = augment_key if self._augmented else None
+        whole = augment_key is not None or not self._augmented
         tally = Tally()
         try:
             for decoded in self._loader(indices, bounds, key):
@@ -85,12 +87,25 @@ class ImageSource:
                 pinned = self._device.type == "cuda"
                 images, labels = (part.to(self._device, non_blocking=pinned) for part in tensors)
                 yield self._normaliser(images), labels
+        except GeneratorExit:
+            if whole and tally.batches < len(bounds):
+                self._broken_off = max(tally, self._broken_off or tally, key=Tally.images)
+                whole = False
+            raise
         finally:
-            whole = augment_key is not None or not self._augmented
-            if whole and not self._said:
-                self._said = True
-                for line in tally.lines(self._crop.background):
-                    _log.warning("%s: %s", self._files.folder, line)
+            if whole:
+                self._say(tally)
+
+    def end(self) -> None:
+        """Warns of what was seen in what was broken off, if nothing was said yet."""
+        if self._broken_off is not None:
+            self._say(self._broken_off)
+
+    def _say(self, tally: Tally) -> None:
+        if not self._said:
+            self._said = True
+            for line in tally.lines(self._crop.background):
+                _log.warning("%s: %s", self._files.folder, line)
 
     def _loader(
         self, indices: Tensor, bounds: Sequence[tuple[int, int]], key: int | None
@@ -114,14 +129,19 @@ class Tally:
     """How many images were decoded, and how many of them are odd in which way."""
 
     def __init__(self) -> None:
-        self._seen = 0
+        self.batches = self._seen = 0
         self._odd: Counter[Odd] = Counter()
 
     def add(self, seen: int, odd: Sequence[int]) -> None:
         """Counts a batch of `seen` images; `odd` has the flags of those that have some."""
+        self.batches += 1
         self._seen += seen
         for flags in odd:
             self._odd.update(Odd(flags))
+
+    def images(self) -> int:
+        """How many there were."""
+        return self._seen
 
     def lines(self, background: int) -> Iterator[str]:
         """What there is to say."""

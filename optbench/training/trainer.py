@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 
+from optbench.data.dataset import Source
 from optbench.monitor.record import Recorder
 from optbench.training.distributed import Agreement
 from optbench.training.feed import Feed, Work
@@ -299,9 +301,16 @@ class Trainer:
             self._last_scores()
         if self.outcome.state == "preempted":
             self._save()
+        for source in {id(s): s for s in self._sources()}.values():
+            if hasattr(source, "end"):
+                source.end()
         self.recorder.flush()
         if self.keeper is not None:
             self.keeper.wait()
+
+    def _sources(self) -> Iterator[Source]:
+        yield self.feed.source
+        yield from (each.source for each in (self.validation, self.test) if each is not None)
 
     def _last_scores(self) -> None:
         """The last evaluation, checkpoint and test, unless the run is asked to stop meanwhile."""

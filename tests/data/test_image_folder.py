@@ -189,7 +189,36 @@ def test_an_epoch_that_is_broken_off_says_what_it_saw(
     stream = source.stream(torch.arange(4), [(0, 2), (2, 4)])
     next(stream)
     stream.close()
+    stream = source.stream(torch.arange(4), [(0, 1), (1, 4)])  # sees less
+    next(stream)
+    stream.close()
+    assert caplog.messages == []
+    for _ in range(2):
+        source.end()
     assert [message.partition(": ")[2][:16] for message in caplog.messages] == ["1 of 2 images ha"]
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_look_at_the_first_batch_does_not_spoil_the_count(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, closed: bool
+) -> None:
+    write_tree(tmp_path)
+    clear_some(tmp_path, "train")
+    source = load(tmp_path).open("train", CPU)
+    look = source.stream(torch.arange(7), [(0, 2), (2, 7)], 0)
+    next(look)
+    look.close()
+    epoch = source.stream(torch.arange(7), [(0, 4), (4, 7)], 0)
+    for _ in range(2):  # a run's last step asks for no more
+        next(epoch)
+    if closed:
+        epoch.close()
+    else:
+        assert next(epoch, None) is None
+    source.end()
+    assert [message.partition(": ")[2][:16] for message in caplog.messages] == [
+        *("2 of 7 images ha", "1 of 7 images ha")
+    ]
 
 
 def test_classes_without_a_test_image_are_noted(tmp_path: Path) -> None:
