@@ -6,6 +6,7 @@ user's own code is theirs to find, and keeps its traceback.
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Iterable
 from typing import Any
@@ -38,8 +39,9 @@ def told(
     place = _innermost(error, roots)
     message = " ".join(str(error).split()).rstrip(".")
     name = type(error).__name__
-    if isinstance(error, MemoryError) or name == "OutOfMemoryError":
-        return UserError(f"{where}: not enough memory: {message or 'it is too large'}")
+    if isinstance(error, MemoryError) or name == "OutOfMemoryError" or "Allocator" in message:
+        size = re.search(r"allocate [\d.]+ \w+", message)
+        return UserError(f"{where}: not enough memory{f' to {size[0]}' if size else ''}")
     if place is None and not isinstance(error, SyntaxError | SystemExit):
         plainly = isinstance(error, ValueError | TypeError | RuntimeError) and message
         return UserError(f"{where}: {message if plainly else f'{name}: {message}'.rstrip(': ')}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,6 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import SearchPathElement
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -23,32 +22,33 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from optbench.cli.config_source import CheckedFiles
 from optbench.cli.explain import explain, first_line, plain, unresolved
 from optbench.cli.files import GROUPS, OVERLAYS, ConfigFiles
-from optbench.cli.grid import is_param, number_of_values
-from optbench.cli.misread import misread, no_override, too_deep
+from optbench.cli.grid import is_param
 from optbench.cli.overlays import leave_out
+from optbench.cli.overrides import OverrideReader
 from optbench.cli.paths import configs_folder
 from optbench.cli.players import (
     OWN,
-    as_hydra_says,
     as_typed,
     check_player,
     is_choice,
-    is_own,
     refuse_strangers,
     refuse_unowned,
 )
-from optbench.cli.quoting import with_quotes
 from optbench.cli.resolvers import register_resolvers
 from optbench.cli.task_choice import AUTO, TaskChoice
 from optbench.cli.workloads import Workloads, default_name
 from optbench.config.conform import conform
 from optbench.config.interpolated import decoded
-from optbench.config.keys import find, leaves, setting
-from optbench.config.libraries import choice_meant
+from optbench.config.keys import find, setting
 from optbench.config.paths import with_absolute_paths
 from optbench.config.schedules import expand_schedules
 from optbench.config.schema import RunConfig, from_plain
-from optbench.config.structure import check_parameter_groups, optimizers_of, refuse_missing
+from optbench.config.structure import (
+    check_parameter_groups,
+    optimizers_of,
+    refuse_missing,
+    refuse_strange_texts,
+)
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 
@@ -118,7 +118,7 @@ class Composer:
         self.loader = loader
         self.files = ConfigFiles(loader)
         self.config_dir = config_dir
-        self._parsed: dict[str, Override] = {}
+        self._reader = OverrideReader(loader, self.files, lambda: self._base([]))
         self._bases: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}
         self._workloads = Workloads(self.files, self._as_it_stands)
         self.task = TaskChoice(loader, self.files)
@@ -126,47 +126,8 @@ class Composer:
 
     def parse(self, overrides: Sequence[str]) -> list[Override]:
         """The overrides as Hydra reads them, every named choice known to exist."""
-        for index, line in enumerate(overrides):
-            if ("=" not in line and not line.startswith("~")) or line.startswith("="):
-                raise UserError(no_override(overrides, index, self._word_meant))
-        parsed = [self._parse(as_hydra_says(line)) for line in overrides]
+        parsed = [self._reader(overrides, index) for index in range(len(overrides))]
         return [o for o in parsed if o.key_or_group != "task" or o.value() != AUTO]
-
-    def _parse(self, line: str) -> Override:
-        if line not in self._parsed:
-            override = self._read(line) or self._read(with_quotes(line))
-            if override is None:
-                raise UserError(as_typed(misread(line, lambda text: self._read(text) is not None)))
-            self._check_key(override)
-            self._check_choice(override)
-            self._parsed[line] = override
-        return self._parsed[line]
-
-    def _read(self, line: str) -> Override | None:
-        """One override, None if Hydra can't read it."""
-        if too_deep(line):
-            return None
-        try:
-            parser = OverridesParser.create(config_loader=self.loader)
-            return parser.parse_overrides([line])[0]
-        except Exception:  # its grammar's, a number of 5000 digits, a hundred brackets in another
-            return None
-
-    def _word_meant(self, word: str, after: str) -> str | None:
-        """The override that a word means which is a choice, or a key before its value."""
-        groups = [group for group in GROUPS if word in self.files.options(group)]
-        if len(groups) == 1:
-            return f"{groups[0]}={word}"
-        base = self._base([])
-        known = base is not None and word in leaves(plain(base))
-        return f"{word}={after}" if after and known else None
-
-    def _check_key(self, override: Override) -> None:
-        key, line = override.key_or_group, override.input_line
-        if override.is_delete() and not key.startswith("hydra"):
-            raise UserError(f"{as_typed(str(line))}: a key can be set, not deleted")
-        if key == "hydra.mode":
-            raise UserError(f"{line}: for several runs write -m")
 
     def compose(self, overrides: Sequence[str], mode: RunMode = RunMode.RUN) -> DictConfig:
         """The composed config with its `hydra` node; UserError for whatever Hydra refuses."""
@@ -268,6 +229,7 @@ class Composer:
     ) -> dict[str, Any]:
         """Plain data in the types of the files that it came from; `typed`: the overrides."""
         reference = self.files.reference(choices)
+        refuse_strange_texts(plain)
         for group in ("model", "dataset"):
             if plain[group].get("task") != reference[group]["task"]:
                 raise UserError(f"{group}.task={plain[group]['task']}: choose with task=NAME")
@@ -299,28 +261,6 @@ class Composer:
         if name not in options:
             raise UserError(f"{at}={name}: no such schedule; {did_you_mean(name, options)}")
         return self.files.file("schedule", name)
-
-    def _check_choice(self, override: Override) -> None:
-        group = override.key_or_group
-        if group not in GROUPS:
-            return
-        misplaced = override.package is not None and not is_own(group, override.package)
-        if override.is_delete() or override.is_add() or misplaced:
-            raise UserError(f"{override.input_line}: choose with {group}=NAME")
-        options = self.files.options(group)
-        values: Iterable[Any] = [override.value()]
-        if override.is_sweep_override():
-            number_of_values(override)
-            values = override.sweep_string_iterator()
-        for value in values:
-            if "${" in str(value):
-                raise UserError(f"{group}={value}: a file is chosen by its name alone")
-            if str(value) not in options:
-                key = as_typed(override.get_key_element().lstrip("+~"))
-                raise UserError(
-                    f"{key}={'null' if value is None else value}: no such {group}; "
-                    f"{choice_meant(group, str(value), options, key)}"
-                )
 
     def _explain(self, error: Exception, parsed: Sequence[Override]) -> UserError:
         """Which override it was, and what it might have meant."""
@@ -367,7 +307,7 @@ class Composer:
     def setting_meant(self, word: str, text: str, overrides: Sequence[str]) -> str | None:
         """The override that a word and a value mean, with the files that overrides choose."""
         base = self._base(self.parse(overrides))
-        read = self._read(f"key={text}")
+        read = self._reader.read(f"key={text}")
         value = None if read is None or read.is_sweep_override() else read.value()
         return None if base is None else setting(word, text, value or None, plain(base))
 

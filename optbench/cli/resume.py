@@ -6,13 +6,13 @@ import copy
 import os
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import OmegaConf
 
 from optbench.cli.compose import Composer, Job, hydra_session
 from optbench.cli.execute import execute, shown
-from optbench.cli.explain import value_of
+from optbench.cli.explain import unresolved, value_of
 from optbench.cli.files import GROUPS, OVERLAYS
 from optbench.cli.log import Log, print_lines
 from optbench.cli.plan import read_plan
@@ -22,6 +22,7 @@ from optbench.cli.saved import Saved, read_saved
 from optbench.cli.sweep import of_its_sweep, recorded, resume_sweep
 from optbench.cli.workloads import differences, typed_value
 from optbench.config.conform import conform
+from optbench.config.interpolated import decoded
 from optbench.config.keys import meant
 from optbench.config.reserved import OF_READING
 from optbench.config.schedules import VALUE_KEYS
@@ -153,8 +154,12 @@ def apply(
         config["dataset"]["root"] = config["data_root"]
     if ("steps" in touched) != ("epochs" in touched):
         config["epochs" if "steps" in touched else "steps"] = None
-    plain = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(plain, dict)
+    written = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
+    try:
+        found = OmegaConf.to_container(config, resolve=True)
+    except Exception as error:  # a resolver's, or none of this name
+        raise UserError(unresolved(config, list(written))) from error
+    plain = cast(dict[str, Any], decoded(found, written, saved))
     reference = {**saved, **{g: plain[g] for g in GROUPS if g in touched}}
     if saved.get("player"):
         reference["player"] = plain["player"]  # its files may be others than those saved

@@ -13,6 +13,22 @@ from optbench.errors import UserError
 COMPONENTS = ("model", "dataset", "optimizer", "schedule", "task")
 
 
+def refuse_strange_texts(value: Any, at: str = "") -> None:
+    """UserError for a text that no run's config can hold: half a letter, a null character, `${`."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            refuse_strange_texts(str(key), at)
+            refuse_strange_texts(item, f"{at}.{key}" if at else str(key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            refuse_strange_texts(item, f"{at}[{index}]")
+    elif isinstance(value, str):
+        if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in value):
+            raise UserError(f"{at}={value}: expected letters in UTF-8")
+        if "${" in value:  # a resumed run would take it for a reference
+            raise UserError(f"{at}={value}: a text can't have ${{ in it")
+
+
 def refuse_missing(plain: Mapping[str, Any], reference: Mapping[str, Any], at: str = "") -> None:
     """Keys that were deleted (`~key`), and components that do not say what they are."""
     for key, default in reference.items():

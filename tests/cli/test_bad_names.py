@@ -33,6 +33,13 @@ def test_other_names_are_taken(name: str) -> None:
     assert call(["train", f"name={quoted}", "--cfg", "job", "--package", "name"]).code == 0
 
 
+@pytest.mark.parametrize("text", ["a\udcff", "a\0b", "a\\${b}"])
+def test_a_text_that_no_config_can_hold_is_refused(text: str) -> None:
+    assert_one_line(["train", f'data_root="{text}"'], "data_root=")
+    groups = f'optimizer.groups=[{{params: "{text}"}}]'
+    assert_one_line(["train", groups], "optimizer.groups[0].params=")
+
+
 @pytest.mark.parametrize("wanted", ["", "/", "/proc/run", "/dev/null/run", "a" * 300])
 def test_a_folder_that_can_not_be_made_is_refused(wanted: str) -> None:
     small = ["threads=1", "device=cpu", "model.hidden=[8]", "steps=1"]

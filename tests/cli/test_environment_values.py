@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from .program import call
+from optbench.rundir import load_yaml
+
+from .program import call, train
 from .test_bad_input import assert_refused
 
 KEYS: list[tuple[str, str, Any]] = [
@@ -70,3 +73,14 @@ def test_parts_of_lists_and_nested_references_do_too(monkeypatch: pytest.MonkeyP
 )
 def test_what_can_not_be_resolved_is_named_with_its_key(line: str, named: list[str]) -> None:
     assert_refused(f"train {line}", named)
+
+
+def test_a_resumed_run_takes_them_too(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train("steps=1", workplace / "run")
+    monkeypatch.setenv("IT", "0.25")
+    answer = call("resume run steps=2 'optimizer.lr=${oc.env:IT}'")
+    assert answer.code == 0, answer.err
+    assert load_yaml(workplace / "run" / "config.yaml")["optimizer"]["lr"] == 0.25
+    answer = call("resume run steps=3 'optimizer.lr=${oc.env:NOT_SET}'")
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert "optimizer.lr=${oc.env:NOT_SET}: no environment variable NOT_SET" in answer.err

@@ -1,0 +1,102 @@
+"""Overrides as Hydra reads them, each looked at before anything is composed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig
+
+from optbench.cli.explain import plain
+from optbench.cli.files import GROUPS, ConfigFiles
+from optbench.cli.grid import number_of_values
+from optbench.cli.misread import misread, no_override, too_deep
+from optbench.cli.players import as_hydra_says, as_typed, is_own
+from optbench.cli.quoting import with_quotes
+from optbench.config.keys import leaves
+from optbench.config.libraries import choice_meant
+from optbench.errors import UserError
+
+
+class OverrideReader:
+    """Reads overrides, each once, and refuses those that make no sense whatever the others say.
+
+    Args:
+        loader: Hydra's.
+        files: the choices that there are.
+        base: composes the config of no overrides, for hints; None if that fails.
+    """
+
+    def __init__(
+        self, loader: ConfigLoader, files: ConfigFiles, base: Callable[[], DictConfig | None]
+    ) -> None:
+        self.loader, self.files, self._base = loader, files, base
+        self._parsed: dict[str, Override] = {}
+
+    def __call__(self, overrides: Sequence[str], index: int) -> Override:
+        """One of the overrides; UserError for what is none, or chooses what there is not."""
+        line = overrides[index]
+        if ("=" not in line and not line.startswith("~")) or line.startswith("="):
+            raise UserError(no_override(overrides, index, self._word_meant))
+        return self._parse(as_hydra_says(line))
+
+    def _parse(self, line: str) -> Override:
+        if line not in self._parsed:
+            override = self.read(line) or self.read(with_quotes(line))
+            if override is None:
+                raise UserError(as_typed(misread(line, lambda text: self.read(text) is not None)))
+            self._check_key(override)
+            self._check_choice(override)
+            self._parsed[line] = override
+        return self._parsed[line]
+
+    def read(self, line: str) -> Override | None:
+        """One override, None if Hydra can't read it."""
+        if too_deep(line):
+            return None
+        try:
+            parser = OverridesParser.create(config_loader=self.loader)
+            return parser.parse_overrides([line])[0]
+        except Exception:  # its grammar's, a number of 5000 digits, a hundred brackets in another
+            return None
+
+    def _word_meant(self, word: str, after: str) -> str | None:
+        """The override that a word means which is a choice, or a key before its value."""
+        groups = [group for group in GROUPS if word in self.files.options(group)]
+        if len(groups) == 1:
+            return f"{groups[0]}={word}"
+        base = self._base()
+        known = base is not None and word in leaves(plain(base))
+        return f"{word}={after}" if after and known else None
+
+    def _check_key(self, override: Override) -> None:
+        key, line = override.key_or_group, override.input_line
+        if override.is_delete() and not key.startswith("hydra"):
+            raise UserError(f"{as_typed(str(line))}: a key can be set, not deleted")
+        if key == "hydra.mode":
+            raise UserError(f"{line}: for several runs write -m")
+
+    def _check_choice(self, override: Override) -> None:
+        group = override.key_or_group
+        if group not in GROUPS:
+            return
+        misplaced = override.package is not None and not is_own(group, override.package)
+        if override.is_delete() or override.is_add() or misplaced:
+            raise UserError(f"{override.input_line}: choose with {group}=NAME")
+        options = self.files.options(group)
+        values: Iterable[Any] = [override.value()]
+        if override.is_sweep_override():
+            number_of_values(override)
+            values = override.sweep_string_iterator()
+        for value in values:
+            if "${" in str(value):
+                raise UserError(f"{group}={value}: a file is chosen by its name alone")
+            if str(value) not in options:
+                key = as_typed(override.get_key_element().lstrip("+~"))
+                raise UserError(
+                    f"{key}={'null' if value is None else value}: no such {group}; "
+                    f"{choice_meant(group, str(value), options, key)}"
+                )
