@@ -7,7 +7,13 @@ import os
 
 
 class UserError(Exception):
-    """Bad input: one clear line for the user; the command line prints it and exits with 2."""
+    """Bad input: one clear line for the user; the command line prints it and exits with 2.
+
+    Attributes:
+        rank: the one that met it, where that is known to be one alone.
+    """
+
+    rank: int | None = None
 
 
 class OwnCodeError(UserError):

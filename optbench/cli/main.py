@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from optbench import __version__
 from optbench.cli.collector import at_rest
 from optbench.cli.log import print_error, print_lines
-from optbench.cli.tracebacks import show
+from optbench.cli.ranks import tell
 from optbench.errors import OwnCodeError, UserError, reason
 
 EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
@@ -38,8 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with at_rest():
             return _dispatch(arguments)
     except UserError as error:
-        if os.environ.get("RANK", "0") == "0":
-            show(error)
+        tell(error)
         return EXIT_FAILED if isinstance(error, OwnCodeError) else EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print_error("optbench: interrupted")

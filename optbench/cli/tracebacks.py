@@ -16,13 +16,18 @@ ALWAYS = "OPTBENCH_TRACEBACK"
 """Set in the environment to anything but 0, it shows the traceback of every error."""
 
 
-def show(error: UserError) -> None:
-    """The line, after the traceback of code of the user's own, or of any if they ask for it."""
+def show(error: UserError, before: str = "") -> None:
+    """The line, after the traceback of code of the user's own, or of any if they ask for it.
+
+    Args:
+        error: what to show.
+        before: what the line begins with.
+    """
     if os.environ.get(ALWAYS, "0") not in ("", "0"):
         print_error("".join(traceback.format_exception(error)).rstrip("\n"), lines=True)
     elif isinstance(error, OwnCodeError) and error.__cause__ is not None:
         print_error(own_part(error.__cause__), lines=True)
-    print_error(f"optbench: {error}")
+    print_error(f"{before}optbench: {error}")
 
 
 def own_part(error: BaseException) -> str:

@@ -78,6 +78,8 @@ class World:
                 outcome = (None, raised)
         value, error = self.from_main(outcome)
         if error is not None:
+            if isinstance(error, UserError):
+                error.rank = 0
             raise error
         return value
 
@@ -134,7 +136,9 @@ def join(device: str) -> World:
     if cuda:
         local = int(os.environ.get("LOCAL_RANK", "0"))
         if local >= torch.cuda.device_count():
-            raise UserError(f"device=cuda: rank {local} of this machine has no GPU of its own")
+            lacking = UserError(f"device=cuda: rank {local} of this machine has no GPU of its own")
+            lacking.rank = int(os.environ["RANK"])
+            raise lacking
         here = torch.device("cuda", local)
         torch.cuda.set_device(here)
     if not dist.is_initialized():

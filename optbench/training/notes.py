@@ -12,6 +12,7 @@ import re
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +23,9 @@ from optbench.errors import UserError, reason
 
 PATIENCE_SECONDS = 3.0
 """How long rank 0 waits for another rank's word on why it is gone."""
+
+TOLD_SECONDS = 2.0
+"""How long another rank waits for rank 0 to have told of the same error."""
 
 _GLOO = re.compile(r"\bgloo/")
 """A file of gloo's, which its errors name; they come out of a backward pass too."""
@@ -109,8 +113,33 @@ def cause(run: int, size: int, error: BaseException) -> BaseException:
         time.sleep(0.05)
 
 
+def leave_told(message: str) -> None:
+    """Tells the other ranks that rank 0 has shown an error."""
+    with suppress(RuntimeError, OSError):  # torchrun is gone too
+        _store().set(_key("told", attempt(), message), "")
+
+
+def is_told(message: str, rank: int) -> bool:
+    """Whether rank 0 shows the error as well, as its own or as this rank's."""
+    keys = [_key("told", attempt(), line) for line in (message, _by_rank(rank, message))]
+    until = time.monotonic() + TOLD_SECONDS
+    with suppress(RuntimeError, OSError):
+        store = _store()
+        while True:
+            if any(store.check([key]) for key in keys):
+                return True
+            if time.monotonic() > until:
+                break
+            time.sleep(0.05)
+    return False
+
+
+def _by_rank(rank: int, message: str) -> str:
+    return f"rank {rank}: {message}"
+
+
 def _of_rank(rank: int, word: Mapping[str, Any]) -> Exception:
-    message = f"rank {rank}: {word['message']}"
+    message = _by_rank(rank, word["message"])
     error = UserError(message) if word["user"] else RankError(message)
     error.add_note(f"On rank {rank}:\n{word['traceback']}")
     return error
