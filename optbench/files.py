@@ -197,9 +197,11 @@ def _bounded(values: Any) -> Any:
         if left < 0 or depth > DEEPEST:
             raise ValueError("too many values" if left < 0 else "nested too deep")
         if isinstance(value, dict):
-            return {key: copied(item, depth + 1) for key, item in value.items()}
+            return {copied(key, depth + 1): copied(item, depth + 1) for key, item in value.items()}
         if isinstance(value, list):
             return [copied(item, depth + 1) for item in value]
+        if value is not None and type(value) not in (str, int, float, bool):
+            raise ValueError(f"a value of type {type(value).__name__}, which is not plain data")
         return value
 
     return copied(values, 0)

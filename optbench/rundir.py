@@ -27,12 +27,11 @@ from optbench.files import (
     kind,
     load_json,
     load_yaml,
-    parse_json,
     read_text,
-    reading,
     strict,
     write_atomically,
 )
+from optbench.metric_lines import records
 
 DONE = ("finished", "stopped_early", "diverged")
 """States of a run that has nothing left to do."""
@@ -58,7 +57,7 @@ _SMALL: dict[str, tuple[Callable[[Path], Any], Callable[[Any], dict[str, Any]]]]
 
 KEPT_IN_STATUS = ("started", "config", "checkpoint")
 MOST_ENTRIES = 200_000
-MOST_LINE = 64 * MIB
+MOST_SAMPLES, LONGEST_SAMPLE = 100, MIB
 _SAMPLES = re.compile(r"step-(\d{1,18})")
 
 RECORD_KEYS = ("kind", "step", "epoch", "examples", "seconds")
@@ -218,6 +217,20 @@ class RunDir:
                 found.append(f"{name} can't be used: {why.removeprefix(f'{self.path / name}: ')}")
         return found
 
+    def unreadable(self) -> list[str]:
+        """What analysis can't read of a run; a line for each.
+
+        A run that is under way may have written a part of a line.
+        """
+        found = [line for line in self.damaged() if line.startswith(self.overrides.name)]
+        ends = [(end, record is None) for end, record in records(self.metrics)]
+        bad = sum(unread for _, unread in ends)
+        torn = self.metrics.stat().st_size > (ends or [(0, False)])[-1][0]
+        bad += torn and self.state != "running"
+        if bad:
+            found.append(f"{bad} lines of {self.metrics.name} can't be read, and are left out")
+        return found
+
     def _small(self, name: str) -> dict[str, Any]:
         """One of the small files, empty if it is missing or damaged."""
         read, shape = _SMALL[name]
@@ -292,12 +305,10 @@ class RunDir:
             step = _SAMPLES.fullmatch(folder.name)
             if step and int(step[1]) <= last_step:
                 newest |= {path.stem: path for path in sorted(folder.glob("*.txt"))}
-        texts = {}
-        for name, path in newest.items():
-            try:
-                texts[name] = read_text(path)
-            except (OSError, BadFile):
-                continue  # it is shown, nothing depends on it
+        texts: dict[str, str] = {}
+        for name, path in list(newest.items())[:MOST_SAMPLES]:
+            with suppress(OSError, BadFile):  # it is shown, nothing depends on it
+                texts[name] = read_text(path, LONGEST_SAMPLE)
         return texts
 
 
@@ -318,22 +329,6 @@ def path_of(text: str | os.PathLike[str]) -> Path:
     return path
 
 
-def records(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
-    """The lines of a `metrics.jsonl`: the position after each, and its record.
-
-    The record is None where the line can't be read. A line without an end, the last one, is not
-    given at all: a kill tore it.
-    """
-    position, torn = 0, False
-    with reading(path) as file:
-        while line := file.readline(MOST_LINE):
-            position += len(line)
-            ended = line.endswith(b"\n")
-            if ended:
-                yield position, None if torn else _parse(line)
-            torn = not ended  # a part of a line that is longer than any of ours
-
-
 def _make_first_free(first: Path) -> Path:
     """Makes the folder, or the first of `first-2`, `-3`, ... that nobody else has made."""
     for number in itertools.count(1):
@@ -342,15 +337,6 @@ def _make_first_free(first: Path) -> Path:
             path.mkdir()
             return path
     raise AssertionError
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
-    try:
-        record = parse_json(line)
-    except ValueError:
-        return None
-    step = record.get("step") if isinstance(record, dict) else None
-    return record if isinstance(step, int) and not isinstance(step, bool) else None
 
 
 def _is_run(folder: Path) -> bool:

@@ -80,8 +80,16 @@ def test_a_text_is_bounded_and_in_utf_8(tmp_path: Path) -> None:
             ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40))]
         ),
         "a: " + "9" * 5000,
+        "a: !!pairs [b: c]",
+        "a: !!omap [b: c]",
+        "a: !!set {b: null}",
+        "a: 2001-01-01",
+        "a: !!binary aGk=",
+        "? !!binary aGk=\n: 1",
     ],
-    ids=["torn", "tab", "endless", "code", "merge", "deep", "list as key", "laughs", "number"],
+    ids=str.split(
+        "torn tab endless code merge deep listkey laughs number pairs omap set date binary key"
+    ),
 )
 def test_what_is_no_plain_yaml_is_refused_in_a_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "file"

@@ -37,6 +37,9 @@ class Asked:
     animate: bool
 
 
+PICTURES = ("paths.png", "paths.gif", "gaps.png")
+
+
 def draw(arguments: Sequence[str]) -> int:
     """`optbench draw RUN... [--to FOLDER] [--fit FROM:TO] [--animate]`; returns the exit code."""
     asked = read(arguments)
@@ -46,6 +49,9 @@ def draw(arguments: Sequence[str]) -> int:
     if not plane and asked.animate:
         raise UserError(f"--animate: {runs[0].function} has no plane to draw a path on; dim=2 has")
     folder = Path(asked.to) if asked.to else _usual_folder(runs)
+    for name in () if asked.to else PICTURES:
+        if (folder / name).is_symlink():
+            raise UserError(f"{folder / name}: a link, where a file is meant")
     files = []
     names = named(runs)
     if plane:

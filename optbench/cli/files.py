@@ -75,6 +75,11 @@ class ConfigFiles:
         """
         shared = self._shared("config")
         shared.pop("hydra", None)
+        players = plain.get("player", {})
+        if not isinstance(players, Mapping) or not all(
+            isinstance(own, Mapping) for own in players.values()
+        ):
+            raise UserError(f"player={players}: not valid; expected a group of players")
         reference: dict[str, Any] = {**shared, "name": "", "player": plain.get("player", {})}
         for group in GROUPS:
             if group in OVERLAYS:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from optbench.cli.log import print_error
 from optbench.cli.saved import read_saved
 from optbench.config.reserved import OF_THE_FILE
 from optbench.config.suggest import nearest
@@ -110,6 +111,9 @@ def _folders(path: str) -> list[Path]:
     if (folder / "config.yaml").is_file():
         return [folder]
     within = [child for child in folder.iterdir() if (child / "config.yaml").is_file()]
+    for child in within:
+        if child.is_symlink():
+            raise UserError(f"{child}: a link, where a folder is meant")
     if (folder / PLAN).is_file() and within:
         return sorted(within, key=lambda child: (len(child.name), child.name))
     raise UserError(f"{path}: not a run folder: it has no config.yaml")
@@ -120,17 +124,23 @@ def _names_in(folder: Path) -> list[str]:
 
 
 def _read_plain(folder: Path) -> FunctionRun:
-    """A run; UserError for whatever its files say that no run does."""
+    """A run; UserError for whatever its files say that no run does; a warning for what is lost."""
     try:
-        return _read(folder)
-    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        found = _read(folder)
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError) as error:
         why = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(f"{folder}: its files do not make a run ({why})") from error
+    for line in RunDir(folder).unreadable():
+        print_error(f"warning: {folder}: {line}")
+    return found
 
 
 def _read(folder: Path) -> FunctionRun:
     run = RunDir(folder)
     config, choices = read_saved(run, to_write=False).plain, run.read_overrides()["choices"]
+    for group in ("model", "optimizer"):
+        if not isinstance(config.get(group), Mapping):
+            raise UserError(f"{folder}: its config has no {group}")
     if (config.get("task") or {}).get("_target_") != TASK:
         trained = choices.get("model", "something else")
         raise UserError(f"{folder}: a run of {trained}, no test function; see optbench list model")

@@ -87,8 +87,9 @@ def is_own(text: str, seals: Iterable[Mapping[str, Any]]) -> bool:
     key = _key()
     if key is None:
         return False
-    own = _signature(key, hashlib.sha256(text.encode("utf-8")).hexdigest())
-    return any(hmac.compare_digest(own, str(seal.get("signature", ""))) for seal in seals)
+    own = _signature(key, hashlib.sha256(text.encode("utf-8")).hexdigest()).encode()
+    found = (str(seal.get("signature", "")).encode("utf-8", "replace") for seal in seals)
+    return any(hmac.compare_digest(own, signature) for signature in found)
 
 
 def foreign(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -156,6 +156,8 @@ def _reads(field: Field, *values: Any) -> bool:
 
 _positive = "a positive number"
 _at_least_one = "a whole number, at least 1"
+MOST_THREADS = 4096
+"""More than any machine has cores; far beyond it OpenMP ends the process without a word of ours."""
 _share = "a number from 0 up to, but not including, 1"
 _length = "a length: steps (100), epochs (5ep) or a part of the run (10%)"
 _share_field = Field(number(0, 1, high_open=True), _share)
@@ -177,7 +179,9 @@ FIELDS: dict[str, Field] = {
     "seed": _seed,
     "split_seed": _seed,
     "data_seed": _seed,
-    "threads": Field(integer(1), _at_least_one, nullable=True),
+    "threads": Field(
+        integer(1, MOST_THREADS), f"a whole number from 1 to {MOST_THREADS}", nullable=True
+    ),
     "every": _length_field,
     "histograms": _length_field,
     "patience": _whole,

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from optbench.files import checksum, naming, open_regular, reading
+from optbench.metric_lines import records
 from optbench.monitor.event_file import HPARAMS_FILE, read_events
 from optbench.monitor.record import Position
-from optbench.rundir import RunDir, records
+from optbench.rundir import RunDir
 
 EVENT_FILES = "events.out.tfevents.*"
 

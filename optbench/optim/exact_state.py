@@ -68,9 +68,27 @@ def load_exactly(optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -
     decoded = unplain(state_dict, optimizer.state_dict())
     optimizer.load_state_dict(decoded)
     _restore_types(optimizer, decoded)
+    _refuse_misshapen(optimizer)
     for group, own in zip(optimizer.param_groups, before, strict=True):
         for key, value in own.items():
             group.setdefault(key, value)
+
+
+def _refuse_misshapen(optimizer: torch.optim.Optimizer) -> None:
+    """ValueError for state that a fused kernel, which looks at no shape, would read beyond.
+
+    A fused optimizer's state has its parameter's shape and dtype, but for the step.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"] if group.get("fused") else ():
+            for key, value in optimizer.state.get(parameter, {}).items():
+                if key == "step" or not isinstance(value, torch.Tensor):
+                    continue
+                overlaps = any(
+                    s == 0 and n > 1 for s, n in zip(value.stride(), value.shape, strict=True)
+                )
+                if value.shape != parameter.shape or value.dtype != parameter.dtype or overlaps:
+                    raise ValueError(f"{key} does not have the shape of its parameter")
 
 
 def _all(optimizer: Any) -> Iterator[Any]:

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import torch
 
 from optbench.errors import UserError, reason
-from optbench.files import MIB, BadFile, load_json, naming, reading
+from optbench.files import DEEPEST, MIB, BadFile, load_json, naming, reading
 from optbench.training.distributed import World
 from optbench.training.serialise import write_hashed
 
@@ -26,6 +26,7 @@ FORMAT = 2
 
 MANIFEST = "manifest.json"
 SHARED = "state.pt"
+MOST_VALUES = 5_000_000
 
 
 def rank_file(rank: int) -> str:
@@ -75,6 +76,8 @@ def write_checkpoint(
     temporary = final.with_name(final.name + ".tmp")
     if world.is_main:
         folder.mkdir(parents=True, exist_ok=True)
+        if temporary.is_file():
+            temporary.unlink()
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
     world.barrier()
@@ -247,7 +250,26 @@ def _read(path: Path) -> dict[str, Any]:
         _refuse_expansion(path, file)
         file.seek(0)
         loaded: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    _refuse_endless(path, loaded)
     return loaded
+
+
+def _refuse_endless(path: Path, loaded: Any) -> None:
+    """BadFile for data whose shared parts stand for more than can be walked through or held."""
+    to_do, left = [(loaded, 0)], MOST_VALUES
+    while to_do:
+        value, depth = to_do.pop()
+        left -= 1
+        if left < 0 or depth > DEEPEST:
+            raise BadFile(f"{path}: it has no end of values")
+        if isinstance(value, dict):
+            to_do += [(part, depth + 1) for part in value.values()]
+        elif isinstance(value, list | tuple | set):
+            to_do += [(part, depth + 1) for part in value]
+        elif isinstance(value, torch.Tensor) and value.layout == torch.strided:
+            size = value.numel() * value.element_size()
+            if size > max(2 * value.untyped_storage().nbytes(), 64 * MIB):
+                raise BadFile(f"{path}: a tensor of {tuple(value.shape)} that is not there")
 
 
 def _refuse_expansion(path: Path, file: BinaryIO) -> None:

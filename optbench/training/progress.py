@@ -40,8 +40,11 @@ class Progress:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from `state_dict()`."""
-        for key, value in state.items():
-            setattr(self, key, value)
+        for name, fresh in dataclasses.asdict(Progress()).items():
+            value = state[name]
+            if type(value) is not type(fresh) or not 0 <= value < 2**63:
+                raise ValueError(f"progress.{name} is {value!r:.40}")
+            setattr(self, name, value)
 
 
 @dataclass

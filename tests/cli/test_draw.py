@@ -135,3 +135,26 @@ def test_the_same_function_with_other_settings_is_another(
     (other / "config.yaml").write_text(dump_yaml(config), encoding="utf-8")
     answer = draw(runs, f"{{deep}} {other}")
     assert answer.code == 2 and "with other settings; one function to a picture" in answer.err
+
+
+def test_what_a_picture_lacks_is_told(runs: dict[str, Path], tmp_path: Path) -> None:
+    damaged = RunDir(shutil.copytree(runs["adam"], tmp_path / "damaged"))
+    data = damaged.metrics.read_bytes()
+    damaged.metrics.write_bytes(b"x" + data[1:-3])
+    damaged.overrides.write_text("choices: [1]", encoding="utf-8")
+    answer = call(f"draw {damaged.path} --to {tmp_path}")
+    assert answer.code == 0
+    assert "2 lines of metrics.jsonl can't be read, and are left out" in answer.err
+    assert "overrides.yaml can't be used" in answer.err
+
+
+@pytest.mark.parametrize("name", ["paths.png", "gaps.png"])
+def test_a_picture_is_not_drawn_through_a_link(
+    runs: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    folder, theirs = shutil.copytree(runs["adam"], tmp_path / "run"), tmp_path / "theirs"
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(theirs)
+    answer = call(f"draw {folder}")
+    assert answer.code == 2 and f"{name}: a link, where a file is meant" in answer.err
+    assert not theirs.exists()

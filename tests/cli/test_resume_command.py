@@ -195,8 +195,9 @@ def test_checkpoints_may_be_written_otherwise(run: RunDir) -> None:
 
 
 def test_a_run_without_checkpoints_starts_again_with_a_warning(workplace: Path) -> None:
+    """One that failed before it had any; one that was asked to stop is not trained over."""
     run = train("steps=5 monitor.every=1 checkpoint=none", workplace / "run")
-    run.write_status("preempted", 3)
+    run.write_status("failed", 3)
     answer = resumed(run)
     assert "warning: there is no checkpoint: the run starts from the beginning" in answer.err
     assert [record["step"] for record in records(run, "train")] == [1, 2, 3, 4, 5]

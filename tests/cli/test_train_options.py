@@ -145,7 +145,9 @@ class Broken(torch.nn.Module):
         self.layer = torch.nn.Linear(64, num_classes)
 
     def forward(self, inputs):
-        raise RuntimeError("nothing comes out of this")
+        if len(inputs) > 2:  # more than it is tried on before the run
+            raise RuntimeError("nothing comes out of this")
+        return self.layer(inputs.flatten(1))
 """
 
 

@@ -6,6 +6,7 @@ import io
 from collections import deque
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 
@@ -116,3 +117,19 @@ def test_attributes_stay_on_the_device_where_they_are() -> None:
     assert optimizer.scale.device.type == "meta" and optimizer.taken == 3
     assert optimizer.parts[0].device.type == "meta"  # type: ignore[attr-defined]
     assert optimizer.parts[1].device.type == "cpu"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "state", [torch.zeros(1), torch.zeros(1).expand(3), torch.zeros(3, dtype=torch.float64)]
+)
+def test_a_fused_kernels_state_has_the_shape_of_its_parameter(state: torch.Tensor) -> None:
+    """The kernel looks at no shape, and would read beyond it."""
+    parameter = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.AdamW([parameter], fused=True)
+    parameter.grad = torch.ones(3)
+    optimizer.step()
+    saved = exact_state(optimizer)
+    load_exactly(optimizer, saved)
+    saved["state"][0]["exp_avg"] = state
+    with pytest.raises(ValueError, match="exp_avg does not have the shape"):
+        load_exactly(optimizer, saved)

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from optbench.errors import UserError
+from optbench.files import BadFile
 from optbench.training import checkpoint
 from optbench.training.distributed import World
 from optbench.training.serialise import Scratch
@@ -231,3 +232,23 @@ def test_what_an_interrupted_write_left_is_swept_up() -> None:
     assert newest() == (20, [])
     checkpoint.prune(FOLDER, 2, None)
     assert sorted(path.name for path in FOLDER.iterdir()) == ["step-00000010", "step-00000020"]
+
+
+def _doubled() -> Any:
+    value: Any = ("x",)
+    for _ in range(40):
+        value = (value, value)
+    return value
+
+
+@pytest.mark.parametrize(
+    "value", [_doubled(), torch.zeros(1).expand(10**9)], ids=["doubled", "expanded"]
+)
+def test_what_stands_for_more_than_it_is_is_refused(value: Any) -> None:
+    parts = {
+        checkpoint.SHARED: Scratch().fill({"value": value}),
+        checkpoint.rank_file(0): Scratch().fill({}),
+    }
+    checkpoint.write_checkpoint(FOLDER, 7, parts, ALONE)
+    with pytest.raises(BadFile, match=r"state\.pt"):
+        checkpoint.read_checkpoint(FOLDER, 7, ALONE)

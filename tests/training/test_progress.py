@@ -63,10 +63,12 @@ def test_states_go_on() -> None:
     assert later == progress
 
 
-def test_what_an_older_state_lacks_stays() -> None:
-    progress = Progress(reported=-1)
-    progress.load_state_dict({"step": 3, "evaluated": 2})
-    assert progress == Progress(step=3, evaluated=2, reported=-1)
+@pytest.mark.parametrize("value", ["a", 0.5, -1, None, 10**400, True])
+def test_a_position_is_whole_numbers(value: object) -> None:
+    state = Progress(step=3).state_dict()
+    Progress().load_state_dict(state)
+    with pytest.raises(ValueError, match=r"progress\.index"):
+        Progress().load_state_dict(state | {"index": value})
 
 
 @pytest.mark.parametrize(
