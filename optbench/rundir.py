@@ -44,7 +44,10 @@ FOLDERS = ("checkpoints", "tb", "samples")
 PLAN = "sweep.yaml"
 """What makes a folder a sweep's."""
 
-_THE_MACHINES = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE)
+_THE_MACHINES = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE),
+    errno.EROFS,
+)
 """What is wrong with no input: another path would not do."""
 
 _SMALL: dict[str, tuple[Callable[[Path], Any], Callable[[Any], dict[str, Any]]]] = {

@@ -9,6 +9,7 @@ count the time in which it had to wait for others; it counts the work of helping
 from __future__ import annotations
 
 import gc
+import math
 import os
 import platform
 import random
@@ -95,6 +96,15 @@ def beyond(times: Times, name: str, base: str) -> Estimate:
 def ratio(times: Times, name: str, base: str) -> Estimate:
     """How many times as long a candidate takes as another, from their ratios in each round."""
     return estimate([t / b for t, b in zip(times[name], times[base], strict=True)])
+
+
+def share_beyond(times: Times, name: str, peer: str, base: str) -> Estimate:
+    """What a candidate takes longer than a base, as a share of what another does.
+
+    Of medians, for in one round the other may be no slower than the base; without a noise.
+    """
+    over, theirs = beyond(times, name, base), beyond(times, peer, base)
+    return Estimate(over.value / theirs.value, 0.0) if theirs.value > 0 else Estimate(math.nan, 0.0)
 
 
 @dataclass(frozen=True)

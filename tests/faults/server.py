@@ -104,9 +104,8 @@ def program(
                 os.dup2(err.fileno(), 2)
                 if state is not None:
                     os.environ["XDG_STATE_HOME"] = str(state)
-                if open_files is not None:
-                    resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
-                _be_the_program([os.fspath(a) for a in arguments], below, fault, denied, trace)
+                words = [os.fspath(a) for a in arguments]
+                _be_the_program(words, below, fault, denied, trace, open_files)
             finally:
                 os._exit(99)
         code, peak = _wait(child)
@@ -122,6 +121,7 @@ def _be_the_program(
     fault: Fault | None,
     denied: tuple[Path, int] | None,
     trace: Any,
+    open_files: int | None,
 ) -> None:
     from optbench.cli.main import main
 
@@ -129,6 +129,8 @@ def _be_the_program(
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(trace.fileno(), 3)
     os.closerange(4, 1024)
+    if open_files is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = os.fdopen(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
     limit = _address_space() + MEMORY
