@@ -13,14 +13,14 @@ on a busy machine longer.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import reduce
 
 import torch
 from torch import Tensor
 
-ROW = 1024
-"""Numbers that are added up in their own precision. Tensors of no more are measured together."""
+ROW = 2048
+"""Numbers that are added up in their own precision."""
 
 TINY, HUGE = 1e-15, 1e18
 """Outside of them squares of float32 are not what they should be."""
@@ -33,9 +33,17 @@ _NARROW = {torch.float16, torch.bfloat16}
 def norms(tensors: Sequence[Tensor]) -> Norms:
     """A norm each: numbers of what a processor holds, else tensors, which are read later."""
     if tensors[0].device.type != "cpu":
-        return _together(tensors)
-    found = dict(_small(tensors))
-    return [found[i] if i in found else _large(tensor) for i, tensor in enumerate(tensors)]
+        dtypes = {tensor.dtype for tensor in tensors}
+        wide = reduce(torch.promote_types, dtypes, torch.float32) if dtypes & _NARROW else None
+        return list(torch._foreach_norm(list(tensors), 2, wide))
+    real = [torch.view_as_real(t) if t.is_complex() else t for t in tensors]
+    found = [n.item() for n in torch._foreach_norm([_rows(t) for t in real], 2, torch.float64)]
+    return [
+        norm
+        if TINY < norm < HUGE or tensor.numel() <= ROW or math.isnan(norm)
+        else _exactly(tensor)
+        for norm, tensor in zip(found, real, strict=True)
+    ]
 
 
 class Snapshot:
@@ -60,56 +68,23 @@ class Snapshot:
         return norms(self._old)
 
 
-def _together(tensors: Sequence[Tensor]) -> list[Tensor]:
-    dtypes = {tensor.dtype for tensor in tensors}
-    wide = reduce(torch.promote_types, dtypes, torch.float32) if dtypes & _NARROW else None
-    return list(torch._foreach_norm(list(tensors), 2, wide))
-
-
-def _small(tensors: Sequence[Tensor]) -> Iterator[tuple[int, float]]:
-    """The norms of those that are small, by their place."""
-    places = [i for i, tensor in enumerate(tensors) if tensor.numel() <= ROW]
-    if not places:
-        return
-    for i, norm in zip(places, _together([tensors[i] for i in places]), strict=True):
-        value = norm.item()
-        yield i, value if _in_range(value) else _exact(tensors[i])
-
-
-def _large(tensor: Tensor) -> float:
-    norm = _whole(_rows(_flat(tensor)))
-    return norm if _in_range(norm) else _exact(tensor)
-
-
-def _rows(flat: Tensor) -> list[Tensor]:
-    """The norms of the rows, and of what is left."""
-    dtype = torch.float32 if flat.dtype in _NARROW else None
-    whole = flat.numel() - flat.numel() % ROW
-    found = [torch.linalg.vector_norm(flat[:whole].view(-1, ROW), dim=1, dtype=dtype)]
-    if whole < flat.numel():
-        found.append(torch.linalg.vector_norm(flat[whole:], dtype=dtype).view(1))
-    return found
-
-
-def _whole(rows: Sequence[Tensor]) -> float:
-    """From the norms of a tensor's rows to its own."""
-    return float(torch.linalg.vector_norm(torch.cat(tuple(rows)), dtype=torch.float64))
-
-
-def _exact(tensor: Tensor) -> float:
-    return float(torch.linalg.vector_norm(tensor, dtype=_wide(tensor)))
-
-
-def _in_range(norm: float) -> bool:
-    return TINY < norm < HUGE or math.isnan(norm)
-
-
-def _wide(tensor: Tensor) -> torch.dtype:
-    return torch.complex128 if tensor.is_complex() else torch.float64
-
-
-def _flat(tensor: Tensor) -> Tensor:
-    """Its numbers in the order in which they lie in memory, whatever its shape's is."""
-    if not tensor.is_contiguous():
+def _rows(tensor: Tensor) -> Tensor:
+    """What has the same norm: those of its rows and of what is left, or itself if it is small."""
+    count = tensor.numel()
+    if count <= ROW:
+        return tensor
+    if tensor.is_contiguous() and count % ROW == 0:
+        return _of_each(tensor.view(-1, ROW))
+    if not tensor.is_contiguous():  # its numbers as they lie in memory
         tensor = tensor.permute(sorted(range(tensor.dim()), key=tensor.stride, reverse=True))
-    return tensor.reshape(-1)
+    flat, whole = tensor.reshape(-1), count - count % ROW
+    return torch.cat((_of_each(flat[:whole].view(-1, ROW)), _of_each(flat[whole:].view(1, -1))))
+
+
+def _of_each(rows: Tensor) -> Tensor:
+    dtype = torch.float32 if rows.dtype in _NARROW else None
+    return torch.linalg.vector_norm(rows, dim=1, dtype=dtype)
+
+
+def _exactly(tensor: Tensor) -> float:
+    return float(torch.linalg.vector_norm(tensor, dtype=torch.float64))

@@ -113,3 +113,10 @@ def test_a_parameter_whose_tensor_was_exchanged_is_watched_on() -> None:
         parameter.data = parameter.data * 0.5
         watch.see_after()
         assert watch.read()["update_ratio/p"] == pytest.approx(0.5)
+
+
+def test_complex_numbers() -> None:
+    torch.manual_seed(0)
+    tensors = [torch.randn(size, dtype=torch.complex64) for size in (3, 5000)]
+    expected = [tensor.to(torch.complex128).norm().item() for tensor in tensors]
+    assert numbers(norms(tensors)) == pytest.approx(expected, rel=1e-6)

@@ -56,7 +56,7 @@ def bare(problem: Problem) -> Callable[[int], None]:
 
 
 def network() -> nn.Module:
-    """The MLP of FACTS."""
+    """784-100-10."""
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 100), nn.ReLU(), nn.Linear(100, 10))
 
 
