@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from optbench.optim.plain_state import WITHIN, holds_objects, plain, unplain
+from optbench.optim.plain_state import CODE, WITHIN, holds_objects, plain, unplain
 
 Attributes = list[dict[str, Any]]
 
@@ -35,10 +35,16 @@ def changed(now: Attributes, fresh: Attributes) -> Attributes:
 
 
 def set_attributes(optimizer: torch.optim.Optimizer, values: Attributes) -> None:
-    """Puts attributes back, their tensors on the devices of those that they replace."""
+    """Puts attributes back, their tensors on the devices of those that they replace.
+
+    Raises:
+        ValueError: one has the name of something that is no data.
+    """
     for each, own in zip(_all(optimizer), values, strict=True):
         for key, value in own.items():
             now = getattr(each, key, None)
+            if not _counts(key, value) or isinstance(now, CODE):
+                raise ValueError(f"{key} is not an attribute of {type(each).__name__}")
             setattr(each, key, _beside(now, unplain(copy.deepcopy(value), now)))
 
 
@@ -79,16 +85,18 @@ def _refuse_misshapen(optimizer: torch.optim.Optimizer) -> None:
 
     A fused optimizer's state has its parameter's shape and dtype, but for the step.
     """
-    for group in optimizer.param_groups:
-        for parameter in group["params"] if group.get("fused") else ():
-            for key, value in optimizer.state.get(parameter, {}).items():
-                if key == "step" or not isinstance(value, torch.Tensor):
-                    continue
-                overlaps = any(
-                    s == 0 and n > 1 for s, n in zip(value.stride(), value.shape, strict=True)
-                )
-                if value.shape != parameter.shape or value.dtype != parameter.dtype or overlaps:
-                    raise ValueError(f"{key} does not have the shape of its parameter")
+    for each in _all(optimizer):
+        for group in each.param_groups:
+            for parameter in group["params"] if group.get("fused") else ():
+                for key, value in each.state.get(parameter, {}).items():
+                    if key != "step" and isinstance(value, torch.Tensor):
+                        _refuse_unlike_parameter(key, value, parameter)
+
+
+def _refuse_unlike_parameter(key: str, value: torch.Tensor, parameter: torch.Tensor) -> None:
+    overlaps = any(s == 0 and n > 1 for s, n in zip(value.stride(), value.shape, strict=True))
+    if value.shape != parameter.shape or value.dtype != parameter.dtype or overlaps:
+        raise ValueError(f"{key} does not have the shape of its parameter")
 
 
 def _all(optimizer: Any) -> Iterator[Any]:

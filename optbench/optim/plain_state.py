@@ -12,7 +12,7 @@ import torch
 
 _QUEUE, _OBJECT, _GENERATOR = "<queue>", "<object>", "<generator>"
 _ATOMS = (bool, int, float, str, type(None), torch.Tensor, torch.dtype)
-_CODE = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type, Enum)
+CODE = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type, Enum)
 WITHIN = (*_ATOMS, list, tuple, dict, deque, torch.Generator)
 """The types that attributes may have to count as data."""
 
@@ -23,7 +23,7 @@ def plain(value: Any) -> Any:
     Functions, classes and enumerations inside a dictionary are left out: they do not change.
     """
     if isinstance(value, Mapping):
-        return {k: plain(v) for k, v in value.items() if not isinstance(v, _CODE)}
+        return {k: plain(v) for k, v in value.items() if not isinstance(v, CODE)}
     if isinstance(value, list | tuple):
         return type(value)(plain(item) for item in value) if type(value) in (list, tuple) else value
     if isinstance(value, deque):
@@ -51,6 +51,8 @@ def unplain(value: Any, like: Any = None) -> Any:
             return like
         if _OBJECT in value:
             for key, item in value[_OBJECT].items():
+                if isinstance(getattr(like, key, None), CODE):
+                    raise ValueError(f"{key} is not an attribute of {type(like).__name__}")
                 setattr(like, key, unplain(item, getattr(like, key, None)))
             return like
         inside = like if isinstance(like, Mapping) else {}

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from optbench.schedules.base import Update, UpdateSchedule
 from optbench.training.distributed import World
+from optbench.training.likeness import refuse_unlike
 
 
 class Alignment:
@@ -76,6 +77,7 @@ class Alignment:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from `state_dict()`."""
+        refuse_unlike(state["lr"], self._lr, "lr")
         self._lr, self._before = state["lr"], None
         if state["before"] is not None:
             pairs = zip(self._parameters, state["before"], strict=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+from optbench.training.likeness import refuse_unlike
+
 Sum = tuple[float, int]
 """Of the losses of so many examples."""
 
@@ -78,6 +80,9 @@ class TrainingLoss:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from `state_dict()`."""
+        pairs = [state["since"], *state["newest"], state["within"], state["complete"]]
+        for total, examples in pairs:
+            refuse_unlike([total, examples, state["epoch"]], [0.0, 0, 0], "losses")
         self._total, self._examples = state["since"]
         self._newest = deque((total, examples) for total, examples in state["newest"])
         self._held = sum(examples for _, examples in self._newest)

@@ -34,6 +34,7 @@ from optbench.training.averaged import (
 )
 from optbench.training.distributed import World
 from optbench.training.ema import Ema
+from optbench.training.likeness import refuse_unlike
 from optbench.training.losses import TrainingLoss
 
 
@@ -273,8 +274,10 @@ class Player:
         self._load(state)
 
     def _load(self, state: dict[str, Any]) -> None:
+        refuse_unlike(state["step"], self.step, "step")
         self.step = state["step"]
         self.module.load_state_dict(state["module"])
+        refuse_unlike(state["optimizer"], exact_state(self.optimizer), "optimizer")
         load_exactly(self.optimizer, state["optimizer"])
         set_attributes(self.optimizer, self._fresh)
         set_attributes(self.optimizer, state["attributes"])
@@ -295,6 +298,9 @@ class Player:
         """What schedules remember; one that was changed for another since then starts anew."""
         # The groups can't change, so neither can which schedule has which place.
         for schedule, saved in zip(self._distinct.values(), state["schedules"], strict=True):
+            fresh = save(schedule)
+            if saved is not None and fresh is not None and saved["kind"] == fresh["kind"]:
+                refuse_unlike(saved, fresh, f"schedule of {self.name}")
             restore(schedule, saved)
         for number, alignment in self._alignments.items():
             if number in state["alignments"]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from optbench.training.likeness import refuse_unlike
+
 
 @dataclass
 class Progress:
@@ -88,6 +90,9 @@ class Best:
         """Goes on from `state_dict()`, unless that was of another metric."""
         if (state["metric"], state["mode"]) != (self.metric, self.mode):
             return
+        for key in ("value", "step", "since"):
+            if key != "value" or state[key] is not None:
+                refuse_unlike(state[key], 0.0, f"best.{key}")
         self.value, self.step, self.since = state["value"], state["step"], state["since"]
 
 
@@ -126,4 +131,8 @@ class Reached:
         """Goes on from `state_dict()`, unless another value was asked for then."""
         if (state["metric"], state["value"], state["mode"]) != (self.metric, self.value, self.mode):
             return
+        if (state["step"] is None) != (state["seconds"] is None):
+            raise ValueError(f"reached at step {state['step']!r}, at {state['seconds']!r} seconds")
+        if state["step"] is not None:
+            refuse_unlike([state["step"], state["seconds"]], [0, 0.0], "reached")
         self.step, self.seconds = state["step"], state["seconds"]
