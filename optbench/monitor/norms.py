@@ -3,7 +3,7 @@
 torch adds up the squares of a whole tensor in its own precision and in a few sums: of a float32
 layer with two million numbers the fourth digit is wrong, and of numbers that are all alike the
 second. Here rows of `ROW` numbers are added up like that, and the rows in double precision. What
-is beyond the range of a square (1e-23, 1e20) is taken again in double precision.
+is beyond the range of a square (1e-23, 1e20) is divided by its largest number and taken again.
 
 Memory is what they cost, and whole tensors at a time are what it gives fastest. A copy and its
 norm, or a difference and its norm, in blocks that stay in a cache: at rest that took as long, and
@@ -22,8 +22,14 @@ from torch import Tensor
 ROW = 2048
 """Numbers that are added up in their own precision."""
 
+SHORTEST = 128
+"""Of rows as a tensor's last dimension has them: each costs a call of its own inside torch's."""
+
 TINY, HUGE = 1e-15, 1e18
 """Outside of them squares of float32 are not what they should be."""
+
+SMALLEST = 1e-30
+"""Of what has an inverse in float32."""
 
 Norms = list[Tensor] | list[float]
 
@@ -39,9 +45,7 @@ def norms(tensors: Sequence[Tensor]) -> Norms:
     real = [torch.view_as_real(t) if t.is_complex() else t for t in tensors]
     found = [n.item() for n in torch._foreach_norm([_rows(t) for t in real], 2, torch.float64)]
     return [
-        norm
-        if TINY < norm < HUGE or tensor.numel() <= ROW or math.isnan(norm)
-        else _exactly(tensor)
+        norm if TINY < norm < HUGE or tensor.numel() <= ROW or math.isnan(norm) else _scaled(tensor)
         for norm, tensor in zip(found, real, strict=True)
     ]
 
@@ -73,8 +77,10 @@ def _rows(tensor: Tensor) -> Tensor:
     count = tensor.numel()
     if count <= ROW:
         return tensor
-    if tensor.is_contiguous() and count % ROW == 0:
-        return _of_each(tensor.view(-1, ROW))
+    if tensor.is_contiguous():
+        row = ROW if count % ROW == 0 else tensor.shape[-1]
+        if SHORTEST <= row <= ROW:
+            return _of_each(tensor.view(-1, row))
     if not tensor.is_contiguous():  # its numbers as they lie in memory
         tensor = tensor.permute(sorted(range(tensor.dim()), key=tensor.stride, reverse=True))
     flat, whole = tensor.reshape(-1), count - count % ROW
@@ -86,5 +92,14 @@ def _of_each(rows: Tensor) -> Tensor:
     return torch.linalg.vector_norm(rows, dim=1, dtype=dtype)
 
 
-def _exactly(tensor: Tensor) -> float:
-    return float(torch.linalg.vector_norm(tensor, dtype=torch.float64))
+def _scaled(tensor: Tensor) -> float:
+    """The norm of what has no square in its own precision: of a multiple of it that has."""
+    tensor = tensor.float() if tensor.dtype in _NARROW else tensor
+    low, high = (end.item() for end in torch.aminmax(tensor))
+    largest = max(-low, high)
+    if largest == 0 or math.isinf(largest):
+        return largest
+    if largest < SMALLEST:
+        return float(torch.linalg.vector_norm(tensor, dtype=torch.float64))
+    rows = _rows(tensor * (1 / largest))
+    return largest * float(torch.linalg.vector_norm(rows, dtype=torch.float64))

@@ -15,7 +15,8 @@ from runs import ONLY_STEPS
 LARGEST_BATCH = 256
 
 
-MOMENTUM = ("optimizer=sgd", "optimizer.momentum=0.9")
+MOMENTUM = ("optimizer=sgd", "optimizer.momentum=0.9", "optimizer.lr=1e-5")
+"""With a learning rate at which hundreds of steps of one example leave gradients to measure."""
 
 
 def overrides(batch_size: int, *more: str, optimizer: Sequence[str] = MOMENTUM) -> list[str]:
