@@ -12,10 +12,19 @@ from optbench.monitor.record import Position
 from optbench.tasks.base import Task
 from optbench.training import checkpoint, rng
 from optbench.training.distributed import World
+from optbench.training.likeness import refuse_unlike
 from optbench.training.player import Player
 from optbench.training.precision import Precision
 from optbench.training.progress import Best, Progress, Reached
 from optbench.training.serialise import Scratch
+
+CLOCKED = ("throughput/", "memory/")
+"""What begins the tags of what is another number each time, which no checkpoint holds."""
+
+
+def is_clocked(tag: str) -> bool:
+    """Whether a metric is one of this machine at this time, not of the run."""
+    return tag.startswith(CLOCKED)
 
 
 class RunState:
@@ -25,6 +34,9 @@ class RunState:
         players, precision, progress, best, stopping, reached, task: what has a state.
         world: the ranks; each has random generators, running losses, and what the task carries
             from one step to the next, of its own.
+
+    Attributes:
+        metrics: the last value of each, by tag.
     """
 
     def __init__(
@@ -41,6 +53,7 @@ class RunState:
         self.players, self.precision, self.progress = players, precision, progress
         self.best, self.stopping, self.reached = best, stopping, reached
         self.task, self.world = task, world
+        self.metrics: dict[str, float] = {}
 
     def shared(self) -> dict[str, Any]:
         """What all ranks have in common."""
@@ -51,6 +64,7 @@ class RunState:
             "best": self.best.state_dict(),
             "stopping": self.stopping.state_dict(),
             "reached": self.reached.state_dict(),
+            "metrics": {tag: v for tag, v in self.metrics.items() if not is_clocked(tag)},
         }
 
     def own(self) -> dict[str, Any]:
@@ -72,6 +86,10 @@ class RunState:
         self.best.load_state_dict(shared["best"])
         self.stopping.load_state_dict(shared["stopping"])
         self.reached.load_state_dict(shared["reached"])
+        metrics = shared.get("metrics", {})  # of an older checkpoint: there were none in it
+        refuse_unlike(list(metrics.items()), [("", 0.0)] * len(metrics), "metrics")
+        self.metrics.clear()
+        self.metrics.update(metrics)
         if loaded.own is None:
             return
         for player in self.players:

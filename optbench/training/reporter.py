@@ -13,7 +13,7 @@ from optbench.monitor.memory import PeakMemory
 from optbench.monitor.record import Record, Recorder
 from optbench.monitor.updates import UpdateWatch
 from optbench.tasks.base import Shown
-from optbench.training.keeper import RunState
+from optbench.training.keeper import RunState, is_clocked
 from optbench.training.losses import Sum
 from optbench.training.player import Player
 
@@ -38,14 +38,18 @@ class Reporter:
         self.state, self.world, self.recorder = state, state.world, recorder
         self.texts: dict[str, str] = {}
         self.watches = [UpdateWatch(p.names, p.parameters, per_parameter) for p in state.players]
-        self.metrics: dict[str, float] = {}
+        self.metrics = state.metrics
         self._memory = PeakMemory(state.world.device)
         self._steps_per_epoch = steps_per_epoch
         self._marks = (state.progress.seconds, state.progress.examples)
 
     def go_on_from(self, metrics: Mapping[str, float], texts: Mapping[str, str]) -> None:
-        """The last values and texts of the part of the run that was before."""
-        self.metrics.update(metrics)
+        """The last values and texts of the part of the run that was before, from its records.
+
+        Those that its checkpoint has are true whatever has become of the records.
+        """
+        known = dict(self.metrics)
+        self.metrics.update({t: v for t, v in metrics.items() if not known or is_clocked(t)})
         self.texts.update(texts)
 
     def write(self, kind: str, values: Mapping[str, float]) -> None:
