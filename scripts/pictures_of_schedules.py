@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from common import parser, start, succeed
-from optbench.build.curves import curves_of
+from optbench.assemble.curves import curves_of
 from optbench.cli.compose import hydra_session
 from optbench.plots import png
 from optbench.rundir import RunDir

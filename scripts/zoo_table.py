@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from common import parser, start
-from optbench.build.create import locate
+from optbench.assemble.create import locate
 from optbench.config.zoo import FROM_THE_RUN, TABLE
 
 COLUMNS = [

@@ -18,11 +18,11 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": set(),
     "__main__": {"cli", "training"},
     "cli": {
-        *("__init__", "build", "training", "monitor", "rundir", "config", "plots", "errors"),
+        *("__init__", "assemble", "training", "monitor", "rundir", "config", "plots", "errors"),
         *("search", "files", "escape"),
     },
-    "search": {"build", "training", "monitor", "errors"},
-    "build": {
+    "search": {"assemble", "training", "monitor", "errors"},
+    "assemble": {
         *("training", "monitor", "rundir", "config", "errors"),
         *("optim", "schedules", "models", "data", "tasks"),
     },
@@ -52,8 +52,8 @@ TORCH_AND_NOTHING_ELSE = {
 """What of others these parts use, besides the standard library."""
 
 WITHOUT_TORCH = [
-    *("optbench.errors", "optbench.rundir", "optbench.config.*", "optbench.build.data"),
-    *("optbench.build.create", "optbench.build.schedule", "optbench.build.curves"),
+    *("optbench.errors", "optbench.rundir", "optbench.config.*", "optbench.assemble.data"),
+    *("optbench.assemble.create", "optbench.assemble.schedule", "optbench.assemble.curves"),
     *("optbench.cli.*", "optbench.plots.*", "optbench.search.lr_range"),
 ]
 """Modules that load without torch; what of it they need they import when they need it."""
@@ -197,7 +197,7 @@ def test_the_way_to_help_is_short(module: str) -> None:
 
 def test_the_walk_over_imports_sees_torch_where_it_is() -> None:
     assert "torch" in loads("optbench.training.trainer")
-    assert "torch" in loads("optbench.build.experiment")
+    assert "torch" in loads("optbench.assemble.experiment")
     assert "hydra" in loads("optbench.cli.training")
 
 

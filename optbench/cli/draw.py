@@ -112,7 +112,7 @@ def paths(
     runs: Sequence[FunctionRun], names: Sequence[str]
 ) -> tuple[contour.Landscape, list[contour.Trail]]:
     """The function around all paths; each begins at its own run's start."""
-    from optbench.build.landscape import plane
+    from optbench.assemble.landscape import plane
 
     planes = [plane(run.config["model"]) for run in runs]
     trails = [

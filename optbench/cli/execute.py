@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optbench.build.data import check_same_data, dataset, described, notes_on
+from optbench.assemble.data import check_same_data, dataset, described, notes_on
 from optbench.cli.collector import at_work
 from optbench.cli.compose import Job
 from optbench.cli.log import Log, heard, print_error
@@ -24,7 +24,7 @@ from optbench.files import dump_yaml
 from optbench.rundir import DONE, RunDir
 
 if TYPE_CHECKING:
-    from optbench.build.experiment import Experiment
+    from optbench.assemble.experiment import Experiment
     from optbench.monitor.record import Position, Recorder
     from optbench.training.distributed import World
     from optbench.training.keeper import Keeper
@@ -91,7 +91,7 @@ def execute(
         _deterministic_environment()
     import rich.style  # noqa: F401  (draws a random number; later, the seeded ones would shift)
 
-    from optbench.build.experiment import build_experiment
+    from optbench.assemble.experiment import build_experiment
     from optbench.training.distributed import join
 
     world = join(job.config.device)

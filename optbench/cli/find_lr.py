@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optbench.build.data import dataset, notes_on
+from optbench.assemble.data import dataset, notes_on
 from optbench.cli.collector import at_work
 from optbench.cli.compose import Composer, Job, hydra_session, keys_of
 from optbench.cli.flags import no_such_flag
@@ -22,7 +22,7 @@ from optbench.rundir import RunDir
 from optbench.search.lr_range import Ramp
 
 if TYPE_CHECKING:
-    from optbench.build.experiment import Experiment
+    from optbench.assemble.experiment import Experiment
     from optbench.search.find_lr import Trial
 
 FLAGS = {
@@ -60,7 +60,7 @@ def find_lr(arguments: Sequence[str]) -> int:
     from optbench.cli.execute import check_device
 
     check_device(config.device)
-    from optbench.build.experiment import build_experiment
+    from optbench.assemble.experiment import build_experiment
     from optbench.search.find_lr import range_test
     from optbench.training.distributed import join
     from optbench.training.signals import Interruption
@@ -206,7 +206,7 @@ def to_be_tested(job: Job, composer: Composer, steps: int, player: str) -> RunCo
 
 def _base(experiment: Experiment, player: str) -> float:
     """The value of `optimizer.lr` that the experiment was built with; null is the library's own."""
-    from optbench.build.optimizer import lr_factor
+    from optbench.assemble.optimizer import lr_factor
 
     config = experiment.config
     lr = config.players[player].optimizer["lr"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from optbench.build.curves import Curves, curves_of
+from optbench.assemble.curves import Curves, curves_of
 from optbench.cli.compose import Job, hydra_session
 from optbench.cli.log import print_lines
 from optbench.cli.players import choice_key

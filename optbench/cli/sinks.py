@@ -13,7 +13,7 @@ from optbench.cli.players import as_typed
 from optbench.rundir import RunDir
 
 if TYPE_CHECKING:
-    from optbench.build.experiment import Experiment
+    from optbench.assemble.experiment import Experiment
     from optbench.monitor.record import Position, Recorder
     from optbench.monitor.tensorboard import TensorBoard
 

@@ -126,7 +126,7 @@ def varied_keys(grid: Sequence[Sequence[str]]) -> tuple[str, ...]:
 
 
 def _check_data(jobs: Sequence[Job]) -> None:
-    from optbench.build.data import dataset
+    from optbench.assemble.data import dataset
 
     for job in jobs:
         dataset(job.config)

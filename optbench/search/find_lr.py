@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from optbench.build.experiment import Experiment
+from optbench.assemble.experiment import Experiment
 from optbench.errors import UserError
 from optbench.monitor.record import Record, Recorder
 from optbench.search.lr_range import Curve, Ramp, Smoother, limit, skipped, suggest

@@ -324,7 +324,7 @@ def _set(group: dict[str, Any], setting: str, value: float) -> None:
 
 
 def _key(group: Mapping[str, Any], setting: str) -> str:
-    """Where a setting stands: `build/decay.py` moves the weight decay out of the optimizer's."""
+    """Where a setting stands: `assemble/decay.py` moves the weight decay out of the optimizer's."""
     apart = setting == "weight_decay" and "decay_base_lr" in group
     return "decay" if apart else setting
 

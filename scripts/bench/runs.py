@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from optbench.build.data import dataset
-from optbench.build.experiment import Experiment, build_experiment
+from optbench.assemble.data import dataset
+from optbench.assemble.experiment import Experiment, build_experiment
 from optbench.cli.compose import Job, hydra_session
 from optbench.cli.log import Log
 from optbench.cli.sinks import make_recorder

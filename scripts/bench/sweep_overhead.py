@@ -22,7 +22,7 @@ from unittest.mock import patch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from common import parser, start, succeed
-from optbench.build import experiment
+from optbench.assemble import experiment
 from optbench.cli import sweep as sweeps
 from optbench.cli.compose import Composer
 from optbench.training.keeper import Keeper

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from optbench.build.curves import MOST_POINTS, Curves, curves_of
+from optbench.assemble.curves import MOST_POINTS, Curves, curves_of
 from optbench.cli.compose import hydra_session
 
 from .program import call, left_in

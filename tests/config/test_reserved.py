@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from optbench.build.create import locate
+from optbench.assemble.create import locate
 from optbench.config.reserved import OF_EVERY, OF_NAMED, OURS, own_arguments, settable_in_a_group
 from optbench.config.structure import check_parameter_groups
 from optbench.errors import UserError

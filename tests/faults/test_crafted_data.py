@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from optbench.build.create import call
+from optbench.assemble.create import call
 from optbench.data.cifar import cifar_like
 from optbench.data.mnist import FILES, mnist_like
 from optbench.data.text import text

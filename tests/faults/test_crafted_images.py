@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from optbench.build.create import call
+from optbench.assemble.create import call
 from optbench.data.image_folder import image_folder
 
 from .sandbox import bounded

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from optbench.build.create import call
+from optbench.assemble.create import call
 from optbench.data.cifar import cifar_like
 
 from . import crafted_pickles as crafted

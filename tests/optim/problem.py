@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from optbench.build.optimizer import build_optimizer
+from optbench.assemble.optimizer import build_optimizer
 from optbench.cli.paths import configs_folder
 from optbench.models.mlp import MLP
 from optbench.optim.traits import needs_closure

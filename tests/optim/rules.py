@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from optbench.build.create import locate
+from optbench.assemble.create import locate
 
 from . import references
 from .problem import SHARED, data, network, node_of

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from optbench.build.create import locate
-from optbench.build.optimizer import choose_implementation
+from optbench.assemble.create import locate
+from optbench.assemble.optimizer import choose_implementation
 from optbench.config.about import About, about
 from optbench.errors import UserError
 from optbench.models.mlp import MLP

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from optbench.build.optimizer import build_optimizer, lr_factor
+from optbench.assemble.optimizer import build_optimizer, lr_factor
 from optbench.errors import UserError
 from optbench.optim.groups import (
     hidden_matrices,

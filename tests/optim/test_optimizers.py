@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from optbench.build.create import locate
-from optbench.build.optimizer import build_optimizer
+from optbench.assemble.create import locate
+from optbench.assemble.optimizer import build_optimizer
 from optbench.optim.exact_state import exact_state, load_exactly
 from optbench.optim.groups import hidden_matrices
 

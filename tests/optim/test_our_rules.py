@@ -10,7 +10,7 @@ import pytorch_optimizer
 import torch
 from torch import Tensor
 
-from optbench.build.create import locate
+from optbench.assemble.create import locate
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
 from .problem import YAMLS, node_of

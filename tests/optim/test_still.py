@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from optbench.build.decay import set_decay
-from optbench.build.optimizer import build_optimizer
+from optbench.assemble.decay import set_decay
+from optbench.assemble.optimizer import build_optimizer
 from optbench.optim.lookahead import Lookahead
 from optbench.optim.sam import SAM
 

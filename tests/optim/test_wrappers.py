@@ -13,8 +13,8 @@ from pytorch_optimizer import SAM as TheirSAM
 from pytorch_optimizer import Lookahead as TheirLookahead
 from torch import Tensor, nn
 
-from optbench.build.optimizer import build_optimizer
-from optbench.build.wrapper import wrapped
+from optbench.assemble.optimizer import build_optimizer
+from optbench.assemble.wrapper import wrapped
 from optbench.errors import UserError
 from optbench.optim.combined import Combined
 from optbench.optim.exact_state import attributes, load_exactly

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from optbench.build.data import dataset
-from optbench.build.experiment import Experiment, build_experiment
+from optbench.assemble.data import dataset
+from optbench.assemble.experiment import Experiment, build_experiment
 from optbench.cli.compose import hydra_session
 from optbench.errors import UserError
 from optbench.monitor.record import Record

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optbench.build.data import dataset
-from optbench.build.experiment import Experiment, build_experiment
+from optbench.assemble.data import dataset
+from optbench.assemble.experiment import Experiment, build_experiment
 from optbench.cli.compose import hydra_session
 from optbench.monitor.record import Record, Recorder
 from optbench.rundir import RunDir

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from optbench.build.experiment import Experiment
+from optbench.assemble.experiment import Experiment
 from optbench.training.signals import Interruption
 
 from .experiments import experiment, fit, player_of

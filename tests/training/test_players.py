@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from optbench.build.experiment import Experiment
+from optbench.assemble.experiment import Experiment
 from optbench.errors import UserError
 from optbench.monitor.record import Recorder
 from optbench.training.player import Player

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from optbench.build.experiment import Experiment
+from optbench.assemble.experiment import Experiment
 from optbench.rundir import RunDir
 from optbench.training.player import Player
 from optbench.training.precision import Precision
@@ -118,7 +118,7 @@ def test_a_record_tells_the_scale_of_its_loss(monkeypatch: pytest.MonkeyPatch) -
         precision.scaler.set_growth_interval(4)
         return precision
 
-    monkeypatch.setattr("optbench.build.experiment.Precision", growing)
+    monkeypatch.setattr("optbench.assemble.experiment.Precision", growing)
     lines = ["precision=fp16", "steps=10", "monitor.every=1", "checkpoint.every=4"]
     _, memory = fit(experiment(*lines))
     scales = [2.0**k for k in (16, 16, 16, 16, 17, 17, 17, 17, 18, 18)]

@@ -103,7 +103,7 @@ def test_one_cycle_with_its_momentum() -> None:
 def test_the_scale_that_overflows_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """From so high a scale fp16 skips its first steps."""
     high = partial(Precision, initial_scale=2.0**24)
-    monkeypatch.setattr("optbench.build.experiment.Precision", high)
+    monkeypatch.setattr("optbench.assemble.experiment.Precision", high)
     resumed = compare(40, *HARD, "precision=fp16", "optimizer=adamw")
     skipped = [m["precision/skipped_steps"] for m in metrics_of(resumed) if m["kind"] == "train"]
     assert skipped[0] > 0

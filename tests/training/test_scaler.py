@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from optbench.build.experiment import Experiment
+from optbench.assemble.experiment import Experiment
 from optbench.errors import UserError
 
 from .experiments import experiment, fit, player_of, weights_of

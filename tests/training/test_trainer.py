@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from optbench.build.experiment import Experiment
+from optbench.assemble.experiment import Experiment
 
 from .experiments import experiment, fit, player_of, trained, weights_of
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from optbench.build.experiment import Experiment
+from optbench.assemble.experiment import Experiment
 from optbench.monitor.record import Recorder
 from optbench.tasks.base import Batch, Modules
 from optbench.tasks.classification import Classification

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from optbench.build.experiment import Experiment
+from optbench.assemble.experiment import Experiment
 from optbench.errors import UserError
 from optbench.monitor.record import Recorder
 from optbench.training.loss_reader import LossReader

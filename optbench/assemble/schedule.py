@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from optbench.build.create import call, create, locate
-from optbench.build.milestones import refuse_unreached
-from optbench.build.own import module_of, told
+from optbench.assemble.create import call, create, locate
+from optbench.assemble.milestones import refuse_unreached
+from optbench.assemble.own import module_of, told
 from optbench.config.fields import LENGTHS
 from optbench.config.lengths import Length
 from optbench.config.schedules import VALUE_KEYS

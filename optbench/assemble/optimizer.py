@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from optbench.build.create import arguments, call, kind_of, locate, parameters_of
-from optbench.build.zoo import resolved, with_traits
+from optbench.assemble.create import arguments, call, kind_of, locate, parameters_of
+from optbench.assemble.zoo import resolved, with_traits
 from optbench.config.reserved import OF_A_COMPANION, own_arguments
 from optbench.errors import UserError
 from optbench.optim.combined import Combined

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from optbench.build.metrics import with_modes
-from optbench.build.optimizer import check_schedule
-from optbench.build.schedule import Base, build_schedule, build_values
+from optbench.assemble.metrics import with_modes
+from optbench.assemble.optimizer import check_schedule
+from optbench.assemble.schedule import Base, build_schedule, build_values
 from optbench.config.schema import RunConfig
 from optbench.errors import UserError
 from optbench.schedules.base import Schedule

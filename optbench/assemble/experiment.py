@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from optbench.build.create import create, kind_of, locate
-from optbench.build.data import Split, batch_size, known_sizes, wanted
-from optbench.build.fitting import check_fit
-from optbench.build.metrics import check_metrics, mode_of
-from optbench.build.modules import build_modules
-from optbench.build.players import build_players
-from optbench.build.smallest import check_smallest
+from optbench.assemble.create import create, kind_of, locate
+from optbench.assemble.data import Split, batch_size, known_sizes, wanted
+from optbench.assemble.fitting import check_fit
+from optbench.assemble.metrics import check_metrics, mode_of
+from optbench.assemble.modules import build_modules
+from optbench.assemble.players import build_players
+from optbench.assemble.smallest import check_smallest
 from optbench.config.schema import DEFAULT_EPOCHS, RunConfig
 from optbench.data.dataset import Dataset
 from optbench.data.order import split_validation

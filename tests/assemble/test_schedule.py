@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.optim import lr_scheduler as torchs
 
-from optbench.build.schedule import Base, build_schedule
+from optbench.assemble.schedule import Base, build_schedule
 from optbench.cli.compose import hydra_session
 from optbench.errors import UserError
 from optbench.schedules.base import Schedule
@@ -102,7 +102,7 @@ class Sawtooth:
         return 1.0 - step % self.period / self.period
 
 
-HERE = "tests.build.test_schedule"
+HERE = "tests.assemble.test_schedule"
 
 
 def test_a_users_own_function_and_class(monkeypatch: pytest.MonkeyPatch) -> None:

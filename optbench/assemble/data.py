@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from optbench.build.create import arguments, kind_of, locate, parameters_of
-from optbench.build.own import module_of, told
+from optbench.assemble.create import arguments, kind_of, locate, parameters_of
+from optbench.assemble.own import module_of, told
 from optbench.config.reserved import PATHS
 from optbench.config.schema import RunConfig
 from optbench.data.cache import load_cached

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from optbench.build.own import told
-from optbench.build.smallest import untouched
+from optbench.assemble.own import told
+from optbench.assemble.smallest import untouched
 from optbench.config.schema import RunConfig
 from optbench.data.dataset import Source
 from optbench.errors import OwnCodeError, UserError

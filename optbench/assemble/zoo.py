@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from optbench.build.create import locate
+from optbench.assemble.create import locate
 from optbench.config.reserved import OF_NAMED, OURS, own_arguments
 from optbench.config.zoo import FROM_THE_RUN, Entry, entry_of, no_argument
 from optbench.errors import UserError

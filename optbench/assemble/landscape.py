@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from optbench.build.create import create
+from optbench.assemble.create import create
 
 OURS = ("task", "init", "init_std", "init_bias")
 """Keys of the model node that are not the function's own."""

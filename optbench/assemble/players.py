@@ -8,10 +8,10 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from optbench.build.decay import set_decay
-from optbench.build.optimizer import Built, build_optimizer, lr_factor
-from optbench.build.schedules import build_schedules
-from optbench.build.wrapper import wrapped
+from optbench.assemble.decay import set_decay
+from optbench.assemble.optimizer import Built, build_optimizer, lr_factor
+from optbench.assemble.schedules import build_schedules
+from optbench.assemble.wrapper import wrapped
 from optbench.config.schema import PlayerConfig, RunConfig
 from optbench.errors import UserError
 from optbench.tasks.base import Task

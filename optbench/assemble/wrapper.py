@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from optbench.build.create import create, locate
-from optbench.build.optimizer import Built
+from optbench.assemble.create import create, locate
+from optbench.assemble.optimizer import Built
 from optbench.errors import UserError
 from optbench.optim.traits import needs_closure, traits
 

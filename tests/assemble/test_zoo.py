@@ -12,8 +12,8 @@ import torch
 from pytorch_optimizer.optimizer import OPTIMIZERS
 from torch import nn
 
-from optbench.build.create import locate
-from optbench.build.optimizer import Built, build_optimizer, check_schedule
+from optbench.assemble.create import locate
+from optbench.assemble.optimizer import Built, build_optimizer, check_schedule
 from optbench.config.zoo import FROM_THE_RUN, TARGET, zoo
 from optbench.errors import UserError
 from optbench.models.mlp import MLP

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import partial, reduce
 from typing import Any
 
-from optbench.build.own import module_of, told
+from optbench.assemble.own import module_of, told
 from optbench.errors import UserError
 
 EXTRAS = {

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from optbench.build.data import Split, batch_size, dataset
-from optbench.build.schedule import Base, build_schedule, build_values
+from optbench.assemble.data import Split, batch_size, dataset
+from optbench.assemble.schedule import Base, build_schedule, build_values
 from optbench.config.schema import DEFAULT_EPOCHS, PlayerConfig, RunConfig
 from optbench.errors import UserError
 from optbench.schedules.base import is_reactive, watches_updates
@@ -113,7 +113,7 @@ def _sample(total: int) -> list[int]:
 def _factor(config: RunConfig) -> float:
     if config.scale_lr == "none":
         return 1.0
-    from optbench.build.optimizer import lr_factor  # the one thing here that needs torch
+    from optbench.assemble.optimizer import lr_factor  # the one thing here that needs torch
 
     return lr_factor(config.scale_lr, batch_size(config, dataset(config)), config.base_batch_size)
 

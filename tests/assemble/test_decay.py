@@ -1,4 +1,4 @@
-"""optbench.build.decay: each policy by its formula, and what can't have one."""
+"""optbench.assemble.decay: each policy by its formula, and what can't have one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from optbench.build.decay import set_decay
+from optbench.assemble.decay import set_decay
 from optbench.errors import UserError
 from optbench.optim.nag import NAG
 from optbench.optim.sam import SAM

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from optbench.build.curves import curves_of
-from optbench.build.schedule import build_schedule
+from optbench.assemble.curves import curves_of
+from optbench.assemble.schedule import build_schedule
 from optbench.cli.compose import hydra_session
 from optbench.errors import UserError
 from optbench.schedules.base import Schedule

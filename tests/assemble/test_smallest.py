@@ -1,4 +1,4 @@
-"""optbench.build.smallest: runs that would meet one example where their model can't be trained."""
+"""optbench.assemble.smallest: runs that would meet one example where a model can't train on one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from optbench.build.smallest import _nearest, _smallest, check_smallest
+from optbench.assemble.smallest import _nearest, _smallest, check_smallest
 from optbench.data.tensor_source import TensorSource
 from optbench.errors import UserError
 from optbench.tasks.base import Task

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from optbench.build.create import create, kind_of, locate
-from optbench.build.data import known_sizes, wanted
-from optbench.build.fitting import scored
+from optbench.assemble.create import create, kind_of, locate
+from optbench.assemble.data import known_sizes, wanted
+from optbench.assemble.fitting import scored
 from optbench.config.schema import RunConfig
 from optbench.data.dataset import Dataset, Source
 from optbench.errors import UserError
