@@ -14,7 +14,7 @@ from pathlib import Path
 
 from common import parser, start, succeed
 from optbench.assemble.curves import curves_of
-from optbench.cli.compose import hydra_session
+from optbench.compose.composer import hydra_session
 from optbench.plots import png
 from optbench.rundir import RunDir
 

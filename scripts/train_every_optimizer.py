@@ -22,7 +22,7 @@ from unittest import mock
 import torch
 
 from common import optbench, parser, start
-from optbench.cli.paths import configs_folder
+from optbench.compose.paths import configs_folder
 from optbench.config.zoo import zoo
 from optbench.monitor.record import Recorder
 from optbench.training import checkpoint

@@ -19,8 +19,9 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli", "training"},
     "cli": {
         *("__init__", "assemble", "training", "monitor", "rundir", "config", "plots", "errors"),
-        *("search", "files", "escape"),
+        *("search", "files", "escape", "compose"),
     },
+    "compose": {"config", "errors"},
     "search": {"assemble", "training", "monitor", "errors"},
     "assemble": {
         *("training", "monitor", "rundir", "config", "errors"),
@@ -54,7 +55,7 @@ TORCH_AND_NOTHING_ELSE = {
 WITHOUT_TORCH = [
     *("optbench.errors", "optbench.rundir", "optbench.config.*", "optbench.assemble.data"),
     *("optbench.assemble.create", "optbench.assemble.schedule", "optbench.assemble.curves"),
-    *("optbench.cli.*", "optbench.plots.*", "optbench.search.lr_range"),
+    *("optbench.cli.*", "optbench.compose.*", "optbench.plots.*", "optbench.search.lr_range"),
 ]
 """Modules that load without torch; what of it they need they import when they need it."""
 

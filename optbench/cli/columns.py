@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from optbench.cli.workloads import typed_value
+from optbench.compose.workloads import typed_value
 from optbench.config.fields import holds_numbers
 
 RUNS = ("model", "dataset")

@@ -34,8 +34,8 @@ def completion(arguments: Sequence[str]) -> int:
         cut = len(line) - len(shorter)
         point = int(os.environ.get("COMP_POINT", str(len(line)))) - cut
         os.environ.update(COMP_LINE=shorter, COMP_POINT=str(point))
-    from optbench.cli.resolvers import register_resolvers
     from optbench.cli.training import _hydra
+    from optbench.compose.resolvers import register_resolvers
 
     register_resolvers()
     return _hydra(arguments)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from optbench.assemble.data import check_same_data, dataset, described, notes_on
 from optbench.cli.collector import at_work
-from optbench.cli.compose import Job
 from optbench.cli.log import Log, heard, print_error
 from optbench.cli.restart import remember
 from optbench.cli.sinks import end_hparams, make_recorder
 from optbench.cli.trust import Seal, seal
+from optbench.compose.composer import Job
 from optbench.errors import UserError
 from optbench.files import dump_yaml
 from optbench.rundir import DONE, RunDir

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from optbench.assemble.data import dataset, notes_on
 from optbench.cli.collector import at_work
-from optbench.cli.compose import Composer, Job, hydra_session, keys_of
 from optbench.cli.flags import no_such_flag
 from optbench.cli.log import Log, heard, print_error
-from optbench.cli.players import choice_key
 from optbench.cli.training import parse
+from optbench.compose.composer import Composer, Job, hydra_session, keys_of
+from optbench.compose.players import choice_key
 from optbench.config.schema import RunConfig
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError

@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from optbench.cli.compose import Job, keys_of
 from optbench.cli.execute import shown
 from optbench.cli.find_lr_caveats import caveats
 from optbench.cli.log import print_lines, print_table
-from optbench.cli.quoting import value_text
 from optbench.cli.streams import OUT
+from optbench.compose.composer import Job, keys_of
+from optbench.compose.quoting import value_text
 from optbench.errors import UserError
 from optbench.escape import shell_word
 from optbench.plots import png

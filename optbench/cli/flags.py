@@ -51,7 +51,7 @@ def _setting(word: str, text: str, arguments: Sequence[str], config_dir: str | N
     """The override that a word and a value mean, with the files that the rest chooses."""
     from hydra.errors import HydraException
 
-    from optbench.cli.compose import hydra_session
+    from optbench.compose.composer import hydra_session
 
     overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
     for chosen in (overrides, []):

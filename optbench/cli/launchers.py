@@ -15,14 +15,14 @@ from typing import Any, cast
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from optbench.cli.compose import Composer
 from optbench.cli.execute import EXIT_FAILED, Result
 from optbench.cli.lock import is_locked
 from optbench.cli.log import Log
-from optbench.cli.players import as_typed
-from optbench.cli.quoting import literal, quoted
-from optbench.cli.resolvers import register_resolvers
 from optbench.cli.sweep import ELSEWHERE, Sweep, of_its_sweep, one, recorded
+from optbench.compose.composer import Composer
+from optbench.compose.players import as_typed
+from optbench.compose.quoting import literal, quoted
+from optbench.compose.resolvers import register_resolvers
 from optbench.rundir import RunDir
 
 NOT_BEGUN, KILLED = "not begun", "killed"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from optbench.cli.log import print_table
-from optbench.cli.paths import config_files, configs_folder, top_lines
+from optbench.compose.paths import config_files, configs_folder, top_lines
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 

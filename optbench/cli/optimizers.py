@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from optbench.cli.log import print_table
-from optbench.cli.paths import top_lines
 from optbench.cli.streams import OUT
+from optbench.compose.paths import top_lines
 from optbench.config.about import About, about
 from optbench.config.zoo import zoo
 from optbench.escape import escaped

@@ -10,17 +10,17 @@ from typing import Any, cast
 
 from omegaconf import OmegaConf
 
-from optbench.cli.compose import Composer, Job, hydra_session
 from optbench.cli.execute import execute, shown
-from optbench.cli.explain import unresolved, value_of
-from optbench.cli.files import GROUPS, OVERLAYS
 from optbench.cli.log import Log, print_lines
 from optbench.cli.plan import read_plan
-from optbench.cli.players import refuse_unowned
 from optbench.cli.report import finish
 from optbench.cli.saved import Saved, read_saved
 from optbench.cli.sweep import of_its_sweep, recorded, resume_sweep
-from optbench.cli.workloads import differences, typed_value
+from optbench.compose.composer import Composer, Job, hydra_session
+from optbench.compose.explain import unresolved, value_of
+from optbench.compose.files import GROUPS, OVERLAYS
+from optbench.compose.players import refuse_unowned
+from optbench.compose.workloads import differences, typed_value
 from optbench.config.conform import conform
 from optbench.config.interpolated import decoded
 from optbench.config.keys import meant

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from optbench.cli.columns import Row, cells, columns_of, row
-from optbench.cli.compose import Job, keys_of
 from optbench.cli.log import Log
-from optbench.cli.players import as_typed
+from optbench.compose.composer import Job, keys_of
+from optbench.compose.players import as_typed
 from optbench.rundir import RunDir
 
 if TYPE_CHECKING:

@@ -15,19 +15,19 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from optbench.cli.columns import columns_of
-from optbench.cli.compose import Composer, Job, folder_of, keys_of
 from optbench.cli.execute import EXIT_FAILED, Result, check_device, execute
-from optbench.cli.grid import as_lines, combinations, params_of, without_params
 from optbench.cli.lock import Busy
 from optbench.cli.log import Log
 from optbench.cli.plan import PLAN, Plan, read_plan, write_plan
-from optbench.cli.players import as_typed
 from optbench.cli.report import print_sweep
-from optbench.cli.resolvers import launched_ranks
 from optbench.cli.restart import remember
 from optbench.cli.saved import Saved, read_saved, refuse_foreign
 from optbench.cli.sinks import row_of
 from optbench.cli.trust import Seal
+from optbench.compose.composer import Composer, Job, folder_of, keys_of
+from optbench.compose.grid import as_lines, combinations, params_of, without_params
+from optbench.compose.players import as_typed
+from optbench.compose.resolvers import launched_ranks
 from optbench.config.schema import from_plain
 from optbench.errors import UserError
 from optbench.rundir import RunDir

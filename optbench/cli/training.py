@@ -9,11 +9,11 @@ from typing import Any, NoReturn
 
 from hydra._internal.utils import get_args_parser
 
-from optbench.cli.compose import hydra_session
 from optbench.cli.flags import no_such_flag
 from optbench.cli.log import print_lines
-from optbench.cli.paths import configs_folder
 from optbench.cli.restart import begun_before, has_begun
+from optbench.compose.composer import hydra_session
+from optbench.compose.paths import configs_folder
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 from optbench.files import dump_yaml

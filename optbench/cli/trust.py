@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from optbench.cli.paths import configs_folder
+from optbench.compose.paths import configs_folder
 from optbench.files import BadFile, read_text
 
 Seal = dict[str, str]

@@ -14,9 +14,9 @@ import torch
 
 from optbench.assemble.data import dataset
 from optbench.assemble.experiment import Experiment, build_experiment
-from optbench.cli.compose import Job, hydra_session
 from optbench.cli.log import Log
 from optbench.cli.sinks import make_recorder
+from optbench.compose.composer import Job, hydra_session
 from optbench.monitor.record import Recorder
 from optbench.rundir import RunDir
 from optbench.training.distributed import World, join

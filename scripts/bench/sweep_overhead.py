@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from common import parser, start, succeed
 from optbench.assemble import experiment
 from optbench.cli import sweep as sweeps
-from optbench.cli.compose import Composer
+from optbench.compose.composer import Composer
 from optbench.training.keeper import Keeper
 from optbench.training.scoring import Scorer
 from optbench.training.trainer import Trainer

@@ -8,7 +8,7 @@ import pytest
 
 from optbench.assemble.curves import curves_of
 from optbench.assemble.schedule import build_schedule
-from optbench.cli.compose import hydra_session
+from optbench.compose.composer import hydra_session
 from optbench.errors import UserError
 from optbench.schedules.base import Schedule
 

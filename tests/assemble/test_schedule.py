@@ -9,7 +9,7 @@ import torch
 from torch.optim import lr_scheduler as torchs
 
 from optbench.assemble.schedule import Base, build_schedule
-from optbench.cli.compose import hydra_session
+from optbench.compose.composer import hydra_session
 from optbench.errors import UserError
 from optbench.schedules.base import Schedule
 

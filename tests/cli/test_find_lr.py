@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from optbench.cli.compose import hydra_session
 from optbench.cli.find_lr import FLAGS
 from optbench.cli.find_lr_report import train_command
 from optbench.cli.main import main
+from optbench.compose.composer import hydra_session
 from optbench.monitor.event_file import read_events
 
 from .program import SMALL, call, left_in

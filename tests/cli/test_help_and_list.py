@@ -17,7 +17,7 @@ from optbench.cli.listing import description, files
 from optbench.cli.log import print_table
 from optbench.cli.main import VERBS
 from optbench.cli.optimizers import optimizers, print_optimizers
-from optbench.cli.paths import configs_folder
+from optbench.compose.paths import configs_folder
 from optbench.config.zoo import zoo
 
 from .program import call, left_in

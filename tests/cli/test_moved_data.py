@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from optbench.cli.resume import refuse_fixed
-from optbench.cli.workloads import NO_PART
+from optbench.compose.workloads import NO_PART
 from optbench.config.reserved import OF_READING
 from optbench.data import cache
 from optbench.errors import UserError

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hydra.types import RunMode
 
-from optbench.cli.compose import Job, hydra_session
 from optbench.cli.sweep import expand, jobs_of
+from optbench.compose.composer import Job, hydra_session
 from optbench.files import load_yaml
 from optbench.rundir import RunDir
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from optbench.cli.quoting import literal, quoted, value_text
+from optbench.compose.quoting import literal, quoted, value_text
 
 LETTERS = st.text(st.sampled_from("ab'\"\\${}[],:= \n\t#~%日é"), max_size=12)
 SCALARS = st.none() | st.booleans() | st.integers(-99, 99) | st.floats(-9, 9) | LETTERS

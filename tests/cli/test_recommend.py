@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from optbench.cli.compose import hydra_session
-from optbench.cli.paths import configs_folder
 from optbench.cli.recommend import HEADER
+from optbench.compose.composer import hydra_session
+from optbench.compose.paths import configs_folder
 from optbench.config.recipes import Recipe, Setting, choose, read_recipe
 from optbench.rundir import RunDir
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hydra.types import RunMode
 
-from optbench.cli.compose import Job, hydra_session
+from optbench.compose.composer import Job, hydra_session
 from optbench.rundir import RunDir
 
 from .program import call, records

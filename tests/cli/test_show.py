@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from optbench.assemble.curves import MOST_POINTS, Curves, curves_of
-from optbench.cli.compose import hydra_session
+from optbench.compose.composer import hydra_session
 
 from .program import call, left_in
 

@@ -12,7 +12,7 @@ import pytest
 import optbench.cli.sweep as sweep_module
 from optbench.cli.execute import Result
 from optbench.cli.log import Log
-from optbench.cli.quoting import quoted
+from optbench.compose.quoting import quoted
 from optbench.files import load_yaml
 from optbench.rundir import RunDir
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hydra.types import RunMode
 
-from optbench.cli.compose import Job, hydra_session
 from optbench.cli.sweep import expand, jobs_of
+from optbench.compose.composer import Job, hydra_session
 from optbench.files import load_yaml
 
 from .program import call

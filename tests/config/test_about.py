@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from optbench.cli.paths import configs_folder
+from optbench.compose.paths import configs_folder
 from optbench.config.about import KEYS, About, about
 
 YAMLS = sorted((configs_folder() / "optimizer").glob("*.yaml"))

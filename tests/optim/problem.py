@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from optbench.assemble.optimizer import build_optimizer
-from optbench.cli.paths import configs_folder
+from optbench.compose.paths import configs_folder
 from optbench.models.mlp import MLP
 from optbench.optim.traits import needs_closure
 from optbench.training.averaged import with_modes

@@ -11,7 +11,7 @@ import torch
 
 from optbench.assemble.data import dataset
 from optbench.assemble.experiment import Experiment, build_experiment
-from optbench.cli.compose import hydra_session
+from optbench.compose.composer import hydra_session
 from optbench.errors import UserError
 from optbench.monitor.record import Record
 from optbench.search.find_lr import range_test

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from optbench.assemble.data import dataset
 from optbench.assemble.experiment import Experiment, build_experiment
-from optbench.cli.compose import hydra_session
+from optbench.compose.composer import hydra_session
 from optbench.monitor.record import Record, Recorder
 from optbench.rundir import RunDir
 from optbench.training.distributed import World

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from optbench.cli.paths import configs_folder
+from optbench.compose.paths import configs_folder
 from optbench.training import checkpoint
 from optbench.training.precision import Precision
 

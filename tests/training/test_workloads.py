@@ -13,7 +13,7 @@ import pytest
 import yaml
 from _pytest.mark import ParameterSet
 
-from optbench.cli.paths import configs_folder
+from optbench.compose.paths import configs_folder
 
 from .ranks import ended, once, torchrun
 from .runs import assert_same_run, metrics_of, status_of

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from optbench.cli.main import main
-from optbench.cli.paths import configs_folder
+from optbench.compose.paths import configs_folder
 
 from .runs import MACHINE, copied_after, resume
 

@@ -11,7 +11,7 @@ from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 
-from optbench.cli.paths import LARGEST
+from optbench.compose.paths import LARGEST
 from optbench.errors import UserError
 
 MOST_NODES = 100_000

@@ -12,7 +12,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.errors import HydraException
 
-from optbench.cli.quoting import value_text
+from optbench.compose.quoting import value_text
 from optbench.errors import UserError
 
 MOST_RUNS = 10_000

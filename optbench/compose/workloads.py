@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from optbench.cli.files import ConfigFiles
+from optbench.compose.files import ConfigFiles
 from optbench.config.reserved import OF_READING
 
 PARTS = ("model", "dataset", "task")

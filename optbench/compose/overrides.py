@@ -10,12 +10,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
-from optbench.cli.explain import plain
-from optbench.cli.files import GROUPS, ConfigFiles
-from optbench.cli.grid import number_of_values
-from optbench.cli.misread import misread, no_override, too_deep
-from optbench.cli.players import as_hydra_says, as_typed, is_own
-from optbench.cli.quoting import with_quotes
+from optbench.compose.explain import plain
+from optbench.compose.files import GROUPS, ConfigFiles
+from optbench.compose.grid import number_of_values
+from optbench.compose.misread import misread, no_override, too_deep
+from optbench.compose.players import as_hydra_says, as_typed, is_own
+from optbench.compose.quoting import with_quotes
 from optbench.config.keys import leaves
 from optbench.config.libraries import choice_meant
 from optbench.errors import UserError

@@ -12,8 +12,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from optbench.cli.files import OVERLAYS, ConfigFiles
-from optbench.cli.players import OWN, choice_key
+from optbench.compose.files import OVERLAYS, ConfigFiles
+from optbench.compose.players import OWN, choice_key
 from optbench.errors import UserError
 
 NODES = ("model", "dataset", *OWN)

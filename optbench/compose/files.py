@@ -9,8 +9,8 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import OmegaConf
 
-from optbench.cli.config_source import fault
-from optbench.cli.players import OWN, choice_key
+from optbench.compose.config_source import fault
+from optbench.compose.players import OWN, choice_key
 from optbench.config.conform import conform, conform_value
 from optbench.errors import UserError
 

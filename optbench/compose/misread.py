@@ -9,7 +9,7 @@ from itertools import accumulate
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
-from optbench.cli.quoting import literal
+from optbench.compose.quoting import literal
 from optbench.config.suggest import nearest
 
 Readable = Callable[[str], bool]

@@ -8,9 +8,9 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 
-from optbench.cli.explain import first_line
-from optbench.cli.files import GROUPS, OVERLAYS, ConfigFiles
-from optbench.cli.players import unknown_player
+from optbench.compose.explain import first_line
+from optbench.compose.files import GROUPS, OVERLAYS, ConfigFiles
+from optbench.compose.players import unknown_player
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 

@@ -19,14 +19,14 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from optbench.cli.config_source import CheckedFiles
-from optbench.cli.explain import explain, first_line, plain, unresolved
-from optbench.cli.files import GROUPS, OVERLAYS, ConfigFiles
-from optbench.cli.grid import is_param
-from optbench.cli.overlays import leave_out
-from optbench.cli.overrides import OverrideReader
-from optbench.cli.paths import configs_folder
-from optbench.cli.players import (
+from optbench.compose.config_source import CheckedFiles
+from optbench.compose.explain import explain, first_line, plain, unresolved
+from optbench.compose.files import GROUPS, OVERLAYS, ConfigFiles
+from optbench.compose.grid import is_param
+from optbench.compose.overlays import leave_out
+from optbench.compose.overrides import OverrideReader
+from optbench.compose.paths import configs_folder
+from optbench.compose.players import (
     OWN,
     as_typed,
     check_player,
@@ -34,9 +34,9 @@ from optbench.cli.players import (
     refuse_strangers,
     refuse_unowned,
 )
-from optbench.cli.resolvers import register_resolvers
-from optbench.cli.task_choice import AUTO, TaskChoice
-from optbench.cli.workloads import Workloads, default_name
+from optbench.compose.resolvers import register_resolvers
+from optbench.compose.task_choice import AUTO, TaskChoice
+from optbench.compose.workloads import Workloads, default_name
 from optbench.config.conform import conform
 from optbench.config.interpolated import decoded
 from optbench.config.keys import find, setting

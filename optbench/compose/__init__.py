@@ -1,0 +1,1 @@
+"""Overrides and config files to a checked config of one run, or of many; Hydra lives here."""
