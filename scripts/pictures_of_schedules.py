@@ -63,7 +63,7 @@ def shown(title: str, overrides: list[str]) -> png.Picture:
     """The learning rate, and the momentum if it moves, before any training."""
     lines = [*RUN, *overrides]
     with hydra_session() as composer:
-        config = composer.job(composer.compose(lines), lines).config
+        config = composer.spec(composer.compose(lines), lines).config
     curves = curves_of(config)
     series = {**curves.rates, **curves.others}
     return png.Picture({k: (curves.steps, v) for k, v in series.items()}, title)

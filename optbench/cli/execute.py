@@ -1,4 +1,4 @@
-"""One run, from its job to its summary."""
+"""One run, from its specification to its summary."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from optbench.cli.log import Log, heard, print_error
 from optbench.cli.restart import remember
 from optbench.cli.sinks import end_hparams, make_recorder
 from optbench.cli.trust import Seal, seal
-from optbench.compose.composer import Job
+from optbench.config.run_spec import RunSpec
 from optbench.errors import UserError
 from optbench.files import dump_yaml
 from optbench.rundir import DONE, RunDir
@@ -65,7 +65,7 @@ class Result:
 
 
 def execute(
-    job: Job,
+    spec: RunSpec,
     log: Log,
     folder: RunDir | None = None,
     resume: bool = False,
@@ -76,7 +76,7 @@ def execute(
     Everything is built before the folder is made, so that bad input leaves nothing behind.
 
     Args:
-        job: what to run.
+        spec: what to run.
         log: whom to tell.
         folder: the run folder, if it is there already; None makes it.
         resume: go on from the folder's newest checkpoint, if there is one.
@@ -85,18 +85,18 @@ def execute(
     Raises:
         UserError: the config does not fit together, or the folder can't be resumed.
     """
-    data = dataset(job.config)
-    check_device(job.config.device)
-    if job.config.deterministic:
+    data = dataset(spec.config)
+    check_device(spec.config.device)
+    if spec.config.deterministic:
         _deterministic_environment()
     import rich.style  # noqa: F401  (draws a random number; later, the seeded ones would shift)
 
     from optbench.assemble.experiment import build_experiment
     from optbench.training.distributed import join
 
-    world = join(job.config.device)
+    world = join(spec.config.device)
     try:
-        experiment = build_experiment(job.config, data, world)
+        experiment = build_experiment(spec.config, data, world)
     except Exception as error:
         cause = world.cause(error)
         if cause is error:
@@ -104,12 +104,12 @@ def execute(
         raise cause from error
     made = folder is None
     if folder is not None and resume:
-        check_same_data(job.config, folder.read_json("env.json").get("data"), data)
+        check_same_data(spec.config, folder.read_json("env.json").get("data"), data)
     if folder is None:
         # Every rank composed a name of its own, by its own clock; rank 0's holds.
-        folder = world.on_main(lambda: remember(RunDir.reserve(job.folder)))
+        folder = world.on_main(lambda: remember(RunDir.reserve(spec.folder)))
     with at_work(), heard(log):
-        return _Run(job, log, folder, experiment, world, made, seals).do(resume)
+        return _Run(spec, log, folder, experiment, world, made, seals).do(resume)
 
 
 class _Run:
@@ -117,7 +117,7 @@ class _Run:
 
     def __init__(
         self,
-        job: Job,
+        spec: RunSpec,
         log: Log,
         folder: RunDir,
         experiment: Experiment,
@@ -125,7 +125,7 @@ class _Run:
         made: bool,
         seals: Sequence[Seal],
     ) -> None:
-        self.job, self.log, self.folder = job, log, folder
+        self.spec, self.log, self.folder = spec, log, folder
         self.experiment, self.world = experiment, world
         self.made, self.seals = made, list(seals)
         self.started = time.perf_counter()
@@ -163,13 +163,13 @@ class _Run:
         from optbench.cli.environment import environment
 
         device, size = self.world.device, self.world.size
-        own = seal(dump_yaml(dict(self.job.plain)))
+        own = seal(dump_yaml(dict(self.spec.plain)))
         seals = [own, *(s for s in self.seals if s["sha256"] != own["sha256"])]
         # A checkpoint after the one that the run goes on from is damaged, so this is the newest.
         kept: dict[str, Any] = {"checkpoint": self.resumed_at} if self.resumed_at else {}
         self._status("running", config=seals, **kept)
-        said = {"overrides": self.job.overrides, "choices": self.job.choices}
-        self.folder.write_config(self.job.plain, said)
+        said = {"overrides": self.spec.overrides, "choices": self.spec.choices}
+        self.folder.write_config(self.spec.plain, said)
         made_with = environment(device, size, self.experiment.implementation)
         made_with["data"] = described(self.experiment.dataset)
         self.folder.write_json("env.json", made_with)
@@ -180,10 +180,10 @@ class _Run:
                 "running", step, checkpoint=step
             )
         verb = "resuming" if resume else "training"
-        self.log.say(f"{verb} {self.job.config.name} in {shown(self.folder.path)}")
-        if self.experiment.validation is None and self.job.config.checkpoint.best == "auto":
+        self.log.say(f"{verb} {self.spec.config.name} in {shown(self.folder.path)}")
+        if self.experiment.validation is None and self.spec.config.checkpoint.best == "auto":
             self.log.note("no validation set (dataset.val_fraction=0): no best checkpoint")
-        for line in [*([] if resume else self.job.warnings), *notes_on(self.experiment.dataset)]:
+        for line in [*([] if resume else self.spec.warnings), *notes_on(self.experiment.dataset)]:
             self.log.warn(line)
 
     def _resume(self) -> tuple[int | None, dict[str, Position]]:
@@ -230,7 +230,7 @@ class _Run:
             )
 
     def _check_length(self, taken: int) -> None:
-        total_steps, config = self.experiment.settings.total_steps, self.job.config
+        total_steps, config = self.experiment.settings.total_steps, self.spec.config
         if taken > total_steps:
             key = "epochs" if config.steps is None else "steps"
             raise UserError(
@@ -240,7 +240,7 @@ class _Run:
 
     def _recorder(self, resumed_at: int | None, earlier: Mapping[str, Position]) -> Recorder:
         if self.world.is_main:
-            own = (self.job, self.folder, self.log, self.experiment)
+            own = (self.spec, self.folder, self.log, self.experiment)
             return make_recorder(*own, resumed_at, earlier)
         from optbench.monitor.record import Recorder
 

@@ -13,8 +13,9 @@ from optbench.cli.collector import at_work
 from optbench.cli.flags import no_such_flag
 from optbench.cli.log import Log, heard, print_error
 from optbench.cli.training import parse
-from optbench.compose.composer import Composer, Job, hydra_session, keys_of
+from optbench.compose.composer import Composer, hydra_session, keys_of
 from optbench.compose.players import choice_key
+from optbench.config.run_spec import RunSpec
 from optbench.config.schema import RunConfig
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
@@ -53,9 +54,9 @@ def find_lr(arguments: Sequence[str]) -> int:
     """`optbench find-lr [flags] [overrides of train]`; returns the exit code."""
     asked = read(arguments)
     with hydra_session(asked.config_dir) as composer:
-        job = composer.job(composer.compose(asked.overrides), asked.overrides)
-        player = whose(job.config, asked.player)
-        config = to_be_tested(job, composer, asked.ramp.steps, player)
+        spec = composer.spec(composer.compose(asked.overrides), asked.overrides)
+        player = whose(spec.config, asked.player)
+        config = to_be_tested(spec, composer, asked.ramp.steps, player)
     data = dataset(config)
     from optbench.cli.execute import check_device
 
@@ -73,7 +74,7 @@ def find_lr(arguments: Sequence[str]) -> int:
         for seed in range(config.seed, config.seed + asked.seeds):
             experiment = build_experiment(replace(config, seed=seed), data, world)
             if folder is None:  # only now: what can't be built leaves nothing behind
-                folder = RunDir.reserve(_folder(job))
+                folder = RunDir.reserve(_folder(spec))
                 for note in notes_on(data):
                     log.warn(note)
             base = _base(experiment, player)
@@ -93,7 +94,7 @@ def find_lr(arguments: Sequence[str]) -> int:
     from optbench.cli.find_lr_report import report
 
     where = environment(world.device, world.size, experiment.implementation)
-    found = report(folder, job, asked.ramp, trials, where, base, player, asked.config_dir)
+    found = report(folder, spec, asked.ramp, trials, where, base, player, asked.config_dir)
     return 0 if found else EXIT_NO_SUGGESTION
 
 
@@ -169,17 +170,17 @@ def whose(config: RunConfig, asked: str) -> str:
     return names[0]
 
 
-def to_be_tested(job: Job, composer: Composer, steps: int, player: str) -> RunConfig:
+def to_be_tested(spec: RunSpec, composer: Composer, steps: int, player: str) -> RunConfig:
     """The config of the test: the ramp takes the place of schedules, EMA and the run's length.
 
     Raises:
         UserError: an optimizer that has no learning rate, or reads it only once.
     """
-    config, own = job.config, job.config.players[player]
+    config, own = spec.config, spec.config.players[player]
     optimizer = dict(own.optimizer)
     if config.resume:
         raise UserError(f"resume={config.resume}: not with find-lr, which begins anew")
-    name = job.choices[choice_key(player, "optimizer") if own.at else "optimizer"]
+    name = spec.choices[choice_key(player, "optimizer") if own.at else "optimizer"]
     if "lr" not in optimizer:
         raise UserError(f"{own.at}optimizer={name}: has no lr to find")
     if optimizer.get("lr_is_initial"):
@@ -217,13 +218,13 @@ def _base(experiment: Experiment, player: str) -> float:
     return found.base_lrs[0] / factor
 
 
-def _folder(job: Job) -> str | Path:
+def _folder(spec: RunSpec) -> str | Path:
     """`<time>-find-lr-<name>` where a run has `<time>-<name>`, or the folder that was asked for."""
-    if "hydra.run.dir" in keys_of(job.overrides):
-        return job.folder
-    wanted = Path(job.folder)
-    time = wanted.name.removesuffix(job.config.name)
-    return wanted.with_name(f"{time}find-lr-{job.config.name}")
+    if "hydra.run.dir" in keys_of(spec.overrides):
+        return spec.folder
+    wanted = Path(spec.folder)
+    time = wanted.name.removesuffix(spec.config.name)
+    return wanted.with_name(f"{time}find-lr-{spec.config.name}")
 
 
 def _board(folder: RunDir, seed: int) -> Any:

@@ -10,8 +10,9 @@ from optbench.cli.execute import shown
 from optbench.cli.find_lr_caveats import caveats
 from optbench.cli.log import print_lines, print_table
 from optbench.cli.streams import OUT
-from optbench.compose.composer import Job, keys_of
+from optbench.compose.composer import keys_of
 from optbench.compose.quoting import value_text
+from optbench.config.run_spec import RunSpec
 from optbench.errors import UserError
 from optbench.escape import shell_word
 from optbench.plots import png
@@ -40,7 +41,7 @@ LABELS = {
 
 def report(
     folder: RunDir,
-    job: Job,
+    spec: RunSpec,
     ramp: Ramp,
     trials: Sequence[Trial],
     where: Mapping[str, Any],
@@ -52,7 +53,7 @@ def report(
 
     Args:
         folder: for the files.
-        job: what the command line asked to train.
+        spec: what the command line asked to train.
         ramp, trials: the tests, one a seed.
         where: versions and hardware.
         base: the learning rate in whose place the ramp was.
@@ -61,7 +62,7 @@ def report(
     """
     spreads = {rule: Spread.of([trial.suggestions[rule] for trial in trials]) for rule in RULES}
     lr = spreads[RECOMMENDED].median
-    command = None if lr is None else train_command(job, lr, base, player, config_dir)
+    command = None if lr is None else train_command(spec, lr, base, player, config_dir)
     against = caveats(ramp, trials)
     folder.write_json(
         "find-lr.json",
@@ -75,15 +76,15 @@ def report(
             "ramp": dataclasses.asdict(ramp),
             "smoothing": SMOOTHING,
             "diverges_at_times": DIVERGED,
-            "overrides": job.overrides,
-            "choices": job.choices,
-            "config": job.plain,
+            "overrides": spec.overrides,
+            "choices": spec.choices,
+            "config": spec.plain,
             "environment": dict(where),
         },
     )
-    _print(folder, job, ramp, trials, spreads)
+    _print(folder, spec, ramp, trials, spreads)
     try:
-        _picture(folder, job, ramp, trials, spreads)
+        _picture(folder, spec, ramp, trials, spreads)
         names = "find-lr.png, find-lr.json"
     except UserError as error:  # without matplotlib the rest is as good
         names = f"find-lr.json (no picture: {error})"
@@ -112,10 +113,10 @@ def _trial(trial: Trial) -> dict[str, Any]:
 
 
 def train_command(
-    job: Job, lr: float, base: float, player: str, config_dir: str | None = None
+    spec: RunSpec, lr: float, base: float, player: str, config_dir: str | None = None
 ) -> str:
     """The command that trains with `lr`: the player's others follow it in proportion."""
-    own = job.config.players[player]
+    own = spec.config.players[player]
     optimizer, at = own.optimizer, f"{own.at}optimizer"
     factor = lr / base
     new = {f"{at}.lr": f"{lr:.3g}"}
@@ -131,7 +132,7 @@ def train_command(
             for pattern in optimizer["groups"]
         ]
         new[f"{at}.groups"] = value_text(patterns)
-    said = zip(job.overrides, keys_of(job.overrides), strict=True)
+    said = zip(spec.overrides, keys_of(spec.overrides), strict=True)
     kept = [line for line, key in said if key not in (*new, "hydra.run.dir")]
     flags = ["--config-dir", config_dir] if config_dir else []
     words = [*flags, *kept, *(f"{key}={value}" for key, value in new.items())]
@@ -140,7 +141,7 @@ def train_command(
 
 def _print(
     folder: RunDir,
-    job: Job,
+    spec: RunSpec,
     ramp: Ramp,
     trials: Sequence[Trial],
     spreads: Mapping[str, Spread],
@@ -170,7 +171,7 @@ def _print(
         )
         more = "; the loss still falls: raise --to" if still else ""
         print_lines(f"seed {trial.seed}: {trial.ended} after {steps} steps{why}{more}")
-    replaced = [k for k in keys_of(job.overrides) if _is_replaced(k)]
+    replaced = [k for k in keys_of(spec.overrides) if _is_replaced(k)]
     if replaced:
         print_lines(f"for the test the ramp takes the place of {', '.join(replaced)}")
 
@@ -200,7 +201,7 @@ def _drawn(line: Curve, trials: Sequence[Trial]) -> tuple[list[float], list[floa
 
 def _picture(
     folder: RunDir,
-    job: Job,
+    spec: RunSpec,
     ramp: Ramp,
     trials: Sequence[Trial],
     spreads: Mapping[str, Spread],
@@ -213,11 +214,11 @@ def _picture(
         for rule, spread in spreads.items()
         if spread.median is not None
     }
-    said = [o for o in job.overrides if o.startswith("optimizer.") and len(o) < 40]
+    said = [o for o in spec.overrides if o.startswith("optimizer.") and len(o) < 40]
     png.save(
         folder.path / "find-lr.png",
         series,
-        title=" ".join([f"find-lr: {job.config.name}", *said]),
+        title=" ".join([f"find-lr: {spec.config.name}", *said]),
         x_label="learning rate",
         y_label="training loss",
         log_x=not ramp.linear,

@@ -162,7 +162,7 @@ def task(cfg: DictConfig) -> float | None:
     composer = Composer(GlobalHydra.instance().config_loader())
     if composer.task(composer.parse(overrides[1:])) == overrides[:1]:
         del overrides[0]  # nobody has typed it
-    job = of_its_sweep(composer.job_of(cfg, hydra, overrides), folder)
-    result = one(job, folder, Log(draws=False))
+    spec = of_its_sweep(composer.spec_of(cfg, hydra, overrides), folder)
+    result = one(spec, folder, Log(draws=False))
     best = result.best.get("value")
     return None if best is None else float(best)

@@ -61,7 +61,7 @@ def _row(recipe: Recipe) -> list[str]:
 
 def _one(composer: Composer, recipes: dict[str, Recipe], overrides: list[str]) -> None:
     """Prints the recipe for what the overrides lead to, and the command, which is checked."""
-    choices = composer.job(composer.compose(overrides), overrides).choices
+    choices = composer.spec(composer.compose(overrides), overrides).choices
     asked = recipes.get(choices["recipe"])
     recipe = asked or choose(recipes.values(), choices["model"], choices["task"])
     if recipe is None:
@@ -71,7 +71,7 @@ def _one(composer: Composer, recipes: dict[str, Recipe], overrides: list[str]) -
             f"there are {names}"
         )
     command = _command(overrides, choices, recipe)
-    composer.job(composer.compose(command), command)
+    composer.spec(composer.compose(command), command)
     about = [f"{group}={choices[group]}" for group in ("model", "dataset", "task")]
     print_lines(f"recipe={recipe.name} for {' '.join(about)}")
     print_lines(f"{recipe.description}\n{recipe.why}\n")

@@ -16,7 +16,7 @@ from optbench.cli.plan import read_plan
 from optbench.cli.report import finish
 from optbench.cli.saved import Saved, read_saved
 from optbench.cli.sweep import of_its_sweep, recorded, resume_sweep
-from optbench.compose.composer import Composer, Job, hydra_session
+from optbench.compose.composer import Composer, hydra_session
 from optbench.compose.explain import unresolved, value_of
 from optbench.compose.files import GROUPS, OVERLAYS
 from optbench.compose.players import refuse_unowned
@@ -25,6 +25,7 @@ from optbench.config.conform import conform
 from optbench.config.interpolated import decoded
 from optbench.config.keys import meant
 from optbench.config.reserved import OF_READING
+from optbench.config.run_spec import RunSpec
 from optbench.config.schedules import VALUE_KEYS
 from optbench.config.schema import from_plain
 from optbench.errors import UserError
@@ -88,8 +89,8 @@ def resume(
     with hydra_session(config_dir) as composer:
         folder = RunDir.existing(run)
         saved = read_saved(folder, trust)
-        job = changed_job(composer, folder, saved, overrides)
-    changes = differences(saved.plain, job.plain)
+        spec = changed_spec(composer, folder, saved, overrides)
+    changes = differences(saved.plain, spec.plain)
     refuse_fixed(changes)
     if folder.done and not show and not goes_on(str(folder.state), changes):
         log.tell(f"{shown(folder.path)} is {folder.state}: nothing is left to do")
@@ -101,15 +102,17 @@ def resume(
             log.warn(f"its checkpoint of step {kept} is gone, so it can't be made longer")
         return finish(recorded(folder), log)
     if show:
-        print_lines(dump_yaml(job.plain).rstrip("\n"))
+        print_lines(dump_yaml(spec.plain).rstrip("\n"))
         return 0
     for key, (old, new) in changes.items():
         log.tell(f"changed: {key}={typed_value(new)} (was {typed_value(old)})")
-    return finish(execute(job, log, folder, resume=True, seals=saved.seals), log)
+    return finish(execute(spec, log, folder, resume=True, seals=saved.seals), log)
 
 
-def changed_job(composer: Composer, folder: RunDir, saved: Saved, overrides: Sequence[str]) -> Job:
-    """The run's job with the overrides."""
+def changed_spec(
+    composer: Composer, folder: RunDir, saved: Saved, overrides: Sequence[str]
+) -> RunSpec:
+    """The run with the overrides."""
     said = folder.read_overrides()
     choices = said["choices"]
     saved.check(folder, composer.files)
@@ -119,8 +122,8 @@ def changed_job(composer: Composer, folder: RunDir, saved: Saved, overrides: Seq
     chosen = {str(o.get_key_element()): str(o.value()) for o in composer.parse(overrides)}
     choices = {g: chosen.get(g, c) for g, c in choices.items()}
     every = [*said["overrides"], *overrides]
-    job = Job(from_plain(plain), plain, every, choices, str(folder.path))
-    return of_its_sweep(job, folder)
+    spec = RunSpec(from_plain(plain), plain, every, choices, str(folder.path))
+    return of_its_sweep(spec, folder)
 
 
 def apply(
@@ -140,7 +143,7 @@ def apply(
             )
         if key in GROUPS:
             line = str(override.input_line)
-            fresh = composer.job(composer.compose([f"task={task}", line]), [])
+            fresh = composer.spec(composer.compose([f"task={task}", line]), [])
             at = override.package or key
             node = OmegaConf.select(OmegaConf.create(fresh.plain), at)
             OmegaConf.update(config, at, node, merge=False)

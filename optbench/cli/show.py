@@ -10,8 +10,9 @@ from optbench.assemble.curves import Curves, curves_of
 from optbench.cli.log import print_lines
 from optbench.cli.streams import OUT
 from optbench.cli.training import parse
-from optbench.compose.composer import Job, hydra_session
+from optbench.compose.composer import hydra_session
 from optbench.compose.players import choice_key
+from optbench.config.run_spec import RunSpec
 from optbench.errors import UserError
 from optbench.escape import escaped
 from optbench.plots import png
@@ -29,13 +30,13 @@ def show(arguments: Sequence[str]) -> int:
         png.require()
     overrides = list(flags.overrides)
     with hydra_session(flags.config_dir) as composer:
-        job = composer.job(composer.compose(overrides), overrides)
-    if job.config.resume:
-        raise UserError(f"resume={job.config.resume}: not with show, which trains nothing")
-    curves = curves_of(job.config)
-    print_lines(_text(curves, job))
+        spec = composer.spec(composer.compose(overrides), overrides)
+    if spec.config.resume:
+        raise UserError(f"resume={spec.config.resume}: not with show, which trains nothing")
+    curves = curves_of(spec.config)
+    print_lines(_text(curves, spec))
     if path:
-        pictures = pictures_of(curves, _title(job))
+        pictures = pictures_of(curves, _title(spec))
         png.save_sheet(path, pictures, columns=1, size=(6.4, 4.0 if len(pictures) == 1 else 3.0))
         print_lines(f"\n{escaped(path)}")
     return 0
@@ -55,13 +56,13 @@ def _png(arguments: Sequence[str]) -> tuple[list[str], str | None]:
     return rest, path
 
 
-def _title(job: Job) -> str:
+def _title(spec: RunSpec) -> str:
     """The schedule, or that of each player."""
-    if not job.config.player:
-        return _schedule(job.choices["schedule"], job.config.schedule)
-    each = job.config.players.items()
+    if not spec.config.player:
+        return _schedule(spec.choices["schedule"], spec.config.schedule)
+    each = spec.config.players.items()
     return "; ".join(
-        f"{name}: {_schedule(job.choices[choice_key(name, 'schedule')], own.schedule)}"
+        f"{name}: {_schedule(spec.choices[choice_key(name, 'schedule')], own.schedule)}"
         for name, own in each
     )
 
@@ -71,10 +72,10 @@ def _schedule(choice: str, node: Mapping[str, Any]) -> str:
     return f"{choice}, warmup {warmup}" if warmup else choice
 
 
-def _text(curves: Curves, job: Job) -> str:
+def _text(curves: Curves, spec: RunSpec) -> str:
     steps = curves.steps
     epochs = (steps[-1] + 1) / curves.epoch
-    lines = [f"{_title(job)}: {steps[-1] + 1} steps, {epochs:g} epochs of {curves.epoch}", ""]
+    lines = [f"{_title(spec)}: {steps[-1] + 1} steps, {epochs:g} epochs of {curves.epoch}", ""]
     series = {name: (steps, values) for name, values in curves.rates.items()}
     draw = partial(curve, x_label="step", ascii_only=ascii_only(OUT))
     lines.append(draw(series, y_label="lr"))

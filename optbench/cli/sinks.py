@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from optbench.cli.columns import Row, cells, columns_of, row
 from optbench.cli.log import Log
-from optbench.compose.composer import Job, keys_of
+from optbench.compose.composer import keys_of
 from optbench.compose.players import as_typed
+from optbench.config.run_spec import RunSpec
 from optbench.rundir import RunDir
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def make_recorder(
-    job: Job,
+    spec: RunSpec,
     folder: RunDir,
     log: Log,
     experiment: Experiment,
@@ -41,20 +42,20 @@ def make_recorder(
     terminal = Terminal(total, resumed_at or 0, log.say, log.live, evaluate)
     sinks: list[Any] = [JsonLines(folder.metrics), Samples(folder.samples)]
     board = None
-    if job.config.monitor.tensorboard:
-        board = _tensorboard(job, folder, experiment, resumed_at)
+    if spec.config.monitor.tensorboard:
+        board = _tensorboard(spec, folder, experiment, resumed_at)
     if board is not None:
         sinks.append(board)
     return Recorder([*sinks, terminal], board, terminal, earlier)
 
 
 def _tensorboard(
-    job: Job, folder: RunDir, experiment: Experiment, resumed_at: int | None
+    spec: RunSpec, folder: RunDir, experiment: Experiment, resumed_at: int | None
 ) -> TensorBoard:
     from optbench.monitor.tensorboard import TensorBoard, write_anew
 
     board = TensorBoard(folder.tensorboard, resumed_at)
-    summaries = _start_hparams(job, experiment, _started(folder))
+    summaries = _start_hparams(spec, experiment, _started(folder))
     if resumed_at is None:
         for summary in summaries:
             board.write_summary(summary)
@@ -71,14 +72,14 @@ def _started(folder: RunDir) -> float | None:
         return None
 
 
-def row_of(job: Job) -> Row:
+def row_of(spec: RunSpec) -> Row:
     """A run's row of the HParams table, for which a player's choice is called as it is typed."""
-    overridden = [as_typed(key) for key in keys_of(job.overrides)]
-    choices = {as_typed(key): choice for key, choice in job.choices.items()}
-    return row(job.plain, choices, overridden)
+    overridden = [as_typed(key) for key in keys_of(spec.overrides)]
+    choices = {as_typed(key): choice for key, choice in spec.choices.items()}
+    return row(spec.plain, choices, overridden)
 
 
-def _start_hparams(job: Job, experiment: Experiment, started: float | None) -> list[Any]:
+def _start_hparams(spec: RunSpec, experiment: Experiment, started: float | None) -> list[Any]:
     """What the HParams table is made of."""
     from optbench.monitor.hparams import metric_tags, start_summaries
 
@@ -86,15 +87,15 @@ def _start_hparams(job: Job, experiment: Experiment, started: float | None) -> l
     sets = {"val": experiment.validation, "test": experiment.test}
     metrics = metric_tags(
         (task.metric, task.metrics),
-        job.config.target.metric,
+        spec.config.target.metric,
         [name for name, scored in sets.items() if scored is not None],
         [player.name for player in players],
     )
-    own = row_of(job)
-    columns = dict(job.columns)
+    own = row_of(spec)
+    columns = dict(spec.columns)
     for key, kind in columns_of([own]).items():
         columns.setdefault(key, kind)
-    first = job.varied or keys_of(job.overrides)
+    first = spec.varied or keys_of(spec.overrides)
     values = cells(own, columns, experiment.feed.batch_size)
     return start_summaries(values, columns, metrics, list(map(as_typed, first)), started)
 

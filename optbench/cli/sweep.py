@@ -24,10 +24,11 @@ from optbench.cli.restart import remember
 from optbench.cli.saved import Saved, read_saved, refuse_foreign
 from optbench.cli.sinks import row_of
 from optbench.cli.trust import Seal
-from optbench.compose.composer import Composer, Job, folder_of, keys_of
+from optbench.compose.composer import Composer, folder_of, keys_of
 from optbench.compose.grid import as_lines, combinations, params_of, without_params
 from optbench.compose.players import as_typed
 from optbench.compose.resolvers import launched_ranks
+from optbench.config.run_spec import RunSpec
 from optbench.config.schema import from_plain
 from optbench.errors import UserError
 from optbench.rundir import RunDir
@@ -45,13 +46,13 @@ class Sweep:
     Attributes:
         folder: one run folder a run lies in it, by number.
         grid: the overrides of each run.
-        jobs: the same, composed and checked.
+        specs: the same, composed and checked.
         seals: of each run's config, if it has begun.
     """
 
     folder: RunDir
     grid: list[list[str]]
-    jobs: list[Job]
+    specs: list[RunSpec]
     seals: list[list[Seal]] = field(default_factory=list)
 
 
@@ -72,16 +73,16 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
     if numbered["subdir"] != "${hydra.job.num}":
         raise UserError("hydra.sweep.subdir: a sweep's runs are numbered, so it can't be set")
     grid = expand(composer, cfg, parsed)
-    jobs = jobs_of(composer, grid)
-    columns = jobs[0].columns
-    _check_data(jobs)
+    specs = specs_of(composer, grid)
+    columns = specs[0].columns
+    _check_data(specs)
     wanted = folder_of(cfg.hydra, "sweep")
     folder = _on_main(
-        jobs[0].config.device, lambda: remember(RunDir.reserve(wanted, "hydra.sweep.dir"))
+        specs[0].config.device, lambda: remember(RunDir.reserve(wanted, "hydra.sweep.dir"))
     )
     if not log.quiet:
         write_plan(folder.path, overrides, Plan(grid, composer.config_dir, columns=columns))
-    planned = Sweep(folder, grid, jobs)
+    planned = Sweep(folder, grid, specs)
     results: list[Result | None]
     if str(cfg.hydra.runtime.choices.get("hydra/launcher")) in BASIC:
         results = in_turn(planned, log)
@@ -100,21 +101,21 @@ def expand(composer: Composer, cfg: DictConfig, parsed: Sequence[Override]) -> l
     return [list(map(as_typed, run)) for run in combinations(task)]
 
 
-def jobs_of(composer: Composer, grid: Sequence[list[str]]) -> list[Job]:
-    """A checked job a run."""
+def specs_of(composer: Composer, grid: Sequence[list[str]]) -> list[RunSpec]:
+    """A checked specification a run."""
     varied = varied_keys(grid)
-    jobs = [composer.variant(overrides) for overrides in grid]
-    columns = columns_of([row_of(job) for job in jobs], varied)
-    return [replace(job, varied=varied, columns=columns) for job in jobs]
+    specs = [composer.variant(overrides) for overrides in grid]
+    columns = columns_of([row_of(spec) for spec in specs], varied)
+    return [replace(spec, varied=varied, columns=columns) for spec in specs]
 
 
-def of_its_sweep(job: Job, folder: RunDir) -> Job:
-    """A job that knows its sweep's table, where a plan stands beside its folder."""
+def of_its_sweep(spec: RunSpec, folder: RunDir) -> RunSpec:
+    """A run that knows its sweep's table, where a plan stands beside its folder."""
     try:
         plan = read_plan(folder.path.parent)
     except UserError:
-        return job
-    return replace(job, varied=varied_keys(plan.grid), columns=plan.columns)
+        return spec
+    return replace(spec, varied=varied_keys(plan.grid), columns=plan.columns)
 
 
 def varied_keys(grid: Sequence[Sequence[str]]) -> tuple[str, ...]:
@@ -125,12 +126,12 @@ def varied_keys(grid: Sequence[Sequence[str]]) -> tuple[str, ...]:
     return tuple(key for key, lines in values.items() if len(lines) > 1)
 
 
-def _check_data(jobs: Sequence[Job]) -> None:
+def _check_data(specs: Sequence[RunSpec]) -> None:
     from optbench.assemble.data import dataset
 
-    for job in jobs:
-        dataset(job.config)
-        check_device(job.config.device)
+    for spec in specs:
+        dataset(spec.config)
+        check_device(spec.config.device)
 
 
 def _on_main(device: str, make: Callable[[], T]) -> T:
@@ -163,20 +164,20 @@ def in_turn(planned: Sweep, log: Log) -> list[Result | None]:
 
     Runs that another process is at are looked at once more at the end.
     """
-    numbers = range(len(planned.jobs))
+    numbers = range(len(planned.specs))
     results: list[Result | None] = [None for _ in numbers]
     elsewhere = (n for n in numbers if (r := results[n]) and r.state == ELSEWHERE)
     for number in itertools.chain(numbers, elsewhere):
-        folder, job = RunDir(planned.folder.path / str(number)), planned.jobs[number]
+        folder, spec = RunDir(planned.folder.path / str(number)), planned.specs[number]
         log.tell(f"[{number + 1}/{len(numbers)}] {' '.join(planned.grid[number])}")
         result = results[number] = one(
-            job, folder, log, planned.seals[number] if planned.seals else ()
+            spec, folder, log, planned.seals[number] if planned.seals else ()
         )
         if result.state == ELSEWHERE:
             log.tell(result.message)
         if result.state == "failed":
             log.tell(f"failed: {result.message}")
-            if job.config.sweep.fail_fast:
+            if spec.config.sweep.fail_fast:
                 log.tell("sweep.fail_fast=true: the sweep stops here")
                 break
         if result.exit_code > 128:
@@ -187,16 +188,16 @@ def in_turn(planned: Sweep, log: Log) -> list[Result | None]:
     return results
 
 
-def one(job: Job, folder: RunDir, log: Log, seals: Sequence[Seal] = ()) -> Result:
+def one(spec: RunSpec, folder: RunDir, log: Log, seals: Sequence[Seal] = ()) -> Result:
     """A run in its own folder: done already, to be resumed, new, or another process's."""
     try:
-        begun = _on_main(job.config.device, lambda: _claim(folder, log))
+        begun = _on_main(spec.config.device, lambda: _claim(folder, log))
     except Busy as busy:
         return Result(folder, ELSEWHERE, 0, str(busy), exit_code=EXIT_FAILED)
     if begun == "done":
         return recorded(folder)
     try:
-        return execute(job, log, folder, resume=begun == "begun", seals=seals)
+        return execute(spec, log, folder, resume=begun == "begun", seals=seals)
     except Exception as error:  # whatever it is, the other runs of the sweep go on
         if launched_ranks() > 1 and not isinstance(error, UserError):
             raise  # unless another rank waits for this one, in the middle of a run
@@ -266,13 +267,13 @@ def resume_sweep(
         )
     own = plan.own or trust
     saved = {n: _saved(composer, folder, n, trust, own) for n in range(len(plan.grid))}
-    planned = jobs_of(composer, plan.grid)
-    for number, job in enumerate(planned):
+    planned = specs_of(composer, plan.grid)
+    for number, spec in enumerate(planned):
         if saved[number] is None and not (plan.own or trust):
-            refuse_foreign(folder.path / PLAN, job.plain)
-    jobs = [_saved_job(saved[n], job) for n, job in enumerate(planned)]
+            refuse_foreign(folder.path / PLAN, spec.plain)
+    specs = [_saved_spec(saved[n], spec) for n, spec in enumerate(planned)]
     seals = [[] if own is None else own.seals for own in saved.values()]
-    rest = Sweep(folder, plan.grid, jobs, seals)
+    rest = Sweep(folder, plan.grid, specs, seals)
     return report(rest, in_turn(rest, log), log)
 
 
@@ -291,8 +292,8 @@ def _saved(
     return saved
 
 
-def _saved_job(saved: Saved | None, job: Job) -> Job:
+def _saved_spec(saved: Saved | None, spec: RunSpec) -> RunSpec:
     """A run that has begun goes on with its own config, not with today's files."""
     if saved is None:
-        return job
-    return replace(job, config=from_plain(saved.plain), plain=saved.plain)
+        return spec
+    return replace(spec, config=from_plain(saved.plain), plain=saved.plain)

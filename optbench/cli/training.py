@@ -53,9 +53,9 @@ def training(verb: str, arguments: Sequence[str]) -> int:
         if flags.cfg or flags.info or flags.hydra_help:
             if flags.multirun:
                 raise UserError("--cfg --multirun: one of them; a grid has many configs")
-            job = composer.job(composer.compose(rest), rest)
+            spec = composer.spec(composer.compose(rest), rest)
             if flags.cfg == "job":
-                print_lines(_part(job.plain, flags.package).rstrip("\n"))
+                print_lines(_part(spec.plain, flags.package).rstrip("\n"))
                 return 0
             options = [word for word in arguments if word not in flags.overrides]
             lines = [] if flags.hydra_help else composer.lines(rest)
@@ -64,16 +64,16 @@ def training(verb: str, arguments: Sequence[str]) -> int:
             from optbench.cli.sweep import sweep
 
             return sweep(composer, rest)
-        job = composer.job(composer.compose(rest), rest)
-    if job.config.resume:
-        raise UserError(f"resume={job.config.resume}: as resume=RUN on the command line only")
+        spec = composer.spec(composer.compose(rest), rest)
+    if spec.config.resume:
+        raise UserError(f"resume={spec.config.resume}: as resume=RUN on the command line only")
     # Only now: what is wrong with the config has been said before they are imported.
     from optbench.cli.execute import execute
     from optbench.cli.log import Log
     from optbench.cli.report import finish
 
     log = Log()
-    return finish(execute(job, log, None if before is None else RunDir(before)), log)
+    return finish(execute(spec, log, None if before is None else RunDir(before)), log)
 
 
 def parse(arguments: Sequence[str]) -> Namespace:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +40,9 @@ from optbench.config.conform import conform
 from optbench.config.interpolated import decoded
 from optbench.config.keys import find, setting
 from optbench.config.paths import with_absolute_paths
+from optbench.config.run_spec import RunSpec
 from optbench.config.schedules import expand_schedules
-from optbench.config.schema import RunConfig, from_plain
+from optbench.config.schema import from_plain
 from optbench.config.structure import (
     check_parameter_groups,
     optimizers_of,
@@ -51,28 +51,6 @@ from optbench.config.structure import (
 )
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run to be done: its config, typed and plain, and what the command line said.
-
-    Attributes:
-        choices: the file that each group chose.
-        folder: wanted for the run.
-        varied: the keys that differ among the runs of its sweep.
-        columns: of its sweep's table in TensorBoard, with their kinds; empty without a sweep.
-        warnings: what is to be told before it begins.
-    """
-
-    config: RunConfig
-    plain: dict[str, Any]
-    overrides: list[str]
-    choices: dict[str, str]
-    folder: str
-    varied: tuple[str, ...] = ()
-    columns: Mapping[str, str] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
 
 
 def keys_of(overrides: Sequence[str]) -> list[str]:
@@ -154,11 +132,11 @@ class Composer:
         parsed = self.parse(overrides)
         return [*self.task(parsed), *(str(override.input_line) for override in parsed)]
 
-    def job(self, cfg: DictConfig, overrides: Sequence[str]) -> Job:
+    def spec(self, cfg: DictConfig, overrides: Sequence[str]) -> RunSpec:
         """A composed config, checked."""
-        return self.job_of(cfg, cfg.hydra, overrides)
+        return self.spec_of(cfg, cfg.hydra, overrides)
 
-    def job_of(self, cfg: DictConfig, hydra: DictConfig, overrides: Sequence[str]) -> Job:
+    def spec_of(self, cfg: DictConfig, hydra: DictConfig, overrides: Sequence[str]) -> RunSpec:
         """The same for a config whose `hydra` node stands elsewhere."""
         choices = self._choices(hydra)
         named = "name" in cfg and _as_written(cfg)["name"] is not None
@@ -171,7 +149,7 @@ class Composer:
             with open_dict(cfg):
                 cfg.name = checked["name"] = default_name(choices)
         said = (checked, list(overrides), choices, folder_of(hydra, "run"))
-        return Job(from_plain(checked), *said, warnings=(warning,) if warning else ())
+        return RunSpec(from_plain(checked), *said, warnings=(warning,) if warning else ())
 
     def _choices(self, hydra: DictConfig) -> dict[str, str]:
         """The file of each group, and of each player's own."""
@@ -201,8 +179,8 @@ class Composer:
             cfg.name = workload
         return self._checked(cfg, choices, []), choices
 
-    def variant(self, overrides: Sequence[str]) -> Job:
-        """The job of one run of a sweep; runs that choose the same files are composed once."""
+    def variant(self, overrides: Sequence[str]) -> RunSpec:
+        """One run of a sweep; runs that choose the same files are composed once."""
         parsed = self.parse(overrides)
         chosen = [o for o in parsed if self._is_group(o)]
         key = tuple(str(o.input_line) for o in chosen)
@@ -218,7 +196,7 @@ class Composer:
             ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
         except Exception as error:
             raise self._explain(error, parsed) from error
-        return self.job_of(cfg, hydra, overrides)
+        return self.spec_of(cfg, hydra, overrides)
 
     def _is_group(self, override: Override) -> bool:
         exists = self.loader.repository.group_exists  # type: ignore[attr-defined]

@@ -16,7 +16,8 @@ from optbench.assemble.data import dataset
 from optbench.assemble.experiment import Experiment, build_experiment
 from optbench.cli.log import Log
 from optbench.cli.sinks import make_recorder
-from optbench.compose.composer import Job, hydra_session
+from optbench.compose.composer import hydra_session
+from optbench.config.run_spec import RunSpec
 from optbench.monitor.record import Recorder
 from optbench.rundir import RunDir
 from optbench.training.distributed import World, join
@@ -46,19 +47,19 @@ def scratch() -> Iterator[Path]:
         yield Path(name)
 
 
-def compose(overrides: Sequence[str]) -> Job:
-    """The job of some overrides."""
+def compose(overrides: Sequence[str]) -> RunSpec:
+    """The run that some overrides ask for."""
     with hydra_session() as composer:
-        return composer.job(composer.compose(overrides), list(overrides))
+        return composer.spec(composer.compose(overrides), list(overrides))
 
 
-def build(overrides: Sequence[str], world: World | None = None) -> tuple[Job, Experiment]:
+def build(overrides: Sequence[str], world: World | None = None) -> tuple[RunSpec, Experiment]:
     """A run that is ready to start; it scores nothing at its end."""
-    job = compose([*overrides, f"steps={FOREVER}"])
-    world = join(job.config.device) if world is None else world
-    experiment = build_experiment(job.config, dataset(job.config), world)
+    spec = compose([*overrides, f"steps={FOREVER}"])
+    world = join(spec.config.device) if world is None else world
+    experiment = build_experiment(spec.config, dataset(spec.config), world)
     experiment.validation = experiment.test = None
-    return job, experiment
+    return spec, experiment
 
 
 class Stretches:
@@ -67,15 +68,15 @@ class Stretches:
     Every stretch is a call of `Trainer.fit` that goes on where the last one ended.
 
     Args:
-        job, experiment: the run.
+        spec, experiment: the run.
         folder: its run folder, made if it is not there.
-        monitor: every how many steps it is measured; None is as the job says.
+        monitor: every how many steps it is measured; None is as the config says.
         live: a console for the progress bar, if one is to be drawn.
     """
 
     def __init__(
         self,
-        job: Job,
+        spec: RunSpec,
         experiment: Experiment,
         folder: Path,
         monitor: int | None = None,
@@ -87,7 +88,7 @@ class Stretches:
             log = _LiveLog(live)
         self.recorder = Recorder()
         if experiment.world.is_main:
-            self.recorder = make_recorder(job, RunDir(folder), log, experiment, None)
+            self.recorder = make_recorder(spec, RunDir(folder), log, experiment, None)
         self.trainer = experiment.trainer(self.recorder, None, Interruption())
         if monitor is not None:
             cadence = replace(self.trainer.settings.cadence, monitor=monitor)

@@ -21,7 +21,7 @@ def built(said: str, total: int = TOTAL) -> Schedule:
     """Of words between blanks; what has blanks itself stands between bars."""
     lines = [w for line in said.split("|") for w in ([line] if "{" in line else line.split())]
     with hydra_session() as composer:
-        node = composer.job(composer.compose(lines), lines).config.schedule
+        node = composer.spec(composer.compose(lines), lines).config.schedule
     return build_schedule(node, PER_EPOCH, total)
 
 
@@ -91,7 +91,7 @@ def test_parts_of_a_short_run_are_reached(total: int) -> None:
 def test_show_draws_what_a_training_does(choice: str, warmup: str) -> None:
     lines = [f"schedule={choice}", f"schedule.warmup_steps={warmup}", "steps=100"]
     with hydra_session() as composer:
-        config = composer.job(composer.compose(lines), lines).config
+        config = composer.spec(composer.compose(lines), lines).config
     curves = curves_of(config)
     schedule = build_schedule(config.schedule, curves.epoch, 100)
     lr = float(config.optimizer["lr"])

@@ -19,7 +19,7 @@ PER_EPOCH, TOTAL = 10, 100
 def built(*overrides: str, base: Base | None = None) -> Schedule:
     """The schedule that these overrides choose, for 100 steps of 10 an epoch."""
     with hydra_session() as composer:
-        node = composer.job(composer.compose(overrides), overrides).config.schedule
+        node = composer.spec(composer.compose(overrides), overrides).config.schedule
     return build_schedule(node, PER_EPOCH, TOTAL, base)
 
 

@@ -67,9 +67,9 @@ def test_a_loss_that_does_not_fall_is_said(tmp_path: Path) -> None:
 def test_the_command_takes_all_learning_rates_along() -> None:
     lines = ["optimizer=muon", "optimizer.groups=[{params: 'head.*', lr: 0.01}]"]
     with hydra_session() as composer:
-        job = composer.job(composer.compose(lines), lines)
-        command = shlex.split(train_command(job, 2e-3, 1e-3, "model"))
-        again = composer.job(composer.compose(command[2:]), command[2:]).config.optimizer
+        spec = composer.spec(composer.compose(lines), lines)
+        command = shlex.split(train_command(spec, 2e-3, 1e-3, "model"))
+        again = composer.spec(composer.compose(command[2:]), command[2:]).config.optimizer
     assert (again["lr"], again["companion"]["lr"]) == (2e-3, 2e-3)
     assert again["groups"] == [{"params": "head.*", "lr": 0.02}]
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from hydra.types import RunMode
 
-from optbench.cli.sweep import expand, jobs_of
-from optbench.compose.composer import Job, hydra_session
+from optbench.cli.sweep import expand, specs_of
+from optbench.compose.composer import hydra_session
+from optbench.config.run_spec import RunSpec
 from optbench.files import load_yaml
 from optbench.rundir import RunDir
 
@@ -26,44 +27,44 @@ TASKS_LR = 2e-4
 
 
 @cache
-def job(*overrides: str, config_dir: Path | None = None) -> Job:
+def spec_of(*overrides: str, config_dir: Path | None = None) -> RunSpec:
     with hydra_session(None if config_dir is None else str(config_dir)) as composer:
-        return composer.job(composer.compose(overrides), overrides)
+        return composer.spec(composer.compose(overrides), overrides)
 
 
 def optimizers(*overrides: str) -> dict[str, dict[str, Any]]:
     """Each player's optimizer."""
-    players = job(*DCGAN, *overrides).plain["player"]
+    players = spec_of(*DCGAN, *overrides).plain["player"]
     return {name: player["optimizer"] for name, player in players.items()}
 
 
-def grid(*overrides: str) -> list[Job]:
-    """The jobs of a sweep."""
+def grid(*overrides: str) -> list[RunSpec]:
+    """The specs of a sweep."""
     with hydra_session() as composer:
         cfg = composer.compose(overrides, RunMode.MULTIRUN)
-        return jobs_of(composer, expand(composer, cfg, composer.parse(overrides)))
+        return specs_of(composer, expand(composer, cfg, composer.parse(overrides)))
 
 
 def test_a_workload_sets_the_optimizer_that_it_chose() -> None:
-    plain = job("workload=fmnist_2c2d").plain
+    plain = spec_of("workload=fmnist_2c2d").plain
     assert plain["optimizer"]["_target_"] == "torch.optim.Adam"
     assert plain["optimizer"]["lr"] == 2.51e-4
 
 
 def test_another_optimizer_has_its_own_settings() -> None:
-    plain = job("workload=fmnist_2c2d", "optimizer=sgd").plain
-    assert plain["optimizer"] == job("optimizer=sgd").plain["optimizer"]
+    plain = spec_of("workload=fmnist_2c2d", "optimizer=sgd").plain
+    assert plain["optimizer"] == spec_of("optimizer=sgd").plain["optimizer"]
     assert plain["batch_size"] == 128, "what is not the optimizer's stays the workload's"
 
 
 def test_the_command_line_goes_over_an_overlay_whatever_is_chosen() -> None:
     for chosen in ([], ["optimizer=sgd"]):
-        plain = job("workload=fmnist_2c2d", *chosen, "optimizer.lr=0.5").plain
+        plain = spec_of("workload=fmnist_2c2d", *chosen, "optimizer.lr=0.5").plain
         assert plain["optimizer"]["lr"] == 0.5
 
 
 def test_a_setting_that_the_other_does_not_have_is_gone() -> None:
-    plain = job("recipe=transformer", "optimizer=sgd").plain
+    plain = spec_of("recipe=transformer", "optimizer=sgd").plain
     assert "betas" not in plain["optimizer"]
     assert plain["optimizer"]["weight_decay"] == 0.0
     assert plain["optimizer"]["decay_norm_and_bias"] is True
@@ -71,8 +72,8 @@ def test_a_setting_that_the_other_does_not_have_is_gone() -> None:
 
 
 def test_another_schedule_has_its_own_settings() -> None:
-    plain = job("recipe=transformer", "schedule=linear").plain
-    assert plain["schedule"] == job("schedule=linear").plain["schedule"]
+    plain = spec_of("recipe=transformer", "schedule=linear").plain
+    assert plain["schedule"] == spec_of("schedule=linear").plain["schedule"]
     assert plain["optimizer"]["betas"] == [0.9, 0.95]
 
 
@@ -83,14 +84,14 @@ def test_another_schedule_has_its_own_settings() -> None:
 def test_another_model_or_data_set_has_its_own_settings(
     workload: str, group: str, other: str
 ) -> None:
-    alone = job(f"{group}={other}", *(["task=regression"] if other == "lstm" else []))
-    plain = job(f"workload={workload}", f"{group}={other}").plain
+    alone = spec_of(f"{group}={other}", *(["task=regression"] if other == "lstm" else []))
+    plain = spec_of(f"workload={workload}", f"{group}={other}").plain
     assert plain[group] == alone.plain[group]
-    assert plain["optimizer"] == job(f"workload={workload}").plain["optimizer"]
+    assert plain["optimizer"] == spec_of(f"workload={workload}").plain["optimizer"]
 
 
 def test_a_typed_setting_of_another_model_holds() -> None:
-    plain = job("workload=adding_rnn", "model=lstm", "model.width=64").plain
+    plain = spec_of("workload=adding_rnn", "model=lstm", "model.width=64").plain
     assert (plain["model"]["width"], plain["model"]["recurrent_init"]) == (64, "default")
     assert_refused(
         "train workload=adding_rnn model=lstm model.nonlinearity=relu", ["model.nonlinearity"]
@@ -99,10 +100,10 @@ def test_a_typed_setting_of_another_model_holds() -> None:
 
 def test_a_recipe_goes_over_a_workload() -> None:
     """The workload's Adam has been replaced, so what it says of it is left out."""
-    both = job("workload=fmnist_2c2d", "recipe=vision").plain
-    assert both["optimizer"] == job("recipe=vision").plain["optimizer"]
+    both = spec_of("workload=fmnist_2c2d", "recipe=vision").plain
+    assert both["optimizer"] == spec_of("recipe=vision").plain["optimizer"]
     assert (both["epochs"], both["target"]["value"]) == (100, 0.922)
-    same = job("workload=fmnist_mlp", "recipe=transformer").plain
+    same = spec_of("workload=fmnist_mlp", "recipe=transformer").plain
     assert same["optimizer"]["weight_decay"] == 0.1
 
 
@@ -113,7 +114,7 @@ def test_an_overlay_that_chooses_none_holds_for_any(tmp_path: Path) -> None:
     (folder / "fast.yaml").write_text(text, encoding="utf-8")
     for optimizer, model in (("adamw", "rnn"), ("sgd", "lstm")):
         chosen = ("recipe=fast", f"optimizer={optimizer}", f"model={model}")
-        plain = job(*chosen, config_dir=folder.parent).plain
+        plain = spec_of(*chosen, config_dir=folder.parent).plain
         assert (plain["optimizer"]["lr"], plain["model"]["width"]) == (0.7, 6)
 
 
@@ -139,7 +140,7 @@ def test_a_players_settings() -> None:
 
 
 def test_a_players_schedule() -> None:
-    plain = job(*DCGAN, "player.generator.schedule=step", "player.generator.schedule.gamma=0.3")
+    plain = spec_of(*DCGAN, "player.generator.schedule=step", "player.generator.schedule.gamma=0.3")
     schedule = plain.plain["player"]["generator"]["schedule"]
     assert (schedule["gamma"], schedule["step_size"]) == (0.3, "30%")
     other = plain.plain["player"]["discriminator"]["schedule"]
@@ -167,21 +168,21 @@ def test_a_run_trains_each_player_as_told() -> None:
     assert load_yaml(folder.config)["player"]["generator"]["optimizer"]["alpha"] == 0.99
 
 
-def names(jobs: Sequence[Job]) -> list[str]:
-    return [j.plain["player"]["generator"]["optimizer"]["_target_"][12:] for j in jobs]
+def names(specs: Sequence[RunSpec]) -> list[str]:
+    return [spec.plain["player"]["generator"]["optimizer"]["_target_"][12:] for spec in specs]
 
 
 def test_a_sweep_over_a_players_optimizers() -> None:
-    jobs = grid(*DCGAN, "player.generator.optimizer=adam,sgd")
-    assert names(jobs) == ["Adam", "SGD"]
-    rates = [j.plain["player"]["generator"]["optimizer"]["lr"] for j in jobs]
+    specs = grid(*DCGAN, "player.generator.optimizer=adam,sgd")
+    assert names(specs) == ["Adam", "SGD"]
+    rates = [spec.plain["player"]["generator"]["optimizer"]["lr"] for spec in specs]
     assert rates == [TASKS_LR, 0.1]
-    assert jobs[0].varied == ("player.generator.optimizer",)
+    assert specs[0].varied == ("player.generator.optimizer",)
 
 
 def test_a_sweep_over_workloads_and_optimizers() -> None:
-    jobs = grid("workload=fmnist_2c2d,digits_mlp", "optimizer=adam,sgd")
-    rates = [j.plain["optimizer"]["lr"] for j in jobs]
+    specs = grid("workload=fmnist_2c2d,digits_mlp", "optimizer=adam,sgd")
+    rates = [spec.plain["optimizer"]["lr"] for spec in specs]
     assert rates == [2.51e-4, 0.1, 1e-3, 0.1]
 
 
@@ -224,7 +225,7 @@ def test_the_command_line_says_how_long_a_workload_runs(
     typed: str, epochs: int | None, steps: int | None
 ) -> None:
     for workload in ("digits_mlp", "shakespeare_gpt"):  # one in epochs, one in steps
-        config = job(f"workload={workload}", typed).config
+        config = spec_of(f"workload={workload}", typed).config
         assert (config.epochs, config.steps) == (epochs, steps)
 
 
@@ -237,12 +238,12 @@ def test_a_workload_made_of_another_has_chosen_what_that_one_chose(tmp_path: Pat
     (tmp_path / "workload" / "gated.yaml").write_text(
         head + "  - override /model: lstm\n  - _self_\n", encoding="utf-8"
     )
-    plain = job("workload=longer", "model=lstm", config_dir=tmp_path).plain
-    assert plain["model"] == job("workload=adding_rnn", "model=lstm").plain["model"]
+    plain = spec_of("workload=longer", "model=lstm", config_dir=tmp_path).plain
+    assert plain["model"] == spec_of("workload=adding_rnn", "model=lstm").plain["model"]
     assert plain["steps"] == 30
-    sgd = job("workload=longer", "optimizer=sgd", config_dir=tmp_path).plain["optimizer"]
-    assert sgd == job("workload=adding_rnn", "optimizer=sgd").plain["optimizer"]
-    assert "nonlinearity" not in job("workload=gated", config_dir=tmp_path).plain["model"]
+    sgd = spec_of("workload=longer", "optimizer=sgd", config_dir=tmp_path).plain["optimizer"]
+    assert sgd == spec_of("workload=adding_rnn", "optimizer=sgd").plain["optimizer"]
+    assert "nonlinearity" not in spec_of("workload=gated", config_dir=tmp_path).plain["model"]
 
 
 def test_a_task_file_is_an_overlay_too(tmp_path: Path) -> None:
@@ -251,6 +252,6 @@ def test_a_task_file_is_an_overlay_too(tmp_path: Path) -> None:
     (tmp_path / "task" / "mine.yaml").write_text(
         text + "model:\n  nonlinearity: relu\n", encoding="utf-8"
     )
-    assert job("task=mine", config_dir=tmp_path).plain["model"]["nonlinearity"] == "relu"
-    other = job("task=mine", "model=lstm", config_dir=tmp_path).plain["model"]
+    assert spec_of("task=mine", config_dir=tmp_path).plain["model"]["nonlinearity"] == "relu"
+    other = spec_of("task=mine", "model=lstm", config_dir=tmp_path).plain["model"]
     assert "nonlinearity" not in other

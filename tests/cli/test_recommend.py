@@ -66,7 +66,7 @@ def task_of(model: str) -> str:
 def compose(line: str) -> dict[str, Any]:
     overrides = shlex.split(line)
     with hydra_session() as composer:
-        return composer.job(composer.compose(overrides), overrides).plain
+        return composer.spec(composer.compose(overrides), overrides).plain
 
 
 def text_file() -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hydra.types import RunMode
 
-from optbench.compose.composer import Job, hydra_session
+from optbench.compose.composer import hydra_session
+from optbench.config.run_spec import RunSpec
 from optbench.rundir import RunDir
 
 from .program import call, records
@@ -25,9 +26,9 @@ def train(line: str, folder: Path) -> RunDir:
     return RunDir(folder)
 
 
-def job(*overrides: str) -> Job:
+def spec_of(*overrides: str) -> RunSpec:
     with hydra_session() as composer:
-        return composer.job(composer.compose(overrides, RunMode.RUN), overrides)
+        return composer.spec(composer.compose(overrides, RunMode.RUN), overrides)
 
 
 @pytest.mark.parametrize(
@@ -45,13 +46,13 @@ def job(*overrides: str) -> Job:
     ],
 )
 def test_one_word_is_enough(word: str, choices: tuple[str, str, str]) -> None:
-    found = job(word).choices
+    found = spec_of(word).choices
     assert (found["task"], found["model"], found["dataset"]) == choices
 
 
 @pytest.mark.parametrize(("model", "data"), [("rnn", "adding"), ("gru", "copy"), ("gpt", "copy")])
 def test_the_data_set_decides_what_a_model_is_trained_for(model: str, data: str) -> None:
-    found = job(f"model={model}", f"dataset={data}")
+    found = spec_of(f"model={model}", f"dataset={data}")
     assert found.choices["task"] == {"adding": "regression", "copy": "copying"}[data]
     assert found.choices["model"] == model
 

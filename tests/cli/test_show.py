@@ -18,7 +18,7 @@ from .program import call, left_in
 
 def curves(*overrides: str) -> Curves:
     with hydra_session() as composer:
-        return curves_of(composer.job(composer.compose(overrides), overrides).config)
+        return curves_of(composer.spec(composer.compose(overrides), overrides).config)
 
 
 def test_it_draws_what_a_training_does(tmp_path: Path) -> None:

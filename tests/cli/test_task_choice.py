@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from hydra.types import RunMode
 
-from optbench.cli.sweep import expand, jobs_of
-from optbench.compose.composer import Job, hydra_session
+from optbench.cli.sweep import expand, specs_of
+from optbench.compose.composer import hydra_session
+from optbench.config.run_spec import RunSpec
 from optbench.files import load_yaml
 
 from .program import call
@@ -38,20 +39,20 @@ def own(tmp_path: Path) -> Path:
     return tmp_path / "own"
 
 
-def job(own: Path, *overrides: str) -> Job:
+def spec_of(own: Path, *overrides: str) -> RunSpec:
     with hydra_session(str(own)) as composer:
-        return composer.job(composer.compose(overrides), overrides)
+        return composer.spec(composer.compose(overrides), overrides)
 
 
-def grid(*overrides: str) -> list[Job]:
+def grid(*overrides: str) -> list[RunSpec]:
     with hydra_session() as composer:
         cfg = composer.compose(overrides, RunMode.MULTIRUN)
-        return jobs_of(composer, expand(composer, cfg, composer.parse(overrides)))
+        return specs_of(composer, expand(composer, cfg, composer.parse(overrides)))
 
 
 @pytest.mark.parametrize("line", ["workload=mine", f"recipe=mine {GAN}"])
 def test_an_overlay_may_choose_for_a_player(own: Path, line: str) -> None:
-    found = job(own, *line.split())
+    found = spec_of(own, *line.split())
     assert found.choices["task"] == "adversarial"
     optimizer = found.plain["player"]["generator"]["optimizer"]
     assert (optimizer["_target_"], optimizer["lr"]) == ("torch.optim.SGD", 0.05)
@@ -59,9 +60,9 @@ def test_an_overlay_may_choose_for_a_player(own: Path, line: str) -> None:
 
 
 def test_what_it_says_holds_for_its_own_choice_only(own: Path) -> None:
-    chosen = job(own, "workload=mine", "player.generator.optimizer=rmsprop")
+    chosen = spec_of(own, "workload=mine", "player.generator.optimizer=rmsprop")
     assert chosen.plain["player"]["generator"]["optimizer"]["lr"] == 1e-3
-    typed = job(own, "workload=mine", "player.generator.optimizer.lr=0.5")
+    typed = spec_of(own, "workload=mine", "player.generator.optimizer.lr=0.5")
     assert typed.plain["player"]["generator"]["optimizer"]["lr"] == 0.5
 
 
@@ -93,7 +94,7 @@ def test_a_sweep_over_models_has_the_keys_of_their_task(key: str) -> None:
 
 
 def test_auto_typed_out_is_what_nobody_types(own: Path) -> None:
-    assert job(own, "task=auto", "model=lstm").plain == job(own, "model=lstm").plain
+    assert spec_of(own, "task=auto", "model=lstm").plain == spec_of(own, "model=lstm").plain
     found = grid("task=auto,regression", "dataset=synthetic")
     assert [j.choices["task"] for j in found] == ["classification", "regression"]
 
@@ -107,7 +108,7 @@ def test_the_config_that_is_shown_is_the_runs(own: Path) -> None:
     line = "workload=fmnist_2c2d optimizer=sgd task=auto"
     whole = call(f"train {line} --cfg job")
     (own / "shown.yaml").write_text(whole.out, encoding="utf-8")
-    assert load_yaml(own / "shown.yaml") == job(own, *line.split()).plain
+    assert load_yaml(own / "shown.yaml") == spec_of(own, *line.split()).plain
     part = call(f"train {line} --cfg job --resolve -p optimizer").out
     assert part.startswith("# @package optimizer\n") and "\nlr: 0.1\n" in part
     task = call(f"train {line} --cfg hydra -p hydra.overrides.task").out
@@ -130,5 +131,5 @@ def test_a_launcher_is_told_the_task_and_writes_what_was_typed() -> None:
 @pytest.mark.parametrize("quoted", ['model="gpt"', "model= gpt", "model='gpt'"])
 def test_a_quoted_choice_leads_to_the_same_task(quoted: str) -> None:
     with hydra_session() as composer:
-        found = composer.job(composer.compose([quoted]), [quoted])
+        found = composer.spec(composer.compose([quoted]), [quoted])
     assert found.choices["task"] == "language"

@@ -9,14 +9,14 @@ import pytest
 from optbench.rundir import RunDir
 
 from .program import call
-from .test_overlays import grid, job
+from .test_overlays import grid, spec_of
 
 JUDGED = {"metric": "test/accuracy", "value": 0.922}
 QUICK = "steps=2 threads=1 device=cpu"
 
 
 def target(*overrides: str) -> dict[str, object]:
-    found = job(*overrides).plain["target"]
+    found = spec_of(*overrides).plain["target"]
     return {key: found[key] for key in ("metric", "value")}
 
 
@@ -37,7 +37,7 @@ def target(*overrides: str) -> dict[str, object]:
     ],
 )
 def test_what_one_compares_in_a_workload_leaves_it(own: str) -> None:
-    found = job("workload=fmnist_2c2d", *own.split())
+    found = spec_of("workload=fmnist_2c2d", *own.split())
     assert found.warnings == () and found.choices["workload"] == "fmnist_2c2d"
     assert found.plain["name"].startswith("fmnist_2c2d-")
     assert target("workload=fmnist_2c2d", *own.split()) == JUDGED
@@ -58,28 +58,28 @@ def test_what_one_compares_in_a_workload_leaves_it(own: str) -> None:
     ],
 )
 def test_another_problem_is_not_called_the_workload(own: str, said: str) -> None:
-    found = job("workload=fmnist_2c2d", *own.split())
+    found = spec_of("workload=fmnist_2c2d", *own.split())
     dropped = "no longer workload fmnist_2c2d, so its target is not judged"
     assert found.warnings == (f"{said}: {dropped}",)
     assert found.choices["workload"] == "none"
     choices = found.choices
     assert found.plain["name"] == "-".join(choices[g] for g in ("dataset", "model", "optimizer"))
     assert f"/{found.folder}".endswith(f"-{found.plain['name']}")
-    assert found.plain["target"] == job().plain["target"]
+    assert found.plain["target"] == spec_of().plain["target"]
 
 
 def test_many_departures_are_one_line() -> None:
     settings = ["dataset.crop=2", "dataset.flip=true", "model.init=zeros", "model.init_std=1.0"]
-    (line,) = job("workload=fmnist_2c2d", *settings).warnings
+    (line,) = spec_of("workload=fmnist_2c2d", *settings).warnings
     assert line.startswith("model.init=zeros model.init_std=1.0 dataset.crop=2 and 1 more: ")
 
 
 def test_a_name_of_ones_own_stays() -> None:
-    assert job("workload=fmnist_2c2d", "model=mlp", "name=mine").plain["name"] == "mine"
+    assert spec_of("workload=fmnist_2c2d", "model=mlp", "name=mine").plain["name"] == "mine"
 
 
 def test_a_target_of_ones_own_is_judged_but_has_no_source_of_others() -> None:
-    found = job("workload=fmnist_2c2d", "model=mlp", "target.value=0.5")
+    found = spec_of("workload=fmnist_2c2d", "model=mlp", "target.value=0.5")
     assert found.plain["target"] == {
         **JUDGED,
         "value": 0.5,
@@ -87,7 +87,7 @@ def test_a_target_of_ones_own_is_judged_but_has_no_source_of_others() -> None:
         "source": None,
     }
     assert found.warnings == ("model=mlp: no longer workload fmnist_2c2d",)
-    own = job("workload=fmnist_2c2d", "model=mlp", "target.value=0.5", "target.source=me")
+    own = spec_of("workload=fmnist_2c2d", "model=mlp", "target.value=0.5", "target.source=me")
     assert own.plain["target"]["source"] == "me"
 
 
@@ -139,31 +139,31 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_a_workload_leaves_open_is_any_runs(own: Path) -> None:
-    found = job("workload=open", "model=logistic", "model.init=zeros", config_dir=own)
+    found = spec_of("workload=open", "model=logistic", "model.init=zeros", config_dir=own)
     assert (found.warnings, found.plain["name"]) == ((), "open")
     assert found.plain["target"]["value"] == 0.5
-    other = job("workload=open", "dataset.flip=false", config_dir=own)
+    other = spec_of("workload=open", "dataset.flip=false", config_dir=own)
     assert other.warnings and other.plain["target"]["value"] is None
     assert other.plain["name"] == "digits-mlp-adamw"
 
 
 def test_a_workload_without_a_target_has_none_to_lose(own: Path) -> None:
-    found = job("workload=named", "model.dropout=0.5", config_dir=own)
+    found = spec_of("workload=named", "model.dropout=0.5", config_dir=own)
     assert found.warnings == ("model.dropout=0.5: no longer workload named",)
     assert found.plain["name"] == "digits-mlp-adamw"
 
 
 def test_a_recipe_may_make_it_another(own: Path) -> None:
-    (line,) = job("workload=digits_mlp", "recipe=changes", config_dir=own).warnings
+    (line,) = spec_of("workload=digits_mlp", "recipe=changes", config_dir=own).warnings
     assert line.startswith("model.dropout=0.5: no longer workload digits_mlp, so its target")
-    found = job("workload=digits_mlp", "recipe=asks", config_dir=own)
+    found = spec_of("workload=digits_mlp", "recipe=asks", config_dir=own)
     assert (found.plain["name"], found.plain["target"]["value"]) == ("asked", 0.7)
     assert found.plain["target"]["source"] is None
 
 
 def test_in_a_sweep_each_run_is_looked_at() -> None:
-    jobs = grid("workload=fmnist_2c2d,digits_mlp", "model=2c2d,mlp")
-    names = [(each.choices["workload"], each.plain["target"]["value"]) for each in jobs]
+    specs = grid("workload=fmnist_2c2d,digits_mlp", "model=2c2d,mlp")
+    names = [(each.choices["workload"], each.plain["target"]["value"]) for each in specs]
     assert names == [
         *[("fmnist_2c2d", 0.922), ("none", None)],
         *[("none", None), ("digits_mlp", 0.96)],

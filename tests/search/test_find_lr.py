@@ -25,7 +25,7 @@ def experiment(*overrides: str) -> Experiment:
     small = [] if any(line.startswith("model=") for line in overrides) else ["model.hidden=[8]"]
     lines = [*small, "threads=1", "device=cpu", "epochs=1", *overrides]
     with hydra_session() as composer:
-        config = composer.job(composer.compose(lines), lines).config
+        config = composer.spec(composer.compose(lines), lines).config
     return build_experiment(config, dataset(config), World(torch.device("cpu")))
 
 

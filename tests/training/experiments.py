@@ -28,7 +28,7 @@ def experiment(*overrides: str) -> Experiment:
     """An experiment that is ready to start."""
     lines = small(*overrides)
     with hydra_session() as composer:
-        config = composer.job(composer.compose(lines), lines).config
+        config = composer.spec(composer.compose(lines), lines).config
     return build_experiment(config, dataset(config), World(CPU))
 
 

@@ -26,8 +26,8 @@ def section(arguments: Namespace) -> None:
     """ResNet-18 with Adam's state, saved in turn by each means."""
     rounds, warmup = (1, 0) if arguments.quick else (ROUNDS, 2)
     with scratch() as folder:
-        job, experiment = build(resnet.overrides(2, optimizer=["optimizer=adam"]))
-        stretches = Stretches(job, experiment, folder / "run", monitor=0)
+        spec, experiment = build(resnet.overrides(2, optimizer=["optimizer=adam"]))
+        stretches = Stretches(spec, experiment, folder / "run", monitor=0)
         stretches(1)
         stretches.close()
         state = experiment.state

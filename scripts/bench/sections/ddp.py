@@ -70,8 +70,8 @@ def _rank(rank: int, port: int, batch: int, rounds: int, steps: int, folder: str
         for name, world in zip(_names(accumulate), (World(torch.device("cpu")), None), strict=True):
             size = share if world is not None else share * RANKS
             given = resnet.overrides(size, f"accumulate={accumulate}", "threads=1")
-            job, experiment = build(given, world)
-            stretches = Stretches(job, experiment, own / name, monitor=0)
+            spec, experiment = build(given, world)
+            stretches = Stretches(spec, experiment, own / name, monitor=0)
             candidates[name] = partial(_together, stretches, steps)
     times = alternate(candidates, rounds)
     if rank == 0:

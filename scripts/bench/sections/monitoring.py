@@ -28,9 +28,9 @@ def section(arguments: Namespace) -> None:
     rounds, warmup = (2, 1) if arguments.quick else (ROUNDS, 3)
     clock = "cpu" if arguments.threads == 1 else "wall"
     with scratch() as folder:
-        job, experiment = build(resnet.overrides(batch, f"threads={arguments.threads}"))
-        plain = Stretches(job, experiment, folder / "plain", monitor=0)
-        watched = Stretches(job, experiment, folder / "watched", monitor=1)
+        spec, experiment = build(resnet.overrides(batch, f"threads={arguments.threads}"))
+        plain = Stretches(spec, experiment, folder / "plain", monitor=0)
+        watched = Stretches(spec, experiment, folder / "watched", monitor=1)
         own, moved = _own_calls(experiment.state.players[0].parameters)
         candidates = {
             "plain": lambda: _one(plain),

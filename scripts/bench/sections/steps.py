@@ -119,12 +119,12 @@ def _ours(name: str, folder: Path, arguments: Namespace) -> tuple[Problem, dict[
     overrides += ["batch_size=64", "threads=1"]
     ours = {}
     for label, every in ((OFF, 0), (ON, 10)):
-        job, experiment = build([*overrides, f"monitor.every={every}"])
-        ours[label] = Stretches(job, experiment, folder / label)
+        spec, experiment = build([*overrides, f"monitor.every={every}"])
+        ours[label] = Stretches(spec, experiment, folder / label)
     if arguments.terminal:
-        job, experiment = build([*overrides, "monitor.every=10"])
+        spec, experiment = build([*overrides, "monitor.every=10"])
         console = Console(file=io.StringIO(), force_terminal=True, width=120)
-        ours[LIVE] = Stretches(job, experiment, folder / LIVE, live=console)
+        ours[LIVE] = Stretches(spec, experiment, folder / LIVE, live=console)
     images, labels = all_examples(experiment)
     return Problem(images, labels, experiment.feed.indices, 64, network, OPTIMIZERS[name]), ours
 

@@ -1,0 +1,34 @@
+"""One run to be done, as data: it can be sent to another process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from optbench.config.schema import RunConfig
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run to be done: its config, typed and plain, and what the command line said.
+
+    Attributes:
+        config: typed.
+        plain: the same as plain data, as config.yaml has it.
+        overrides: of the command line.
+        choices: the file that each group chose.
+        folder: wanted for the run.
+        varied: the keys that differ among the runs of its sweep.
+        columns: of its sweep's table in TensorBoard, with their kinds; empty without a sweep.
+        warnings: what is to be told before it begins.
+    """
+
+    config: RunConfig
+    plain: dict[str, Any]
+    overrides: list[str]
+    choices: dict[str, str]
+    folder: str
+    varied: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
