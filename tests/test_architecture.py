@@ -19,9 +19,14 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli", "training"},
     "cli": {
         *("__init__", "assemble", "training", "monitor", "rundir", "config", "plots", "errors"),
-        *("search", "files", "escape", "compose"),
+        *("search", "files", "escape", "compose", "runs", "console"),
+    },
+    "runs": {
+        *("compose", "assemble", "training", "monitor", "rundir", "config", "errors"),
+        *("files", "escape", "console", "__init__"),
     },
     "compose": {"config", "errors"},
+    "console": {"escape"},
     "search": {"assemble", "training", "monitor", "errors"},
     "assemble": {
         *("training", "monitor", "rundir", "config", "errors"),
@@ -55,7 +60,13 @@ TORCH_AND_NOTHING_ELSE = {
 WITHOUT_TORCH = [
     *("optbench.errors", "optbench.rundir", "optbench.config.*", "optbench.assemble.data"),
     *("optbench.assemble.create", "optbench.assemble.schedule", "optbench.assemble.curves"),
-    *("optbench.cli.*", "optbench.compose.*", "optbench.plots.*", "optbench.search.lr_range"),
+    *(
+        "optbench.cli.*",
+        "optbench.compose.*",
+        "optbench.runs.*",
+        "optbench.plots.*",
+        "optbench.search.lr_range",
+    ),
 ]
 """Modules that load without torch; what of it they need they import when they need it."""
 
@@ -168,6 +179,12 @@ def test_the_rules_have_no_circle() -> None:
 def test_nothing_imports_the_command_line_but_its_entry() -> None:
     importers = {part for part, others in ALLOWED.items() if "cli" in others}
     assert importers == {"__main__"}
+
+
+def test_hydra_is_asked_where_configs_are_composed_only() -> None:
+    names = {"hydra", "omegaconf"}
+    users = {m for m in FILES if names & {name.split(".")[0] for name in imported(m)}}
+    assert {part_of(module) for module in users} == {"cli", "compose"}
 
 
 @pytest.mark.parametrize("part", TORCH_AND_NOTHING_ELSE)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from optbench.cli.log import print_lines
 from optbench.cli.main import VERBS
+from optbench.console import print_lines
 
 
 def completion(arguments: Sequence[str]) -> int:

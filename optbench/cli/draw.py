@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from optbench.cli.function_runs import FunctionRun, named, read_all
-from optbench.cli.log import print_lines, print_table
 from optbench.config.suggest import did_you_mean
+from optbench.console import print_lines, print_table
 from optbench.errors import UserError
 from optbench.escape import escaped
 from optbench.plots import contour, gaps, png

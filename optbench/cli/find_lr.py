@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optbench.assemble.data import dataset, notes_on
-from optbench.cli.collector import at_work
 from optbench.cli.flags import no_such_flag
-from optbench.cli.log import Log, heard, print_error
 from optbench.cli.training import parse
 from optbench.compose.composer import Composer, hydra_session, keys_of
 from optbench.compose.players import choice_key
 from optbench.config.run_spec import RunSpec
 from optbench.config.schema import RunConfig
 from optbench.config.suggest import did_you_mean
+from optbench.console import print_error
 from optbench.errors import UserError
 from optbench.rundir import RunDir
+from optbench.runs.collector import at_work
+from optbench.runs.log import Log, heard
 from optbench.search.lr_range import Ramp
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def find_lr(arguments: Sequence[str]) -> int:
         player = whose(spec.config, asked.player)
         config = to_be_tested(spec, composer, asked.ramp.steps, player)
     data = dataset(config)
-    from optbench.cli.execute import check_device
+    from optbench.runs.execute import check_device
 
     check_device(config.device)
     from optbench.assemble.experiment import build_experiment
@@ -90,8 +91,8 @@ def find_lr(arguments: Sequence[str]) -> int:
                 return 128 + trial.signal
             trials.append(trial)
     assert folder is not None
-    from optbench.cli.environment import environment
     from optbench.cli.find_lr_report import report
+    from optbench.runs.environment import environment
 
     where = environment(world.device, world.size, experiment.implementation)
     found = report(folder, spec, asked.ramp, trials, where, base, player, asked.config_dir)

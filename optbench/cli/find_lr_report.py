@@ -6,13 +6,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from optbench.cli.execute import shown
 from optbench.cli.find_lr_caveats import caveats
-from optbench.cli.log import print_lines, print_table
-from optbench.cli.streams import OUT
 from optbench.compose.composer import keys_of
 from optbench.compose.quoting import value_text
 from optbench.config.run_spec import RunSpec
+from optbench.console import OUT, print_lines, print_table, shown
 from optbench.errors import UserError
 from optbench.escape import shell_word
 from optbench.plots import png

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from optbench.cli.log import print_error
-from optbench.cli.saved import read_saved
 from optbench.config.reserved import OF_THE_FILE
 from optbench.config.suggest import nearest
+from optbench.console import print_error
 from optbench.errors import UserError
 from optbench.rundir import PLAN, RunDir, path_of
+from optbench.runs.saved import read_saved
 
 TASK = "optbench.tasks.function.Function"
 

@@ -15,15 +15,15 @@ from typing import Any, cast
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from optbench.cli.execute import EXIT_FAILED, Result
-from optbench.cli.lock import is_locked
-from optbench.cli.log import Log
-from optbench.cli.sweep import ELSEWHERE, Sweep, of_its_sweep, one, recorded
 from optbench.compose.composer import Composer
 from optbench.compose.players import as_typed
 from optbench.compose.quoting import literal, quoted
 from optbench.compose.resolvers import register_resolvers
 from optbench.rundir import RunDir
+from optbench.runs.lock import is_locked
+from optbench.runs.log import Log
+from optbench.runs.result import EXIT_FAILED, RunResult, recorded
+from optbench.runs.sweep import ELSEWHERE, Sweep, of_its_sweep, one
 
 NOT_BEGUN, KILLED = "not begun", "killed"
 """States in the table of runs that a launcher left."""
@@ -39,7 +39,7 @@ class _Stopped(BaseException):
         self.code = 128 + number
 
 
-def launched(composer: Composer, cfg: DictConfig, planned: Sweep, log: Log) -> list[Result]:
+def launched(composer: Composer, cfg: DictConfig, planned: Sweep, log: Log) -> list[RunResult]:
     """What all runs came to, also when the launcher fails: then some are killed or not begun."""
     from hydra.core.plugins import Plugins
     from hydra.types import HydraContext
@@ -109,7 +109,7 @@ def _in_a_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def _left(folder: RunDir, code: int, message: str) -> Result:
+def _left(folder: RunDir, code: int, message: str) -> RunResult:
     """A run as the launcher's processes left it.
 
     Args:
@@ -119,7 +119,7 @@ def _left(folder: RunDir, code: int, message: str) -> Result:
     state = folder.state
     if state is None:
         named = "failed" if message else NOT_BEGUN
-        return Result(folder, named, 0, message, exit_code=code)
+        return RunResult(folder, named, 0, message, exit_code=code)
     found = recorded(folder)
     if state != "running":
         return found
@@ -128,7 +128,7 @@ def _left(folder: RunDir, code: int, message: str) -> Result:
         time.sleep(0.05)
     if folder.state != "running":
         return recorded(folder)
-    return Result(folder, ELSEWHERE if locked else KILLED, found.step, exit_code=code)
+    return RunResult(folder, ELSEWHERE if locked else KILLED, found.step, exit_code=code)
 
 
 def foreign_sweeper(composer: Composer, cfg: DictConfig) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from optbench.cli.log import print_table
 from optbench.compose.paths import config_files, configs_folder, top_lines
 from optbench.config.suggest import did_you_mean
+from optbench.console import print_table
 from optbench.errors import UserError
 
 

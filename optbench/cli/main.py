@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 
 from optbench import __version__
-from optbench.cli.collector import at_rest
-from optbench.cli.log import print_error, print_lines
 from optbench.cli.ranks import tell
+from optbench.console import print_error, print_lines
 from optbench.errors import OwnCodeError, UserError, reason
+from optbench.runs.collector import at_rest
 
 EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
 VERBS = {

@@ -8,11 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any, cast
 
-from optbench.cli.log import print_table
-from optbench.cli.streams import OUT
 from optbench.compose.paths import top_lines
 from optbench.config.about import About, about
 from optbench.config.zoo import zoo
+from optbench.console import OUT, print_table
 from optbench.escape import escaped
 
 HEADER = [

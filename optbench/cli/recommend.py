@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from optbench.cli.log import print_lines, print_table
 from optbench.cli.training import parse
 from optbench.compose.composer import Composer, hydra_session, keys_of
 from optbench.compose.paths import config_files, configs_folder, top_lines
 from optbench.config.recipes import Recipe, choose, read_recipe
+from optbench.console import print_lines, print_table
 from optbench.errors import UserError
 from optbench.escape import shell_word
 

@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from optbench.cli.execute import Result, shown
-from optbench.cli.log import Log, print_lines, print_table
+from optbench.console import print_lines, print_table, shown
 from optbench.escape import escaped, shell_word
+from optbench.runs.log import Log
+from optbench.runs.result import RunResult, score
 
 MOST_CHARACTERS = 600
 """Of a sample of text in the terminal; all of it is in the run folder."""
 
 
-def finish(result: Result, log: Log) -> int:
+def finish(result: RunResult, log: Log) -> int:
     """Tells how a run ended; its exit code."""
     if result.state == "failed":
         log.tell(f"failed: {result.message}")
@@ -25,7 +26,7 @@ def finish(result: Result, log: Log) -> int:
     return result.exit_code
 
 
-def print_summary(result: Result) -> None:
+def print_summary(result: RunResult) -> None:
     """The final and best values, and the commands that come next."""
     rows = [["state", result.state], ["steps", str(result.step)]]
     for metric, value in result.metrics.items():
@@ -68,12 +69,12 @@ def _target(target: Mapping[str, Any]) -> str:
     return f"{wanted}: at step {target['step']}, after {target['seconds']:.1f} s of training"
 
 
-def print_sweep(folder: Path, results: Sequence[tuple[list[str], Result]], metric: str) -> None:
+def print_sweep(folder: Path, results: Sequence[tuple[list[str], RunResult]], metric: str) -> None:
     """A sweep's runs, best first; runs without a score come last."""
     best: dict[str, str] = next((dict(r.best) for _, r in results if r.best), {})
     mode = best.get("mode", "max")
 
-    def order(item: tuple[list[str], Result]) -> tuple[bool, float]:
+    def order(item: tuple[list[str], RunResult]) -> tuple[bool, float]:
         value = score(item[1], metric)
         if value is None or value != value or item[1].state in ("failed", "diverged"):
             return (True, 0.0)
@@ -99,11 +100,3 @@ def print_sweep(folder: Path, results: Sequence[tuple[list[str], Result]], metri
     print_table(f"sweep {shown(folder)}", header, rows)
     quoted = shell_word(shown(folder))
     print_lines(f"\n  tensorboard --logdir {quoted}\n  optbench resume {quoted}")
-
-
-def score(result: Result, metric: str) -> float | None:
-    """A run's best value of the metric, or its last."""
-    if result.best.get("metric") == metric:
-        return float(result.best["value"])
-    value = result.metrics.get(metric)
-    return None if value is None else float(value)

@@ -7,12 +7,11 @@ from functools import partial
 from typing import Any
 
 from optbench.assemble.curves import Curves, curves_of
-from optbench.cli.log import print_lines
-from optbench.cli.streams import OUT
 from optbench.cli.training import parse
 from optbench.compose.composer import hydra_session
 from optbench.compose.players import choice_key
 from optbench.config.run_spec import RunSpec
+from optbench.console import OUT, print_lines
 from optbench.errors import UserError
 from optbench.escape import escaped
 from optbench.plots import png

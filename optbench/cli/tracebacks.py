@@ -9,7 +9,7 @@ import traceback
 from pathlib import Path
 
 import optbench
-from optbench.cli.log import print_error
+from optbench.console import print_error
 from optbench.errors import OwnCodeError, UserError
 
 ALWAYS = "OPTBENCH_TRACEBACK"

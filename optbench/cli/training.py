@@ -10,14 +10,14 @@ from typing import Any, NoReturn
 from hydra._internal.utils import get_args_parser
 
 from optbench.cli.flags import no_such_flag
-from optbench.cli.log import print_lines
-from optbench.cli.restart import begun_before, has_begun
 from optbench.compose.composer import hydra_session
 from optbench.compose.paths import configs_folder
 from optbench.config.suggest import did_you_mean
+from optbench.console import print_lines
 from optbench.errors import UserError
 from optbench.files import dump_yaml
 from optbench.rundir import RunDir, path_of
+from optbench.runs.restart import begun_before, has_begun
 
 
 def training(verb: str, arguments: Sequence[str]) -> int:
@@ -68,9 +68,9 @@ def training(verb: str, arguments: Sequence[str]) -> int:
     if spec.config.resume:
         raise UserError(f"resume={spec.config.resume}: as resume=RUN on the command line only")
     # Only now: what is wrong with the config has been said before they are imported.
-    from optbench.cli.execute import execute
-    from optbench.cli.log import Log
     from optbench.cli.report import finish
+    from optbench.runs.execute import execute
+    from optbench.runs.log import Log
 
     log = Log()
     return finish(execute(spec, log, None if before is None else RunDir(before)), log)

@@ -14,12 +14,12 @@ import torch
 
 from optbench.assemble.data import dataset
 from optbench.assemble.experiment import Experiment, build_experiment
-from optbench.cli.log import Log
-from optbench.cli.sinks import make_recorder
 from optbench.compose.composer import hydra_session
 from optbench.config.run_spec import RunSpec
 from optbench.monitor.record import Recorder
 from optbench.rundir import RunDir
+from optbench.runs.log import Log
+from optbench.runs.sinks import make_recorder
 from optbench.training.distributed import World, join
 from optbench.training.signals import Interruption
 

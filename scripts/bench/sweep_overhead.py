@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from common import parser, start, succeed
 from optbench.assemble import experiment
-from optbench.cli import sweep as sweeps
 from optbench.compose.composer import Composer
+from optbench.runs import sweep as sweeps
 from optbench.training.keeper import Keeper
 from optbench.training.scoring import Scorer
 from optbench.training.trainer import Trainer

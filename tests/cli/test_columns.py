@@ -1,4 +1,4 @@
-"""optbench.cli.columns: the columns of TensorBoard's table of runs, each of one kind."""
+"""optbench.runs.columns: the columns of TensorBoard's table of runs, each of one kind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tensorboard.context import RequestContext
 from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_groups
 
-from optbench.cli.columns import cells, columns_of, row
+from optbench.runs.columns import cells, columns_of, row
 
 from .program import call
 

@@ -14,11 +14,11 @@ from rich.console import Console
 
 from optbench import __version__
 from optbench.cli.listing import description, files
-from optbench.cli.log import print_table
 from optbench.cli.main import VERBS
 from optbench.cli.optimizers import optimizers, print_optimizers
 from optbench.compose.paths import configs_folder
 from optbench.config.zoo import zoo
+from optbench.console import print_table
 
 from .program import call, left_in
 

@@ -14,8 +14,8 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 
 from optbench.cli import launchers
-from optbench.cli.log import Log
 from optbench.rundir import RunDir
+from optbench.runs.log import Log
 
 from .program import SMALL, Answer, call
 

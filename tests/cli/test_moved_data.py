@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from optbench.cli.resume import refuse_fixed
+from optbench.compose.resumed import refuse_fixed
 from optbench.compose.workloads import NO_PART
 from optbench.config.reserved import OF_READING
 from optbench.data import cache

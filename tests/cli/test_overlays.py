@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from hydra.types import RunMode
 
-from optbench.cli.sweep import expand, specs_of
 from optbench.compose.composer import hydra_session
+from optbench.compose.sweeps import expand
 from optbench.config.run_spec import RunSpec
 from optbench.files import load_yaml
 from optbench.rundir import RunDir
+from optbench.runs.sweep import specs_of
 
 from .program import call
 from .test_bad_input import assert_refused

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from optbench.cli import trust
+from optbench.runs import trust
 from optbench.files import dump_yaml, load_yaml
 from optbench.rundir import RunDir
 from optbench.training import checkpoint

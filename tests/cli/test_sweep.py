@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-import optbench.cli.sweep as sweep_module
-from optbench.cli.execute import Result
-from optbench.cli.log import Log
+import optbench.runs.sweep as sweep_module
 from optbench.compose.quoting import quoted
 from optbench.files import load_yaml
 from optbench.rundir import RunDir
+from optbench.runs.log import Log
+from optbench.runs.result import RunResult
 
 from .program import SMALL, Answer, assert_same_bits, call, final_state, records, train
 
@@ -179,10 +179,10 @@ def test_a_run_that_was_left_in_the_meantime_is_gone_on_with(
     assert [run.state for run in runs_of(workplace / "mine")] == ["finished"] * 2
 
 
-def closing(other: Log, execute: Callable[..., Result]) -> Callable[..., Result]:
+def closing(other: Log, execute: Callable[..., RunResult]) -> Callable[..., RunResult]:
     """What executes runs, after the other process has ended."""
 
-    def first_closed(*arguments: Any, **more: Any) -> Result:
+    def first_closed(*arguments: Any, **more: Any) -> RunResult:
         other.close()
         return execute(*arguments, **more)
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import torch
 
-from optbench.cli import environment
-from optbench.cli.log import print_lines
+from optbench.runs import environment
 from optbench.cli.main import main
+from optbench.console import print_lines
 from optbench.files import load_yaml
 from optbench.rundir import RunDir
 

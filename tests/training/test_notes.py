@@ -9,9 +9,9 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from optbench.cli.restart import begun_before, remember
 from optbench.errors import UserError
 from optbench.rundir import RunDir
+from optbench.runs.restart import begun_before, remember
 from optbench.training import notes
 from optbench.training.distributed import World
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from optbench.cli import lock
-from optbench.cli.lock import Busy
-from optbench.cli.log import Log, print_error, print_lines, print_table
-from optbench.cli.streams import OUT
+from optbench.runs import lock
+from optbench.console import OUT, print_error, print_lines, print_table
 from optbench.plots.terminal import ascii_only
+from optbench.runs.lock import Busy
+from optbench.runs.log import Log
 
 PACKAGE = Path(lock.__file__).parents[1]
 FORGED = "x\x1b[31m\n2026-01-01 finished\u202e"
@@ -69,11 +69,11 @@ def test_lines_and_errors(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_nothing_else_prints() -> None:
-    """All that is printed goes through `cli/log.py`, which escapes it."""
+    """All that is printed goes through `console.py`, which escapes it."""
     found = []
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and path.name != "log.py":
+            if isinstance(node, ast.Call) and path.name != "console.py":
                 name = ast.unparse(node.func)
                 if name == "print" or name.endswith(("stdout.write", "stderr.write")):
                     found.append(f"{path.name}:{node.lineno}")

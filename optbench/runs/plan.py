@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from optbench.cli.columns import KINDS
-from optbench.cli.trust import is_own, seal
 from optbench.errors import UserError, reason
 from optbench.files import BadFile, dump_yaml, load_yaml, write_atomically
 from optbench.rundir import PLAN
+from optbench.runs.columns import KINDS
+from optbench.runs.trust import is_own, seal
 
 
 @dataclass(frozen=True)

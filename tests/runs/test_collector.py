@@ -1,10 +1,10 @@
-"""optbench.cli.collector."""
+"""optbench.runs.collector."""
 
 from __future__ import annotations
 
 import gc
 
-from optbench.cli.collector import at_rest, at_work
+from optbench.runs.collector import at_rest, at_work
 
 
 def test_rests_then_works_then_is_as_before() -> None:

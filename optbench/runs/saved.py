@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from optbench.cli.trust import Seal, foreign, is_own
 from optbench.compose.files import ConfigFiles
 from optbench.config.schema import from_plain
 from optbench.errors import UserError, reason
 from optbench.files import BadFile, load_json, parse_yaml, read_text
 from optbench.rundir import RunDir
+from optbench.runs.trust import Seal, foreign, is_own
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,20 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optbench.assemble.data import check_same_data, dataset, described, notes_on
-from optbench.cli.collector import at_work
-from optbench.cli.log import Log, heard, print_error
-from optbench.cli.restart import remember
-from optbench.cli.sinks import end_hparams, make_recorder
-from optbench.cli.trust import Seal, seal
 from optbench.config.run_spec import RunSpec
+from optbench.console import print_error, shown
 from optbench.errors import UserError
 from optbench.files import dump_yaml
 from optbench.rundir import DONE, RunDir
+from optbench.runs.collector import at_work
+from optbench.runs.log import Log, heard
+from optbench.runs.restart import remember
+from optbench.runs.result import EXIT_FAILED, RunResult
+from optbench.runs.sinks import end_hparams, make_recorder
+from optbench.runs.trust import Seal, seal
 
 if TYPE_CHECKING:
     from optbench.assemble.experiment import Experiment
@@ -30,39 +30,6 @@ if TYPE_CHECKING:
     from optbench.training.keeper import Keeper
     from optbench.training.settings import Outcome
 
-EXIT_FAILED = 1
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a run came to.
-
-    Attributes:
-        folder: of the run.
-        state: one of `shapes.STATES`, or what a sweep's table says of a run that it did not do.
-        step: the last one.
-        message: why it ended so, if there is something to say.
-        metrics: the last value of each metric.
-        best: metric, value and step of the best evaluation, or empty.
-        exit_code: 0; 1 for a diverged or failed run; 128 + the signal's number.
-        target: what was good enough, and when it was reached, or empty.
-        texts: the last samples of text.
-        scored: which weights were scored, None for those that were trained.
-        explained: whether the message says it all, or a traceback in the log says more.
-    """
-
-    folder: RunDir
-    state: str
-    step: int
-    message: str = ""
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    best: Mapping[str, Any] = field(default_factory=dict)
-    exit_code: int = 0
-    target: Mapping[str, Any] = field(default_factory=dict)
-    texts: Mapping[str, str] = field(default_factory=dict)
-    scored: str | None = None
-    explained: bool = False
-
 
 def execute(
     spec: RunSpec,
@@ -70,7 +37,7 @@ def execute(
     folder: RunDir | None = None,
     resume: bool = False,
     seals: Sequence[Seal] = (),
-) -> Result:
+) -> RunResult:
     """Does one run.
 
     Everything is built before the folder is made, so that bad input leaves nothing behind.
@@ -133,7 +100,7 @@ class _Run:
         self.resumed_at: int | None = None
         self.keeper: Keeper | None = None
 
-    def do(self, resume: bool) -> Result:
+    def do(self, resume: bool) -> RunResult:
         """Trains, and writes down how it ended, whatever happens."""
         from optbench.training.signals import Interruption
 
@@ -160,7 +127,7 @@ class _Run:
 
     def _write_down(self, resume: bool) -> None:
         """What is run, and with what; the seal before the config that it is of."""
-        from optbench.cli.environment import environment
+        from optbench.runs.environment import environment
 
         device, size = self.world.device, self.world.size
         own = seal(dump_yaml(dict(self.spec.plain)))
@@ -251,7 +218,7 @@ class _Run:
             step = self.experiment.state.progress.step
             self.folder.write_status(state, step, message, **more)
 
-    def _failed(self, error: BaseException, recorder: Recorder | None) -> Result:
+    def _failed(self, error: BaseException, recorder: Recorder | None) -> RunResult:
         """Writes the failure down; a mistake of the user's is then told by the caller.
 
         Nothing here raises what a full disk would: the error is told, wherever else it can't be.
@@ -286,9 +253,9 @@ class _Run:
         if isinstance(error, UserError):
             raise error
         code = 130 if isinstance(error, KeyboardInterrupt) else EXIT_FAILED
-        return Result(self.folder, "failed", step, message, exit_code=code, explained=known)
+        return RunResult(self.folder, "failed", step, message, exit_code=code, explained=known)
 
-    def _ended(self, outcome: Outcome) -> Result:
+    def _ended(self, outcome: Outcome) -> RunResult:
         state, progress = self.experiment.state, self.experiment.state.progress
         best: dict[str, Any] = {}
         if state.best.value is not None:
@@ -301,7 +268,7 @@ class _Run:
         message = f": {outcome.message}" if outcome.message else ""
         self.log.say(f"{outcome.state} at step {progress.step}{message}")
         self.log.close()
-        return Result(
+        return RunResult(
             self.folder,
             outcome.state,
             progress.step,
@@ -339,14 +306,6 @@ class _Run:
             "examples_per_second": speed,
             "peak_memory_mib": outcome.metrics.get("memory/peak_mib"),
         }
-
-
-def shown(path: Path) -> str:
-    """A path as short as it can be typed here."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
 
 
 def check_device(device: str) -> None:

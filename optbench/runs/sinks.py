@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from optbench.cli.columns import Row, cells, columns_of, row
-from optbench.cli.log import Log
 from optbench.compose.composer import keys_of
 from optbench.compose.players import as_typed
 from optbench.config.run_spec import RunSpec
 from optbench.rundir import RunDir
+from optbench.runs.columns import Row, cells, columns_of, row
+from optbench.runs.log import Log
 
 if TYPE_CHECKING:
     from optbench.assemble.experiment import Experiment

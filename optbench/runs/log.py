@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TextIO, cast
+from typing import IO, TYPE_CHECKING, TextIO, cast
 
-from optbench.cli.lock import lock
-from optbench.cli.streams import ERR, OUT
+from optbench.console import ERR
 from optbench.escape import escaped, escaped_lines
 from optbench.files import open_regular
+from optbench.runs.lock import lock
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -123,39 +123,3 @@ def heard(log: Log) -> Iterator[None]:
     finally:
         logger.propagate = propagated
         logger.removeHandler(handler)
-
-
-def print_lines(text: str) -> None:
-    """Lines on standard output, each escaped."""
-    OUT.write(escaped_lines(text) + "\n")
-    OUT.flush()
-
-
-def print_error(text: str, lines: bool = False) -> None:
-    """One line on standard error, escaped; or several, where a text has them rightly."""
-    ERR.write((escaped_lines(text) if lines else escaped(text)) + "\n")
-
-
-def print_table(title: str, header: list[str], rows: list[list[str]], console: Any = None) -> None:
-    """A table on standard output: drawn in a terminal, plain columns elsewhere."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    title = escaped(title)
-    header, *rows = [[escaped(cell) for cell in row] for row in [header, *rows]]
-    console = console or Console(file=cast(IO[str], OUT), highlight=False, soft_wrap=True)
-    if console.is_terminal:
-        table = Table(title=escape(title) or None, title_justify="left", header_style="bold")
-        for name in header:
-            table.add_column(escape(name))
-        for row in rows:
-            table.add_row(*map(escape, row))
-        console.print(table)
-        return
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    lines = [title] if title else []
-    for row in [header, *rows]:
-        lines.append("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
-    OUT.write("\n".join(lines) + "\n")
-    OUT.flush()

@@ -1,4 +1,4 @@
-"""Standard output and error, which may go away while a run goes on."""
+"""What is printed: standard output and error, which may go away while a run goes on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from pathlib import Path
+from typing import IO, Any, cast
+
+from optbench.escape import escaped, escaped_lines
 
 _GONE = (errno.EPIPE, errno.EIO)
 """A pipe that nobody reads any more; a terminal that was closed."""
@@ -68,3 +71,47 @@ class Lasting:
 
 
 OUT, ERR = Lasting("stdout"), Lasting("stderr")
+
+
+def print_lines(text: str) -> None:
+    """Lines on standard output, each escaped."""
+    OUT.write(escaped_lines(text) + "\n")
+    OUT.flush()
+
+
+def print_error(text: str, lines: bool = False) -> None:
+    """One line on standard error, escaped; or several, where a text has them rightly."""
+    ERR.write((escaped_lines(text) if lines else escaped(text)) + "\n")
+
+
+def print_table(title: str, header: list[str], rows: list[list[str]], console: Any = None) -> None:
+    """A table on standard output: drawn in a terminal, plain columns elsewhere."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    title = escaped(title)
+    header, *rows = [[escaped(cell) for cell in row] for row in [header, *rows]]
+    console = console or Console(file=cast(IO[str], OUT), highlight=False, soft_wrap=True)
+    if console.is_terminal:
+        table = Table(title=escape(title) or None, title_justify="left", header_style="bold")
+        for name in header:
+            table.add_column(escape(name))
+        for row in rows:
+            table.add_row(*map(escape, row))
+        console.print(table)
+        return
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    lines = [title] if title else []
+    for row in [header, *rows]:
+        lines.append("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
+    OUT.write("\n".join(lines) + "\n")
+    OUT.flush()
+
+
+def shown(path: Path) -> str:
+    """A path as short as it can be typed here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,118 @@
+"""What may change when a run is resumed, and its config with the changes."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from omegaconf import OmegaConf
+
+from optbench.compose.composer import Composer
+from optbench.compose.explain import unresolved, value_of
+from optbench.compose.files import GROUPS, OVERLAYS
+from optbench.compose.workloads import typed_value
+from optbench.config.conform import conform
+from optbench.config.interpolated import decoded
+from optbench.config.keys import meant
+from optbench.config.reserved import OF_READING
+from optbench.config.schedules import VALUE_KEYS
+from optbench.errors import UserError
+
+FIXED = (
+    "model",
+    "dataset",
+    "task",
+    "seed",
+    "batch_size",
+    "shuffle",
+    "optimizer._target_",
+    "optimizer.name",
+    "optimizer.groups",
+    "optimizer.takes",
+    "optimizer.companion._target_",
+    "optimizer.decay_norm_and_bias",
+    "optimizer.decay",
+    "optimizer.layer_decay",
+    "optimizer.implementation",
+    "wrapper._target_",
+    "optimizer.amsgrad",
+    "optimizer.centered",
+    "ema",
+    "update_every",
+    "data_root",
+)
+"""What a checkpoint's tensors, or its place in the order of examples, depend on."""
+
+FREE = ("data_root", *(f"dataset.{key}" for key in OF_READING))
+"""What of it may change all the same: where and how the same data is read."""
+
+
+def apply(
+    composer: Composer, saved: Mapping[str, Any], overrides: Sequence[str], task: str
+) -> dict[str, Any]:
+    """The saved config with the overrides; the saved one is the schema of what may be set."""
+    config = OmegaConf.create(copy.deepcopy(dict(saved)))
+    touched = set()
+    for override in composer.parse(overrides):
+        key = override.key_or_group
+        touched.add(key)
+        if override.is_sweep_override() or override.is_delete() or key in OVERLAYS:
+            raise UserError(f"{override.input_line}: not when a run is resumed")
+        if key in ("steps", "epochs") and override.value() is None:
+            raise UserError(
+                f"{key}=null: a resumed run keeps its length, or is given another: {key}=N"
+            )
+        if key in GROUPS:
+            line = str(override.input_line)
+            fresh = composer.spec(composer.compose([f"task={task}", line]), [])
+            at = override.package or key
+            node = OmegaConf.select(OmegaConf.create(fresh.plain), at)
+            OmegaConf.update(config, at, node, merge=False)
+        elif OmegaConf.select(config, key, default=_MISSING) is _MISSING:
+            hint = meant(key, value_of(override), saved)
+            raise UserError(f"{override.input_line}: no such key; {hint}")
+        else:
+            OmegaConf.update(config, key, override.value(), merge=False)
+    follows = saved["dataset"].get("root") == saved["data_root"]
+    if follows and touched & {"data_root", "dataset", "dataset.root"} == {"data_root"}:
+        config["dataset"]["root"] = config["data_root"]
+    if ("steps" in touched) != ("epochs" in touched):
+        config["epochs" if "steps" in touched else "steps"] = None
+    written = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
+    try:
+        found = OmegaConf.to_container(config, resolve=True)
+    except Exception as error:  # a resolver's, or none of this name
+        raise UserError(unresolved(config, list(written))) from error
+    plain = cast(dict[str, Any], decoded(found, written, saved))
+    reference = {**saved, **{g: plain[g] for g in GROUPS if g in touched}}
+    if saved.get("player"):
+        reference["player"] = plain["player"]  # its files may be others than those saved
+    reference |= dict.fromkeys(VALUE_KEYS)  # null or any schedule, whatever it was
+    return composer.expand(conform({str(k): v for k, v in plain.items()}, reference))
+
+
+_MISSING = object()
+_PLAYERS = re.compile(r"^player\.\w+\.")
+
+
+def goes_on(state: str, changes: Mapping[str, Any]) -> bool:
+    """Whether a run that had ended has something left to do after the changes."""
+    reasons = {"epochs", "steps"}
+    if state in ("stopped_early", "diverged"):
+        reasons |= {"early_stopping", "optimizer", "schedule", "clip", "nonfinite", "precision"}
+    return any(_PLAYERS.sub("", key).partition(".")[0] in reasons for key in changes)
+
+
+def refuse_fixed(changes: Mapping[str, Any]) -> None:
+    """UserError if one of the changes is of something that can't change."""
+    for key, (old, new) in changes.items():
+        own = _PLAYERS.sub("", key)
+        fixed = any(own == f or own.startswith(f + ".") for f in FIXED)
+        if fixed and key not in FREE:
+            was = typed_value(old)
+            raise UserError(
+                f"{key}={typed_value(new)}: can't change when a run is resumed (it is {was}); "
+                "start a new run"
+            )

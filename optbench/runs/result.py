@@ -1,0 +1,68 @@
+"""What a run came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from optbench.rundir import RunDir
+
+EXIT_FAILED = 1
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run came to.
+
+    Attributes:
+        folder: of the run.
+        state: one of `shapes.STATES`, or what a sweep's table says of a run that it did not do.
+        step: the last one.
+        message: why it ended so, if there is something to say.
+        metrics: the last value of each metric.
+        best: metric, value and step of the best evaluation, or empty.
+        exit_code: 0; 1 for a diverged or failed run; 128 + the signal's number.
+        target: what was good enough, and when it was reached, or empty.
+        texts: the last samples of text.
+        scored: which weights were scored, None for those that were trained.
+        explained: whether the message says it all, or a traceback in the log says more.
+    """
+
+    folder: RunDir
+    state: str
+    step: int
+    message: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    best: Mapping[str, Any] = field(default_factory=dict)
+    exit_code: int = 0
+    target: Mapping[str, Any] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    scored: str | None = None
+    explained: bool = False
+
+
+def recorded(folder: RunDir) -> RunResult:
+    """A run's result as its folder tells it."""
+    status, summary = folder.read_status(), folder.read_summary()
+    state = status.get("state", "failed")
+    return RunResult(
+        folder,
+        state,
+        status.get("step", 0),
+        status.get("message", ""),
+        summary.get("final", {}),
+        summary.get("best", {}),
+        0 if state in ("finished", "stopped_early") else EXIT_FAILED,
+        summary.get("target", {}),
+        summary.get("samples", {}),
+        summary.get("scored_weights"),
+    )
+
+
+def score(result: RunResult, metric: str) -> float | None:
+    """A run's best value of the metric, or its last."""
+    if result.best.get("metric") == metric:
+        return float(result.best["value"])
+    value = result.metrics.get(metric)
+    return None if value is None else float(value)

@@ -1,0 +1,228 @@
+"""The runs of a sweep, in turn in this warm process."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from optbench.compose.composer import Composer
+from optbench.compose.resolvers import launched_ranks
+from optbench.compose.sweeps import Grid, varied_keys
+from optbench.config.run_spec import RunSpec
+from optbench.config.schema import from_plain
+from optbench.errors import UserError
+from optbench.rundir import RunDir
+from optbench.runs.columns import columns_of
+from optbench.runs.execute import check_device, execute
+from optbench.runs.lock import Busy
+from optbench.runs.log import Log
+from optbench.runs.plan import PLAN, Plan, read_plan, write_plan
+from optbench.runs.restart import remember
+from optbench.runs.result import EXIT_FAILED, RunResult, recorded
+from optbench.runs.saved import Saved, read_saved, refuse_foreign
+from optbench.runs.sinks import row_of
+from optbench.runs.trust import Seal
+
+T = TypeVar("T")
+ELSEWHERE = "running elsewhere"
+"""The state in the table of a run that another process is at."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A grid of runs and the folder they go to.
+
+    Attributes:
+        folder: one run folder a run lies in it, by number.
+        grid: the overrides of each run.
+        specs: the same, composed and checked.
+        seals: of each run's config, if it has begun.
+    """
+
+    folder: RunDir
+    grid: list[list[str]]
+    specs: list[RunSpec]
+    seals: list[list[Seal]] = field(default_factory=list)
+
+
+def specs_of(composer: Composer, grid: Sequence[list[str]]) -> list[RunSpec]:
+    """A checked specification a run."""
+    varied = varied_keys(grid)
+    specs = [composer.variant(overrides) for overrides in grid]
+    columns = columns_of([row_of(spec) for spec in specs], varied)
+    return [replace(spec, varied=varied, columns=columns) for spec in specs]
+
+
+def of_its_sweep(spec: RunSpec, folder: RunDir) -> RunSpec:
+    """A run that knows its sweep's table, where a plan stands beside its folder."""
+    try:
+        plan = read_plan(folder.path.parent)
+    except UserError:
+        return spec
+    return replace(spec, varied=varied_keys(plan.grid), columns=plan.columns)
+
+
+def begin(composer: Composer, overrides: Sequence[str], grid: Grid, quiet: bool) -> Sweep:
+    """A new sweep in a new folder, with its plan.
+
+    Every run's config is checked before the first starts, and before a folder is made.
+
+    Args:
+        composer: of the runs.
+        overrides: as the command line had them.
+        grid: what they come to.
+        quiet: write nothing, as every rank but 0.
+    """
+    specs = specs_of(composer, grid.runs)
+    _check_data(specs)
+    folder = _on_main(
+        specs[0].config.device, lambda: remember(RunDir.reserve(grid.folder, "hydra.sweep.dir"))
+    )
+    if not quiet:
+        plan = Plan(grid.runs, composer.config_dir, columns=specs[0].columns)
+        write_plan(folder.path, overrides, plan)
+    return Sweep(folder, grid.runs, specs)
+
+
+def _check_data(specs: Sequence[RunSpec]) -> None:
+    from optbench.assemble.data import dataset
+
+    for spec in specs:
+        dataset(spec.config)
+        check_device(spec.config.device)
+
+
+def _on_main(device: str, make: Callable[[], T]) -> T:
+    """What rank 0 finds, for it alone may look at folders that it changes."""
+    if launched_ranks() == 1:
+        return make()
+    from optbench.training.distributed import join
+
+    return join(device).on_main(make)
+
+
+def _claim(folder: RunDir, log: Log) -> str:
+    """How far a run is: `done`, or else `begun` or `new`, and nobody but this process is at it.
+
+    Raises:
+        Busy: another process is.
+    """
+    if folder.done:
+        return "done"
+    folder.path.mkdir(exist_ok=True)
+    log.open(folder.log)
+    if folder.done:  # by whoever was at it a moment ago
+        log.close()
+        return "done"
+    return "begun" if folder.config.is_file() else "new"
+
+
+def in_turn(planned: Sweep, log: Log) -> list[RunResult | None]:
+    """One run after the other; what an earlier part of the sweep has done is not done again.
+
+    Runs that another process is at are looked at once more at the end.
+    """
+    numbers = range(len(planned.specs))
+    results: list[RunResult | None] = [None for _ in numbers]
+    elsewhere = (n for n in numbers if (r := results[n]) and r.state == ELSEWHERE)
+    for number in itertools.chain(numbers, elsewhere):
+        folder, spec = RunDir(planned.folder.path / str(number)), planned.specs[number]
+        log.tell(f"[{number + 1}/{len(numbers)}] {' '.join(planned.grid[number])}")
+        result = results[number] = one(
+            spec, folder, log, planned.seals[number] if planned.seals else ()
+        )
+        if result.state == ELSEWHERE:
+            log.tell(result.message)
+        if result.state == "failed":
+            log.tell(f"failed: {result.message}")
+            if spec.config.sweep.fail_fast:
+                log.tell("sweep.fail_fast=true: the sweep stops here")
+                break
+        if result.exit_code > 128:
+            break
+        if result.state == "failed" and launched_ranks() > 1:
+            log.tell("the ranks may be out of step: resume the sweep to go on")
+            break
+    return results
+
+
+def one(spec: RunSpec, folder: RunDir, log: Log, seals: Sequence[Seal] = ()) -> RunResult:
+    """A run in its own folder: done already, to be resumed, new, or another process's."""
+    try:
+        begun = _on_main(spec.config.device, lambda: _claim(folder, log))
+    except Busy as busy:
+        return RunResult(folder, ELSEWHERE, 0, str(busy), exit_code=EXIT_FAILED)
+    if begun == "done":
+        return recorded(folder)
+    try:
+        return execute(spec, log, folder, resume=begun == "begun", seals=seals)
+    except Exception as error:  # whatever it is, the other runs of the sweep go on
+        if launched_ranks() > 1 and not isinstance(error, UserError):
+            raise  # unless another rank waits for this one, in the middle of a run
+        from optbench.training.notes import said
+
+        step = folder.read_status().get("step", 0)
+        if not log.quiet and (begun == "new" or not isinstance(error, UserError)):
+            with suppress(OSError, UserError):  # the table tells it, wherever else it can't be
+                log.open(folder.log)
+                log.note_lines("".join(traceback.format_exception(error)))
+                folder.write_status("failed", step, said(error))
+        with suppress(OSError):
+            log.close()
+        return RunResult(folder, "failed", step, said(error), exit_code=EXIT_FAILED)
+
+
+def reopen(
+    composer: Composer,
+    folder: RunDir,
+    plan: Plan,
+    overrides: Sequence[str],
+    trust: bool = False,
+) -> Sweep:
+    """A sweep to go on with: runs that are done are skipped, the others resumed or started.
+
+    Raises:
+        UserError: there are overrides, which a sweep's own runs would contradict; a run's folder
+            or config that is not to be trusted.
+    """
+    if overrides:
+        raise UserError(
+            f"resume={folder.path} {' '.join(overrides)}: a sweep is resumed as it was planned; "
+            "resume one of its runs to change it"
+        )
+    own = plan.own or trust
+    saved = {n: _saved(composer, folder, n, trust, own) for n in range(len(plan.grid))}
+    planned = specs_of(composer, plan.grid)
+    for number, spec in enumerate(planned):
+        if saved[number] is None and not (plan.own or trust):
+            refuse_foreign(folder.path / PLAN, spec.plain)
+    specs = [_saved_spec(saved[n], spec) for n, spec in enumerate(planned)]
+    seals = [[] if own is None else own.seals for own in saved.values()]
+    return Sweep(folder, plan.grid, specs, seals)
+
+
+def _saved(
+    composer: Composer, folder: RunDir, number: int, trust: bool, links: bool
+) -> Saved | None:
+    """What a run that has begun was begun with; `links`: see `RunDir.inspect`."""
+    own = RunDir(folder.path / str(number))
+    if own.path.is_symlink():
+        raise UserError(f"{own.path}: a link, where a folder is meant")
+    if not os.path.lexists(own.config):
+        own.inspect(links)
+        return None
+    saved = read_saved(own, trust)
+    saved.check(own, composer.files)
+    return saved
+
+
+def _saved_spec(saved: Saved | None, spec: RunSpec) -> RunSpec:
+    """A run that has begun goes on with its own config, not with today's files."""
+    if saved is None:
+        return spec
+    return replace(spec, config=from_plain(saved.plain), plain=saved.plain)
