@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from optbench.rundir import RunDir
 from optbench.tasks.base import Task
 from optbench.training import rng
 from optbench.training.averaged import RECALIBRATION_BATCHES, with_modes
+from optbench.training.callback import Callback
 from optbench.training.clipping import Clipping
 from optbench.training.distributed import World
 from optbench.training.feed import Feed
@@ -75,7 +76,11 @@ class Experiment:
         return Keeper(folder.checkpoints, self.state)
 
     def trainer(
-        self, recorder: Recorder, keeper: Keeper | None, interruption: Interruption
+        self,
+        recorder: Recorder,
+        keeper: Keeper | None,
+        interruption: Interruption,
+        callbacks: Sequence[Callback] = (),
     ) -> Trainer:
         """The trainer, which goes on from wherever the state is."""
         state = self.state
@@ -91,8 +96,16 @@ class Experiment:
             for player in state.players
         ]
         return Trainer(
-            *(state, steps, self.feed, self.validation, self.test),
-            *(self.settings, recorder, keeper, interruption),
+            state,
+            steps,
+            self.feed,
+            validation=self.validation,
+            test=self.test,
+            settings=self.settings,
+            recorder=recorder,
+            keeper=keeper,
+            interruption=interruption,
+            callbacks=callbacks,
         )
 
 

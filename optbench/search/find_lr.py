@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,12 +13,14 @@ from optbench.errors import UserError
 from optbench.monitor.record import Record, Recorder
 from optbench.search.lr_range import Curve, Ramp, Smoother, limit, skipped, suggest
 from optbench.training.buffers import Buffers
+from optbench.training.callback import Callback
 from optbench.training.checkpoint import Loaded
 from optbench.training.keeper import RunState
 from optbench.training.player import Player
 from optbench.training.progress import Best, Reached
 from optbench.training.settings import Cadence
 from optbench.training.signals import Interruption
+from optbench.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class RampSchedule:
         return self.ramp.lr(step) / self.base
 
 
-class _Watch:
+class _Watch(Callback):
     """Takes each step's loss from the trainer's records; asks it to stop when that diverges."""
 
     def __init__(
@@ -72,13 +73,12 @@ class _Watch:
         ramp: Ramp,
         loss: str,
         every: int,
-        interruption: Interruption,
         board: Sink | None,
     ) -> None:
         self._loss, self._every = loss, every
         self.curve = Curve([], [])
         self.diverged = ""
-        self._ramp, self._interruption, self._board = ramp, interruption, board
+        self._ramp, self._board = ramp, board
         self._smoother = Smoother()
         self._smoothed: list[float] = []
 
@@ -97,7 +97,11 @@ class _Watch:
         if enough and smoothed > limit(self.curve.losses, self._smoothed):
             best = min(self._smoothed)
             self.diverged = f"the loss is {smoothed:.3g}, at best {best:.3g}, at lr {lr:.3g}"
-            self._interruption.number = self._interruption.number or signal.SIGTERM
+
+    def on_step_end(self, trainer: Trainer, step: int) -> None:
+        """Stop what has diverged."""
+        if self.diverged:
+            trainer.request_stop(self.diverged)
 
     def tick(self, step: int) -> None:
         """Nothing is shown live."""
@@ -139,18 +143,16 @@ def range_test(
     several = len(experiment.state.players) > 1
     loss = f"train/loss/{player}" if several else "train/loss"
     every = next(p.every for p in experiment.state.players if p.name == player)
-    watch = _Watch(ramp, loss, every, stop, board)
+    watch = _Watch(ramp, loss, every, board)
     with untouched(experiment.state):
         test = _with_ramp(experiment, ramp, player, every, base)
-        outcome = test.trainer(Recorder([watch], live=watch), None, stop).fit()
-    ended, number = outcome.state, outcome.signal
-    if watch.diverged:
-        ended, number, stop.number = "diverged", 0, 0
+        outcome = test.trainer(Recorder([watch], live=watch), None, stop, [watch]).fit()
+    ended = "diverged" if watch.diverged else outcome.state
     message = watch.diverged or outcome.message
     found = suggest(watch.curve, ramp.steps)
     return Trial(
         *(experiment.config.seed, watch.curve, found, ended, message),
-        *(test.state.progress.skipped, number),
+        *(test.state.progress.skipped, outcome.signal),
     )
 
 

@@ -48,7 +48,7 @@ class Player:
         forward: what is called: the module, or DistributedDataParallel around it.
         optimizer: over the module's parameters.
         schedule: the learning rate's multiplier.
-        total_steps: the run's length, for the schedule.
+        schedule_steps: the length that the schedule is given, in steps of this player.
         ema: the average of the weights, if there is one.
         group_schedules: of the optimizer's groups, in order; None follows `schedule`.
         values: schedules of other settings than the learning rate.
@@ -62,7 +62,7 @@ class Player:
     forward: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: Schedule
-    total_steps: int
+    schedule_steps: int
     ema: Ema | None = None
     group_schedules: Sequence[Schedule | None] = ()
     values: Sequence[ValueSchedule] = ()
@@ -110,7 +110,7 @@ class Player:
 
     def apply_schedule(self) -> None:
         """Sets the learning rate, and whatever else is scheduled, of the next update."""
-        found = {key: s(self.step, self.total_steps) for key, s in self._distinct.items()}
+        found = {key: s(self.step, self.schedule_steps) for key, s in self._distinct.items()}
         multipliers = [found[id(schedule)] for schedule in self._followed]
         if multipliers != self._multipliers:
             self._multipliers = multipliers
@@ -128,14 +128,14 @@ class Player:
         for group, schedule, own in groups:
             cycle = getattr(schedule, "momentum", None)
             if cycle is not None:
-                momentum = cycle(self.step, self.total_steps)
+                momentum = cycle(self.step, self.schedule_steps)
                 if momentum is not None or self._moved:
                     _set(group, "momentum", _get(own, "momentum") if momentum is None else momentum)
                     self._moved = True
             for value in self.values:
                 if value.setting == "weight_decay" and group.get("undecayed", False):
                     continue
-                now = value(self.step, self.total_steps, _get(own, value.setting))
+                now = value(self.step, self.schedule_steps, _get(own, value.setting))
                 _set(group, value.setting, now)
 
     def see_gradients(self, world: World) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
@@ -30,6 +31,13 @@ def scored_weights(players: Sequence[Player]) -> str | None:
     if len(set(scored.values())) == 1:
         return players[0].scored
     return ", ".join(f"{name} {which or 'as trained'}" for name, which in scored.items())
+
+
+def doubts(metrics: Mapping[str, float]) -> str:
+    """What to say of scores that are not finite where all weights are: the cause is elsewhere."""
+    scores = {t: v for t, v in metrics.items() if t.startswith(("val/", "test/"))}
+    bad = [f"{tag} is {value}" for tag, value in scores.items() if not math.isfinite(value)]
+    return f"{', '.join(bad)}, though all weights are finite" if bad else ""
 
 
 class Scorer:

@@ -19,6 +19,14 @@ class Cadence:
     histograms: int = 0
 
 
+NEVER = 2**62
+
+
+def due(every: int, step: int) -> int:
+    """The next step after `step` at which something is due that comes every so many steps."""
+    return (step // every + 1) * every if every else NEVER
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the loop needs to know besides its parts.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from optbench.data.dataset import Source
 from optbench.monitor.record import Recorder
+from optbench.training.callback import Callback, overrides_step_end
 from optbench.training.distributed import Agreement
 from optbench.training.feed import Feed, Work
 from optbench.training.keeper import Keeper, RunState
@@ -16,15 +16,14 @@ from optbench.training.nonfinite import NonFinite
 from optbench.training.player import Player
 from optbench.training.prime import settle_buckets
 from optbench.training.reporter import Reporter
-from optbench.training.scoring import Scorer, scored_weights
-from optbench.training.settings import EvaluationSet, Outcome, Settings
+from optbench.training.scoring import Scorer, doubts, scored_weights
+from optbench.training.settings import EvaluationSet, Outcome, Settings, due
 from optbench.training.signals import Abandoned, Interruption
 from optbench.training.step import Step
 
 Turn = tuple[int, int, int]
 """What a loss is of: the step, so many examples, the pass over the training set."""
 
-NEVER = 2**62
 MOST_SKIPPED = 100
 """Steps left out in a row after which a run counts as diverged."""
 
@@ -41,7 +40,8 @@ class Trainer:
         settings: the numbers.
         recorder: takes the measurements.
         keeper: saves the state; None for a run without checkpoints.
-        interruption: whether the run has been asked to stop.
+        interruption: whether the run has been asked to stop by a signal.
+        callbacks: told of steps, evaluations and checkpoints, in this order.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Trainer:
         recorder: Recorder,
         keeper: Keeper | None,
         interruption: Interruption,
+        callbacks: Sequence[Callback] = (),
     ) -> None:
         self.state, self.steps, self.feed, self.world = state, steps, feed, state.world
         self.validation, self.test = validation, test
@@ -66,52 +67,104 @@ class Trainer:
         self._nonfinite = NonFinite(settings.nonfinite, steps, scaled)
         late = self.world.device.type == "cuda"
         self._readers: list[LossReader[Turn]] = [LossReader(late) for _ in self.players]
-        self._agreement = Agreement(self.world, 2)
+        self._agreement = Agreement(self.world, 3)
         self.reporter = Reporter(state, feed.steps_per_epoch, recorder, settings.per_parameter)
         batch_size = settings.eval_batch_size
         self._scorer = Scorer(state, feed, self.reporter, batch_size, interruption)
         self._at_once = self.world.size == 1 and not late
         self._several = len(self.players) > 1
         self._clock = 0.0
+        self._until = settings.total_steps
+        self._begun = self._finished = False
+        self._stop_reason: str | None = None
+        self.callbacks = list(callbacks)
+        self._on_step_end = [c.on_step_end for c in callbacks if overrides_step_end(c)]
 
     def fit(self) -> Outcome:
-        """Trains to the end, or until something ends the run sooner."""
+        """Train to the end, or until something ends the run sooner, and finish it."""
+        self.run()
+        return self.finish()
+
+    def run(self, until: int | None = None) -> Outcome:
+        """Train up to a step, or until something ends the run sooner.
+
+        Evaluations and checkpoints come when they are due; the last ones, and the test set, are
+        `finish`'s. A run that is trained in pieces is to the bit the run that is not.
+
+        Args:
+            until: the step to stop at; default and at most `settings.total_steps`.
+
+        Returns:
+            The outcome so far; its state stays `running` at `until`.
+
+        Raises:
+            RuntimeError: the run is finished.
+        """
+        if self._finished:
+            raise RuntimeError("the run is finished")
+        total = self.settings.total_steps
+        self._until = total if until is None else min(until, total)
         for player in self.players:
             player.forward.train()
         self._plan()
         self._check_patience()
-        if self.world.size > 1 and self._goes_on():
-            self._settle_buckets()
+        if not self._begun and self.world.size > 1 and self._should_continue():
+            work = next(self.feed.epoch(self.progress.epoch, self.progress.index)).repeatable()
+            for step in self.steps:
+                settle_buckets(step, work)
         self._clock = time.perf_counter()
-        self._scores_and_save()  # of the step that the run goes on from, if they were abandoned
-        while self._goes_on():
+        if not self._begun:
+            self._scores_and_save()  # of the step that the run goes on from, if abandoned then
+        self._begun = True
+        while self._should_continue():
             self._epoch()
         self._pause()
-        self._settle()
+        self._drain_losses()
+        return self.outcome
+
+    def finish(self) -> Outcome:
+        """Do what a run's end asks for, once: last evaluation, checkpoint, test set.
+
+        A run that is finished before its last step counts as `finished` all the same.
+
+        Raises:
+            RuntimeError: the run is finished already.
+        """
+        if self._finished:
+            raise RuntimeError("the run is finished")
+        self._finished = True
         self._finish()
         self.outcome.metrics = {**self.reporter.metrics, **self.reporter.losses_of_the_epoch()}
         self.outcome.texts = self.reporter.texts
         self.outcome.scored = scored_weights(self.players)
         return self.outcome
 
-    def _settle_buckets(self) -> None:
-        work = next(self.feed.epoch(self.progress.epoch, self.progress.index)).repeatable()
-        for step in self.steps:
-            settle_buckets(step, work)
+    def request_stop(self, reason: str) -> None:
+        """End the run after the present step, as `stopped_early`, with all that an end asks for.
 
-    def _goes_on(self) -> bool:
-        within = self.progress.step < self.settings.total_steps
+        Any rank may ask: all of them stop, of several a step later.
+
+        Args:
+            reason: the outcome's message.
+        """
+        if self._stop_reason is None:
+            self._stop_reason = reason
+
+    def _should_continue(self) -> bool:
+        within = self.progress.step < self._until
         return within and self.outcome.state == "running"
 
     def _epoch(self) -> None:
         """What is left of the present pass over the training set."""
         for work in self.feed.epoch(self.progress.epoch, self.progress.index):
             self._step(work.repeatable() if self._several else work)
-            self._heed(self._agreement.exchange([self.interruption.number, self._nonfinite.at]))
+            for told in self._on_step_end:
+                told(self, self.progress.step)
+            self._apply_flags(self._agreement.exchange(self._flags()))
             if self.progress.step >= self._next:
-                self._events()
+                self._run_due()
             self.recorder.tick(self.progress.step)
-            if not self._goes_on():
+            if not self._should_continue():
                 return
 
     def _step(self, work: Work) -> None:
@@ -127,12 +180,12 @@ class Trainer:
             sample = self.reporter.sampler(player, number) if number == sampled else None
             if player.needs_closure:
                 loss, done = step.with_closure(work, seen, sample)
-                self._take_in(player, reader.push(turn, loss))
+                self._record_loss(player, reader.push(turn, loss))
                 if self._nonfinite.at and self._at_once:
                     return
             else:
                 loss = step.loss_and_gradients(work)
-                self._take_in(player, reader.push(turn, loss))
+                self._record_loss(player, reader.push(turn, loss))
                 if self._nonfinite.at and self._at_once:
                     return
                 done = step.update(seen, sample)
@@ -149,17 +202,17 @@ class Trainer:
         else:
             self._skipped(number)
 
-    def _take_in(self, player: Player, ready: tuple[Turn, float] | None) -> None:
+    def _record_loss(self, player: Player, ready: tuple[Turn, float] | None) -> None:
         if ready is None:
             return
         (step, examples, epoch), loss = ready
         if self._nonfinite.check("loss", step, loss):
             player.loss.add(loss, examples, epoch)
 
-    def _settle(self) -> None:
+    def _drain_losses(self) -> None:
         """Takes in the losses that are still on their way from the GPU."""
         for player, reader in zip(self.players, self._readers, strict=True):
-            self._take_in(player, reader.settle())
+            self._record_loss(player, reader.settle())
 
     def _skipped(self, number: int) -> None:
         self.progress.skipped += 1
@@ -167,45 +220,54 @@ class Trainer:
         if self.progress.skipped_in_a_row == MOST_SKIPPED:
             self._nonfinite.end(number, f"no finite gradient in {MOST_SKIPPED} batches")
 
-    def _heed(self, flags: list[int]) -> None:
+    def _flags(self, signal: int | None = None) -> list[int]:
+        """What this rank has to say: a signal, a step that is not finite, a wish to stop."""
+        number = self.interruption.number if signal is None else signal
+        return [number, self._nonfinite.at, self._stop_reason is not None]
+
+    def _apply_flags(self, flags: list[int]) -> None:
         """Ends the run when the ranks agree that it has to."""
-        signal, bad_step = flags
+        signal, bad_step, stop = flags
         if bad_step:
             message = self._nonfinite.message or f"another rank's loss at step {bad_step}"
             self.outcome.state, self.outcome.message = "diverged", message
         elif signal:
             self.outcome.state, self.outcome.signal = "preempted", signal
+        elif stop and self.outcome.state == "running":
+            self.outcome.state = "stopped_early"
+            self.outcome.message = self._stop_reason or "another rank asked to stop"
 
     def _plan(self) -> None:
         """When something is due next, so that a step asks one question only."""
         step, cadence = self.progress.step, self.settings.cadence
-
-        def after(every: int) -> int:
-            return (step // every + 1) * every if every else NEVER
-
-        watch, histograms = after(cadence.monitor), after(cadence.histograms)
+        watch, histograms = due(cadence.monitor, step), due(cadence.histograms, step)
         watched = [player.last_turn(watch) for player in self.players]
         sampled = [player.last_turn(histograms) for player in self.players]
         own = (self.players, self.steps, self.reporter.watches, self._readers)
         self._turns = list(zip(*own, watched, sampled, strict=True))
         self._next = min(
-            *(watch, histograms, after(cadence.evaluate), after(cadence.save)),
+            watch,
+            histograms,
+            due(cadence.evaluate, step),
+            due(cadence.save, step),
             *(turn for turn in watched if turn > step),
         )
 
-    def _events(self) -> None:
+    def _run_due(self) -> None:
         """What is due at this step: measurements, an evaluation, a checkpoint, in this order."""
         self._pause()
-        self._settle()
+        self._drain_losses()
         step, cadence = self.progress.step, self.settings.cadence
         if cadence.histograms and step % cadence.histograms == 0:
             for player in self.players:
                 self.reporter.sample(step, "parameters", player, player.parameters)
         self._report(training=bool(cadence.monitor) and step % cadence.monitor == 0)
-        self._heed(self._agreement.settle([0, self._nonfinite.at]))
+        self._apply_flags(self._agreement.settle(self._flags(signal=0)))
         if self.outcome.state != "diverged":
             self._scores_and_save()
         self._plan()
+        if self.world.size == 1:  # a callback may just have asked to stop
+            self._apply_flags(self._flags(signal=0))
         self._clock = time.perf_counter()
 
     def _scores_and_save(self) -> None:
@@ -248,6 +310,8 @@ class Trainer:
             return
         self.progress.evaluated = self.progress.step
         self.state.reached.update(metrics, self.progress)
+        for callback in self.callbacks:
+            callback.on_evaluation(self, self.progress.step, metrics)
         improved = self.state.best.update(metrics, self.progress.step)
         if self.settings.patience:
             self.state.stopping.update(metrics, self.progress.step)
@@ -276,12 +340,14 @@ class Trainer:
         if self.keeper is None:
             return
         if not self._weights_are_finite():
-            self._heed([0, self._nonfinite.at])
+            self._apply_flags([0, self._nonfinite.at, 0])
             return
         self.recorder.flush()
         if self.world.is_main:
             self._scorer.calibrate()
         self.keeper.save(self.recorder.positions())
+        for callback in self.callbacks:
+            callback.on_checkpoint(self, self.progress.step)
 
     def _weights_are_finite(self) -> bool:
         """If not, the run is to end: the loss tells at the next step, and there may be none."""
@@ -294,9 +360,9 @@ class Trainer:
         """The last evaluation, checkpoint and test, as far as the run's end asks for them."""
         if self.outcome.state != "diverged":
             self._weights_are_finite()
-        flags = self._agreement.settle([0, self._nonfinite.at])
+        flags = self._agreement.settle(self._flags(signal=0))
         if self.outcome.state == "running" or flags[1]:
-            self._heed(flags)
+            self._apply_flags(flags)
         if self.outcome.state in ("running", "stopped_early"):
             self._last_scores()
         if self.outcome.state == "preempted":
@@ -323,12 +389,6 @@ class Trainer:
                 self.state.reached.update(scores, self.progress)
         if self.outcome.state == "running":
             self.outcome.state = "finished"
-        self._doubt()
-
-    def _doubt(self) -> None:
-        """Says of scores that are not finite that the weights are: the cause is elsewhere."""
-        scores = {t: v for t, v in self.reporter.metrics.items() if t.startswith(("val/", "test/"))}
-        bad = [f"{tag} is {value}" for tag, value in scores.items() if not math.isfinite(value)]
-        if bad and self.outcome.state in ("finished", "stopped_early"):
-            said = f"{', '.join(bad)}, though all weights are finite"
-            self.outcome.message = "; ".join(filter(None, [self.outcome.message, said]))
+        if self.outcome.state in ("finished", "stopped_early"):
+            said = [self.outcome.message, doubts(self.reporter.metrics)]
+            self.outcome.message = "; ".join(filter(None, said))

@@ -65,7 +65,7 @@ def build(overrides: Sequence[str], world: World | None = None) -> tuple[RunSpec
 class Stretches:
     """A run of optbench's trainer, done a few steps at a time.
 
-    Every stretch is a call of `Trainer.fit` that goes on where the last one ended.
+    Every stretch is a call of `Trainer.run` that goes on where the last one ended.
 
     Args:
         spec, experiment: the run.
@@ -98,10 +98,8 @@ class Stretches:
         """Takes some steps; the seconds spent in them, without what events took."""
         trainer = self.trainer
         before = trainer.progress.seconds
-        trainer.outcome = type(trainer.outcome)()
-        trainer.settings = replace(trainer.settings, total_steps=trainer.progress.step + steps)
-        outcome = trainer.fit()
-        if outcome.state != "finished":
+        outcome = trainer.run(until=trainer.progress.step + steps)
+        if outcome.state != "running":
             raise SystemExit(f"the run ended as {outcome.state}: {outcome.message}")
         return float(trainer.progress.seconds - before)
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from optbench.runs import trust
 from optbench.files import dump_yaml, load_yaml
 from optbench.rundir import RunDir
+from optbench.runs import trust
 from optbench.training import checkpoint
 
 from .program import SMALL, call, train

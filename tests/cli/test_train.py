@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import torch
 
-from optbench.runs import environment
 from optbench.cli.main import main
 from optbench.console import print_lines
 from optbench.files import load_yaml
 from optbench.rundir import RunDir
+from optbench.runs import environment
 
 from .program import (
     SMALL,

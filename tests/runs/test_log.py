@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from optbench.runs import lock
 from optbench.console import OUT, print_error, print_lines, print_table
 from optbench.plots.terminal import ascii_only
+from optbench.runs import lock
 from optbench.runs.lock import Busy
 from optbench.runs.log import Log
 

@@ -46,7 +46,7 @@ def whole(overrides: tuple[str, ...], name: str = "model") -> tuple[dict[str, An
     """The state at AT, and the rates from there to the end."""
     of = go(player(*overrides, name=name), AT)
     state = copy.deepcopy(of.state_dict())
-    return state, rates(of, of.total_steps - AT)
+    return state, rates(of, of.schedule_steps - AT)
 
 
 TORCH = ("schedule=torch", "steps=20")
@@ -155,10 +155,10 @@ def test_as_a_fresh_run_with_the_new_settings(name: str, monkeypatch: pytest.Mon
     state, _ = whole(before)
     resumed = player(*after)
     resumed.load_state_dict(state)
-    assert rates(resumed, resumed.total_steps - AT) == whole(after)[1]
+    assert rates(resumed, resumed.schedule_steps - AT) == whole(after)[1]
     again = player(*before)
     again.load_state_dict(state)
-    assert rates(again, again.total_steps - AT) == whole(before)[1]
+    assert rates(again, again.schedule_steps - AT) == whole(before)[1]
 
 
 def test_one_that_counts_calls_is_asked_once_a_step(monkeypatch: pytest.MonkeyPatch) -> None:

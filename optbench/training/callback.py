@@ -1,0 +1,39 @@
+"""Who is told as a training goes on, and may look at it or ask it to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from optbench.training.trainer import Trainer
+
+
+class Callback:
+    """Base of callbacks: override what you want to be told of.
+
+    A callback may read whatever the trainer has and call `Trainer.request_stop`. It must leave the
+    players, and the random generators, as they are, unless it means to change the run: then a
+    resumed run knows nothing of the change but what a checkpoint holds. On several ranks each one's
+    callbacks are told. What a callback raises ends the run as failed.
+
+    Example:
+        >>> class StopBelow(Callback):
+        ...     def on_evaluation(self, trainer, step, metrics):
+        ...         if metrics["val/loss"] < 0.1:
+        ...             trainer.request_stop("good enough")
+    """
+
+    def on_step_end(self, trainer: Trainer, step: int) -> None:
+        """After a step: `step` have been taken; a batch that was left out counts for none."""
+
+    def on_evaluation(self, trainer: Trainer, step: int, metrics: Mapping[str, float]) -> None:
+        """After the validation set was scored; `metrics` by tag, such as `val/loss`."""
+
+    def on_checkpoint(self, trainer: Trainer, step: int) -> None:
+        """After a checkpoint was saved; one that is written in the background may not be yet."""
+
+
+def overrides_step_end(callback: Callback) -> bool:
+    """Whether a callback wants to be told of every step; most do not, and cost nothing."""
+    return type(callback).on_step_end is not Callback.on_step_end
