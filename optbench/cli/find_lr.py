@@ -216,7 +216,7 @@ def _base(experiment: Experiment, player: str) -> float:
         return float(lr)
     factor = lr_factor(config.scale_lr, experiment.feed.batch_size, config.base_batch_size)
     found = next(p for p in experiment.state.players if p.name == player)
-    return found.base_lrs[0] / factor
+    return found.hyperparameters.base_lrs[0] / factor
 
 
 def _folder(spec: RunSpec) -> str | Path:

@@ -195,10 +195,13 @@ def _with_ramp(
 
 
 def _ramped(player: Player, ramp: Ramp, base: float | None) -> Player:
-    base = player.base_lrs[0] if base is None else base
+    base_lrs = player.hyperparameters.base_lrs
+    base = base_lrs[0] if base is None else base
     if not base > 0:
         raise UserError(f"optimizer.lr={base:g}: find-lr scales it, so it has to be above 0")
-    for group, lr in zip(player.optimizer.param_groups, player.base_lrs, strict=True):
+    for group, lr in zip(
+        player.optimizer.param_groups, player.hyperparameters.base_lrs, strict=True
+    ):
         group["lr"] = lr
     schedule = RampSchedule(ramp, base)
     own = (player.name, player.module, player.forward, player.optimizer)

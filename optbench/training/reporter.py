@@ -53,17 +53,15 @@ class Reporter:
         self.texts.update(texts)
 
     def write(self, kind: str, values: Mapping[str, float]) -> None:
-        """One record; schedules that react see it too."""
+        """Make one record."""
         progress = self.state.progress
         epoch = progress.epoch + progress.index / self._steps_per_epoch
         self.metrics.update(values)
         self.recorder.write(
             Record(kind, progress.step, epoch, progress.examples, progress.seconds, values)
         )
-        for player in self.state.players:
-            player.observe(self._own(player, values))
 
-    def _own(self, player: Player, values: Mapping[str, float]) -> Mapping[str, float]:
+    def of_player(self, player: Player, values: Mapping[str, float]) -> Mapping[str, float]:
         """A player's loss and norms, as they are called where there is one only; and the rest."""
         if len(self.state.players) == 1:
             return values
@@ -90,7 +88,11 @@ class Reporter:
         """Loss since the last report, what the last update took, throughput, memory."""
         progress = self.state.progress
         progress.reported = progress.step
-        values = {tag: lr for player in self.state.players for tag, lr in player.lrs.items()}
+        values = {
+            tag: lr
+            for player in self.state.players
+            for tag, lr in player.hyperparameters.lrs.items()
+        }
         for player in self.state.players:
             values |= self._loss(player, player.loss.report())
         seconds = progress.seconds - self._marks[0]

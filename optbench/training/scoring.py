@@ -41,12 +41,12 @@ def doubts(metrics: Mapping[str, float]) -> str:
 
 
 class Scorer:
-    """Evaluates, and reports what it finds.
+    """Evaluates, and shows what a task has to show.
 
     Args:
         state: of the run.
         feed: the training examples, for batch norms of averaged weights.
-        reporter: takes the scores.
+        reporter: takes the samples.
         batch_size: examples in a forward pass.
         interruption: whether the run has been asked to stop.
     """
@@ -107,6 +107,4 @@ class Scorer:
                     shown = state.task.show(modules, batch)
                 if shown is not None:
                     self.reporter.show(shown)
-        metrics = {f"{what.name}/{metric}": value for metric, value in scores.items()}
-        self.reporter.write(what.name, metrics)
-        return metrics
+        return {f"{what.name}/{metric}": value for metric, value in scores.items()}

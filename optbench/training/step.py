@@ -221,7 +221,7 @@ class Step:
         if looks and self.first_nonfinite_gradient() is not None:
             return False
         if first:
-            self.player.see_gradients(self.world)
+            self.player.hyperparameters.see_gradients(self.world)
         if self.clipping.acts:
             groups = [group["params"] for group in self.player.optimizer.param_groups]
             self.clipping.apply(self.player.parameters, groups)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from optbench.data.dataset import Source
 from optbench.monitor.record import Recorder
@@ -140,15 +140,11 @@ class Trainer:
         return self.outcome
 
     def request_stop(self, reason: str) -> None:
-        """End the run after the present step, as `stopped_early`, with all that an end asks for.
+        """End the run after the present step as `stopped_early`, for a reason that is its message.
 
-        Any rank may ask: all of them stop, of several a step later.
-
-        Args:
-            reason: the outcome's message.
+        Any rank may ask, and all stop: of several, a step later.
         """
-        if self._stop_reason is None:
-            self._stop_reason = reason
+        self._stop_reason = self._stop_reason or reason
 
     def _should_continue(self) -> bool:
         within = self.progress.step < self._until
@@ -290,9 +286,15 @@ class Trainer:
             if tag.startswith("grad_norm/") and tag.endswith("total"):
                 self._nonfinite.check("gradient norm", self.progress.step, value)
         if training:
-            self.reporter.write("train", self.reporter.training())
+            self._write("train", self.reporter.training())
         if norms:
-            self.reporter.write("monitor", norms)
+            self._write("monitor", norms)
+
+    def _write(self, kind: str, values: Mapping[str, float]) -> None:
+        """One record, which schedules that react see too."""
+        self.reporter.write(kind, values)
+        for player in self.players:
+            player.hyperparameters.observe(self.reporter.of_player(player, values))
 
     def _validate(self) -> None:
         """Scores the validation set; schedules, the best step and early stopping react.
@@ -304,7 +306,7 @@ class Trainer:
         if self.outcome.state == "preempted":
             return
         if self.progress.reported != self.progress.step:
-            self.reporter.write("train", self.reporter.training())
+            self._write("train", self.reporter.training())
         metrics = self._score(self.validation, show=True)
         if metrics is None:
             return
@@ -322,10 +324,12 @@ class Trainer:
     def _score(self, what: EvaluationSet, show: bool = False) -> dict[str, float] | None:
         """The scores; None if the run was asked to stop, which it then does."""
         try:
-            return self._scorer.score(what, show)
+            metrics = self._scorer.score(what, show)
         except Abandoned as abandoned:
             self.outcome = Outcome("preempted", signal=abandoned.signal)
             return None
+        self._write(what.name, metrics)
+        return metrics
 
     def _check_patience(self) -> None:
         stopping, patience = self.state.stopping, self.settings.patience

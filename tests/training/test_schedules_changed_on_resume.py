@@ -185,7 +185,7 @@ def observed(of: Player, losses: list[float]) -> list[float]:
     """The learning rate after each of these."""
     found = []
     for loss in losses:
-        of.observe({"train/loss": loss, "grad_norm/total": loss})
+        of.hyperparameters.observe({"train/loss": loss, "grad_norm/total": loss})
         found.append(of.lr)
     return found
 
@@ -246,7 +246,7 @@ def test_one_that_reacts_keeps_its_history(name: str, monkeypatch: pytest.Monkey
     after = (*(line for line in before if line.partition("=")[0] not in keys), *changes)
     first = go(player(*before), AT)
     came_to = observed(first, LOSSES)[-1]
-    assert came_to != first.base_lrs[0]
+    assert came_to != first.hyperparameters.base_lrs[0]
     resumed = player(*after)
     resumed.load_state_dict(first.state_dict())
     assert resumed.lr == pytest.approx(came_to * at_once)
