@@ -93,7 +93,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("assemble", "line"), REFUSED, ids=[line for _, line in REFUSED])
+@pytest.mark.parametrize(("build", "line"), REFUSED, ids=[line for _, line in REFUSED])
 def test_refuses(build: Callable[[], object], line: str) -> None:
     with pytest.raises(ValueError) as caught:
         build()

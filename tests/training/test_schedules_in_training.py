@@ -71,7 +71,7 @@ class Follow:
         self.gradients: list[Tensor] = []
         self.weights: list[Tensor] = []
         self.rates: list[float] = []
-        look = player.see_gradients
+        look = player.hyperparameters.see_gradients
 
         def see(world: Any) -> None:
             self.gradients.append(torch.cat([p.grad.flatten() for p in player.parameters]).double())
@@ -79,7 +79,7 @@ class Follow:
             look(world)
             self.rates.append(player.lr)
 
-        player.see_gradients = see
+        player.hyperparameters.see_gradients = see
 
     def now(self) -> Tensor:
         return torch.cat([p.detach().flatten() for p in self.player.parameters]).double()

@@ -242,7 +242,9 @@ def test_the_rate_of_each_step_is_the_schedules() -> None:
     player = player_of(made)
     rates = [player.lr]
     fit(made, lambda step: rates.append(player.lr))
-    expected = [player.base_lrs[0] * player.schedule(step, 10) for step in range(11)]
+    expected = [
+        player.hyperparameters.base_lrs[0] * player.schedule(step, 10) for step in range(11)
+    ]
     assert rates == expected
     assert rates[0] == 0 and rates[3] == 0.1
     assert all(later < earlier for earlier, later in pairwise(rates[3:]))
