@@ -8,7 +8,7 @@ import torch
 
 from optbench.errors import UserError
 from optbench.optim.combined import Combined
-from optbench.optim.traits import needs_closure
+from optbench.optim.needs import needs_of
 
 
 def set_decay(optimizer: torch.optim.Optimizer, policy: str) -> None:
@@ -39,7 +39,7 @@ def set_decay(optimizer: torch.optim.Optimizer, policy: str) -> None:
         for member in optimizer.members:
             set_decay(member, policy)
         return
-    blind = needs_closure(optimizer)
+    blind = needs_of(optimizer).closure
     if policy == "coupled" and blind:
         raise UserError(
             f"optimizer.decay=coupled: {type(optimizer).__name__} evaluates the loss itself; "

@@ -12,14 +12,14 @@ import torch
 from torch import nn
 
 from optbench.assemble.create import arguments, call, kind_of, locate, parameters_of
-from optbench.assemble.zoo import resolved, with_traits
+from optbench.assemble.zoo import resolved, with_needs
 from optbench.config.reserved import OF_A_COMPANION, own_arguments
 from optbench.errors import UserError
 from optbench.optim.combined import Combined
 from optbench.optim.groups import norms_and_biases, parameter_groups
 from optbench.optim.layers import layer_factors
+from optbench.optim.needs import needs_of
 from optbench.optim.still import hold_still
-from optbench.optim.traits import traits
 
 Named = list[tuple[str, nn.Parameter]]
 
@@ -99,7 +99,7 @@ def _one(
             f"optimizer._target_={node['_target_']}: gives {kind_of(made)}; "
             "expected a torch.optim.Optimizer"
         )
-    optimizer = with_traits(made, node)
+    optimizer = with_needs(made, node)
     hold_still(optimizer)
     return Built(optimizer, implementation)
 
@@ -230,7 +230,7 @@ def check_schedule(
     node: Mapping[str, Any], optimizer: torch.optim.Optimizer, schedule: Any, changes_lr: bool
 ) -> None:
     """Refuses a schedule that would have no effect on this optimizer, or that it can't follow."""
-    if changes_lr and "no_lr" in traits(optimizer):
+    if changes_lr and not needs_of(optimizer).lr:
         raise UserError(
             f"schedule: {type(optimizer).__name__} has no learning rate; "
             "only schedule=constant without warmup makes sense"

@@ -92,17 +92,19 @@ def _check(config: RunConfig, player: Player, built: Built) -> None:
     if config.channels_last and any(isinstance(each, torch.optim.LBFGS) for each in inside):
         raise UserError("channels_last=true: L-BFGS needs contiguous gradients")
     name = type(built.optimizer).__name__
-    if player.needs_closure and config.precision.scaler:
+    if player.needs.closure and config.precision.scaler:
         raise UserError(
             f"precision={config.precision.name}: {name} evaluates the loss "
             "several times a step, which a gradient scaler can't follow; use bf16 or fp32"
         )
-    if config.compile and (player.create_graph or "hessian_vector" in player.traits):
+    if config.compile and (player.needs.create_graph or player.needs.hvp):
         raise UserError(
             f"compile=true: {name} differentiates the gradients, which "
             "torch.compile can't; use compile=false"
         )
-    if player.create_graph and (config.precision.scaler or player.forward is not player.module):
+    if player.needs.create_graph and (
+        config.precision.scaler or player.forward is not player.module
+    ):
         raise UserError(
             f"optimizer: {name} differentiates the gradients, which "
             "neither a gradient scaler nor several ranks allow; use one rank and bf16 or fp32"

@@ -11,7 +11,7 @@ import torch
 from optbench.assemble.create import create, locate
 from optbench.assemble.optimizer import Built
 from optbench.errors import UserError
-from optbench.optim.traits import needs_closure, traits
+from optbench.optim.needs import needs_of
 
 
 def wrapped(built: Built, node: Mapping[str, Any]) -> Built:
@@ -31,9 +31,10 @@ def wrapped(built: Built, node: Mapping[str, Any]) -> Built:
 
 def _check(inner: torch.optim.Optimizer, wrapper: str) -> None:
     """What goes inside one that gives it another gradient than the loss has."""
-    if needs_closure(inner) and "once" not in traits(inner):
+    needs = needs_of(inner)
+    if needs.objective == "many":
         does = "evaluates the loss itself"
-    elif "create_graph" in traits(inner):
+    elif needs.create_graph:
         does = "differentiates the gradients"
     else:
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,7 @@ from optbench.config.reserved import OF_NAMED, OURS, own_arguments
 from optbench.config.zoo import FROM_THE_RUN, Entry, entry_of, no_argument
 from optbench.errors import UserError
 from optbench.optim.groups import hidden_matrices
-
-TRAITS = ("closure", "create_graph", "no_lr", "divides_by_lr")
-"""Words of the zoo's table that the training heeds, as the optimizer's attribute `traits`."""
+from optbench.optim.needs import Needs
 
 _COMPANION = {
     **{"_target_": "torch.optim.AdamW", "lr": 1e-3, "betas": [0.9, 0.999]},
@@ -70,7 +68,7 @@ def resolved(
                 "optimizer.groups, optimizer.decay_norm_and_bias and optimizer.layer_decay"
             )
         plain["_module_"] = True
-    plain["_traits_"] = [word for word in TRAITS if word in entry.needs]
+    plain["_needs_"] = needs_in_words(entry.needs)
     return plain
 
 
@@ -114,20 +112,30 @@ def _custom(plain: dict[str, Any], node: Mapping[str, Any]) -> dict[str, Any]:
         if plain[key] is None:
             del plain[key]
     if "lr" not in rest and "lr" not in plain:
-        plain["_traits_"] = ["no_lr"]
+        plain["_needs_"] = Needs(lr=False)
     return plain
 
 
-def with_traits(optimizer: torch.optim.Optimizer, node: Mapping[str, Any]) -> Any:
+def needs_in_words(words: Collection[str]) -> Needs:
+    """What the words of the zoo's table say that the training heeds."""
+    return Needs(
+        objective="many" if "closure" in words else "none",
+        create_graph="create_graph" in words,
+        lr="no_lr" not in words,
+        divides_by_lr="divides_by_lr" in words,
+    )
+
+
+def with_needs(optimizer: torch.optim.Optimizer, node: Mapping[str, Any]) -> Any:
     """The optimizer, marked with what the training has to heed."""
-    traits = frozenset(node.get("_traits_", ()))
-    if not traits:
+    needs = node.get("_needs_", Needs())
+    if needs == Needs():
         return optimizer
-    optimizer.traits = traits  # type: ignore[attr-defined]
-    if "no_lr" in traits:
+    optimizer.needs = needs  # type: ignore[attr-defined]
+    if not needs.lr:
         for group in optimizer.param_groups:
             group.setdefault("lr", 1.0)
-    if "create_graph" in traits:
+    if needs.create_graph:
         # Gradients are set to None after every step, which ends the cycle that it warns of.
         warnings.filterwarnings("ignore", message="Using backward.. with create_graph=True")
     return optimizer

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from optbench.optim.needs import Needs, all_needs, needs_of
 from optbench.optim.steps import evaluated
-from optbench.optim.traits import needs_closure, traits
 
 
 class Combined(torch.optim.Optimizer):
@@ -24,12 +24,12 @@ class Combined(torch.optim.Optimizer):
         ValueError: one of several needs a closure.
 
     Attributes:
-        traits: all members'.
+        needs: all members'.
     """
 
     def __init__(self, members: list[torch.optim.Optimizer]) -> None:
         for member in members if len(members) > 1 else ():
-            if needs_closure(member):
+            if needs_of(member).closure:
                 name = type(member).__name__
                 raise ValueError(f"{name} evaluates the loss itself, which none of several can")
         self.members = members
@@ -45,10 +45,9 @@ class Combined(torch.optim.Optimizer):
         return [p for m in self.members for g in m.param_groups for p in g["params"]]
 
     @property
-    def traits(self) -> frozenset[str]:
-        """See `optim/traits.py`."""
-        closure = {"closure"} if any(map(needs_closure, self.members)) else set()
-        return frozenset(closure.union(*map(traits, self.members)))
+    def needs(self) -> Needs:
+        """What the members need together."""
+        return all_needs(self.members)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -58,7 +57,7 @@ class Combined(torch.optim.Optimizer):
     def _advance(self, closure: Callable[[], Any] | None) -> Any:
         """The update itself. Not in `step`: torch hangs hooks on every class's, so one that called
         another's would run them twice."""
-        if len(self.members) == 1 and needs_closure(self.members[0]):
+        if len(self.members) == 1 and needs_of(self.members[0]).closure:
             return self.members[0].step(closure)
         loss = evaluated(closure)
         for member in self.members:

@@ -11,6 +11,7 @@ from torch import Tensor
 from optbench.optim.engine.ops import Operand, per_member, plus_
 from optbench.optim.engine.rule_optimizer import NARROW
 from optbench.optim.momentum import Momentum
+from optbench.optim.needs import Needs
 
 Ahead = dict[Tensor, Tensor]
 """The parameters at the look-ahead point, and what they were."""
@@ -50,7 +51,7 @@ class NAG(Momentum):
 
     _weights: dict[Tensor, Tensor]
 
-    traits = frozenset({"once"})
+    needs = Needs(objective="once")
     decay = "none"  # the rule has it, of weights that it alone can tell
 
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]

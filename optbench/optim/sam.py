@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from optbench.optim.combined import Combined
+from optbench.optim.needs import Needs
+from optbench.optim.steps import Elsewhere
 
 
 class SAM(Combined):
@@ -44,6 +47,11 @@ class SAM(Combined):
     other_gradients = True
     """The inner optimizer is given other gradients than the losses have that it sees."""
 
+    @property
+    def needs(self) -> Needs:
+        """The inner optimizer's, and two evaluations."""
+        return replace(super().needs, objective="many")
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
         """One update; returns the first loss of the two gradients'."""
@@ -59,9 +67,7 @@ class SAM(Combined):
                         parameter.copy_(weights)
             return loss
 
-        if hasattr(closure, "hessian_vector"):
-            worst.hessian_vector = closure.hessian_vector  # type: ignore[attr-defined]
-        return self._advance(worst)
+        return self._advance(Elsewhere(closure, worst))
 
     @torch.no_grad()
     def _climb(self) -> list[tuple[Tensor, Tensor]]:

@@ -10,6 +10,7 @@ import torch
 from optbench.optim.engine.ops import Operand, at_least_, clamp_, ema_, per_member, share
 from optbench.optim.engine.ranges import above_zero, betas_in_range
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
+from optbench.optim.needs import Needs
 
 
 class Sophia(RuleOptimizer):
@@ -24,8 +25,8 @@ class Sophia(RuleOptimizer):
     u is standard normal, drawn from a generator seeded by the number of the step, so that all ranks
     and a resumed run draw the same. Where h is not positive the step is lr in size, as Lion's.
 
-    `step` needs an objective: the closure, with a method `hessian_vector(vectors)` that gives H u
-    of the same examples. An estimate costs about two more gradients.
+    `step` needs an objective: the closure, with a method `hvp(parameters, vectors)` that gives H u
+    of the same examples, and leaves gradients as they are. An estimate costs about two more.
 
     Args:
         params: as in torch.
@@ -41,7 +42,7 @@ class Sophia(RuleOptimizer):
         ValueError: a hyperparameter out of range.
     """
 
-    traits = frozenset({"once", "hessian_vector"})
+    needs = Needs(objective="once", hvp=True)
     state_names = ("exp_avg", "hessian")
 
     def __init__(
@@ -62,7 +63,7 @@ class Sophia(RuleOptimizer):
         super().__init__(params, defaults, maximize=maximize, implementation=implementation)
 
     def step(self, closure: Any) -> Any:  # type: ignore[override]
-        """One update; returns the loss."""
+        """One update by an objective; returns the loss."""
         with torch.enable_grad():
             loss = closure()
         self._estimate(closure)
@@ -74,7 +75,7 @@ class Sophia(RuleOptimizer):
         return max((int(self.state[p]["step"]) for p in used if self.state[p]), default=0)
 
     @torch.no_grad()
-    def _estimate(self, closure: Any) -> None:
+    def _estimate(self, objective: Any) -> None:
         """Moves the diagonals of the groups whose turn it is."""
         taken = self._taken()
         due = [group for group in self.param_groups if taken % group["hessian_every"] == 0]
@@ -88,7 +89,7 @@ class Sophia(RuleOptimizer):
             for p in parameters
         ]
         with torch.enable_grad():
-            products = closure.hessian_vector(parameters, vectors)
+            products = objective.hvp(parameters, vectors)
         for (parameter, group), vector, product in zip(pairs, vectors, products, strict=True):
             if not self.state[parameter]:
                 self._start(parameter, group)

@@ -24,3 +24,21 @@ def unhooked(cls: Any) -> Any:
     """
     step = cls.step
     return step.__wrapped__ if getattr(step, "hooked", False) else step
+
+
+class Elsewhere:
+    """An objective whose loss and gradients are taken elsewhere; what else it can is its own.
+
+    Args:
+        objective: a closure, maybe with methods such as `hvp`.
+        evaluate: what is called in its place.
+    """
+
+    def __init__(self, objective: Callable[[], Any], evaluate: Callable[[], Any]) -> None:
+        self._objective, self._evaluate = objective, evaluate
+
+    def __call__(self) -> Any:
+        return self._evaluate()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._objective, name)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
-from optbench.optim.traits import traits
+from optbench.optim.needs import needs_of
 
 NOT_BY_LR = (torch.optim.Rprop, torch.optim.LBFGS)
 """Of torch's those whose steps are not lr times something: their least step, a line search."""
@@ -21,15 +21,15 @@ def hold_still(optimizer: torch.optim.Optimizer) -> None:
     """Has the parameters of a group stay where they are while its lr is 0.
 
     Steps of torch's optimizers and of our rules are multiples of lr, so nothing is done to these.
-    Of others, the parameters are put back after a step. One that divides by lr (`divides_by_lr` in
-    `optim/traits.py`, and L-BFGS) is shown an lr of 1 for such a step.
+    Of others, the parameters are put back after a step. One that divides by lr is shown an lr of 1
+    for such a step.
 
     Args:
         optimizer: any that holds its parameters itself.
     """
     if _steps_are_multiples_of_lr(optimizer):
         return
-    divides = isinstance(optimizer, torch.optim.LBFGS) or "divides_by_lr" in traits(optimizer)
+    divides = needs_of(optimizer).divides_by_lr
     step: Any = optimizer.step
 
     @wraps(step.__func__)

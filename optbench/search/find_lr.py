@@ -158,7 +158,7 @@ def range_test(
 
 def _check(experiment: Experiment, name: str) -> None:
     for player in experiment.state.players:
-        if player.name == name and "no_lr" in player.traits:
+        if player.name == name and not player.needs.lr:
             what = type(player.optimizer).__name__
             raise UserError(f"optimizer: {what} has no learning rate to find")
 

@@ -19,7 +19,7 @@ from optbench.optim.exact_state import (
     load_exactly,
     set_attributes,
 )
-from optbench.optim.traits import needs_closure, traits
+from optbench.optim.needs import Needs, needs_of
 from optbench.schedules.base import Schedule
 from optbench.schedules.value import ValueSchedule
 from optbench.training.averaged import (
@@ -66,7 +66,7 @@ class Player:
     every: int = 1
     step: int = 0
     loss: TrainingLoss = field(default_factory=TrainingLoss)
-    needs_closure: bool = field(init=False)
+    needs: Needs = field(init=False)
 
     def __post_init__(self) -> None:
         self._fresh = attributes(self.optimizer)
@@ -74,9 +74,7 @@ class Player:
         self._statistics: dict[str, torch.Tensor] = {}
         for optimizer in self._switched:
             optimizer.train()
-        self.needs_closure = needs_closure(self.optimizer)
-        self.traits = traits(self.optimizer)
-        self.create_graph = "create_graph" in self.traits
+        self.needs = needs_of(self.optimizer)
         if self._switched and self.ema is not None:
             raise UserError(
                 f"ema: {type(self._switched[0]).__name__} averages the weights itself; use ema=0"

@@ -94,7 +94,7 @@ class Step:
         if weight != 1.0:
             loss = loss * weight
         if self.precision.scaler is None:
-            loss.backward(create_graph=self.player.create_graph)
+            loss.backward(create_graph=self.player.needs.create_graph)
         else:
             self.precision.scaler.scale(loss).backward()
         return loss.detach()
@@ -146,7 +146,7 @@ class Step:
                 raise _LeaveOut
             return loss
 
-        closure.hessian_vector = hessian_vector  # type: ignore[attr-defined]
+        closure.hvp = hessian_vector  # type: ignore[attr-defined]
         undo = None
         if self._skip_nonfinite:
             undo = self.player.remembered()

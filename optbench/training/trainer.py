@@ -174,7 +174,7 @@ class Trainer:
                 continue
             seen = watch if number == watched else None
             sample = self.reporter.sampler(player, number) if number == sampled else None
-            if player.needs_closure:
+            if player.needs.closure:
                 loss, done = step.with_closure(work, seen, sample)
                 self._record_loss(player, reader.push(turn, loss))
                 if self._nonfinite.at and self._at_once:

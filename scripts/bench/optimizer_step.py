@@ -184,7 +184,7 @@ class Objective:
     def __call__(self) -> float:
         return 0.0
 
-    def hessian_vector(self, parameters: list[Tensor], vectors: list[Tensor]) -> list[Tensor]:
+    def hvp(self, parameters: list[Tensor], vectors: list[Tensor]) -> list[Tensor]:
         return vectors
 
 

@@ -91,7 +91,7 @@ class Evaluation:
         loss.backward()
         return loss
 
-    def hessian_vector(self, wanted: Any, vectors: Any) -> Any:
+    def hvp(self, wanted: Any, vectors: Any) -> Any:
         return [2 * self.weight.detach() * vectors[0]]
 
 

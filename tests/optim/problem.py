@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from optbench.assemble.optimizer import build_optimizer
 from optbench.compose.paths import configs_folder
 from optbench.models.mlp import MLP
-from optbench.optim.traits import needs_closure
+from optbench.optim.needs import needs_of
 from optbench.training.averaged import with_modes
 
 YAMLS = configs_folder() / "optimizer"
@@ -84,16 +84,16 @@ def walk(module: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> lis
         loss.backward()
         return loss
 
-    def hessian_vector(wanted: Sequence[Tensor], vectors: Sequence[Tensor]) -> Sequence[Tensor]:
+    def hvp(wanted: Sequence[Tensor], vectors: Sequence[Tensor]) -> Sequence[Tensor]:
         loss = cross_entropy(module(inputs), targets)
         gradients = torch.autograd.grad(loss, wanted, create_graph=True)
         return torch.autograd.grad(gradients, wanted, vectors, materialize_grads=True)
 
-    closure.hessian_vector = hessian_vector  # type: ignore[attr-defined]
+    closure.hvp = hvp  # type: ignore[attr-defined]
     for each in with_modes(optimizer):
         each.train()
     for _ in range(steps):
-        if needs_closure(optimizer):
+        if needs_of(optimizer).closure:
             optimizer.step(closure)  # type: ignore[arg-type]
         else:
             closure()

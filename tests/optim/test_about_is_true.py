@@ -14,7 +14,7 @@ from optbench.assemble.optimizer import choose_implementation
 from optbench.config.about import About, about
 from optbench.errors import UserError
 from optbench.models.mlp import MLP
-from optbench.optim.traits import needs_closure
+from optbench.optim.needs import needs_of
 from optbench.training.averaged import with_modes
 
 from .problem import CPU, YAMLS, built, node_of
@@ -51,11 +51,11 @@ def walked(name: str, steps: int) -> torch.optim.Optimizer:
         loss.backward()
         return loss
 
-    closure.hessian_vector = lambda _, vectors: vectors  # type: ignore[attr-defined]
+    closure.hvp = lambda _, vectors: vectors  # type: ignore[attr-defined]
     for each in with_modes(optimizer):
         each.train()
     for _ in range(steps):
-        if needs_closure(optimizer):
+        if needs_of(optimizer).closure:
             optimizer.step(closure)  # type: ignore[arg-type]
         else:
             closure()

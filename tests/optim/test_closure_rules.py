@@ -35,7 +35,7 @@ class Objective:
         loss.backward()
         return loss
 
-    def hessian_vector(self, wanted: Sequence[Tensor], vectors: Sequence[Tensor]) -> Any:
+    def hvp(self, wanted: Sequence[Tensor], vectors: Sequence[Tensor]) -> Any:
         self.asked.append(len(wanted))
         gradients = torch.autograd.grad(self.loss(), wanted, create_graph=True)
         return torch.autograd.grad(gradients, wanted, vectors)
@@ -59,7 +59,7 @@ def test_hooks_run_once_whatever_was_made_before(cls: Any, base: Any) -> None:
 class Drawless(Objective):
     """Whatever vector is drawn, the estimate of the diagonal is 6."""
 
-    def hessian_vector(self, wanted: Sequence[Tensor], vectors: Sequence[Tensor]) -> Any:
+    def hvp(self, wanted: Sequence[Tensor], vectors: Sequence[Tensor]) -> Any:
         return [6 / vector for vector in vectors]
 
 

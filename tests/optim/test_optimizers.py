@@ -99,9 +99,7 @@ class SophiaByHand(Slow):
         if self.t % 10 == 0:
             generator = torch.Generator().manual_seed(self.t)
             draws = [torch.randn(w.shape, generator=generator, dtype=w.dtype) for w in weights]
-            for s, u, hu in zip(
-                self.states, draws, closure.hessian_vector(weights, draws), strict=True
-            ):
+            for s, u, hu in zip(self.states, draws, closure.hvp(weights, draws), strict=True):
                 s["h"] = 0.99 * s.get("h", 0) + (1 - 0.99) * u * hu
         super().step()
 

@@ -46,7 +46,7 @@ def test_the_hessian_of_the_batch_times_a_vector() -> None:
     def step(closure: Any) -> Any:
         wanted = player.parameters
         vectors = [torch.randn_like(p) for p in wanted]
-        seen.append((vectors, closure.hessian_vector(wanted, vectors)))
+        seen.append((vectors, closure.hvp(wanted, vectors)))
         return ours(closure)
 
     module = copy.deepcopy(player.module)
@@ -74,7 +74,7 @@ def test_the_hessian_of_a_loss_that_leaves_parameters_out(monkeypatch: pytest.Mo
 
     def step(closure: Any) -> Any:
         vectors = [torch.ones_like(p) for p in player.parameters]
-        seen.extend(closure.hessian_vector(player.parameters, vectors))
+        seen.extend(closure.hvp(player.parameters, vectors))
         return ours(closure)
 
     module = copy.deepcopy(player.module)

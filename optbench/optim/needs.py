@@ -1,0 +1,78 @@
+"""What an optimizer needs of a step besides gradients, its groups and its state."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Literal
+
+import torch
+
+Evaluations = Literal["none", "once", "many"]
+_ORDER: tuple[Evaluations, ...] = ("none", "once", "many")
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What no signature tells of an optimizer; it says so in its attribute `needs`.
+
+    Attributes:
+        objective: how `step` uses the closure, which is the step's objective: `none` (gradients
+            are there when it is called), `once` (for the gradient, at a point of its choice; it
+            never compares two losses) or `many`.
+        create_graph: gradients have to be differentiable.
+        hvp: it asks the objective for products with the Hessian, `objective.hvp`.
+        lr: it has a learning rate.
+        divides_by_lr: it fails at a learning rate of 0.
+
+    Example:
+        >>> class Mine(torch.optim.Optimizer):
+        ...     needs = Needs(objective="once", hvp=True)
+    """
+
+    objective: Evaluations = "none"
+    create_graph: bool = False
+    hvp: bool = False
+    lr: bool = True
+    divides_by_lr: bool = False
+
+    @property
+    def closure(self) -> bool:
+        """Whether `step` has to be given the objective."""
+        return self.objective != "none"
+
+
+def needs_of(optimizer: torch.optim.Optimizer) -> Needs:
+    """What an optimizer needs: what it says, and what torch or its signature tells.
+
+    One whose `step` can't do without a closure, and that says nothing of it, counts as evaluating
+    the loss `many` times.
+    """
+    said = getattr(optimizer, "needs", None)
+    needs = said if isinstance(said, Needs) else Needs()
+    if isinstance(optimizer, torch.optim.LBFGS):
+        needs = replace(needs, divides_by_lr=True)
+    if not needs.closure and _demands_closure(type(optimizer)):
+        needs = replace(needs, objective="many")
+    return needs
+
+
+def all_needs(optimizers: Iterable[torch.optim.Optimizer]) -> Needs:
+    """What several optimizers need together."""
+    several = [needs_of(optimizer) for optimizer in optimizers]
+    return Needs(
+        objective=max((needs.objective for needs in several), key=_ORDER.index, default="none"),
+        create_graph=any(needs.create_graph for needs in several),
+        hvp=any(needs.hvp for needs in several),
+        lr=all(needs.lr for needs in several),
+        divides_by_lr=any(needs.divides_by_lr for needs in several),
+    )
+
+
+@cache
+def _demands_closure(cls: type[torch.optim.Optimizer]) -> bool:
+    # Of the class, not the instance, whose method torch.optim wraps.
+    closure = inspect.signature(cls.step).parameters.get("closure")
+    return closure is not None and closure.default is inspect.Parameter.empty
