@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -54,7 +54,8 @@ def needs_of(optimizer: torch.optim.Optimizer) -> Needs:
     needs = said if isinstance(said, Needs) else Needs()
     if isinstance(optimizer, torch.optim.LBFGS):
         needs = replace(needs, divides_by_lr=True)
-    if not needs.closure and _demands_closure(type(optimizer)):
+    # The class's step: torch.optim wraps the instance's.
+    if not needs.closure and _demands_closure(type(optimizer).step):
         needs = replace(needs, objective="many")
     return needs
 
@@ -72,7 +73,6 @@ def all_needs(optimizers: Iterable[torch.optim.Optimizer]) -> Needs:
 
 
 @cache
-def _demands_closure(cls: type[torch.optim.Optimizer]) -> bool:
-    # Of the class, not the instance, whose method torch.optim wraps.
-    closure = inspect.signature(cls.step).parameters.get("closure")
+def _demands_closure(step: Callable[..., Any]) -> bool:
+    closure = inspect.signature(step).parameters.get("closure")
     return closure is not None and closure.default is inspect.Parameter.empty
