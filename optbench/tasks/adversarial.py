@@ -59,7 +59,7 @@ class Adversarial(Task):
         self._directions: Tensor | None = None
 
     def loss(self, modules: Modules, batch: ImageBatch, player: str) -> Tensor:
-        """The player's loss, a mean over images."""
+        """The player's loss, a mean over images; no criterion of one model's outputs."""
         images = self._pixels(batch[0])
         generator, discriminator = modules["generator"], modules["discriminator"]
         noise = torch.randn(len(images), latent_of(generator), device=images.device)

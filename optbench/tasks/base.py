@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,6 +14,9 @@ Batch = Any
 
 Modules = Mapping[str, Callable[..., Any]]
 """The players' modules by name; an ordinary run has one, `model`."""
+
+Outputs = Any
+"""What a model gives: a tensor, or tensors in tuples, lists and mappings."""
 
 
 class Lanes(NamedTuple):
@@ -51,6 +55,9 @@ class Shown:
 class Task:
     """What is minimised, and how a model is scored.
 
+    A task says what its loss is either by `predict` and `criterion`, or, where the loss is no
+    function of one model's outputs, by `loss` itself.
+
     `loss`, `score` and `collect` are called under autocast where there is mixed precision; `score`,
     `collect`, `whole` and `show` without gradients, with bare modules in evaluation mode. None of
     those four may draw from torch's global generator, or an evaluation would change the run.
@@ -72,8 +79,30 @@ class Task:
     carries = False
 
     def loss(self, modules: Modules, batch: Batch, player: str) -> Tensor:
-        """The scalar that `player` minimises: a mean over the batch's examples."""
+        """The scalar that `player` minimises: a mean over the batch's examples.
+
+        By default the criterion of what is predicted.
+        """
+        return self.criterion(self.predict(modules, batch, player), batch)
+
+    def predict(self, modules: Modules, batch: Batch, player: str) -> Outputs:
+        """What `player`'s module gives for the batch."""
         raise NotImplementedError
+
+    def criterion(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """The mean loss of outputs, in which no module has a part."""
+        raise NotImplementedError
+
+    @property
+    def splits(self) -> bool:
+        """Whether the loss is `criterion` of what `predict` gives, and nothing else."""
+        cls = type(self)
+        return cls.loss is Task.loss and cls.predict is not Task.predict
+
+    @contextmanager
+    def untouched(self) -> Iterator[None]:
+        """In the block, losses keep nothing for the step that comes next."""
+        yield
 
     def size(self, batch: Batch) -> int:
         """How many examples the batch holds: the weight of its mean."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -24,22 +25,26 @@ class CarriedState:
         self._start: list[Tensor] = []
         self._end: list[Tensor] = []
         self._kept: set[int] = set()
+        self._keeps = True
 
     def of(self, lanes: Lanes) -> Any:
         """The state in which a micro-batch begins: a tensor `[layers, n, width]`, two of an LSTM,
         or None at first."""
-        if lanes.position != self._position:
-            self._start = [] if lanes.fresh else self._end
-            self._end, self._kept, self._position = [], set(), lanes.position
-        if not self._start or self._start[0].shape[1] != lanes.lanes:  # of other ranks than now
+        start = self._start_of(lanes)
+        if not start or start[0].shape[1] != lanes.lanes:  # of other ranks than now
             return None
         stop = lanes.first + len(lanes.batch[0])
         device = lanes.batch[0].device
-        parts = [t[:, lanes.first : stop].to(device).contiguous() for t in self._start]
+        parts = [t[:, lanes.first : stop].to(device).contiguous() for t in start]
         return parts[0] if len(parts) == 1 else tuple(parts)
 
     def keep(self, lanes: Lanes, state: Tensor | Sequence[Tensor]) -> None:
         """Takes the state in which it ended."""
+        if not self._keeps:
+            return
+        if lanes.position != self._position:
+            self._start = self._start_of(lanes)
+            self._end, self._kept, self._position = [], set(), lanes.position
         if lanes.first in self._kept:
             return
         self._kept.add(lanes.first)
@@ -52,6 +57,21 @@ class CarriedState:
         stop = lanes.first + len(lanes.batch[0])
         for whole, part in zip(self._end, parts, strict=True):
             whole[:, lanes.first : stop] = part.detach()
+
+    def _start_of(self, lanes: Lanes) -> list[Tensor]:
+        """All lanes' states at the step's beginning."""
+        if lanes.position == self._position:
+            return self._start
+        return [] if lanes.fresh else self._end
+
+    @contextmanager
+    def untouched(self) -> Iterator[None]:
+        """In the block nothing is kept."""
+        before, self._keeps = self._keeps, False
+        try:
+            yield
+        finally:
+            self._keeps = before
 
     def state_dict(self) -> dict[str, Any]:
         """Plain data and tensors."""

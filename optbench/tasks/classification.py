@@ -31,10 +31,14 @@ class Classification(Task):
         self.label_smoothing = label_smoothing
         self.num_classes = num_classes
 
-    def loss(self, modules: Modules, batch: LabelledBatch, player: str) -> Tensor:
-        """Mean cross-entropy of the batch."""
-        inputs, targets = batch
-        return cross_entropy(modules[player](inputs), targets, label_smoothing=self.label_smoothing)
+    def predict(self, modules: Modules, batch: LabelledBatch, player: str) -> Tensor:
+        """The logits."""
+        logits: Tensor = modules[player](batch[0])
+        return logits
+
+    def criterion(self, outputs: Tensor, batch: LabelledBatch) -> Tensor:
+        """The mean cross-entropy of logits."""
+        return cross_entropy(outputs, batch[1], label_smoothing=self.label_smoothing)
 
     def size(self, batch: LabelledBatch) -> int:
         """The number of labels."""

@@ -23,12 +23,15 @@ class Copying(Task):
     def __init__(self, label_smoothing: float = 0.0) -> None:
         self.label_smoothing = label_smoothing
 
-    def loss(self, modules: Modules, batch: Sequences, player: str) -> Tensor:
-        """The mean over all symbols of the batch."""
+    def predict(self, modules: Modules, batch: Sequences, player: str) -> Tensor:
+        """Logits [n, k, classes] at the last k places."""
         inputs, targets = batch
-        logits = last_outputs(modules[player], inputs, targets.shape[1])
-        smoothing = self.label_smoothing
-        return cross_entropy(logits.flatten(0, 1), targets.flatten(), label_smoothing=smoothing)
+        return last_outputs(modules[player], inputs, targets.shape[1])
+
+    def criterion(self, outputs: Tensor, batch: Sequences) -> Tensor:
+        """The mean cross-entropy over all symbols of the batch."""
+        logits, targets = outputs.flatten(0, 1), batch[1].flatten()
+        return cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
 
     def score(self, modules: Modules, batch: Sequences) -> dict[str, Tensor]:
         """By example the mean loss of its symbols and the part of them that is right, summed."""

@@ -41,10 +41,14 @@ class Function(Task):
         coordinates = [f"x{number}" for number in range(self._drawn)]
         self.metrics = ("loss", "loss_gap", "distance", *coordinates)
 
-    def loss(self, modules: Modules, batch: tuple[Tensor], player: str) -> Tensor:
-        """Mean value over the batch's noise vectors."""
+    def predict(self, modules: Modules, batch: tuple[Tensor], player: str) -> Tensor:
+        """The values, one for each noise vector."""
         values: Tensor = modules[player](batch[0])
-        return values.mean()
+        return values
+
+    def criterion(self, outputs: Tensor, batch: tuple[Tensor]) -> Tensor:
+        """Their mean."""
+        return outputs.mean()
 
     def score(self, modules: Modules, batch: tuple[Tensor]) -> dict[str, Tensor]:
         """Sums over the draws; all but the loss are alike for each of them."""

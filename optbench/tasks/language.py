@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor
@@ -57,17 +58,27 @@ class Language(Task):
         self.carries = carry
         self._carried = CarriedState()
 
-    def loss(self, modules: Modules, batch: Windows | Lanes, player: str) -> Tensor:
-        """The mean over all tokens of the batch."""
-        if isinstance(batch, Lanes):
-            inputs, targets = batch.batch
-            logits, state = modules[player](inputs, self._carried.of(batch))
-            self._carried.keep(batch, state)
-        else:
+    def predict(self, modules: Modules, batch: Windows | Lanes, player: str) -> Tensor:
+        """Logits [n, T, vocabulary]; keeps the state in which lanes end."""
+        if not isinstance(batch, Lanes):
             inputs, targets = batch
-            logits = last_outputs(modules[player], inputs, targets.shape[1])
-        smoothing = self.label_smoothing
-        return cross_entropy(logits.flatten(0, 1), targets.flatten(), label_smoothing=smoothing)
+            return last_outputs(modules[player], inputs, targets.shape[1])
+        logits: Tensor
+        logits, state = modules[player](batch.batch[0], self._carried.of(batch))
+        self._carried.keep(batch, state)
+        return logits
+
+    def criterion(self, outputs: Tensor, batch: Windows | Lanes) -> Tensor:
+        """The mean cross-entropy over all tokens of the batch."""
+        _, targets = batch.batch if isinstance(batch, Lanes) else batch
+        logits, smoothing = outputs.flatten(0, 1), self.label_smoothing
+        return cross_entropy(logits, targets.flatten(), label_smoothing=smoothing)
+
+    @contextmanager
+    def untouched(self) -> Iterator[None]:
+        """In the block, no state is carried on."""
+        with self._carried.untouched():
+            yield
 
     def state_dict(self) -> dict[str, Any]:
         """The carried state, if one is."""

@@ -48,17 +48,21 @@ class Reconstruction(Task):
         self._squared = loss == "squared_error"
         self._pixels = Pixels(mean, std)
 
-    def loss(self, modules: Modules, batch: ImageBatch, player: str) -> Tensor:
+    def predict(self, modules: Modules, batch: ImageBatch, player: str) -> Tensor:
+        """A logit for each pixel."""
+        logits: Tensor = modules[player](batch[0])
+        return logits
+
+    def criterion(self, outputs: Tensor, batch: ImageBatch) -> Tensor:
         """The mean over images of the loss that was chosen.
 
         Raises:
             ValueError: the model does not give an image.
         """
-        logits, pixels = modules[player](batch[0]), self._pixels(batch[0])
-        check_shape(logits, pixels, "autoencoder")
-        logits = logits.float()
+        pixels = self._pixels(batch[0])
+        check_shape(outputs, pixels, "autoencoder")
         measure = squared_error if self._squared else cross_entropy
-        return measure(logits, pixels) / len(pixels)
+        return measure(outputs.float(), pixels) / len(pixels)
 
     def score(self, modules: Modules, batch: ImageBatch) -> dict[str, Tensor]:
         """Both scores, summed over images."""

@@ -18,10 +18,13 @@ class Regression(Task):
     of a sequence, [n, T, numbers], the last place counts.
     """
 
-    def loss(self, modules: Modules, batch: Pairs, player: str) -> Tensor:
-        """The mean over examples, and over the numbers of each."""
-        inputs, targets = batch
-        return mse_loss(_predictions(modules[player], inputs), targets)
+    def predict(self, modules: Modules, batch: Pairs, player: str) -> Tensor:
+        """The numbers [n, numbers]."""
+        return _predictions(modules[player], batch[0])
+
+    def criterion(self, outputs: Tensor, batch: Pairs) -> Tensor:
+        """The mean squared error over examples, and over the numbers of each."""
+        return mse_loss(outputs, batch[1])
 
     def score(self, modules: Modules, batch: Pairs) -> dict[str, Tensor]:
         """The squared error of each example, a mean over its numbers, summed."""

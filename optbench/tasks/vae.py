@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from optbench.tasks.base import Modules, Shown, Task
+from optbench.tasks.base import Modules, Outputs, Shown, Task
 from optbench.tasks.grid import grid, pairs
 from optbench.tasks.pixels import Pixels
 from optbench.tasks.reconstruction import SHOWN, ImageBatch, cross_entropy
@@ -53,13 +53,16 @@ class VariationalAutoencoder(Task):
         self._beta = beta
         self._pixels = Pixels(mean, std)
 
-    def loss(self, modules: Modules, batch: ImageBatch, player: str) -> Tensor:
-        """Mean over images of `reconstruction + beta * kl`.
+    def predict(self, modules: Modules, batch: ImageBatch, player: str) -> Outputs:
+        """`(logits, mean, log_var)`, of one code drawn for each image."""
+        return modules[player](batch[0])
+
+    def criterion(self, outputs: Outputs, batch: ImageBatch) -> Tensor:
+        """Mean over images of `reconstruction + beta * kl`, convex in each of the outputs.
 
         Raises:
             ValueError: the model gives something else than such a triple.
         """
-        outputs = modules[player](batch[0])
         if not isinstance(outputs, tuple):
             raise ValueError("the model gives one tensor, not logits, mean and log_var: model=vae")
         logits, mean, log_var = outputs
