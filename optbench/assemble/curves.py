@@ -8,7 +8,8 @@ from typing import Any
 
 from optbench.assemble.data import Split, batch_size, dataset
 from optbench.assemble.schedule import Base, build_schedule, build_values
-from optbench.config.schema import DEFAULT_EPOCHS, PlayerConfig, RunConfig
+from optbench.config.run_config import PlayerConfig, RunConfig
+from optbench.config.schema import DEFAULT_EPOCHS
 from optbench.errors import UserError
 from optbench.schedules.base import is_reactive, watches_updates
 

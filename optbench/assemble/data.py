@@ -9,7 +9,7 @@ from typing import Any
 from optbench.assemble.create import arguments, kind_of, locate, parameters_of
 from optbench.assemble.own import module_of, told
 from optbench.config.reserved import PATHS
-from optbench.config.schema import RunConfig
+from optbench.config.run_config import RunConfig
 from optbench.data.cache import load_cached
 from optbench.data.dataset import Dataset
 from optbench.errors import UserError

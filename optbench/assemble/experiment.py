@@ -17,7 +17,8 @@ from optbench.assemble.metrics import check_metrics, mode_of
 from optbench.assemble.modules import build_modules
 from optbench.assemble.players import build_players
 from optbench.assemble.smallest import check_smallest
-from optbench.config.schema import DEFAULT_EPOCHS, RunConfig
+from optbench.config.run_config import RunConfig
+from optbench.config.schema import DEFAULT_EPOCHS
 from optbench.data.dataset import Dataset
 from optbench.data.order import split_validation
 from optbench.errors import UserError

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from optbench.assemble.own import told
 from optbench.assemble.smallest import untouched
-from optbench.config.schema import RunConfig
+from optbench.config.run_config import RunConfig
 from optbench.data.dataset import Source
 from optbench.errors import OwnCodeError, UserError
 from optbench.tasks.base import Task

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from optbench.config.schema import RunConfig
+from optbench.config.run_config import RunConfig
+from optbench.config.schema import schedules_in
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 from optbench.tasks.base import Task
@@ -43,7 +44,7 @@ def check_metrics(config: RunConfig, task: Task, parameters: Sequence[str]) -> N
         _check("target.metric", config.target.metric, [*scores, *tests])
     each = ("grad_norm", "update_ratio", "param_norm") if config.monitor.per_parameter else ()
     norms = [f"{kind}/{name}" for kind in each for name in parameters]
-    for at, node in config.schedules:
+    for at, node in schedules_in(config):
         if node.get("metric") is not None:
             _check_watched(config, f"{at}.metric", node["metric"], [*scores, *MEASURED, *norms])
 

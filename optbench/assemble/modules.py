@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 from optbench.assemble.create import create, kind_of, locate
 from optbench.assemble.data import known_sizes, wanted
 from optbench.assemble.fitting import scored
-from optbench.config.schema import RunConfig
+from optbench.config.run_config import RunConfig
 from optbench.data.dataset import Dataset, Source
 from optbench.errors import UserError
 from optbench.models.checkpointing import enable_activation_checkpointing

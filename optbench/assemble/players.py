@@ -12,7 +12,7 @@ from optbench.assemble.decay import set_decay
 from optbench.assemble.optimizer import Built, build_optimizer, lr_factor
 from optbench.assemble.schedules import build_schedules
 from optbench.assemble.wrapper import wrapped
-from optbench.config.schema import PlayerConfig, RunConfig
+from optbench.config.run_config import PlayerConfig, RunConfig
 from optbench.errors import UserError
 from optbench.tasks.base import Task
 from optbench.training.distributed import World

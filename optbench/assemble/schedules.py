@@ -11,7 +11,7 @@ import torch
 from optbench.assemble.metrics import with_modes
 from optbench.assemble.optimizer import check_schedule
 from optbench.assemble.schedule import Base, build_schedule, build_values
-from optbench.config.schema import RunConfig
+from optbench.config.run_config import RunConfig
 from optbench.errors import UserError
 from optbench.schedules.base import Schedule
 from optbench.schedules.chain import Chain

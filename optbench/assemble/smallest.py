@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext
 import torch
 from torch import nn
 
-from optbench.config.schema import RunConfig
+from optbench.config.run_config import RunConfig
 from optbench.errors import UserError
 from optbench.tasks.base import Task
 from optbench.training import rng

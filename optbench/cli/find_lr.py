@@ -13,8 +13,8 @@ from optbench.cli.flags import no_such_flag
 from optbench.cli.training import parse
 from optbench.compose.composer import Composer, hydra_session, keys_of
 from optbench.compose.players import choice_key
+from optbench.config.run_config import RunConfig
 from optbench.config.run_spec import RunSpec
-from optbench.config.schema import RunConfig
 from optbench.config.suggest import did_you_mean
 from optbench.console import print_error
 from optbench.errors import UserError

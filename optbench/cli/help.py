@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 
 from optbench.cli.listing import groups
+from optbench.config.declared import FIXED, SETTINGS
 
 _FLAGS = """\
 flags
@@ -15,24 +17,33 @@ flags
                       what Hydra says about itself
 """
 
-_KEYS = """\
-keys
-  epochs=20 | steps=500        length of the run
-  batch_size=128               examples in one step; accumulate=4 splits it, with equal results
-  optimizer.lr=1e-3            any key of a chosen group
-  schedule.warmup_steps=5%     steps (100), epochs (5ep) or a part of the run (10%)
-  clip.norm=1.0  ema=0.999  label_smoothing=0.1  scale_lr=sqrt
-  eval.every=1ep  monitor.every=10  checkpoint.every=500
-  early_stopping.patience=5    evaluations without a better val/loss
-  dataset.val_fraction=0.1     validation set, split off the training set
-  shuffle=once                 one order of the examples for all epochs; none: the data's own
-  seed=0  name=my-run  device=auto  deterministic=false  compile=false
-  hydra.run.dir=FOLDER         a run folder of your own choice
+_MORE = {
+    "optimizer.lr=1e-3": "any key of a chosen group",
+    "schedule.warmup_steps=5%": "steps (100), epochs (5ep) or a part of the run (10%)",
+    "dataset.val_fraction=0.1": "validation set, split off the training set",
+    "hydra.run.dir=FOLDER": "a run folder of your own choice",
+}
+"""Examples of keys that are no settings of the run itself."""
+
+_AFTER = """\
 With several players, as in a GAN, each has its own: player.generator.optimizer.lr, ...
 optimizer.groups is a list of settings for some parameters, such as [{params: "head.*", lr: 0.01}];
 params are shell globs over names, and of several that match the later one's settings win.
 All keys with their defaults: optbench train --cfg job
 """
+
+
+def _keys() -> str:
+    """The settings that have an example, as they are declared, and some other keys."""
+    examples = {each.example: each.help for each in SETTINGS.values() if each.example} | _MORE
+    lines = [line for example, text in examples.items() for line in _key(example, text)]
+    return "\n".join(["keys", *lines, _AFTER])
+
+
+def _key(example: str, text: str) -> list[str]:
+    """A line for a key, or more where its text does not fit one of 80 columns."""
+    first, *others = textwrap.wrap(text, 49) or [""]
+    return [f"  {example:<28} {first}".rstrip(), *(f"{'':<31}{line}" for line in others)]
 
 
 _VERBS = {
@@ -103,8 +114,8 @@ RUN is a run folder or a sweep's. Overrides may
   change the optimizer's numbers        optimizer.lr=1e-4 optimizer.weight_decay=0
   the schedule, clipping, precision     schedule=cosine clip.norm=1
   and how it is watched, stopped, saved eval.every=2ep checkpoint=final
-and hold from the checkpoint on. Model, dataset, task, seed, batch_size, shuffle,
-ema, and the optimizer itself with groups, decay and implementation can't change.
+and hold from the checkpoint on. Model, dataset, task, {fixed}, and the
+optimizer itself with groups, decay and implementation can't change.
 A run that has finished goes on only if it is made longer.
 A run that somebody else began, and that names classes of his own, wants --trust:
 it runs his code.
@@ -119,11 +130,9 @@ group=choice.
 groups (optbench list GROUP): {groups}
 
 """
-    + _KEYS
-    + "\n"
-    + _FLAGS,
+    "{keys}\n" + _FLAGS,
 }
-"""By verb; `{groups}` stands for their names."""
+"""By verb; `{groups}`, `{keys}` and `{fixed}` are what is declared elsewhere."""
 
 
 def program(verbs: Mapping[str, str]) -> str:
@@ -143,4 +152,5 @@ def program(verbs: Mapping[str, str]) -> str:
 
 def verb(name: str) -> str:
     """`optbench VERB --help`."""
-    return _VERBS[name].replace("{groups}", " ".join(groups()))
+    text = _VERBS[name].replace("{groups}", " ".join(groups()))
+    return text.replace("{keys}", _keys()).replace("{fixed}", ", ".join(FIXED))

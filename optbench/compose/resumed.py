@@ -14,35 +14,15 @@ from optbench.compose.explain import unresolved, value_of
 from optbench.compose.files import GROUPS, OVERLAYS
 from optbench.compose.workloads import typed_value
 from optbench.config.conform import conform
+from optbench.config.declared import FIXED as SETTINGS_FIXED
 from optbench.config.interpolated import decoded
 from optbench.config.keys import meant
+from optbench.config.reserved import FIXED as NODES
 from optbench.config.reserved import OF_READING
 from optbench.config.schedules import VALUE_KEYS
 from optbench.errors import UserError
 
-FIXED = (
-    "model",
-    "dataset",
-    "task",
-    "seed",
-    "batch_size",
-    "shuffle",
-    "optimizer._target_",
-    "optimizer.name",
-    "optimizer.groups",
-    "optimizer.takes",
-    "optimizer.companion._target_",
-    "optimizer.decay_norm_and_bias",
-    "optimizer.decay",
-    "optimizer.layer_decay",
-    "optimizer.implementation",
-    "wrapper._target_",
-    "optimizer.amsgrad",
-    "optimizer.centered",
-    "ema",
-    "update_every",
-    "data_root",
-)
+FIXED = (*SETTINGS_FIXED, *NODES, "update_every", "data_root")
 """What a checkpoint's tensors, or its place in the order of examples, depend on."""
 
 FREE = ("data_root", *(f"dataset.{key}" for key in OF_READING))

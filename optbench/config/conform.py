@@ -1,7 +1,7 @@
 """The YAML is the schema: a composed config is held against the files that it came from.
 
 Every key that may be set stands in a YAML with its default, so the allowed keys and their types
-follow from those files, a user's own ones in `--config-dir` included; `fields.FIELDS` adds ranges
+follow from those files, a user's own ones in `--config-dir` included; `declared` adds ranges
 and closed lists for the field's reserved words.
 """
 
@@ -11,7 +11,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from optbench.config.fields import FIELDS, Field, folder_name, word
+from optbench.config.declared import field_of
+from optbench.config.fields import Field, folder_name, word
 from optbench.config.keys import children, first_that_takes, instead, join, meant
 from optbench.config.reading import plain_value
 from optbench.config.suggest import did_you_mean, nearest
@@ -72,7 +73,7 @@ def _fits(value: Any, like: Any, key: str) -> bool:
 
 def is_text(like: Any, key: str) -> bool:
     """Whether a key wants a text, so that `007` is one; `like` is its default."""
-    field = FIELDS.get(key) or FIELDS.get(key.rsplit(".", 1)[-1])
+    field = field_of(key)
     return field.read in (word, folder_name) if field is not None else isinstance(like, str | None)
 
 
@@ -85,7 +86,7 @@ def _as_python(value: Any) -> Any:
 
 
 def _read(value: Any, like: Any, key: str, beside: Mapping[str, Any]) -> Any:
-    field = FIELDS.get(key) or FIELDS.get(key.rsplit(".", 1)[-1])
+    field = field_of(key)
     if field is not None and not isinstance(like, Mapping):
         if value is None and (field.nullable or like is None):
             return None

@@ -2,13 +2,13 @@
 
 A type follows from the default that stands in the YAML (see `conform`). This table adds what a
 default cannot say: ranges, closed lists of words, fixed lengths, and the type behind a `null`.
+What is a setting of the run, and of nothing else, stands in `run_config`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from unicodedata import category
@@ -131,66 +131,33 @@ def folder_name(value: Any) -> str:
     return text
 
 
-def holds_numbers(key: str) -> bool | None:
-    """Whether a key holds numbers and nothing else but null; None of a key that is not reserved.
-
-    A length may be `10` and `10%`, Adafactor's eps a number and a pair of them: these do not.
-
-    Args:
-        key: dotted.
-    """
-    field = FIELDS.get(key) or FIELDS.get(key.rsplit(".", 1)[-1])
-    if field is None:
-        return None
-    return _reads(field, 0, 0.5, 1, 2) and not _reads(field, "10%", "full", "word", [1.0, 1.0])
-
-
-def _reads(field: Field, *values: Any) -> bool:
-    """Whether a field takes one of some values."""
-    for value in values:
-        with suppress(ValueError, TypeError):
-            field.read(value)
-            return True
-    return False
-
-
 _positive = "a positive number"
 _at_least_one = "a whole number, at least 1"
-MOST_THREADS = 4096
-"""More than any machine has cores; far beyond it OpenMP ends the process without a word of ours."""
 _share = "a number from 0 up to, but not including, 1"
 _length = "a length: steps (100), epochs (5ep) or a part of the run (10%)"
-_share_field = Field(number(0, 1, high_open=True), _share)
-_count = Field(integer(1), _at_least_one)
-_whole = Field(integer(0), "a whole number, at least 0")
-_seed = Field(integer(0, 2**63 - 1), "a whole number from 0 to 2^63 - 1")
-_not_negative = Field(number(0), "a number, at least 0")
-_length_field = Field(interval, _length)
+SHARE = Field(number(0, 1, high_open=True), _share)
+COUNT = Field(integer(1), _at_least_one)
+WHOLE = Field(integer(0), "a whole number, at least 0")
+SEED = Field(integer(0, 2**63 - 1), "a whole number from 0 to 2^63 - 1")
+NOT_NEGATIVE = Field(number(0), "a number, at least 0")
+LENGTH = Field(interval, _length)
+COUNT_OR_NULL = Field(integer(1), _at_least_one, nullable=True)
+POSITIVE_OR_NULL = Field(number(0, low_open=True), _positive, nullable=True)
+MODE = Field(one_of("auto", "min", "max"), "auto, min or max")
 
-FIELDS: dict[str, Field] = {
+WORDS: dict[str, Field] = {
     # how long, how much
-    "epochs": Field(integer(1), _at_least_one, nullable=True),
-    "steps": Field(integer(1), _at_least_one, nullable=True),
-    "batch_size": Field(count_or_full, "a whole number, at least 1, or full"),
-    "eval.batch_size": _count,
-    "base_batch_size": _count,
-    "accumulate": _count,
-    "update_every": _count,
-    "seed": _seed,
-    "split_seed": _seed,
-    "data_seed": _seed,
-    "threads": Field(
-        integer(1, MOST_THREADS), f"a whole number from 1 to {MOST_THREADS}", nullable=True
-    ),
-    "every": _length_field,
-    "histograms": _length_field,
-    "patience": _whole,
-    "keep_last": Field(integer(2), "a whole number, at least 2"),
-    "workers": _whole,
+    "update_every": COUNT,
+    "seed": SEED,
+    "split_seed": SEED,
+    "data_seed": SEED,
+    "every": LENGTH,
+    "patience": WHOLE,
+    "workers": WHOLE,
     # optimizers
-    "lr": _not_negative,
-    "weight_decay": _not_negative,
-    "momentum": _share_field,
+    "lr": NOT_NEGATIVE,
+    "weight_decay": NOT_NEGATIVE,
+    "momentum": SHARE,
     "betas": Field(
         each(number(0, 1, high_open=True)), "numbers from 0 up to, not including, 1", True
     ),
@@ -198,45 +165,29 @@ FIELDS: dict[str, Field] = {
     "etas": Field(each(number(0, low_open=True)), "a list of positive numbers", True),
     "step_sizes": Field(each(number(0, low_open=True)), "a list of positive numbers", True),
     "rho": Field(number(0, 1), "a number from 0 to 1"),
-    "ema": _share_field,
-    "clip.norm": Field(number(0, low_open=True), _positive, nullable=True),
-    "clip.adaptive": Field(number(0, low_open=True), _positive, nullable=True),
     "layer_decay": Field(number(0, 1, low_open=True), "a number above 0, up to 1"),
-    "clip.value": Field(number(0, low_open=True), _positive, nullable=True),
     # schedules
-    "warmup_steps": _length_field,
+    "warmup_steps": LENGTH,
     "warmup_start": Field(number(0, 1), "a number from 0 to 1"),
-    "step_size": _length_field,
-    "step_size_up": _length_field,
+    "step_size": LENGTH,
+    "step_size_up": LENGTH,
     "step_size_down": Field(interval, _length, nullable=True),
-    "decay_steps": _length_field,
-    "timescale": _length_field,
-    "t_0": _length_field,
+    "decay_steps": LENGTH,
+    "timescale": LENGTH,
+    "t_0": LENGTH,
     "milestones": Field(each(interval), f"a list, each {_length}"),
     "min_ratio": Field(number(0, 1), "a number from 0 to 1"),
     "max_ratio": Field(number(1), "a number, at least 1"),
     "hyper_lr": Field(number(0), "a number, at least 0", nullable=True),
     "form": Field(one_of("multiplicative", "additive"), "multiplicative or additive"),
     # data and models
-    "val_fraction": _share_field,
-    "dropout": _share_field,
-    "label_smoothing": _share_field,
+    "val_fraction": SHARE,
+    "dropout": SHARE,
     "hidden": Field(each(integer(1)), "a list of whole numbers, each at least 1"),
     "mean": Field(each(number()), "a list of numbers"),
     "std": Field(each(number(0, low_open=True)), "a list of positive numbers"),
     # closed lists
-    "device": Field(one_of("auto", "cpu", "cuda"), "auto, cpu or cuda"),
     "warmup": Field(one_of("linear", "cosine"), "linear or cosine"),
-    "shuffle": Field(one_of("epoch", "once", "none"), "epoch, once or none"),
-    "scale_lr": Field(one_of("none", "linear", "sqrt"), "none, linear or sqrt"),
-    "best_mode": Field(one_of("auto", "min", "max"), "auto, min or max"),
-    "target.mode": Field(one_of("auto", "min", "max"), "auto, min or max"),
-    "target.metric": Field(word, "a metric, or null", nullable=True),
-    "target.value": Field(number(), "a number, or null", nullable=True),
-    "target.source": Field(word, "a text, or null", nullable=True),
-    "early_stopping.mode": Field(one_of("auto", "min", "max"), "auto, min or max"),
-    "matmul": Field(one_of("highest", "high", "medium"), "highest, high or medium"),
-    "nonfinite": Field(one_of("stop", "skip", "raise"), "stop, skip or raise"),
     "line_search_fn": Field(one_of("strong_wolfe"), "strong_wolfe or null", nullable=True),
     "decay": Field(
         one_of("own", "coupled", "decoupled", "independent"),
@@ -246,28 +197,7 @@ FIELDS: dict[str, Field] = {
         one_of("auto", "loop", "foreach", "fused", "compiled"),
         "auto, loop, foreach, fused or compiled",
     ),
-    # texts that may be absent
-    "name": Field(
-        folder_name,
-        f"a text for a folder's name: no /, no control characters, at most {LONGEST_NAME} bytes",
-        nullable=True,
-    ),
-    "best": Field(word, "a metric, auto or null", nullable=True),
-    "autocast": Field(word, "a torch dtype, or null", nullable=True),
-    "resume": Field(word, "a run folder", nullable=True),
 }
 
-LENGTHS = frozenset(
-    {
-        "step_size",
-        "step_size_up",
-        "step_size_down",
-        "decay_steps",
-        "timescale",
-        "every",
-        "t_0",
-        "milestones",
-        "warmup_steps",
-    }
-)
+LENGTHS = frozenset(key for key, field in WORDS.items() if field.says.endswith(LENGTH.says))
 """The schedules' keys that are lengths of time."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from optbench.config.fields import FIELDS, Field, word
+from optbench.config.declared import field_of
+from optbench.config.fields import Field, word
 from optbench.config.suggest import flat, likeness
 
 CALLED: dict[str, tuple[str, ...]] = {
@@ -174,7 +175,7 @@ def _takes(key: str, default: Any, value: Any) -> bool:
         return True
     if isinstance(default, Mapping):  # a number is no choice
         return isinstance(value, str | Mapping)
-    field = FIELDS.get(key) or FIELDS.get(key.rpartition(".")[2])
+    field = field_of(key)
     if field is None:
         return isinstance(value, list) == isinstance(default, list)
     return _reads(field, value) or _reads(field, [value])
@@ -191,7 +192,7 @@ def _reads(field: Field, value: Any) -> bool:
 def first_that_takes(key: str, node: Mapping[str, Any], value: Any) -> str | None:
     """The first key of a group that can take a value, None if none can; texts take texts only."""
     for name in children(node):
-        field = FIELDS.get(f"{key}.{name}") or FIELDS.get(name)
+        field = field_of(f"{key}.{name}")
         text = field is not None and field.read is word
         if field is None or value is None or (text and not isinstance(value, str)):
             continue

@@ -39,6 +39,26 @@ OF_READING = (
 """Where and how a data set is read: with others of these it may be, and is, the same."""
 
 
+FIXED = (
+    "model",
+    "dataset",
+    "task",
+    "optimizer._target_",
+    "optimizer.name",
+    "optimizer.groups",
+    "optimizer.takes",
+    "optimizer.companion._target_",
+    "optimizer.decay_norm_and_bias",
+    "optimizer.decay",
+    "optimizer.layer_decay",
+    "optimizer.implementation",
+    "optimizer.amsgrad",
+    "optimizer.centered",
+    "wrapper._target_",
+)
+"""Nodes, and keys of them, that a resumed run can't change, for its checkpoint depends on them."""
+
+
 def own_arguments(node: Mapping[str, Any]) -> dict[str, Any]:
     """The keys that are arguments of the optimizer's class."""
     return {k: v for k, v in node.items() if not k.startswith("_") and k not in OURS}

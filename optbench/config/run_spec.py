@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from optbench.config.schema import RunConfig
+from optbench.config.run_config import RunConfig
 
 
 @dataclass(frozen=True)

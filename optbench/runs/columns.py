@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from optbench.compose.workloads import typed_value
-from optbench.config.fields import holds_numbers
+from optbench.config.declared import holds_numbers
 
 RUNS = ("model", "dataset")
 PLAYERS = (

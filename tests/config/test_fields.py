@@ -8,9 +8,9 @@ import pytest
 
 from optbench.config import fields
 from optbench.config.conform import conform_value
-from optbench.config.fields import FIELDS, LENGTHS
+from optbench.config.declared import SETTINGS, field_of
+from optbench.config.fields import LENGTHS, WORDS
 from optbench.config.keys import join
-from optbench.config.schema import Clip, EarlyStopping
 
 from .plain import CONFIGS, plain
 
@@ -42,23 +42,22 @@ def test_every_default_is_within_its_own_range(path: Path) -> None:
 def test_every_word_is_used_by_some_file() -> None:
     keys = {key for path in FILES for key in file_entries(path)}
     used = keys | {key.rpartition(".")[2] for key in keys}
-    assert set(FIELDS) <= used
+    assert set(WORDS) <= used
+    assert not [key for key in WORDS if "." in key]
 
 
-def test_dotted_words_name_real_keys() -> None:
-    dotted = {key for key in FIELDS if "." in key}
-    assert dotted == {"clip.norm", "clip.value", "clip.adaptive"} | {
-        *("early_stopping.mode", "target.metric", "target.value", "target.mode", "target.source"),
-        "eval.batch_size",
-    }
-    assert "mode" in EarlyStopping.__dataclass_fields__
-    assert set(Clip.__dataclass_fields__) == {"norm", "value", "adaptive", "per_group"}
+def test_every_setting_stands_in_config_yaml_or_its_group() -> None:
+    said = {key for path in FILES for key in file_entries(path) if path.stem == "config"}
+    groups = [p for p in FILES if p.parent.name in ("precision", "checkpoint")]
+    said |= {f"{p.parent.name}.{key}" for p in groups for key in file_entries(p)}
+    whole = {key for key in SETTINGS if not any(each.startswith(f"{key}.") for each in SETTINGS)}
+    assert whole <= said
 
 
 def test_every_length_of_a_schedule_is_read_as_one() -> None:
     for key in LENGTHS - {"milestones"}:
-        assert FIELDS[key].read("5ep") == "5ep"
-    assert FIELDS["milestones"].read([10, "50%"]) == [10, "50%"]
+        assert field_of(key).read("5ep") == "5ep"
+    assert WORDS["milestones"].read([10, "50%"]) == [10, "50%"]
 
 
 READ: list[tuple[str, Any, Any]] = [
@@ -84,7 +83,7 @@ REFUSED: list[tuple[str, Any]] = [
     ("epochs", "3"),
     ("batch_size", 0),
     ("seed", -1),
-    ("keep_last", 1),
+    ("checkpoint.keep_last", 1),
     ("lr", float("nan")),
     ("lr", float("inf")),
     ("lr", "0.1"),
@@ -108,7 +107,7 @@ REFUSED: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("key", "written", "read"), READ)
 def test_a_value_in_its_range_is_read(key: str, written: Any, read: Any) -> None:
-    found = FIELDS[key].read(written)
+    found = field_of(key).read(written)
     assert found == read
     assert type(found) is type(read)
 
@@ -116,7 +115,7 @@ def test_a_value_in_its_range_is_read(key: str, written: Any, read: Any) -> None
 @pytest.mark.parametrize(("key", "written"), REFUSED)
 def test_a_value_out_of_its_range_is_refused(key: str, written: Any) -> None:
     with pytest.raises((ValueError, TypeError)):
-        FIELDS[key].read(written)
+        field_of(key).read(written)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 
 from optbench.config.conform import conform
 from optbench.config.lengths import Length
-from optbench.config.schema import RunConfig, from_plain
+from optbench.config.run_config import RunConfig
+from optbench.config.schema import from_plain
 from optbench.errors import UserError
 
 from .plain import composed
