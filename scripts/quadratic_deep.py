@@ -67,7 +67,8 @@ def sweep(folder: Path, *overrides: str) -> list[RunDir]:
 
 def last(run: RunDir) -> float:
     """The last validation loss, which is DeepOBS's test loss."""
-    return [record["val/loss"] for record in run.read_metrics() if record["kind"] == "val"][-1]
+    losses = [record["val/loss"] for record in run.read_metrics() if record["kind"] == "val"]
+    return float(losses[-1])
 
 
 def data(seed: int) -> torch.Tensor:

@@ -223,7 +223,8 @@ def lr_factor(rule: str, batch_size: int, base_batch_size: int) -> float:
             section 5), which suits Adam (Malladi et al. 2022).
     """
     ratio = batch_size / base_batch_size
-    return {"none": 1.0, "linear": ratio, "sqrt": ratio**0.5}[rule]
+    factors: dict[str, float] = {"none": 1.0, "linear": ratio, "sqrt": ratio**0.5}
+    return factors[rule]
 
 
 def check_schedule(

@@ -48,12 +48,12 @@ def number(
     def read(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError
-        value = float(value)
-        if not math.isfinite(value) or value < low or value > high:
+        found = float(value)
+        if not math.isfinite(found) or found < low or found > high:
             raise ValueError
-        if (low_open and value == low) or (high_open and value == high):
+        if (low_open and found == low) or (high_open and found == high):
             raise ValueError
-        return value
+        return found
 
     return read
 
@@ -101,7 +101,7 @@ def eps(value: Any) -> float | list[float | None] | None:
     return number(0)(value)
 
 
-def interval(value: Any) -> str | int | float:
+def interval(value: str | int | float) -> str | int | float:
     """Reads a `Length` and leaves it as it was written, so that the config stays plain data."""
     if isinstance(value, bool):
         return "1ep" if value else 0

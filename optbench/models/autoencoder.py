@@ -73,7 +73,8 @@ class Autoencoder(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         code = self.code(self.encoder(inputs.flatten(1)))
         logits: Tensor = self.head(self.decoder(code))
-        return logits.unflatten(1, self.input_shape)
+        images: Tensor = logits.unflatten(1, self.input_shape)
+        return images
 
 
 def dense_blocks(widths: Sequence[int], activation: str) -> nn.Sequential:

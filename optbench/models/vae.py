@@ -78,4 +78,5 @@ class VAE(nn.Module):
     def decode(self, codes: Tensor) -> Tensor:
         """Codes [N, latent] to logits [N, *input_shape]."""
         logits: Tensor = self.head(self.decoder(codes))
-        return logits.unflatten(1, self.input_shape)
+        images: Tensor = logits.unflatten(1, self.input_shape)
+        return images

@@ -83,7 +83,7 @@ class EventFile:
 
 def masked_crc(data: bytes) -> int:
     """The CRC-32C as TFRecords have it: rotated and shifted, lest a checksum of checksums be 0."""
-    crc = google_crc32c.value(data)
+    crc: int = google_crc32c.value(data)
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 

@@ -89,7 +89,8 @@ def _rows(tensor: Tensor) -> Tensor:
 
 def _of_each(rows: Tensor) -> Tensor:
     dtype = torch.float32 if rows.dtype in _NARROW else None
-    return torch.linalg.vector_norm(rows, dim=1, dtype=dtype)
+    norms: Tensor = torch.linalg.vector_norm(rows, dim=1, dtype=dtype)
+    return norms
 
 
 def _scaled(tensor: Tensor) -> float:

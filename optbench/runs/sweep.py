@@ -16,12 +16,12 @@ from optbench.compose.sweeps import Grid, varied_keys
 from optbench.config.run_spec import RunSpec
 from optbench.config.schema import from_plain
 from optbench.errors import UserError
-from optbench.rundir import RunDir
+from optbench.rundir import PLAN, RunDir
 from optbench.runs.columns import columns_of
 from optbench.runs.execute import check_device, execute
 from optbench.runs.lock import Busy
 from optbench.runs.log import Log
-from optbench.runs.plan import PLAN, Plan, read_plan, write_plan
+from optbench.runs.plan import Plan, read_plan, write_plan
 from optbench.runs.restart import remember
 from optbench.runs.result import EXIT_FAILED, RunResult, recorded
 from optbench.runs.saved import Saved, read_saved, refuse_foreign

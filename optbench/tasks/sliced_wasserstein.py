@@ -19,7 +19,8 @@ def directions(size: int, count: int = DIRECTIONS) -> Tensor:
     Torch's global generator is left alone.
     """
     drawn = torch.randn(size, count, generator=torch.Generator().manual_seed(0))
-    return drawn / drawn.norm(dim=0)
+    lengths: Tensor = drawn.norm(dim=0)
+    return drawn / lengths
 
 
 def project(images: Tensor, onto: Tensor) -> Tensor:

@@ -118,5 +118,8 @@ def _shrink(weights: Tensor, gradients: Tensor, factor: float) -> Tensor:
 def _unit_norms(tensor: Tensor) -> Tensor:
     """By output unit, the first dimension; of a vector, of the whole."""
     if tensor.ndim < 2:
-        return torch.linalg.vector_norm(tensor)
-    return torch.linalg.vector_norm(tensor, dim=tuple(range(1, tensor.ndim)), keepdim=True)
+        norm: Tensor = torch.linalg.vector_norm(tensor)
+    else:
+        dims = tuple(range(1, tensor.ndim))
+        norm = torch.linalg.vector_norm(tensor, dim=dims, keepdim=True)
+    return norm

@@ -64,7 +64,8 @@ class World:
             return value
         box: list[Any] = [value]
         dist.broadcast_object_list(box, src=0)
-        return box[0]
+        received: T = box[0]
+        return received
 
     def on_main(self, make: Callable[[], T]) -> T:
         """What `make` gives on rank 0, on every rank; what it raises there, every rank raises."""
@@ -81,7 +82,8 @@ class World:
             if isinstance(error, UserError):
                 error.rank = 0
             raise error
-        return value
+        made: T = value
+        return made
 
     def cause(self, error: BaseException) -> BaseException:
         """Why a run fails: on rank 0 what another rank left word of before it was gone."""

@@ -142,7 +142,7 @@ def lightning(problem: Problem, folder: Path | None, clock: Clock) -> Loop:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
 
-    class Module(pl.LightningModule):
+    class Module(pl.LightningModule):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.net, self.taken, self.started, self.ended = problem.model(), 0, 0.0, 0.0

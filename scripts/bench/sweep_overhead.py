@@ -25,6 +25,7 @@ from common import parser, start, succeed
 from optbench.assemble import experiment
 from optbench.compose.composer import Composer
 from optbench.runs import sweep as sweeps
+from optbench.runs.execute import execute
 from optbench.training.keeper import Keeper
 from optbench.training.scoring import Scorer
 from optbench.training.trainer import Trainer
@@ -44,7 +45,7 @@ PARTS: dict[str, tuple[Any, Callable[..., Any]]] = {
     "building": (experiment, experiment.build_experiment),
     "checkpoints": (Keeper, Keeper.save),
     "the trainer": (Trainer, Trainer.fit),
-    "the run in all": (sweeps, sweeps.execute),
+    "the run in all": (sweeps, execute),
 }
 """Where the clock runs: in the trainer, evaluations and checkpoints are counted too."""
 

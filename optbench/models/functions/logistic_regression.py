@@ -62,7 +62,7 @@ class LogisticRegression(Function):
 
 def penalised(x: Tensor, features: Tensor, targets: Tensor, penalty: float) -> Tensor:
     """f at points [..., classes * inputs] for features [n, inputs] and targets [n, classes]."""
-    weights = x.unflatten(-1, (targets.shape[1], features.shape[1]))
+    weights: Tensor = x.unflatten(-1, (targets.shape[1], features.shape[1]))
     logits = features @ weights.transpose(-1, -2)
     chosen = (logits * targets).sum(-1)
     entropy = (logits.logsumexp(-1) - chosen).mean(-1)

@@ -101,4 +101,5 @@ def random_rotation(dim: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     normal = torch.randn(dim, dim, generator=generator, dtype=torch.float64)
     q, r = torch.linalg.qr(normal)
-    return q * r.diagonal().sign()
+    orthogonal: Tensor = q * r.diagonal().sign()
+    return orthogonal

@@ -192,7 +192,8 @@ class Buffered:
 
     def norm(self) -> Tensor:
         """The Euclidean norm."""
-        return torch.linalg.vector_norm(self.tensor)
+        norm: Tensor = torch.linalg.vector_norm(self.tensor)
+        return norm
 
 
 class _Result(Buffered):

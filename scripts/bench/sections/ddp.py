@@ -31,7 +31,7 @@ def section(arguments: Namespace) -> None:
     with scratch() as folder:
         given = (_free_port(), batch, rounds, steps, str(folder))
         # daemon: they end with this process, whatever ends it
-        processes.start_processes(_rank, given, RANKS, daemon=True, start_method="spawn")
+        processes.spawn(_rank, args=given, nprocs=RANKS, daemon=True)
         times: Times = json.loads((folder / "times.json").read_text(encoding="utf-8"))
     rows = []
     for accumulate in (4, 1):
