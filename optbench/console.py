@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
 from optbench.escape import escaped, escaped_lines
+
+WIDTH = 80
+"""Columns of a terminal that nobody knows."""
+
+NARROWEST = 20
+"""Columns of a table's last cell, whatever is before it."""
 
 _GONE = (errno.EPIPE, errno.EIO)
 """A pipe that nobody reads any more; a terminal that was closed."""
@@ -85,28 +93,42 @@ def print_error(text: str, lines: bool = False) -> None:
 
 
 def print_table(title: str, header: list[str], rows: list[list[str]], console: Any = None) -> None:
-    """A table on standard output: drawn in a terminal, plain columns elsewhere."""
+    """Print a table, no wider than the terminal: drawn in one, plain columns elsewhere.
+
+    What does not fit into plain columns is the last cell's, which goes on below; words, and so
+    paths, stay whole. Elsewhere than in a terminal `COLUMNS` says how wide, by default 80.
+    """
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     title = escaped(title)
     header, *rows = [[escaped(cell) for cell in row] for row in [header, *rows]]
-    console = console or Console(file=cast(IO[str], OUT), highlight=False, soft_wrap=True)
+    console = console or Console(file=cast(IO[str], OUT), highlight=False)
     if console.is_terminal:
         table = Table(title=escape(title) or None, title_justify="left", header_style="bold")
         for name in header:
-            table.add_column(escape(name))
+            table.add_column(escape(name), overflow="fold")
         for row in rows:
             table.add_row(*map(escape, row))
         console.print(table)
         return
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    before = sum(width + 2 for width in widths[:-1])
+    last = max(shutil.get_terminal_size((WIDTH, 24)).columns - before, NARROWEST)
     lines = [title] if title else []
     for row in [header, *rows]:
-        lines.append("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
+        first, *more = _wrapped(row[-1], last)
+        cells = [c.ljust(w) for c, w in zip(row[:-1], widths[:-1], strict=True)]
+        lines.append("  ".join([*cells, first]).rstrip())
+        lines += [f"{'':<{before}}{line}" for line in more]
     OUT.write("\n".join(lines) + "\n")
     OUT.flush()
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    whole = {"break_long_words": False, "break_on_hyphens": False}
+    return textwrap.wrap(text, width, **whole) or [""]
 
 
 def shown(path: Path) -> str:

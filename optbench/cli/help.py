@@ -48,12 +48,15 @@ def _key(example: str, text: str) -> list[str]:
 
 _VERBS = {
     "list": """\
-usage: optbench list [--config-dir DIR] [GROUP...]
+usage: optbench list [--config-dir DIR] [GROUP [NAME...]...]
 
-What can be chosen, one line each; `list optimizers` with family, state,
-implementations, defaults and paper, and all of the zoo's. With --config-dir
-your own configs too.
+What can be chosen, one line each; with a name, all about that choice: of an
+optimizer, the zoo's too, its family, state, implementations, defaults and paper.
+With --config-dir your own configs too.
 groups: {groups}
+
+  optbench list schedules
+  optbench list optimizer lion
 """,
     "find-lr": """\
 usage: optbench find-lr [flags] [overrides of train]

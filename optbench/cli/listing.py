@@ -7,7 +7,7 @@ from pathlib import Path
 
 from optbench.compose.paths import config_files, configs_folder, top_lines
 from optbench.config.suggest import did_you_mean
-from optbench.console import print_table
+from optbench.console import print_lines, print_table
 from optbench.errors import UserError
 
 
@@ -39,24 +39,56 @@ def description(path: Path) -> str:
 
 
 def listing(arguments: Sequence[str]) -> int:
-    """`optbench list`: all groups; `optbench list GROUP`: its choices, one line each."""
+    """All groups; `list GROUP`: its choices, one line each; `list GROUP NAME`: one choice."""
     words, own = _config_dir(arguments)
     if not words:
         rows = [[g, " ".join(name for name, _ in choices(g, own))] for g in groups()]
         print_table("", ["group", "choices"], rows)
+        print_lines("\noptbench list GROUP [NAME] says more.")
         return 0
-    for word in words:
-        known = groups()
-        group = word if word in known else word.removesuffix("s")
-        if group not in known:
-            raise UserError(f"list {word}: no such group; {did_you_mean(word, known)}")
-        if group == "optimizer":
-            from optbench.cli.optimizers import optimizers, print_optimizers
-
-            print_optimizers(optimizers(files(group, own)))
+    group = ""
+    for number, word in enumerate(words):
+        named = _group(word)
+        if named is not None:
+            group = named
+            if number + 1 == len(words) or _group(words[number + 1]) is not None:
+                _print_group(group, own)
+        elif group:
+            _print_choice(group, word, own)
         else:
-            print_table("", [group, "what it is"], [list(choice) for choice in choices(group, own)])
+            raise UserError(f"list {word}: no such group; {did_you_mean(word, groups())}")
     return 0
+
+
+def _group(word: str) -> str | None:
+    """The group of this name, also in the plural."""
+    known = groups()
+    return next((name for name in (word, word.removesuffix("s")) if name in known), None)
+
+
+def _print_group(group: str, own: Path | None) -> None:
+    if group == "optimizer":
+        from optbench.cli.optimizers import optimizers, print_optimizers
+
+        print_optimizers(optimizers(files(group, own)))
+    else:
+        print_table("", [group, "what it is"], [list(choice) for choice in choices(group, own)])
+
+
+def _print_choice(group: str, name: str, own: Path | None) -> None:
+    """What there is to say of one choice: of an optimizer as a table, else its file."""
+    found = {path.stem: path for path in files(group, own)}
+    if group == "optimizer":
+        from optbench.cli.optimizers import optimizers, print_one
+
+        rows = {row[0].removeprefix("zoo "): row for row in reversed(optimizers(files(group, own)))}
+        if name in rows:
+            print_one(rows[name])
+            return
+        found = dict.fromkeys(rows, Path())
+    if name not in found:
+        raise UserError(f"list {group} {name}: no such {group}; {did_you_mean(name, found)}")
+    print_lines("\n".join(top_lines(found[name])))
 
 
 def _config_dir(arguments: Sequence[str]) -> tuple[list[str], Path | None]:

@@ -1,22 +1,26 @@
-"""What `optbench list optimizers` says: a line for each of ours and torch's, then the zoo's. No
-torch."""
+"""What `optbench list optimizers` says of ours and torch's, then of the zoo's. No torch."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Any, cast
 
 from optbench.compose.paths import top_lines
 from optbench.config.about import About, about
 from optbench.config.zoo import zoo
-from optbench.console import OUT, print_table
-from optbench.escape import escaped
+from optbench.console import print_lines, print_table
 
+WHAT = "what it is"
 HEADER = [
-    *("optimizer", "family", "state", "implementations", "good for"),
-    *("defaults", "what it is", "paper"),
+    "optimizer",
+    "family",
+    "state",
+    "implementations",
+    "good for",
+    "defaults",
+    WHAT,
+    "paper",
 ]
 _SETTING = re.compile(r"(?P<key>[a-z]\w*):\s+(?P<value>[^#]*[^#\s])")
 
@@ -33,23 +37,19 @@ def optimizers(files: Iterable[Path]) -> list[list[str]]:
     return rows
 
 
-def print_optimizers(rows: list[list[str]], console: Any = None) -> None:
-    """The rows: in a terminal, whose width no table of them fits, a paragraph each."""
-    from rich.console import Console
-    from rich.padding import Padding
-    from rich.text import Text
+def print_optimizers(rows: list[list[str]]) -> None:
+    """A line each: what there is to choose from."""
+    print_table("", [HEADER[0], HEADER[1], WHAT], [[row[0], row[1], row[6]] for row in rows])
+    print_lines("\noptbench list optimizer NAME says more of one.")
 
-    console = console or Console(file=cast(IO[str], OUT), highlight=False)
-    if not console.is_terminal:
-        print_table("", HEADER, rows)
-        return
-    for row in rows:
-        said = dict(zip(HEADER, map(escaped, row), strict=True))
-        console.print(Text.assemble((said["optimizer"], "bold"), "  ", said["what it is"]))
-        state = f"{said['family']}; state {said['state']}; {said['implementations']}"
-        more = [f"{key}: {said[key]}" for key in ("good for", "defaults", "paper") if said[key]]
-        for line in (state, *more):
-            console.print(Padding(Text(line), (0, 0, 0, 4)))
+
+def print_one(row: list[str]) -> None:
+    """All there is to say of one, a line each."""
+    print_table(
+        "",
+        [HEADER[0], row[0]],
+        [list(each) for each in zip(HEADER[1:], row[1:], strict=True) if each[1]],
+    )
 
 
 def defaults(lines: list[str]) -> str:
@@ -60,6 +60,12 @@ def defaults(lines: list[str]) -> str:
 
 def _row(name: str, said: About, settings: str) -> list[str]:
     return [
-        *(name, said.family, said.state, said.implementations, said.good_for),
-        *(settings, said.description, said.paper),
+        name,
+        said.family,
+        said.state,
+        said.implementations,
+        said.good_for,
+        settings,
+        said.description,
+        said.paper,
     ]

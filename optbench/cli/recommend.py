@@ -13,10 +13,6 @@ from optbench.console import print_lines, print_table
 from optbench.errors import UserError
 from optbench.escape import shell_word
 
-HEADER = [
-    *("recipe", "for", "optimizer", "lr", "schedule"),
-    *("warmup", "clipping", "batch", "why"),
-]
 WITHOUT = "none"
 """The recipe that says nothing."""
 
@@ -34,7 +30,8 @@ def recommend(arguments: Sequence[str]) -> int:
     recipes = {recipe.name: recipe for folder in folders for recipe in _read(folder / "recipe")}
     overrides = list(flags.overrides)
     if not overrides:
-        print_table("", HEADER, [_row(recipe) for recipe in recipes.values()])
+        rows = [row for recipe in recipes.values() for row in _rows(recipe)]
+        print_table("", ["recipe", "what it sets, for what, and why"], rows)
         print_lines("\noptbench recommend model=NAME [dataset=NAME] chooses one of them.")
         return 0
     with hydra_session(flags.config_dir) as composer:
@@ -48,15 +45,19 @@ def _read(folder: Path) -> Iterator[Recipe]:
             yield read_recipe(path.stem, top_lines(path))
 
 
-def _row(recipe: Recipe) -> list[str]:
+def _rows(recipe: Recipe) -> list[list[str]]:
+    """A recipe in three lines of a table."""
     clipping = {key: recipe.value(f"clip.{key}") for key in ("norm", "value", "adaptive")}
-    return [
-        *(recipe.name, recipe.purpose, recipe.value("optimizer") or recipe.optimizer),
-        *(recipe.value("optimizer.lr"), recipe.value("schedule") or "-"),
-        recipe.value("schedule.warmup_steps") or "-",
-        " ".join(f"{key} {value}" for key, value in clipping.items() if value) or "-",
-        *(recipe.value("batch_size"), recipe.why),
-    ]
+    said = {
+        "optimizer": recipe.value("optimizer") or recipe.optimizer,
+        "lr": recipe.value("optimizer.lr"),
+        "schedule": recipe.value("schedule"),
+        "warmup": recipe.value("schedule.warmup_steps"),
+        **{f"clip.{key}": value for key, value in clipping.items()},
+        "batch": recipe.value("batch_size"),
+    }
+    sets = " ".join(f"{key}={value.replace(', ', ',')}" for key, value in said.items() if value)
+    return [[recipe.name, sets], ["", f"for {recipe.purpose}"], ["", recipe.why]]
 
 
 def _one(composer: Composer, recipes: dict[str, Recipe], overrides: list[str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from optbench.compose.composer import keys_of
 from optbench.console import print_lines, print_table, shown
 from optbench.escape import escaped, shell_word
 from optbench.runs.log import Log
@@ -69,8 +70,17 @@ def _target(target: Mapping[str, Any]) -> str:
     return f"{wanted}: at step {target['step']}, after {target['seconds']:.1f} s of training"
 
 
-def print_sweep(folder: Path, results: Sequence[tuple[list[str], RunResult]], metric: str) -> None:
-    """A sweep's runs, best first; runs without a score come last."""
+def print_sweep(
+    folder: Path, results: Sequence[tuple[list[str], RunResult]], metric: str, varied: Sequence[str]
+) -> None:
+    """A sweep's runs, best first; those without a score come last.
+
+    Args:
+        folder: the sweep's.
+        results: the overrides and the result of each run.
+        metric: by which they are ordered.
+        varied: the keys that differ among the runs, of which each is a column.
+    """
     best: dict[str, str] = next((dict(r.best) for _, r in results if r.best), {})
     mode = best.get("mode", "max")
 
@@ -80,23 +90,24 @@ def print_sweep(folder: Path, results: Sequence[tuple[list[str], RunResult]], me
             return (True, 0.0)
         return (False, -value if mode == "max" else value)
 
-    rows = []
     tested = metric.replace("val/", "test/")
-    # Without validation the order stays: the test set chooses nothing.
     ranked = sorted(results, key=order) if best else results
-    for overrides, result in ranked:
-        value = score(result, metric)
-        test = result.metrics.get(tested)
-        rows.append(
-            [
-                result.folder.path.name,
-                " ".join(overrides),
-                result.state,
-                "" if value is None else number(value),
-                "" if test is None else number(test),
-            ]
-        )
-    header = ["run", "overrides", "state", f"best {metric}", tested]
+    rows = [_sweep_row(overrides, result, metric, varied) for overrides, result in ranked]
+    header = ["run", *varied, "state", *([f"best {metric}"] if best else []), f"last {tested}"]
     print_table(f"sweep {shown(folder)}", header, rows)
+    if not best:
+        print_lines("in their own order: there is no validation, and the test set chooses nothing")
     quoted = shell_word(shown(folder))
     print_lines(f"\n  tensorboard --logdir {quoted}\n  optbench resume {quoted}")
+
+
+def _sweep_row(
+    overrides: Sequence[str], result: RunResult, metric: str, varied: Sequence[str]
+) -> list[str]:
+    said = dict(zip(keys_of(overrides), overrides, strict=True))
+    values = [said.get(key, "").partition("=")[2] for key in varied]
+    scores = [result.metrics.get(metric.replace("val/", "test/"))]
+    if metric.startswith("val/"):
+        scores.insert(0, score(result, metric))
+    numbers = ["" if value is None else number(value) for value in scores]
+    return [result.folder.path.name, *values, result.state, *numbers]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from optbench.cli.report import print_sweep
 from optbench.compose.composer import Composer
-from optbench.compose.sweeps import Grid, compose_grid
+from optbench.compose.sweeps import Grid, compose_grid, varied_keys
 from optbench.runs.log import Log
 from optbench.runs.result import RunResult
 from optbench.runs.sweep import Sweep, begin, in_turn
@@ -40,6 +40,6 @@ def report(planned: Sweep, results: Sequence[RunResult | None], log: Log) -> int
     ]
     if not log.quiet:
         metric = next((str(r.best["metric"]) for _, r in done if r.best), "test/accuracy")
-        print_sweep(planned.folder.path, done, metric)
+        print_sweep(planned.folder.path, done, metric, varied_keys(planned.grid))
     signals = [result.exit_code for _, result in done if result.exit_code > 128]
     return signals[0] if signals else max([result.exit_code for _, result in done], default=0)
