@@ -1,3 +1,67 @@
-"""optbench: a command-line experiment runner for optimization algorithms in deep learning."""
+"""optbench: an experiment runner for optimization algorithms in deep learning.
 
-__version__ = "0.1.0"
+What stands in `__all__` is for programs; it is loaded when it is first asked for, and importing
+optbench loads neither torch nor Hydra. docs/python.md has an example of each.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import optbench.compose as _package  # before the function takes the name, so that it keeps it
+from optbench.version import __version__
+
+if TYPE_CHECKING:
+    from optbench.api import compose, resume, resume_sweep, sweep, train
+    from optbench.config.run_spec import RunSpec
+    from optbench.errors import UserError
+    from optbench.runs.find import find_runs, open_run
+    from optbench.runs.read import Checkpoints, Run
+    from optbench.runs.result import RunResult
+    from optbench.training.callback import Callback
+
+__all__ = [
+    "Callback",
+    "Checkpoints",
+    "Run",
+    "RunResult",
+    "RunSpec",
+    "UserError",
+    "__version__",
+    "compose",
+    "find_runs",
+    "open_run",
+    "resume",
+    "resume_sweep",
+    "sweep",
+    "train",
+]
+
+_HOMES = {
+    "Callback": "training.callback",
+    "Checkpoints": "runs.read",
+    "Run": "runs.read",
+    "RunResult": "runs.result",
+    "RunSpec": "config.run_spec",
+    "UserError": "errors",
+    "compose": "api",
+    "find_runs": "runs.find",
+    "open_run": "runs.find",
+    "resume": "api",
+    "resume_sweep": "api",
+    "sweep": "api",
+    "train": "api",
+}
+
+del _package
+globals().pop("compose", None)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'optbench' has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"optbench.{_HOMES[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

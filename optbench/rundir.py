@@ -109,24 +109,26 @@ class RunDir:
             raise UserError(f"{key}={wanted}: no folder can be made there ({why})") from None
 
     @classmethod
-    def existing(cls, path: str | os.PathLike[str]) -> RunDir:
+    def existing(cls, path: str | os.PathLike[str], key: str = "resume=") -> RunDir:
         """A run folder that is there.
+
+        Args:
+            path: of the folder.
+            key: what it was said with, for messages.
 
         Raises:
             UserError: there is none.
         """
         folder = path_of(path).absolute()
         if not os.path.lexists(folder):
-            raise UserError(f"resume={path}: no such run folder{_nearest_folder(folder)}")
+            raise UserError(f"{key}{path}: no such run folder{_nearest_folder(folder)}")
         run = next((up for up in folder.parents if _is_run(up)), None)
         if not _is_run(folder) and run is not None:
-            raise UserError(f"resume={path}: a part of a run; did you mean {_like(run, path)}?")
+            raise UserError(f"{key}{path}: a part of a run; did you mean {_like(run, path)}?")
         if not folder.is_dir():
-            raise UserError(
-                f"resume={path}: not a run folder, but {kind(os.lstat(folder).st_mode)}"
-            )
+            raise UserError(f"{key}{path}: not a run folder, but {kind(os.lstat(folder).st_mode)}")
         if not _is_run(folder):
-            raise UserError(f"resume={path}: not a run folder: it has no config.yaml")
+            raise UserError(f"{key}{path}: not a run folder: it has no config.yaml")
         return cls(folder)
 
     def inspect(self, links: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -116,7 +117,7 @@ def build_experiment(config: RunConfig, dataset: Dataset, world: World) -> Exper
         raise UserError("checkpoint.async_write=true: only with one rank; use checkpoint=default")
     _set_backends(config)
     rng.seed_everything(config.seed)
-    task = _task(config, dataset)
+    task = make_task(config, dataset)
     feed, validation, test = _data(config, dataset, world, task.carries)
     device = world.device
     modules = build_modules(config, dataset, task, feed.source, feed.indices, device)
@@ -169,7 +170,18 @@ def _parameter_names(modules: Mapping[str, nn.Module]) -> list[str]:
     ]
 
 
-def _task(config: RunConfig, dataset: Dataset) -> Task:
+def build_model(config: RunConfig, dataset: Dataset, device: torch.device) -> dict[str, nn.Module]:
+    """The bare modules by player, without what only concerns their training.
+
+    Draws from the global generators, as building a run does.
+    """
+    config = dataclasses.replace(config, compile=False, activation_checkpointing=False)
+    task = make_task(config, dataset)
+    source, indices = dataset.open("train", device), torch.arange(dataset.train_size)
+    return build_modules(config, dataset, task, source, indices, device)
+
+
+def make_task(config: RunConfig, dataset: Dataset) -> Task:
     """The task, with what it wants to know of the run; label smoothing if it has such."""
     path = str(config.task["_target_"])
     known = {"label_smoothing": config.label_smoothing, "seed": config.seed}

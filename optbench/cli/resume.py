@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from optbench.cli.report import finish
 from optbench.cli.sweep import report
 from optbench.compose.composer import hydra_session
-from optbench.compose.resumed import goes_on, refuse_fixed
-from optbench.compose.workloads import differences, typed_value
+from optbench.compose.workloads import typed_value
 from optbench.console import print_lines, shown
 from optbench.files import dump_yaml
 from optbench.rundir import PLAN, RunDir, path_of
@@ -17,8 +16,7 @@ from optbench.runs.execute import execute
 from optbench.runs.log import Log
 from optbench.runs.plan import read_plan
 from optbench.runs.result import recorded
-from optbench.runs.resume import changed_spec
-from optbench.runs.saved import read_saved
+from optbench.runs.resume import continuation
 from optbench.runs.sweep import in_turn, reopen
 
 
@@ -48,13 +46,9 @@ def resume(
         with hydra_session(config_dir or plan.config_dir) as composer:
             rest = reopen(composer, RunDir(path.absolute()), plan, overrides, trust)
             return report(rest, in_turn(rest, log), log)
-    with hydra_session(config_dir) as composer:
-        folder = RunDir.existing(run)
-        saved = read_saved(folder, trust)
-        spec = changed_spec(composer, folder, saved, overrides)
-    changes = differences(saved.plain, spec.plain)
-    refuse_fixed(changes)
-    if folder.done and not show and not goes_on(str(folder.state), changes):
+    going = continuation(run, overrides, config_dir, trust)
+    folder, changes = going.folder, going.changes
+    if going.ended and not show:
         log.tell(f"{shown(folder.path)} is {folder.state}: nothing is left to do")
         if changes:
             names = ", ".join(changes)
@@ -64,8 +58,8 @@ def resume(
             log.warn(f"its checkpoint of step {kept} is gone, so it can't be made longer")
         return finish(recorded(folder), log)
     if show:
-        print_lines(dump_yaml(spec.plain).rstrip("\n"))
+        print_lines(dump_yaml(going.spec.plain).rstrip("\n"))
         return 0
     for key, (old, new) in changes.items():
         log.tell(f"changed: {key}={typed_value(new)} (was {typed_value(old)})")
-    return finish(execute(spec, log, folder, resume=True, seals=saved.seals), log)
+    return finish(execute(going.spec, log, folder, resume=True, seals=going.seals), log)

@@ -8,7 +8,6 @@ import sys
 import traceback
 from pathlib import Path
 
-import optbench
 from optbench.console import print_error
 from optbench.errors import OwnCodeError, UserError
 
@@ -33,7 +32,7 @@ def show(error: UserError, before: str = "") -> None:
 def own_part(error: BaseException) -> str:
     """The traceback of an exception without the steps of ours that led to the user's code."""
     told = traceback.TracebackException.from_exception(error)
-    packages = [importlib, optbench, sys.modules.get("torch")]
+    packages = [importlib, *map(sys.modules.get, ("optbench", "torch"))]
     between = tuple(f"{Path(str(p.__file__)).parent}{os.sep}" for p in packages if p is not None)
     frames = list(told.stack)
     while frames and frames[0].filename.startswith((*between, "<frozen")):

@@ -16,6 +16,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
+from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from optbench.compose.config_source import CheckedFiles
@@ -60,10 +61,16 @@ def keys_of(overrides: Sequence[str]) -> list[str]:
 
 @contextmanager
 def hydra_session(config_dir: str | None = None) -> Iterator[Composer]:
-    """Hydra, started on our configs and, after them, a user's own `config_dir`."""
+    """Hydra, started on our configs and, after them, a user's own `config_dir`.
+
+    A program that is Hydra's itself gets its own Hydra back.
+    """
     register_resolvers()
     folder = _folder(config_dir) if config_dir is not None else None
-    with initialize_config_dir(str(configs_folder()), version_base="1.3", job_name="optbench"):
+    with (
+        _hydra_put_back(),
+        initialize_config_dir(str(configs_folder()), version_base="1.3", job_name="optbench"),
+    ):
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
         if folder is not None:
@@ -77,6 +84,20 @@ def hydra_session(config_dir: str | None = None) -> Iterator[Composer]:
                 for source in repository.sources
             ]
         yield Composer(hydra.config_loader, folder)
+
+
+@contextmanager
+def _hydra_put_back() -> Iterator[None]:
+    """Whatever of Hydra's is process-wide is in the end what it was."""
+    instance, of_the_job = GlobalHydra.instance(), HydraConfig.instance()
+    version = VersionBase.instance()
+    hydra, cfg, base = instance.hydra, of_the_job.cfg, version.version_base
+    instance.clear()
+    try:
+        yield
+    finally:
+        GlobalHydra.set_instance(instance)
+        instance.hydra, of_the_job.cfg, version.version_base = hydra, cfg, base
 
 
 def _folder(config_dir: str) -> str:

@@ -12,15 +12,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from optbench.version import __version__
+
 PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "tensorboard", "numpy")
 
 
 @lru_cache
 def _constant() -> dict[str, Any]:
     """What does not change while the process lives."""
-    import optbench
-
-    versions = {"optbench": optbench.__version__, "python": platform.python_version()}
+    versions = {"optbench": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
             versions[package] = metadata.version(package)
@@ -28,7 +28,7 @@ def _constant() -> dict[str, Any]:
             continue
     return {
         "versions": versions,
-        "git": _git(Path(optbench.__file__).parent),
+        "git": _git(Path(__file__).parents[1]),
         "host": socket.gethostname(),
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),

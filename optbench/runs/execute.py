@@ -26,6 +26,7 @@ from optbench.runs.trust import Seal, seal
 if TYPE_CHECKING:
     from optbench.assemble.experiment import Experiment
     from optbench.monitor.record import Position, Recorder
+    from optbench.training.callback import Callback
     from optbench.training.distributed import World
     from optbench.training.keeper import Keeper
     from optbench.training.settings import Outcome
@@ -37,6 +38,8 @@ def execute(
     folder: RunDir | None = None,
     resume: bool = False,
     seals: Sequence[Seal] = (),
+    callbacks: Sequence[Callback] = (),
+    raising: bool = False,
 ) -> RunResult:
     """Does one run.
 
@@ -48,6 +51,9 @@ def execute(
         folder: the run folder, if it is there already; None makes it.
         resume: go on from the folder's newest checkpoint, if there is one.
         seals: of the configs that the run had before.
+        callbacks: told of steps, evaluations and checkpoints.
+        raising: raise what ends the run as failed, once the folder says so, instead of giving a
+            result that does.
 
     Raises:
         UserError: the config does not fit together, or the folder can't be resumed.
@@ -76,7 +82,8 @@ def execute(
         # Every rank composed a name of its own, by its own clock; rank 0's holds.
         folder = world.on_main(lambda: remember(RunDir.reserve(spec.folder)))
     with at_work(), heard(log):
-        return _Run(spec, log, folder, experiment, world, made, seals).do(resume)
+        run = _Run(spec, log, folder, experiment, world, made, seals)
+        return run.do(resume, callbacks, raising)
 
 
 class _Run:
@@ -100,7 +107,7 @@ class _Run:
         self.resumed_at: int | None = None
         self.keeper: Keeper | None = None
 
-    def do(self, resume: bool) -> RunResult:
+    def do(self, resume: bool, callbacks: Sequence[Callback], raising: bool) -> RunResult:
         """Trains, and writes down how it ended, whatever happens."""
         from optbench.training.signals import Interruption
 
@@ -113,7 +120,7 @@ class _Run:
                 if self.world.is_main:
                     self._write_down(resume)
                 recorder = self._recorder(self.resumed_at, earlier)
-                trainer = self.experiment.trainer(recorder, self.keeper, interruption)
+                trainer = self.experiment.trainer(recorder, self.keeper, interruption, callbacks)
                 if self.resumed_at is not None:
                     texts = self.folder.last_texts(self.resumed_at)
                     trainer.reporter.go_on_from(self.folder.last_values(), texts)
@@ -123,7 +130,10 @@ class _Run:
                 recorder.close()
                 return self._ended(outcome)
             except (KeyboardInterrupt, SystemExit, Exception) as error:  # exit() in a model
-                return self._failed(error, recorder)
+                failed = self._failed(error, recorder)
+                if raising:
+                    raise
+                return failed
 
     def _write_down(self, resume: bool) -> None:
         """What is run, and with what; the seal before the config that it is of."""

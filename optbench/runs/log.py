@@ -25,11 +25,12 @@ class Log:
 
     Args:
         draws: may draw a progress bar, as one process alone may.
-        quiet: says nothing; by default as all ranks but 0 under torchrun.
+        quiet: says nothing, in no file either; by default as all ranks but 0 under torchrun.
+        tells: says it on standard error too, not in the file alone.
     """
 
-    def __init__(self, quiet: bool | None = None, draws: bool = True) -> None:
-        self._draws = draws
+    def __init__(self, quiet: bool | None = None, draws: bool = True, tells: bool = True) -> None:
+        self._draws, self._tells = draws and tells, tells
         self.quiet = os.environ.get("RANK", "0") != "0" if quiet is None else quiet
         self._file: TextIO | None = None
         self._path: Path | None = None
@@ -39,7 +40,8 @@ class Log:
         """Standard error; made when there is something to say, for rich takes time to import."""
         from rich.console import Console
 
-        return Console(file=cast(IO[str], ERR), quiet=self.quiet, highlight=False, soft_wrap=True)
+        quiet = self.quiet or not self._tells
+        return Console(file=cast(IO[str], ERR), quiet=quiet, highlight=False, soft_wrap=True)
 
     @property
     def live(self) -> Console | None:

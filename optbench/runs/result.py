@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optbench.rundir import RunDir
+
+if TYPE_CHECKING:
+    from optbench.runs.read import Run
 
 EXIT_FAILED = 1
 
@@ -40,6 +43,13 @@ class RunResult:
     texts: Mapping[str, str] = field(default_factory=dict)
     scored: str | None = None
     explained: bool = False
+
+    @property
+    def run(self) -> Run:
+        """The run, to be read."""
+        from optbench.runs.read import Run
+
+        return Run(self.folder.path)
 
 
 def recorded(folder: RunDir) -> RunResult:

@@ -2,21 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from optbench.compose.composer import Composer
+from optbench.compose.composer import Composer, hydra_session
 from optbench.compose.players import refuse_unowned
-from optbench.compose.resumed import apply
+from optbench.compose.resumed import apply, goes_on, refuse_fixed
+from optbench.compose.workloads import differences
 from optbench.config.run_spec import RunSpec
 from optbench.config.schema import from_plain
 from optbench.rundir import RunDir
-from optbench.runs.saved import Saved
+from optbench.runs.saved import Saved, read_saved
 from optbench.runs.sweep import of_its_sweep
+from optbench.runs.trust import Seal
 
 
-def changed_spec(
-    composer: Composer, folder: RunDir, saved: Saved, overrides: Sequence[str]
-) -> RunSpec:
+@dataclass(frozen=True)
+class Continuation:
+    """How a run would go on.
+
+    Attributes:
+        folder: the run's.
+        spec: what would be run.
+        seals: of the configs that it had before.
+        changes: old and new value by key.
+    """
+
+    folder: RunDir
+    spec: RunSpec
+    seals: list[Seal]
+    changes: Mapping[str, tuple[Any, Any]]
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to do: the run has ended, and no change lets it go on."""
+        return self.folder.done and not goes_on(str(self.folder.state), self.changes)
+
+
+def continuation(
+    run: str | os.PathLike[str],
+    overrides: Sequence[str] = (),
+    config_dir: str | None = None,
+    trust: bool = False,
+) -> Continuation:
+    """How a run would go on with some overrides; nothing is changed yet.
+
+    Args:
+        run: its folder.
+        overrides: what is to change.
+        config_dir: of the user's own config files.
+        trust: build what the run's config names, whoever began it.
+
+    Raises:
+        UserError: no such run, or a change that a run can't take.
+    """
+    with hydra_session(config_dir) as composer:
+        folder = RunDir.existing(run)
+        saved = read_saved(folder, trust)
+        spec = _changed(composer, folder, saved, overrides)
+    changes = differences(saved.plain, spec.plain)
+    refuse_fixed(changes)
+    return Continuation(folder, spec, saved.seals, changes)
+
+
+def _changed(composer: Composer, folder: RunDir, saved: Saved, overrides: Sequence[str]) -> RunSpec:
     """The run with the overrides."""
     said = folder.read_overrides()
     choices = said["choices"]

@@ -7,14 +7,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from optbench.compose.files import ConfigFiles
 from optbench.config.schema import from_plain
 from optbench.errors import UserError, reason
 from optbench.files import BadFile, load_json, parse_yaml, read_text
 from optbench.rundir import RunDir
 from optbench.runs.trust import Seal, foreign, is_own
+
+if TYPE_CHECKING:
+    from optbench.compose.files import ConfigFiles
 
 
 @dataclass(frozen=True)

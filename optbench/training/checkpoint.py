@@ -245,6 +245,27 @@ def read_checkpoint(folder: Path, step: int, world: World) -> Loaded:
     return Loaded(step, _read(path / SHARED), part, manifest["world_size"], manifest)
 
 
+def read_players(folder: Path, step: int) -> dict[str, Any]:
+    """What a checkpoint says of each player, by name, on the CPU.
+
+    Raises:
+        UserError: there is none of this step, it is damaged, or of another version of optbench.
+        OSError: a file is there and can't be read.
+    """
+    path = folder / f"step-{step:08d}"
+    if step not in steps(folder):
+        raise UserError(f"{path}: no such checkpoint")
+    problem = damage(path)
+    if problem is not None:
+        raise UserError(f"{path}: {problem}")
+    if read_manifest(path).get("format") != FORMAT:
+        raise UserError(f"{path}: of another version of optbench, which has to read it")
+    players = _read(path / SHARED).get("players")
+    if not isinstance(players, dict):
+        raise BadFile(f"{path / SHARED}: it has no players")
+    return players
+
+
 def _read(path: Path) -> dict[str, Any]:
     with reading(path) as file:
         _refuse_expansion(path, file)

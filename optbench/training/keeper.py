@@ -149,7 +149,7 @@ class Keeper:
             parts[checkpoint.SHARED] = self._shared.fill(self.state.shared())
         has_best = self._keep_best and self.state.best.value is not None
         best = self.state.best.step if has_best else None
-        said = {**self.said, "records": dict(records or {})}
+        said = {**self.said, "records": dict(records or {}), "best": best}
         mark = self._mark()
         if not self._in_background:
             self._write(step, parts, best, said)

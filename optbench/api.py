@@ -1,0 +1,236 @@
+"""Composing, training and going on with runs from Python: what `import optbench` gives.
+
+Each function does what the verb of its name does, and prints nothing unless it is told to. What is
+wrong with an argument is raised as UserError before a folder is made.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from optbench.errors import UserError
+
+if TYPE_CHECKING:
+    from optbench.config.run_spec import RunSpec
+    from optbench.runs.log import Log
+    from optbench.runs.result import RunResult
+    from optbench.training.callback import Callback
+
+Path = str | os.PathLike[str]
+
+
+def compose(*overrides: str, config_dir: str | None = None) -> RunSpec:
+    """Compose and check the config of a run; nothing is loaded or made.
+
+    Args:
+        overrides: as on the command line, such as `optimizer=sgd` and `optimizer.lr=0.1`.
+        config_dir: a folder of your own config files.
+
+    Raises:
+        UserError: an override that makes no sense.
+
+    Example:
+        >>> spec = optbench.compose("optimizer=sgd", "optimizer.lr=0.1", "steps=5")
+        >>> spec.plain["optimizer"]["lr"]
+        0.1
+    """
+    from optbench.compose.composer import hydra_session
+
+    with hydra_session(config_dir) as composer:
+        spec = composer.spec(composer.compose(overrides), overrides)
+    if spec.config.resume:
+        raise UserError(f"resume={spec.config.resume}: a run is gone on with by optbench.resume")
+    return spec
+
+
+def train(
+    *overrides: str | RunSpec,
+    folder: Path | None = None,
+    callbacks: Sequence[Callback] = (),
+    quiet: bool = True,
+    config_dir: str | None = None,
+) -> RunResult:
+    """Train, as `optbench train` does.
+
+    A signal (SIGINT, SIGTERM, SIGHUP) that comes meanwhile ends the run with a checkpoint, and is
+    then given to whoever had it before: after Ctrl-C, KeyboardInterrupt is raised here. Torch's
+    process-wide switches and the random generators are afterwards as they were.
+
+    Args:
+        overrides: as on the command line; or one RunSpec that `compose` gave.
+        folder: of the run, made here; `FOLDER-2` if it is there. Default: in `runs/`.
+        callbacks: told of steps, evaluations and checkpoints; they may stop the run.
+        quiet: say nothing; else a progress line and warnings on standard error.
+        config_dir: a folder of your own config files.
+
+    Returns:
+        How the run ended: `finished`, `stopped_early`, `diverged`, or `preempted` by a signal.
+
+    Raises:
+        UserError: bad input; no folder is left behind.
+        Exception: whatever else ends the run, once its folder says `failed`, and why.
+
+    Example:
+        >>> result = optbench.train("optimizer=sgd", "steps=5", folder="runs/first")
+        >>> result.state, result.step
+        ('finished', 5)
+    """
+    from optbench.runs.execute import execute
+
+    spec = _spec_of(overrides, config_dir)
+    if folder is not None:
+        spec = replace(spec, folder=os.fspath(folder))
+    with _of_a_library(quiet) as (log, results):
+        results.append(execute(spec, log, callbacks=callbacks, raising=True))
+    return results[0]
+
+
+def _spec_of(overrides: Sequence[str | RunSpec], config_dir: str | None) -> RunSpec:
+    """The run that is asked for; UserError for a RunSpec that something stands beside."""
+    words = [word for word in overrides if isinstance(word, str)]
+    if len(words) == len(overrides):
+        return compose(*words, config_dir=config_dir)
+    if len(overrides) > 1 or config_dir is not None:
+        raise UserError("train: a RunSpec stands alone; its overrides are compose's")
+    (spec,) = overrides
+    assert not isinstance(spec, str)
+    return spec
+
+
+def sweep(
+    *overrides: str,
+    folder: Path | None = None,
+    quiet: bool = True,
+    config_dir: str | None = None,
+) -> list[RunResult]:
+    """Train all combinations of some values, as `optbench train -m` does, one after the other.
+
+    Args:
+        overrides: as on the command line, with commas: `optimizer=sgd,adam`, `seed=0,1`.
+        folder: of the sweep. Default: in `runs/sweeps/`.
+        quiet: say nothing; else what `train` says.
+        config_dir: a folder of your own config files.
+
+    Returns:
+        How each run ended, in the grid's order; one that failed stops no other, unless
+        `sweep.fail_fast=true`.
+
+    Raises:
+        UserError: bad input; a launcher or a sweeper of Hydra's, which are the command line's.
+
+    Example:
+        >>> results = optbench.sweep("optimizer=sgd,adam", "steps=5")
+        >>> [result.run.choices["optimizer"] for result in results]
+        ['sgd', 'adam']
+    """
+    from optbench.compose.composer import hydra_session
+    from optbench.compose.sweeps import Grid, compose_grid
+    from optbench.runs.sweep import begin, in_turn
+
+    with hydra_session(config_dir) as composer:
+        grid = compose_grid(composer, overrides)
+        if not isinstance(grid, Grid) or not grid.basic:
+            raise UserError("hydra/launcher, hydra/sweeper: for optbench train -m only")
+        if folder is not None:
+            grid = replace(grid, folder=os.fspath(folder))
+        with _of_a_library(quiet) as (log, results):
+            results += filter(None, in_turn(begin(composer, overrides, grid, log.quiet), log))
+    return results
+
+
+def resume(
+    path: Path,
+    *overrides: str,
+    callbacks: Sequence[Callback] = (),
+    quiet: bool = True,
+    config_dir: str | None = None,
+    trust: bool = False,
+) -> RunResult:
+    """Go on with a run, bit for bit, as `optbench resume` does.
+
+    Args:
+        path: the run's folder.
+        overrides: what is to change, such as `epochs=40`.
+        callbacks: as for `train`.
+        quiet: as for `train`.
+        config_dir: a folder of your own config files.
+        trust: build what the run's config names though somebody else began it: it runs his code.
+
+    Returns:
+        How the run ended; a run that has nothing left to do is left as it is.
+
+    Raises:
+        UserError: no run, or one that can't go on like this.
+
+    Example:
+        >>> optbench.resume("runs/first", "steps=8").step
+        8
+    """
+    from optbench.runs.execute import execute
+    from optbench.runs.result import recorded
+    from optbench.runs.resume import continuation
+
+    going = continuation(path, overrides, config_dir, trust)
+    if going.ended:
+        return recorded(going.folder)
+    with _of_a_library(quiet) as (log, results):
+        spec, folder, seals = going.spec, going.folder, going.seals
+        results.append(execute(spec, log, folder, True, seals, callbacks=callbacks, raising=True))
+    return results[0]
+
+
+def resume_sweep(
+    path: Path, quiet: bool = True, config_dir: str | None = None, trust: bool = False
+) -> list[RunResult]:
+    """Go on with a sweep: runs that are done are skipped, the others resumed or begun.
+
+    Args:
+        path: the sweep's folder.
+        quiet, config_dir, trust: as for `resume`.
+
+    Returns:
+        How each run ended, in the grid's order.
+
+    Raises:
+        UserError: no sweep, or one that can't go on.
+
+    Example:
+        >>> results = optbench.sweep("optimizer=sgd,adam", "steps=5", folder="runs/both")
+        >>> [result.state for result in optbench.resume_sweep("runs/both")]
+        ['finished', 'finished']
+    """
+    from optbench.compose.composer import hydra_session
+    from optbench.rundir import RunDir, path_of
+    from optbench.runs.plan import read_plan
+    from optbench.runs.sweep import in_turn, reopen
+
+    folder = path_of(path).absolute()
+    plan = read_plan(folder, trust)
+    with (
+        hydra_session(config_dir or plan.config_dir) as composer,
+        _of_a_library(quiet) as (log, results),
+    ):
+        rest = reopen(composer, RunDir(folder), plan, (), trust)
+        results += filter(None, in_turn(rest, log))
+    return results
+
+
+@contextmanager
+def _of_a_library(quiet: bool) -> Iterator[tuple[Log, list[RunResult]]]:
+    """A log and a list to put results in; the process is left as it was found.
+
+    A signal that ended a run is raised once more, for whoever had it before.
+    """
+    from optbench.runs.log import Log
+    from optbench.runs.process import left_as_found
+
+    results: list[RunResult] = []
+    with left_as_found():
+        yield Log(tells=not quiet), results
+    for code in [result.exit_code for result in results if result.exit_code > 128][:1]:
+        signal.raise_signal(code - 128)

@@ -1,0 +1,122 @@
+"""Which runs there are below some folders."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from optbench.errors import UserError, reason
+from optbench.rundir import PLAN, RunDir, path_of
+from optbench.runs.read import Run
+from optbench.runs.result import RunResult
+
+DEEPEST = 8
+"""Folders in folders that are looked into; `runs/sweeps/DATE/TIME/NUMBER` is five deep."""
+MOST_FOLDERS = 100_000
+"""That are looked into below one path."""
+
+
+def open_run(path: str | os.PathLike[str] | RunResult) -> Run:
+    """A run to be read.
+
+    Args:
+        path: its folder, or what `train` gave.
+
+    Raises:
+        UserError: no run is there, or its config can't be read.
+
+    Example:
+        >>> run = optbench.open_run("runs/first")
+        >>> run.state
+        'finished'
+    """
+    if isinstance(path, RunResult):
+        return path.run
+    folder = RunDir.existing(path, "")
+    if os.path.lexists(folder.path / PLAN) and not os.path.lexists(folder.config):
+        raise UserError(f"{path}: a sweep's folder; optbench.find_runs lists its runs")
+    run = Run(folder.path)
+    run.config  # noqa: B018  (which is looked at)
+    return run
+
+
+def find_runs(*paths: str | os.PathLike[str]) -> list[Run]:
+    """The runs at and below some folders: of a run, a sweep, a folder of runs.
+
+    Links below a path, hidden folders, and what is inside of a run, are not looked into.
+
+    Args:
+        paths: folders; default `runs`, if there is such a folder.
+
+    Returns:
+        The runs, in the order of the paths and below each of names, `2` before `10`; each once.
+
+    Raises:
+        UserError: a path that is no folder, or with more folders below it than can be searched.
+
+    Example:
+        >>> [run.path.name for run in optbench.find_runs("runs")]
+        ['first']
+    """
+    if not paths:
+        paths = ("runs",) if Path("runs").is_dir() else ()
+    found: dict[Path, Run] = {}
+    for path in paths:
+        folder = path_of(path)
+        if not folder.is_dir():
+            raise UserError(f"{path}: no such folder")
+        for each in _runs_below(folder.absolute()):
+            found.setdefault(each, Run(each))
+    return list(found.values())
+
+
+def _runs_below(top: Path) -> Iterator[Path]:
+    """The run folders, depth first."""
+    left = MOST_FOLDERS
+    to_do = [(top, 0)]
+    while to_do:
+        folder, depth = to_do.pop()
+        left -= 1
+        if left < 0:
+            raise UserError(f"{top}: more than {MOST_FOLDERS:,} folders; name one of them")
+        if _is_run(folder):
+            yield folder
+        elif depth < DEEPEST:
+            inside = sorted(_folders_in(folder), key=_natural, reverse=True)
+            to_do += [(child, depth + 1) for child in inside]
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether a folder has a config, and what no folder of configs has."""
+    others = ("status.json", "overrides.yaml", "metrics.jsonl")
+    return _is_file(folder / "config.yaml") and any(_is_file(folder / name) for name in others)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            return [
+                Path(entry.path)
+                for entry in entries
+                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
+            ]
+    except PermissionError:
+        return []
+    except OSError as error:
+        raise UserError(reason(error)) from None
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Numbers in a name by their value."""
+    parts = re.split(r"(\d+)", path.name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

@@ -1,0 +1,194 @@
+"""A run to be read, as its folder tells of it; nothing of it is changed.
+
+The folder may be anybody's: what is read is plain data, and a model is built only of classes that
+are optbench's, torch's, or those of this user's own runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from optbench.errors import UserError
+from optbench.rundir import RunDir
+from optbench.runs.saved import read_saved
+
+if TYPE_CHECKING:
+    import polars
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The checkpoints of a run that are whole.
+
+    Attributes:
+        steps: ascending.
+        best: the step that scored best, if it is among them.
+        last: the newest.
+    """
+
+    steps: tuple[int, ...] = ()
+    best: int | None = None
+    last: int | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder, to be read. What changes while the run goes on is read anew each time.
+
+    Attributes:
+        path: the folder.
+
+    Example:
+        >>> run = optbench.open_run("runs/first")
+        >>> run.state, run.config["optimizer"]["lr"]
+        ('finished', 0.1)
+    """
+
+    path: Path
+
+    @property
+    def _folder(self) -> RunDir:
+        return RunDir(self.path)
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """The resolved config, plain data.
+
+        Raises:
+            UserError: it can't be read, or is no config.
+        """
+        return read_saved(self._folder, trust=True, to_write=False).plain
+
+    def setting(self, key: str) -> Any:
+        """The value of a dotted key of the config, None if there is none.
+
+        Example:
+            >>> run.setting("optimizer.lr")
+            0.1
+        """
+        node: Any = self.config
+        for part in key.split("."):
+            node = node.get(part) if isinstance(node, Mapping) else None
+        return node
+
+    @property
+    def choices(self) -> Mapping[str, str]:
+        """The file that each group chose, such as `optimizer: sgd`; empty if nobody knows."""
+        choices: dict[str, str] = self._folder.read_overrides()["choices"]
+        return choices
+
+    @property
+    def overrides(self) -> list[str]:
+        """What was said on the command line, or to `train`; empty if nobody knows."""
+        overrides: list[str] = self._folder.read_overrides()["overrides"]
+        return overrides
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        """`status.json`: state, step, times, message; empty where it is missing or damaged."""
+        return self._folder.read_status()
+
+    @property
+    def state(self) -> str:
+        """`running`, `finished`, `stopped_early`, `diverged`, `preempted`, `failed`; or `unknown`.
+
+        A run whose process was killed stays `running`.
+        """
+        return str(self.status.get("state", "unknown"))
+
+    @property
+    def summary(self) -> Mapping[str, Any]:
+        """`summary.json`: `final` and `best` values, speed; empty as long as there is none."""
+        return self._folder.read_summary()
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The lines of `metrics.jsonl` as they are; those that can't be read are left out."""
+        return self._folder.read_metrics()
+
+    def metrics(self) -> polars.DataFrame:
+        """All that was measured: a row a record, with the columns `kind` (train, monitor, val,
+        test), `step`, `epoch`, `examples`, `seconds`, and one for each tag.
+
+        Raises:
+            UserError: polars is not installed; more than a frame can hold.
+
+        Example:
+            >>> run.metrics().select("kind", "step", "train/loss").height > 0
+            True
+        """
+        from optbench.runs.frames import frame
+
+        return frame(self.records(), str(self.path))
+
+    def series(self, tag: str) -> polars.DataFrame:
+        """The values of one tag: the columns `step`, ascending, and `value`.
+
+        Raises:
+            UserError: nothing of this name was measured; polars is not installed.
+
+        Example:
+            >>> run.series("val/loss").columns
+            ['step', 'value']
+        """
+        from optbench.runs.frames import series
+
+        return series(self.records(), tag, str(self.path))
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """The checkpoints that are whole; their files are read for that.
+
+        Example:
+            >>> run.checkpoints.last
+            5
+        """
+        from optbench.runs.weights import checkpoints
+
+        return checkpoints(self._folder)
+
+    def model(self, at: str | int = "best", device: str = "cpu", trust: bool = False) -> nn.Module:
+        """The bare model with its weights of a checkpoint, in evaluation mode.
+
+        These are the weights that the run was scored with: an EMA's, or those of an optimizer that
+        averages, where it has them. Of several players the model is a ModuleDict by name. Its data
+        has to be where it was, for a model's shape follows from it.
+
+        Args:
+            at: `best`, `last`, or a step.
+            device: of the model.
+            trust: build what the config names, though somebody else began the run.
+
+        Raises:
+            UserError: no such checkpoint, or a damaged one; a config of somebody else's that
+                names classes of his own.
+
+        Example:
+            >>> model = run.model(at="last")
+            >>> model.training
+            False
+        """
+        from optbench.runs.weights import load_model
+
+        step = self._step_of(at)
+        saved = read_saved(self._folder, trust, to_write=False)
+        return load_model(self._folder, saved, step, device)
+
+    def _step_of(self, at: str | int) -> int:
+        """The step of a checkpoint; UserError if there is none."""
+        if isinstance(at, int) and not isinstance(at, bool):
+            return at
+        if at not in ("best", "last"):
+            raise UserError(f"at={at}: expected best, last or a step")
+        found = self.checkpoints
+        step: int | None = getattr(found, at)
+        if step is None:
+            there = (
+                f"there are {', '.join(map(str, found.steps))}" if found.steps else "there is none"
+            )
+            raise UserError(f"{self.path}: no {at} checkpoint; {there}")
+        return step
