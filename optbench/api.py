@@ -176,9 +176,11 @@ def resume(
     from optbench.runs.resume import continuation
 
     going = continuation(path, overrides, config_dir, trust)
-    if going.ended:
-        return recorded(going.folder)
     with _of_a_library(quiet) as (log, results):
+        if going.ended:
+            if going.labels:
+                going.relabel(log)
+            return recorded(going.folder)
         spec, folder, seals = going.spec, going.folder, going.seals
         results.append(execute(spec, log, folder, True, seals, callbacks=callbacks, raising=True))
     return results[0]

@@ -63,7 +63,14 @@ MOST_ENTRIES = 200_000
 MOST_SAMPLES, LONGEST_SAMPLE = 100, MIB
 _SAMPLES = re.compile(r"step-(\d{1,18})")
 
-RECORD_KEYS = ("kind", "step", "epoch", "examples", "seconds")
+FORMAT = 1
+"""Of a run's folder, higher with each change that older versions of optbench can't read.
+
+It stands in status.json, in summary.json, and in the first line of metrics.jsonl; folders that have
+none are older, and read as this one is.
+"""
+
+RECORD_KEYS = ("format", "kind", "step", "epoch", "examples", "seconds")
 """What a line of `metrics.jsonl` says of itself, before the metrics."""
 
 
@@ -269,7 +276,13 @@ class RunDir:
         if not isinstance(kept.get("checkpoint"), int) or kept["checkpoint"] > step:
             kept.pop("checkpoint", None)
         values = {"state": state, "step": step, "started": now, "updated": now, "message": message}
-        self.write_json("status.json", {**values, **kept, **more})
+        self.write_json("status.json", {"format": FORMAT, **values, **kept, **more})
+
+    @property
+    def format(self) -> int:
+        """The folder's format as its status says, 0 where it says none; see `FORMAT`."""
+        found = self.read_json("status.json").get("format")
+        return found if isinstance(found, int) and not isinstance(found, bool) else 0
 
     @property
     def state(self) -> str | None:

@@ -13,7 +13,7 @@ import pytest
 from optbench.errors import UserError
 from optbench.escape import escaped_lines
 from optbench.files import dump_yaml, load_yaml, strict, write_atomically
-from optbench.rundir import RunDir
+from optbench.rundir import FORMAT, RunDir
 from optbench.shapes import STATES
 
 LINES = [
@@ -156,6 +156,7 @@ def test_a_status_keeps_the_time_of_its_start(folder: RunDir) -> None:
     status = folder.read_json("status.json")
     assert status.pop("updated") > "2020"
     assert status == {
+        "format": FORMAT,
         "state": "diverged",
         "step": 7,
         "started": "long ago",

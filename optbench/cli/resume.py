@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from optbench.cli.report import finish
 from optbench.cli.sweep import report
@@ -48,6 +49,10 @@ def resume(
             return report(rest, in_turn(rest, log), log)
     going = continuation(run, overrides, config_dir, trust)
     folder, changes = going.folder, going.changes
+    if going.ended and going.labels and not show:
+        _tell_changes(changes, log)
+        going.relabel(log)
+        return 0
     if going.ended and not show:
         log.tell(f"{shown(folder.path)} is {folder.state}: nothing is left to do")
         if changes:
@@ -60,6 +65,10 @@ def resume(
     if show:
         print_lines(dump_yaml(going.spec.plain).rstrip("\n"))
         return 0
+    _tell_changes(changes, log)
+    return finish(execute(going.spec, log, folder, resume=True, seals=going.seals), log)
+
+
+def _tell_changes(changes: Mapping[str, tuple[Any, Any]], log: Log) -> None:
     for key, (old, new) in changes.items():
         log.tell(f"changed: {key}={typed_value(new)} (was {typed_value(old)})")
-    return finish(execute(going.spec, log, folder, resume=True, seals=going.seals), log)

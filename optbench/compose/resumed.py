@@ -29,6 +29,10 @@ FREE = ("data_root", *(f"dataset.{key}" for key in OF_READING))
 """What of it may change all the same: where and how the same data is read."""
 
 
+LABELS: dict[str, Any] = {"tags": [], "notes": None}
+"""What a run is found by, with what a run has that was made before there were such."""
+
+
 def apply(
     composer: Composer, saved: Mapping[str, Any], overrides: Sequence[str], task: str
 ) -> dict[str, Any]:
@@ -50,7 +54,7 @@ def apply(
             at = override.package or key
             node = OmegaConf.select(OmegaConf.create(fresh.plain), at)
             OmegaConf.update(config, at, node, merge=False)
-        elif OmegaConf.select(config, key, default=_MISSING) is _MISSING:
+        elif key not in LABELS and OmegaConf.select(config, key, default=_MISSING) is _MISSING:
             hint = meant(key, value_of(override), saved)
             raise UserError(f"{override.input_line}: no such key; {hint}")
         else:
@@ -70,6 +74,7 @@ def apply(
     if saved.get("player"):
         reference["player"] = plain["player"]  # its files may be others than those saved
     reference |= dict.fromkeys(VALUE_KEYS)  # null or any schedule, whatever it was
+    reference |= {key: default for key, default in LABELS.items() if key in touched}
     return composer.expand(conform({str(k): v for k, v in plain.items()}, reference))
 
 

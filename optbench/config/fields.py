@@ -121,6 +121,16 @@ def count_or_full(value: Any) -> int | str:
     return "full" if value == "full" else integer(1)(value)
 
 
+def tag(value: Any) -> str:
+    """Read a word that runs are found by: no spaces, commas or control characters in it."""
+    text = word(value)
+    if not text or len(text.encode()) > LONGEST_NAME or any(letter in ",[]=" for letter in text):
+        raise ValueError
+    if any(letter.isspace() or category(letter) == "Cc" for letter in text):
+        raise ValueError
+    return text
+
+
 def folder_name(value: Any) -> str:
     """Reads a text that can be a part of a folder's name, beside a date and a number."""
     text = word(value)

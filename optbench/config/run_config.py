@@ -7,7 +7,7 @@ the first part of configs/config.yaml (`written`), `--help`, and what a resumed 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +22,12 @@ from optbench.config.fields import (
     SHARE,
     Field,
     count_or_full,
+    each,
     folder_name,
     integer,
     number,
     one_of,
+    tag,
     word,
 )
 from optbench.config.lengths import Length
@@ -164,6 +166,20 @@ class RunConfig:
             nullable=True,
         ),
         example="name=my-run",
+    )
+    tags: Sequence[str] = setting(
+        [],
+        "words that optbench runs finds the run by",
+        Field(each(tag), "a list of words without spaces and commas"),
+        before=(),
+        example="tags=[first,wide]",
+    )
+    notes: str | None = setting(
+        None,
+        "what there is to remember of it",
+        Field(word, "a text, or null", nullable=True),
+        before=None,
+        example="notes=unscaled",
     )
     target: Target = setting(None, "of a workload: when a run is good enough")
     seed: int = setting(

@@ -1,4 +1,4 @@
-"""Records as lines of JSON."""
+"""Records as lines of JSON, of which the first says the format too."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from optbench.files import appending, checksum, naming, strict
 from optbench.monitor.record import Position, Record
+from optbench.rundir import FORMAT
 
 _STRICT = json.JSONEncoder(allow_nan=False)
 
@@ -24,11 +25,13 @@ class JsonLines:
         self._path = path
         self._crc = checksum(path) if path.exists() else 0
         self._file = appending(path)
+        self._begun = self._file.tell() > 0
         self._dirty = False
 
     def write(self, record: Record) -> None:
         """One line."""
         line = {
+            **({} if self._begun else {"format": FORMAT}),
             "kind": record.kind,
             "step": record.step,
             "epoch": round(record.epoch, 6),
@@ -40,6 +43,7 @@ class JsonLines:
             text = _STRICT.encode(line)
         except ValueError:
             text = _STRICT.encode(strict(line))
+        self._begun = True
         data = text.encode("utf-8") + b"\n"
         with naming(self._path):
             self._file.write(data)

@@ -14,14 +14,13 @@ from optbench.assemble.data import check_same_data, dataset, described, notes_on
 from optbench.config.run_spec import RunSpec
 from optbench.console import print_error, shown
 from optbench.errors import UserError
-from optbench.files import dump_yaml
-from optbench.rundir import DONE, RunDir
+from optbench.rundir import DONE, FORMAT, RunDir
 from optbench.runs.collector import at_work
 from optbench.runs.log import Log, heard
 from optbench.runs.restart import remember
 from optbench.runs.result import EXIT_FAILED, RunResult
 from optbench.runs.sinks import end_hparams, make_recorder
-from optbench.runs.trust import Seal, seal
+from optbench.runs.trust import Seal, sealed
 
 if TYPE_CHECKING:
     from optbench.assemble.experiment import Experiment
@@ -140,8 +139,7 @@ class _Run:
         from optbench.runs.environment import environment
 
         device, size = self.world.device, self.world.size
-        own = seal(dump_yaml(dict(self.spec.plain)))
-        seals = [own, *(s for s in self.seals if s["sha256"] != own["sha256"])]
+        seals = sealed(self.spec.plain, self.seals)
         # A checkpoint after the one that the run goes on from is damaged, so this is the newest.
         kept: dict[str, Any] = {"checkpoint": self.resumed_at} if self.resumed_at else {}
         self._status("running", config=seals, **kept)
@@ -151,7 +149,7 @@ class _Run:
         made_with["data"] = described(self.experiment.dataset)
         self.folder.write_json("env.json", made_with)
         if self.keeper is not None:
-            self.keeper.said = {"config": own}
+            self.keeper.said = {"config": seals[0]}
             folder = self.folder
             self.keeper.on_written = lambda step: folder.write_status(
                 "running", step, checkpoint=step
@@ -299,6 +297,7 @@ class _Run:
         progress = self.experiment.state.progress
         speed = progress.examples / progress.seconds if progress.seconds else 0.0
         return {
+            "format": FORMAT,
             "state": outcome.state,
             "message": outcome.message,
             "step": progress.step,

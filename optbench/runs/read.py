@@ -89,6 +89,23 @@ class Run:
         return overrides
 
     @property
+    def tags(self) -> list[str]:
+        """The words that it is found by.
+
+        Example:
+            >>> run.tags
+            []
+        """
+        tags = self.config.get("tags")
+        return [str(tag) for tag in tags] if isinstance(tags, list | tuple) else []
+
+    @property
+    def notes(self) -> str:
+        """What there is to remember of it, empty if nothing is."""
+        notes = self.config.get("notes")
+        return notes if isinstance(notes, str) else ""
+
+    @property
     def status(self) -> Mapping[str, Any]:
         """`status.json`: state, step, times, message; empty where it is missing or damaged."""
         return self._folder.read_status()
@@ -100,6 +117,11 @@ class Run:
         A run whose process was killed stays `running`.
         """
         return str(self.status.get("state", "unknown"))
+
+    @property
+    def format(self) -> int:
+        """The format of the folder, 0 of one that was made before there were formats."""
+        return self._folder.format
 
     @property
     def summary(self) -> Mapping[str, Any]:

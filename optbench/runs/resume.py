@@ -9,14 +9,15 @@ from typing import Any
 
 from optbench.compose.composer import Composer, hydra_session
 from optbench.compose.players import refuse_unowned
-from optbench.compose.resumed import apply, goes_on, refuse_fixed
-from optbench.compose.workloads import differences
+from optbench.compose.resumed import LABELS, apply, goes_on, refuse_fixed
+from optbench.compose.workloads import differences, typed_value
 from optbench.config.run_spec import RunSpec
 from optbench.config.schema import from_plain
 from optbench.rundir import RunDir
+from optbench.runs.log import Log
 from optbench.runs.saved import Saved, read_saved
 from optbench.runs.sweep import of_its_sweep
-from optbench.runs.trust import Seal
+from optbench.runs.trust import Seal, sealed
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,32 @@ class Continuation:
     def ended(self) -> bool:
         """Whether nothing is left to do: the run has ended, and no change lets it go on."""
         return self.folder.done and not goes_on(str(self.folder.state), self.changes)
+
+    @property
+    def labels(self) -> bool:
+        """Whether the run would have other tags or notes and be the same otherwise."""
+        return bool(self.changes) and set(self.changes) <= set(LABELS)
+
+    def relabel(self, log: Log) -> None:
+        """Give a run that has ended its new tags and notes.
+
+        Raises:
+            Busy: another process is at the run.
+        """
+        folder, spec = self.folder, self.spec
+        log.open(folder.log)
+        try:
+            status = folder.read_status()
+            kept = {"updated": status["updated"]} if "updated" in status else {}
+            seals = sealed(spec.plain, self.seals)
+            ended = (status["state"], status["step"], status.get("message", ""))
+            folder.write_status(*ended, config=seals, **kept)
+            said = {"overrides": spec.overrides, "choices": spec.choices}
+            folder.write_config(spec.plain, said)
+            for key in self.changes:
+                log.note(f"{key}={typed_value(spec.plain[key])}")
+        finally:
+            log.close()
 
 
 def continuation(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from optbench.config.schema import from_plain
 from optbench.errors import UserError, reason
 from optbench.files import BadFile, load_json, parse_yaml, read_text
-from optbench.rundir import RunDir
+from optbench.rundir import FORMAT, RunDir
 from optbench.runs.trust import Seal, foreign, is_own
 
 if TYPE_CHECKING:
@@ -78,6 +78,11 @@ def read_saved(folder: RunDir, trust: bool = False, to_write: bool = True) -> Sa
         raise UserError(
             f"{folder.config}: not the one that the run had (another SHA-256); put that one back; "
             "settings are changed on the command line: optbench resume RUN key=value"
+        )
+    if to_write and folder.format > FORMAT:
+        raise UserError(
+            f"{folder.path}: of a later version of optbench, which has to go on with it "
+            f"(format {folder.format}, this one's is {FORMAT})"
         )
     own = is_own(text, seals)
     if to_write:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from optbench.compose.paths import configs_folder
-from optbench.files import BadFile, read_text
+from optbench.files import BadFile, dump_yaml, read_text
 
 Seal = dict[str, str]
 KEY_BYTES = 32
@@ -76,6 +76,12 @@ def seal(text: str) -> Seal:
     if key is not None:
         found["signature"] = _signature(key, found["sha256"])
     return found
+
+
+def sealed(config: Mapping[str, Any], before: Iterable[Seal]) -> list[Seal]:
+    """The seals of a run that has a new config: of this one first, and those that it had."""
+    own = seal(dump_yaml(dict(config)))
+    return [own, *(each for each in before if each["sha256"] != own["sha256"])]
 
 
 def _signature(key: bytes, checksum: str) -> str:

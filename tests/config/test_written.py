@@ -25,7 +25,9 @@ def test_an_example_is_an_override_of_its_setting() -> None:
             assert each.field is None or each.field.read(_typed(value)) is not None
 
 
-def _typed(value: str) -> str | int | float:
+def _typed(value: str) -> str | int | float | list[str]:
+    if value.startswith("["):
+        return value.strip("[]").split(",")
     for kind in (int, float):
         try:
             return kind(value)

@@ -28,6 +28,7 @@ def written(folder: Path, *records: Record) -> RunDir:
 def test_a_line_holds_the_position_and_the_values(tmp_path: Path) -> None:
     folder = written(tmp_path, record(3, "val", **{"val/loss": 0.25}))
     assert json.loads(folder.metrics.read_text(encoding="utf-8")) == {
+        "format": 1,
         "kind": "val",
         "step": 3,
         "epoch": 0.428571,
