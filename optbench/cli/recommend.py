@@ -47,16 +47,10 @@ def _read(folder: Path) -> Iterator[Recipe]:
 
 def _rows(recipe: Recipe) -> list[list[str]]:
     """A recipe in three lines of a table."""
-    clipping = {key: recipe.value(f"clip.{key}") for key in ("norm", "value", "adaptive")}
-    said = {
-        "optimizer": recipe.value("optimizer") or recipe.optimizer,
-        "lr": recipe.value("optimizer.lr"),
-        "schedule": recipe.value("schedule"),
-        "warmup": recipe.value("schedule.warmup_steps"),
-        **{f"clip.{key}": value for key, value in clipping.items()},
-        "batch": recipe.value("batch_size"),
-    }
-    sets = " ".join(f"{key}={value.replace(', ', ',')}" for key, value in said.items() if value)
+    said = {setting.key: setting.value.replace(", ", ",") for setting in recipe.settings}
+    if "optimizer" not in said and recipe.optimizer:
+        said = {"optimizer": recipe.optimizer, **said}
+    sets = " ".join(f"{key}={value}" for key, value in said.items())
     return [[recipe.name, sets], ["", f"for {recipe.purpose}"], ["", recipe.why]]
 
 

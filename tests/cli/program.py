@@ -40,6 +40,17 @@ def call(line: str | Sequence[str]) -> Answer:
     return Answer(code, out.getvalue(), err.getvalue())
 
 
+def table_lines(out: str) -> list[str]:
+    """The lines of a printed table, those joined to one that a narrow one has cut in several."""
+    lines: list[str] = []
+    for line in out.split("\n\n")[0].splitlines():
+        if line.startswith("  ") and lines:
+            lines[-1] += f" {line.strip()}"
+        else:
+            lines.append(line)
+    return lines
+
+
 def train(line: str, folder: Path) -> RunDir:
     """A small run into a folder of its own, which has to end well."""
     answer = call(f"train {SMALL} {line} hydra.run.dir='{folder}'")

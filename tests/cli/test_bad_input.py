@@ -152,6 +152,8 @@ COMMANDS: list[Row] = [
     ("resume epochs=3", ["which run", "optbench resume RUN"]),
     ("list foo", ["list foo", "choose from", "optimizer"]),
     ("list optimizr", ["list optimizr", "did you mean optimizer?"]),
+    ("list optimizer adm", ["list optimizer adm", "no such optimizer", "did you mean adam?"]),
+    ("list schedule cosin", ["no such schedule", "did you mean cosine?"]),
     ("train optimizer=sgd,adam", ["optimizer=sgd,adam", "need -m"]),
     ("train optimizer.lr=1,2", ["optimizer.lr=1,2", "need -m"]),
     ("train 'seed=range(3)'", ["seed=range(3)", "need -m"]),

@@ -123,7 +123,8 @@ def test_the_list_has_ones_own_too(own: Path) -> None:
         "# Not ours\n_target_: torch.optim.SGD\nlr: 7.0\n", encoding="utf-8"
     )
     said = f"--config-dir {own}"
-    assert " argument extended mine no_lr no_target\n" in call(f"list {said}").out
+    listed = " ".join(call(f"list {said}").out.split())
+    assert " argument extended mine no_lr no_target precision" in listed
     optimizers = call(f"list optimizers {said}").out
     assert "\nmine " in optimizers and "Not ours" not in optimizers
     assert "lr: 7.0" not in call(f"train {said} optimizer=sgd --cfg job").out
