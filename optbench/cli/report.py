@@ -96,7 +96,9 @@ def print_sweep(
     header = ["run", *varied, "state", *([f"best {metric}"] if best else []), f"last {tested}"]
     print_table(f"sweep {shown(folder)}", header, rows)
     if not best:
-        print_lines("in their own order: there is no validation, and the test set chooses nothing")
+        print_lines(
+            "\nin their own order: there is no validation, and the test set chooses nothing"
+        )
     quoted = shell_word(shown(folder))
     print_lines(f"\n  tensorboard --logdir {quoted}\n  optbench resume {quoted}")
 

@@ -126,7 +126,7 @@ def test_the_list_has_ones_own_too(own: Path) -> None:
     listed = " ".join(call(f"list {said}").out.split())
     assert " argument extended mine no_lr no_target precision" in listed
     optimizers = call(f"list optimizers {said}").out
-    assert "\nmine " in optimizers and "Not ours" not in optimizers
+    assert "\nmine\n" in optimizers and "Not ours" not in optimizers
     assert "lr: 7.0" not in call(f"train {said} optimizer=sgd --cfg job").out
     assert call(f"list --config-dir={own} recipes").out.splitlines()[-1].startswith("value")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
@@ -47,7 +48,7 @@ def launching(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[list[RunDi
 def states(answer: Answer) -> list[str]:
     """The state of each run in the table, which is in the order of their numbers here."""
     rows = answer.out.split("\n\n")[0].splitlines()[2:]
-    return [row.split("steps=4")[1].strip() for row in rows]
+    return [re.split(r"\s{2,}", row)[2] for row in rows]
 
 
 def begun(folder: RunDir, state: str = "running") -> None:
