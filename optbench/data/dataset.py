@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -42,6 +42,13 @@ class Source(Protocol):
         Tensors may be shared between calls: read them, never write them.
         """
         ...
+
+
+def end_all(sources: Iterable[Source]) -> None:
+    """Tells each source once that the run has ended."""
+    for source in {id(source): source for source in sources}.values():
+        if hasattr(source, "end"):
+            source.end()
 
 
 class Dataset(Protocol):

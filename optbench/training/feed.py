@@ -97,6 +97,10 @@ class Feed:
             # map over zip: drawn lazily, so that one micro-batch at a time is in memory
             yield Work(map(Micro._make, zip(batches, weights, strict=True)), len(cut), examples)
 
+    def step_at(self, epoch: int, index: int) -> Work:
+        """One step, for more than one look at it."""
+        return next(self.epoch(epoch, index)).repeatable()
+
     def _order(self, epoch: int) -> Tensor:
         if not self.lanes:
             return epoch_order(self.indices, self.seed, epoch, self.shuffle)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from optbench.training.step import Step
 
@@ -41,6 +41,22 @@ class NonFinite:
         if self._ends and not self.at:
             self.end(step, f"{what} is {value}")
         return False
+
+    def check_norms(self, step: int, norms: Mapping[str, float]) -> None:
+        """Looks at the total gradient norms among what was measured."""
+        for tag, value in norms.items():
+            if tag.startswith("grad_norm/") and tag.endswith("total"):
+                self.check("gradient norm", step, value)
+
+    def check_weights(self, step: int) -> bool:
+        """Whether they are finite; if not, the run is to end.
+
+        The loss tells at the next step, and there may be none.
+        """
+        if any(each.first_nonfinite_parameter() for each in self._steps):
+            self.end(step, "a parameter is not finite")
+            return False
+        return True
 
     def end(self, step: int, what: str) -> None:
         """The run is to end, for this reason."""

@@ -20,6 +20,7 @@ class Precision:
 
     Attributes:
         scale: of the last step's loss.
+        autocast: its dtype, or None.
     """
 
     def __init__(
@@ -30,7 +31,7 @@ class Precision:
         initial_scale: float = 2.0**16,
     ) -> None:
         self._type = device.type
-        self._dtype = autocast
+        self.autocast = autocast
         self._plain = nullcontext()
         self.scale = initial_scale if scaler else 1.0
         self.scaler = (
@@ -39,9 +40,9 @@ class Precision:
 
     def forward(self) -> AbstractContextManager[object]:
         """The context of a forward pass."""
-        if self._dtype is None:
+        if self.autocast is None:
             return self._plain
-        return torch.autocast(self._type, dtype=self._dtype)
+        return torch.autocast(self._type, dtype=self.autocast)
 
     def step(self, optimizer: torch.optim.Optimizer) -> bool:
         """One optimizer step on unscaled gradients; False if the scaler skipped it.

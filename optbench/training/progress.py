@@ -36,6 +36,13 @@ class Progress:
     evaluated: int = 0
     reported: int = 0
 
+    def advance(self, examples: int, steps_per_epoch: int) -> None:
+        """A batch was used."""
+        self.index += 1
+        self.examples += examples
+        if self.index == steps_per_epoch:
+            self.epoch, self.index = self.epoch + 1, 0
+
     def state_dict(self) -> dict[str, Any]:
         """Plain data."""
         return dataclasses.asdict(self)
@@ -81,6 +88,12 @@ class Best:
             self.since += 1
         return better
 
+    @property
+    def lapse(self) -> str:
+        """Since when there is nothing better, in words."""
+        best = "any value" if self.value is None else f"{self.value:.6g}"
+        return f"{self.metric} has not improved on {best} since step {self.step}"
+
     def state_dict(self) -> dict[str, Any]:
         """Plain data."""
         of = {"metric": self.metric, "mode": self.mode}
@@ -121,6 +134,12 @@ class Reached:
         sign = 1 if self.mode == "max" else -1
         if sign * (metrics[self.metric] - self.value) >= 0:
             self.step, self.seconds = progress.step, progress.seconds
+
+    @property
+    def lapse(self) -> str:
+        """Since when there is nothing better, in words."""
+        best = "any value" if self.value is None else f"{self.value:.6g}"
+        return f"{self.metric} has not improved on {best} since step {self.step}"
 
     def state_dict(self) -> dict[str, Any]:
         """Plain data."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -17,6 +17,27 @@ def seed_everything(seed: int, rank: int = 0) -> None:
     random.seed(word)
     np.random.seed(word % 2**32)
     torch.manual_seed(word)
+
+
+class Generators(NamedTuple):
+    """The states of torch's generators: the CPU's, and a GPU's if the run is on one."""
+
+    cpu: torch.Tensor
+    cuda: torch.Tensor | None
+    device: torch.device
+
+
+def generators(device: torch.device) -> Generators:
+    """Where torch's generators stand now."""
+    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    return Generators(torch.get_rng_state(), cuda, device)
+
+
+def set_generators(state: Generators) -> None:
+    """Goes on from `generators()`."""
+    torch.set_rng_state(state.cpu)
+    if state.cuda is not None:
+        torch.cuda.set_rng_state(state.cuda, state.device)
 
 
 def capture() -> dict[str, Any]:

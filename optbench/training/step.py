@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from optbench.monitor.updates import UpdateWatch
 from optbench.tasks.base import Task
+from optbench.training.aside import Aside
 from optbench.training.buffers import Buffers
 from optbench.training.clipping import Clipping
 from optbench.training.distributed import World
 from optbench.training.feed import Work
+from optbench.training.many_losses import ManyLosses
+from optbench.training.objective import Check, Evaluate, Objective
 from optbench.training.player import Player
 from optbench.training.precision import Precision
 
@@ -54,6 +58,7 @@ class Step:
         others = [m for name, m in modules.items() if name != player.name]
         self._others = [p for m in others for p in m.parameters()]
         self._leaves_out = skip_nonfinite or precision.scaler is not None
+        self._bare = dict(modules)
         self.bare = list(modules.values())  # batch norm changes its buffers in whoever's turn
         self._buffers = Buffers.of_all(self.bare)
         self.precision, self.clipping, self.world = precision, clipping, world
@@ -126,16 +131,10 @@ class Step:
         Hessian, that is not finite is undone if such steps are to be left out. If the run is to end
         at a loss that is not finite, the first ends the step before anything is updated.
         """
-        again = work.repeatable()
         first: list[Tensor] = []
 
-        def hessian_vector(wanted: Sequence[Tensor], vectors: Sequence[Tensor]) -> list[Tensor]:
-            return self._hessian_vector(again, wanted, vectors)
-
-        def closure() -> Tensor:
-            self.player.clear_gradients()
-            with torch.enable_grad():  # some call it without
-                loss = self.world.mean(self._loss_and_gradients(again))
+        def evaluate(again: Work) -> Tensor:
+            loss = self._mean_loss_and_gradients(again)
             if not first and self._ends_run(loss):
                 first.append(loss)
                 raise _LeaveOut
@@ -146,7 +145,7 @@ class Step:
                 raise _LeaveOut
             return loss
 
-        closure.hvp = hessian_vector  # type: ignore[attr-defined]
+        objective = self._objective(work, evaluate, self._check_products)
         undo = None
         if self._skip_nonfinite:
             undo = self.player.remembered()
@@ -154,7 +153,7 @@ class Step:
         if watch is not None:
             watch.see_before()
         try:
-            self.player.optimizer.step(closure)  # type: ignore[arg-type]
+            self.player.optimizer.step(objective)  # type: ignore[arg-type]
         except _LeaveOut:
             if undo is None:
                 return first[0], False  # the gradients stay, so that one can be named
@@ -170,39 +169,41 @@ class Step:
     def _ends_run(self, loss: Tensor) -> bool:
         return self._stop_nonfinite and loss.device.type == "cpu" and not bool(loss.isfinite())
 
-    def _hessian_vector(
-        self, work: Work, wanted: Sequence[Tensor], vectors: Sequence[Tensor]
-    ) -> list[Tensor]:
-        """The Hessian of the batch's loss times the vectors, averaged over ranks.
-
-        Through the bare modules: ranks exchange gradients of a backward pass, not of this.
-
-        Raises:
-            _LeaveOut: a product is not finite, and such steps are left out.
-        """
-        bare = {**self.modules, self.player.name: self.player.module}
-        total = [torch.zeros_like(vector) for vector in vectors]
-        for batch, weight in work.micros:
-            with torch.enable_grad(), self.precision.forward():
-                loss = self.task.loss(bare, batch, self.player.name) * weight
-                gradients = torch.autograd.grad(
-                    loss, list(wanted), create_graph=True, allow_unused=True
-                )
-            curved = [
-                (gradient, vector)
-                for gradient, vector in zip(gradients, vectors, strict=True)
-                if gradient is not None and gradient.requires_grad
-            ]
-            if curved:
-                outputs, given = zip(*curved, strict=True)
-                products = torch.autograd.grad(
-                    outputs, list(wanted), grad_outputs=given, materialize_grads=True
-                )
-                torch._foreach_add_(total, list(products))
-        means = [self.world.mean(product) for product in total]
-        if self._skip_nonfinite and not all(bool(mean.isfinite().all()) for mean in means):
+    def _check_products(self, products: Sequence[Tensor]) -> None:
+        """Ends the step at one that is not finite, if such steps are left out."""
+        if self._skip_nonfinite and not all(bool(each.isfinite().all()) for each in products):
             raise _LeaveOut
-        return means
+
+    def objective(self, work: Work) -> Objective:
+        """The loss of a step's examples as a function of the player's parameters.
+
+        Called, it leaves gradients as this step would have them, but counts as no step.
+        """
+
+        def evaluate(again: Work) -> Tensor:
+            loss = self._mean_loss_and_gradients(again)
+            scaler = self.precision.scaler
+            if scaler is not None:  # by hand, for the scaler lets it be done once a step
+                for parameter in self.player.parameters:
+                    if parameter.grad is not None:
+                        parameter.grad.mul_(1 / scaler.get_scale())
+            self._clip()
+            return loss
+
+        return self._objective(work, evaluate)
+
+    def _objective(self, work: Work, evaluate: Evaluate, check: Check | None = None) -> Objective:
+        aside, losses = self._asides
+        return Objective(aside, losses, work.repeatable(), evaluate, check)
+
+    @cached_property
+    def _asides(self) -> tuple[Aside, ManyLosses]:
+        aside = Aside(self.player, self._bare, self.task, self.precision, self.world)
+        return aside, ManyLosses(aside)
+
+    def _mean_loss_and_gradients(self, work: Work) -> Tensor:
+        with torch.enable_grad():  # some optimizers call the closure without
+            return self.world.mean(self._loss_and_gradients(work))
 
     def _prepare_gradients(
         self, watch: UpdateWatch | None, sample: Look | None, first: bool = True
@@ -222,10 +223,13 @@ class Step:
             return False
         if first:
             self.player.hyperparameters.see_gradients(self.world)
+        self._clip()
+        return True
+
+    def _clip(self) -> None:
         if self.clipping.acts:
             groups = [group["params"] for group in self.player.optimizer.param_groups]
             self.clipping.apply(self.player.parameters, groups)
-        return True
 
     def first_nonfinite_gradient(self) -> str | None:
         """The first parameter, in the model's order, whose gradient is not finite."""

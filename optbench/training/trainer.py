@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from optbench.data.dataset import Source
+from optbench.data.dataset import end_all
 from optbench.monitor.record import Recorder
 from optbench.training.callback import Callback, overrides_step_end
 from optbench.training.distributed import Agreement
@@ -13,6 +13,7 @@ from optbench.training.feed import Feed, Work
 from optbench.training.keeper import Keeper, RunState
 from optbench.training.loss_reader import LossReader
 from optbench.training.nonfinite import NonFinite
+from optbench.training.objective import Objective
 from optbench.training.player import Player
 from optbench.training.prime import settle_buckets
 from optbench.training.reporter import Reporter
@@ -106,10 +107,11 @@ class Trainer:
         self._until = total if until is None else min(until, total)
         for player in self.players:
             player.forward.train()
+            player.clear_gradients()  # an objective's
         self._plan()
         self._check_patience()
         if not self._begun and self.world.size > 1 and self._should_continue():
-            work = next(self.feed.epoch(self.progress.epoch, self.progress.index)).repeatable()
+            work = self.feed.step_at(self.progress.epoch, self.progress.index)
             for step in self.steps:
                 settle_buckets(step, work)
         self._clock = time.perf_counter()
@@ -138,6 +140,23 @@ class Trainer:
         self.outcome.texts = self.reporter.texts
         self.outcome.scored = scored_weights(self.players)
         return self.outcome
+
+    def objective(self, player: str = "model") -> Objective:
+        """The loss of the next step's examples as a function of a player's parameters.
+
+        The run goes on as if nobody had looked, unless the objective is called, as a closure is:
+        that moves random generators and buffers as a step does.
+
+        Raises:
+            ValueError: there is no such player.
+        """
+        steps = {step.player.name: step for step in self.steps}
+        if player not in steps:
+            raise ValueError(f"no player {player}; there is {' and '.join(steps)}")
+        for each in self.players:
+            each.forward.train()
+        work = self.feed.step_at(self.progress.epoch, self.progress.index)
+        return steps[player].objective(work)
 
     def request_stop(self, reason: str) -> None:
         """End the run after the present step as `stopped_early`, for a reason that is its message.
@@ -176,22 +195,17 @@ class Trainer:
             sample = self.reporter.sampler(player, number) if number == sampled else None
             if player.needs.closure:
                 loss, done = step.with_closure(work, seen, sample)
-                self._record_loss(player, reader.push(turn, loss))
-                if self._nonfinite.at and self._at_once:
-                    return
             else:
                 loss = step.loss_and_gradients(work)
-                self._record_loss(player, reader.push(turn, loss))
-                if self._nonfinite.at and self._at_once:
-                    return
+            self._record_loss(player, reader.push(turn, loss))
+            if self._nonfinite.at and self._at_once:
+                return
+            if not player.needs.closure:
                 done = step.update(seen, sample)
             if done:
                 player.advance()
             taken = done or taken
-        progress.index += 1
-        progress.examples += work.examples
-        if progress.index == self.feed.steps_per_epoch:
-            progress.epoch, progress.index = progress.epoch + 1, 0
+        progress.advance(work.examples, self.feed.steps_per_epoch)
         if taken:
             progress.step = number
             progress.skipped_in_a_row = 0
@@ -282,9 +296,7 @@ class Trainer:
     def _report(self, training: bool) -> None:
         """The norms of who was watched at this step; at a monitored one, the training's numbers."""
         norms = self.reporter.norms()
-        for tag, value in norms.items():
-            if tag.startswith("grad_norm/") and tag.endswith("total"):
-                self._nonfinite.check("gradient norm", self.progress.step, value)
+        self._nonfinite.check_norms(self.progress.step, norms)
         if training:
             self._write("train", self.reporter.training())
         if norms:
@@ -335,15 +347,12 @@ class Trainer:
         stopping, patience = self.state.stopping, self.settings.patience
         if patience and stopping.since >= patience and self.outcome.state == "running":
             self.outcome.state = "stopped_early"
-            best = "any value" if stopping.value is None else f"{stopping.value:.6g}"
-            self.outcome.message = (
-                f"{stopping.metric} has not improved on {best} since step {stopping.step}"
-            )
+            self.outcome.message = stopping.lapse
 
     def _save(self) -> None:
         if self.keeper is None:
             return
-        if not self._weights_are_finite():
+        if not self._nonfinite.check_weights(self.progress.step):
             self._apply_flags([0, self._nonfinite.at, 0])
             return
         self.recorder.flush()
@@ -353,17 +362,10 @@ class Trainer:
         for callback in self.callbacks:
             callback.on_checkpoint(self, self.progress.step)
 
-    def _weights_are_finite(self) -> bool:
-        """If not, the run is to end: the loss tells at the next step, and there may be none."""
-        if any(step.first_nonfinite_parameter() for step in self.steps):
-            self._nonfinite.end(self.progress.step, "a parameter is not finite")
-            return False
-        return True
-
     def _finish(self) -> None:
         """The last evaluation, checkpoint and test, as far as the run's end asks for them."""
         if self.outcome.state != "diverged":
-            self._weights_are_finite()
+            self._nonfinite.check_weights(self.progress.step)
         flags = self._agreement.settle(self._flags(signal=0))
         if self.outcome.state == "running" or flags[1]:
             self._apply_flags(flags)
@@ -371,16 +373,11 @@ class Trainer:
             self._last_scores()
         if self.outcome.state == "preempted":
             self._save()
-        for source in {id(s): s for s in self._sources()}.values():
-            if hasattr(source, "end"):
-                source.end()
+        scored = [each.source for each in (self.validation, self.test) if each is not None]
+        end_all([self.feed.source, *scored])
         self.recorder.flush()
         if self.keeper is not None:
             self.keeper.wait()
-
-    def _sources(self) -> Iterator[Source]:
-        yield self.feed.source
-        yield from (each.source for each in (self.validation, self.test) if each is not None)
 
     def _last_scores(self) -> None:
         """The last evaluation, checkpoint and test, unless the run is asked to stop meanwhile."""

@@ -1,0 +1,111 @@
+"""What goes into chosen modules, and the gradients that come back to what they give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from optbench.training.feed import Micro
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A module's part in one micro-batch.
+
+    Attributes:
+        inputs: the first argument of its call.
+        output_gradients: of the mean loss of the micro-batch alone, in the output's shape.
+        weight: the micro-batch's in the step: gradients of the step's loss are the sum over
+            micro-batches of `weight` times their own, averaged over ranks.
+    """
+
+    inputs: Tensor
+    output_gradients: Tensor
+    weight: float
+
+
+@dataclass
+class _Call:
+    inputs: Tensor
+    weight: float
+    gradient: Tensor | None = None
+
+    def take(self, gradient: Tensor) -> None:
+        self.gradient = gradient.detach()
+
+
+class Capture:
+    """Records calls of modules while an objective is evaluated; `capture[module]` has the last's.
+
+    A list with one `Seen` for each micro-batch, in their order; a module that is called several
+    times has one for each call. A module that has no part in the loss, and a rank's micro-batch of
+    weight 0, have none.
+
+    Args:
+        layers: modules of the model, whose output is one tensor.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module]) -> None:
+        self._calls: dict[nn.Module, list[_Call]] = {layer: [] for layer in layers}
+        self._seen: dict[nn.Module, list[Seen]] = {layer: [] for layer in layers}
+        self._weight = 0.0
+        self._on = False
+
+    def __getitem__(self, layer: nn.Module) -> list[Seen]:
+        return self._seen[layer]
+
+    @contextmanager
+    def hooked(self) -> Iterator[Capture]:
+        """In the block, the modules tell of their calls."""
+        handles = [
+            layer.register_forward_hook(self._see, with_kwargs=True) for layer in self._calls
+        ]
+        try:
+            yield self
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    @contextmanager
+    def evaluation(self, scale: float) -> Iterator[None]:
+        """One evaluation, whose loss is multiplied by `scale`; what was seen before is dropped."""
+        for calls in self._calls.values():
+            calls.clear()
+        self._on = True
+        try:
+            yield
+        finally:
+            self._on = False
+            for layer, calls in self._calls.items():
+                self._seen[layer] = [seen for call in calls if (seen := _seen(call, scale))]
+                calls.clear()
+
+    def told(self, micros: Iterable[Micro]) -> Iterator[Micro]:
+        """The micro-batches of an evaluation, each with its weight told as its turn comes."""
+        for micro in micros:
+            self._weight = micro.weight
+            yield micro
+
+    def _see(self, layer: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        if not self._on or not torch.is_grad_enabled():
+            return
+        if not isinstance(output, Tensor):
+            name = type(layer).__name__
+            raise TypeError(f"capture: {name} gives a {type(output).__name__}, not one tensor")
+        inputs = args[0] if args else next(iter(kwargs.values()))
+        if output.requires_grad:
+            call = _Call(inputs.detach(), self._weight)
+            output.register_hook(call.take)
+            self._calls[layer].append(call)
+
+
+def _seen(call: _Call, scale: float) -> Seen | None:
+    if call.gradient is None or not call.weight:
+        return None
+    gradient = call.gradient / (call.weight * scale)
+    return Seen(call.inputs, gradient, call.weight)

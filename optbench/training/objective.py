@@ -1,0 +1,261 @@
+"""What an optimizer, or a script, may ask of one step's examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import grad
+
+from optbench.errors import UserError
+from optbench.tasks.base import Outputs
+from optbench.training.aside import Aside
+from optbench.training.capture import Capture
+from optbench.training.feed import Work
+from optbench.training.many_losses import ManyLosses, Way
+
+Products = list[Tensor]
+Evaluate = Callable[[Work], Tensor]
+Check = Callable[[Products], None]
+
+
+class Objective:
+    """The loss of one step's examples as a function of one player's parameters.
+
+    Called, it is torch's closure: it evaluates the loss and its gradients as a step of the training
+    does. Everything else only looks: gradients, buffers such as batch norm's, random generators and
+    what the task carries from step to step are afterwards as before. All that looks sees the same
+    random numbers, as of dropout: those of the first call, so that `hvp` is of the loss whose
+    gradient an optimizer was just given.
+
+    Whatever is asked accumulates over the step's micro-batches, under autocast where there is some,
+    and is averaged over ranks; every rank has to ask.
+
+    Args:
+        aside: the player's losses.
+        losses: the same of many parameter vectors.
+        work: the step's examples, at hand for more than one look.
+        evaluate: leaves gradients of the work's loss, and gives its mean over ranks.
+        check: is shown each product with a matrix; it may raise.
+
+    Example:
+        >>> objective = trainer.objective()
+        >>> parameters = trainer.players[0].parameters
+        >>> vectors = [torch.randn_like(p) for p in parameters]
+        >>> products = objective.hvp(parameters, vectors)
+    """
+
+    def __init__(
+        self,
+        aside: Aside,
+        losses: ManyLosses,
+        work: Work,
+        evaluate: Evaluate,
+        check: Check | None = None,
+    ) -> None:
+        self._aside, self._losses, self._work = aside, losses, work
+        self._evaluate, self._check = evaluate, check
+        self._start = aside.generators()
+        self._captures: list[Capture] = []
+
+    def __call__(self) -> Tensor:
+        """The loss, with new gradients in the parameters: unscaled, averaged over ranks, clipped.
+
+        Buffers, generators and what the task carries move as in a step.
+        """
+        self._aside.player.clear_gradients()
+        if not self._captures:
+            return self._evaluate(self._work)
+        scaler = self._aside.precision.scaler
+        scale = 1.0 if scaler is None else scaler.get_scale()
+        work = self._work
+        with ExitStack() as stack:
+            for capture in self._captures:
+                stack.enter_context(capture.evaluation(scale))
+                work = work._replace(micros=capture.told(work.micros))
+            return self._evaluate(work)
+
+    def loss(self) -> Tensor:
+        """The loss alone."""
+        with self._aside.untouched(self._start), torch.no_grad():
+            losses = [self._aside.loss(batch) * weight for batch, weight in self._work.micros]
+        return self._mean(torch.stack(losses).sum())
+
+    def losses(self, stacked: Sequence[Tensor], way: Way | None = None) -> Tensor:
+        """The losses [K] at K points, which are taken in the parameters' place.
+
+        Both ways give the same up to rounding. The faster one is found out at the first call of the
+        run with this K; a run that has to be the same to the bit at another time names one.
+
+        Args:
+            stacked: a tensor [K, *shape] for each parameter of the player, in their order.
+            way: `vmap`, `loop`, or None for the faster one that can.
+
+        Raises:
+            ValueError: tensors of other shapes.
+        """
+        return self._mean(self._losses(self._work, self._start, stacked, way))
+
+    def hvp(self, parameters: Sequence[Tensor], vectors: Sequence[Tensor]) -> Products:
+        """The Hessian of the loss times a vector.
+
+        Args:
+            parameters: some or all of the player's; the Hessian is in these.
+            vectors: one tensor of each one's shape.
+        """
+
+        def of(batch: Any, weight: float) -> Sequence[Tensor] | None:
+            loss = self._aside.loss(batch) * weight
+            with self._aside.precision.forward():
+                slopes = grad(loss, parameters, create_graph=True, allow_unused=True)
+            return _pulled_back(slopes, vectors, parameters)
+
+        return self._products(of, vectors)
+
+    def ggnvp(self, parameters: Sequence[Tensor], vectors: Sequence[Tensor]) -> Products:
+        """The generalized Gauss-Newton matrix times a vector: J^T H J v (Schraudolph 2002).
+
+        J is the Jacobian of the model's outputs in the parameters, H the Hessian of the criterion
+        in these outputs. J v is taken by differentiating J^T u in u, which any model allows whose
+        gradients can be differentiated.
+
+        Args:
+            parameters: some or all of the player's.
+            vectors: one tensor of each one's shape.
+
+        Raises:
+            UserError: the task's loss is no criterion of one model's outputs, or is linear in them,
+                so that the matrix is 0.
+        """
+        aside = self._aside
+        if not aside.task.splits:
+            raise UserError(
+                f"task: the loss of {type(aside.task).__name__} is not a criterion of one model's "
+                "outputs, so it has no Gauss-Newton matrix"
+            )
+
+        def of(batch: Any, weight: float) -> Sequence[Tensor] | None:
+            outputs = aside.outputs(batch)
+            flat = [tensor for tensor in _tensors(outputs) if tensor.requires_grad]
+            if not flat:
+                return None
+            ahead = _pushed_forward(flat, parameters, vectors)
+            curved = self._curvature(outputs, batch, ahead)
+            return _pulled_back(flat, [each * weight for each in curved], parameters)
+
+        return self._products(of, vectors)
+
+    @contextmanager
+    def capture(self, layers: Sequence[nn.Module]) -> Iterator[Capture]:
+        """Record inputs and output gradients of modules in each call of the objective.
+
+        Args:
+            layers: modules of the player's, each of which gives one tensor.
+
+        Example:
+            >>> with objective.capture([layer]) as seen:
+            ...     objective()
+            >>> gradient = sum(
+            ...     each.weight * each.output_gradients.T @ each.inputs for each in seen[layer]
+            ... )
+        """
+        with Capture(layers).hooked() as capture:
+            self._captures.append(capture)
+            try:
+                yield capture
+            finally:
+                self._captures.remove(capture)
+
+    def _products(
+        self,
+        of: Callable[[Any, float], Sequence[Tensor] | None],
+        vectors: Sequence[Tensor],
+    ) -> Products:
+        """The sum over micro-batches, None being 0, averaged over ranks."""
+        total = [torch.zeros_like(vector) for vector in vectors]
+        with self._aside.twice_differentiable(self._start):
+            for batch, weight in self._work.micros:
+                products = of(batch, weight)
+                if products is not None:
+                    torch._foreach_add_(total, list(products))
+        means = [self._mean(product) for product in total]
+        if self._check is not None:
+            self._check(means)
+        return means
+
+    def _curvature(
+        self, outputs: Outputs, batch: Any, vectors: Sequence[Tensor]
+    ) -> Sequence[Tensor]:
+        """The Hessian of the criterion in those outputs that parameters have a part in."""
+        leaves: list[Tensor] = []
+
+        def leaf(tensor: Tensor) -> Tensor:
+            if not tensor.requires_grad:
+                return tensor
+            leaves.append(tensor.detach().requires_grad_())
+            return leaves[-1]
+
+        loss = self._aside.criterion(_mapped(leaf, outputs), batch)
+        slopes = grad(loss, leaves, create_graph=True, allow_unused=True)
+        curved = _pulled_back(slopes, vectors, leaves)
+        if curved is None:
+            name = type(self._aside.task).__name__
+            raise UserError(
+                f"task: the loss of {name} is linear in the model's outputs, so its Gauss-Newton "
+                "matrix is 0"
+            )
+        return curved
+
+    def _mean(self, value: Tensor) -> Tensor:
+        return self._aside.world.mean(value)
+
+
+def _pulled_back(
+    outputs: Sequence[Tensor | None], vectors: Sequence[Tensor], inputs: Sequence[Tensor]
+) -> Sequence[Tensor] | None:
+    """The transposed Jacobian of outputs in inputs times vectors; None where nothing depends."""
+    pairs = [
+        (output, vector)
+        for output, vector in zip(outputs, vectors, strict=True)
+        if output is not None and output.requires_grad
+    ]
+    if not pairs:
+        return None
+    some, given = zip(*pairs, strict=True)
+    return grad(some, inputs, grad_outputs=given, materialize_grads=True)
+
+
+def _pushed_forward(
+    outputs: Sequence[Tensor], inputs: Sequence[Tensor], vectors: Sequence[Tensor]
+) -> Sequence[Tensor]:
+    """The Jacobian of outputs in inputs times vectors; the graph is kept."""
+    probes = [torch.zeros_like(output, requires_grad=True) for output in outputs]
+    back = grad(outputs, inputs, grad_outputs=probes, create_graph=True, allow_unused=True)
+    ahead = _pulled_back(back, vectors, probes)
+    return [torch.zeros_like(output) for output in outputs] if ahead is None else ahead
+
+
+def _tensors(outputs: Outputs) -> list[Tensor]:
+    found: list[Tensor] = []
+
+    def note(tensor: Tensor) -> Tensor:
+        found.append(tensor)
+        return tensor
+
+    _mapped(note, outputs)
+    return found
+
+
+def _mapped(function: Callable[[Tensor], Tensor], outputs: Outputs) -> Outputs:
+    """Outputs with each tensor in them replaced, in tuples, lists and mappings."""
+    if isinstance(outputs, Tensor):
+        return function(outputs)
+    if isinstance(outputs, Mapping):
+        return {key: _mapped(function, value) for key, value in outputs.items()}
+    if isinstance(outputs, list | tuple):
+        values = [_mapped(function, value) for value in outputs]
+        return type(outputs)(*values) if hasattr(outputs, "_fields") else type(outputs)(values)
+    return outputs
