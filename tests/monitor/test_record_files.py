@@ -79,7 +79,9 @@ def test_a_line_that_cant_be_read_stays_where_it_is(
     assert said[0] == (
         "metrics.jsonl is not what it was at step 2: 1 lines can't be read, and stay as they are"
     )
-    now = positions | JsonLines(folder.metrics).positions()
+    sink = JsonLines(folder.metrics)
+    now = positions | sink.positions()
+    sink.close()
     assert cut_it(folder, now)[1] == []  # it is told once
 
 

@@ -35,7 +35,8 @@ def test_files_by_step(tmp_path: Path) -> None:
     sink.show(20, {"sample": "to be\nor not"}, images({"grid": GREY}))
     folder = tmp_path / "samples" / "step-00000020"
     assert (folder / "sample.txt").read_text(encoding="utf-8") == "to be\nor not"
-    assert Image.open(folder / "grid.png").size == (3, 2)
+    with Image.open(folder / "grid.png") as image:
+        assert image.size == (3, 2)
 
 
 def test_tensorboard_reads_texts_and_images(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import errno
 import fcntl
 import io
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,11 @@ SHOWN = r"x\x1b[31m\n2026-01-01 finished\u202e"
 
 
 @pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> Log:
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
     monkeypatch.setattr(lock, "_warned", False)
-    return Log(quiet=False)
+    made = Log(quiet=False)
+    yield made
+    made.close()
 
 
 def test_a_line_is_one_line_in_which_nothing_is_obeyed(

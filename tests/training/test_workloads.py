@@ -63,7 +63,7 @@ def cases() -> Iterator[ParameterSet]:
             yield pytest.param(name, mode, marks=marks, id=f"{name}-{mode}")
 
 
-@pytest.mark.parametrize(("name", "mode"), cases())
+@pytest.mark.parametrize(("name", "mode"), list(cases()))
 def test_a_workload_is_resumed_exactly(
     name: str, mode: str, data: Path, launched: Callable[[str], Path]
 ) -> None:
