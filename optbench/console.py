@@ -127,8 +127,7 @@ def print_table(title: str, header: list[str], rows: list[list[str]], console: A
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    whole = {"break_long_words": False, "break_on_hyphens": False}
-    return textwrap.wrap(text, width, **whole) or [""]
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def shown(path: Path) -> str:
