@@ -2,8 +2,7 @@
 
     python scripts/adding_problem.py [--seeds 3] [--out docs/results/sequences.md] [--quick]
 
-Through the command line's own functions: `workload=adding_rnn` as it stands and with changes, each
-run with several seeds.
+`workload=adding_rnn` as it stands and with changes, each run with several seeds.
 """
 
 from __future__ import annotations
@@ -12,12 +11,11 @@ import platform
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from common import optbench, parser, start
-from optbench.rundir import RunDir
+from common import parser, start, train
+from optbench import Run
 
 QUIET = ["device=cpu", "threads=1", "checkpoint=none", "monitor.tensorboard=false"]
 QUICK = ["steps=4", "eval.every=2", "dataset.val_size=20", "dataset.test_size=20"]
@@ -44,18 +42,20 @@ COPY = [
 ]
 
 
-def run(folder: Path, *overrides: str) -> dict[str, Any]:
-    """One run: how it ended, its last scores, and the largest gradient norm before clipping."""
-    said = optbench(["train", *QUIET, *overrides, f"hydra.run.dir={folder}"])
-    made = RunDir(folder)
-    summary = made.read_json("summary.json")
-    assert summary, said.err
-    norms = [r["grad_norm/total"] for r in made.read_metrics() if r["kind"] == "monitor"]
-    return {**summary, "largest": max(norms, default=float("nan"))}
+def run(folder: Path, *overrides: str) -> Run:
+    """One run, which may diverge."""
+    return train(*QUIET, *overrides, folder=folder).run
 
 
-def ended(summary: dict[str, Any]) -> str:
+def largest_norm(runs: Sequence[Run]) -> float:
+    """The largest gradient norm before clipping."""
+    monitored = [r for run in runs for r in run.records() if r["kind"] == "monitor"]
+    return max((r["grad_norm/total"] for r in monitored), default=float("nan"))
+
+
+def ended(run: Run) -> str:
     """The last validation loss, or at which step there was none any more."""
+    summary = run.summary
     if summary["state"] == "finished":
         return f"{summary['final']['val/loss']:.4f}"
     return f"{summary['state']} at step {summary['step']}"
@@ -75,8 +75,7 @@ def adding(seeds: int, work: Path, more: Sequence[str]) -> list[str]:
                 )
                 for seed in range(seeds)
             ]
-            largest = max(summary["largest"] for summary in found)
-            row = [name, clip.split("=")[1], *map(ended, found), f"{largest:.2g}"]
+            row = [name, clip.split("=")[1], *map(ended, found), f"{largest_norm(found):.2g}"]
             lines.append(f"| {' | '.join(row)} |")
             print(lines[-1], flush=True)
     return lines
@@ -87,9 +86,9 @@ def copying(seeds: int, work: Path, more: Sequence[str]) -> list[str]:
     lines = ["| seed | test accuracy | test loss | validation accuracy by the way |"]
     lines.append("| --- | --- | --- | --- |")
     for seed in range(seeds):
-        folder = work / f"copy-{seed}"
-        final = run(folder, *COPY, f"seed={seed}", *more)["final"]
-        way = [r for r in RunDir(folder).read_metrics() if r["kind"] == "val"]
+        trained = run(work / f"copy-{seed}", *COPY, f"seed={seed}", *more)
+        final = trained.summary["final"]
+        way = [r for r in trained.records() if r["kind"] == "val"]
         row = [str(seed), f"{final['test/accuracy']:.4f}", f"{final['test/loss']:.4f}"]
         row.append(", ".join(f"{r['val/accuracy']:.3f} at {r['step']}" for r in way))
         lines.append(f"| {' | '.join(row)} |")

@@ -10,25 +10,22 @@ sample standard deviation over the seeds.
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 import tempfile
 from pathlib import Path
 
-from common import optbench, parser, start
+from common import parser, start, train
 
 SCHEDULES = ("constant", "hypergradient", "auto_grad_norm", "auto_loss")
 COMMON = ["optimizer=sgd", "eval.every=0", "checkpoint=none", "monitor.tensorboard=false"]
 COMMON += ["monitor.every=1", "monitor.per_parameter=false", "nonfinite=skip", "threads=1"]
 
 
-def train(overrides: list[str]) -> tuple[float, float, float]:
+def trained(overrides: list[str]) -> tuple[float, float, float]:
     """Final validation loss and accuracy, and the last learning rate; inf and 0 if it diverged."""
     with tempfile.TemporaryDirectory() as folder:
-        optbench(["train", *overrides, f"hydra.run.dir={folder}/run"])
-        summary = json.loads((Path(folder) / "run" / "summary.json").read_text(encoding="utf-8"))
-        final = {k: float(v) for k, v in summary["final"].items()}
+        final = train(*overrides, folder=Path(folder, "run")).metrics
     loss, accuracy = final.get("val/loss", math.inf), final.get("val/accuracy", 0.0)
     return (loss if math.isfinite(loss) else math.inf), accuracy, final.get("lr/model", math.nan)
 
@@ -61,7 +58,7 @@ def main() -> None:
     ):
         for schedule in flags.schedules.split(","):
             said = [*COMMON, f"schedule={schedule}", f"optimizer.lr={flags.lr * factor!r}"]
-            ends = [train([*said, f"seed={seed}", *overrides]) for seed in range(flags.seeds)]
+            ends = [trained([*said, f"seed={seed}", *overrides]) for seed in range(flags.seeds)]
             losses, accuracies, rates = (list(column) for column in zip(*ends, strict=True))
             cells = (
                 *(f"{label}, {flags.lr * factor:.3g}", schedule, spread(losses, 3)),

@@ -1,21 +1,22 @@
-"""What all scripts share: a command line with --quick, a prompt end, and optbench in this process.
+"""What all scripts share: a command line with --quick, a prompt end, and runs of optbench.
 
 A script ends with 128 + the number of a SIGTERM, SIGINT or SIGHUP, whatever it is at: temporary
 folders are removed and child processes ended on the way out. optbench takes the signals itself
-while it trains, and ends that one run then; `optbench` here ends the script with it.
+while it trains, ends that one run, and then hands the signal on, which ends the script.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
+
+import optbench
+from optbench import Callback, Run, RunResult
 
 ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
@@ -49,36 +50,32 @@ def _end(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-@dataclass(frozen=True)
-class Said:
-    """What a command of optbench gave: its exit code, and what it wrote."""
-
-    code: int
-    out: str
-    err: str
-
-
-def optbench(words: Sequence[str]) -> Said:
-    """`optbench WORDS` in this process.
+def train(
+    *overrides: str, folder: Path | None = None, callbacks: Sequence[Callback] = ()
+) -> RunResult:
+    """`optbench.train`.
 
     Raises:
         SystemExit: a signal ended the run, and so it ends the script.
     """
-    from optbench.cli.main import main
+    _end_if_told()
+    return optbench.train(*overrides, folder=folder, callbacks=callbacks)
 
+
+def sweep(*overrides: str, folder: Path | None = None) -> list[RunResult]:
+    """`optbench.sweep`, which a signal ends with the script, as it does `train`."""
+    _end_if_told()
+    return optbench.sweep(*overrides, folder=folder)
+
+
+def succeeded(*results: RunResult) -> list[Run]:
+    """The runs of some results, which have to have finished: else the script ends."""
+    for result in results:
+        if result.state != "finished":
+            raise SystemExit(f"{result.folder.path}: {result.state}: {result.message}")
+    return [result.run for result in results]
+
+
+def _end_if_told() -> None:
     if _ended_by:
         raise SystemExit(128 + _ended_by[0])
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main(list(words))
-    if code > 128:
-        raise SystemExit(code)
-    return Said(code, out.getvalue(), err.getvalue())
-
-
-def succeed(words: Sequence[str]) -> Said:
-    """`optbench WORDS`, which has to end well: else what it wrote ends the script."""
-    said = optbench(words)
-    if said.code:
-        raise SystemExit(f"optbench {' '.join(words)}: exit code {said.code}\n{said.err}{said.out}")
-    return said

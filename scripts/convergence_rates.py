@@ -18,10 +18,9 @@ from pathlib import Path
 
 import torch
 
-from common import parser, start, succeed
+from common import parser, start, succeeded, train
 from optbench.plots import png
 from optbench.plots.rates import Fit, fit
-from optbench.rundir import RunDir
 
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "convergence-rates.png"
 RUN = "device=cpu batch_size=1 monitor.every=0 monitor.tensorboard=false checkpoint=none"
@@ -80,8 +79,9 @@ FIRST = 10
 def gaps_of(line: str, steps: int, work: Path) -> list[float]:
     """The loss gap after each step of `optbench train LINE`."""
     folder = work / f"{len(list(work.iterdir()))}"
-    succeed(shlex.split(f"train {RUN} {line} steps={steps} hydra.run.dir={folder}"))
-    records = [r for r in RunDir(folder).read_metrics() if r["kind"] == "val"]
+    words = shlex.split(f"{RUN} {line} steps={steps}")
+    (run,) = succeeded(train(*words, folder=folder))
+    records = [r for r in run.records() if r["kind"] == "val"]
     assert [r["step"] for r in records] == list(range(1, steps + 1))
     return [r["val/loss_gap"] for r in records]
 

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from common import parser, start, succeed
+from common import parser, start, succeeded, sweep
 
 FLAGS = [
     "--headless",
@@ -101,8 +101,8 @@ def quick(chromium: str | None) -> None:
     """All of it with two tiny runs, as far as what it needs is there."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        runs = ["train", "-m", "seed=0,1", "steps=4", "device=cpu", "threads=1"]
-        succeed([*runs, f"hydra.sweep.dir={folder / 'runs'}"])
+        runs = ["seed=0,1", "steps=4", "device=cpu", "threads=1"]
+        succeeded(*sweep(*runs, folder=folder / "runs"))
         with tensorboard(folder / "runs") as address:
             if chromium is None or find_spec("playwright") is None:
                 print("no pictures: they need playwright and --chromium")

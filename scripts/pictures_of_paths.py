@@ -1,6 +1,6 @@
 """Draws the paths of six optimizers on Rosenbrock and Beale: docs/images/paths.png.
 
-Each optimizer runs with every learning rate of a grid, as a sweep of `optbench train -m`; drawn is
+Each optimizer runs with every learning rate of a grid, as a sweep; drawn is
 the one with the least loss gap at the end.
 
     python scripts/pictures_of_paths.py [--out FILE.png] [--quick]
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from common import optbench, parser, start
+from common import parser, start, sweep
 from optbench.cli.draw import paths
 from optbench.cli.function_runs import FunctionRun, named, read_all
 from optbench.plots import contour
@@ -37,9 +37,8 @@ RUN = "device=cpu monitor.every=0 monitor.tensorboard=false checkpoint=none batc
 
 def best(function: str, steps: int, optimizer: str, rates: str, folder: Path) -> FunctionRun:
     """The run with the least gap at its end."""
-    line = f"train -m {RUN} model={function} steps={steps} optimizer={optimizer}"
-    words = [*line.split(), f"optimizer.lr={rates}", f"hydra.sweep.dir={folder}"]
-    optbench(words)  # exit code 1 when some of the learning rates are too large
+    line = f"{RUN} model={function} steps={steps} optimizer={optimizer} optimizer.lr={rates}"
+    sweep(*line.split(), folder=folder)  # some of the learning rates are too large
 
     def end(run: FunctionRun) -> float:
         whole = run.steps[-1] == steps and math.isfinite(run.gaps[-1])

@@ -12,11 +12,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from common import parser, start, succeed
+from common import parser, start, succeeded, train
+from optbench import compose
 from optbench.assemble.curves import curves_of
-from optbench.compose.composer import hydra_session
 from optbench.plots import png
-from optbench.rundir import RunDir
 
 OUT = Path(__file__).parents[1] / "docs" / "images" / "schedules" / "all.png"
 RUN = ["optimizer=sgd", "optimizer.momentum=0.9", "optimizer.lr=1", "epochs=20"]
@@ -61,10 +60,7 @@ TRAINED: dict[str, list[str]] = {
 
 def shown(title: str, overrides: list[str]) -> png.Picture:
     """The learning rate, and the momentum if it moves, before any training."""
-    lines = [*RUN, *overrides]
-    with hydra_session() as composer:
-        config = composer.spec(composer.compose(lines), lines).config
-    curves = curves_of(config)
+    curves = curves_of(compose(*RUN, *overrides).config)
     series = {**curves.rates, **curves.others}
     return png.Picture({k: (curves.steps, v) for k, v in series.items()}, title)
 
@@ -73,10 +69,8 @@ def trained(title: str, overrides: list[str], epochs: int) -> png.Picture:
     """The learning rate over a run that starts 30 times too low."""
     with tempfile.TemporaryDirectory() as folder:
         lines = ["optimizer=sgd", "optimizer.lr=0.00333", f"epochs={epochs}", "monitor.every=1"]
-        lines += ["threads=1", f"hydra.run.dir={folder}/run", *overrides]
-        succeed(["train", *lines])
-        records = RunDir(Path(folder) / "run").read_metrics()
-        found = [(r["step"], r["lr/model"]) for r in records if "lr/model" in r]
+        (run,) = succeeded(train(*lines, "threads=1", *overrides, folder=Path(folder, "run")))
+        found = [(r["step"], r["lr/model"]) for r in run.records() if "lr/model" in r]
     steps, rates = zip(*found, strict=True)
     return png.Picture({"lr": (steps, rates)}, title, log_y="plateau" not in title)
 

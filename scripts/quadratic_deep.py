@@ -2,9 +2,8 @@
 
     python scripts/quadratic_deep.py [--seeds 10] [--out docs/results/quadratic-deep.md] [--quick]
 
-Through the command line's own functions (`workload=quadratic_deep`), each optimizer's seeds as one
-sweep in this process. Beside it, the same updates by hand, in the trainer's order of the examples
-and in DeepOBS's.
+`workload=quadratic_deep`, each optimizer's seeds as one sweep. Beside it, the same updates by hand,
+in the trainer's order of the examples and in DeepOBS's.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from common import parser, start, succeed
+from common import parser, start, succeeded, sweep
+from optbench import Run
 from optbench.data.deepobs_quadratic import hessian
 from optbench.data.order import epoch_order
-from optbench.rundir import RunDir
 
 INITIAL = 353.4
 BATCH, BATCHES = 128, 7
@@ -59,16 +58,14 @@ class Sizes:
 QUICK = Sizes(seeds=2, epochs=1, data_seeds=(42,))
 
 
-def sweep(folder: Path, *overrides: str) -> list[RunDir]:
-    """The runs of `optbench train -m`."""
-    succeed(["train", "-m", *RUN, *overrides, f"hydra.sweep.dir={folder}"])
-    return [RunDir(path.parent) for path in sorted(folder.glob("*/config.yaml"))]
+def swept(folder: Path, *overrides: str) -> list[Run]:
+    """The runs of a sweep."""
+    return succeeded(*sweep(*RUN, *overrides, folder=folder))
 
 
-def last(run: RunDir) -> float:
+def last(run: Run) -> float:
     """The last validation loss, which is DeepOBS's test loss."""
-    losses = [record["val/loss"] for record in run.read_metrics() if record["kind"] == "val"]
-    return float(losses[-1])
+    return float(run.summary["final"]["val/loss"])
 
 
 def data(seed: int) -> torch.Tensor:
@@ -123,7 +120,7 @@ def table(sizes: Sizes, work: Path) -> list[str]:
     for number, (name, (published, overrides)) in enumerate(TUNED.items()):
         seeds, epochs = range(sizes.seeds), sizes.epochs
         said = [*overrides, f"epochs={epochs}", f"seed={','.join(map(str, seeds))}"]
-        found = [last(run) for run in sweep(work / str(number), *said)]
+        found = [last(run) for run in swept(work / str(number), *said)]
         hand = [ours(name, seed, epochs) for seed in seeds]
         apart = max(abs(one - other) for one, other in zip(found, hand, strict=True))
         theirs = [deepobss(name, seed, epochs) for seed in seeds]
@@ -144,7 +141,7 @@ def other_data(sizes: Sizes, work: Path) -> list[str]:
         drawn.append(f"epochs={sizes.epochs}")
         still = [*drawn[:-1], "optimizer.lr=0", "epochs=1"]
         before, after = (
-            sweep(work / f"{seed}-{n}", *line) for n, line in enumerate((still, drawn))
+            swept(work / f"{seed}-{n}", *line) for n, line in enumerate((still, drawn))
         )
         lines.append(f"| {seed} | {last(before[0]):.2f} | {last(after[0]):.2f} |")
         print(lines[-1], flush=True)

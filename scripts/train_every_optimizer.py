@@ -2,30 +2,27 @@
 
     python scripts/train_every_optimizer.py [NAME ...] [--out docs/results/optimizers.md] [--quick]
 
-One process, through the command line's own functions: a run of two epochs, the same run killed
-after step 7, and that one resumed. The table says whether both ended with the same bits (weights,
-state of optimizer and schedule, counters, random generators) and reported the same numbers.
+In one process: a run of two epochs, the same run killed after step 7, and that one resumed. The
+table says whether both ended with the same bits (weights, state of optimizer and schedule,
+counters, random generators) and reported the same numbers.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import platform
 import sys
 import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import torch
 
-from common import optbench, parser, start
+import optbench
+from common import parser, start, train
 from optbench.compose.paths import configs_folder
 from optbench.config.zoo import zoo
-from optbench.monitor.record import Recorder
-from optbench.training import checkpoint
 
 STEP = 7
 RUN = ["dataset=digits", "threads=1", "device=cpu", "epochs=2", "monitor.tensorboard=false"]
@@ -40,34 +37,21 @@ class Killed(BaseException):
     """Stands for a SIGKILL."""
 
 
-def call(*arguments: str) -> tuple[int, str]:
-    """The program in this process: its exit code and its last line of errors."""
-    said = optbench(arguments)
-    lines = [line for line in said.err.splitlines() if line.startswith("optbench:")]
-    return said.code, lines[-1] if lines else said.err.strip()[-200:]
+class Dying(optbench.Callback):
+    """Ends the run right after the step's checkpoint, unannounced."""
 
-
-def killed(folder: Path, overrides: list[str]) -> None:
-    """A run that ends right after the step, unannounced."""
-    tick = Recorder.tick
-
-    def dying(self: Recorder, now: int) -> None:
-        tick(self, now)
-        if now == STEP:
-            self.flush()
+    def on_checkpoint(self, trainer: Any, step: int) -> None:
+        """What is said of it there."""
+        if step == STEP:
             raise Killed
 
-    with mock.patch.object(Recorder, "tick", dying), contextlib.suppress(Killed):
-        call("train", *overrides, f"hydra.run.dir={folder}")
 
-
-def ended(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def ended(run: optbench.Run) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The last checkpoint, and the measurements, without what the clock says."""
-    last = folder / "checkpoints" / f"step-{checkpoint.steps(folder / 'checkpoints')[-1]:08d}"
+    last = run.path / "checkpoints" / f"step-{run.checkpoints.last:08d}"
     state = {f.name: torch.load(f, weights_only=True) for f in sorted(last.glob("*.pt"))}
     state["state.pt"]["progress"].pop("seconds")
-    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    records = [{k: v for k, v in json.loads(x).items() if k not in CLOCKED} for x in lines]
+    records = [{k: v for k, v in line.items() if k not in CLOCKED} for line in run.records()]
     return state, records
 
 
@@ -93,25 +77,25 @@ def as_bytes(tensor: torch.Tensor) -> torch.Tensor:
 def row(name: str, overrides: list[str], root: Path) -> list[str]:
     """A line of the table."""
     lines = [*RUN, *overrides]
-    code, error = call("train", *lines, f"hydra.run.dir={root / 'whole'}")
-    if code == 2:
-        return [name, "refused", "", error.removeprefix("optbench: ")]
-    status = json.loads((root / "whole" / "status.json").read_text(encoding="utf-8"))
-    if status["state"] != "finished":
-        return [name, status["state"], "", status["message"] or error]
-    accuracy = json.loads((root / "whole" / "summary.json").read_text(encoding="utf-8"))["final"][
-        "test/accuracy"
-    ]
-    killed(root / "cut", lines)
-    taken = checkpoint.steps(root / "cut" / "checkpoints")
-    if taken != [STEP]:
-        return [name, f"{accuracy:.3f}", "no", f"checkpoints after the kill: {taken}"]
-    code, error = call("resume", str(root / "cut"))
-    if code:
-        return [name, f"{accuracy:.3f}", "no", error]
-    (one, records), (other, again) = ended(root / "whole"), ended(root / "cut")
+    try:
+        whole = train(*lines, folder=root / "whole")
+    except optbench.UserError as error:
+        return [name, "refused", "", str(error)]
+    if whole.state != "finished":
+        return [name, whole.state, "", whole.message]
+    accuracy = f"{whole.metrics['test/accuracy']:.3f}"
+    with contextlib.suppress(Killed):
+        train(*lines, folder=root / "cut", callbacks=[Dying()])
+    taken = optbench.open_run(root / "cut").checkpoints.steps
+    if taken != (STEP,):
+        return [name, accuracy, "no", f"checkpoints after the kill: {taken}"]
+    try:
+        cut = optbench.resume(root / "cut")
+    except optbench.UserError as error:
+        return [name, accuracy, "no", str(error)]
+    (one, records), (other, again) = ended(whole.run), ended(cut.run)
     exact = same(one, other) and same(records, again)
-    return [name, f"{accuracy:.3f}", "yes" if exact else "no", ""]
+    return [name, accuracy, "yes" if exact else "no", ""]
 
 
 def cases() -> dict[str, list[str]]:

@@ -12,10 +12,9 @@ from typing import Any
 
 import torch
 
+from optbench import RunSpec, compose
 from optbench.assemble.data import dataset
 from optbench.assemble.experiment import Experiment, build_experiment
-from optbench.compose.composer import hydra_session
-from optbench.config.run_spec import RunSpec
 from optbench.monitor.record import Recorder
 from optbench.rundir import RunDir
 from optbench.runs.log import Log
@@ -47,15 +46,9 @@ def scratch() -> Iterator[Path]:
         yield Path(name)
 
 
-def compose(overrides: Sequence[str]) -> RunSpec:
-    """The run that some overrides ask for."""
-    with hydra_session() as composer:
-        return composer.spec(composer.compose(overrides), list(overrides))
-
-
 def build(overrides: Sequence[str], world: World | None = None) -> tuple[RunSpec, Experiment]:
     """A run that is ready to start; it scores nothing at its end."""
-    spec = compose([*overrides, f"steps={FOREVER}"])
+    spec = compose(*overrides, f"steps={FOREVER}")
     world = join(spec.config.device) if world is None else world
     experiment = build_experiment(spec.config, dataset(spec.config), world)
     experiment.validation = experiment.test = None

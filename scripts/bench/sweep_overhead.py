@@ -21,7 +21,8 @@ from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from common import parser, start, succeed
+from common import parser, start, succeeded
+from common import sweep as swept
 from optbench.assemble import experiment
 from optbench.compose.composer import Composer
 from optbench.runs import sweep as sweeps
@@ -32,7 +33,7 @@ from optbench.training.trainer import Trainer
 from runs import scratch
 from timing import Estimate, Row, estimate, machine_line, print_rows
 
-GRID = ["train", "-m", "dataset=digits", "optimizer=sgd,adamw", "epochs=2", "threads=1"]
+GRID = ["dataset=digits", "optimizer=sgd,adamw", "epochs=2", "threads=1"]
 SEEDS = 8
 TARGET_MS = 50.0
 
@@ -75,8 +76,8 @@ def main() -> None:
 
 
 def sweep(folder: Path, overrides: Sequence[str]) -> None:
-    """The sweep, by the command line's own function; what it prints is thrown away."""
-    succeed([*GRID, f"hydra.sweep.dir={folder}", *overrides])
+    """The sweep."""
+    succeeded(*swept(*GRID, *overrides, folder=folder))
 
 
 def measure(folder: Path, overrides: Sequence[str]) -> Seconds:

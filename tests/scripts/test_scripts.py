@@ -14,6 +14,9 @@ from types import ModuleType
 
 import pytest
 
+import optbench
+from optbench.rundir import RunDir
+
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "scripts").rglob("*.py"))
 PATIENCE = 300
@@ -88,57 +91,49 @@ def common() -> ModuleType:
 
 
 @pytest.fixture
-def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Has optbench say something and end with a code."""
+def trained(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Has optbench train nothing, and end in a state."""
 
-    def ends_with(code: int) -> None:
-        def main(words: list[str]) -> int:
-            print(" ".join(words))
-            return code
+    def ends_in(state: str) -> None:
+        def train(*overrides: str, **more: object) -> optbench.RunResult:
+            return optbench.RunResult(RunDir(Path("here")), state, 3, " ".join(overrides))
 
-        monkeypatch.setattr("optbench.cli.main.main", main)
+        monkeypatch.setattr(optbench, "train", train)
+        monkeypatch.setattr(optbench, "sweep", lambda *words, **more: [train(*words, **more)])
 
-    return ends_with
-
-
-def test_what_optbench_says_is_kept(
-    common: ModuleType, answer: Callable[[int], None], capsys: pytest.CaptureFixture[str]
-) -> None:
-    answer(2)
-    said = common.optbench(["train", "steps=1"])
-    assert (said.code, said.out) == (2, "train steps=1\n")
-    assert capsys.readouterr().out == ""
-
-
-@pytest.mark.parametrize("code", [128 + signal.SIGTERM, 128 + signal.SIGINT])
-def test_a_run_that_a_signal_ended_ends_the_script(
-    code: int, common: ModuleType, answer: Callable[[int], None]
-) -> None:
-    answer(code)
-    with pytest.raises(SystemExit) as ended:
-        common.optbench(["train"])
-    assert ended.value.code == code
+    return ends_in
 
 
 def test_a_signal_that_python_swallowed_ends_the_script_before_the_next_run(
-    common: ModuleType, answer: Callable[[int], None]
+    common: ModuleType, trained: Callable[[str], None]
 ) -> None:
-    answer(0)
+    trained("finished")
     with pytest.raises(SystemExit):
         common._end(signal.SIGTERM, None)
-    with pytest.raises(SystemExit) as ended:
-        common.optbench(["train"])
-    assert ended.value.code == 128 + signal.SIGTERM
+    for run in (common.train, common.sweep):
+        with pytest.raises(SystemExit) as ended:
+            run("steps=1")
+        assert ended.value.code == 128 + signal.SIGTERM
 
 
 def test_what_has_to_succeed_says_what_went_wrong(
-    common: ModuleType, answer: Callable[[int], None]
+    common: ModuleType, trained: Callable[[str], None]
 ) -> None:
-    answer(1)
-    with pytest.raises(SystemExit, match="optbench train steps=1: exit code 1"):
-        common.succeed(["train", "steps=1"])
-    answer(0)
-    assert common.succeed(["train"]).code == 0
+    trained("diverged")
+    with pytest.raises(SystemExit, match="here: diverged: steps=1"):
+        common.succeeded(common.train("steps=1"))
+    trained("finished")
+    results = [common.train("steps=1"), *common.sweep("seed=0,1")]
+    assert common.succeeded(*results) == [result.run for result in results]
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_scripts_use_what_optbench_shows_to_programs(path: Path) -> None:
+    """The command line is for who types it, and for what measures how long that takes."""
+    within = ("bench/first_step.py", "bench/first_step_bare.py")
+    used = "optbench.cli.main" in imported(path)
+    assert not used or name(path) in within
+    assert "contextlib.redirect_stdout" not in imported(path)
 
 
 def environment(folder: Path) -> dict[str, str]:
