@@ -9,6 +9,7 @@ from typing import Any
 from optbench.compose.composer import keys_of
 from optbench.console import print_lines, print_table, shown
 from optbench.escape import escaped, shell_word
+from optbench.monitor.numerals import significant
 from optbench.runs.log import Log
 from optbench.runs.result import RunResult, score
 
@@ -32,12 +33,14 @@ def print_summary(result: RunResult) -> None:
     rows = [["state", result.state], ["steps", str(result.step)]]
     for metric, value in result.metrics.items():
         if metric.partition("/")[0] in ("train", "val", "test"):
-            rows.append([metric, number(value)])
+            rows.append([metric, significant(value)])
     if result.scored:
         rows.append(["scored weights", result.scored])
     if result.best:
         best = result.best
-        rows.append([f"best {best['metric']}", f"{number(best['value'])} at step {best['step']}"])
+        rows.append(
+            [f"best {best['metric']}", f"{significant(best['value'])} at step {best['step']}"]
+        )
     if result.target:
         rows.append(["target", _target(result.target)])
     for what in ("examples", "tokens"):
@@ -55,11 +58,6 @@ def print_summary(result: RunResult) -> None:
     print_lines(f"\n  tensorboard --logdir {folder}")
     if result.folder.checkpoints.is_dir():
         print_lines(f"  optbench resume {folder}")
-
-
-def number(value: float) -> str:
-    """Four decimals, or four digits where these would show nothing."""
-    return f"{value:.4f}" if value == 0 or 1e-2 <= abs(value) < 1e6 else f"{value:.3e}"
 
 
 def _target(target: Mapping[str, Any]) -> str:
@@ -111,5 +109,5 @@ def _sweep_row(
     scores = [result.metrics.get(metric.replace("val/", "test/"))]
     if metric.startswith("val/"):
         scores.insert(0, score(result, metric))
-    numbers = ["" if value is None else number(value) for value in scores]
+    numbers = ["" if value is None else significant(value) for value in scores]
     return [result.folder.path.name, *values, result.state, *numbers]

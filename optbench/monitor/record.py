@@ -115,6 +115,11 @@ class Recorder:
         if self.live is not None:
             self.live.tick(step)
 
+    def decided(self, what: str) -> None:
+        """The newest evaluation has decided something: it is shown live."""
+        if self.live is not None:
+            self.live.decided(what)
+
     def flush(self) -> None:
         """Before a checkpoint: what it resumes after must be on disk."""
         self._hand_out()

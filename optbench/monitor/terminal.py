@@ -8,18 +8,20 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from optbench.monitor.numerals import significant
 from optbench.monitor.record import Record
 
 REDRAW_SECONDS = 0.1
+BAR = 10
+BESIDE = BAR + 13
+"""Columns that the bar, the time that is left, the slash and the spaces take."""
 LINE_SECONDS = 10.0
 SCORE_LINES = 20
 """So many lines with scores, evenly spread, and the last, say what hundreds would."""
 
-_SHOWN = {
-    "loss": "train/loss",
-    "grad norm": "grad_norm/total",
-    "update ratio": "update_ratio/total",
-}
+_SHOWN = {"loss": "train/loss", "grad": "grad_norm/total", "update": "update_ratio/total"}
+WIDTH = 80
+"""Columns that a line may have; what does not fit is left out of the progress."""
 
 
 class Terminal:
@@ -44,9 +46,9 @@ class Terminal:
         self._total, self._say = total, say
         self._values: dict[str, float] = {}
         evaluations = total // max(1, evaluate)
-        often = 1 if console else -(-evaluations // SCORE_LINES)
-        self._score_every = max(1, evaluate) * max(1, often)
+        self._score_every = max(1, evaluate) * max(1, -(-evaluations // SCORE_LINES))
         self._held: str | None = None
+        self._due = False
         self._bar: Progress | None = None
         self._task = TaskID(0)
         now = time.perf_counter()
@@ -55,7 +57,7 @@ class Terminal:
         if console is not None:
             self._bar = Progress(
                 TextColumn("{task.completed}/{task.total}"),
-                BarColumn(bar_width=None),
+                BarColumn(bar_width=BAR),
                 TextColumn("{task.fields[numbers]}"),
                 TimeRemainingColumn(),
                 console=console,
@@ -66,43 +68,60 @@ class Terminal:
             self._bar.start()
 
     def write(self, record: Record) -> None:
-        """Remembers the values; scores get a line of their own, if there are not too many."""
+        """Remembers the values; scores get a line of their own, if there are not too many.
+
+        They are said a little later, with what they have decided.
+        """
         self._values.update(record.values)
         if record.kind not in ("val", "test"):
             return
-        scores = "  ".join(f"{tag} {value:.4f}" for tag, value in record.values.items())
+        scores = "  ".join(f"{tag} {significant(v)}" for tag, v in record.values.items())
         loss = self._values.get("train/loss")
-        train = f"train/loss {loss:.4f}  " if loss is not None and record.kind == "val" else ""
-        if record.kind == "test":
+        known = loss is not None and record.kind == "val"
+        train = f"train/loss {significant(loss)}  " if known and loss is not None else ""
+        if self._due or record.kind == "test":
             self._say_held()
-        self._held = f"step {record.step:>6}  epoch {record.epoch:6.2f}  {train}{scores}"
-        if record.kind == "test" or record.step % self._score_every == 0:
-            self._say_held()
+        self._held = f"step {record.step}  epoch {record.epoch:.4g}  {train}{scores}"
+        self._due = record.kind == "test" or record.step % self._score_every == 0
+
+    def decided(self, what: str) -> None:
+        """The newest scores have decided something, so they are said, and what it was."""
+        if self._held is not None:
+            self._held += f"  {what}"
+        self._due = True
 
     def _say_held(self) -> None:
         """The newest scores, unless they were said."""
         if self._held is not None:
             self._say(self._held)
-            self._held = None
+        self._held, self._due = None, False
 
     def tick(self, step: int) -> None:
-        """After every step: redraws when it is time to."""
+        """After every step: says scores that are due, and redraws when it is time to."""
+        if self._due:
+            self._say_held()
         now = time.perf_counter()
         if now < self._next:
             return
         if self._bar is not None:
             self._next = now + REDRAW_SECONDS
-            self._bar.update(self._task, completed=step, numbers=self._numbers(), refresh=True)
+            room = self._bar.console.width - 2 * len(str(self._total)) - BESIDE
+            self._bar.update(self._task, completed=step, numbers=self._numbers(room), refresh=True)
         else:
             self._next = now + LINE_SECONDS
             left = (now - self._started) / max(1, step - self._first) * (self._total - step)
-            self._say(f"step {step:>6}/{self._total}  {self._numbers()}  {left:.0f} s left")
+            at, end = f"step {step}/{self._total}  ", f"  {left:.0f} s left"
+            self._say(f"{at}{self._numbers(WIDTH - len(at) - len(end))}{end}")
 
-    def _numbers(self) -> str:
+    def _numbers(self, width: int) -> str:
+        """The newest values, as many as there is room for."""
         shown = [f"{n} {self._values[tag]:.3g}" for n, tag in _SHOWN.items() if tag in self._values]
         lrs = [f"lr {v:.3g}" for tag, v in self._values.items() if tag.startswith("lr/")]
         speed = self._values.get("throughput/examples_per_second")
-        return "  ".join([*shown, *lrs, *([f"{speed:,.0f} ex/s"] if speed else [])])
+        every = [*shown, *lrs, *([f"{speed:,.0f} ex/s"] if speed else [])]
+        while len(every) > 1 and len("  ".join(every)) > width:
+            every.pop()
+        return "  ".join(every)
 
     def flush(self) -> None:
         """Nothing is held back."""

@@ -106,6 +106,9 @@ class _Watch(Callback):
     def tick(self, step: int) -> None:
         """Nothing is shown live."""
 
+    def decided(self, what: str) -> None:
+        """Nothing is evaluated."""
+
     def flush(self) -> None:
         """Nothing is held back."""
 

@@ -111,12 +111,15 @@ class HyperparameterScheduler:
             if fine:
                 alignment.remember()
 
-    def observe(self, metrics: Mapping[str, float]) -> None:
-        """Give schedules that react what was logged."""
-        if self._reactive:
-            for schedule in self._reactive:
-                schedule.observe(metrics)
-            self._apply()
+    def observe(self, metrics: Mapping[str, float]) -> bool:
+        """Give schedules that react what was logged; whether a learning rate changed by that."""
+        if not self._reactive:
+            return False
+        before = self._multipliers
+        for schedule in self._reactive:
+            schedule.observe(metrics)
+        self._apply()
+        return self._multipliers != before
 
     @property
     def used(self) -> list[float]:

@@ -305,8 +305,9 @@ class Trainer:
     def _write(self, kind: str, values: Mapping[str, float]) -> None:
         """One record, which schedules that react see too."""
         self.reporter.write(kind, values)
-        for player in self.players:
-            player.hyperparameters.observe(self.reporter.of_player(player, values))
+        seen = [(p.hyperparameters, self.reporter.of_player(p, values)) for p in self.players]
+        if any([hyperparameters.observe(own) for hyperparameters, own in seen]) and kind == "val":
+            self.recorder.decided(f"lr {self.players[0].lr:.3g} from here")
 
     def _validate(self) -> None:
         """Scores the validation set; schedules, the best step and early stopping react.
@@ -330,6 +331,8 @@ class Trainer:
         if self.settings.patience:
             self.state.stopping.update(metrics, self.progress.step)
             self._check_patience()
+        if improved or self.outcome.state == "stopped_early":
+            self.recorder.decided("best" if improved else "stops here")
         if improved and self.settings.save_best:
             self._save()
 

@@ -12,6 +12,7 @@ import pytest
 import optbench.runs.sweep as sweep_module
 from optbench.compose.quoting import quoted
 from optbench.files import load_yaml
+from optbench.monitor.numerals import significant
 from optbench.rundir import RunDir
 from optbench.runs.log import Log
 from optbench.runs.result import RunResult
@@ -93,7 +94,7 @@ def test_the_table_has_all_runs_the_best_first(answer: Answer, sweep: Path) -> N
     for row in table:
         summary = RunDir(sweep / row[0]).read_json("summary.json")
         assert row[-2] == f"{summary['best']['value']:.4f}"
-        assert row[-1] == f"{summary['final']['test/accuracy']:.4f}"
+        assert row[-1] == significant(summary["final"]["test/accuracy"])
 
 
 def test_the_sweep_says_how_to_look_at_it_and_to_go_on(answer: Answer, sweep: Path) -> None:

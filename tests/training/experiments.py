@@ -60,6 +60,9 @@ class Live:
     def __init__(self, tick: Callable[[int], Any]) -> None:
         self.tick = tick
 
+    def decided(self, what: str) -> None:
+        """Nothing is shown."""
+
 
 def fit(
     made: Experiment,
