@@ -93,7 +93,7 @@ def test_the_table_has_all_runs_the_best_first(answer: Answer, sweep: Path) -> N
     assert best == sorted(best, reverse=True)
     for row in table:
         summary = RunDir(sweep / row[0]).read_json("summary.json")
-        assert row[-2] == f"{summary['best']['value']:.4f}"
+        assert row[-2] == significant(summary["best"]["value"])
         assert row[-1] == significant(summary["final"]["test/accuracy"])
 
 
