@@ -56,10 +56,22 @@ def test_the_page_has_every_public_name() -> None:
     assert used == set(optbench.__all__) and "Run" in used
 
 
+def readme() -> list[str]:
+    """The scripts of README, each short."""
+    codes = [text for language, text in blocks("README.md") if language == "python"]
+    assert all(len(code.splitlines()) <= 15 for code in codes)
+    return codes
+
+
+def test_the_readmes_look_at_the_curvature_changes_nothing() -> None:
+    _, code = readme()
+    curvature, same = run(code, {}).splitlines()
+    assert float(curvature) and same == "True"
+
+
 def test_the_readme_prints_the_better_ones_loss() -> None:
     pl = pytest.importorskip("polars")
-    (code,) = [text for language, text in blocks("README.md") if language == "python"]
-    assert len(code.splitlines()) <= 15
+    code, _ = readme()
     names: dict[str, object] = {}
     said = run(code, names)
     runs = names["runs"]

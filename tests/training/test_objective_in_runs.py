@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from optbench.assemble.experiment import Experiment
 from optbench.monitor.record import Recorder
 from optbench.training import rng
+from optbench.training.callback import Callback
 from optbench.training.objective import Objective
 from optbench.training.signals import Interruption
 from optbench.training.trainer import Trainer
@@ -24,9 +25,20 @@ from .runs import assert_same_bits
 WORDS = "the quick brown fox jumps over the lazy dog while five wizards box and pack a jug. "
 
 
-def trainer_of(made: Experiment) -> Trainer:
+def trainer_of(made: Experiment, *callbacks: Callback) -> Trainer:
     recorder = Recorder([Memory()], live=Live(lambda step: None))
-    return made.trainer(recorder, None, Interruption())
+    return made.trainer(recorder, None, Interruption(), callbacks)
+
+
+class Look(Callback):
+    """Looks after every step, in the middle of a pass over the data."""
+
+    def on_step_end(self, trainer: Trainer, step: int) -> None:
+        for player in trainer.players:
+            wanted = [p.requires_grad for p in player.parameters]
+            look(trainer.objective(player.name))
+            assert [p.requires_grad for p in player.parameters] == wanted
+            assert all(p.grad is None for p in player.parameters)
 
 
 def look(objective: Objective) -> list[Tensor]:
@@ -59,15 +71,10 @@ def test_a_run_that_was_looked_at_is_the_same_to_the_bit(run: list[str]) -> None
 
     def ended(looks: bool) -> dict[str, Any]:
         made = experiment("steps=6", *run)
-        trainer = trainer_of(made)
-        for step in (0, 1, 4):
+        trainer = trainer_of(made, *([Look()] if looks else []))
+        for step in (0, 1, 4) if looks else ():
             trainer.run(until=step)
-            if looks:
-                for player in made.state.players:
-                    wanted = [p.requires_grad for p in player.parameters]
-                    look(trainer.objective(player.name))
-                    assert [p.requires_grad for p in player.parameters] == wanted
-                    assert all(p.grad is None for p in player.parameters)
+            Look().on_step_end(trainer, step)
         trainer.run()
         return {
             **made.state.shared()["players"],
