@@ -16,7 +16,7 @@ import torch
 from optbench.cli.main import main
 from optbench.console import print_lines
 from optbench.files import load_yaml
-from optbench.rundir import RunDir
+from optbench.rundir import RECORD_KEYS, RunDir
 from optbench.runs import environment
 
 from .program import (
@@ -149,12 +149,14 @@ def test_the_kinds_and_steps_of_the_metrics(folder: RunDir) -> None:
     assert steps == {"train": [7, 14, 21, 28, 35, 42], "monitor": [7, 14, 21, 28, 35, 42]}
     assert [record["step"] for record in records(folder, "val")] == [21, 42]
     assert [record["step"] for record in records(folder, "test")] == [42]
-    for record in folder.read_metrics():
+    first, *others = folder.read_metrics()
+    assert list(first)[:6] == ["format", "kind", "step", "epoch", "examples", "seconds"]
+    for record in others:
         assert list(record)[:5] == ["kind", "step", "epoch", "examples", "seconds"]
 
 
 def tags(record: dict[str, Any]) -> set[str]:
-    return set(record) - {"kind", "step", "epoch", "examples", "seconds"}
+    return set(record) - set(RECORD_KEYS)
 
 
 def test_the_tags_of_the_metrics(folder: RunDir) -> None:
