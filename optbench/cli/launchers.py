@@ -15,6 +15,7 @@ from typing import Any, cast
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
+from optbench.compose import hydra_internals
 from optbench.compose.composer import Composer
 from optbench.compose.players import as_typed
 from optbench.compose.quoting import literal, quoted
@@ -50,7 +51,7 @@ def launched(composer: Composer, cfg: DictConfig, planned: Sweep, log: Log) -> l
     with open_dict(cfg), read_write(cfg.hydra):
         cfg.hydra.sweep.dir = literal(folder)
         cfg.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(folder)}")
-    context = HydraContext(config_loader=composer.loader, callbacks=_callbacks(cfg))
+    context = HydraContext(config_loader=composer.loader, callbacks=hydra_internals.callbacks(cfg))
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=task, config=cfg
     )
@@ -102,7 +103,7 @@ def _failure(returned: Any) -> str:
     from hydra.core.utils import JobStatus
 
     failed = getattr(returned, "status", None) == JobStatus.FAILED
-    return _in_a_line(returned._return_value) if failed else ""
+    return _in_a_line(hydra_internals.what_a_job_returned(returned)) if failed else ""
 
 
 def _in_a_line(error: BaseException) -> str:
@@ -136,18 +137,12 @@ def foreign_sweeper(composer: Composer, cfg: DictConfig) -> int:
     from hydra.core.plugins import Plugins
     from hydra.types import HydraContext
 
-    context = HydraContext(config_loader=composer.loader, callbacks=_callbacks(cfg))
+    context = HydraContext(config_loader=composer.loader, callbacks=hydra_internals.callbacks(cfg))
     sweeper = Plugins.instance().instantiate_sweeper(
         hydra_context=context, task_function=task, config=cfg
     )
     sweeper.sweep(arguments=list(cfg.hydra.overrides.task))
     return 0
-
-
-def _callbacks(cfg: DictConfig) -> Any:
-    from hydra._internal.callbacks import Callbacks
-
-    return Callbacks(cfg)
 
 
 def task(cfg: DictConfig) -> float | None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from hydra._internal.utils import get_args_parser
-
 from optbench.cli.flags import no_such_flag
+from optbench.compose import hydra_internals
 from optbench.compose.composer import hydra_session
 from optbench.compose.paths import configs_folder
 from optbench.config.suggest import did_you_mean
@@ -78,7 +77,7 @@ def training(verb: str, arguments: Sequence[str]) -> int:
 
 def parse(arguments: Sequence[str]) -> Namespace:
     """Hydra's flags and the overrides; UserError for a flag that there is not."""
-    parser: ArgumentParser = get_args_parser()
+    parser = hydra_internals.flags()
     parser.add_argument("--trust", action="store_true")
 
     def refuse(message: str) -> NoReturn:

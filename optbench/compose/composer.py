@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra import initialize_config_dir
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import SearchPathElement
 from hydra.core.global_hydra import GlobalHydra
@@ -19,10 +18,12 @@ from hydra.types import RunMode
 from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from optbench.compose import hydra_internals
 from optbench.compose.config_source import CheckedFiles
 from optbench.compose.explain import explain, first_line, plain, unresolved
 from optbench.compose.files import GROUPS, OVERLAYS, ConfigFiles
 from optbench.compose.grid import is_param
+from optbench.compose.hydra_internals import repository
 from optbench.compose.overlays import leave_out
 from optbench.compose.overrides import OverrideReader
 from optbench.compose.paths import configs_folder
@@ -77,11 +78,11 @@ def hydra_session(config_dir: str | None = None) -> Iterator[Composer]:
             search_path = hydra.config_loader.get_search_path()
             own = SearchPathElement("command-line", f"file://{folder}")
             search_path.get_path().insert(-1, own)  # Hydra wants its schemas last
-            repository = hydra.config_loader.repository  # type: ignore[attr-defined]
-            repository.initialize_sources(search_path)
-            repository.sources[:] = [
+            read_from = repository(hydra.config_loader)
+            read_from.initialize_sources(search_path)
+            read_from.sources[:] = [
                 CheckedFiles(source.provider, source.path) if source.path == folder else source
-                for source in repository.sources
+                for source in read_from.sources
             ]
         yield Composer(hydra.config_loader, folder)
 
@@ -214,13 +215,13 @@ class Composer:
         cfg = copy.deepcopy(base)
         values = [o for o in parsed if o not in chosen]
         try:
-            ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
+            hydra_internals.apply(values, cfg)
         except Exception as error:
             raise self._explain(error, parsed) from error
         return self.spec_of(cfg, hydra, overrides)
 
     def _is_group(self, override: Override) -> bool:
-        exists = self.loader.repository.group_exists  # type: ignore[attr-defined]
+        exists = repository(self.loader).group_exists
         return override.package is not None or exists(override.key_or_group)
 
     def check(

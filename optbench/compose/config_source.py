@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 
+from optbench.compose.hydra_internals import FolderOfConfigs
 from optbench.compose.paths import LARGEST
 from optbench.errors import UserError
 
@@ -18,12 +18,12 @@ MOST_NODES = 100_000
 """Keys and values with every alias written out."""
 
 
-class CheckedFiles(FileConfigSource):
+class CheckedFiles(FolderOfConfigs):
     """A folder of config files, each of which is looked at before Hydra reads it."""
 
     def load_config(self, config_path: str) -> ConfigResult:
         """The file; UserError for one that is no config."""
-        path = Path(self.path, self._normalize_file_name(config_path))
+        path = self.file_of(config_path)
         try:
             if path.exists():
                 _check(path)

@@ -10,6 +10,7 @@ from hydra.plugins.config_source import ConfigResult
 from omegaconf import OmegaConf
 
 from optbench.compose.config_source import fault
+from optbench.compose.hydra_internals import repository
 from optbench.compose.players import OWN, choice_key
 from optbench.config.conform import conform, conform_value
 from optbench.errors import UserError
@@ -184,7 +185,7 @@ class ConfigFiles:
     def _load(self, path: str) -> ConfigResult | None:
         if path not in self._read:
             try:
-                found = self.loader.repository.load_config(path)  # type: ignore[attr-defined]
+                found = repository(self.loader).load_config(path)
             except UserError:
                 raise
             except Exception as error:  # whatever Hydra makes of its defaults list
@@ -202,7 +203,7 @@ class ConfigFiles:
         """The choices that a group has."""
         if group not in self._options:
             # The loader's own method of this name copies the whole repository every time.
-            found = self.loader.repository.get_group_options(group)  # type: ignore[attr-defined]
+            found = repository(self.loader).get_group_options(group)
             self._options[group] = sorted(o for o in found if not o.startswith("_"))
         return self._options[group]
 

@@ -8,10 +8,10 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.errors import HydraException
 
+from optbench.compose import hydra_internals
 from optbench.compose.quoting import value_text
 from optbench.errors import UserError
 
@@ -36,7 +36,7 @@ def combinations(overrides: Sequence[Override]) -> list[list[str]]:
     drawn = random.getstate()
     random.seed(0)  # every rank, and every later time, shuffles the same way
     try:
-        batches = BasicSweeper.split_arguments(list(overrides), None)
+        batches = hydra_internals.combinations(list(overrides))
     finally:
         random.setstate(drawn)
     return list(itertools.chain.from_iterable(batches))

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
 
 from optbench.models.arguments import unknown_name
+from optbench.torch_internals import ConvBase
 
-WEIGHTED_LAYERS = (nn.Linear, _ConvNd, nn.MultiheadAttention)
+WEIGHTED_LAYERS = (nn.Linear, ConvBase, nn.MultiheadAttention)
 
 
 def initialise(module: nn.Module, name: str, *, std: float = 0.02, bias: float = 0.0) -> None:

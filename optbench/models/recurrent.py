@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from optbench.models.arguments import check_dropout, unknown_name
 from optbench.models.sequence_arguments import check_sizes
+from optbench.torch_internals import onednn_enabled, onednn_has_bf16, set_onednn_enabled
 
 RECURRENT_INITS: dict[str, Callable[[Tensor], Tensor]] = {
     "default": lambda weight: weight,
@@ -31,16 +32,16 @@ State = Any
 def _kernels(inputs: Tensor) -> Iterator[None]:
     """For bf16 on a CPU without it, torch's own kernels: oneDNN's have no LSTM there and raise."""
     narrow = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-    before = torch._C._get_mkldnn_enabled()
+    before = onednn_enabled()
     off = inputs.device.type == "cpu" and narrow
-    if not off or torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if not off or onednn_has_bf16():
         yield
         return
-    torch._C._set_mkldnn_enabled(False)  # `mkldnn.flags` warns of what it sets besides
+    set_onednn_enabled(False)
     try:
         yield
     finally:
-        torch._C._set_mkldnn_enabled(before)
+        set_onednn_enabled(before)
 
 
 class Recurrent(nn.Module):

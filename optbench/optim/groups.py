@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from optbench.torch_internals import NormBase
+
 Group = dict[str, Any]
 NORMS = (
-    nn.modules.batchnorm._NormBase,
+    NormBase,
     nn.LayerNorm,
     nn.GroupNorm,
     nn.RMSNorm,

@@ -8,9 +8,11 @@ from enum import Enum
 
 from torch import nn
 
+from optbench.torch_internals import ConvBase
+
 STACKS = (nn.Sequential, nn.ModuleList)
 EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
-PROJECTIONS = (nn.Linear, nn.modules.conv._ConvNd)
+PROJECTIONS = (nn.Linear, ConvBase)
 
 
 class Kind(Enum):

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from optbench import torch_internals
+
 
 def evaluated(closure: Callable[[], Any] | None) -> Any:
     """The loss of a closure, with gradients; None without one."""
@@ -22,8 +24,7 @@ def unhooked(cls: Any) -> Any:
     torch puts the step hooks around the `step` of every class that an optimizer was made of. One
     that calls another class's would run them twice then.
     """
-    step = cls.step
-    return step.__wrapped__ if getattr(step, "hooked", False) else step
+    return torch_internals.unhooked(cls.step)
 
 
 class Elsewhere:

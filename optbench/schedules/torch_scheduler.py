@@ -10,6 +10,7 @@ import torch
 from torch.optim.lr_scheduler import ExponentialLR, MultiStepLR, ReduceLROnPlateau, StepLR
 
 from optbench.schedules.saving import kind, merged
+from optbench.torch_internals import set_last_lr
 
 MOST_TRIED = 10_000
 """Steps that are tried before a run; they take less than a second."""
@@ -178,8 +179,7 @@ class TorchScheduler:
             self._steps = state["steps"]
         group = self._optimizer.param_groups[0]
         group["lr"] = state["group"]["lr"] / then["lr"] * self._lr
-        if hasattr(self._scheduler, "_last_lr"):
-            self._scheduler._last_lr = [group["lr"]]
+        set_last_lr(self._scheduler, [group["lr"]])
 
 
 def _needs_metric(scheduler: Any) -> bool:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from optbench.tasks.base import Modules, Task
+from optbench.torch_internals import BatchNormBase
 from optbench.training import rng
 from optbench.training.buffers import Buffers
 from optbench.training.feed import Feed
@@ -70,12 +71,12 @@ def scored_state(
     }
 
 
-def _norms(module: nn.Module) -> dict[str, nn.modules.batchnorm._BatchNorm]:
+def _norms(module: nn.Module) -> dict[str, BatchNormBase]:
     """The batch norms that keep statistics, by name."""
     return {
         name: each
         for name, each in module.named_modules()
-        if isinstance(each, nn.modules.batchnorm._BatchNorm) and each.track_running_stats
+        if isinstance(each, BatchNormBase) and each.track_running_stats
     }
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from optbench.torch_internals import buffers_of
+
 
 class Buffers:
     """Remembers buffers and puts them back, also those that a module assigns anew.
@@ -17,7 +19,7 @@ class Buffers:
 
     def __init__(self, modules: Iterable[nn.Module]) -> None:
         distinct = dict.fromkeys(modules)
-        self._places = [(module._buffers, name) for module in distinct for name in module._buffers]
+        self._places = [(own, name) for own in map(buffers_of, distinct) for name in own]
         self._tensors: list[Tensor | None] = []
         self._batches: list[tuple[list[Tensor], list[Tensor]]] = []
 

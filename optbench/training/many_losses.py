@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from optbench.torch_internals import weights_of_now
 from optbench.training import rng
 from optbench.training.aside import Aside
 from optbench.training.feed import Work
@@ -146,22 +146,5 @@ class _Loss(nn.Module):
         return loss
 
     def forward(self, batch: Any) -> Tensor:
-        with _recurrent_weights(self):
+        with weights_of_now(self):
             return self._aside.loss(batch)
-
-
-@contextmanager
-def _recurrent_weights(module: nn.Module) -> Iterator[None]:
-    """Recurrent layers of torch compute by a list of their weights, beside the parameters.
-
-    `functional_call` replaces the latter only.
-    """
-    layers: list[Any] = [each for each in module.modules() if isinstance(each, nn.RNNBase)]
-    lists = [layer._flat_weights for layer in layers]
-    for layer in layers:
-        layer._flat_weights = [getattr(layer, name) for name in layer._flat_weights_names]
-    try:
-        yield
-    finally:
-        for layer, weights in zip(layers, lists, strict=True):
-            layer._flat_weights = weights

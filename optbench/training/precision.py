@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from optbench.torch_internals import handle_no_skips
+
 
 class Precision:
     """Autocast for forward passes, and the scaler that fp16's small exponents need.
@@ -54,7 +56,7 @@ class Precision:
         if self.scaler is None:
             optimizer.step()
             return True
-        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
+        handle_no_skips(optimizer)
         self.scale = self.scaler.get_scale()
         self.scaler.step(optimizer)
         self.scaler.update()

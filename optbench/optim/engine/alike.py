@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from optbench.optim.engine.blocks import Plan, Slot, block_for
+from optbench.torch_internals import version
 
 
 class Alike:
@@ -46,17 +47,17 @@ class Alike:
         self._one = torch.ones(())  # a number would be made a tensor at every step
         for parameter, step in zip(parameters, self._steps.unbind(), strict=True):
             states[parameter]["step"] = step
-        self._version = self._steps._version
+        self._version = version(self._steps)
 
     def count(self) -> None:
         """One step more."""
         self._steps.add_(self._one)
-        self._version = self._steps._version
+        self._version = version(self._steps)
         self.step += 1
 
     def holds(self) -> bool:
         """Whether nobody else has changed a count of steps in place."""
-        return self._steps._version == self._version
+        return version(self._steps) == self._version
 
     @cached_property
     def scratch(self) -> Tensor:

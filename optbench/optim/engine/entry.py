@@ -12,8 +12,9 @@ from functools import wraps
 from typing import Any
 
 import torch
-from torch.autograd import profiler
-from torch.optim import Optimizer, optimizer
+from torch.optim import Optimizer
+
+from optbench.torch_internals import is_watched, mark_hooked, set_grad_enabled
 
 
 def hooked_when_asked(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,18 +28,12 @@ def hooked_when_asked(step: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(step)
     def plain_or_wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
-        asked = (
-            profiler._is_profiler_enabled
-            or self._optimizer_step_pre_hooks
-            or self._optimizer_step_post_hooks
-            or optimizer._global_optimizer_pre_hooks
-            or optimizer._global_optimizer_post_hooks
-        )
+        asked = is_watched(self)
         # What torch wraps all has the same code.
         by_torch = asked and getattr(type(self).step, "__code__", None) is wrapped.__code__
         return (wrapped if asked and not by_torch else step)(self, *args, **kwargs)
 
-    plain_or_wrapped.hooked = True  # type: ignore[attr-defined]  # torch's own mark: not once more
+    mark_hooked(plain_or_wrapped)
     return plain_or_wrapped
 
 
@@ -48,10 +43,10 @@ def without_gradients(update: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(update)
     def quiet(*args: Any) -> Any:
         before = torch.is_grad_enabled()
-        torch._C._set_grad_enabled(False)
+        set_grad_enabled(False)
         try:
             return update(*args)
         finally:
-            torch._C._set_grad_enabled(before)
+            set_grad_enabled(before)
 
     return quiet

@@ -17,6 +17,7 @@ from optbench.optim.engine.form import Form, apply, hyperparameters
 from optbench.optim.engine.members import for_members, refuse_members
 from optbench.optim.engine.ops import Operand
 from optbench.optim.engine.ranges import at_least_zero
+from optbench.torch_internals import add_param_group
 
 IMPLEMENTATIONS = ("loop", "foreach", "compiled")
 NARROW = (torch.float16, torch.bfloat16)
@@ -118,9 +119,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         at_least_zero({"lr": 0.0, "weight_decay": 0.0, **given}, "lr", "weight_decay")
         self._refuse_members({key: value for key, value in given.items() if key != "params"})
         self.check(given)
-        # Behind torch's decorator, which imports the compiler: a second for nothing.
-        plain = getattr(torch.optim.Optimizer.add_param_group, "__wrapped__", None)
-        (plain or torch.optim.Optimizer.add_param_group)(self, param_group)
+        add_param_group(self, param_group)
 
     def _check_parameter(self, parameter: Tensor, population: bool) -> None:
         name = type(self).__name__

@@ -1,0 +1,62 @@
+"""Every name of `hydra._internal`, and every private one elsewhere in Hydra, that we use.
+
+Hydra's public face runs a function from a command line. What we need besides, its flags, its grid
+of overrides, overrides put into a config that is composed, is not in it; pyproject.toml therefore
+holds Hydra at one minor version.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.utils import get_args_parser
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig
+
+
+class FolderOfConfigs(FileConfigSource):
+    """A folder of config files, as Hydra reads one."""
+
+    def file_of(self, config_path: str) -> Path:
+        """Return where a config lies, with its suffix whether or not it was given."""
+        return Path(self.path, self._normalize_file_name(config_path))
+
+
+def flags() -> ArgumentParser:
+    """Return the parser of Hydra's flags."""
+    parser: ArgumentParser = get_args_parser()
+    return parser
+
+
+def apply(overrides: list[Override], config: DictConfig) -> None:
+    """Put overrides of values into a config that is composed, in place."""
+    ConfigLoaderImpl._apply_overrides_to_config(overrides, config)
+
+
+def combinations(overrides: list[Override]) -> list[list[list[str]]]:
+    """Return all combinations of the values that overrides list, in batches."""
+    batches: list[list[list[str]]] = BasicSweeper.split_arguments(overrides, None)
+    return batches
+
+
+def repository(loader: ConfigLoader) -> Any:
+    """Return what a loader reads configs from; all that it has of itself copies it every time."""
+    return loader.repository  # type: ignore[attr-defined]
+
+
+def callbacks(config: DictConfig) -> Any:
+    """Return the callbacks that a config names, as launchers want them."""
+    from hydra._internal.callbacks import Callbacks
+
+    return Callbacks(config)
+
+
+def what_a_job_returned(returned: Any) -> Any:
+    """Return what a job has returned or raised; its public `return_value` would raise it again."""
+    return returned._return_value

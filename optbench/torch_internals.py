@@ -1,0 +1,152 @@
+"""Every private name of torch that we use, here and nowhere else.
+
+A new torch may rename any of them without a word. One that lacks a name is refused here, in a line
+that says which; pyproject.toml bounds torch by the newest minor version that the tests have run on.
+`torch._foreach_*` are not among them: all of `torch.optim` is made of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from operator import attrgetter
+from pkgutil import resolve_name
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import profiler
+from torch.optim import Optimizer, optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+PRIVATE = (
+    "torch:Tensor._version",
+    "torch._C:_get_mkldnn_enabled",
+    "torch._C:_set_grad_enabled",
+    "torch._C:_set_mkldnn_enabled",
+    "torch.autograd.profiler:_is_profiler_enabled",
+    "torch.nn.modules.batchnorm:_BatchNorm",
+    "torch.nn.modules.batchnorm:_NormBase",
+    "torch.nn.modules.conv:_ConvNd",
+    "torch.optim.optimizer:_global_optimizer_post_hooks",
+    "torch.optim.optimizer:_global_optimizer_pre_hooks",
+)
+"""What torch has to have as it is imported: module and name."""
+
+OF_INSTANCES = {
+    "_buffers": nn.Module,
+    "_flat_weights": nn.RNNBase,
+    "_flat_weights_names": nn.RNNBase,
+    "_last_lr": LRScheduler,
+    "_optimizer_step_post_hooks": Optimizer,
+    "_optimizer_step_pre_hooks": Optimizer,
+    "_step_supports_amp_scaling": Optimizer,
+}
+"""What its objects have to have, or heed where it is set (the last)."""
+
+
+def missing() -> list[str]:
+    """Return the names of `PRIVATE` that this torch lacks."""
+    absent = []
+    for path in PRIVATE:
+        try:
+            resolve_name(path)
+        except (ImportError, AttributeError):
+            absent.append(path.replace(":", "."))
+    return absent
+
+
+if absent := missing():
+    raise ImportError(
+        f"torch {torch.__version__} has no {', '.join(absent)}, which optbench uses; "
+        "install a torch within the bounds of optbench's dependencies"
+    )
+
+ConvBase = nn.modules.conv._ConvNd
+"""What all convolutions are, transposed ones too."""
+NormBase = nn.modules.batchnorm._NormBase
+"""What all batch and instance norms are."""
+BatchNormBase = nn.modules.batchnorm._BatchNorm
+"""What all batch norms are, also lazy and synchronised ones."""
+
+version: Callable[[Tensor], int] = attrgetter("_version")
+"""Return how often a tensor was changed in place."""
+
+set_grad_enabled: Callable[[bool], None] = torch._C._set_grad_enabled
+"""Switch gradients on or off without the object that `torch.set_grad_enabled` makes."""
+
+
+def is_watched(one: Optimizer) -> bool:
+    """Return whether an optimizer's step has hooks, or is being profiled."""
+    return bool(
+        profiler._is_profiler_enabled
+        or one._optimizer_step_pre_hooks
+        or one._optimizer_step_post_hooks
+        or optimizer._global_optimizer_pre_hooks
+        or optimizer._global_optimizer_post_hooks
+    )
+
+
+def mark_hooked(step: Any) -> None:
+    """Mark a class's `step` as one that torch's hooks are around, so that it adds no others."""
+    step.hooked = True
+
+
+def unhooked(step: Any) -> Any:
+    """Return a class's `step` without the hooks that torch has put around it."""
+    return step.__wrapped__ if getattr(step, "hooked", False) else step
+
+
+def add_param_group(one: Optimizer, group: dict[str, Any]) -> None:
+    """Add a group behind torch's decorator, which imports the compiler: a second for nothing."""
+    method = Optimizer.add_param_group
+    getattr(method, "__wrapped__", method)(one, group)
+
+
+def handle_no_skips(one: Optimizer) -> None:
+    """Have a gradient scaler call an optimizer only with finite gradients, also a fused one."""
+    one._step_supports_amp_scaling = False  # type: ignore[attr-defined]
+
+
+def set_last_lr(scheduler: LRScheduler, rates: Sequence[float]) -> None:
+    """Set what a scheduler's `get_last_lr` says, if it keeps it."""
+    if hasattr(scheduler, "_last_lr"):
+        scheduler._last_lr = list(rates)
+
+
+def buffers_of(module: nn.Module) -> dict[str, Tensor | None]:
+    """Return a module's own buffers by name: the dictionary that it keeps, not a copy."""
+    return module._buffers
+
+
+@contextmanager
+def weights_of_now(module: nn.Module) -> Iterator[None]:
+    """Have torch's recurrent layers compute by the parameters that they have inside the block.
+
+    They do by a list of their weights, beside the parameters, and `functional_call` replaces the
+    latter only.
+    """
+    layers: list[Any] = [each for each in module.modules() if isinstance(each, nn.RNNBase)]
+    lists = [layer._flat_weights for layer in layers]
+    for layer in layers:
+        layer._flat_weights = [getattr(layer, name) for name in layer._flat_weights_names]
+    try:
+        yield
+    finally:
+        for layer, weights in zip(layers, lists, strict=True):
+            layer._flat_weights = weights
+
+
+def onednn_enabled() -> bool:
+    """Return whether torch takes oneDNN's kernels on a CPU."""
+    return bool(torch._C._get_mkldnn_enabled())
+
+
+def set_onednn_enabled(value: bool) -> None:
+    """Take oneDNN's kernels or leave them; `torch.backends.mkldnn.flags` sets more, and warns."""
+    torch._C._set_mkldnn_enabled(value)
+
+
+def onednn_has_bf16() -> bool:
+    """Return whether oneDNN has kernels for bf16 on this CPU; torch has to be built with it."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
