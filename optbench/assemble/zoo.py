@@ -17,7 +17,7 @@ from optbench.config.reserved import OF_NAMED, OURS, own_arguments
 from optbench.config.zoo import FROM_THE_RUN, Entry, entry_of, no_argument
 from optbench.errors import UserError
 from optbench.optim.groups import hidden_matrices
-from optbench.optim.needs import Needs
+from optbench.optim.needs import Needs, needs_of, together
 
 _COMPANION = {
     **{"_target_": "torch.optim.AdamW", "lr": 1e-3, "betas": [0.9, 0.999]},
@@ -131,6 +131,7 @@ def with_needs(optimizer: torch.optim.Optimizer, node: Mapping[str, Any]) -> Any
     needs = node.get("_needs_", Needs())
     if needs == Needs():
         return optimizer
+    needs = together([needs_of(optimizer), needs])
     optimizer.needs = needs  # type: ignore[attr-defined]
     if not needs.lr:
         for group in optimizer.param_groups:

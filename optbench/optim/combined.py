@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from optbench.optim.needs import Needs, all_needs, needs_of
+from optbench.optim.needs import Needs, needs_of, together
 from optbench.optim.steps import evaluated
 
 
@@ -47,7 +47,7 @@ class Combined(torch.optim.Optimizer):
     @property
     def needs(self) -> Needs:
         """What the members need together."""
-        return all_needs(self.members)
+        return together(map(needs_of, self.members))
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

@@ -60,15 +60,15 @@ def needs_of(optimizer: torch.optim.Optimizer) -> Needs:
     return needs
 
 
-def all_needs(optimizers: Iterable[torch.optim.Optimizer]) -> Needs:
-    """What several optimizers need together."""
-    several = [needs_of(optimizer) for optimizer in optimizers]
+def together(needs: Iterable[Needs]) -> Needs:
+    """All that somebody of several needs."""
+    several = list(needs)
     return Needs(
-        objective=max((needs.objective for needs in several), key=_ORDER.index, default="none"),
-        create_graph=any(needs.create_graph for needs in several),
-        hvp=any(needs.hvp for needs in several),
-        lr=all(needs.lr for needs in several),
-        divides_by_lr=any(needs.divides_by_lr for needs in several),
+        objective=max((each.objective for each in several), key=_ORDER.index, default="none"),
+        create_graph=any(each.create_graph for each in several),
+        hvp=any(each.hvp for each in several),
+        lr=all(each.lr for each in several),
+        divides_by_lr=any(each.divides_by_lr for each in several),
     )
 
 

@@ -18,7 +18,7 @@ def settle_buckets(step: Step, work: Work) -> None:
     it is calls the others.
     """
     state = rng.capture()
-    buffers = Buffers.of_all(step.bare)
+    buffers = Buffers.of_all(step.bare.values())
     buffers.remember()
     for _ in range(2):  # the buckets are sorted when the second forward begins
         step.loss_and_gradients(work)

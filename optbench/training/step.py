@@ -58,9 +58,8 @@ class Step:
         others = [m for name, m in modules.items() if name != player.name]
         self._others = [p for m in others for p in m.parameters()]
         self._leaves_out = skip_nonfinite or precision.scaler is not None
-        self._bare = dict(modules)
-        self.bare = list(modules.values())  # batch norm changes its buffers in whoever's turn
-        self._buffers = Buffers.of_all(self.bare)
+        self.bare = dict(modules)  # batch norm changes its buffers in whoever's turn
+        self._buffers = Buffers.of_all(self.bare.values())
         self.precision, self.clipping, self.world = precision, clipping, world
         self._skip_nonfinite, self._stop_nonfinite = skip_nonfinite, stop_nonfinite
         self._no_sync = getattr(player.forward, "no_sync", None)
@@ -198,7 +197,7 @@ class Step:
 
     @cached_property
     def _asides(self) -> tuple[Aside, ManyLosses]:
-        aside = Aside(self.player, self._bare, self.task, self.precision, self.world)
+        aside = Aside(self.player, self.bare, self.task, self.precision, self.world)
         return aside, ManyLosses(aside)
 
     def _mean_loss_and_gradients(self, work: Work) -> Tensor:

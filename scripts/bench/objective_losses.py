@@ -60,7 +60,7 @@ def main() -> None:
 def made(overrides: list[str], threads: int) -> tuple[Objective, Sequence[Tensor]]:
     """A run's objective at its start, and the parameters that it is a function of."""
     with tempfile.TemporaryDirectory() as folder:
-        lines = [*overrides, "device=cpu", f"threads={threads}", "steps=1"]
+        lines = [*overrides, "device=cpu", f"threads={threads}"]
         if "model=gpt" in overrides:
             path = Path(folder, "text.txt")
             path.write_text(TEXT, encoding="utf-8")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from optbench.assemble.optimizer import build_optimizer
 from optbench.assemble.zoo import needs_in_words
 from optbench.config.zoo import FROM_THE_RUN, zoo
 from optbench.optim.combined import Combined
@@ -16,6 +17,8 @@ from optbench.optim.nag import NAG
 from optbench.optim.needs import Needs, needs_of
 from optbench.optim.sam import SAM
 from optbench.optim.sophia import Sophia
+
+from .problem import node_of
 
 
 def weights() -> list[nn.Parameter]:
@@ -50,6 +53,21 @@ def test_several_need_what_each_of_them_needs() -> None:
     other.needs = Needs(lr=False, divides_by_lr=True)  # type: ignore[attr-defined]
     expected = Needs(create_graph=True, lr=False, divides_by_lr=True)
     assert needs_of(Combined([one, other])) == expected
+
+
+class WithoutLr(torch.optim.Optimizer):
+    """A user's, which says what it needs and has no learning rate."""
+
+    needs = Needs(objective="once", hvp=True)
+
+    def __init__(self, params: Any) -> None:
+        super().__init__(params, {})
+
+
+def test_what_an_own_class_says_holds_beside_what_its_signature_tells() -> None:
+    node = node_of("custom", _target_=f"{__name__}.WithoutLr", arguments={})
+    optimizer = build_optimizer(node, nn.Linear(2, 2), torch.device("cpu")).optimizer
+    assert needs_of(optimizer) == Needs(objective="once", hvp=True, lr=False)
 
 
 def test_an_optimizer_may_have_needs_of_another_meaning() -> None:

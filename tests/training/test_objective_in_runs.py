@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from optbench.assemble.experiment import Experiment
@@ -180,3 +180,35 @@ def test_losses_at_other_points_leave_the_parameters_where_they_are() -> None:
         losses = objective.losses(stacked, way=way)  # type: ignore[arg-type]
         assert torch.allclose(losses, torch.tensor(10.0).log().expand(3))
     assert torch.equal(weights_of(made), before)
+
+
+@pytest.mark.parametrize("more", [["precision=fp16"], ["activation_checkpointing=true"]])
+def test_what_is_captured_makes_the_gradient_however_it_is_computed(more: list[str]) -> None:
+    """Unscaled, and once for each micro-batch although the forward pass is done again."""
+    gpt = ["model=gpt", "model.layers=1", "model.heads=2", "model.width=8", *TEXT]
+    Path("text.txt").write_text((WORDS * 8)[:440], encoding="utf-8")
+    made = experiment("steps=1", "accumulate=2", *gpt, *more)
+    objective = trainer_of(made).objective()
+    modules = player_of(made).module.modules()
+    layers = [m for m in modules if isinstance(m, nn.Linear) and m.out_features == 32]
+    with objective.capture(layers) as seen:
+        objective()
+    for layer in layers:
+        pairs = [(s.weight * s.output_gradients.flatten(0, 1), s.inputs) for s in seen[layer]]
+        assert len(pairs) == 2
+        found = sum(g.float().T @ a.flatten(0, 1).float() for g, a in pairs)
+        assert isinstance(found, Tensor) and layer.weight.grad is not None
+        assert torch.allclose(found, layer.weight.grad, rtol=0.05, atol=1e-4)
+    assert layers
+
+
+@pytest.mark.slow
+def test_a_compiled_model_is_looked_at_as_it_was_written() -> None:
+    seen = []
+    for compiles in ("true", "false"):
+        made = experiment("steps=3", "batch_size=8", f"compile={compiles}")
+        trainer = trainer_of(made)
+        seen.append(look(trainer.objective()))
+        trainer.run()
+        assert trainer.progress.step == 3
+    torch.testing.assert_close(*seen)
