@@ -128,7 +128,7 @@ class RunDir:
         """
         folder = path_of(path).absolute()
         if not os.path.lexists(folder):
-            raise UserError(f"{key}{path}: no such run folder{_nearest_folder(folder)}")
+            raise UserError(f"{key}{path}: no such run folder{nearest_folder(folder)}")
         run = next((up for up in folder.parents if _is_run(up)), None)
         if not _is_run(folder) and run is not None:
             raise UserError(f"{key}{path}: a part of a run; did you mean {_like(run, path)}?")
@@ -389,7 +389,8 @@ def _inspect_within(folder: Path) -> None:
                     raise UserError(f"{folder}: more than {MOST_ENTRIES:,} files")
 
 
-def _nearest_folder(folder: Path) -> str:
+def nearest_folder(folder: Path) -> str:
+    """The hint for a folder that is not there: one beside it with nearly its name, or nothing."""
     from optbench.config.suggest import nearest
 
     if not folder.parent.is_dir():

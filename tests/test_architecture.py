@@ -19,12 +19,12 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli", "training"},
     "cli": {
         *("assemble", "training", "monitor", "rundir", "config", "plots", "errors"),
-        *("search", "files", "escape", "compose", "runs", "console", "version"),
+        *("search", "files", "escape", "compose", "runs", "console", "version", "shapes"),
     },
     "api": {"compose", "config", "errors", "rundir", "runs", "training"},
     "runs": {
         *("compose", "assemble", "training", "monitor", "rundir", "config", "errors"),
-        *("files", "escape", "console", "version"),
+        *("files", "escape", "console", "version", "shapes"),
     },
     "compose": {"config", "errors"},
     "console": {"escape"},

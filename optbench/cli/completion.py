@@ -24,6 +24,8 @@ def completion(arguments: Sequence[str]) -> int:
             return 0
         if verb == "list":
             return _groups("" if line.endswith(" ") else words[-1] if len(words) > 2 else "")
+        if verb == "runs":
+            return _filters("" if line.endswith(" ") else words[-1] if len(words) > 2 else "")
         if verb not in ("train", "resume", "find-lr", "show", "recommend"):
             return 0
         shorter = line.replace(f" {verb}", "", 1)
@@ -45,4 +47,16 @@ def _groups(start: str) -> int:
     from optbench.cli.listing import groups
 
     print_lines("\n".join(group for group in groups() if group.startswith(start)))
+    return 0
+
+
+def _filters(start: str) -> int:
+    """What `runs` can be asked for; the shell completes folders."""
+    from optbench.cli.listing import groups
+    from optbench.shapes import STATES
+
+    states = [f"state={state}" for state in STATES]
+    keys = [f"{key}=" for key in ("tag", "name", "notes", *groups())]
+    offered = [*states, *keys, "--csv", "--json"]
+    print_lines("\n".join(word for word in offered if word.startswith(start)))
     return 0

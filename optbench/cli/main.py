@@ -22,6 +22,7 @@ VERBS = {
     "show": "draw a schedule without training: optbench show schedule=cosine [--png FILE]",
     "draw": "paths and rates of runs on test functions: optbench draw RUN... [--animate]",
     "recommend": "which recipe, and why: optbench recommend [model=gpt dataset=text]",
+    "runs": "past runs side by side: optbench runs [FOLDER...] [state=finished]",
     "list": "what can be chosen: optbench list [GROUP]",
 }
 
@@ -85,6 +86,10 @@ def _dispatch(arguments: list[str]) -> int:
         from optbench.cli.listing import listing
 
         return listing(rest)
+    if verb == "runs":
+        from optbench.cli.past import runs
+
+        return runs(rest)
     if verb == "find-lr":
         from optbench.cli.find_lr import find_lr
 

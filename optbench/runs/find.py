@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from optbench.errors import UserError, reason
-from optbench.rundir import PLAN, RunDir, path_of
+from optbench.rundir import PLAN, RunDir, nearest_folder, path_of
 from optbench.runs.read import Run
 from optbench.runs.result import RunResult
 
@@ -67,7 +67,7 @@ def find_runs(*paths: str | os.PathLike[str]) -> list[Run]:
     for path in paths:
         folder = path_of(path)
         if not folder.is_dir():
-            raise UserError(f"{path}: no such folder")
+            raise UserError(f"{path}: no such folder{nearest_folder(folder)}")
         for each in _runs_below(folder.absolute()):
             found.setdefault(each, Run(each))
     return list(found.values())

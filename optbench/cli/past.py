@@ -1,0 +1,131 @@
+"""The verb `runs`: past runs side by side."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from optbench.cli.flags import no_such_flag
+from optbench.compose.workloads import default_name
+from optbench.console import OUT, print_error, print_lines, print_table, shown
+from optbench.errors import UserError
+from optbench.escape import shell_word
+from optbench.files import strict
+from optbench.monitor.numerals import significant
+from optbench.runs.filters import filter_of
+from optbench.runs.find import find_runs
+from optbench.runs.past import Past, differing
+
+FLAGS = ("--csv", "--json", "--help")
+
+
+def runs(arguments: Sequence[str]) -> int:
+    """Print the past runs that some words choose: folders, and filters `key=value`.
+
+    Raises:
+        UserError: a flag, a folder or a filter that makes no sense.
+    """
+    flags = [word for word in arguments if word.startswith("-")]
+    for flag in flags:
+        if flag not in FLAGS:
+            raise no_such_flag(flag, arguments, FLAGS)
+    if len(set(flags)) > 1:
+        raise UserError("--csv --json: one of them")
+    words = [word for word in arguments if not word.startswith("-")]
+    filters = [word for word in words if "=" in word and not os.path.isdir(word)]
+    paths = [word for word in words if word not in filters]
+    every = [Past.of(run) for run in find_runs(*paths)]
+    wanted = [filter_of(line, every) for line in filters]
+    found = [run for run in every if all(wants(run) for wants in wanted)]
+    found.sort(key=lambda run: run.started)
+    if "--json" in flags:
+        _as_json(found)
+    elif "--csv" in flags:
+        _as_csv(found)
+    elif found:
+        _as_table(found)
+    else:
+        where = " ".join(paths) or "runs"
+        like = f" with {' '.join(filters)}" if every and filters else ""
+        print_lines(f"no runs below {where}{like}")
+    for run in found:
+        if run.problem:
+            print_error(f"warning: {run.problem}")
+    return 0
+
+
+def _as_table(found: Sequence[Past]) -> None:
+    """The oldest first, so that the newest stands next to the prompt."""
+    keys = differing(found)
+    top = Path(os.path.commonpath([run.run.path.parent for run in found]))
+    metrics = list(dict.fromkeys(str(run.best["metric"]) for run in found if run.best))
+    started = [_when(run.started) for run in found]
+    years = {when[:4] for when in started if when}
+    rows = []
+    for run, when in zip(found, started, strict=True):
+        best = ""
+        if run.best:
+            best = significant(run.best["value"])
+            best += f" {run.best['metric']}" if len(metrics) > 1 else ""
+        said = [f"{key}={run.value(key)}" for key in keys if run.value(key)]
+        said += [f"tags=[{','.join(run.tags)}]"] if run.tags else []
+        said += [f"notes={run.notes}"] if run.notes else []
+        own = str(run.run.path.relative_to(top))
+        usual = run.name in own or run.name == default_name(run.choices)
+        said.insert(0, own if usual else f"{own} name={run.name}")
+        rows.append([when[5:] if len(years) == 1 else when, run.state, best, " ".join(said)])
+    best_of = f"best {metrics[0]}" if len(metrics) == 1 else "best"
+    print_table("", ["begun", "state", "best", "run"], rows)
+    of = f"; {best_of}" if len(metrics) == 1 else ""
+    print_lines(f"\n{len(found)} run{'s' * (len(found) > 1)} in {shell_word(shown(top))}{of}")
+
+
+def _when(started: str) -> str:
+    """A time as a clock here shows it, to the minute; empty for what is no time."""
+    try:
+        return datetime.fromisoformat(started).astimezone().strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):
+        return ""
+
+
+def _told(run: Past) -> dict[str, Any]:
+    return {
+        "path": str(run.run.path),
+        "name": run.name,
+        "state": run.state,
+        "step": run.status.get("step"),
+        "started": run.started,
+        "best": dict(run.best),
+        "tags": run.tags,
+        "notes": run.notes,
+    }
+
+
+def _as_json(found: Sequence[Past]) -> None:
+    keys = differing(found)
+    told = []
+    for run in found:
+        differs = {key: run.choices.get(key, run.settings.get(key)) for key in keys}
+        told.append(strict({**_told(run), "choices": dict(run.choices), "differs": differs}))
+    OUT.write(json.dumps(told, indent=1) + "\n")
+    OUT.flush()
+
+
+def _as_csv(found: Sequence[Past]) -> None:
+    keys = differing(found)
+    first = ["path", "name", "state", "step", "started"]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*first, "best_metric", "best_value", "best_step", "tags", "notes", *keys])
+    for run in found:
+        told = _told(run)
+        best = [run.best.get(key) for key in ("metric", "value", "step")]
+        row = [*(told[key] for key in first), *best, " ".join(run.tags), run.notes]
+        writer.writerow([*row, *map(run.value, keys)])
+    print_lines(text.getvalue().rstrip("\n"))

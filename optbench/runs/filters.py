@@ -1,0 +1,95 @@
+"""Filters of past runs: `state=finished`, `optimizer=sgd,adam`, `tag=wide`, `optimizer.lr=0.1`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
+
+from optbench.compose.paths import config_files, configs_folder
+from optbench.config.declared import SETTINGS
+from optbench.config.reading import plain_value
+from optbench.config.suggest import did_you_mean, likeness, nearest
+from optbench.errors import UserError
+from optbench.runs.past import Past
+from optbench.shapes import STATES
+
+Filter = Callable[[Past], bool]
+
+OWN = ("state", "tag", "name", "notes")
+"""What a filter may ask for besides choices and settings."""
+
+
+def filter_of(line: str, runs: Sequence[Past]) -> Filter:
+    """What a run has to be; several values with commas are any of them, `*` is any text.
+
+    Args:
+        line: `key=value`.
+        runs: of which some are to be found.
+
+    Raises:
+        UserError: a key that no run has; a state or a choice that there is not.
+    """
+    key, _, text = line.partition("=")
+    if not text:
+        raise UserError(f"{line}: which {key or 'runs'}? a filter is key=value")
+    key = "tag" if key == "tags" else key
+    texts = _values(text)
+    if key == "state":
+        _known(line, texts, (*STATES, "unknown"), "state")
+        return lambda run: _matches(run.state, texts)
+    if key == "tag":
+        return lambda run: any(_matches(tag, texts) for tag in run.tags)
+    if key in ("name", "notes"):
+        return lambda run: _matches(getattr(run, key), texts)
+    groups = {path.name for path in configs_folder().iterdir() if path.is_dir()}
+    if key in groups or any(key in run.choices for run in runs):
+        there = {run.choices[key] for run in runs if key in run.choices}
+        files = {path.stem for path in config_files(configs_folder() / key.rpartition(".")[2])}
+        named = {name for name in files if not name.startswith("_")}
+        _known(line, texts, there | named, key)
+        return lambda run: _matches(run.choices.get(key, ""), texts)
+    settings = {setting for run in runs for setting in run.settings} | set(SETTINGS)
+    if key not in settings:
+        raise UserError(f"{line}: no such key; {_hint(key, settings, groups)}")
+    return lambda run: key in run.settings and _is(run, key, texts)
+
+
+def _values(text: str) -> list[str]:
+    """The values between commas; a list in brackets is one."""
+    return [text] if text.startswith(("[", "{")) else text.split(",")
+
+
+def _matches(value: str, texts: Iterable[str]) -> bool:
+    return any(fnmatchcase(value, text) for text in texts)
+
+
+def _is(run: Past, key: str, texts: Sequence[str]) -> bool:
+    """Whether a setting has one of some values; `1e-3` is 0.001, too."""
+    value = run.settings[key]
+    meant = [plain_value(text) for text in texts]
+    same = any(type(m) is type(value) and m == value for m in meant)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        same = any(not isinstance(m, bool | str) and m == value for m in meant)
+    return same or _matches(run.value(key), texts)
+
+
+def _known(line: str, texts: Iterable[str], known: Iterable[str], what: str) -> None:
+    """UserError for a value that no run can have."""
+    known = set(known)
+    for text in texts:
+        if not re.search(r"[*?\[]", text) and text not in known:
+            raise UserError(f"{line}: no such {what}; {did_you_mean(text, known)}")
+
+
+def _hint(key: str, settings: Iterable[str], groups: Iterable[str]) -> str:
+    """The key that was meant, anywhere in the config."""
+    known = [*OWN, *sorted(groups), *sorted(settings)]
+    ends = [other for other in known if other.rpartition(".")[2] == key]
+    match = min(ends, key=len) if ends else nearest(key, known)
+    if match is None:
+        best = max(known, key=lambda other: likeness(key, other.rpartition(".")[2]))
+        match = best if likeness(key, best.rpartition(".")[2]) > 0.7 else None
+    if match is None:
+        return f"such as {', '.join(OWN)}, optimizer, optimizer.lr"
+    return f"did you mean {match}?"

@@ -1,0 +1,136 @@
+"""What there is to tell of past runs side by side: how each ended, and what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from optbench.compose.workloads import typed_value
+from optbench.config.reserved import OF_READING, OF_THE_FILE
+from optbench.errors import UserError
+from optbench.runs.read import Run
+
+_TOLD_APART = ("name", "tags", "notes", "resume", "data_root", "target")
+"""What of a config stands for itself, or makes no difference to a run."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """A past run as it is told of.
+
+    Attributes:
+        run: itself.
+        config: its own, empty where it can't be read.
+        problem: why it can't.
+        choices: the file of each group.
+        status, summary: as its folder has them.
+        overridden: the keys that its command line set.
+    """
+
+    run: Run
+    config: Mapping[str, Any]
+    problem: str
+    choices: Mapping[str, str]
+    status: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    overridden: Sequence[str] = field(default=())
+
+    @classmethod
+    def of(cls, run: Run) -> Past:
+        """All of it read, once."""
+        config: Mapping[str, Any] = {}
+        problem = ""
+        try:
+            config = run.config
+        except UserError as error:
+            problem = str(error)
+        said = [line.lstrip("+~").partition("=")[0] for line in run.overrides]
+        return cls(run, config, problem, run.choices, run.status, run.summary, said)
+
+    @property
+    def state(self) -> str:
+        """See `Run.state`."""
+        return str(self.status.get("state", "unknown"))
+
+    @property
+    def name(self) -> str:
+        """The config's, empty where it has none."""
+        return _text(self.config.get("name"))
+
+    @property
+    def notes(self) -> str:
+        """See `Run.notes`."""
+        return _text(self.config.get("notes"))
+
+    @property
+    def tags(self) -> list[str]:
+        """See `Run.tags`."""
+        return self.run.tags if self.config else []
+
+    @property
+    def started(self) -> str:
+        """When, in UTC; empty if nobody knows."""
+        return _text(self.status.get("started"))
+
+    @property
+    def best(self) -> Mapping[str, Any]:
+        """Metric, value and step of the best evaluation, or empty."""
+        best: Mapping[str, Any] = self.summary.get("best", {})
+        return best
+
+    @cached_property
+    def settings(self) -> Mapping[str, Any]:
+        """Every value of the config by its dotted key."""
+        return dict(_leaves(self.config))
+
+    def value(self, key: str) -> str:
+        """What a choice or a setting is, as it is typed; empty where the run has none."""
+        if key in self.choices:
+            return self.choices[key]
+        return typed_value(self.settings[key]) if key in self.settings else ""
+
+
+def differing(runs: Sequence[Past]) -> list[str]:
+    """The choices that differ among runs, and the settings that do for more than that reason.
+
+    A setting below a choice counts where runs of the same choice differ in it, or where somebody
+    set it: that adam's eps is not rmsprop's says nothing.
+    """
+    groups = list(dict.fromkeys(group for run in runs for group in run.choices))
+    found = [g for g in groups if len({run.choices.get(g) for run in runs}) > 1]
+    keys = dict.fromkeys(key for run in runs for key in run.settings)
+    for key in keys:
+        group, _, last = key.rpartition(".")
+        if key.partition(".")[0] in _TOLD_APART or last.startswith("_"):
+            continue
+        if last in OF_THE_FILE or (group == "dataset" and last in OF_READING):
+            continue
+        having = [run for run in runs if key in run.settings]
+        values: dict[str | None, set[str]] = {}
+        for run in having:
+            choice = next((run.choices[g] for g in groups if _below(key, g, run)), None)
+            values.setdefault(choice, set()).add(repr(run.settings[key]))
+        among_all = len(set().union(*values.values())) > 1
+        said = among_all and any(key in run.overridden for run in having)
+        if said or any(len(each) > 1 for each in values.values()):
+            found.append(key)
+    return found
+
+
+def _below(key: str, group: str, run: Past) -> bool:
+    return group in run.choices and key.startswith(f"{group}.")
+
+
+def _leaves(node: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        dotted = f"{at}.{key}" if at else str(key)
+        if isinstance(value, Mapping):
+            yield from _leaves(value, dotted)
+        else:
+            yield dotted, value
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
