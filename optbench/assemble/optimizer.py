@@ -168,7 +168,7 @@ def choose_implementation(cls: Any, asked: str, device: torch.device) -> tuple[s
     own = getattr(cls, "implementations", None)
     if own is not None:
         return _of_ours(cls, asked, own)
-    if asked == "auto" and _is_librarys(cls):
+    if asked == "auto" and _is_third_party(cls):
         return "its own", {}
     has = [name for name in ("foreach", "fused") if name in parameters_of(cls)]
     if asked in ("foreach", "fused", "compiled") and asked not in has:
@@ -187,7 +187,7 @@ def choose_implementation(cls: Any, asked: str, device: torch.device) -> tuple[s
     return asked, ({"foreach": asked == "foreach"} if "foreach" in has else {})
 
 
-def _is_librarys(cls: Any) -> bool:
+def _is_third_party(cls: Any) -> bool:
     """Whether others than torch and we have written some of it, who have a default of their own."""
     wrote = {base.__module__.partition(".")[0] for base in cls.__mro__}
     return not wrote <= {"torch", "optbench", "builtins"}

@@ -187,7 +187,9 @@ def _torch_class(node: Mapping[str, Any], key: str) -> Any:
 def _custom(node: Mapping[str, Any], key: str, total_steps: int) -> Schedule:
     path = node["_target_"]
     if not path:
-        raise UserError(f"{key}._target_=null: whose? such as {key}._target_=my.module.my_schedule")
+        raise UserError(
+            f"{key}._target_=null: which class? such as {key}._target_=my.module.my_schedule"
+        )
     target = locate(str(path), f"{key}._target_")
     given = _arguments(node, key)
     if inspect.isclass(target):

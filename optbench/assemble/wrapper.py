@@ -39,5 +39,5 @@ def _check(inner: torch.optim.Optimizer, wrapper: str) -> None:
     else:
         return
     raise UserError(
-        f"wrapper: {wrapper} goes not around {type(inner).__name__}, which {does}; use wrapper=none"
+        f"wrapper: {wrapper} can't wrap {type(inner).__name__}, which {does}; use wrapper=none"
     )

@@ -88,7 +88,7 @@ def _wrong(key: str, text: str, readable: Readable) -> str:
     if unclosed:
         return f"{unclosed} is not closed, or never opened"
     own = shlex.quote(f"{key}={QuotedString(literal(text), Quote.double).with_quotes()}")
-    return f"not to be understood as key=value; as a text it needs quotes: {own}"
+    return f"can't be parsed as key=value; a text needs quotes: {own}"
 
 
 def _as_list(text: str) -> str | None:

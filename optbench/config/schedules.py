@@ -90,7 +90,7 @@ def _part(part: Any, at: str, reference_of: ReferenceOf) -> dict[str, Any]:
 def _value(node: Any, key: str, reference_of: ReferenceOf) -> dict[str, Any]:
     own, rest = _split(node, ("from", "to", "for"))
     if "to" not in own:
-        raise UserError(f"{key}={node}: whereto? such as {{schedule: linear, to: 0.99}}")
+        raise UserError(f"{key}={node}: to which value? such as {{schedule: linear, to: 0.99}}")
     start, most = own.get("from"), _RANGES[key]
     schedule = _named(rest, key, reference_of)
     if any(node.get("metric") is not None for _, node in _nodes(schedule, key)):

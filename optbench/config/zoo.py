@@ -139,7 +139,7 @@ def no_argument(name: str, argument: str, takes: Iterable[str]) -> str:
     others = [word for word in takes if word not in ("lr", "weight_decay")]
     if not others:
         return f"optimizer.arguments.{argument}: {name} takes no further arguments"
-    return f"optimizer.arguments.{argument}: {name} takes none of this name; " + did_you_mean(
+    return f"optimizer.arguments.{argument}: {name} has no argument of this name; " + did_you_mean(
         argument, others
     )
 

@@ -145,7 +145,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _make_objects(optimizer: torch.optim.Optimizer) -> None:
-    """A step for nothing: it makes the objects of a state that has some, to be filled."""
+    """Take a dummy step, which makes the objects of a state that has some, to be filled."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     kept = [p.detach().clone() for p in parameters]
     for parameter in parameters:

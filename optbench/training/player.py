@@ -49,7 +49,7 @@ class Player:
         ema: the average of the weights, if there is one.
         group_schedules: of the optimizer's groups, in order; None follows `schedule`.
         values: schedules of other settings than the learning rate.
-        every: it is updated at every so-manieth step of the run.
+        every: updated every `every` steps of the run.
         step: updates taken.
         loss: of its steps, on this rank.
     """

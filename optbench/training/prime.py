@@ -1,4 +1,4 @@
-"""A step for nothing, after which several ranks always add gradients in the same order."""
+"""A dummy step, after which several ranks always add gradients in the same order."""
 
 from __future__ import annotations
 

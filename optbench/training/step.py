@@ -1,4 +1,4 @@
-"""One optimizer step of one player, in DESIGN's order."""
+"""One optimizer step of one player: forward, backward, clipping, update."""
 
 from __future__ import annotations
 

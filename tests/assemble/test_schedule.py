@@ -196,7 +196,7 @@ WRONG: list[tuple[tuple[str, ...], str]] = [
         "schedule.parts[0]: total_steps=8: OneCycleLR has to step 9 times",
     ),
     ((*TORCH, "schedule.scheduler=nowhere.Mine"), "schedule.scheduler=nowhere.Mine"),
-    (CUSTOM, "schedule._target_=null: whose?"),
+    (CUSTOM, "schedule._target_=null: which class?"),
     ((*CUSTOM, "schedule._target_=nowhere.mine"), "schedule._target_=nowhere.mine"),
     ((*CUSTOM, "schedule._target_=math.log"), "schedule: "),
     (

@@ -195,7 +195,7 @@ def test_a_class_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     [
         ({"lr": None}, "optimizer.lr=null: Mine has no default; give one"),
         ({"weight_decay": 0.1}, "optimizer.weight_decay=0.1: Mine has none"),
-        ({"arguments": {"bold": 1}}, "Mine takes none of this name; did you mean boldness?"),
+        ({"arguments": {"bold": 1}}, "Mine has no argument of this name; did you mean boldness?"),
         ({"_target_": "my_own_optimizer.Mind"}, "no such class or function"),
         ({"_target_": "my_own_optimizer.function"}, "not a torch.optim.Optimizer"),
         ({"_target_": "nowhere_at_all.Mine"}, "no such class or function"),

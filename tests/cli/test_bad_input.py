@@ -36,7 +36,7 @@ MUST_SHOW: list[Row] = [
     ("batch_size=100000", ["batch_size=100000", "1293 examples"]),
     ("accumulate=1000000000000", ["accumulate=1000000000000", "64 examples of a step"]),
 ]
-"""The issue's own list."""
+"""What anybody may type."""
 
 CHOICES_AND_KEYS: list[Row] = [
     ("++optimizer.lrr=1", ["optimizer.lrr=1", "did you mean lr?"]),
@@ -111,7 +111,7 @@ NEEDS_TORCH: list[Row] = [
     ("optimizer=muon model=logistic", ["Muon", "no parameter", "optimizer=adamw"]),
     ("optimizer=lbfgs precision=fp16", ["precision=fp16", "LBFGS", "bf16"]),
     ("wrapper=sam optimizer=sgd precision=fp16", ["precision=fp16: SAM evaluates", "bf16"]),
-    ("wrapper=sam optimizer=lbfgs", ["wrapper: SAM goes not around LBFGS", "wrapper=none"]),
+    ("wrapper=sam optimizer=lbfgs", ["wrapper: SAM can't wrap LBFGS", "wrapper=none"]),
     ("optimizer=radam optimizer.implementation=fused", ["implementation=fused", "RAdam", "loop"]),
     ("schedule=cyclic optimizer=adagrad", ["schedule.cycle_momentum=true", "Adagrad"]),
     ("'optimizer.groups=[{params: haed*}]'", ["optimizer.groups", "params=haed*", "head.weight"]),

@@ -24,7 +24,7 @@ ELSEWHERE = [
     ("\"optimizer.lr='0.1'\"", ["optimizer.lr=0.1", "in quotes it is a text"]),
     ("'model.hidden=[256,128'", ["[ is not closed"]),
     ('"name=\'abc"', ["' is not closed"]),
-    ("'data_root=~/data'", ["as a text it needs quotes: 'data_root=\"~/data\"'"]),
+    ("'data_root=~/data'", ["a text needs quotes: 'data_root=\"~/data\"'"]),
     ("'optimizer.groups[0].lr=1'", ["a list is given whole: optimizer.groups=[...]"]),
     ("'seed=rang(3)'", ["no such function; did you mean range(...)?"]),
     ("'seed=choice()'", ["choice(...) does not take these"]),

@@ -112,7 +112,7 @@ def test_a_png(tmp_path: Path) -> None:
         ("show -m schedule=cosine,linear", "--multirun: not with show"),
         ("show resume=somewhere", "resume=somewhere: not with show"),
         ("show optimizer=adagrad momentum_schedule={schedule:linear,to:0.9}", "has no momentum"),
-        ("show momentum_schedule={schedule:linear}", "whereto?"),
+        ("show momentum_schedule={schedule:linear}", "to which value?"),
         ("show momentum_schedule={schedule:linear,to:1.5}", "momentum_schedule.to=1.5: not valid"),
         ("show momentum_schedule={schedule:hypergradient,to:0.5}", "reacts to the run"),
         ("show momentum_schedule={schedule:plateau,to:0.5}", "reacts to the run"),

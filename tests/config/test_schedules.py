@@ -76,7 +76,7 @@ def test_every_schedule_of_a_learning_rate_is_found() -> None:
         ({"schedule": {"parts": 5}}, "schedule.parts=5: name at least one"),
         ({"schedule": {"parts": [3]}}, "schedule.parts[0]=3: which schedule?"),
         ({"schedule": {"parts": ["sine"]}}, "schedule.parts[0]=sine: no such schedule"),
-        ({"momentum_schedule": "cosine"}, "momentum_schedule=cosine: whereto?"),
+        ({"momentum_schedule": "cosine"}, "momentum_schedule=cosine: to which value?"),
         ({"momentum_schedule": {"schedule": "cosine", "to": 1}}, "momentum_schedule.to=1"),
         ({"beta2_schedule": {"schedule": "cosine", "to": 0, "from": -1}}, "beta2_schedule.from=-1"),
         ({"momentum_schedule": {"schedule": "plateau", "to": 0}}, "reacts to the run"),

@@ -60,7 +60,7 @@ def test_what_fits(fine: dict[str, Any]) -> None:
         (node(name="bsam", arguments={"num_data": 5}), "arguments.num_data: "),
         (
             node(arguments={"bettas": [1]}),
-            "optimizer.arguments.bettas: lion takes none of this name; did you mean betas?",
+            "optimizer.arguments.bettas: lion has no argument of this name; did you mean betas?",
         ),
         (node(name="ranger21", arguments={"num_iterations": 5}), "arguments.num_iterations: "),
         (node(arguments={"lr": 1}), "optimizer.arguments.lr: it has its own key, optimizer.lr"),

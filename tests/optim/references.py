@@ -1,5 +1,7 @@
 """Slow transcriptions of papers and textbooks, one parameter at a time, to compare ours with.
 
+"Optimization Algorithms" is "Optimization Algorithms - SGD, Adam, and Learning Rate Schedules".
+
 Each is `(theta, g, state, t, **settings) -> new theta`; `state` starts with the
 lr that the optimizer was made with, `t` at 1.
 """
@@ -19,7 +21,7 @@ Update = Callable[..., Tensor]
 def heavy_ball(
     theta: Tensor, g: Tensor, s: State, t: int, lr: float, momentum: float, weight_decay: float
 ) -> Tensor:
-    """The text, 3.4."""
+    """Optimization Algorithms, 3.4."""
     g = g + weight_decay * theta
     before = s.get("before", theta)
     s["before"] = theta
@@ -29,7 +31,7 @@ def heavy_ball(
 def momentum(
     theta: Tensor, g: Tensor, s: State, t: int, lr: float, momentum: float, weight_decay: float
 ) -> Tensor:
-    """The text, 3.5's class SGDMomentum."""
+    """Optimization Algorithms, 3.5's class SGDMomentum."""
     g = g + weight_decay * theta
     s["v"] = momentum * s.get("v", 0) + lr * g
     return theta - s["v"]
@@ -45,7 +47,7 @@ def adagrad_eps_inside(
     initial_accumulator_value: float,
     weight_decay: float,
 ) -> Tensor:
-    """The text, 4.1."""
+    """Optimization Algorithms, 4.1."""
     g = g + weight_decay * theta
     s["G"] = s.get("G", initial_accumulator_value) + g**2
     return theta - lr / torch.sqrt(s["G"] + eps) * g
@@ -61,7 +63,7 @@ def rmsprop_eps_inside(
     eps: float,
     weight_decay: float,
 ) -> Tensor:
-    """The text, 4.2."""
+    """Optimization Algorithms, 4.2."""
     g = g + weight_decay * theta
     s["G"] = alpha * s.get("G", 0) + (1 - alpha) * g**2
     return theta - lr / torch.sqrt(s["G"] + eps) * g
@@ -84,7 +86,7 @@ def amsgrad(
     eps: float,
     weight_decay: float,
 ) -> Tensor:
-    """The text, 4.4, with AdamW's decay."""
+    """Optimization Algorithms, 4.4, with AdamW's decay."""
     m, v = moments(g, s, betas)
     v_hat = v / (1 - betas[1] ** t)
     s["largest"] = torch.maximum(s.get("largest", torch.zeros_like(v)), v_hat)

@@ -79,7 +79,7 @@ def muon_by_hand(module: nn.Module) -> torch.optim.Optimizer:
 
 
 class LookAhead(Slow):
-    """The text, 3.2: the gradient is taken where the velocity leads."""
+    """Optimization Algorithms, 3.2: the gradient is taken where the velocity leads."""
 
     def step(self, closure: Callable[[], Any]) -> None:  # type: ignore[override]
         gamma = self.settings["momentum"]
