@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from optbench.assemble.create import create, kind_of, locate
 from optbench.assemble.data import Split, batch_size, known_sizes, wanted
@@ -20,7 +20,7 @@ from optbench.assemble.players import build_players
 from optbench.assemble.smallest import check_smallest
 from optbench.config.run_config import RunConfig
 from optbench.config.schema import DEFAULT_EPOCHS
-from optbench.data.dataset import Dataset
+from optbench.data.dataset import Dataset, Source
 from optbench.data.order import split_validation
 from optbench.errors import UserError
 from optbench.monitor.record import Recorder
@@ -115,7 +115,7 @@ def build_experiment(config: RunConfig, dataset: Dataset, world: World) -> Exper
     """Builds the run; UserError for what does not fit together."""
     if config.checkpoint.async_write and world.size > 1:
         raise UserError("checkpoint.async_write=true: only with one rank; use checkpoint=default")
-    _set_backends(config)
+    set_backends(config)
     rng.seed_everything(config.seed)
     task = make_task(config, dataset)
     feed, validation, test = _data(config, dataset, world, task.carries)
@@ -125,7 +125,7 @@ def build_experiment(config: RunConfig, dataset: Dataset, world: World) -> Exper
     if task.carries:
         _check_carrying(config, dataset, modules)
     total_steps = config.steps or (config.epochs or DEFAULT_EPOCHS) * feed.steps_per_epoch
-    precision = _precision(config, world.device)
+    precision = precision_of(config, world.device)
     check_fit(config, task, modules, feed.source, feed.indices, precision)
     players, implementation = build_players(config, modules, task, feed, total_steps, world)
     recalibrates = any(with_modes(player.optimizer) for player in players)
@@ -194,7 +194,7 @@ def make_task(config: RunConfig, dataset: Dataset) -> Task:
     return task
 
 
-def _set_backends(config: RunConfig) -> None:
+def set_backends(config: RunConfig) -> None:
     """The process-wide switches of torch; set either way, for one process does many runs."""
     torch.set_num_threads(config.threads or _DEFAULT_THREADS)
     set_matmul(config.precision.matmul)
@@ -210,27 +210,49 @@ def _data(
     source = dataset.open("train", world.device)
     split = Split.of(config, dataset)
     if split.own:
-        train, val = torch.arange(split.train), torch.arange(split.validation)
-        scored = dataset.open("val", world.device) if split.validation else source
+        train = torch.arange(split.train)
     else:
-        train, val = split_validation(
-            dataset.train_size, config.dataset["val_fraction"], config.dataset["split_seed"]
-        )
-        scored = source
+        train, _ = _split_off(config, dataset)
     size = batch_size(config, dataset)
     feed = Feed(
         *(source, train, size, config.accumulate, config.seed, world.rank, world.size),
         lanes=carries,
         shuffle=config.shuffle,
     )
+    return feed, *evaluation_sets(config, dataset, source, world.device)
+
+
+def _split_off(config: RunConfig, dataset: Dataset) -> tuple[Tensor, Tensor]:
+    """The examples to train on, and those of the validation set that is split off."""
+    node = config.dataset
+    return split_validation(dataset.train_size, node["val_fraction"], node["split_seed"])
+
+
+def evaluation_sets(
+    config: RunConfig, dataset: Dataset, source: Source, device: torch.device
+) -> tuple[EvaluationSet | None, EvaluationSet | None]:
+    """The validation and the test set, None where there is none.
+
+    Args:
+        config: says what is split off for validation.
+        dataset: of the run, or another one.
+        source: of its training examples.
+        device: where the examples are to be.
+    """
+    split = Split.of(config, dataset)
+    if split.own:
+        val = torch.arange(split.validation)
+        scored = dataset.open("val", device) if split.validation else source
+    else:
+        scored, (_, val) = source, _split_off(config, dataset)
     test = None
     if dataset.test_size:
         indices = torch.arange(dataset.test_size)
-        test = EvaluationSet("test", dataset.open("test", world.device), indices)
-    return feed, EvaluationSet("val", scored, val) if len(val) else None, test
+        test = EvaluationSet("test", dataset.open("test", device), indices)
+    return EvaluationSet("val", scored, val) if len(val) else None, test
 
 
-def _precision(config: RunConfig, device: torch.device) -> Precision:
+def precision_of(config: RunConfig, device: torch.device) -> Precision:
     name = config.precision.autocast
     dtype = getattr(torch, name, None) if name else None
     if name and not isinstance(dtype, torch.dtype):

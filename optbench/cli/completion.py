@@ -26,10 +26,10 @@ def completion(arguments: Sequence[str]) -> int:
             return _groups("" if line.endswith(" ") else words[-1] if len(words) > 2 else "")
         if verb == "runs":
             return _filters("" if line.endswith(" ") else words[-1] if len(words) > 2 else "")
-        if verb not in ("train", "resume", "find-lr", "show", "recommend"):
+        if verb not in ("train", "resume", "evaluate", "find-lr", "show", "recommend"):
             return 0
         shorter = line.replace(f" {verb}", "", 1)
-        if verb == "resume":
+        if verb in ("resume", "evaluate"):
             if len(words) < 3 or (len(words) == 3 and not line.endswith(" ")):
                 return 0  # the run: the shell completes folders
             shorter = shorter.replace(f" {words[2]}", "", 1)

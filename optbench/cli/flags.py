@@ -61,3 +61,30 @@ def _setting(word: str, text: str, arguments: Sequence[str], config_dir: str | N
         except (UserError, HydraException):
             continue
     return None
+
+
+def taken(
+    verb: str, arguments: Sequence[str], valued: Sequence[str], switches: Sequence[str]
+) -> tuple[dict[str, str], list[str]]:
+    """The flags of a verb with their values (a switch's is empty), and the other words.
+
+    Raises:
+        UserError: a flag that the verb does not have, or one without its value.
+    """
+    found: dict[str, str] = {}
+    words = []
+    given = iter(arguments)
+    for argument in given:
+        name, equals, value = argument.partition("=")
+        if name in valued:
+            found[name] = value if equals else next(given, "")
+            if not found[name]:
+                raise UserError(f"{name}: it wants a value")
+        elif argument in switches:
+            found[argument] = ""
+        elif argument.startswith("-"):
+            known = (*valued, *switches)
+            raise UserError(f"{name}: no such flag; {verb} takes {', '.join(known)}")
+        else:
+            words.append(argument)
+    return found, words

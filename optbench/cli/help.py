@@ -122,6 +122,22 @@ command line says goes over a recipe.
   optbench recommend model=lstm dataset=adding
   optbench recommend workload=fmnist_2c2d
 """,
+    "evaluate": """\
+usage: optbench evaluate RUN [flags] [overrides]
+
+Scores a checkpoint on the validation and the test set, with the weights that the
+run was scored with (an EMA's, averaged ones); changes nothing. Overrides may give
+another data set of the same shape, or say how it is scored: dataset, data_root,
+eval.batch_size, device, threads, precision.
+
+  --at best        or last, or a step; default: best, or last where there is no best
+  --json           as JSON, with all digits
+  --config-dir DIR a folder of your own configs
+  --trust          build what the config names, though somebody else began the run
+
+  optbench evaluate RUN --at last
+  optbench evaluate RUN dataset=fashion_mnist
+""",
     "resume": """\
 usage: optbench resume RUN [overrides] [--trust]
 

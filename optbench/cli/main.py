@@ -18,6 +18,7 @@ EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
 VERBS = {
     "train": "train a model: optbench train optimizer=adamw schedule=cosine",
     "resume": "go on with an interrupted run or sweep: optbench resume RUN [overrides]",
+    "evaluate": "score a checkpoint of a run: optbench evaluate RUN [--at best|last|STEP]",
     "find-lr": "learning rate range test: optbench find-lr optimizer=sgd model=2c2d",
     "show": "draw a schedule without training: optbench show schedule=cosine [--png FILE]",
     "draw": "paths and rates of runs on test functions: optbench draw RUN... [--animate]",
@@ -102,6 +103,10 @@ def _dispatch(arguments: list[str]) -> int:
         from optbench.cli.draw import draw
 
         return draw(rest)
+    if verb == "evaluate":
+        from optbench.cli.evaluate import evaluate
+
+        return evaluate(rest)
     if verb == "recommend":
         from optbench.cli.recommend import recommend
 

@@ -34,16 +34,25 @@ LABELS: dict[str, Any] = {"tags": [], "notes": None}
 
 
 def apply(
-    composer: Composer, saved: Mapping[str, Any], overrides: Sequence[str], task: str
+    composer: Composer,
+    saved: Mapping[str, Any],
+    overrides: Sequence[str],
+    task: str,
+    when: str = "when a run is resumed",
 ) -> dict[str, Any]:
-    """The saved config with the overrides; the saved one is the schema of what may be set."""
+    """The saved config with the overrides; the saved one is the schema of what may be set.
+
+    Args:
+        task: that the run chose.
+        when: this is done, for messages.
+    """
     config = OmegaConf.create(copy.deepcopy(dict(saved)))
     touched = set()
     for override in composer.parse(overrides):
         key = override.key_or_group
         touched.add(key)
         if override.is_sweep_override() or override.is_delete() or key in OVERLAYS:
-            raise UserError(f"{override.input_line}: not when a run is resumed")
+            raise UserError(f"{override.input_line}: not {when}")
         if key in ("steps", "epochs") and override.value() is None:
             raise UserError(
                 f"{key}=null: a resumed run keeps its length, or is given another: {key}=N"

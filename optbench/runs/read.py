@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optbench.errors import UserError
 from optbench.rundir import RunDir
 from optbench.runs.saved import read_saved
 
@@ -194,23 +193,41 @@ class Run:
             >>> model.training
             False
         """
-        from optbench.runs.weights import load_model
+        from optbench.runs.weights import load_model, step_of
 
-        step = self._step_of(at)
+        step = step_of(self._folder, at)
         saved = read_saved(self._folder, trust, to_write=False)
         return load_model(self._folder, saved, step, device)
 
-    def _step_of(self, at: str | int) -> int:
-        """The step of a checkpoint; UserError if there is none."""
-        if isinstance(at, int) and not isinstance(at, bool):
-            return at
-        if at not in ("best", "last"):
-            raise UserError(f"at={at}: expected best, last or a step")
-        found = self.checkpoints
-        step: int | None = getattr(found, at)
-        if step is None:
-            there = (
-                f"there are {', '.join(map(str, found.steps))}" if found.steps else "there is none"
-            )
-            raise UserError(f"{self.path}: no {at} checkpoint; {there}")
-        return step
+    def evaluate(
+        self, *overrides: str, at: str | int = "best", trust: bool = False
+    ) -> dict[str, float]:
+        """Score a checkpoint on the validation and the test set, as `optbench evaluate` does.
+
+        Nothing in the folder is changed. The scores of the last checkpoint are those of the
+        summary, to the bit where device, threads and ranks are as they were.
+
+        Args:
+            overrides: another data set, or how it is scored: `dataset=...`, `eval.batch_size=...`,
+                `device=...`.
+            at: `best`, `last`, or a step.
+            trust: as for `model`.
+
+        Returns:
+            The scores by tag, such as `test/accuracy`.
+
+        Raises:
+            UserError: no such checkpoint; data that is missing or does not fit the model.
+
+        Example:
+            >>> run.evaluate(at="last")["test/loss"] == run.summary["final"]["test/loss"]
+            True
+        """
+        from optbench.runs.evaluate import evaluated
+        from optbench.runs.process import left_as_found
+        from optbench.runs.weights import step_of
+
+        saved = read_saved(self._folder, trust, to_write=False)
+        with left_as_found():
+            found = evaluated(self._folder, saved, step_of(self._folder, at), overrides)
+        return dict(found.scores)

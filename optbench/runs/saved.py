@@ -52,7 +52,7 @@ class Saved:
             raise UserError(f"{folder.config}: it does not make a run ({why})") from error
 
 
-def read_saved(folder: RunDir, trust: bool = False, to_write: bool = True) -> Saved:
+def read_saved(folder: RunDir, trust: bool = False, to_write: bool = True, hint: str = "") -> Saved:
     """The config of a run folder that one is about to go on with, or to build from.
 
     Args:
@@ -60,6 +60,7 @@ def read_saved(folder: RunDir, trust: bool = False, to_write: bool = True) -> Sa
         trust: build what the config names, whoever wrote it.
         to_write: the run is to go on, so its config has to be the one that it had, and nothing
             in its folder may lead elsewhere.
+        hint: how to trust a config that is only built from, for messages.
 
     Raises:
         UserError: no config, not the one that the run had, not plain, or somebody else's that
@@ -91,10 +92,11 @@ def read_saved(folder: RunDir, trust: bool = False, to_write: bool = True) -> Sa
         if "${" in value:
             raise UserError(f"{folder.config}: {key}={value}: a saved config is plain data")
     if not own and not trust:
-        refuse_foreign(folder.config, plain, TRUST if to_write else "")
+        refuse_foreign(folder.config, plain, TRUST if to_write else hint)
     return Saved(plain, seals, own)
 
 
+HINT = "; --trust builds it all the same"
 TRUST = "; optbench resume RUN --trust runs it all the same"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import nn
 
@@ -15,6 +17,9 @@ from optbench.rundir import RunDir
 from optbench.runs.read import Checkpoints
 from optbench.runs.saved import Saved
 from optbench.training import checkpoint, rng
+
+MOST_DIGITS = 18
+"""Of a step."""
 
 
 def checkpoints(folder: RunDir) -> Checkpoints:
@@ -54,7 +59,6 @@ def load_model(folder: RunDir, saved: Saved, step: int, device: str = "cpu") -> 
     with hydra_session() as composer:
         saved.check(folder, composer.files)
     config = from_plain(saved.plain)
-    players = checkpoint.read_players(folder.checkpoints, step)
     try:
         where = torch.device(device)
     except RuntimeError:
@@ -64,14 +68,59 @@ def load_model(folder: RunDir, saved: Saved, step: int, device: str = "cpu") -> 
         modules = build_model(config, dataset(config), where)
     finally:
         rng.restore(drawn)
-    for name, module in modules.items():
-        try:
-            module.load_state_dict(players[name]["averaged"] or players[name]["module"])
-        except (KeyError, TypeError, RuntimeError, AttributeError) as error:
-            why = " ".join(f"{type(error).__name__}: {error}".split())
-            at = folder.checkpoints / f"step-{step:08d}"
-            raise UserError(f"{at}: it does not fit the run's model ({why[:300]})") from error
+    load_weights(modules, folder, step)
     if not config.player:
         (model,) = modules.values()
         return model.eval()
     return nn.ModuleDict(modules).eval()
+
+
+def load_weights(modules: Mapping[str, nn.Module], folder: RunDir, step: int) -> bool:
+    """Give the players' modules the weights that the run was scored with at a step.
+
+    Returns:
+        Whether these are averages of those that were trained.
+
+    Raises:
+        UserError: no such checkpoint, a damaged one, or one of another model.
+    """
+    players = checkpoint.read_players(folder.checkpoints, step)
+    try:
+        for name, module in modules.items():
+            module.load_state_dict(players[name]["averaged"] or players[name]["module"])
+        return any(players[name]["averaged"] for name in modules)
+    except (KeyError, TypeError, RuntimeError, AttributeError) as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        at = folder.checkpoints / f"step-{step:08d}"
+        raise UserError(f"{at}: it does not fit the run's model ({why[:300]})") from error
+
+
+def step_of(folder: RunDir, at: str | int) -> int:
+    """The step of a checkpoint: `best`, `last`, or a step, as a number or a text.
+
+    Raises:
+        UserError: there is no such checkpoint.
+    """
+    if isinstance(at, str) and at.isdecimal() and len(at) <= MOST_DIGITS:
+        at = int(at)
+    if isinstance(at, int) and not isinstance(at, bool):
+        there = checkpoint.steps(folder.checkpoints)
+        if at not in there:
+            raise UserError(f"{folder.path}: no checkpoint of step {at}; {_listed(there)}")
+        return at
+    if at not in ("best", "last"):
+        raise UserError(f"at={at}: expected best, last or a step")
+    found = checkpoints(folder)
+    step: int | None = getattr(found, str(at))
+    if step is None:
+        raise UserError(f"{folder.path}: no {at} checkpoint; {_listed(found.steps)}")
+    return step
+
+
+def default_at(folder: RunDir) -> str:
+    """`best` if that checkpoint is there, else `last`."""
+    return "best" if checkpoints(folder).best is not None else "last"
+
+
+def _listed(steps: Sequence[int]) -> str:
+    return f"there are {', '.join(map(str, steps))}" if steps else "there is none"
