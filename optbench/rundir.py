@@ -129,7 +129,8 @@ class RunDir:
         folder = path_of(path).absolute()
         if not os.path.lexists(folder):
             raise UserError(f"{key}{path}: no such run folder{nearest_folder(folder)}")
-        run = next((up for up in folder.parents if _is_run(up)), None)
+        above = Path(os.path.abspath(folder)).parents  # `RUN/..` is no part of it
+        run = next((up for up in above if _is_run(up)), None)
         if not _is_run(folder) and run is not None:
             raise UserError(f"{key}{path}: a part of a run; did you mean {_like(run, path)}?")
         if not folder.is_dir():

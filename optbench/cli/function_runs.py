@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from optbench.config.reserved import OF_THE_FILE
-from optbench.config.suggest import nearest
 from optbench.console import print_error
 from optbench.errors import UserError
-from optbench.rundir import PLAN, RunDir, path_of
+from optbench.rundir import RunDir
+from optbench.runs.find import find_runs
+from optbench.runs.read import Run
 from optbench.runs.saved import read_saved
 
 TASK = "optbench.tasks.function.Function"
@@ -57,8 +58,7 @@ def read_all(paths: Sequence[str]) -> list[FunctionRun]:
     Raises:
         UserError: a folder that is no run, a run on something else, runs on several functions.
     """
-    folders = [folder for path in paths for folder in _folders(path)]
-    runs = [_read_plain(folder) for folder in folders]
+    runs = [_read_plain(run) for path in paths for run in _runs(path)]
     for run in runs[1:]:
         if _same(run) != _same(runs[0]):
             what = f"{run.folder} is of {run.function}, {runs[0].folder} of {runs[0].function}"
@@ -102,31 +102,19 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _folders(path: str) -> list[Path]:
-    folder = path_of(path)
-    if not folder.is_dir():
-        match = nearest(folder.name, _names_in(folder.parent))
-        hint = f"; did you mean {folder.parent / match}?" if match else ""
-        raise UserError(f"{path}: no such run folder{hint}")
-    if (folder / "config.yaml").is_file():
-        return [folder]
-    within = [child for child in folder.iterdir() if (child / "config.yaml").is_file()]
-    for child in within:
-        if child.is_symlink():
-            raise UserError(f"{child}: a link, where a folder is meant")
-    if (folder / PLAN).is_file() and within:
-        return sorted(within, key=lambda child: (len(child.name), child.name))
-    raise UserError(f"{path}: not a run folder: it has no config.yaml")
+def _runs(path: str) -> list[Run]:
+    """A run, or those of a sweep; UserError for anything else."""
+    found = find_runs(RunDir.existing(path, "").path)
+    if not found:
+        raise UserError(f"{path}: none of its runs has begun")
+    return found
 
 
-def _names_in(folder: Path) -> list[str]:
-    return [child.name for child in folder.iterdir()] if folder.is_dir() else []
-
-
-def _read_plain(folder: Path) -> FunctionRun:
+def _read_plain(run: Run) -> FunctionRun:
     """A run; UserError for whatever its files say that no run does; a warning for what is lost."""
+    folder = run.path
     try:
-        found = _read(folder)
+        found = _read(run)
     except (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError) as error:
         why = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(f"{folder}: its files do not make a run ({why})") from error
@@ -135,16 +123,16 @@ def _read_plain(folder: Path) -> FunctionRun:
     return found
 
 
-def _read(folder: Path) -> FunctionRun:
-    run = RunDir(folder)
-    config, choices = read_saved(run, to_write=False).plain, run.read_overrides()["choices"]
+def _read(run: Run) -> FunctionRun:
+    folder, choices = run.path, run.choices
+    config = read_saved(RunDir(folder), to_write=False).plain  # its function is built
     for group in ("model", "optimizer"):
         if not isinstance(config.get(group), Mapping):
             raise UserError(f"{folder}: its config has no {group}")
     if (config.get("task") or {}).get("_target_") != TASK:
         trained = choices.get("model", "something else")
         raise UserError(f"{folder}: a run of {trained}, no test function; see optbench list model")
-    records = [record for record in run.read_metrics() if "val/loss_gap" in record]
+    records = [record for record in run.records() if "val/loss_gap" in record]
     if not records:
         raise UserError(f"{folder}: nothing was evaluated; train with eval.every=1")
     records = list({record["step"]: record for record in records}.values())
