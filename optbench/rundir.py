@@ -36,18 +36,14 @@ from optbench.metric_lines import records
 DONE = ("finished", "stopped_early", "diverged")
 """States of a run that has nothing left to do."""
 
-FILES = (
-    *("config.yaml", "overrides.yaml", "env.json", "status.json", "summary.json"),
-    *("metrics.jsonl", "log.txt"),
-)
+YAMLS = ("config.yaml", "overrides.yaml")
+FILES = (*YAMLS, "env.json", "status.json", "summary.json", "metrics.jsonl", "log.txt")
 FOLDERS = ("checkpoints", "tb", "samples")
 PLAN = "sweep.yaml"
 """What makes a folder a sweep's."""
 
-_THE_MACHINES = (
-    *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE),
-    errno.EROFS,
-)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_THE_MACHINES = (*_FULL, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EROFS)
 """What is wrong with no input: another path would not do."""
 
 _SMALL: dict[str, tuple[Callable[[Path], Any], Callable[[Any], dict[str, Any]]]] = {

@@ -36,9 +36,19 @@ ADDING = {
 }
 """By name: what is trained, and the clipping tried."""
 COPY = [
-    *("dataset=copy", "dataset.length=10", "batch_size=50", "steps=4000", "eval.every=1000"),
-    *("model=lstm", "model.width=128", "model.recurrent_init=orthogonal", "model.forget_bias=3"),
-    *("optimizer=adam", "optimizer.lr=3e-3", "schedule=cosine", "clip.norm=1"),
+    "dataset=copy",
+    "dataset.length=10",
+    "batch_size=50",
+    "steps=4000",
+    "eval.every=1000",
+    "model=lstm",
+    "model.width=128",
+    "model.recurrent_init=orthogonal",
+    "model.forget_bias=3",
+    "optimizer=adam",
+    "optimizer.lr=3e-3",
+    "schedule=cosine",
+    "clip.norm=1",
 ]
 
 
@@ -71,7 +81,10 @@ def adding(seeds: int, work: Path, more: Sequence[str]) -> list[str]:
             found = [
                 run(
                     work / f"{number}-{clips.index(clip)}-{seed}",
-                    *(*what, clip, f"seed={seed}", *more),
+                    *what,
+                    clip,
+                    f"seed={seed}",
+                    *more,
                 )
                 for seed in range(seeds)
             ]

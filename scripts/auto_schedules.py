@@ -61,8 +61,11 @@ def main() -> None:
             ends = [trained([*said, f"seed={seed}", *overrides]) for seed in range(flags.seeds)]
             losses, accuracies, rates = (list(column) for column in zip(*ends, strict=True))
             cells = (
-                *(f"{label}, {flags.lr * factor:.3g}", schedule, spread(losses, 3)),
-                *(spread([100 * a for a in accuracies], 1), f"{statistics.median(rates):.2g}"),
+                f"{label}, {flags.lr * factor:.3g}",
+                schedule,
+                spread(losses, 3),
+                spread([100 * a for a in accuracies], 1),
+                f"{statistics.median(rates):.2g}",
             )
             lines.append("| " + " | ".join(cells) + " |")
             print(lines[-1], flush=True)

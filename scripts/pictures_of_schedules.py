@@ -33,7 +33,8 @@ SHOWN: dict[str, list[str]] = {
     "one_cycle": ["schedule=one_cycle"],
     "inverse_sqrt, warmup 10%": ["schedule=inverse_sqrt", "schedule.warmup_steps=10%"],
     "nesterov, lr and momentum": [
-        *("schedule=nesterov", "schedule.offset=30"),
+        "schedule=nesterov",
+        "schedule.offset=30",
         "momentum_schedule={schedule: nesterov, offset: 30, from: 0, to: 0.99}",
     ],
     "wsd, warmup 10%": ["schedule=wsd", "schedule.warmup_steps=10%"],
@@ -43,14 +44,18 @@ SHOWN: dict[str, list[str]] = {
         " {schedule: linear, scale: 0.25}]",
     ],
     "torch: warm restarts": [
-        *("schedule=torch", "schedule.scheduler=CosineAnnealingWarmRestarts"),
+        "schedule=torch",
+        "schedule.scheduler=CosineAnnealingWarmRestarts",
         "schedule.arguments={T_0: 5ep, eta_min: 0.2}",
     ],
 }
 TRAINED: dict[str, list[str]] = {
     "plateau (a run)": [
-        *("schedule=plateau", "schedule.patience=0", "schedule.factor=0.5"),
-        *("schedule.threshold=0.03", "optimizer.lr=0.3"),
+        "schedule=plateau",
+        "schedule.patience=0",
+        "schedule.factor=0.5",
+        "schedule.threshold=0.03",
+        "optimizer.lr=0.3",
     ],
     "auto_grad_norm (a run)": ["schedule=auto_grad_norm"],
     "auto_loss (a run)": ["schedule=auto_loss"],

@@ -90,8 +90,12 @@ class Experiment:
         skip = self.config.nonfinite == "skip"
         steps = [
             Step(
-                *(player, modules, state.task, state.precision),
-                *(self.clipping[player.name], self.world),
+                player=player,
+                modules=modules,
+                task=state.task,
+                precision=state.precision,
+                clipping=self.clipping[player.name],
+                world=self.world,
                 skip_nonfinite=skip,
                 stop_nonfinite=not skip,
             )
@@ -133,18 +137,31 @@ def build_experiment(config: RunConfig, dataset: Dataset, world: World) -> Exper
     check_smallest(config, task, modules, feed, looked_at, precision)
     rng.seed_everything(config.seed, world.rank)
     state = RunState(
-        *(players, precision, Progress(), _best(config, task, validation)),
-        *(_stopping(config, task), _target(config, task), task, world),
+        players=players,
+        precision=precision,
+        progress=Progress(),
+        best=_best(config, task, validation),
+        stopping=_stopping(config, task),
+        reached=_target(config, task),
+        task=task,
+        world=world,
     )
     clipping = {
         name: Clipping(**vars(config.clip), centralize=own.optimizer["centralize_gradients"])
         for name, own in config.players.items()
     }
     return Experiment(
-        *(config, world, state, feed, validation, test, clipping),
-        *(_settings(config, feed, total_steps), implementation),
-        sum(parameter_count(player.parameters) for player in players),
-        dataset,
+        config=config,
+        world=world,
+        state=state,
+        feed=feed,
+        validation=validation,
+        test=test,
+        clipping=clipping,
+        settings=_settings(config, feed, total_steps),
+        implementation=implementation,
+        parameters=sum(parameter_count(player.parameters) for player in players),
+        dataset=dataset,
     )
 
 
@@ -215,7 +232,13 @@ def _data(
         train, _ = _split_off(config, dataset)
     size = batch_size(config, dataset)
     feed = Feed(
-        *(source, train, size, config.accumulate, config.seed, world.rank, world.size),
+        source=source,
+        indices=train,
+        batch_size=size,
+        accumulate=config.accumulate,
+        seed=config.seed,
+        rank=world.rank,
+        ranks=world.size,
         lanes=carries,
         shuffle=config.shuffle,
     )

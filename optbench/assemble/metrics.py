@@ -16,8 +16,15 @@ MEASURED = ("train/loss", "grad_norm/total", "update_ratio/total", "param_norm/t
 
 
 LESS_IS_BETTER = (
-    *("loss", "error", "gap", "distance", "wasserstein", "perplexity", "bits_per_character"),
-    *("kl", "reconstruction"),
+    "loss",
+    "error",
+    "gap",
+    "distance",
+    "wasserstein",
+    "perplexity",
+    "bits_per_character",
+    "kl",
+    "reconstruction",
 )
 """Ends of the names of metrics that are better when they are less."""
 

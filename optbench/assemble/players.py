@@ -78,8 +78,16 @@ def _player(
     weights = [p for p in module.parameters() if p.requires_grad]
     ema = Ema(weights, config.ema) if config.ema else None
     player = Player(
-        *(name, module, world.wrap(module), built.optimizer, schedules.main, steps, ema),
-        *(schedules.groups, schedules.values, every),
+        name=name,
+        module=module,
+        forward=world.wrap(module),
+        optimizer=built.optimizer,
+        schedule=schedules.main,
+        schedule_steps=steps,
+        ema=ema,
+        group_schedules=schedules.groups,
+        values=schedules.values,
+        every=every,
         loss=TrainingLoss(min(feed.batch_size, len(feed.indices))),
     )
     _check(config, player, built)

@@ -34,8 +34,16 @@ FLAGS = {
 """With their defaults; a run with one player needs not name it."""
 RAMPS = ("exponential", "linear")
 HYDRAS = (
-    *("--config-dir", "--multirun", "--cfg", "--info", "--hydra-help"),
-    *("--package", "--resolve", "--config-path", "--config-name", "--experimental-rerun"),
+    "--config-dir",
+    "--multirun",
+    "--cfg",
+    "--info",
+    "--hydra-help",
+    "--package",
+    "--resolve",
+    "--config-path",
+    "--config-name",
+    "--experimental-rerun",
 )
 EXIT_NO_SUGGESTION = 1
 

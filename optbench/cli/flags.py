@@ -8,8 +8,14 @@ from optbench.config.suggest import nearest
 from optbench.errors import UserError
 
 TRAINS = (
-    *("--multirun", "--config-dir", "--cfg", "--package", "--resolve"),
-    *("--info", "--hydra-help", "--help"),
+    "--multirun",
+    "--config-dir",
+    "--cfg",
+    "--package",
+    "--resolve",
+    "--info",
+    "--hydra-help",
+    "--help",
 )
 """The flags of `train`; `-m` and `-p` are short for two."""
 

@@ -19,8 +19,15 @@ OVERLAYS = ("workload", "recipe")
 """Groups whose files set keys of all the others."""
 
 GROUPS = (
-    *("model", "dataset", "optimizer", "wrapper", "schedule"),
-    *("precision", "checkpoint", "task", *OVERLAYS),
+    "model",
+    "dataset",
+    "optimizer",
+    "wrapper",
+    "schedule",
+    "precision",
+    "checkpoint",
+    "task",
+    *OVERLAYS,
 )
 
 

@@ -16,8 +16,19 @@ Readable = Callable[[str], bool]
 """Whether Hydra can read an override."""
 
 FUNCTIONS = (
-    *("choice", "range", "interval", "glob", "sort", "shuffle", "tag"),
-    *("int", "float", "bool", "str", "json_str", "extend_list"),
+    "choice",
+    "range",
+    "interval",
+    "glob",
+    "sort",
+    "shuffle",
+    "tag",
+    "int",
+    "float",
+    "bool",
+    "str",
+    "json_str",
+    "extend_list",
 )
 """Of Hydra's grammar."""
 DEEPEST = 50

@@ -58,8 +58,14 @@ def read_recipe(name: str, lines: Sequence[str]) -> Recipe:
     """Reads a recipe's file, line by line."""
     description, found = comments(lines, KEYS)
     return Recipe(
-        *(name, description, found["for"], _words(found["tasks"]), _words(found["models"])),
-        *(found["optimizer"], found["why"], tuple(_settings(lines))),
+        name=name,
+        description=description,
+        purpose=found["for"],
+        tasks=_words(found["tasks"]),
+        models=_words(found["models"]),
+        optimizer=found["optimizer"],
+        why=found["why"],
+        settings=tuple(_settings(lines)),
     )
 
 

@@ -10,8 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 OF_EVERY = (
-    *("implementation", "decay", "layer_decay", "centralize_gradients"),
-    *("decay_norm_and_bias", "groups"),
+    "implementation",
+    "decay",
+    "layer_decay",
+    "centralize_gradients",
+    "decay_norm_and_bias",
+    "groups",
 )
 """What configs/_optimizer.yaml gives every optimizer."""
 
@@ -33,8 +37,16 @@ PATHS = ("path", "root")
 """Of a data set, paths on this machine."""
 
 OF_READING = (
-    *(*PATHS, "folder", "archive", "train_dir", "test_dir", "mirrors", "url"),
-    *("download", "workers", "prefetch"),
+    *PATHS,
+    "folder",
+    "archive",
+    "train_dir",
+    "test_dir",
+    "mirrors",
+    "url",
+    "download",
+    "workers",
+    "prefetch",
 )
 """Where and how a data set is read: with others of these it may be, and is, the same."""
 

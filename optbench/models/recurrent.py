@@ -140,7 +140,10 @@ class RNN(Recurrent):
         if nonlinearity not in NONLINEARITIES:
             raise unknown_name("nonlinearity", nonlinearity, NONLINEARITIES)
         super().__init__(
-            *("RNN", nn.RNN, input_shape, num_classes),
+            model="RNN",
+            cell=nn.RNN,
+            input_shape=input_shape,
+            num_classes=num_classes,
             width=width,
             layers=layers,
             embedding=embedding,
@@ -165,7 +168,10 @@ class GRU(Recurrent):
         recurrent_init: str = "default",
     ) -> None:
         super().__init__(
-            *("GRU", nn.GRU, input_shape, num_classes),
+            model="GRU",
+            cell=nn.GRU,
+            input_shape=input_shape,
+            num_classes=num_classes,
             width=width,
             layers=layers,
             embedding=embedding,
@@ -194,7 +200,10 @@ class LSTM(Recurrent):
         forget_bias: float | None = 1.0,
     ) -> None:
         super().__init__(
-            *("LSTM", nn.LSTM, input_shape, num_classes),
+            model="LSTM",
+            cell=nn.LSTM,
+            input_shape=input_shape,
+            num_classes=num_classes,
             width=width,
             layers=layers,
             embedding=embedding,

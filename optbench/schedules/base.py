@@ -89,8 +89,11 @@ class UpdateSchedule(StatefulSchedule, Protocol):
 
 
 OPTIONAL_MEMBERS = (
-    *("metric", "observe", "observe_update"),
-    *("state_dict", "load_state_dict"),
+    "metric",
+    "observe",
+    "observe_update",
+    "state_dict",
+    "load_state_dict",
 )
 """What a schedule around others has if and only if one of those has it."""
 

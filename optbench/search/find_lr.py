@@ -154,8 +154,13 @@ def range_test(
     message = watch.diverged or outcome.message
     found = suggest(watch.curve, ramp.steps)
     return Trial(
-        *(experiment.config.seed, watch.curve, found, ended, message),
-        *(test.state.progress.skipped, outcome.signal),
+        seed=experiment.config.seed,
+        curve=watch.curve,
+        suggestions=found,
+        ended=ended,
+        message=message,
+        skipped=test.state.progress.skipped,
+        signal=outcome.signal,
     )
 
 

@@ -97,8 +97,14 @@ class Scorer:
             for player in state.players:
                 world.equalise(player.module.buffers())
             scores = evaluate(
-                *(state.task, modules, what.source, what.indices, self.batch_size),
-                *(state.precision, world, self.interruption),
+                task=state.task,
+                modules=modules,
+                source=what.source,
+                indices=what.indices,
+                batch_size=self.batch_size,
+                precision=state.precision,
+                world=world,
+                interruption=self.interruption,
             )
             if show and world.is_main:
                 few = min(MOST_SHOWN, len(what.indices))
