@@ -10,7 +10,6 @@ import itertools
 import json
 import os
 import re
-import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from optbench.files import (
     strict,
     write_atomically,
 )
+from optbench.inspection import inspect
 from optbench.metric_lines import records
 
 DONE = ("finished", "stopped_early", "diverged")
@@ -55,7 +55,6 @@ _SMALL: dict[str, tuple[Callable[[Path], Any], Callable[[Any], dict[str, Any]]]]
 """How the small files are read, and what they have to look like."""
 
 KEPT_IN_STATUS = ("started", "config", "checkpoint")
-MOST_ENTRIES = 200_000
 MOST_SAMPLES, LONGEST_SAMPLE = 100, MIB
 _SAMPLES = re.compile(r"step-(\d{1,18})")
 
@@ -144,22 +143,7 @@ class RunDir:
         Raises:
             UserError: a link, a pipe, a device, or a folder and a file in each other's place.
         """
-        for name in FILES:
-            for path in (self.path / name, self.path / f"{name}.tmp"):
-                mode = _mode(path)
-                if mode is not None and not stat.S_ISREG(mode):
-                    raise UserError(f"{path}: {kind(mode)}, where a file is meant")
-        for name in FOLDERS:
-            path = self.path / name
-            mode = _mode(path)
-            if mode is None:
-                continue
-            if stat.S_ISLNK(mode) and links:
-                if not path.is_dir():
-                    raise UserError(f"{path}: a link to {os.readlink(path)}, which is not there")
-            elif not stat.S_ISDIR(mode):
-                raise UserError(f"{path}: {kind(mode)}, where a folder is meant")
-            _inspect_within(path)
+        inspect(self.path, FILES, FOLDERS, links)
 
     @property
     def config(self) -> Path:
@@ -362,28 +346,6 @@ def _like(run: Path, path: str | os.PathLike[str]) -> Path:
     """A folder above `path`, as that one is written."""
     above = [up for up in Path(path).expanduser().parents if up.absolute() == run]
     return above[0] if above else run
-
-
-def _mode(path: Path) -> int | None:
-    try:
-        return os.lstat(path).st_mode
-    except FileNotFoundError:
-        return None
-
-
-def _inspect_within(folder: Path) -> None:
-    to_do, left = [folder], MOST_ENTRIES
-    while to_do:
-        with os.scandir(to_do.pop()) as entries:
-            for entry in entries:
-                left -= 1
-                mode = entry.stat(follow_symlinks=False).st_mode
-                if stat.S_ISDIR(mode) and "tfevents" not in entry.name:
-                    to_do.append(Path(entry.path))
-                elif not stat.S_ISREG(mode):
-                    raise UserError(f"{entry.path}: {kind(mode)}, where a file is meant")
-                if left < 0:
-                    raise UserError(f"{folder}: more than {MOST_ENTRIES:,} files")
 
 
 def nearest_folder(folder: Path) -> str:
