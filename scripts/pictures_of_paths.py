@@ -17,8 +17,8 @@ from PIL import Image
 
 from common import parser, start, sweep
 from optbench.cli.draw import paths
-from optbench.cli.function_runs import FunctionRun, named, read_all
 from optbench.plots import contour
+from optbench.runs.function_runs import FunctionRun, named, read_all
 
 OUT = Path(__file__).parents[1] / "docs" / "images" / "paths.png"
 STEEP = "5e-4,1e-3,2e-3,5e-3,1e-2,2e-2,5e-2"

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from optbench.cli.function_runs import FunctionRun, named, read_all
 from optbench.config.suggest import did_you_mean
 from optbench.console import print_lines, print_table
 from optbench.errors import UserError
 from optbench.escape import escaped
 from optbench.plots import contour, gaps, png
 from optbench.plots.rates import fit
+from optbench.runs.function_runs import FunctionRun, named, read_all
 
 FLAGS = ("--to", "--fit", "--animate")
 GRID = 241

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from optbench.cli.flags import no_such_flag
 from optbench.compose.workloads import default_name
-from optbench.console import OUT, print_error, print_lines, print_table, shown
+from optbench.console import print_error, print_lines, print_table, shown
 from optbench.errors import UserError
 from optbench.escape import shell_word
-from optbench.files import strict
 from optbench.monitor.numerals import significant
 from optbench.runs.filters import filter_of
 from optbench.runs.find import find_runs
-from optbench.runs.past import Past, differing
+from optbench.runs.past import Past, as_csv, as_json, differing
 
 FLAGS = ("--csv", "--json", "--help")
 
@@ -45,9 +40,9 @@ def runs(arguments: Sequence[str]) -> int:
     found = [run for run in every if all(wants(run) for wants in wanted)]
     found.sort(key=lambda run: run.started)
     if "--json" in flags:
-        _as_json(found)
+        print_lines(as_json(found))
     elif "--csv" in flags:
-        _as_csv(found)
+        print_lines(as_csv(found).rstrip("\n"))
     elif found:
         _as_table(found)
     else:
@@ -92,40 +87,3 @@ def _when(started: str) -> str:
         return datetime.fromisoformat(started).astimezone().strftime("%Y-%m-%d %H:%M")
     except (ValueError, OverflowError, OSError):
         return ""
-
-
-def _told(run: Past) -> dict[str, Any]:
-    return {
-        "path": str(run.run.path),
-        "name": run.name,
-        "state": run.state,
-        "step": run.status.get("step"),
-        "started": run.started,
-        "best": dict(run.best),
-        "tags": run.tags,
-        "notes": run.notes,
-    }
-
-
-def _as_json(found: Sequence[Past]) -> None:
-    keys = differing(found)
-    told = []
-    for run in found:
-        differs = {key: run.choices.get(key, run.settings.get(key)) for key in keys}
-        told.append(strict({**_told(run), "choices": dict(run.choices), "differs": differs}))
-    OUT.write(json.dumps(told, indent=1) + "\n")
-    OUT.flush()
-
-
-def _as_csv(found: Sequence[Past]) -> None:
-    keys = differing(found)
-    first = ["path", "name", "state", "step", "started"]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*first, "best_metric", "best_value", "best_step", "tags", "notes", *keys])
-    for run in found:
-        told = _told(run)
-        best = [run.best.get(key) for key in ("metric", "value", "step")]
-        row = [*(told[key] for key in first), *best, " ".join(run.tags), run.notes]
-        writer.writerow([*row, *map(run.value, keys)])
-    print_lines(text.getvalue().rstrip("\n"))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +13,7 @@ from typing import Any
 from optbench.compose.workloads import typed_value
 from optbench.config.reserved import OF_READING, OF_THE_FILE
 from optbench.errors import UserError
+from optbench.files import strict
 from optbench.runs.read import Run
 
 _TOLD_APART = ("name", "tags", "notes", "resume", "data_root", "target")
@@ -134,3 +138,41 @@ def _leaves(node: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _told(run: Past) -> dict[str, Any]:
+    return {
+        "path": str(run.run.path),
+        "name": run.name,
+        "state": run.state,
+        "step": run.status.get("step"),
+        "started": run.started,
+        "best": dict(run.best),
+        "tags": run.tags,
+        "notes": run.notes,
+    }
+
+
+def as_json(runs: Sequence[Past]) -> str:
+    """A JSON list of runs, with the choices of each and what differs among them."""
+    keys = differing(runs)
+    told = []
+    for run in runs:
+        differs = {key: run.choices.get(key, run.settings.get(key)) for key in keys}
+        told.append(strict({**_told(run), "choices": dict(run.choices), "differs": differs}))
+    return json.dumps(told, indent=1)
+
+
+def as_csv(runs: Sequence[Past]) -> str:
+    """A line a run, with a column for each choice and setting that differs."""
+    keys = differing(runs)
+    first = ["path", "name", "state", "step", "started"]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*first, "best_metric", "best_value", "best_step", "tags", "notes", *keys])
+    for run in runs:
+        told = _told(run)
+        best = [run.best.get(key) for key in ("metric", "value", "step")]
+        row = [*(told[key] for key in first), *best, " ".join(run.tags), run.notes]
+        writer.writerow([*row, *map(run.value, keys)])
+    return text.getvalue()

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from optbench.cli.function_runs import named, read_all
 from optbench.files import dump_yaml, load_yaml
 from optbench.rundir import RunDir
+from optbench.runs.function_runs import named, read_all
 
 from .program import Answer, call, left_in
 
