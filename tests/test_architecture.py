@@ -76,7 +76,7 @@ WITHOUT_TORCH = [
 ]
 """Modules that load without torch; what of it they need they import when they need it."""
 
-IN_RUNS_WITH_TORCH = ("optbench.runs.evaluate", "optbench.runs.weights")
+IN_RUNS_WITH_TORCH = tuple(f"optbench.runs.{name}" for name in ("evaluate", "export", "weights"))
 """Of runs/, where all others load without."""
 
 HELP = ["optbench", "optbench.api", "optbench.cli.main", "optbench.cli.help", "optbench.__main__"]

@@ -138,6 +138,18 @@ eval.batch_size, device, threads, precision.
   optbench evaluate RUN --at last
   optbench evaluate RUN dataset=fashion_mnist
 """,
+    "export": """\
+usage: optbench export RUN -o FILE [--at best|last|STEP] [--force]
+
+Writes the weights of a checkpoint as a plain state dict, with the names of the bare
+model: those that the run was scored with (an EMA's, averaged ones). FILE is .pt, for
+torch.load, or .safetensors (pip install 'optbench[safetensors]').
+
+  --at best        or last, or a step; default: best, or last where there is no best
+  --force          write over a file that is there
+
+  optbench export RUN -o model.safetensors
+""",
     "resume": """\
 usage: optbench resume RUN [overrides] [--trust]
 

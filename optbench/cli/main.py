@@ -19,6 +19,7 @@ VERBS = {
     "train": "train a model: optbench train optimizer=adamw schedule=cosine",
     "resume": "go on with an interrupted run or sweep: optbench resume RUN [overrides]",
     "evaluate": "score a checkpoint of a run: optbench evaluate RUN [--at best|last|STEP]",
+    "export": "a run's weights as a plain state dict: optbench export RUN -o FILE",
     "find-lr": "learning rate range test: optbench find-lr optimizer=sgd model=2c2d",
     "show": "draw a schedule without training: optbench show schedule=cosine [--png FILE]",
     "draw": "paths and rates of runs on test functions: optbench draw RUN... [--animate]",
@@ -107,6 +108,10 @@ def _dispatch(arguments: list[str]) -> int:
         from optbench.cli.evaluate import evaluate
 
         return evaluate(rest)
+    if verb == "export":
+        from optbench.cli.export import export
+
+        return export(rest)
     if verb == "recommend":
         from optbench.cli.recommend import recommend
 

@@ -241,8 +241,8 @@ def read_checkpoint(folder: Path, step: int, world: World) -> Loaded:
     path = folder / f"step-{step:08d}"
     own = path / rank_file(world.rank)
     manifest = read_manifest(path)
-    part = _read(own) if own.exists() else None
-    return Loaded(step, _read(path / SHARED), part, manifest["world_size"], manifest)
+    part = read_tensors(own) if own.exists() else None
+    return Loaded(step, read_tensors(path / SHARED), part, manifest["world_size"], manifest)
 
 
 def read_players(folder: Path, step: int) -> dict[str, Any]:
@@ -260,13 +260,19 @@ def read_players(folder: Path, step: int) -> dict[str, Any]:
         raise UserError(f"{path}: {problem}")
     if read_manifest(path).get("format") != FORMAT:
         raise UserError(f"{path}: of another version of optbench, which has to read it")
-    players = _read(path / SHARED).get("players")
+    players = read_tensors(path / SHARED).get("players")
     if not isinstance(players, dict):
         raise BadFile(f"{path / SHARED}: it has no players")
     return players
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_tensors(path: Path) -> dict[str, Any]:
+    """What torch.save wrote, of plain data and tensors alone, on the CPU.
+
+    Raises:
+        BadFile: no such file, or one that stands for more than it holds.
+        pickle.UnpicklingError: it holds something else.
+    """
     with reading(path) as file:
         _refuse_expansion(path, file)
         file.seek(0)

@@ -1,0 +1,81 @@
+"""`optbench export`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from cli.program import call, left_in, train
+
+
+@pytest.fixture
+def run(shared_place: Path, workplace: Path) -> Path:
+    there = shared_place / "run"
+    if not there.is_dir():
+        train("steps=12 eval.every=3 checkpoint.every=3 ema=0.5", there)
+    return Path(shutil.copytree(there, workplace / "mine"))
+
+
+def test_it_says_what_was_written(run: Path) -> None:
+    answer = call("export mine -o weights.pt --at last")
+    assert answer.code == 0, answer.err
+    assert answer.out == "weights.pt: step 12 (last), averaged weights, 610 numbers\n"
+    assert sum(value.numel() for value in torch.load("weights.pt").values()) == 610
+    before = os.umask(0)
+    os.umask(before)
+    assert stat.S_IMODE(os.stat("weights.pt").st_mode) == 0o666 & ~before
+
+
+def test_a_file_that_is_there_stays_without_force(run: Path) -> None:
+    Path("weights.pt").write_text("dear", encoding="utf-8")
+    answer = call("export mine -o weights.pt")
+    assert answer.code == 2 and "weights.pt: it is there already; --force" in answer.err
+    assert Path("weights.pt").read_text(encoding="utf-8") == "dear"
+    assert call("export mine --output=weights.pt --force").code == 0
+    assert "head.weight" in torch.load("weights.pt")
+
+
+def test_without_safetensors_it_says_what_to_install(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
+    answer = call("export mine -o model.safetensors")
+    assert answer.code == 2 and "pip install 'optbench[safetensors]'" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("", "which run, and where?"),
+        ("mine", "which run, and where?"),
+        ("mine -o", "-o: it wants a value"),
+        ("mine -o model.onnx", "model.onnx: a file .safetensors or .pt"),
+        ("mine -o no/model.pt", "no is no folder"),
+        ("mine -o model.pt --at 5", "no checkpoint of step 5; there are 9, 12"),
+        ("mine -o model.pt epochs=3", "which run, and where?"),
+        ("mine -o model.pt --json", "--json: no such flag"),
+        ("yours -o model.pt", "yours: no such run folder"),
+        ("mine -o taken.pt", "taken.pt: a folder"),
+    ],
+)
+def test_bad_input_is_one_line(run: Path, line: str, said: str) -> None:
+    Path("taken.pt").mkdir()
+    before = left_in(Path.cwd())
+    answer = call(f"export {line}")
+    assert answer.code == 2 and said in answer.err, answer.err
+    assert answer.err.count("\n") == 1 and answer.out == ""
+    assert left_in(Path.cwd()) == before
+
+
+def test_a_damaged_checkpoint_is_not_exported(run: Path) -> None:
+    state = run / "checkpoints" / "step-00000012" / "state.pt"
+    state.write_bytes(state.read_bytes()[:-1])
+    answer = call("export mine -o model.pt --at 12")
+    assert answer.code == 2 and "state.pt has" in answer.err and not Path("model.pt").exists()
