@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Mapping
 from functools import partial, reduce
+from pathlib import Path
 from typing import Any
 
-from optbench.assemble.own import module_of, told
+from optbench.assemble.own import LIBRARIES, module_of, told
+from optbench.config.suggest import nearest
 from optbench.errors import UserError
 
 EXTRAS = {
@@ -27,6 +30,8 @@ def locate(path: str, key: str) -> Any:
         OwnCodeError: a module of the user's own fails when it is imported.
     """
     parts = path.split(".")
+    if parts[0] not in sys.modules:
+        look_here_too()
     for cut in range(len(parts) - 1, 0, -1):
         if not all(parts):
             break
@@ -40,7 +45,32 @@ def locate(path: str, key: str) -> Any:
         if not callable(found):
             raise UserError(f"{key}={path}: expected a class or function, found {kind_of(found)}")
         return found
-    raise UserError(f"{key}={path}: no such class or function")
+    raise UserError(f"{key}={path}: no such class or function; {_looked(parts)}")
+
+
+def _looked(parts: list[str]) -> str:
+    """Where a dotted path was looked for, and where it ends."""
+    if len(parts) < 2 or not all(parts):
+        return "expected such as my.module.Class"
+    names = [".".join(parts[:cut]) for cut in range(1, len(parts))]
+    found = [name for name in names if name in sys.modules]
+    if not found:
+        return f"no module {parts[0]} in the current folder ({Path.cwd()}) or on Python's path"
+    holder: Any = sys.modules[found[-1]]
+    at, *rest = parts[found[-1].count(".") + 1 :]
+    file = None if parts[0] in LIBRARIES else getattr(holder, "__file__", None)
+    where = found[-1] + (f" ({file})" if file else "")
+    if rest and hasattr(holder, at):
+        return f"{at} of {where} has no {rest[0]}"
+    near = nearest(at, [name for name in dir(holder) if not name.startswith("_")])
+    return f"{where} has no {at}" + (f"; did you mean {near}?" if near else "")
+
+
+def look_here_too() -> None:
+    """The current folder's modules can be imported, as `python -m` has it."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
 
 
 def _module(name: str, path: str, key: str) -> Any:
@@ -105,6 +135,38 @@ def call(target: Any, key: str, *positional: Any, **given: Any) -> Any:
         raise
     except (Exception, SystemExit) as error:
         raise told(error, key, [module_of(target)], refuses=ValueError) from error
+
+
+def own_target(node: Mapping[str, Any], key: str) -> Any:
+    """What a node of the choice `custom` names; UserError where that is nothing.
+
+    Args:
+        key: of the node, for messages.
+    """
+    path = node["_target_"]
+    if not path:
+        raise UserError(f"{key}._target_=null: which class? such as my.module.Class")
+    return locate(str(path), f"{key}._target_")
+
+
+def created(node: Mapping[str, Any], key: str, **extra: Any) -> Any:
+    """`create` of a node that may be of `custom`, whose arguments stand in `arguments`."""
+    target = own_target(node, key)
+    more = {k: v for k, v in node.items() if k != "arguments" and k not in extra}
+    if "arguments" in node:
+        more |= given(node, f"{key}.arguments", "arguments")
+    return call(target, key, **{**arguments(more), **extra})
+
+
+def given(node: Mapping[str, Any], key: str, name: str) -> dict[str, Any]:
+    """Arguments that stand in a mapping of a node, what has a `_target_` among them created."""
+    found = node.get(name) or {}
+    if not isinstance(found, Mapping):
+        raise UserError(f"{key}={found}: expected a mapping, such as {{name: value}}")
+    for each in found:
+        if str(each).startswith("_"):
+            raise UserError(f"{key}.{each}: no argument begins with _")
+    return arguments(found)
 
 
 def _value(value: Any) -> Any:

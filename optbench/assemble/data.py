@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from optbench.assemble.create import arguments, kind_of, locate, parameters_of
+from optbench.assemble.create import arguments, kind_of, locate, own_target, parameters_of
 from optbench.assemble.own import module_of, told
+from optbench.assemble.own_data import is_own, own_items
 from optbench.config.reserved import PATHS
 from optbench.config.run_config import RunConfig
 from optbench.data.cache import load_cached
@@ -26,11 +27,10 @@ def dataset(config: RunConfig) -> Dataset:
         UserError: it is missing or damaged, or smaller than a batch.
     """
     node = {key: value for key, value in config.dataset.items() if key not in OURS}
-    factory = locate(str(node["_target_"]), "dataset._target_")
-    if "val_fraction" not in parameters_of(factory):
-        node.pop("val_fraction")
+    factory = own_target(node, "dataset")
+    load = _load_own if is_own(node) else _load
     try:
-        loaded: Dataset = load_cached(factory, **arguments(node))
+        loaded = load(factory, node)
     except UserError:
         raise
     except (Exception, SystemExit) as error:
@@ -48,6 +48,20 @@ def dataset(config: RunConfig) -> Dataset:
             f" {batch_size(config, loaded)} examples of a step"
         )
     return loaded
+
+
+def _load(factory: Any, node: Mapping[str, Any]) -> Dataset:
+    """The data set of a file of the group."""
+    given = arguments(node)
+    if "val_fraction" not in parameters_of(factory):
+        given.pop("val_fraction")
+    return load_cached(factory, **given)
+
+
+def _load_own(target: Any, node: Mapping[str, Any]) -> Dataset:
+    """That of `dataset=custom`, remembered by the class and its plain arguments."""
+    plain = {k: v for k, v in node.items() if k not in ("_target_", "val_fraction")}
+    return load_cached(own_items, target=target, **plain)
 
 
 def _check_protocol(loaded: Any, target: str) -> None:
@@ -86,6 +100,8 @@ class Split:
         """
         fraction, size = config.dataset["val_fraction"], dataset.train_size
         own = getattr(dataset, "val_size", None)
+        if own is not None and is_own(config.dataset):
+            return cls(size, own, True)
         if own is not None:
             target = locate(str(config.dataset["_target_"]), "dataset._target_")
             if fraction is not None and "val_fraction" not in parameters_of(target):
@@ -153,6 +169,19 @@ def known_sizes(dataset: Dataset) -> dict[str, Any]:
 
 
 def wanted(target: Any, known: dict[str, Any]) -> dict[str, Any]:
-    """What of it a signature asks for by name."""
+    """What of it a signature asks for by name.
+
+    Raises:
+        UserError: it has to know the number of classes, and nothing tells.
+    """
     parameters = parameters_of(target)
-    return {key: value for key, value in known.items() if key in parameters}
+    found = {key: value for key, value in known.items() if key in parameters}
+    if found.get("num_classes") == 0:
+        if parameters["num_classes"].default is parameters["num_classes"].empty:
+            name = getattr(target, "__name__", "the model")
+            raise UserError(
+                f"dataset.num_classes=null: how many? {name} has to know, and the data set has no"
+                " num_classes, classes or targets that tell"
+            )
+        del found["num_classes"]
+    return found

@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from optbench.assemble.create import create, kind_of, locate
+from optbench.assemble.create import created, kind_of, own_target
 from optbench.assemble.data import Split, batch_size, known_sizes, wanted
 from optbench.assemble.fitting import check_fit
 from optbench.assemble.metrics import check_metrics, mode_of
 from optbench.assemble.modules import build_modules
+from optbench.assemble.own_loss import chosen_loss, names_loss
 from optbench.assemble.players import build_players
 from optbench.assemble.smallest import check_smallest
 from optbench.config.run_config import RunConfig
@@ -202,10 +203,14 @@ def make_task(config: RunConfig, dataset: Dataset) -> Task:
     """The task, with what it wants to know of the run; label smoothing if it has such."""
     path = str(config.task["_target_"])
     known = {"label_smoothing": config.label_smoothing, "seed": config.seed}
-    given = wanted(locate(path, "task._target_"), known | known_sizes(dataset))
+    given = wanted(own_target(config.task, "task"), known | known_sizes(dataset))
     if config.label_smoothing and "label_smoothing" not in given:
         raise UserError(f"label_smoothing={config.label_smoothing}: {path} has none")
-    task: Task = create(config.task, "task", **given)
+    if names_loss(config.task):
+        given["loss"] = chosen_loss(config.task)
+        if config.label_smoothing and given["loss"] is not None:
+            raise UserError(f"label_smoothing={config.label_smoothing}: not with task.loss")
+    task: Task = created(config.task, "task", **given)
     if not isinstance(task, Task):
         raise UserError(f"task._target_={path}: gives {kind_of(task)}; expected a Task of optbench")
     return task

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from optbench.assemble.create import create, kind_of, locate
+from optbench.assemble.create import created, kind_of, own_target
 from optbench.assemble.data import known_sizes, wanted
 from optbench.assemble.fitting import scored
 from optbench.config.run_config import RunConfig
@@ -40,8 +40,8 @@ def build_modules(
         UserError: no module, or one that the task or the settings do not fit.
     """
     node = {k: v for k, v in config.model.items() if k not in MODEL_OURS}
-    target = locate(str(node["_target_"]), "model._target_")
-    module: nn.Module = create(node, "model", **wanted(target, known_sizes(dataset)))
+    target = own_target(node, "model")
+    module: nn.Module = created(node, "model", **wanted(target, known_sizes(dataset)))
     if not isinstance(module, nn.Module):
         raise UserError(
             f"model._target_={node['_target_']}: gives {kind_of(module)}; "

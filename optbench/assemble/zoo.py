@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import sys
 import warnings
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -89,9 +87,6 @@ def _muon_flags(module: nn.Module) -> list[dict[str, Any]]:
 
 def _custom(plain: dict[str, Any], node: Mapping[str, Any]) -> dict[str, Any]:
     """The same for a class whose signature says what it takes."""
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
     cls = locate(str(node["_target_"]), "optimizer._target_")
     if not (isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)):
         raise UserError(f"optimizer._target_={node['_target_']}: not a torch.optim.Optimizer")

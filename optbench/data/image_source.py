@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -20,10 +18,10 @@ from optbench.data.image_files import ImageFiles
 from optbench.data.image_modes import Odd
 from optbench.data.image_settings import Crop, Loading
 from optbench.data.normalise import Normaliser
+from optbench.data.workers import loader, unchanged
 from optbench.errors import UserError
 
 Batch = tuple[Tensor, Tensor]
-GRACE_SECONDS = 60
 
 SAID = {
     Odd.TRANSPARENT: "have transparent parts, which lie on grey level {background}"
@@ -110,19 +108,8 @@ class ImageSource:
     def _loader(
         self, indices: Tensor, bounds: Sequence[tuple[int, int]], key: int | None
     ) -> DataLoader[Any]:
-        batches = (indices[start:stop].tolist() for start, stop in bounds)
-        workers = min(self._loading.workers, len(bounds), _cores())
-        return DataLoader(
-            _Decoder(self._files, self._crop, key),
-            batch_sampler=batches,
-            num_workers=workers,
-            prefetch_factor=self._loading.prefetch if workers else None,
-            collate_fn=_as_decoded,
-            pin_memory=self._device.type == "cuda",
-            worker_init_fn=_leave_signals,
-            # Its own: the loader draws a seed, which must not move torch's global generator.
-            generator=torch.Generator(),
-        )
+        decoder, pinned = _Decoder(self._files, self._crop, key), self._device.type == "cuda"
+        return loader(decoder, indices, bounds, self._loading, pinned, unchanged)
 
 
 class Tally:
@@ -174,22 +161,3 @@ class _Decoder(TorchDataset[Batch]):
     def _decode(self, index: int) -> Decoded:
         seeds = None if self._key is None else (self._key, index)
         return decode_image(self._files.path(index), self._crop, seeds)
-
-
-def _cores() -> int:
-    """How many this process may use; only Linux tells."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _as_decoded(batch: Any) -> Any:
-    return batch
-
-
-def _leave_signals(worker: int) -> None:
-    """A signal is the training's to answer, also one that all processes of a job get: it ends its
-    workers. A SIGTERM ends one that is still there after a while."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE_SECONDS))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -25,13 +25,14 @@ KEY_BYTES = 32
 _LIBRARIES = {
     "model": r"torch\.nn\.[A-Z]\w*|torchvision\.models\.\w+",
     "optimizer": r"torch\.optim\.[A-Z]\w*|pytorch_optimizer\.\w+|schedulefree\.[A-Z]\w*",
+    "loss": r"torch\.nn\.\w*Loss",
     "schedule": r"torch\.optim\.lr_scheduler\.[A-Z]\w*",
 }
 """By role: classes of others' that a config may name whoever wrote it."""
 
 _ROLES = {
     **{group: group for group in ("model", "dataset", "task", "optimizer", "schedule", "wrapper")},
-    **{"companion": "optimizer", "parts": "schedule"},
+    **{"companion": "optimizer", "parts": "schedule", "loss": "loss"},
     **{f"{what}_schedule": "schedule" for what in ("momentum", "beta2", "weight_decay")},
 }
 """By the key that a node stands at: what its `_target_` is."""

@@ -105,8 +105,10 @@ class Task:
         yield
 
     def size(self, batch: Batch) -> int:
-        """How many examples the batch holds: the weight of its mean."""
-        return len(batch[0])
+        """How many examples the batch holds, its first tensor's length: the weight of its mean."""
+        while not isinstance(batch, Tensor):
+            batch = next(iter(batch.values() if isinstance(batch, Mapping) else batch))
+        return len(batch)
 
     def score(self, modules: Modules, batch: Batch) -> dict[str, Tensor]:
         """Sums over the batch's examples, by metric; divided by their number they are scores."""

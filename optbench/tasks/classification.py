@@ -1,4 +1,4 @@
-"""Classification: cross-entropy, scored by loss and accuracy."""
+"""Classification: cross-entropy or a chosen loss, scored by it and accuracy."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from optbench.tasks.base import Modules, Task
+from optbench.tasks.chosen_loss import Loss, mean_loss
 
 LabelledBatch = tuple[Tensor, Tensor]
 
@@ -21,14 +22,18 @@ class Classification(Task):
         label_smoothing: part of the target spread over all classes (Szegedy et al. 2016, section
             7), in training only; scores are of the plain labels.
         num_classes: of the data set; the model has to give at least so many logits.
+        loss: in place of cross-entropy, of (logits, labels), in training and in scores; see
+            `mean_loss`.
     """
 
     metrics = ("loss", "accuracy")
     metric = "val/accuracy"
     mode = "max"
 
-    def __init__(self, label_smoothing: float = 0.0, num_classes: int = 1) -> None:
-        self.label_smoothing = label_smoothing
+    def __init__(
+        self, label_smoothing: float = 0.0, num_classes: int = 1, loss: Loss | None = None
+    ) -> None:
+        self.label_smoothing, self.chosen = label_smoothing, loss
         self.num_classes = num_classes
 
     def predict(self, modules: Modules, batch: LabelledBatch, player: str) -> Tensor:
@@ -37,7 +42,9 @@ class Classification(Task):
         return logits
 
     def criterion(self, outputs: Tensor, batch: LabelledBatch) -> Tensor:
-        """The mean cross-entropy of logits."""
+        """The mean cross-entropy of logits, or what was chosen instead."""
+        if self.chosen is not None:
+            return mean_loss(self.chosen, outputs, batch[1])
         return cross_entropy(outputs, batch[1], label_smoothing=self.label_smoothing)
 
     def size(self, batch: LabelledBatch) -> int:
@@ -56,12 +63,15 @@ class Classification(Task):
             )
 
     def score(self, modules: Modules, batch: LabelledBatch) -> dict[str, Tensor]:
-        """Summed cross-entropy, and the number of examples whose largest logit is right."""
+        """The summed loss, and the number of examples whose largest logit is right."""
         inputs, targets = batch
         logits = modules["model"](inputs)
         self._check(logits, len(targets))
         logits = logits.float()
+        chosen = self.chosen
         return {
-            "loss": cross_entropy(logits, targets, reduction="sum"),
+            "loss": cross_entropy(logits, targets, reduction="sum")
+            if chosen is None
+            else mean_loss(chosen, logits, targets) * len(targets),
             "accuracy": torch.sum(logits.argmax(dim=1) == targets),
         }

@@ -1,11 +1,13 @@
-"""Numbers to be predicted: mean squared error."""
+"""Numbers to be predicted: mean squared error, or a chosen loss."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from optbench.tasks.base import Modules, Task
+from optbench.tasks.chosen_loss import Loss, mean_loss
 from optbench.tasks.sequences import outputs_of
 
 Pairs = tuple[Tensor, Tensor]
@@ -14,22 +16,40 @@ Pairs = tuple[Tensor, Tensor]
 class Regression(Task):
     """Mean squared error of the outputs, scored by `loss`.
 
-    A batch is (inputs, targets), targets float [n, numbers]. Of a model with outputs at every place
-    of a sequence, [n, T, numbers], the last place counts.
+    A batch is (inputs, targets), targets [n, numbers], or [n] of one number each. Of a model with
+    outputs at every place of a sequence, [n, T, numbers], the last place counts.
+
+    Args:
+        loss: in place of the squared error, of (outputs, targets), in training and in scores; see
+            `mean_loss`.
     """
+
+    def __init__(self, loss: Loss | None = None) -> None:
+        self.chosen = loss
 
     def predict(self, modules: Modules, batch: Pairs, player: str) -> Tensor:
         """The numbers [n, numbers]."""
         return _predictions(modules[player], batch[0])
 
     def criterion(self, outputs: Tensor, batch: Pairs) -> Tensor:
-        """The mean squared error over examples, and over the numbers of each."""
-        return mse_loss(outputs, batch[1])
+        """The mean loss over examples, and over the numbers of each."""
+        targets = _targets(batch[1], outputs)
+        if self.chosen is not None:
+            return mean_loss(self.chosen, outputs, targets)
+        return mse_loss(outputs, targets)
 
     def score(self, modules: Modules, batch: Pairs) -> dict[str, Tensor]:
-        """The squared error of each example, a mean over its numbers, summed."""
-        inputs, targets = batch
-        outputs = _predictions(modules["model"], inputs).float()
+        """The loss of each example, a mean over its numbers, summed."""
+        outputs = _predictions(modules["model"], batch[0])
+        outputs = outputs.float()
+        targets = _targets(batch[1], outputs)
+        if outputs.shape != targets.shape:
+            raise ValueError(
+                f"the model gives numbers {list(outputs.shape)}, the targets are "
+                f"{list(targets.shape)}"
+            )
+        if self.chosen is not None:
+            return {"loss": mean_loss(self.chosen, outputs, targets) * len(targets)}
         squares = mse_loss(outputs, targets, reduction="none")
         return {"loss": squares.mean(dim=1).sum()}
 
@@ -37,3 +57,12 @@ class Regression(Task):
 def _predictions(module: object, inputs: Tensor) -> Tensor:
     outputs = outputs_of(module, inputs)  # type: ignore[arg-type]
     return outputs[:, -1] if outputs.ndim == 3 else outputs
+
+
+def _targets(targets: Tensor, outputs: Tensor) -> Tensor:
+    """In the outputs' layout, single numbers as rows of one, and no wider than they are."""
+    if targets.ndim == 1 and outputs.ndim == 2:
+        targets = targets[:, None]
+    if targets.dtype == torch.float32 or outputs.dtype == torch.float64:
+        return targets
+    return targets.float()

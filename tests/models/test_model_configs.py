@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 CONFIGS = Path(__file__).parents[2] / "configs" / "model"
 NOT_THE_MODELS = ("task", "init", "init_std", "init_bias")
 
-NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml") if path.stem != "custom")
 CLASSIFIERS = [name for name in NAMES if "task" not in OmegaConf.load(CONFIGS / f"{name}.yaml")]
 DATASETS = [((1, 28, 28), 10), ((1, 8, 8), 10), ((3, 32, 32), 100)]
 TOO_SMALL = {("3c3d", (1, 8, 8))}
