@@ -20,6 +20,7 @@ SCORE_LINES = 20
 """So many lines with scores, evenly spread, and the last, say what hundreds would."""
 
 _SHOWN = {"loss": "train/loss", "grad": "grad_norm/total", "update": "update_ratio/total"}
+BEST = "best"
 WIDTH = 80
 """Columns that a line may have; what does not fit is left out of the progress."""
 
@@ -48,7 +49,8 @@ class Terminal:
         evaluations = total // max(1, evaluate)
         self._score_every = max(1, evaluate) * max(1, -(-evaluations // SCORE_LINES))
         self._held: str | None = None
-        self._due = False
+        self._best: str | None = None
+        self._due = self._fresh = self._improved = False
         self._bar: Progress | None = None
         self._task = TaskID(0)
         now = time.perf_counter()
@@ -79,16 +81,32 @@ class Terminal:
         loss = self._values.get("train/loss")
         known = loss is not None and record.kind == "val"
         train = f"train/loss {significant(loss)}  " if known and loss is not None else ""
-        if self._due or record.kind == "test":
+        self._settle()
+        if record.kind == "test":
             self._say_held()
         self._held = f"step {record.step}  epoch {record.epoch:.4g}  {train}{scores}"
+        self._fresh, self._improved = record.kind == "val", False
         self._due = record.kind == "test" or record.step % self._score_every == 0
 
     def decided(self, what: str) -> None:
-        """The newest scores have decided something, so they are said, and what it was."""
+        """The newest scores have decided something, so they are said, and what it was.
+
+        `best` is said once it stands: when the next scores are no better, or the run ends.
+        """
         if self._held is not None:
             self._held += f"  {what}"
-        self._due = True
+        self._improved |= what == BEST
+        self._due |= what != BEST
+
+    def _settle(self) -> None:
+        """What the newest scores have decided is known now: says what is due."""
+        if self._fresh and not self._improved and self._best is not None:
+            self._say(self._best)
+        if self._fresh:
+            self._best = self._held if self._improved and not self._due else None
+            self._fresh = False
+        if self._due:
+            self._say_held()
 
     def _say_held(self) -> None:
         """The newest scores, unless they were said."""
@@ -98,8 +116,8 @@ class Terminal:
 
     def tick(self, step: int) -> None:
         """After every step: says scores that are due, and redraws when it is time to."""
-        if self._due:
-            self._say_held()
+        if self._fresh or self._due:
+            self._settle()
         now = time.perf_counter()
         if now < self._next:
             return
@@ -128,6 +146,7 @@ class Terminal:
 
     def close(self) -> None:
         """Says the last scores, and takes the bar away."""
+        self._settle()
         self._say_held()
         if self._bar is not None:
             self._bar.stop()

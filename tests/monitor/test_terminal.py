@@ -74,16 +74,31 @@ def test_scores_have_lines_of_their_own(clock: Clock) -> None:
     ]
 
 
-def test_scores_that_decide_something_are_always_said() -> None:
+def said_of(decided: dict[int, list[str]], steps: int) -> list[str]:
+    """The lines of a run of a thousand steps, evaluated at each, up to one."""
     said: list[str] = []
     shown = Terminal(total=1000, done=0, say=said.append, console=None, evaluate=1)
-    for step in (1, 2, 3):
+    for step in range(1, steps + 1):
         shown.write(record("val", step, val__loss=0.5))
-        if step == 2:
-            shown.decided("lr 0.001 from here")
-            shown.decided("best")
+        for what in decided.get(step, []):
+            shown.decided(what)
         shown.tick(step)
-    assert said == ["step 2  epoch 1.5  val/loss 0.5000  lr 0.001 from here  best"]
+    return said
+
+
+def test_scores_that_decide_something_are_always_said() -> None:
+    assert said_of({2: ["lr 0.001 from here", "best"], 4: ["stops here"]}, 5) == [
+        "step 2  epoch 1.5  val/loss 0.5000  lr 0.001 from here  best",
+        "step 4  epoch 1.5  val/loss 0.5000  stops here",
+    ]
+
+
+def test_a_best_is_said_once_it_stands() -> None:
+    assert said_of({step: ["best"] for step in range(1, 31)}, 30) == []
+    assert said_of({1: ["best"], 2: ["best"], 5: ["best"]}, 7) == [
+        "step 2  epoch 1.5  val/loss 0.5000  best",
+        "step 5  epoch 1.5  val/loss 0.5000  best",
+    ]
 
 
 def test_a_line_has_eighty_columns(clock: Clock) -> None:
