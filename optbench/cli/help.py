@@ -61,10 +61,10 @@ groups: {groups}
     "runs": """\
 usage: optbench runs [FOLDER...] [FILTER...] [--csv | --json]
 
-Past runs, the oldest first: when each began, its state, its best value, its folder,
-the settings that differ among them, tags and notes. FOLDER is a run, a sweep, or
-what holds such; default: runs. A filter is key=value; all of them have to hold, of
-values with commas one. * is any text.
+Past runs, the oldest first: when each began, its state, its best value, its
+folder, the settings that differ among them, tags and notes. FOLDER is a run, a
+sweep, or what holds such; default: runs. A filter is key=value; all of them have
+to hold, of values with commas one. * is any text.
 
   state=finished,running   tag=wide   name='*gpt*'   notes='*decay*'
   optimizer=sgd,adam       any group's choice

@@ -60,7 +60,7 @@ def _verb_meant(word: str, rest: Sequence[str]) -> str:
 
     if "=" in word or word in ("-m", "--multirun", "--cfg"):
         return f"did you mean optbench train {shlex.join([word, *rest])}?"
-    return did_you_mean(word, VERBS)
+    return "did you mean train, or runs?" if word == "run" else did_you_mean(word, VERBS)
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -13,7 +13,7 @@ from optbench.console import print_error, print_lines, print_table, shown
 from optbench.errors import UserError
 from optbench.escape import shell_word
 from optbench.monitor.numerals import significant
-from optbench.runs.filters import filter_of
+from optbench.runs.filters import filter_of, meant
 from optbench.runs.find import find_runs
 from optbench.runs.past import Past, as_csv, as_json, differing
 
@@ -35,6 +35,9 @@ def runs(arguments: Sequence[str]) -> int:
     words = [word for word in arguments if not word.startswith("-")]
     filters = [word for word in words if "=" in word and not os.path.isdir(word)]
     paths = [word for word in words if word not in filters]
+    for path in paths:
+        if not os.path.lexists(path) and (filtered := meant(path)):
+            raise UserError(f"{path}: no such folder; did you mean {filtered}?")
     every = [Past.of(run) for run in find_runs(*paths)]
     wanted = [filter_of(line, every) for line in filters]
     found = [run for run in every if all(wants(run) for wants in wanted)]

@@ -38,7 +38,8 @@ from optbench.compose.players import (
 from optbench.compose.resolvers import register_resolvers
 from optbench.compose.task_choice import AUTO, TaskChoice
 from optbench.compose.workloads import Workloads, default_name
-from optbench.config.conform import conform
+from optbench.config.conform import conform, is_text
+from optbench.config.declared import field_of
 from optbench.config.interpolated import decoded
 from optbench.config.keys import find, setting
 from optbench.config.paths import with_absolute_paths
@@ -137,7 +138,7 @@ class Composer:
                 if is_param(override.key_or_group):
                     raise UserError(f"{override.input_line}: values of a sweep need -m")
                 if override.is_sweep_override():
-                    hint = self._in_brackets(override, parsed)
+                    hint = self._as_one(override, parsed)
                     raise UserError(f"{override.input_line}: several values need -m{hint}")
         lines = self.lines(overrides)
         try:
@@ -293,16 +294,19 @@ class Composer:
         except Exception:
             return None
 
-    def _in_brackets(self, override: Override, parsed: Sequence[Override]) -> str:
-        """How a list is written, if several values look as if one was meant."""
+    def _as_one(self, override: Override, parsed: Sequence[Override]) -> str:
+        """How a list, or a text with commas, is written, if one was probably meant."""
         key, base = override.key_or_group, self._base(parsed)
+        text = str(override.input_line).partition("=")[2]
+        if override.is_choice_sweep() and field_of(key) is not None and is_text(None, key):
+            return f"; a text with commas: '{key}=\"{text}\"'"
         if (
             base is None
             or not override.is_choice_sweep()
             or not isinstance(find(plain(base), key), list)
         ):
             return ""
-        return f"; a list: {key}=[{str(override.input_line).partition('=')[2]}]"
+        return f"; a list: {key}=[{text}]"
 
     def setting_meant(self, word: str, text: str, overrides: Sequence[str]) -> str | None:
         """The override that a word and a value mean, with the files that overrides choose."""

@@ -123,7 +123,7 @@ def count_or_full(value: Any) -> int | str:
 
 def tag(value: Any) -> str:
     """Read a word that runs are found by: no spaces, commas or control characters in it."""
-    text = word(value)
+    text = "" if value is None else word(value)
     if not text or len(text.encode()) > LONGEST_NAME or any(letter in ",[]=" for letter in text):
         raise ValueError
     if any(letter.isspace() or category(letter) == "Cc" for letter in text):

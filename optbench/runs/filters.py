@@ -55,6 +55,17 @@ def filter_of(line: str, runs: Sequence[Past]) -> Filter:
     return lambda run: key in run.settings and _is(run, key, texts)
 
 
+def meant(word: str) -> str | None:
+    """The filter that a word without a value looks like, None for one that looks like none."""
+    if word in STATES:
+        return f"state={word}"
+    groups = {path.name for path in configs_folder().iterdir() if path.is_dir()}
+    if word in (*OWN, "tags", *groups) or word in SETTINGS:
+        return f"{word}=..."
+    found = [group for group in groups if (configs_folder() / group / f"{word}.yaml").is_file()]
+    return f"{found[0]}={word}" if len(found) == 1 else None
+
+
 def _values(text: str) -> list[str]:
     """The values between commas; a list in brackets is one."""
     return [text] if text.startswith(("[", "{")) else text.split(",")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from optbench.errors import UserError, reason
+from optbench.files import kind
 from optbench.rundir import PLAN, RunDir, nearest_folder, path_of
 from optbench.runs.read import Run
 from optbench.runs.result import RunResult
@@ -67,6 +68,10 @@ def find_runs(*paths: str | os.PathLike[str]) -> list[Run]:
     for path in paths:
         folder = path_of(path)
         if not folder.is_dir():
+            if os.path.lexists(folder):
+                raise UserError(
+                    f"{path}: {kind(os.lstat(folder).st_mode)}, where a folder is meant"
+                )
             raise UserError(f"{path}: no such folder{nearest_folder(folder)}")
         for each in _runs_below(folder.absolute()):
             found.setdefault(each, Run(each))

@@ -69,9 +69,16 @@ def test_a_sweep_that_lists_nothing_or_no_end_is_refused(line: str, named: list[
     assert_refused(f"train -m {line}", named)
 
 
-@pytest.mark.parametrize("verb", ["test", "compare", "benchmark", "eval", "run"])
+@pytest.mark.parametrize("verb", ["test", "compare", "benchmark"])
 def test_a_word_that_is_like_no_verb_gets_the_list_of_them(verb: str) -> None:
-    assert_refused(verb, [f"{verb}: no such verb; choose from draw, find-lr, list, "])
+    assert_refused(verb, [f"{verb}: no such verb; choose from draw, evaluate, "])
+
+
+@pytest.mark.parametrize(
+    ("verb", "meant"), [("eval", "evaluate"), ("run", "train, or runs"), ("trian", "train")]
+)
+def test_a_word_that_is_like_a_verb_is_told_which(verb: str, meant: str) -> None:
+    assert_refused(verb, [f"{verb}: no such verb; did you mean {meant}?"])
 
 
 @pytest.mark.parametrize("line", ["optimizer=sgd seed=1", "-m seed=0,1"])

@@ -47,6 +47,20 @@ def test_what_is_no_tag_is_refused(tags: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("notes=hello, world", "a text with commas: 'notes=\"hello, world\"'"),
+        ("tags=a,b", "a list: tags=[a,b]"),
+        ("tags=null", "expected a list of words without spaces and commas\n"),
+        ("tag=a", "did you mean tags?"),
+    ],
+)
+def test_what_was_meant(line: str, says: str, tmp_path: Path) -> None:
+    answer = call([*f"train {SMALL} steps=1 hydra.run.dir={tmp_path}/run".split(), line])
+    assert answer.code == 2 and says in answer.err
+
+
 def test_a_run_that_has_ended_gets_others_and_stays_what_it_is(folder: RunDir) -> None:
     before = {p: p.read_bytes() for p in folder.path.rglob("*") if p.is_file()}
     status = folder.read_status()
