@@ -24,9 +24,9 @@ ALLOWED: dict[str, set[str]] = {
         *("compose", "assemble", "training", "monitor", "rundir", "config", "errors"),
         *("files", "escape", "console", "version", "shapes"),
     },
-    "compose": {"config", "errors"},
+    "compose": {"config", "errors", "escape"},
     "console": {"escape"},
-    "search": {"assemble", "training", "monitor", "errors"},
+    "search": {"assemble", "training", "monitor", "plots", "errors"},
     "assemble": {
         *("training", "monitor", "rundir", "config", "errors"),
         *("optim", "schedules", "models", "data", "tasks"),

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from optbench.assemble.data import dataset, notes_on
 from optbench.cli.flags import no_such_flag
 from optbench.cli.training import parse
-from optbench.compose.composer import Composer, hydra_session, keys_of
-from optbench.compose.players import choice_key
-from optbench.config.run_config import RunConfig
+from optbench.compose.composer import hydra_session, keys_of
+from optbench.compose.range_test import to_be_tested, whose
 from optbench.config.run_spec import RunSpec
 from optbench.config.suggest import did_you_mean
 from optbench.console import print_error
@@ -24,7 +23,6 @@ from optbench.runs.log import Log, heard
 from optbench.search.lr_range import Ramp
 
 if TYPE_CHECKING:
-    from optbench.assemble.experiment import Experiment
     from optbench.search.find_lr import Trial
 
 FLAGS = {
@@ -71,7 +69,7 @@ def find_lr(arguments: Sequence[str]) -> int:
 
     check_device(config.device)
     from optbench.assemble.experiment import build_experiment
-    from optbench.search.find_lr import range_test
+    from optbench.search.find_lr import base_lr, range_test
     from optbench.training.distributed import join
     from optbench.training.signals import Interruption
 
@@ -86,7 +84,7 @@ def find_lr(arguments: Sequence[str]) -> int:
                 folder = RunDir.reserve(_folder(spec))
                 for note in notes_on(data):
                     log.warn(note)
-            base = _base(experiment, player)
+            base = base_lr(experiment, player)
             board = _board(folder, seed) if config.monitor.tensorboard else None
             try:
                 ramp = asked.ramp
@@ -161,70 +159,6 @@ def _count(flag: str, text: str, least: int) -> int:
     if value < least:
         raise UserError(f"{flag} {text}: at least {least}")
     return value
-
-
-def whose(config: RunConfig, asked: str) -> str:
-    """The player whose learning rate is looked for.
-
-    Raises:
-        UserError: there is none of that name, or several and none is named.
-    """
-    names = list(config.players)
-    if asked in names:
-        return asked
-    if asked:
-        raise UserError(f"--player {asked}: no such player; {did_you_mean(asked, names)}")
-    if len(names) > 1:
-        raise UserError(f"find-lr: of which player? --player {' or --player '.join(names)}")
-    return names[0]
-
-
-def to_be_tested(spec: RunSpec, composer: Composer, steps: int, player: str) -> RunConfig:
-    """The config of the test: the ramp takes the place of schedules, EMA and the run's length.
-
-    Raises:
-        UserError: an optimizer that has no learning rate, or reads it only once.
-    """
-    config, own = spec.config, spec.config.players[player]
-    optimizer = dict(own.optimizer)
-    if config.resume:
-        raise UserError(f"resume={config.resume}: not with find-lr, which begins anew")
-    name = spec.choices[choice_key(player, "optimizer") if own.at else "optimizer"]
-    if "lr" not in optimizer:
-        raise UserError(f"{own.at}optimizer={name}: has no lr to find")
-    if optimizer.get("lr_is_initial"):
-        raise UserError(
-            f"{own.at}optimizer={name}: reads lr once, at its first step, so no ramp has an "
-            "effect; try optimizer.lr with train -m"
-        )
-    if optimizer["lr"] is not None and not float(optimizer["lr"]) > 0:
-        key = f"{own.at}optimizer.lr"
-        raise UserError(f"{key}={optimizer['lr']}: find-lr scales it; it has to be above 0")
-    patterns = optimizer["groups"]
-    optimizer["groups"] = [{k: v for k, v in p.items() if k != "schedule"} for p in patterns]
-    return replace(
-        config.with_player(player, optimizer, composer.files.file("schedule", "constant")),
-        momentum_schedule=None,
-        beta2_schedule=None,
-        weight_decay_schedule=None,
-        steps=steps,
-        epochs=None,
-        ema=0.0,
-        nonfinite="stop",
-    )
-
-
-def _base(experiment: Experiment, player: str) -> float:
-    """The value of `optimizer.lr` that the experiment was built with; null is the library's own."""
-    from optbench.assemble.optimizer import lr_factor
-
-    config = experiment.config
-    lr = config.players[player].optimizer["lr"]
-    if lr is not None:
-        return float(lr)
-    factor = lr_factor(config.scale_lr, experiment.feed.batch_size, config.base_batch_size)
-    found = next(p for p in experiment.state.players if p.name == player)
-    return found.hyperparameters.base_lrs[0] / factor
 
 
 def _folder(spec: RunSpec) -> str | Path:

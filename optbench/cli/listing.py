@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from optbench.compose.optimizers import HEADER, WHAT
 from optbench.compose.paths import config_files, configs_folder, top_lines
 from optbench.config.suggest import did_you_mean
 from optbench.console import print_lines, print_table
@@ -68,7 +69,7 @@ def _group(word: str) -> str | None:
 
 def _print_group(group: str, own: Path | None) -> None:
     if group == "optimizer":
-        from optbench.cli.optimizers import optimizers, print_optimizers
+        from optbench.compose.optimizers import optimizers
 
         print_optimizers(optimizers(files(group, own)))
     else:
@@ -79,7 +80,7 @@ def _print_choice(group: str, name: str, own: Path | None) -> None:
     """What there is to say of one choice: of an optimizer as a table, else its file."""
     found = {path.stem: path for path in files(group, own)}
     if group == "optimizer":
-        from optbench.cli.optimizers import optimizers, print_one
+        from optbench.compose.optimizers import optimizers
 
         rows = {row[0].removeprefix("zoo "): row for row in reversed(optimizers(files(group, own)))}
         if name in rows:
@@ -107,3 +108,18 @@ def _config_dir(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
         else:
             words.append(argument)
     return words, folder
+
+
+def print_optimizers(rows: list[list[str]]) -> None:
+    """A line each: what there is to choose from."""
+    print_table("", [HEADER[0], HEADER[1], WHAT], [[row[0], row[1], row[6]] for row in rows])
+    print_lines("\noptbench list optimizer NAME says more of one.")
+
+
+def print_one(row: list[str]) -> None:
+    """All there is to say of one, a line each."""
+    print_table(
+        "",
+        [HEADER[0], row[0]],
+        [list(each) for each in zip(HEADER[1:], row[1:], strict=True) if each[1]],
+    )

@@ -8,10 +8,10 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from optbench.cli.ranks import tell
 from optbench.console import print_error, print_lines
 from optbench.errors import OwnCodeError, UserError, reason
 from optbench.runs.collector import at_rest
+from optbench.runs.ranks import tell
 from optbench.version import __version__
 
 EXIT_FAILED, EXIT_BAD_INPUT = 1, 2

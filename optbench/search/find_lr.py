@@ -237,3 +237,16 @@ def untouched(state: RunState) -> Iterator[None]:
         for parameter, gradient, wants in zip(parameters, gradients, wanted, strict=True):
             parameter.requires_grad_(wants)
             parameter.grad = gradient
+
+
+def base_lr(experiment: Experiment, player: str) -> float:
+    """The value of `optimizer.lr` that the experiment was built with; null is the library's own."""
+    from optbench.assemble.optimizer import lr_factor
+
+    config = experiment.config
+    lr = config.players[player].optimizer["lr"]
+    if lr is not None:
+        return float(lr)
+    factor = lr_factor(config.scale_lr, experiment.feed.batch_size, config.base_batch_size)
+    found = next(p for p in experiment.state.players if p.name == player)
+    return found.hyperparameters.base_lrs[0] / factor

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from optbench.cli.find_lr import FLAGS
-from optbench.cli.find_lr_report import train_command
 from optbench.cli.main import main
+from optbench.compose.commands import train_command
 from optbench.compose.composer import hydra_session
 from optbench.monitor.event_file import read_events
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from optbench.cli.find_lr_caveats import caveats
+from optbench.search.caveats import caveats
 from optbench.search.lr_range import RECOMMENDED, Curve, Ramp
 
 from .program import SMALL, call

@@ -15,7 +15,7 @@ from rich.console import Console
 from optbench import __version__
 from optbench.cli.listing import description, files
 from optbench.cli.main import VERBS
-from optbench.cli.optimizers import optimizers
+from optbench.compose.optimizers import optimizers
 from optbench.compose.paths import configs_folder
 from optbench.config.zoo import zoo
 from optbench.console import print_table

@@ -1,4 +1,4 @@
-"""optbench.cli.ranks: which rank of a torchrun tells of an error."""
+"""optbench.runs.ranks: which rank of a torchrun tells of an error."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from optbench.cli import ranks
 from optbench.cli.main import main
 from optbench.errors import UserError
+from optbench.runs import ranks
 from optbench.training import distributed, notes
 from optbench.training.distributed import World, join
 

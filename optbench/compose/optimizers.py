@@ -9,7 +9,6 @@ from pathlib import Path
 from optbench.compose.paths import top_lines
 from optbench.config.about import About, about
 from optbench.config.zoo import zoo
-from optbench.console import print_lines, print_table
 
 WHAT = "what it is"
 HEADER = [
@@ -35,21 +34,6 @@ def optimizers(files: Iterable[Path]) -> list[list[str]]:
         settings = " ".join(f"{k}={v}" for k, v in entry.arguments.items())
         rows.append(_row(f"zoo {name}", entry.about, settings))
     return rows
-
-
-def print_optimizers(rows: list[list[str]]) -> None:
-    """A line each: what there is to choose from."""
-    print_table("", [HEADER[0], HEADER[1], WHAT], [[row[0], row[1], row[6]] for row in rows])
-    print_lines("\noptbench list optimizer NAME says more of one.")
-
-
-def print_one(row: list[str]) -> None:
-    """All there is to say of one, a line each."""
-    print_table(
-        "",
-        [HEADER[0], row[0]],
-        [list(each) for each in zip(HEADER[1:], row[1:], strict=True) if each[1]],
-    )
 
 
 def defaults(lines: list[str]) -> str:

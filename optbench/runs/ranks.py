@@ -6,8 +6,8 @@ import os
 import sys
 import time
 
-from optbench.cli.tracebacks import show
 from optbench.errors import UserError
+from optbench.runs.tracebacks import show
 
 HEAD_START_SECONDS = 1.0
 """What rank 0 has to tell of an error, before torchrun ends it because another rank has ended."""
