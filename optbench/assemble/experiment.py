@@ -80,12 +80,19 @@ class Experiment:
 
     def trainer(
         self,
-        recorder: Recorder,
-        keeper: Keeper | None,
-        interruption: Interruption,
+        recorder: Recorder | None = None,
+        keeper: Keeper | None = None,
+        interruption: Interruption | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> Trainer:
-        """The trainer, which goes on from wherever the state is."""
+        """The trainer, which goes on from wherever the state is.
+
+        Args:
+            recorder: takes the measurements; default: nobody does.
+            keeper: saves the state; default: it is not saved.
+            interruption: a wish to stop; default: there is none.
+            callbacks: told of steps, evaluations and checkpoints.
+        """
         state = self.state
         modules = {player.name: player.module for player in state.players}
         skip = self.config.nonfinite == "skip"
@@ -109,9 +116,9 @@ class Experiment:
             validation=self.validation,
             test=self.test,
             settings=self.settings,
-            recorder=recorder,
+            recorder=Recorder() if recorder is None else recorder,
             keeper=keeper,
-            interruption=interruption,
+            interruption=Interruption() if interruption is None else interruption,
             callbacks=callbacks,
         )
 

@@ -19,10 +19,8 @@ import torch
 from torch import Tensor
 
 from common import parser, start
-from optbench.monitor.record import Recorder
 from optbench.training.many_losses import Way
 from optbench.training.objective import Objective
-from optbench.training.signals import Interruption
 from runs import build
 from timing import Row, alternate, estimate, machine_line, print_rows, ratio
 
@@ -66,7 +64,7 @@ def made(overrides: list[str], threads: int) -> tuple[Objective, Sequence[Tensor
             path.write_text(TEXT, encoding="utf-8")
             lines += ["dataset=text", f"dataset.path={path}", f"dataset.context={CONTEXT}"]
         _, experiment = build(lines)
-        trainer = experiment.trainer(Recorder([]), None, Interruption())
+        trainer = experiment.trainer()
         (player,) = trainer.players
         return trainer.objective(player.name), player.parameters
 

@@ -15,12 +15,10 @@ import torch
 from optbench import RunSpec, compose
 from optbench.assemble.data import dataset
 from optbench.assemble.experiment import Experiment, build_experiment
-from optbench.monitor.record import Recorder
 from optbench.rundir import RunDir
 from optbench.runs.log import Log
 from optbench.runs.sinks import make_recorder
 from optbench.training.distributed import World, join
-from optbench.training.signals import Interruption
 
 FOREVER = 10**9
 ONLY_STEPS = ["checkpoint=none", "eval.every=0", "device=cpu"]
@@ -79,10 +77,10 @@ class Stretches:
         log = Log(quiet=True)
         if live is not None:
             log = _LiveLog(live)
-        self.recorder = Recorder()
+        self.recorder = None
         if experiment.world.is_main:
             self.recorder = make_recorder(spec, RunDir(folder), log, experiment, None)
-        self.trainer = experiment.trainer(self.recorder, None, Interruption())
+        self.trainer = experiment.trainer(self.recorder)
         if monitor is not None:
             cadence = replace(self.trainer.settings.cadence, monitor=monitor)
             self.trainer.settings = replace(self.trainer.settings, cadence=cadence)
@@ -98,7 +96,8 @@ class Stretches:
 
     def close(self) -> None:
         """Closes the run's files."""
-        self.recorder.close()
+        if self.recorder is not None:
+            self.recorder.close()
 
 
 class _LiveLog(Log):
