@@ -150,6 +150,8 @@ def resume(
     quiet: bool = True,
     config_dir: str | None = None,
     trust: bool = False,
+    at: str | int | None = None,
+    folder: Path | None = None,
 ) -> RunResult:
     """Go on with a run, bit for bit, as `optbench resume` does.
 
@@ -160,6 +162,9 @@ def resume(
         quiet: as for `train`.
         config_dir: a folder of your own config files.
         trust: build what the run's config names though somebody else began it: it runs his code.
+        at: go on from this checkpoint, `best`, `last` or a step, in a new folder; the run itself
+            stays as it is.
+        folder: the new one, with `at`. Default: RUN-step-N.
 
     Returns:
         How the run ended; a run that has nothing left to do is left as it is.
@@ -171,18 +176,26 @@ def resume(
         >>> optbench.resume("runs/first", "steps=8").step
         8
     """
+    from optbench.runs.branch import branch
     from optbench.runs.execute import execute
     from optbench.runs.result import recorded
     from optbench.runs.resume import continuation
 
+    if folder is not None and at is None:
+        raise UserError("folder: with at=, for a branch of a run")
     going = continuation(path, overrides, config_dir, trust)
     with _of_a_library(quiet) as (log, results):
+        if at is not None:
+            with branch(going, at, folder, log) as new:
+                own = (new.spec, log, new.folder, True, new.seals)
+                results.append(execute(*own, callbacks=callbacks, raising=True))
+            return results[0]
         if going.ended:
             if going.labels:
                 going.relabel(log)
             return recorded(going.folder)
-        spec, folder, seals = going.spec, going.folder, going.seals
-        results.append(execute(spec, log, folder, True, seals, callbacks=callbacks, raising=True))
+        own = (going.spec, log, going.folder, True, going.seals)
+        results.append(execute(*own, callbacks=callbacks, raising=True))
     return results[0]
 
 

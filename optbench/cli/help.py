@@ -151,7 +151,7 @@ torch.load, or .safetensors (pip install 'optbench[safetensors]').
   optbench export RUN -o model.safetensors
 """,
     "resume": """\
-usage: optbench resume RUN [overrides] [--trust]
+usage: optbench resume RUN [overrides] [--at best|last|STEP [--to FOLDER]] [--trust]
 
 Goes on with an interrupted run, bit for bit, from its newest whole checkpoint;
 for a sweep's folder: skips what is finished, resumes and starts the rest.
@@ -163,6 +163,8 @@ RUN is a run folder or a sweep's. Overrides may
 and hold from the checkpoint on. Model, dataset, task, {fixed}, and the
 optimizer itself with groups, decay and implementation can't change.
 A run that has finished goes on only if it is made longer.
+With --at, a copy of the run as it was at that checkpoint goes on, in a new folder
+(--to FOLDER, by default RUN-step-N); the run itself stays as it is.
 A run that somebody else began, and that names classes of his own, wants --trust:
 it runs his code.
 The same as: optbench train resume=RUN

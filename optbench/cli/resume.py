@@ -11,8 +11,10 @@ from optbench.cli.sweep import report
 from optbench.compose.composer import hydra_session
 from optbench.compose.workloads import typed_value
 from optbench.console import print_lines, shown
+from optbench.errors import UserError
 from optbench.files import dump_yaml
 from optbench.rundir import PLAN, RunDir, path_of
+from optbench.runs.branch import branch
 from optbench.runs.execute import execute
 from optbench.runs.log import Log
 from optbench.runs.plan import read_plan
@@ -27,6 +29,8 @@ def resume(
     config_dir: str | None,
     show: bool = False,
     trust: bool = False,
+    at: str | None = None,
+    to: str | None = None,
 ) -> int:
     """Goes on with a run or a sweep, or shows the config that it would go on with.
 
@@ -36,19 +40,28 @@ def resume(
         config_dir: of the user's own config files.
         show: the config only.
         trust: build what the run's config names, whoever began it.
+        at: the checkpoint to go on from in a new folder, `to`, instead of in the run's own.
 
     Raises:
         UserError: no such run, or a change that a run can't take.
     """
     log = Log()
     path = path_of(run)
+    if to is not None and at is None:
+        raise UserError(f"--to={to}: from which checkpoint? --at best|last|STEP --to={to}")
     if os.path.lexists(path / PLAN):
+        if at is not None:
+            raise UserError(f"--at={at}: of one run, not of a sweep's folder")
         plan = read_plan(path, trust)
         with hydra_session(config_dir or plan.config_dir) as composer:
             rest = reopen(composer, RunDir(path.absolute()), plan, overrides, trust)
             return report(rest, in_turn(rest, log), log)
     going = continuation(run, overrides, config_dir, trust)
     folder, changes = going.folder, going.changes
+    if at is not None and not show:
+        _tell_changes(changes, log)
+        with branch(going, at, to, log) as new:
+            return finish(execute(new.spec, log, new.folder, resume=True, seals=new.seals), log)
     if going.ended and going.labels and not show:
         _tell_changes(changes, log)
         going.relabel(log)

@@ -34,6 +34,9 @@ def training(verb: str, arguments: Sequence[str]) -> int:
         raise UserError("resume=: which run? optbench resume RUN [overrides]")
     if flags.trust and (not run or run[-1] == "null"):
         raise UserError("--trust: with resume only, for a run that somebody else began")
+    for flag in ("at", "to"):
+        if getattr(flags, flag) is not None and (not run or run[-1] == "null"):
+            raise UserError(f"--{flag}: with resume only, for a branch of a run")
     if run and run[-1] != "null":
         if not path_of(run[-1]).is_dir():
             RunDir.existing(run[-1])  # says what is wrong with it
@@ -42,7 +45,8 @@ def training(verb: str, arguments: Sequence[str]) -> int:
                 raise UserError(f"--{flag}: not with resume, which goes on with a run's own config")
         from optbench.cli.resume import resume
 
-        return resume(run[-1], rest, flags.config_dir, bool(flags.cfg), flags.trust)
+        branch = {"at": flags.at, "to": flags.to}
+        return resume(run[-1], rest, flags.config_dir, bool(flags.cfg), flags.trust, **branch)
     before = begun_before()
     if before is not None and has_begun(before):
         from optbench.cli.resume import resume
@@ -79,6 +83,8 @@ def parse(arguments: Sequence[str]) -> Namespace:
     """Hydra's flags and the overrides; UserError for a flag that there is not."""
     parser = hydra_internals.flags()
     parser.add_argument("--trust", action="store_true")
+    parser.add_argument("--at")
+    parser.add_argument("--to")
 
     def refuse(message: str) -> NoReturn:
         unknown = message.removeprefix("unrecognized arguments: ")
