@@ -37,7 +37,15 @@ DONE = ("finished", "stopped_early", "diverged")
 """States of a run that has nothing left to do."""
 
 YAMLS = ("config.yaml", "overrides.yaml")
-FILES = (*YAMLS, "env.json", "status.json", "summary.json", "metrics.jsonl", "log.txt")
+FILES = (
+    *YAMLS,
+    "env.json",
+    "status.json",
+    "summary.json",
+    "metrics.jsonl",
+    "metrics.csv",
+    "log.txt",
+)
 FOLDERS = ("checkpoints", "tb", "samples")
 PLAN = "sweep.yaml"
 """What makes a folder a sweep's."""

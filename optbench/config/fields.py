@@ -8,7 +8,7 @@ What is a setting of the run, and of nothing else, stands in `run_config`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from unicodedata import category
@@ -114,6 +114,17 @@ def word(value: Any) -> str:
     if isinstance(value, bool | list | dict):
         raise ValueError
     return str(value)
+
+
+def sink(value: Any) -> str | dict[str, Any]:
+    """Reads a place for measurements to go: its name, or a mapping with a `_target_`."""
+    if isinstance(value, Mapping):
+        if not isinstance(value.get("_target_"), str):
+            raise ValueError
+        return {str(key): item for key, item in value.items()}
+    if not isinstance(value, str):
+        raise ValueError
+    return value
 
 
 def count_or_full(value: Any) -> int | str:

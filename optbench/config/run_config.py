@@ -27,6 +27,7 @@ from optbench.config.fields import (
     integer,
     number,
     one_of,
+    sink,
     tag,
     word,
 )
@@ -88,6 +89,13 @@ class Monitor:
     histograms: Length = setting(0, "sampled histograms of parameters and gradients", LENGTH)
     per_parameter: bool = setting(True, "norms and ratios of each parameter, not only the total")
     tensorboard: bool = setting(True)
+    sinks: Sequence[str | Mapping[str, Any]] = setting(
+        [],
+        "where measurements go too: csv, wandb, mlflow, {_target_: my.module.Sink}",
+        Field(each(sink), "a list of csv, wandb, mlflow or {_target_: my.module.Sink}"),
+        before=(),
+        example="monitor.sinks=[csv]",
+    )
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from optbench.files import checksum, naming, open_regular, reading
 from optbench.metric_lines import records
+from optbench.monitor.csv_lines import CSV_FILE, csv_lines
 from optbench.monitor.event_file import HPARAMS_FILE, read_events
 from optbench.monitor.record import Position
 from optbench.rundir import RunDir
 
 EVENT_FILES = "events.out.tfevents.*"
+
+Line = tuple[int, tuple[int, Any] | None]
+"""The position after a line, and its step and kind; None if it can't be read."""
 
 
 def cut(
@@ -38,11 +42,15 @@ def cut(
         note: is told of what is dropped.
 
     Returns:
-        Of the event files that are left, for the positions of the next checkpoint.
+        Of the files that are left and may have no sink any more, for the next checkpoint.
     """
     nothing: Position = (0, 0)
-    _cut_lines(folder.metrics, positions.get(folder.metrics.name, nothing), step, warn, note)
     left: dict[str, Position] = {}
+    for path, lines in ((folder.metrics, _json_lines), (folder.path / CSV_FILE, csv_lines)):
+        position = positions.get(path.name, nothing)
+        _cut_lines(path, lines, position, step, warn, note)
+        if path.name == CSV_FILE and path.exists():  # it may have no sink from now on
+            left[path.name] = (path.stat().st_size, checksum(path))
     files = sorted(folder.tensorboard.glob(EVENT_FILES))
     present = [f"tb/{path.name}" for path in files if path.name != HPARAMS_FILE]
     for name in dict.fromkeys([*(n for n in positions if n.startswith("tb/")), *present]):
@@ -54,6 +62,7 @@ def cut(
 
 def _cut_lines(
     path: Path,
+    read: Callable[[Path], Iterable[Line]],
     position: Position,
     step: int,
     warn: Callable[[str], None],
@@ -65,7 +74,7 @@ def _cut_lines(
             warn(f"{path.name} is missing: what had been recorded is lost")
         return
     size = path.stat().st_size
-    lines = [(end, _step_and_kind(record)) for end, record in records(path)]
+    lines = list(read(path))
     kept = length
     if size < length or checksum(path, length) != crc:
         kept = _told_by_records(lines, length, step)
@@ -78,13 +87,15 @@ def _cut_lines(
     _shorten(path, kept, sum(end > kept for end, _ in lines), note)
 
 
+def _json_lines(path: Path) -> Iterable[Line]:
+    return ((end, _step_and_kind(record)) for end, record in records(path))
+
+
 def _step_and_kind(record: Mapping[str, Any] | None) -> tuple[int, Any] | None:
     return None if record is None else (record["step"], record.get("kind"))
 
 
-def _told_by_records(
-    lines: Sequence[tuple[int, tuple[int, Any] | None]], length: int, step: int
-) -> int:
+def _told_by_records(lines: Sequence[Line], length: int, step: int) -> int:
     """Where to cut lines that have been damaged, so that their bytes tell nothing.
 
     What is of a later step comes again, and so does a test score. A line that can't be read is
@@ -154,4 +165,4 @@ def positions_of(manifest: Mapping[str, Any]) -> dict[str, Position]:
     return found
 
 
-_NAMES = re.compile(r"metrics\.jsonl|tb/events\.out\.tfevents\.[^/\0]+")
+_NAMES = re.compile(r"metrics\.(jsonl|csv)|tb/events\.out\.tfevents\.[^/\0]+")

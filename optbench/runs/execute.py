@@ -17,6 +17,7 @@ from optbench.errors import UserError
 from optbench.rundir import DONE, FORMAT, RunDir
 from optbench.runs.collector import at_work
 from optbench.runs.log import Log, heard
+from optbench.runs.own_sinks import check_sinks
 from optbench.runs.restart import remember
 from optbench.runs.result import EXIT_FAILED, RunResult
 from optbench.runs.sinks import end_hparams, make_recorder
@@ -59,6 +60,7 @@ def execute(
     """
     data = dataset(spec.config)
     check_device(spec.config.device)
+    check_sinks(spec.config.monitor.sinks)
     if spec.config.deterministic:
         _deterministic_environment()
     import rich.style  # noqa: F401  (draws a random number; later, the seeded ones would shift)

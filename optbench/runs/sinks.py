@@ -12,6 +12,7 @@ from optbench.config.run_spec import RunSpec
 from optbench.rundir import RunDir
 from optbench.runs.columns import Row, cells, columns_of, row
 from optbench.runs.log import Log
+from optbench.runs.own_sinks import make_sinks
 
 if TYPE_CHECKING:
     from optbench.assemble.experiment import Experiment
@@ -46,6 +47,8 @@ def make_recorder(
         board = _tensorboard(spec, folder, experiment, resumed_at)
     if board is not None:
         sinks.append(board)
+    own = spec.config.monitor.sinks
+    sinks += make_sinks(own, folder.path, spec.plain, resumed_at, log.warn)
     return Recorder([*sinks, terminal], board, terminal, earlier)
 
 

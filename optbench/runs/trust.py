@@ -26,13 +26,14 @@ _LIBRARIES = {
     "model": r"torch\.nn\.[A-Z]\w*|torchvision\.models\.\w+",
     "optimizer": r"torch\.optim\.[A-Z]\w*|pytorch_optimizer\.\w+|schedulefree\.[A-Z]\w*",
     "loss": r"torch\.nn\.\w*Loss",
+    "sink": r"csv",
     "schedule": r"torch\.optim\.lr_scheduler\.[A-Z]\w*",
 }
 """By role: classes of others' that a config may name whoever wrote it."""
 
 _ROLES = {
     **{group: group for group in ("model", "dataset", "task", "optimizer", "schedule", "wrapper")},
-    **{"companion": "optimizer", "parts": "schedule", "loss": "loss"},
+    **{"companion": "optimizer", "parts": "schedule", "loss": "loss", "sinks": "sink"},
     **{f"{what}_schedule": "schedule" for what in ("momentum", "beta2", "weight_decay")},
 }
 """By the key that a node stands at: what its `_target_` is."""
@@ -128,4 +129,6 @@ def _paths(node: Any, at: str = "", role: str = "") -> Iterator[tuple[str, str, 
             yield from _paths(value, dotted, _ROLES.get(str(key), ""))
     elif isinstance(node, list):
         for index, item in enumerate(node):
+            if role == "sink" and isinstance(item, str):
+                yield f"{at}[{index}]", role, "_target_", item
             yield from _paths(item, f"{at}[{index}]", role)

@@ -38,3 +38,16 @@ def test_losses_of_torch_are_anybodys(task: dict[str, Any], keys: list[str]) -> 
 def test_arguments_of_a_data_set_name_no_classes(split: str) -> None:
     node = {"_target_": "optbench.data.digits.digits", split: {"transform": {"_target_": "a.b"}}}
     assert list(foreign({"dataset": node})) == [(f"dataset.{split}.transform._target_", "a.b")]
+
+
+@pytest.mark.parametrize(
+    ("sinks", "keys"),
+    [
+        (["csv", {"_target_": "csv"}], []),
+        (["wandb"], ["monitor.sinks[0]"]),
+        (["csv", {"_target_": "mlflow"}], ["monitor.sinks[1]._target_"]),
+        ([{"_target_": "mine.Sink"}], ["monitor.sinks[0]._target_"]),
+    ],
+)
+def test_a_strangers_measurements_go_to_files_only(sinks: list[Any], keys: list[str]) -> None:
+    assert [key for key, _ in foreign({"monitor": {"sinks": sinks}})] == keys

@@ -1,0 +1,51 @@
+"""A file of records that grows line by line, and is cut where a checkpoint was written."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+
+from optbench.files import appending, checksum, naming
+from optbench.monitor.record import Position
+
+
+class Appended:
+    """Appends lines to a file; a kill leaves at most one torn line, the last.
+
+    Args:
+        path: of the file, made if it is not there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._crc = checksum(path) if path.exists() else 0
+        self._file = appending(path)
+        self._begun = self._file.tell() > 0
+        self._dirty = False
+
+    def _append(self, text: str) -> None:
+        """A whole line or several, with their ends."""
+        self._begun = True
+        data = text.encode("utf-8")
+        with naming(self._path):
+            self._file.write(data)
+        self._crc = zlib.crc32(data, self._crc)
+        self._dirty = True
+
+    def flush(self) -> None:
+        """To the disk."""
+        if self._dirty:
+            with naming(self._path):
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            self._dirty = False
+
+    def positions(self) -> dict[str, Position]:
+        """The file's length and checksum by its name in the run folder, what is flushed."""
+        return {self._path.name: (os.fstat(self._file.fileno()).st_size, self._crc)}
+
+    def close(self) -> None:
+        """Closes the file."""
+        with naming(self._path):
+            self._file.close()
