@@ -230,10 +230,10 @@ class Server:
         return list(self.each(function, cases))
 
     def close(self) -> None:
-        """Ends it."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        """Ends it, and closes both pipes to it."""
+        with self._process as process:
+            assert process.stdin is not None
+            process.stdin.close()
 
 
 def _end_with_parent() -> None:
