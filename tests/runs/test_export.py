@@ -57,7 +57,7 @@ def plain_scores(weights: Path, run: Run) -> dict[str, float]:
     script = weights.with_name("plain.py")
     script.write_text(PLAIN, encoding="utf-8")
     command = [sys.executable, "-I", str(script), str(weights), str(weights.with_name("test.pth"))]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     scores: dict[str, float] = json.loads(done.stdout)
     return scores
 
