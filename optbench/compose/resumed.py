@@ -25,7 +25,7 @@ from optbench.errors import UserError
 FIXED = (*SETTINGS_FIXED, *NODES, "update_every", "data_root")
 """What a checkpoint's tensors, or its place in the order of examples, depend on."""
 
-FREE = ("data_root", *(f"dataset.{key}" for key in OF_READING))
+FREE = ("data_root", "dataset.arguments", *(f"dataset.{key}" for key in OF_READING))
 """What of it may change all the same: where and how the same data is read."""
 
 
@@ -99,12 +99,16 @@ def goes_on(state: str, changes: Mapping[str, Any]) -> bool:
     return any(_PLAYERS.sub("", key).partition(".")[0] in reasons for key in changes)
 
 
+def _is_of(key: str, nodes: Sequence[str]) -> bool:
+    """Whether a key is one of some, or stands in one of them."""
+    return any(key == node or key.startswith(f"{node}.") for node in nodes)
+
+
 def refuse_fixed(changes: Mapping[str, Any]) -> None:
     """UserError if one of the changes is of something that can't change."""
     for key, (old, new) in changes.items():
         own = _PLAYERS.sub("", key)
-        fixed = any(own == f or own.startswith(f + ".") for f in FIXED)
-        if fixed and key not in FREE:
+        if _is_of(own, FIXED) and not _is_of(key, FREE):
             was = typed_value(old)
             raise UserError(
                 f"{key}={typed_value(new)}: can't change when a run is resumed (it is {was}); "

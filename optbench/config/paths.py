@@ -6,16 +6,31 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from optbench.config.reserved import PATHS
+from optbench.config.reserved import OF_CUSTOM, PATHS
 
 
 def with_absolute_paths(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with `data_root`, `dataset.path` and `dataset.root` absolute, and `~` a folder."""
+    """The config with `data_root`, `dataset.path` and `dataset.root` absolute, and `~` a folder.
+
+    Arguments of these names of a data set of the user's own too, where they are of what there is.
+    """
     node = dict(plain["dataset"])
+    for name in OF_CUSTOM:
+        if isinstance(node.get(name), Mapping):
+            node[name] = {
+                key: _absolute(value) if key in PATHS and _is_there(value) else value
+                for key, value in node[name].items()
+            }
     for key in PATHS:
         if key in node:
             node[key] = _absolute(node[key])
     return {**plain, "data_root": _absolute(plain["data_root"]), "dataset": node}
+
+
+def _is_there(value: Any) -> bool:
+    return (
+        isinstance(value, str) and "\0" not in value and os.path.exists(os.path.expanduser(value))
+    )
 
 
 def _absolute(value: Any) -> Any:

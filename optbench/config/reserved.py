@@ -36,6 +36,9 @@ IMPLEMENTATIONS = ("foreach", "fused", "capturable", "differentiable")
 PATHS = ("path", "root")
 """Of a data set, paths on this machine."""
 
+OF_CUSTOM = ("arguments", "train", "val", "test")
+"""Of a data set of the user's own, what its class is called with: of all splits, and of each."""
+
 OF_READING = (
     *PATHS,
     "folder",

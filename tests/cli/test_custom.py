@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+import yaml
 
+from optbench.config.paths import with_absolute_paths
 from optbench.rundir import RunDir
 
 from .program import assert_same_bits, call, final_state, records
@@ -182,3 +185,36 @@ def test_data_that_has_changed_is_refused_on_resume() -> None:
     del sys.modules["own_parts"]
     answer = call(f"resume {run.path} steps=4")
     assert answer.code == 2 and "not the data that the run began with" in answer.err
+
+
+def test_data_that_has_moved_is_found_by_its_new_arguments(workplace: Path) -> None:
+    source = PARTS + (
+        "\nclass Filed(Numbers):\n"
+        "    def __init__(self, root):\n"
+        "        self.x, self.train, self.scale = torch.load(root), False, 1.0\n"
+    )
+    Path("own_parts.py").write_text(source, encoding="utf-8")
+    torch.save(torch.randn(20, 5), "here.pt")
+    line = "task=regression dataset=custom dataset._target_=own_parts.Filed"
+    run = train(f"{line} {NET} 'dataset.arguments={{root: here.pt}}' steps=2", "run")
+    saved = yaml.safe_load(run.config.read_text(encoding="utf-8"))
+    assert saved["dataset"]["arguments"] == {"root": str(workplace / "here.pt")}
+    Path("here.pt").rename("there.pt")
+    answer = call("resume run steps=4 'dataset.arguments={root: there.pt}'")
+    assert answer.code == 0, answer.err
+    torch.save(torch.randn(20, 5), "other.pt")
+    other = call("resume run steps=6 'dataset.arguments={root: other.pt}'")
+    assert other.code == 2 and "not the data that the run began with" in other.err
+
+
+def test_a_name_of_no_file_stays_as_it_is() -> None:
+    assert with_absolute_paths(
+        {"data_root": "/data", "dataset": {"arguments": {"path": "squad"}, "train": None}}
+    )["dataset"] == {"arguments": {"path": "squad"}, "train": None}
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "export"])
+def test_other_verbs_build_it_again(verb: str) -> None:
+    train(f"{NUMBERS} {NET} {LOSS} steps=2", "run")
+    answer = call(f"{verb} run" + (" -o model.pt" if verb == "export" else ""))
+    assert answer.code == 0, answer.err
