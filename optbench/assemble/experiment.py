@@ -19,6 +19,7 @@ from optbench.assemble.modules import build_modules
 from optbench.assemble.own_loss import chosen_loss, names_loss
 from optbench.assemble.players import build_players
 from optbench.assemble.smallest import check_smallest
+from optbench.assemble.start import freeze, start_from
 from optbench.config.run_config import RunConfig
 from optbench.config.schema import DEFAULT_EPOCHS
 from optbench.data.dataset import Dataset, Source
@@ -123,8 +124,17 @@ class Experiment:
         )
 
 
-def build_experiment(config: RunConfig, dataset: Dataset, world: World) -> Experiment:
-    """Builds the run; UserError for what does not fit together."""
+def build_experiment(
+    config: RunConfig,
+    dataset: Dataset,
+    world: World,
+    weights: Mapping[str, Tensor] | None = None,
+) -> Experiment:
+    """Builds the run; UserError for what does not fit together.
+
+    Args:
+        weights: a state dict to start from, instead of those that are drawn.
+    """
     if config.checkpoint.async_write and world.size > 1:
         raise UserError("checkpoint.async_write=true: only with one rank; use checkpoint=default")
     set_backends(config)
@@ -133,6 +143,9 @@ def build_experiment(config: RunConfig, dataset: Dataset, world: World) -> Exper
     feed, validation, test = _data(config, dataset, world, task.carries)
     device = world.device
     modules = build_modules(config, dataset, task, feed.source, feed.indices, device)
+    if weights is not None:
+        start_from(config, modules, weights)
+    freeze(config, modules)
     check_metrics(config, task, _parameter_names(modules))
     if task.carries:
         _check_carrying(config, dataset, modules)
@@ -191,7 +204,8 @@ def _parameter_names(modules: Mapping[str, nn.Module]) -> list[str]:
     return [
         f"{player}/{name}" if several else name
         for player, module in modules.items()
-        for name, _ in module.named_parameters()
+        for name, parameter in module.named_parameters()
+        if parameter.requires_grad
     ]
 
 

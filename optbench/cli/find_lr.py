@@ -20,6 +20,7 @@ from optbench.errors import UserError
 from optbench.rundir import RunDir
 from optbench.runs.collector import at_work
 from optbench.runs.log import Log, heard
+from optbench.runs.start import start_weights
 from optbench.search.lr_range import Ramp
 
 if TYPE_CHECKING:
@@ -73,13 +74,14 @@ def find_lr(arguments: Sequence[str]) -> int:
     from optbench.training.distributed import join
     from optbench.training.signals import Interruption
 
+    weights = start_weights(config)
     world = join(config.device)
     trials: list[Trial] = []
     folder = None
     log = Log()
     with Interruption().listening() as interruption, at_work(), heard(log):
         for seed in range(config.seed, config.seed + asked.seeds):
-            experiment = build_experiment(replace(config, seed=seed), data, world)
+            experiment = build_experiment(replace(config, seed=seed), data, world, weights)
             if folder is None:  # only now: what can't be built leaves nothing behind
                 folder = RunDir.reserve(_folder(spec))
                 for note in notes_on(data):

@@ -15,10 +15,12 @@ OWN = ("optimizer", "schedule")
 _TYPED = re.compile(rf"^player\.(\w+)\.({'|'.join(OWN)})=")
 _HYDRAS = re.compile(rf"\b({'|'.join(OWN)})@player\.(\w+)\.\1\b")
 
+_WEIGHTS = re.compile(r"^weights=(?!\{)")
+
 
 def as_hydra_says(line: str) -> str:
-    """`player.generator.optimizer=sgd` as Hydra wants it; any other override as it is."""
-    return _TYPED.sub(r"\2@player.\1.\2=", line)
+    """`player.generator.optimizer=sgd`, `weights=PATH` as Hydra wants it; others as they are."""
+    return _WEIGHTS.sub("weights.path=", _TYPED.sub(r"\2@player.\1.\2=", line))
 
 
 def as_typed(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The settings that are paths to data: absolute, so that a run finds its data from any folder."""
+"""The settings that are paths: absolute, so that a run finds its data from any folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from optbench.config.reserved import OF_CUSTOM, PATHS
 
 
 def with_absolute_paths(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with `data_root`, `dataset.path` and `dataset.root` absolute, and `~` a folder.
+    """The config with the paths to data and weights absolute, and `~` a folder.
 
     Arguments of these names of a data set of the user's own too, where they are of what there is.
     """
@@ -24,7 +24,10 @@ def with_absolute_paths(plain: Mapping[str, Any]) -> dict[str, Any]:
     for key in PATHS:
         if key in node:
             node[key] = _absolute(node[key])
-    return {**plain, "data_root": _absolute(plain["data_root"]), "dataset": node}
+    paths = {"data_root": _absolute(plain["data_root"]), "dataset": node}
+    if "weights" in plain:  # an older run has none
+        paths["weights"] = {**plain["weights"], "path": _absolute(plain["weights"]["path"])}
+    return {**plain, **paths}
 
 
 def _is_there(value: Any) -> bool:

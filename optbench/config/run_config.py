@@ -111,6 +111,37 @@ class EarlyStopping:
 
 
 @dataclass(frozen=True)
+class Weights:
+    """The weights that a run starts from; `path` None: it draws its own."""
+
+    path: str | None = setting(
+        None,
+        "a run's folder, or a state dict (.pt, .safetensors); weights=PATH says it too",
+        Field(word, "a run folder or a file, or null", nullable=True),
+        fixed=True,
+        before=None,
+        example="weights.path=RUN",
+    )
+    at: str = setting(
+        "best",
+        "of a run: best | last | a step",
+        Field(word, "best, last or a step"),
+        fixed=True,
+        before="best",
+    )
+    strict: bool = setting(
+        True, "the model and the file have the same names", fixed=True, before=True
+    )
+    exclude: Sequence[str] = setting(
+        [],
+        "shell globs over names that keep their own draw",
+        Field(each(word), "a list of patterns"),
+        fixed=True,
+        before=(),
+    )
+
+
+@dataclass(frozen=True)
 class Sweep:
     """What a multirun does when one of its runs fails."""
 
@@ -230,6 +261,15 @@ class RunConfig:
     )
     base_batch_size: int = setting(128, "", COUNT)
     label_smoothing: float = setting(0.0, "", SHARE, example="label_smoothing=0.1")
+    weights: Weights = setting(None, before=Weights())
+    freeze: Sequence[str] = setting(
+        [],
+        "shell globs over parameters that are not trained",
+        Field(each(word), "a list of patterns"),
+        fixed=True,
+        before=(),
+        example="freeze=[blocks.*]",
+    )
     ema: float = setting(
         0.0,
         "decay of an exponential moving average of the weights; 0 is off",
@@ -308,6 +348,7 @@ class RunConfig:
 
 NESTED: Mapping[str, type] = {
     "target": Target,
+    "weights": Weights,
     "clip": Clip,
     "eval": Eval,
     "monitor": Monitor,

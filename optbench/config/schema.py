@@ -34,7 +34,8 @@ def from_plain(values: Mapping[str, Any]) -> RunConfig:
     given = dict(values)
     _refuse_other_keys(RunConfig, given)
     for key, cls in NESTED.items():
-        given[key] = _nested(cls, given[key], key)
+        if key in given:  # an older run may lack one that has a default
+            given[key] = _nested(cls, given[key], key)
     config = RunConfig(**given)
     _contradictions(config)
     return config

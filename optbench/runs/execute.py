@@ -21,6 +21,7 @@ from optbench.runs.own_sinks import check_sinks
 from optbench.runs.restart import remember
 from optbench.runs.result import EXIT_FAILED, RunResult
 from optbench.runs.sinks import end_hparams, make_recorder
+from optbench.runs.start import start_weights
 from optbench.runs.trust import Seal, sealed
 
 if TYPE_CHECKING:
@@ -66,11 +67,14 @@ def execute(
     import rich.style  # noqa: F401  (draws a random number; later, the seeded ones would shift)
 
     from optbench.assemble.experiment import build_experiment
+    from optbench.training.checkpoint import steps
     from optbench.training.distributed import join
 
+    going_on = resume and folder is not None and steps(folder.checkpoints)
+    weights = None if going_on else start_weights(spec.config)  # a checkpoint has its own
     world = join(spec.config.device)
     try:
-        experiment = build_experiment(spec.config, data, world)
+        experiment = build_experiment(spec.config, data, world, weights)
     except Exception as error:
         cause = world.cause(error)
         if cause is error:

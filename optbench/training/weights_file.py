@@ -85,15 +85,19 @@ def write_weights(
             temporary.unlink(missing_ok=True)
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path, key: str = "") -> dict[str, Tensor]:
     """A state dict, on the CPU. The file may be anybody's: nothing in it is run.
+
+    Args:
+        path: `.safetensors`, `.pt` or `.pth`.
+        key: what the path was said with, for messages.
 
     Raises:
         BadFile: no state dict, or damaged.
         UserError: another format; safetensors is not installed.
         OSError: it is not there or can't be read.
     """
-    check_name(path, "")
+    check_name(path, key)
     path = Path(os.path.realpath(path))  # of what a user names himself, a link may lead anywhere
     try:
         with naming(path):
