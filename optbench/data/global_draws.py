@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,11 +14,25 @@ from optbench.data.hashing import mix64
 
 
 @contextmanager
-def borrowed() -> Iterator[None]:
-    """After the block the generators stand where they stood before."""
-    kept = random.getstate(), np.random.get_state(legacy=True), torch.get_rng_state()
+def borrowed() -> Iterator[Callable[[], bool]]:
+    """After the block the generators stand where they stood before.
+
+    What it gives says whether they have moved since then.
+    """
+    numpys: Any = np.random.get_state(legacy=True)
+    kept = random.getstate(), numpys, torch.get_rng_state()
+
+    def moved() -> bool:
+        now: Any = np.random.get_state(legacy=True)
+        return (
+            random.getstate() != kept[0]
+            or now[2:] != numpys[2:]
+            or not np.array_equal(now[1], numpys[1])
+            or not torch.equal(torch.get_rng_state(), kept[2])
+        )
+
     try:
-        yield
+        yield moved
     finally:
         random.setstate(kept[0])
         np.random.set_state(kept[1])

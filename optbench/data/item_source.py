@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -54,15 +56,15 @@ class ItemSource:
         Raises:
             UserError: examples that can't be put into one batch.
         """
-        picker, pinned = _Picker(self._items, augment_key or 0), self._device.type == "cuda"
+        pick, pinned = _Picker(self._items, augment_key or 0), self._device.type == "cuda"
         alone = self._loading.workers == 0 or len(bounds) == 1
         batches: Any = (
-            (picker.__getitems__(indices[start:stop].tolist()) for start, stop in bounds)
+            (pick(indices[start:stop].tolist()) for start, stop in bounds)
             if alone
-            else loader(picker, indices, bounds, self._loading, pinned, unchanged)
+            else loader(pick, indices, bounds, self._loading, pinned, unchanged)
         )
         for batch in batches:
-            if isinstance(batch, UserError):
+            if isinstance(batch, Exception):
                 raise batch
             yield moved(batch, self._device)
 
@@ -71,22 +73,44 @@ class _Picker(TorchDataset[Any]):
     """What a worker holds."""
 
     def __init__(self, items: Any, key: int) -> None:
-        self._items, self._key = items, key
+        self._items, self._key, self._draw = items, key, False
 
     def __getitems__(self, indices: list[int]) -> Any:
-        """A batch. An error of ours is returned: raised, it would come as a page of text."""
-        with borrowed():
-            examples = []
-            for index in indices:
-                seed(_DRAWS, self._key, index)
-                examples.append(self._items[index])
+        """A batch for another process, or the error: raised, it would come as a page of text."""
+        try:
+            return self(indices)
+        except Exception as error:  # whatever code of the user's own raises
+            return _sendable(error)
+
+    def __call__(self, indices: list[int]) -> Any:
+        """A batch of the examples with these numbers."""
+        with borrowed() as drawn:
+            examples = [] if self._draw else [self._items[index] for index in indices]
+            if self._draw or drawn():  # seeding all three is dear where nothing is drawn
+                self._draw, examples = True, []
+                for index in indices:
+                    seed(_DRAWS, self._key, index)
+                    examples.append(self._items[index])
         try:
             return default_collate(examples)
         except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
             why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
             numbers = ", ".join(map(str, indices[:3])) + (", ..." if len(indices) > 3 else "")
             name = type(self._items).__name__
-            return UserError(f"dataset: examples {numbers} of {name} do not make a batch: {why}")
+            said = f"dataset: examples {numbers} of {name} do not make a batch: {why}"
+            raise UserError(said) from error
+
+
+def _sendable(error: Exception) -> Exception:
+    """An error as another process can have it, with its traceback as a note."""
+    text = "".join(traceback.format_exception(error)).rstrip()
+    try:
+        sent: Exception = pickle.loads(pickle.dumps(error))
+    except Exception:  # its class wants other arguments than it keeps, say
+        sent = RuntimeError(f"{type(error).__name__}: {error}")
+    if not isinstance(sent, UserError):
+        sent.add_note(f"In a worker of the data set:\n{text}")
+    return sent
 
 
 def moved(batch: Any, device: torch.device) -> Any:

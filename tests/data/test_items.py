@@ -65,6 +65,29 @@ def test_draws_follow_from_key_and_example_alone() -> None:
     assert stream(source, [3, 1], 2) == stream(source, [3, 1], 2)
 
 
+class Rarely(Drawing):
+    """Some examples draw, from one of the generators each."""
+
+    def __getitem__(self, index: int) -> Any:
+        draws: list[Any] = [
+            random.random,
+            np.random.rand,
+            lambda: float(torch.rand(1)),
+            np.ones(1).sum,
+        ]
+        return draws[index % 4]()
+
+
+def test_examples_that_seldom_draw_draw_the_same_in_any_batch() -> None:
+    def drawn(order: list[int], size: int) -> dict[int, Any]:
+        batches = stream(ItemSource(Rarely(), ALONE, CPU), order, size, 3)
+        found = [each for batch in batches for each in batch]
+        return dict(zip(order, found, strict=True))
+
+    order = [3, 7, 11, 0, 1, 2, 4, 5, 6]
+    assert drawn(order, 1) == drawn(order, 2) == drawn(order[::-1], 3)
+
+
 def test_workers_change_nothing() -> None:
     order = [5, 1, 4, 0, 2, 3, 9]
     alone = stream(ItemSource(Drawing(), ALONE, CPU), order, 2, 3)
@@ -97,6 +120,41 @@ def test_examples_that_make_no_batch_are_told_in_one_line(workers: int) -> None:
     with pytest.raises(UserError, match=r"^dataset: examples 0, 1 of Ragged do not make a") as told:
         stream(source, [0, 1, 2, 3], 2)
     assert "\n" not in str(told.value)
+
+
+class Strange(Exception):
+    """Can't be made again from what it keeps."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(f"{one} and {two}")
+
+
+class Broken(Drawing):
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        if index == 3:
+            raise self.error
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_in_an_example_is_what_was_raised(workers: int) -> None:
+    source = ItemSource(Broken(KeyError("file 3")), Loading(workers, 1), CPU)
+    with pytest.raises(KeyError) as told:
+        stream(source, [0, 1, 2, 3], 2)
+    assert str(told.value) == "'file 3'"
+    if workers:
+        assert "in __getitem__" in told.value.__notes__[0]
+
+
+def test_one_that_can_not_be_sent_is_told_by_name() -> None:
+    source = ItemSource(Broken(Strange(1, 2)), Loading(1, 1), CPU)
+    with pytest.raises(RuntimeError) as told:
+        stream(source, [0, 1, 2, 3], 2)
+    assert str(told.value) == "Strange: 1 and 2"
 
 
 class Pair(NamedTuple):
