@@ -69,8 +69,12 @@ def _check_protocol(loaded: Any, target: str) -> None:
     lacks = [name for name in PROTOCOL if not hasattr(loaded, name)]
     if lacks:
         raise UserError(
-            f"dataset._target_={target}: gives {kind_of(loaded)}, which has no {', '.join(lacks)};"
-            " optbench.data.dataset.Dataset says what a data set needs"
+            f"dataset._target_={target}: gives {kind_of(loaded)}, which has no {', '.join(lacks)}; "
+            + (
+                "a torch.utils.data.Dataset goes with dataset=custom"
+                if hasattr(loaded, "__getitem__")
+                else "optbench.data.dataset.Dataset says what a data set needs"
+            )
         )
     for name in ("train_size", "test_size", "num_classes"):
         size = getattr(loaded, name)
