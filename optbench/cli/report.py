@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,9 @@ def finish(result: RunResult, log: Log) -> int:
 def print_summary(result: RunResult) -> None:
     """The final and best values, and the commands that come next."""
     rows = [["state", result.state], ["steps", str(result.step)]]
+    last = result.best.get("step") == result.step
     for metric, value in result.metrics.items():
-        if metric.partition("/")[0] in ("train", "val", "test"):
+        if metric.partition("/")[0] in ("train", "val", "test", *(() if last else ("test_best",))):
             rows.append([metric, significant(value)])
     if result.scored:
         rows.append(["scored weights", result.scored])
@@ -90,8 +91,13 @@ def print_sweep(
 
     tested = metric.replace("val/", "test/")
     ranked = sorted(results, key=order) if best else results
-    rows = [_sweep_row(overrides, result, metric, varied) for overrides, result in ranked]
-    header = ["run", *varied, "state", *([f"best {metric}"] if best else []), f"last {tested}"]
+    chosen = metric.replace("val/", "test_best/")
+    columns = {f"best {metric}": metric} if best else {}
+    if any(chosen in result.metrics for _, result in results) and chosen != metric:
+        columns[f"its {tested}"] = chosen
+    columns[f"last {tested}"] = tested
+    rows = [_sweep_row(line, result, columns.values(), varied) for line, result in ranked]
+    header = ["run", *varied, "state", *columns]
     print_table(f"sweep {shown(folder)}", header, rows)
     if not best:
         print_lines(
@@ -102,12 +108,10 @@ def print_sweep(
 
 
 def _sweep_row(
-    overrides: Sequence[str], result: RunResult, metric: str, varied: Sequence[str]
+    overrides: Sequence[str], result: RunResult, metrics: Iterable[str], varied: Sequence[str]
 ) -> list[str]:
     said = dict(zip(keys_of(overrides), overrides, strict=True))
     values = [said.get(key, "").partition("=")[2] for key in varied]
-    scores = [result.metrics.get(metric.replace("val/", "test/"))]
-    if metric.startswith("val/"):
-        scores.insert(0, score(result, metric))
+    scores = [score(result, metric) for metric in metrics]
     numbers = ["" if value is None else significant(value) for value in scores]
     return [result.folder.path.name, *values, result.state, *numbers]

@@ -15,6 +15,7 @@ from optbench.config.run_spec import RunSpec
 from optbench.console import print_error, shown
 from optbench.errors import UserError
 from optbench.rundir import DONE, FORMAT, RunDir
+from optbench.runs.best import scores_of_best
 from optbench.runs.collector import at_work
 from optbench.runs.log import Log, heard
 from optbench.runs.own_sinks import check_sinks
@@ -133,6 +134,9 @@ class _Run:
                 outcome = trainer.fit()
                 end_hparams(recorder, outcome.state)
                 recorder.close()
+                if outcome.state in ("finished", "stopped_early") and self.keeper is not None:
+                    own = (self.experiment, self.folder, outcome.metrics, interruption)
+                    outcome.metrics |= scores_of_best(*own)
                 return self._ended(outcome)
             except (KeyboardInterrupt, SystemExit, Exception) as error:  # exit() in a model
                 failed = self._failed(error, recorder)

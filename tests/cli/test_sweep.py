@@ -89,11 +89,12 @@ def test_the_table_has_all_runs_the_best_first(answer: Answer, sweep: Path) -> N
     assert answer.code == 0
     table = rows(answer)
     assert sorted(row[0] for row in table) == [str(number) for number in range(8)]
-    best = [row[-2] for row in table]
+    best = [row[-3] for row in table]
     assert best == sorted(best, reverse=True)
     for row in table:
         summary = RunDir(sweep / row[0]).read_json("summary.json")
-        assert row[-2] == significant(summary["best"]["value"])
+        assert row[-3] == significant(summary["best"]["value"])
+        assert row[-2] == significant(summary["final"]["test_best/accuracy"])
         assert row[-1] == significant(summary["final"]["test/accuracy"])
 
 
@@ -141,7 +142,7 @@ def test_a_resumed_sweep_does_what_is_missing(workplace: Path) -> None:
     assert answer.code == 0
     assert (first.read_json("status.json"), first.metrics.stat().st_mtime_ns) == before
     assert_same_bits(final_state(second), expected)
-    assert [row[-3] for row in rows(answer)] == ["finished"] * 3
+    assert [row[-4] for row in rows(answer)] == ["finished"] * 3
 
 
 def test_a_run_that_another_process_is_at_is_left_alone(workplace: Path) -> None:
