@@ -141,8 +141,7 @@ def build_experiment(
     rng.seed_everything(config.seed)
     task = make_task(config, dataset)
     feed, validation, test = _data(config, dataset, world, task.carries)
-    device = world.device
-    modules = build_modules(config, dataset, task, feed.source, feed.indices, device)
+    modules = build_modules(config, dataset, task, feed.source, feed.indices, world.device)
     if weights is not None:
         start_from(config, modules, weights)
     freeze(config, modules)
@@ -167,10 +166,6 @@ def build_experiment(
         task=task,
         world=world,
     )
-    clipping = {
-        name: Clipping(**vars(config.clip), centralize=own.optimizer["centralize_gradients"])
-        for name, own in config.players.items()
-    }
     return Experiment(
         config=config,
         world=world,
@@ -178,12 +173,20 @@ def build_experiment(
         feed=feed,
         validation=validation,
         test=test,
-        clipping=clipping,
+        clipping=_clipping(config),
         settings=_settings(config, feed, total_steps),
         implementation=implementation,
         parameters=sum(parameter_count(player.parameters) for player in players),
         dataset=dataset,
     )
+
+
+def _clipping(config: RunConfig) -> dict[str, Clipping]:
+    """By player."""
+    return {
+        name: Clipping(**vars(config.clip), centralize=own.optimizer["centralize_gradients"])
+        for name, own in config.players.items()
+    }
 
 
 def _check_carrying(config: RunConfig, dataset: Dataset, modules: Mapping[str, nn.Module]) -> None:

@@ -37,11 +37,7 @@ def scores_of_best(
         The scores; none without a validation or a test set, where the best checkpoint was not
         kept, among several ranks, or if the run is asked to stop.
     """
-    from optbench.assemble.experiment import evaluation_sets
-    from optbench.runs.weights import load_weights
     from optbench.training.checkpoint import steps
-    from optbench.training.evaluate import evaluate
-    from optbench.training.signals import Abandoned
 
     state, config = experiment.state, experiment.config
     best = state.best
@@ -51,16 +47,30 @@ def scores_of_best(
         return {f"{TEST_BEST}{t[len(TEST) :]}": v for t, v in metrics.items() if t.startswith(TEST)}
     if config.checkpoint.best is None or best.step not in steps(folder.checkpoints):
         return {}
+    scores = _scores_at(best.step, experiment, folder, interruption)
+    return {f"{TEST_BEST}{metric}": value for metric, value in scores.items()}
+
+
+def _scores_at(
+    step: int, experiment: Experiment, folder: RunDir, interruption: Interruption
+) -> dict[str, float]:
+    """The test scores of a checkpoint; none if it is damaged, or the run is asked to stop."""
+    from optbench.assemble.experiment import evaluation_sets
+    from optbench.runs.weights import load_weights
+    from optbench.training.evaluate import evaluate
+    from optbench.training.signals import Abandoned
+
+    state, config = experiment.state, experiment.config
     modules = {player.name: player.module for player in state.players}
     kept = {name: copy.deepcopy(module.state_dict()) for name, module in modules.items()}
     device = state.world.device
     _, test = evaluation_sets(config, experiment.dataset, experiment.feed.source, device)
     assert test is not None
     try:
-        load_weights(modules, folder, best.step)
+        load_weights(modules, folder, step)
         for module in modules.values():
             module.eval()
-        scores = evaluate(
+        return evaluate(
             task=state.task,
             modules=modules,
             source=test.source,
@@ -78,4 +88,3 @@ def scores_of_best(
             module.train()
         if hasattr(test.source, "end"):
             test.source.end()
-    return {f"{TEST_BEST}{metric}": value for metric, value in scores.items()}

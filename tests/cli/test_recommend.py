@@ -25,7 +25,7 @@ RECIPES = {
     path.stem: read_recipe(path.stem, path.read_text(encoding="utf-8").splitlines())
     for path in FILES
 }
-MODELS = sorted(path.stem for path in (configs_folder() / "model").glob("*.yaml"))
+MODELS = sorted({path.stem for path in (configs_folder() / "model").glob("*.yaml")} - {"custom"})
 FUNCTION = "function"
 
 OF_MODELS = {

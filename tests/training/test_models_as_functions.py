@@ -33,7 +33,7 @@ SMALL = {
     "gpt": [*TEXT, "model.layers=1", "model.heads=2", "model.width=8"],
     **{name: [*TEXT, "model.width=6"] for name in ("lstm", "gru", "rnn")},
 }
-NAMES = sorted(path.stem for path in (configs_folder() / "model").glob("*.yaml"))
+NAMES = sorted({path.stem for path in (configs_folder() / "model").glob("*.yaml")} - {"custom"})
 
 CANNOT = {
     *("lstm", "gru", "rnn"),  # their kernels have no rule
