@@ -19,7 +19,7 @@ OTHERS = [
     "optimizer=zoo optimizer.name=schedulefreeadamw model.batch_norm=true",
     "model.batch_norm=true precision=bf16 eval.batch_size=7",
     "dataset.val_fraction=0.3 activation_checkpointing=true label_smoothing=0.1 threads=2",
-    "model=vae model.latent=2",
+    "model=vae dataset=digits model.latent=2",
     "dataset=text dataset.path=TEXT dataset.context=8 batch_size=8 model=lstm task.carry=true",
 ]
 
