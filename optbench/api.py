@@ -130,7 +130,7 @@ def sweep(
     """
     from optbench.compose.composer import hydra_session
     from optbench.compose.sweeps import Grid, compose_grid
-    from optbench.runs.sweep import begin, in_turn
+    from optbench.runs.sweep import begin, run_sequentially
 
     with hydra_session(config_dir) as composer:
         grid = compose_grid(composer, overrides)
@@ -139,7 +139,9 @@ def sweep(
         if folder is not None:
             grid = replace(grid, folder=os.fspath(folder))
         with _of_a_library(quiet) as (log, results):
-            results += filter(None, in_turn(begin(composer, overrides, grid, log.quiet), log))
+            results += filter(
+                None, run_sequentially(begin(composer, overrides, grid, log.quiet), log)
+            )
     return results
 
 
@@ -178,7 +180,7 @@ def resume(
     """
     from optbench.runs.branch import branch
     from optbench.runs.execute import execute
-    from optbench.runs.result import recorded
+    from optbench.runs.result import load_result
     from optbench.runs.resume import continuation
 
     if folder is not None and at is None:
@@ -193,7 +195,7 @@ def resume(
         if going.ended:
             if going.labels:
                 going.relabel(log)
-            return recorded(going.folder)
+            return load_result(going.folder)
         own = (going.spec, log, going.folder, True, going.seals)
         results.append(execute(*own, callbacks=callbacks, raising=True))
     return results[0]
@@ -222,7 +224,7 @@ def resume_sweep(
     from optbench.compose.composer import hydra_session
     from optbench.rundir import RunDir, path_of
     from optbench.runs.plan import read_plan
-    from optbench.runs.sweep import in_turn, reopen
+    from optbench.runs.sweep import reopen, run_sequentially
 
     folder = path_of(path).absolute()
     plan = read_plan(folder, trust)
@@ -231,7 +233,7 @@ def resume_sweep(
         _of_a_library(quiet) as (log, results),
     ):
         rest = reopen(composer, RunDir(folder), plan, (), trust)
-        results += filter(None, in_turn(rest, log))
+        results += filter(None, run_sequentially(rest, log))
     return results
 
 

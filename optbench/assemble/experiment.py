@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from optbench.assemble.create import created, kind_of, own_target
 from optbench.assemble.data import Split, batch_size, known_sizes, wanted
 from optbench.assemble.fitting import check_fit
-from optbench.assemble.metrics import check_metrics, mode_of
+from optbench.assemble.metric_checks import check_metrics, mode_of
 from optbench.assemble.modules import build_modules
 from optbench.assemble.own_loss import chosen_loss, names_loss
 from optbench.assemble.players import build_players
@@ -31,16 +31,16 @@ from optbench.rundir import RunDir
 from optbench.tasks.base import Task
 from optbench.training import rng
 from optbench.training.averaged import RECALIBRATION_BATCHES, with_modes
+from optbench.training.batches import BatchStream
 from optbench.training.callback import Callback
+from optbench.training.checkpointer import Checkpointer, RunState
 from optbench.training.clipping import Clipping
 from optbench.training.distributed import World
-from optbench.training.feed import Feed
-from optbench.training.keeper import Keeper, RunState
+from optbench.training.position import BestTracker, Progress, TargetTracker
 from optbench.training.precision import Precision, set_matmul
-from optbench.training.progress import Best, Progress, Reached
 from optbench.training.settings import Cadence, EvaluationSet, Settings
 from optbench.training.signals import Interruption
-from optbench.training.step import Step
+from optbench.training.train_step import TrainStep
 from optbench.training.trainer import Trainer
 
 _DEFAULT_THREADS = torch.get_num_threads()
@@ -53,7 +53,7 @@ class Experiment:
     config: RunConfig
     world: World
     state: RunState
-    feed: Feed
+    feed: BatchStream
     validation: EvaluationSet | None
     test: EvaluationSet | None
     clipping: dict[str, Clipping]
@@ -62,12 +62,12 @@ class Experiment:
     parameters: int
     dataset: Dataset
 
-    def keeper(self, folder: RunDir) -> Keeper | None:
+    def keeper(self, folder: RunDir) -> Checkpointer | None:
         """Who saves and resumes the run in its folder; None for a run without checkpoints."""
         checkpoint = self.config.checkpoint
         if not (checkpoint.final or checkpoint.every.value or checkpoint.best):
             return None
-        return Keeper(
+        return Checkpointer(
             folder.checkpoints,
             self.state,
             checkpoint.keep_last,
@@ -75,14 +75,14 @@ class Experiment:
             keep_best=checkpoint.best is not None,
         )
 
-    def reader(self, folder: RunDir) -> Keeper:
+    def reader(self, folder: RunDir) -> Checkpointer:
         """Who resumes the run; a run that saves nothing from now on may have saved before."""
-        return Keeper(folder.checkpoints, self.state)
+        return Checkpointer(folder.checkpoints, self.state)
 
     def trainer(
         self,
         recorder: Recorder | None = None,
-        keeper: Keeper | None = None,
+        keeper: Checkpointer | None = None,
         interruption: Interruption | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> Trainer:
@@ -98,7 +98,7 @@ class Experiment:
         modules = {player.name: player.module for player in state.players}
         skip = self.config.nonfinite == "skip"
         steps = [
-            Step(
+            TrainStep(
                 player=player,
                 modules=modules,
                 task=state.task,
@@ -252,7 +252,7 @@ def set_backends(config: RunConfig) -> None:
 
 def _data(
     config: RunConfig, dataset: Dataset, world: World, carries: bool
-) -> tuple[Feed, EvaluationSet | None, EvaluationSet | None]:
+) -> tuple[BatchStream, EvaluationSet | None, EvaluationSet | None]:
     source = dataset.open("train", world.device)
     split = Split.of(config, dataset)
     if split.own:
@@ -260,7 +260,7 @@ def _data(
     else:
         train, _ = _split_off(config, dataset)
     size = batch_size(config, dataset)
-    feed = Feed(
+    feed = BatchStream(
         source=source,
         indices=train,
         batch_size=size,
@@ -312,28 +312,28 @@ def precision_of(config: RunConfig, device: torch.device) -> Precision:
     return Precision(device, dtype, config.precision.scaler)
 
 
-def _best(config: RunConfig, task: Task, validation: EvaluationSet | None) -> Best:
+def _best(config: RunConfig, task: Task, validation: EvaluationSet | None) -> BestTracker:
     metric = config.checkpoint.best
     if metric == "auto" or metric is None:
         metric = task.metric
     mode = mode_of(config.checkpoint.best_mode, metric, task)
-    return Best(metric if validation else None, mode)
+    return BestTracker(metric if validation else None, mode)
 
 
-def _stopping(config: RunConfig, task: Task) -> Best:
+def _stopping(config: RunConfig, task: Task) -> BestTracker:
     stopping = config.early_stopping
     mode = mode_of(stopping.mode, stopping.metric, task)
-    return Best(stopping.metric, mode, stopping.min_delta)
+    return BestTracker(stopping.metric, mode, stopping.min_delta)
 
 
-def _target(config: RunConfig, task: Task) -> Reached:
+def _target(config: RunConfig, task: Task) -> TargetTracker:
     target = config.target
     if target.metric is None or target.value is None:
-        return Reached()
-    return Reached(target.metric, target.value, mode_of(target.mode, target.metric, task))
+        return TargetTracker()
+    return TargetTracker(target.metric, target.value, mode_of(target.mode, target.metric, task))
 
 
-def _settings(config: RunConfig, feed: Feed, total_steps: int) -> Settings:
+def _settings(config: RunConfig, feed: BatchStream, total_steps: int) -> Settings:
     def every(length: Any) -> int:
         return int(length.steps(feed.steps_per_epoch, total_steps))
 

@@ -15,9 +15,9 @@ from optbench.assemble.wrapper import wrapped
 from optbench.config.run_config import PlayerConfig, RunConfig
 from optbench.errors import UserError
 from optbench.tasks.base import Task
+from optbench.training.batches import BatchStream
 from optbench.training.distributed import World
 from optbench.training.ema import Ema
-from optbench.training.feed import Feed
 from optbench.training.losses import TrainingLoss
 from optbench.training.player import Player
 
@@ -26,7 +26,7 @@ def build_players(
     config: RunConfig,
     modules: Mapping[str, nn.Module],
     task: Task,
-    feed: Feed,
+    feed: BatchStream,
     total_steps: int,
     world: World,
 ) -> tuple[list[Player], str]:
@@ -55,7 +55,7 @@ def _player(
     own: PlayerConfig,
     module: nn.Module,
     task: Task,
-    feed: Feed,
+    feed: BatchStream,
     total_steps: int,
     world: World,
 ) -> tuple[Player, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from optbench.assemble.metrics import with_modes
+from optbench.assemble.metric_checks import with_modes
 from optbench.assemble.optimizer import check_schedule
 from optbench.assemble.schedule import Base, build_schedule, build_values
 from optbench.config.run_config import RunConfig

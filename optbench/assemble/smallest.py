@@ -16,8 +16,8 @@ from optbench.config.run_config import RunConfig
 from optbench.errors import UserError
 from optbench.tasks.base import Task
 from optbench.training import rng
+from optbench.training.batches import BatchStream
 from optbench.training.buffers import Buffers
-from optbench.training.feed import Feed
 from optbench.training.precision import Precision
 
 
@@ -25,7 +25,7 @@ def check_smallest(
     config: RunConfig,
     task: Task,
     modules: Mapping[str, nn.Module],
-    feed: Feed,
+    feed: BatchStream,
     steps: int,
     precision: Precision,
 ) -> None:
@@ -54,7 +54,7 @@ def check_smallest(
     )
 
 
-def _smallest(feed: Feed, batch_size: int, steps: int | None) -> int:
+def _smallest(feed: BatchStream, batch_size: int, steps: int | None) -> int:
     """Examples in the smallest micro-batch of any rank; `steps` None is all of an epoch."""
     whole, left = divmod(len(feed.indices), batch_size)
     sizes = [batch_size]
@@ -64,7 +64,7 @@ def _smallest(feed: Feed, batch_size: int, steps: int | None) -> int:
     return min(max(share // feed.accumulate, 1) for share in shares)
 
 
-def _nearest(feed: Feed, steps: int | None) -> list[int]:
+def _nearest(feed: BatchStream, steps: int | None) -> list[int]:
     """The next smaller and the next larger batch size without a micro-batch of one example."""
     size, most = feed.batch_size, len(feed.indices)
     ways = (range(size - 1, 1, -1), range(size + 1, most + 1))
@@ -73,7 +73,11 @@ def _nearest(feed: Feed, steps: int | None) -> list[int]:
 
 
 def _failure(
-    count: int, task: Task, modules: Mapping[str, nn.Module], feed: Feed, precision: Precision
+    count: int,
+    task: Task,
+    modules: Mapping[str, nn.Module],
+    feed: BatchStream,
+    precision: Precision,
 ) -> str | None:
     """What goes wrong with the losses of so many examples, in one line."""
     few = feed.indices[:count]

@@ -20,7 +20,7 @@ GRID = 241
 
 
 @dataclass(frozen=True)
-class Asked:
+class DrawArguments:
     """What the command line asks for.
 
     Attributes:
@@ -69,7 +69,7 @@ def draw(arguments: Sequence[str]) -> int:
     return 0
 
 
-def read(arguments: Sequence[str]) -> Asked:
+def read(arguments: Sequence[str]) -> DrawArguments:
     """The runs and the flags.
 
     Raises:
@@ -93,7 +93,7 @@ def read(arguments: Sequence[str]) -> Asked:
             runs.append(argument)
     if not runs:
         raise UserError("draw: which runs? optbench draw RUN...")
-    return Asked(runs, to, steps, animate)
+    return DrawArguments(runs, to, steps, animate)
 
 
 def _range(text: str) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from optbench.assemble.data import dataset, notes_on
 from optbench.cli.flags import no_such_flag
 from optbench.cli.training import parse
 from optbench.compose.composer import hydra_session, keys_of
-from optbench.compose.range_test import to_be_tested, whose
+from optbench.compose.range_test import range_test_config, resolve_player
 from optbench.config.run_spec import RunSpec
 from optbench.config.suggest import did_you_mean
 from optbench.console import print_error
@@ -48,7 +48,7 @@ EXIT_NO_SUGGESTION = 1
 
 
 @dataclass(frozen=True)
-class Asked:
+class FindLrArguments:
     """What the command line asks for."""
 
     ramp: Ramp
@@ -63,8 +63,8 @@ def find_lr(arguments: Sequence[str]) -> int:
     asked = read(arguments)
     with hydra_session(asked.config_dir) as composer:
         spec = composer.spec(composer.compose(asked.overrides), asked.overrides)
-        player = whose(spec.config, asked.player)
-        config = to_be_tested(spec, composer, asked.ramp.steps, player)
+        player = resolve_player(spec.config, asked.player)
+        config = range_test_config(spec, composer, asked.ramp.steps, player)
     data = dataset(config)
     from optbench.runs.execute import check_device
 
@@ -107,7 +107,7 @@ def find_lr(arguments: Sequence[str]) -> int:
     return 0 if found else EXIT_NO_SUGGESTION
 
 
-def read(arguments: Sequence[str]) -> Asked:
+def read(arguments: Sequence[str]) -> FindLrArguments:
     """The flags and the overrides.
 
     Raises:
@@ -140,7 +140,7 @@ def read(arguments: Sequence[str]) -> Asked:
     steps = _count("--steps", values["--steps"], 10)
     seeds = _count("--seeds", values["--seeds"], 1)
     ramp = Ramp(low, high, steps, values["--ramp"] == "linear")
-    return Asked(ramp, seeds, values["--player"], list(flags.overrides), flags.config_dir)
+    return FindLrArguments(ramp, seeds, values["--player"], list(flags.overrides), flags.config_dir)
 
 
 def _rate(flag: str, text: str) -> float:

@@ -23,8 +23,8 @@ from optbench.compose.resolvers import register_resolvers
 from optbench.rundir import RunDir
 from optbench.runs.lock import is_locked
 from optbench.runs.log import Log
-from optbench.runs.result import EXIT_FAILED, RunResult, recorded
-from optbench.runs.sweep import ELSEWHERE, Sweep, of_its_sweep, one
+from optbench.runs.result import EXIT_FAILED, RunResult, load_result
+from optbench.runs.sweep import ELSEWHERE, Sweep, of_its_sweep, run_one
 
 NOT_BEGUN, KILLED = "not begun", "killed"
 """States in the table of runs that a launcher left."""
@@ -121,14 +121,14 @@ def _left(folder: RunDir, code: int, message: str) -> RunResult:
     if state is None:
         named = "failed" if message else NOT_BEGUN
         return RunResult(folder, named, 0, message, exit_code=code)
-    found = recorded(folder)
+    found = load_result(folder)
     if state != "running":
         return found
     until = time.monotonic() + PATIENCE_SECONDS
     while (locked := is_locked(folder.log)) and time.monotonic() < until:
         time.sleep(0.05)
     if folder.state != "running":
-        return recorded(folder)
+        return load_result(folder)
     return RunResult(folder, ELSEWHERE if locked else KILLED, found.step, exit_code=code)
 
 
@@ -158,6 +158,6 @@ def task(cfg: DictConfig) -> float | None:
     if composer.task(composer.parse(overrides[1:])) == overrides[:1]:
         del overrides[0]  # nobody has typed it
     spec = of_its_sweep(composer.spec_of(cfg, hydra, overrides), folder)
-    result = one(spec, folder, Log(draws=False))
+    result = run_one(spec, folder, Log(draws=False))
     best = result.best.get("value")
     return None if best is None else float(best)

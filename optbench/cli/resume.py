@@ -18,9 +18,9 @@ from optbench.runs.branch import branch
 from optbench.runs.execute import execute
 from optbench.runs.log import Log
 from optbench.runs.plan import read_plan
-from optbench.runs.result import recorded
+from optbench.runs.result import load_result
 from optbench.runs.resume import continuation
-from optbench.runs.sweep import in_turn, reopen
+from optbench.runs.sweep import reopen, run_sequentially
 
 
 def resume(
@@ -55,7 +55,7 @@ def resume(
         plan = read_plan(path, trust)
         with hydra_session(config_dir or plan.config_dir) as composer:
             rest = reopen(composer, RunDir(path.absolute()), plan, overrides, trust)
-            return report(rest, in_turn(rest, log), log)
+            return report(rest, run_sequentially(rest, log), log)
     going = continuation(run, overrides, config_dir, trust)
     folder, changes = going.folder, going.changes
     if at is not None and not show:
@@ -74,7 +74,7 @@ def resume(
         kept = folder.read_status().get("checkpoint")
         if kept is not None and not (folder.checkpoints / f"step-{kept:08d}").is_dir():
             log.warn(f"its checkpoint of step {kept} is gone, so it can't be made longer")
-        return finish(recorded(folder), log)
+        return finish(load_result(folder), log)
     if show:
         print_lines(dump_yaml(going.spec.plain).rstrip("\n"))
         return 0

@@ -9,7 +9,7 @@ from optbench.compose.composer import Composer
 from optbench.compose.sweeps import Grid, compose_grid, varied_keys
 from optbench.runs.log import Log
 from optbench.runs.result import RunResult
-from optbench.runs.sweep import Sweep, begin, in_turn
+from optbench.runs.sweep import Sweep, begin, run_sequentially
 
 
 def sweep(composer: Composer, overrides: Sequence[str]) -> int:
@@ -23,7 +23,7 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
     planned = begin(composer, overrides, grid, log.quiet)
     results: list[RunResult | None]
     if grid.basic:
-        results = in_turn(planned, log)
+        results = run_sequentially(planned, log)
     else:
         from optbench.cli.launchers import launched
 

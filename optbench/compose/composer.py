@@ -24,7 +24,7 @@ from optbench.compose.explain import explain, first_line, plain, unresolved
 from optbench.compose.files import GROUPS, OVERLAYS, ConfigFiles
 from optbench.compose.grid import is_param
 from optbench.compose.hydra_internals import repository
-from optbench.compose.overlays import leave_out
+from optbench.compose.overlays import drop_replaced_settings
 from optbench.compose.overrides import OverrideReader
 from optbench.compose.paths import configs_folder
 from optbench.compose.players import (
@@ -185,7 +185,7 @@ class Composer:
     ) -> dict[str, Any]:
         """A composed config as plain data, resolved and checked."""
         reference = self.files.reference(choices)
-        leave_out(cfg, self.files, choices, reference, keys_of(overrides))
+        drop_replaced_settings(cfg, self.files, choices, reference, keys_of(overrides))
         written = _as_written(cfg)
         try:
             found = {key: _resolved(cfg, key) for key in _keys(cfg)}

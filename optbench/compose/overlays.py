@@ -20,7 +20,7 @@ NODES = ("model", "dataset", *OWN)
 """The groups whose settings belong to the file that was chosen, not to the run."""
 
 
-def leave_out(
+def drop_replaced_settings(
     cfg: DictConfig,
     files: ConfigFiles,
     choices: Mapping[str, str],

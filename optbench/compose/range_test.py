@@ -12,7 +12,7 @@ from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 
 
-def whose(config: RunConfig, asked: str) -> str:
+def resolve_player(config: RunConfig, asked: str) -> str:
     """The player whose learning rate is looked for.
 
     Raises:
@@ -28,7 +28,7 @@ def whose(config: RunConfig, asked: str) -> str:
     return names[0]
 
 
-def to_be_tested(spec: RunSpec, composer: Composer, steps: int, player: str) -> RunConfig:
+def range_test_config(spec: RunSpec, composer: Composer, steps: int, player: str) -> RunConfig:
     """The config of the test: the ramp takes the place of schedules, EMA and the run's length.
 
     Raises:

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from optbench.data.cache import SourceMemo
-from optbench.data.checks import check_crop, check_statistics
 from optbench.data.fingerprint import fingerprint
+from optbench.data.image_checks import check_crop, check_statistics
 from optbench.errors import UserError
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optbench.data.arrays import ArrayDataset, Examples
-from optbench.data.checks import check_crop, check_statistics
 from optbench.data.hashing import mix64
+from optbench.data.image_checks import check_crop, check_statistics
 from optbench.errors import UserError
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optbench.data.checks import check_statistics
 from optbench.data.fingerprint import fingerprint
+from optbench.data.image_checks import check_statistics
 from optbench.data.image_files import ImageFiles, few, scan_classes, scan_images
 from optbench.data.image_settings import Crop, Loading
 from optbench.errors import UserError

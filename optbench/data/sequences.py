@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from optbench.data.cache import SourceMemo
 from optbench.data.hashing import mix64
-from optbench.data.made_checks import check_whole
+from optbench.data.sequence_checks import check_whole
 
 if TYPE_CHECKING:
     import torch

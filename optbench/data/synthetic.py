@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from optbench.data.cache import SourceMemo
-from optbench.data.checks import check_crop
 from optbench.data.hashing import mix64
+from optbench.data.image_checks import check_crop
 from optbench.errors import UserError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from optbench.data.cache import SourceMemo
 from optbench.data.download import fetch, others_than_published
 from optbench.data.fingerprint import fingerprint
-from optbench.data.made_checks import check_choice, check_whole
+from optbench.data.sequence_checks import check_choice, check_whole
 from optbench.data.text_file import Text, read_bytes, read_characters
 from optbench.errors import UserError
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from optbench.assemble.experiment import Experiment
     from optbench.monitor.record import Position, Recorder
     from optbench.training.callback import Callback
+    from optbench.training.checkpointer import Checkpointer
     from optbench.training.distributed import World
-    from optbench.training.keeper import Keeper
     from optbench.training.settings import Outcome
 
 
@@ -111,7 +111,7 @@ class _Run:
         self.started = time.perf_counter()
         self.running = False
         self.resumed_at: int | None = None
-        self.keeper: Keeper | None = None
+        self.keeper: Checkpointer | None = None
 
     def do(self, resume: bool, callbacks: Sequence[Callback], raising: bool) -> RunResult:
         """Trains, and writes down how it ended, whatever happens."""

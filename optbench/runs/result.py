@@ -52,7 +52,7 @@ class RunResult:
         return Run(self.folder.path)
 
 
-def recorded(folder: RunDir) -> RunResult:
+def load_result(folder: RunDir) -> RunResult:
     """A run's result as its folder tells it."""
     status, summary = folder.read_status(), folder.read_summary()
     state = status.get("state", "failed")

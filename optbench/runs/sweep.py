@@ -23,7 +23,7 @@ from optbench.runs.lock import Busy
 from optbench.runs.log import Log
 from optbench.runs.plan import Plan, read_plan, write_plan
 from optbench.runs.restart import remember
-from optbench.runs.result import EXIT_FAILED, RunResult, recorded
+from optbench.runs.result import EXIT_FAILED, RunResult, load_result
 from optbench.runs.saved import Saved, read_saved, refuse_foreign
 from optbench.runs.sinks import row_of
 from optbench.runs.trust import Seal
@@ -122,7 +122,7 @@ def _claim(folder: RunDir, log: Log) -> str:
     return "begun" if folder.config.is_file() else "new"
 
 
-def in_turn(planned: Sweep, log: Log) -> list[RunResult | None]:
+def run_sequentially(planned: Sweep, log: Log) -> list[RunResult | None]:
     """One run after the other; what an earlier part of the sweep has done is not done again.
 
     Runs that another process is at are looked at once more at the end.
@@ -133,7 +133,7 @@ def in_turn(planned: Sweep, log: Log) -> list[RunResult | None]:
     for number in itertools.chain(numbers, elsewhere):
         folder, spec = RunDir(planned.folder.path / str(number)), planned.specs[number]
         log.tell(f"[{number + 1}/{len(numbers)}] {' '.join(planned.grid[number])}")
-        result = results[number] = one(
+        result = results[number] = run_one(
             spec, folder, log, planned.seals[number] if planned.seals else ()
         )
         if result.state == ELSEWHERE:
@@ -151,14 +151,14 @@ def in_turn(planned: Sweep, log: Log) -> list[RunResult | None]:
     return results
 
 
-def one(spec: RunSpec, folder: RunDir, log: Log, seals: Sequence[Seal] = ()) -> RunResult:
+def run_one(spec: RunSpec, folder: RunDir, log: Log, seals: Sequence[Seal] = ()) -> RunResult:
     """A run in its own folder: done already, to be resumed, new, or another process's."""
     try:
         begun = _on_main(spec.config.device, lambda: _claim(folder, log))
     except Busy as busy:
         return RunResult(folder, ELSEWHERE, 0, str(busy), exit_code=EXIT_FAILED)
     if begun == "done":
-        return recorded(folder)
+        return load_result(folder)
     try:
         return execute(spec, log, folder, resume=begun == "begun", seals=seals)
     except Exception as error:  # whatever it is, the other runs of the sweep go on

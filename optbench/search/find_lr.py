@@ -15,9 +15,9 @@ from optbench.search.lr_range import Curve, Ramp, Smoother, limit, skipped, sugg
 from optbench.training.buffers import Buffers
 from optbench.training.callback import Callback
 from optbench.training.checkpoint import Loaded
-from optbench.training.keeper import RunState
+from optbench.training.checkpointer import RunState
 from optbench.training.player import Player
-from optbench.training.progress import Best, Reached
+from optbench.training.position import BestTracker, TargetTracker
 from optbench.training.settings import Cadence
 from optbench.training.signals import Interruption
 from optbench.training.trainer import Trainer
@@ -183,9 +183,9 @@ def _with_ramp(
             [_ramped(p, ramp, base) if p.name == player else p for p in state.players],
             state.precision,
             replace(state.progress, step=0, skipped=0, skipped_in_a_row=0),
-            Best(None, "min"),
-            Best("train/loss", "min"),
-            Reached(),
+            BestTracker(None, "min"),
+            BestTracker("train/loss", "min"),
+            TargetTracker(),
             state.task,
             experiment.world,
         ),

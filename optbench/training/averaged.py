@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from optbench.tasks.base import Modules, Task
 from optbench.torch_internals import BatchNormBase
 from optbench.training import rng
+from optbench.training.batches import BatchStream
 from optbench.training.buffers import Buffers
-from optbench.training.feed import Feed
 from optbench.training.precision import Precision
 
 RECALIBRATION_BATCHES = 20
@@ -89,7 +89,9 @@ def statistics(module: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def show_some(feed: Feed, task: Task, modules: Modules, name: str, precision: Precision) -> None:
+def recalibrate_batch_norm(
+    feed: BatchStream, task: Task, modules: Modules, name: str, precision: Precision
+) -> None:
     """Passes the first training batches through a player's module, for its batch norms.
 
     Random generators, and what the task carries from step to step, are left as they were.

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from optbench.training.feed import Micro
+from optbench.training.batches import MicroBatch
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Capture:
                 self._seen[layer] = [seen for call in calls if (seen := _seen(call, scale))]
                 calls.clear()
 
-    def told(self, micros: Iterable[Micro]) -> Iterator[Micro]:
+    def told(self, micros: Iterable[MicroBatch]) -> Iterator[MicroBatch]:
         """The micro-batches of an evaluation, each with its weight told as its turn comes."""
         for micro in micros:
             self._weight = micro.weight

@@ -52,7 +52,7 @@ class World:
         """The mean over ranks, on every rank."""
         return self.sum(value.clone()) / self.size if self.size > 1 else value
 
-    def equalise(self, tensors: Iterable[Tensor]) -> None:
+    def broadcast(self, tensors: Iterable[Tensor]) -> None:
         """Gives every rank rank 0's values, in place."""
         if self.size > 1:
             for tensor in tensors:
@@ -170,7 +170,7 @@ def _cpu() -> torch.device:
     return torch.device("cpu")
 
 
-class Agreement:
+class AsyncFlagReduce:
     """Small numbers on which all ranks agree, one step late and without waiting.
 
     Each step every rank gives its flags; the largest over ranks come back at the next step, so

@@ -8,7 +8,7 @@ from torch import Tensor
 from optbench.data.dataset import Source
 from optbench.data.order import share
 from optbench.tasks.base import Modules, Task
-from optbench.training.distributed import Agreement, World
+from optbench.training.distributed import AsyncFlagReduce, World
 from optbench.training.precision import Precision
 from optbench.training.signals import Abandoned, Interruption
 
@@ -43,7 +43,7 @@ def evaluate(
     most = max(
         len(_bounds(len(indices), batch_size, world.size, rank)) for rank in range(world.size)
     )
-    agreement = Agreement(world, 1)
+    agreement = AsyncFlagReduce(world, 1)
     totals: dict[str, Tensor] = {}
     collected: list[Tensor] = []
     batches = iter(source.stream(indices, bounds))

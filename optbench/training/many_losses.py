@@ -13,7 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from optbench.torch_internals import weights_of_now
 from optbench.training import rng
 from optbench.training.aside import Aside
-from optbench.training.feed import Work
+from optbench.training.batches import StepBatch
 
 Way = Literal["vmap", "loop"]
 
@@ -36,7 +36,7 @@ class ManyLosses:
 
     def __call__(
         self,
-        work: Work,
+        work: StepBatch,
         start: rng.Generators,
         stacked: Sequence[Tensor],
         way: Way | None = None,
@@ -63,7 +63,7 @@ class ManyLosses:
             return self._vmap(work, start, stacked)
 
     def _find_way(
-        self, work: Work, start: rng.Generators, stacked: Sequence[Tensor]
+        self, work: StepBatch, start: rng.Generators, stacked: Sequence[Tensor]
     ) -> tuple[Way, Tensor]:
         losses = self._loop(work, start, stacked)
         try:
@@ -76,11 +76,11 @@ class ManyLosses:
         by_vmap = self._seconds(lambda: self._vmap(work, start, stacked))
         return ("vmap", others) if by_vmap < by_loop else ("loop", losses)
 
-    def _loop(self, work: Work, start: rng.Generators, stacked: Sequence[Tensor]) -> Tensor:
+    def _loop(self, work: StepBatch, start: rng.Generators, stacked: Sequence[Tensor]) -> Tensor:
         points = zip(*stacked, strict=True)
         return torch.stack([self._losses(work, start, self._module.of, each) for each in points])
 
-    def _vmap(self, work: Work, start: rng.Generators, stacked: Sequence[Tensor]) -> Tensor:
+    def _vmap(self, work: StepBatch, start: rng.Generators, stacked: Sequence[Tensor]) -> Tensor:
         from torch.func import vmap
 
         def together(values: Sequence[Tensor], batch: Any) -> Tensor:
@@ -93,7 +93,7 @@ class ManyLosses:
 
     def _losses(
         self,
-        work: Work,
+        work: StepBatch,
         start: rng.Generators,
         loss: Callable[[Sequence[Tensor], Any], Tensor],
         values: Sequence[Tensor],

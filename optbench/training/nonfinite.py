@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from optbench.training.step import Step
+from optbench.training.train_step import TrainStep
 
 
 class NonFinite:
@@ -23,7 +23,7 @@ class NonFinite:
         message: what it was.
     """
 
-    def __init__(self, policy: str, steps: Sequence[Step], scaled: bool) -> None:
+    def __init__(self, policy: str, steps: Sequence[TrainStep], scaled: bool) -> None:
         self._ends = policy != "skip" and not scaled
         self._raises = policy == "raise"
         self._steps = steps

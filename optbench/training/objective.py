@@ -13,12 +13,12 @@ from torch.autograd import grad
 from optbench.errors import UserError
 from optbench.tasks.base import Outputs
 from optbench.training.aside import Aside
+from optbench.training.batches import StepBatch
 from optbench.training.capture import Capture
-from optbench.training.feed import Work
 from optbench.training.many_losses import ManyLosses, Way
 
 Products = list[Tensor]
-Evaluate = Callable[[Work], Tensor]
+Evaluate = Callable[[StepBatch], Tensor]
 Check = Callable[[Products], None]
 
 
@@ -52,7 +52,7 @@ class Objective:
         self,
         aside: Aside,
         losses: ManyLosses,
-        work: Work,
+        work: StepBatch,
         evaluate: Evaluate,
         check: Check | None = None,
     ) -> None:

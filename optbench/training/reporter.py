@@ -13,7 +13,7 @@ from optbench.monitor.memory import PeakMemory
 from optbench.monitor.record import Record, Recorder
 from optbench.monitor.updates import UpdateWatch
 from optbench.tasks.base import Shown
-from optbench.training.keeper import RunState, is_clocked
+from optbench.training.checkpointer import RunState, is_clocked
 from optbench.training.losses import Sum
 from optbench.training.player import Player
 

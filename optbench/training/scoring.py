@@ -9,10 +9,10 @@ from functools import partial
 
 import torch
 
-from optbench.training.averaged import show_some
+from optbench.training.averaged import recalibrate_batch_norm
+from optbench.training.batches import BatchStream
+from optbench.training.checkpointer import RunState
 from optbench.training.evaluate import evaluate
-from optbench.training.feed import Feed
-from optbench.training.keeper import RunState
 from optbench.training.player import Player
 from optbench.training.reporter import Reporter
 from optbench.training.settings import EvaluationSet
@@ -54,7 +54,7 @@ class Scorer:
     def __init__(
         self,
         state: RunState,
-        feed: Feed,
+        feed: BatchStream,
         reporter: Reporter,
         batch_size: int,
         interruption: Interruption,
@@ -80,7 +80,9 @@ class Scorer:
                 module.eval()
                 stack.callback(module.train)
             for player in state.players:
-                calibrate = partial(show_some, self.feed, state.task, modules, player.name)
+                calibrate = partial(
+                    recalibrate_batch_norm, self.feed, state.task, modules, player.name
+                )
                 stack.enter_context(player.evaluated(partial(calibrate, state.precision)))
             self._calibrated = state.progress.step
             yield
@@ -95,7 +97,7 @@ class Scorer:
         modules = self._modules
         with self._evaluated():
             for player in state.players:
-                world.equalise(player.module.buffers())
+                world.broadcast(player.module.buffers())
             scores = evaluate(
                 task=state.task,
                 modules=modules,

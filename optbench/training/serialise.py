@@ -15,7 +15,7 @@ from optbench.files import naming
 HASH_IN_A_THREAD = 1 << 20  # bytes; below, starting a thread costs more than it saves
 
 
-class Scratch:
+class CheckpointBuffer:
     """A buffer that `torch.save` writes to, used again for each checkpoint.
 
     Filling memory that is at hand takes a fifth of the time that a file takes, so a training that

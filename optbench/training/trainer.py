@@ -7,20 +7,20 @@ from collections.abc import Mapping, Sequence
 
 from optbench.data.dataset import end_all
 from optbench.monitor.record import Recorder
+from optbench.training.batches import BatchStream, StepBatch
 from optbench.training.callback import Callback, overrides_step_end
-from optbench.training.distributed import Agreement
-from optbench.training.feed import Feed, Work
-from optbench.training.keeper import Keeper, RunState
+from optbench.training.checkpointer import Checkpointer, RunState
+from optbench.training.ddp_warmup import rebuild_buckets
+from optbench.training.distributed import AsyncFlagReduce
 from optbench.training.loss_reader import LossReader
 from optbench.training.nonfinite import NonFinite
 from optbench.training.objective import Objective
 from optbench.training.player import Player
-from optbench.training.prime import settle_buckets
 from optbench.training.reporter import Reporter
 from optbench.training.scoring import Scorer, doubts, scored_weights
 from optbench.training.settings import EvaluationSet, Outcome, Settings, due
 from optbench.training.signals import Abandoned, Interruption
-from optbench.training.step import Step
+from optbench.training.train_step import TrainStep
 
 Turn = tuple[int, int, int]
 """What a loss is of: the step, so many examples, the pass over the training set."""
@@ -48,13 +48,13 @@ class Trainer:
     def __init__(
         self,
         state: RunState,
-        steps: list[Step],
-        feed: Feed,
+        steps: list[TrainStep],
+        feed: BatchStream,
         validation: EvaluationSet | None,
         test: EvaluationSet | None,
         settings: Settings,
         recorder: Recorder,
-        keeper: Keeper | None,
+        keeper: Checkpointer | None,
         interruption: Interruption,
         callbacks: Sequence[Callback] = (),
     ) -> None:
@@ -68,7 +68,7 @@ class Trainer:
         self._nonfinite = NonFinite(settings.nonfinite, steps, scaled)
         late = self.world.device.type == "cuda"
         self._readers: list[LossReader[Turn]] = [LossReader(late) for _ in self.players]
-        self._agreement = Agreement(self.world, 3)
+        self._agreement = AsyncFlagReduce(self.world, 3)
         self.reporter = Reporter(state, feed.steps_per_epoch, recorder, settings.per_parameter)
         batch_size = settings.eval_batch_size
         self._scorer = Scorer(state, feed, self.reporter, batch_size, interruption)
@@ -113,7 +113,7 @@ class Trainer:
         if not self._begun and self.world.size > 1 and self._should_continue():
             work = self.feed.step_at(self.progress.epoch, self.progress.index)
             for step in self.steps:
-                settle_buckets(step, work)
+                rebuild_buckets(step, work)
         self._clock = time.perf_counter()
         if not self._begun:
             self._scores_and_save()  # of the step that the run goes on from, if abandoned then
@@ -182,7 +182,7 @@ class Trainer:
             if not self._should_continue():
                 return
 
-    def _step(self, work: Work) -> None:
+    def _step(self, work: StepBatch) -> None:
         """One step of every player; then the position moves on."""
         progress = self.progress
         number = progress.step + 1

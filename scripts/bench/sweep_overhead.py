@@ -27,7 +27,7 @@ from optbench.assemble import experiment
 from optbench.compose.composer import Composer
 from optbench.runs import sweep as sweeps
 from optbench.runs.execute import execute
-from optbench.training.keeper import Keeper
+from optbench.training.checkpointer import Checkpointer
 from optbench.training.scoring import Scorer
 from optbench.training.trainer import Trainer
 from runs import scratch
@@ -44,7 +44,7 @@ PARTS: dict[str, tuple[Any, Callable[..., Any]]] = {
     EVALUATIONS: (Scorer, Scorer.score),
     "composing and checking its config": (Composer, Composer.variant),
     "building": (experiment, experiment.build_experiment),
-    "checkpoints": (Keeper, Keeper.save),
+    "checkpoints": (Checkpointer, Checkpointer.save),
     "the trainer": (Trainer, Trainer.fit),
     "the run in all": (sweeps, execute),
 }

@@ -16,17 +16,17 @@ from optbench.data.tensor_source import TensorSource
 from optbench.errors import UserError
 from optbench.tasks.base import Task
 from optbench.training import rng
-from optbench.training.feed import Feed
+from optbench.training.batches import BatchStream
 from optbench.training.precision import Precision
 
 CPU = torch.device("cpu")
 FIRST = nn.Linear(3, 1)
 
 
-def feed_of(examples: int, batch_size: int, accumulate: int = 1, ranks: int = 1) -> Feed:
+def feed_of(examples: int, batch_size: int, accumulate: int = 1, ranks: int = 1) -> BatchStream:
     inputs = torch.randn(examples, 3, generator=torch.Generator().manual_seed(0))
     source = TensorSource(inputs, torch.zeros(examples, dtype=torch.int64), None)
-    return Feed(source, torch.arange(examples), batch_size, accumulate, ranks=ranks)
+    return BatchStream(source, torch.arange(examples), batch_size, accumulate, ranks=ranks)
 
 
 @settings(max_examples=200)
@@ -53,7 +53,7 @@ class Mean(Task):
         return modules[player](batch[0]).mean()
 
 
-def check(module: nn.Module, feed: Feed, steps: int = 1000, **config: Any) -> None:
+def check(module: nn.Module, feed: BatchStream, steps: int = 1000, **config: Any) -> None:
     given = SimpleNamespace(batch_size=feed.batch_size, compile=False, steps=None)
     settings = SimpleNamespace(**{**vars(given), **config})
     modules = {"first": FIRST, "model": module}
@@ -76,7 +76,7 @@ def normed() -> nn.Module:
         (feed_of(1, 1), ["take more examples, or fewer parts"]),
     ],
 )
-def test_one_example_for_batch_norm_is_refused(feed: Feed, words: list[str]) -> None:
+def test_one_example_for_batch_norm_is_refused(feed: BatchStream, words: list[str]) -> None:
     with pytest.raises(UserError) as caught:
         check(normed(), feed)
     message = str(caught.value)
@@ -88,7 +88,7 @@ def test_one_example_for_batch_norm_is_refused(feed: Feed, words: list[str]) -> 
 
 
 @pytest.mark.parametrize("feed", [feed_of(20, 5), feed_of(22, 5), feed_of(24, 12, 3, 2)])
-def test_more_than_one_is_not_tried(feed: Feed) -> None:
+def test_more_than_one_is_not_tried(feed: BatchStream) -> None:
     class Never(nn.Module):
         def forward(self, inputs: Tensor) -> Tensor:
             raise AssertionError

@@ -1,4 +1,4 @@
-"""optbench.data.arrays and optbench.data.checks"""
+"""optbench.data.arrays and optbench.data.image_checks"""
 
 from typing import Any
 

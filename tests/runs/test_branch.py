@@ -12,7 +12,7 @@ from cli.program import assert_same_bits, call, final_state, left_in, train
 import optbench
 from optbench.rundir import RunDir
 from optbench.runs.read import Run
-from optbench.training.keeper import is_clocked
+from optbench.training.checkpointer import is_clocked
 
 LINE = "steps=12 eval.every=3 checkpoint.every=3 checkpoint.keep_last=9 optimizer.lr=0.01 ema=0.5"
 

@@ -26,13 +26,13 @@ from optbench.schedules.constant import Constant
 from optbench.tasks.base import Task
 from optbench.tasks.classification import Classification
 from optbench.tasks.language import Language
+from optbench.training.batches import BatchStream
 from optbench.training.clipping import Clipping
 from optbench.training.distributed import World, join, leave
-from optbench.training.feed import Feed
 from optbench.training.objective import Objective
 from optbench.training.player import Player
 from optbench.training.precision import Precision
-from optbench.training.step import Step
+from optbench.training.train_step import TrainStep
 
 EXAMPLES = 7
 CPU = World(torch.device("cpu"))
@@ -47,7 +47,7 @@ class Problem:
     inputs: Tensor
     targets: Tensor
 
-    def step(self, world: World = CPU) -> Step:
+    def step(self, world: World = CPU) -> TrainStep:
         optimizer = Sophia(self.module.parameters())
         player = Player(
             name="model",
@@ -58,12 +58,12 @@ class Problem:
             schedule_steps=1,
         )
         precision = Precision(world.device)
-        return Step(player, {"model": self.module}, self.task, precision, Clipping(), world)
+        return TrainStep(player, {"model": self.module}, self.task, precision, Clipping(), world)
 
     def objective(self, accumulate: int = 1, world: World = CPU) -> Objective:
         """Of all examples, in one step."""
         source = TensorSource(self.inputs, self.targets, None)
-        feed = Feed(
+        feed = BatchStream(
             source,
             torch.arange(EXAMPLES),
             batch_size=EXAMPLES,

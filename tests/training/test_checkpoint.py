@@ -17,7 +17,7 @@ from optbench.errors import UserError
 from optbench.files import BadFile
 from optbench.training import checkpoint
 from optbench.training.distributed import World
-from optbench.training.serialise import Scratch
+from optbench.training.serialise import CheckpointBuffer
 
 from .runs import Killed, assert_same_bits
 
@@ -33,8 +33,8 @@ def shared_of(step: int) -> dict[str, Any]:
 def write(step: int, folder: Path = FOLDER) -> None:
     own = {"loss": [float(step), 1]}
     parts = {
-        checkpoint.SHARED: Scratch().fill(shared_of(step)),
-        checkpoint.rank_file(0): Scratch().fill(own),
+        checkpoint.SHARED: CheckpointBuffer().fill(shared_of(step)),
+        checkpoint.rank_file(0): CheckpointBuffer().fill(own),
     }
     checkpoint.write_checkpoint(folder, step, parts, ALONE)
 
@@ -246,8 +246,8 @@ def _doubled() -> Any:
 )
 def test_what_stands_for_more_than_it_is_is_refused(value: Any) -> None:
     parts = {
-        checkpoint.SHARED: Scratch().fill({"value": value}),
-        checkpoint.rank_file(0): Scratch().fill({}),
+        checkpoint.SHARED: CheckpointBuffer().fill({"value": value}),
+        checkpoint.rank_file(0): CheckpointBuffer().fill({}),
     }
     checkpoint.write_checkpoint(FOLDER, 7, parts, ALONE)
     with pytest.raises(BadFile, match=r"state\.pt"):

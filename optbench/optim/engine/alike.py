@@ -15,7 +15,7 @@ from optbench.optim.engine.blocks import Plan, Slot, block_for
 from optbench.torch_internals import version
 
 
-class Alike:
+class ParameterBatch:
     """Parameters of a group with as many steps taken, updated together as long as they have.
 
     Their counts of steps become one tensor, so that one addition counts for all: `state["step"]`
@@ -71,7 +71,7 @@ class Alike:
         return Plan(self.slots, block_for(self.slots, *self._kind))
 
 
-class Whereabouts:
+class StorageFingerprint:
     """Which tensors these are and where they lie, their state included.
 
     It keeps them alive, or a new one might take the place of an old one. It is asked at every step,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from optbench.optim.engine.alike import Alike
+from optbench.optim.engine.alike import ParameterBatch
 from optbench.optim.engine.blocks import Slot, memory_order
 from optbench.optim.engine.form import Form, apply, finish, measured_operand
 from optbench.optim.engine.ops import Share
@@ -39,7 +39,7 @@ def kind_of(parameter: Tensor, gradient: Tensor) -> Kind:
     return parameter.shape, parameter.stride(), gradient.stride()
 
 
-def run_compiled(form: Form, alike: Alike, gradients: Sequence[Tensor], h: Any) -> None:
+def run_compiled(form: Form, alike: ParameterBatch, gradients: Sequence[Tensor], h: Any) -> None:
     """Updates all parameters: one after the other on a CPU, in one graph on a GPU.
 
     Numbers go in as a tensor: as numbers they would be part of the code, which would be compiled

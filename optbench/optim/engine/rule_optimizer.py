@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from optbench.optim.engine.alike import Alike, Whereabouts, same
+from optbench.optim.engine.alike import ParameterBatch, StorageFingerprint, same
 from optbench.optim.engine.blocks import run_blocks
 from optbench.optim.engine.compiled import is_small, run_compiled
 from optbench.optim.engine.entry import hooked_when_asked, without_gradients
@@ -67,7 +67,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         self._forget()
         super().__init__(params, {**defaults, "maximize": maximize})
 
-    _known: dict[int, tuple[int, Whereabouts, list[Alike]]]
+    _known: dict[int, tuple[int, StorageFingerprint, list[ParameterBatch]]]
     _states: list[dict[str, Any]]
 
     measure: Any = None
@@ -156,7 +156,9 @@ class RuleOptimizer(torch.optim.Optimizer):
                 alike.count()
                 self._update(group, alike)
 
-    def _alike(self, number: int, group: Mapping[str, Any], given: list[Tensor]) -> list[Alike]:
+    def _alike(
+        self, number: int, group: Mapping[str, Any], given: list[Tensor]
+    ) -> list[ParameterBatch]:
         """The parameters with gradients, sorted; the same as last time while they stay."""
         population = int(group.get("population", False))
         known = self._known.get(number)
@@ -166,12 +168,12 @@ class RuleOptimizer(torch.optim.Optimizer):
                 return alike
         found = self._sorted(group, given, population)
         self._states = [*self.state.values()]
-        self._known[number] = population, Whereabouts(given, self.state), found
+        self._known[number] = population, StorageFingerprint(given, self.state), found
         return found
 
     def _sorted(
         self, group: Mapping[str, Any], given: list[Tensor], population: int
-    ) -> list[Alike]:
+    ) -> list[ParameterBatch]:
         """By device, dtype, steps taken, for some rules whether vectors, and whether too small for
         a kernel of their own."""
         found: dict[Any, list[Tensor]] = {}
@@ -184,7 +186,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             key = (parameter.device, parameter.dtype, step, vector, small)
             found.setdefault(key, []).append(parameter)
         own = (self.state, self.state_names, self.light, self.measure is not None)
-        return [Alike(some, *own, *key[3:]) for key, some in found.items()]
+        return [ParameterBatch(some, *own, *key[3:]) for key, some in found.items()]
 
     def _start(self, parameter: Tensor, group: Mapping[str, Any]) -> None:
         state = self.state[parameter]
@@ -195,7 +197,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         for name in self.state_names:
             state[name] = self.initial_state(name, like, group)
 
-    def _update(self, group: Mapping[str, Any], alike: Alike) -> None:
+    def _update(self, group: Mapping[str, Any], alike: ParameterBatch) -> None:
         given: list[Any] = [slot.parameter.grad for slot in alike.slots]
         gradients = [g.to_dense() if g.is_sparse else g for g in given]
         narrow = alike.slots[0].parameter.dtype
@@ -219,7 +221,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         return "none" if off else self.decay_of(group)
 
     def _hyperparameters(
-        self, group: Mapping[str, Any], alike: Alike, narrow: torch.dtype | None
+        self, group: Mapping[str, Any], alike: ParameterBatch, narrow: torch.dtype | None
     ) -> Any:
         values = {"lr": group["lr"], "weight_decay": group.get("weight_decay", 0.0)}
         values["population"] = bool(group.get("population", False))

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 import resnet
-from optbench.training.keeper import Keeper, RunState
+from optbench.training.checkpointer import Checkpointer, RunState
 from runs import Stretches, build, scratch
 from timing import Candidate, Row, alternate, estimate, print_rows, ratio
 
@@ -34,8 +34,8 @@ def section(arguments: Namespace) -> None:
         candidates = {
             PLAIN: _settled(lambda: torch.save(state.shared(), folder / "plain.pt")),
             FLUSHED: _settled(lambda: _flushed(state.shared(), folder / "flushed.pt")),
-            ATOMIC: _settled(_saver(Keeper(folder / "atomic", state), state)),
-            WAITS: _waiting(Keeper(folder / "async", state, in_background=True), state),
+            ATOMIC: _settled(_saver(Checkpointer(folder / "atomic", state), state)),
+            WAITS: _waiting(Checkpointer(folder / "async", state, in_background=True), state),
         }
         times = alternate(candidates, rounds, warmup)
         size = (folder / "plain.pt").stat().st_size
@@ -64,7 +64,7 @@ def _flushed(state: dict[str, Any], path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _saver(keeper: Keeper, state: RunState) -> Callable[[], None]:
+def _saver(keeper: Checkpointer, state: RunState) -> Callable[[], None]:
     def save() -> None:
         state.progress.step += 1
         keeper.save()
@@ -72,7 +72,7 @@ def _saver(keeper: Keeper, state: RunState) -> Callable[[], None]:
     return save
 
 
-def _waiting(keeper: Keeper, state: RunState) -> Candidate:
+def _waiting(keeper: Checkpointer, state: RunState) -> Candidate:
     save = _settled(_saver(keeper, state))
 
     def run() -> float | None:

@@ -183,7 +183,7 @@ def test_a_gpu_is_never_waited_for(
 ) -> None:
     """Of a pretended GPU nobody can look at a number."""
     monkeypatch.setattr(
-        "optbench.optim.engine.rule_optimizer.Whereabouts",
+        "optbench.optim.engine.rule_optimizer.StorageFingerprint",
         lambda *_: SimpleNamespace(hold=lambda *_: True),  # such tensors lie nowhere
     )
     with FakeTensorMode():

@@ -1,4 +1,4 @@
-"""optbench.training.feed"""
+"""optbench.training.batches"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from optbench.training.feed import Feed, Work
+from optbench.training.batches import BatchStream, StepBatch
 
 INDICES = torch.arange(100, 147)
 """47 examples: with batches of 10, five steps, the last of 7."""
@@ -34,17 +34,17 @@ class Numbers:
             yield indices[start:stop].float(), indices[start:stop]
 
 
-def feed(**changes: Any) -> Feed:
+def feed(**changes: Any) -> BatchStream:
     given: dict[str, Any] = {"batch_size": 10, "accumulate": 1, "seed": 0} | changes
-    return Feed(Numbers(), INDICES, **given)
+    return BatchStream(Numbers(), INDICES, **given)
 
 
-def examples(work: Work) -> list[int]:
+def examples(work: StepBatch) -> list[int]:
     """The examples of a rank's share that count."""
     return [n for batch, weight in work.micros if weight for n in batch[1].tolist()]
 
 
-def steps(made: Feed, epoch: int = 0, start: int = 0) -> list[list[int]]:
+def steps(made: BatchStream, epoch: int = 0, start: int = 0) -> list[list[int]]:
     return [examples(work) for work in made.epoch(epoch, start)]
 
 
@@ -111,7 +111,7 @@ def test_weights_give_the_mean_over_the_batch(ranks: int, accumulate: int) -> No
 
 def test_a_rank_without_a_share_works_at_weight_zero() -> None:
     """Its forward and backward passes are awaited by the others."""
-    (work,) = [w for w in Feed(Numbers(), INDICES[:1], 10, ranks=2, rank=0).epoch(0)]
+    (work,) = [w for w in BatchStream(Numbers(), INDICES[:1], 10, ranks=2, rank=0).epoch(0)]
     micros = list(work.micros)
     assert work.parts == len(micros) == 1
     assert micros[0].weight == 0.0 and len(micros[0].batch[1]) == 1

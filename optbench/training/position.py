@@ -1,4 +1,4 @@
-"""Where a run is."""
+"""Where a run is: the step, the epoch, the batch; and what is best so far."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Progress:
 
 
 @dataclass
-class Best:
+class BestTracker:
     """The best value of a metric, and the step that had it.
 
     Attributes:
@@ -110,7 +110,7 @@ class Best:
 
 
 @dataclass
-class Reached:
+class TargetTracker:
     """When a run first was good enough.
 
     Attributes:

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from optbench.monitor.updates import UpdateWatch
 from optbench.tasks.base import Task
 from optbench.training.aside import Aside
+from optbench.training.batches import StepBatch
 from optbench.training.buffers import Buffers
 from optbench.training.clipping import Clipping
 from optbench.training.distributed import World
-from optbench.training.feed import Work
 from optbench.training.many_losses import ManyLosses
 from optbench.training.objective import Check, Evaluate, Objective
 from optbench.training.player import Player
@@ -27,7 +27,7 @@ class _LeaveOut(Exception):
     """Ends an optimizer's step from inside its closure."""
 
 
-class Step:
+class TrainStep:
     """Forward and backward over the micro-batches, unscale, measure, clip, update, measure.
 
     Args:
@@ -64,14 +64,14 @@ class Step:
         self._skip_nonfinite, self._stop_nonfinite = skip_nonfinite, stop_nonfinite
         self._no_sync = getattr(player.forward, "no_sync", None)
 
-    def loss_and_gradients(self, work: Work) -> Tensor:
+    def loss_and_gradients(self, work: StepBatch) -> Tensor:
         """Forward and backward over all micro-batches; the loss of this rank's examples, scaled
         so that its mean over ranks is the batch's."""
         if self._leaves_out:  # batch statistics move in the forward pass
             self._buffers.remember()
         return self._loss_and_gradients(work)
 
-    def _loss_and_gradients(self, work: Work) -> Tensor:
+    def _loss_and_gradients(self, work: StepBatch) -> Tensor:
         if self._others:
             self._take_turn()
         total: Tensor | None = None
@@ -121,7 +121,7 @@ class Step:
         return taken
 
     def with_closure(
-        self, work: Work, watch: UpdateWatch | None = None, sample: Look | None = None
+        self, work: StepBatch, watch: UpdateWatch | None = None, sample: Look | None = None
     ) -> tuple[Tensor, bool]:
         """A whole step of an optimizer that evaluates the loss as often as it likes.
 
@@ -132,7 +132,7 @@ class Step:
         """
         first: list[Tensor] = []
 
-        def evaluate(again: Work) -> Tensor:
+        def evaluate(again: StepBatch) -> Tensor:
             loss = self._mean_loss_and_gradients(again)
             if not first and self._ends_run(loss):
                 first.append(loss)
@@ -173,13 +173,13 @@ class Step:
         if self._skip_nonfinite and not all(bool(each.isfinite().all()) for each in products):
             raise _LeaveOut
 
-    def objective(self, work: Work) -> Objective:
+    def objective(self, work: StepBatch) -> Objective:
         """The loss of a step's examples as a function of the player's parameters.
 
         Called, it leaves gradients as this step would have them, but counts as no step.
         """
 
-        def evaluate(again: Work) -> Tensor:
+        def evaluate(again: StepBatch) -> Tensor:
             loss = self._mean_loss_and_gradients(again)
             scaler = self.precision.scaler
             if scaler is not None:  # by hand, for the scaler lets it be done once a step
@@ -191,7 +191,9 @@ class Step:
 
         return self._objective(work, evaluate)
 
-    def _objective(self, work: Work, evaluate: Evaluate, check: Check | None = None) -> Objective:
+    def _objective(
+        self, work: StepBatch, evaluate: Evaluate, check: Check | None = None
+    ) -> Objective:
         aside, losses = self._asides
         return Objective(aside, losses, work.repeatable(), evaluate, check)
 
@@ -200,7 +202,7 @@ class Step:
         aside = Aside(self.player, self.bare, self.task, self.precision, self.world)
         return aside, ManyLosses(aside)
 
-    def _mean_loss_and_gradients(self, work: Work) -> Tensor:
+    def _mean_loss_and_gradients(self, work: StepBatch) -> Tensor:
         with torch.enable_grad():  # some optimizers call the closure without
             return self.world.mean(self._loss_and_gradients(work))
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from optbench.training import rng
+from optbench.training.batches import StepBatch
 from optbench.training.buffers import Buffers
-from optbench.training.feed import Work
-from optbench.training.step import Step
+from optbench.training.train_step import TrainStep
 
 
-def settle_buckets(step: Step, work: Work) -> None:
+def rebuild_buckets(step: TrainStep, work: StepBatch) -> None:
     """One forward and backward whose gradients are thrown away.
 
     DistributedDataParallel sorts its buckets anew after the first backward, and with more than two

@@ -14,9 +14,9 @@ from optbench.training import checkpoint, rng
 from optbench.training.distributed import World
 from optbench.training.likeness import refuse_unlike
 from optbench.training.player import Player
+from optbench.training.position import BestTracker, Progress, TargetTracker
 from optbench.training.precision import Precision
-from optbench.training.progress import Best, Progress, Reached
-from optbench.training.serialise import Scratch
+from optbench.training.serialise import CheckpointBuffer
 
 CLOCKED = ("throughput/", "memory/")
 """What begins the tags of what is another number each time, which no checkpoint holds."""
@@ -44,9 +44,9 @@ class RunState:
         players: Sequence[Player],
         precision: Precision,
         progress: Progress,
-        best: Best,
-        stopping: Best,
-        reached: Reached,
+        best: BestTracker,
+        stopping: BestTracker,
+        reached: TargetTracker,
         task: Task,
         world: World,
     ) -> None:
@@ -99,7 +99,7 @@ class RunState:
         rng.restore(loaded.own["rng"])
 
 
-class Keeper:
+class Checkpointer:
     """Saves a run's state, at once or in a thread, and prunes old checkpoints.
 
     Args:
@@ -127,7 +127,7 @@ class Keeper:
         self._in_background, self._keep_best = in_background, keep_best
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
-        self._shared, self._own = Scratch(), Scratch()
+        self._shared, self._own = CheckpointBuffer(), CheckpointBuffer()
         self._saved: tuple[int, int] | None = None
         self.said: Mapping[str, Any] = {}
         self.on_written: Callable[[int], None] = lambda step: None

@@ -16,14 +16,14 @@ Part = tuple[tuple[int, int], float]
 """Bounds of a micro-batch, and its weight."""
 
 
-class Micro(NamedTuple):
+class MicroBatch(NamedTuple):
     """One micro-batch, with the factor that makes the sum over all of them the batch's mean."""
 
     batch: Batch
     weight: float
 
 
-class Work(NamedTuple):
+class StepBatch(NamedTuple):
     """One rank's part of one step.
 
     Attributes:
@@ -32,16 +32,16 @@ class Work(NamedTuple):
         examples: in the step, over all ranks.
     """
 
-    micros: Iterable[Micro]
+    micros: Iterable[MicroBatch]
     parts: int
     examples: int
 
-    def repeatable(self) -> Work:
+    def repeatable(self) -> StepBatch:
         """The same work with its micro-batches at hand, for more than one look at them."""
         return self._replace(micros=list(self.micros))
 
 
-class Feed:
+class BatchStream:
     """Batches of a training set, from any position.
 
     An epoch's last batch holds what is left over. Each batch is cut among the ranks, each rank's
@@ -79,7 +79,7 @@ class Feed:
             len(indices) // batch_size if lanes else -(-len(indices) // batch_size)
         )
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Work]:
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[StepBatch]:
         """The steps of an epoch from its step `start` on."""
         order = self._order(epoch)
         key = epoch_key(self.seed, epoch)
@@ -95,9 +95,11 @@ class Feed:
             if self.lanes:
                 batches = self._in_lanes(batches, cut, epoch, step)
             # map over zip: drawn lazily, so that one micro-batch at a time is in memory
-            yield Work(map(Micro._make, zip(batches, weights, strict=True)), len(cut), examples)
+            yield StepBatch(
+                map(MicroBatch._make, zip(batches, weights, strict=True)), len(cut), examples
+            )
 
-    def step_at(self, epoch: int, index: int) -> Work:
+    def step_at(self, epoch: int, index: int) -> StepBatch:
         """One step, for more than one look at it."""
         return next(self.epoch(epoch, index)).repeatable()
 
@@ -116,14 +118,14 @@ class Feed:
         for batch, ((low, _), _) in zip(batches, cut, strict=True):
             yield Lanes(batch, low - first, end - first, position, step == 0)
 
-    def _whole_batches(self, order: Tensor, key: int, start: int) -> Iterator[Work]:
+    def _whole_batches(self, order: Tensor, key: int, start: int) -> Iterator[StepBatch]:
         """The same where nothing is cut, which is most runs: 4 us a step less."""
         size, end = self.batch_size, len(self.indices)
         firsts = range(start * size, end, size)
         bounds = [(first, min(first + size, end)) for first in firsts]
         batches = self.source.stream(order, bounds, key)
         for batch, (first, stop) in zip(batches, bounds, strict=True):
-            yield Work([Micro(batch, 1.0)], 1, stop - first)
+            yield StepBatch([MicroBatch(batch, 1.0)], 1, stop - first)
 
     def _cut(self, step: int) -> tuple[list[Part], int]:
         """The bounds and weights of this rank's micro-batches, and the step's examples."""

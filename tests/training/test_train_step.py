@@ -1,4 +1,4 @@
-"""optbench.training.step: micro-batches, clipping, what is measured, and the closure."""
+"""optbench.training.train_step: micro-batches, clipping, what is measured, and the closure."""
 
 from __future__ import annotations
 
