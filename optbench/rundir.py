@@ -319,6 +319,11 @@ class RunDir:
         return texts
 
 
+def checkpoint_name(step: int) -> str:
+    """The name of the folder of a step's checkpoint, below `checkpoints`."""
+    return f"step-{step:08d}"
+
+
 def path_of(text: str | os.PathLike[str]) -> Path:
     """A path as it is typed, with the home folder in place of `~`.
 

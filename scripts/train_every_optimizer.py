@@ -23,6 +23,7 @@ import optbench
 from common import parser, start, train
 from optbench.compose.paths import configs_folder
 from optbench.config.zoo import zoo
+from optbench.rundir import checkpoint_name
 
 STEP = 7
 RUN = ["dataset=digits", "threads=1", "device=cpu", "epochs=2", "monitor.tensorboard=false"]
@@ -48,7 +49,7 @@ class Dying(optbench.Callback):
 
 def ended(run: optbench.Run) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The last checkpoint, and the measurements, without what the clock says."""
-    last = run.path / "checkpoints" / f"step-{run.checkpoints.last:08d}"
+    last = run.path / "checkpoints" / checkpoint_name(run.checkpoints.last or 0)
     state = {f.name: torch.load(f, weights_only=True) for f in sorted(last.glob("*.pt"))}
     state["state.pt"]["progress"].pop("seconds")
     records = [{k: v for k, v in line.items() if k not in CLOCKED} for line in run.records()]

@@ -34,6 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "training": {
         "torch_internals",
         "monitor",
+        "rundir",
         "errors",
         "files",
         "data",

@@ -13,7 +13,7 @@ from optbench.compose.workloads import typed_value
 from optbench.console import print_lines, shown
 from optbench.errors import UserError
 from optbench.files import dump_yaml
-from optbench.rundir import PLAN, RunDir, path_of
+from optbench.rundir import PLAN, RunDir, checkpoint_name, path_of
 from optbench.runs.branch import branch
 from optbench.runs.execute import execute
 from optbench.runs.log import Log
@@ -72,7 +72,7 @@ def resume(
             names = ", ".join(changes)
             log.warn(f"{names}: no effect on a run that has ended; epochs=N makes it longer")
         kept = folder.read_status().get("checkpoint")
-        if kept is not None and not (folder.checkpoints / f"step-{kept:08d}").is_dir():
+        if kept is not None and not (folder.checkpoints / checkpoint_name(kept)).is_dir():
             log.warn(f"its checkpoint of step {kept} is gone, so it can't be made longer")
         return finish(load_result(folder), log)
     if show:

@@ -13,7 +13,7 @@ from pathlib import Path
 from optbench.console import shown
 from optbench.errors import UserError
 from optbench.files import naming, reading
-from optbench.rundir import RunDir, path_of
+from optbench.rundir import RunDir, checkpoint_name, path_of
 from optbench.runs.log import Log
 from optbench.runs.resume import Continuation
 
@@ -45,9 +45,9 @@ def branch(
         raise UserError("--at: in one process, without torchrun")
     old = going.folder
     step = step_of(old, at)
-    damaged = checkpoint.damage(old.checkpoints / f"step-{step:08d}")
+    damaged = checkpoint.damage(old.checkpoints / checkpoint_name(step))
     if damaged is not None:
-        raise UserError(f"{old.checkpoints / f'step-{step:08d}'}: {damaged}")
+        raise UserError(f"{old.checkpoints / checkpoint_name(step)}: {damaged}")
     wanted = path_of(to).absolute() if to else old.path.with_name(f"{old.path.name}-step-{step}")
     if wanted.resolve().is_relative_to(old.path.resolve()):
         raise UserError(f"--to={to}: inside of the run, which stays as it is")
@@ -79,7 +79,7 @@ def _copy_run(old: RunDir, new: RunDir, step: int) -> None:
     from optbench.monitor.record_files import positions_of
     from optbench.training import checkpoint
 
-    at = f"checkpoints/step-{step:08d}"
+    at = f"checkpoints/{checkpoint_name(step)}"
     manifest = checkpoint.read_manifest(old.path / at)
     names = [f"{at}/{name}" for name in (*manifest["files"], checkpoint.MANIFEST)]
     names += ["config.yaml", "overrides.yaml", "env.json", *positions_of(manifest)]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from optbench.errors import UserError
 from optbench.files import BadFile
-from optbench.rundir import RunDir
+from optbench.rundir import RunDir, checkpoint_name
 from optbench.training import checkpoint
 from optbench.training.weights_file import check_name, write_weights
 
@@ -38,7 +38,7 @@ def weights_of(folder: RunDir, step: int) -> Weights:
         UserError: no such checkpoint, a damaged one, one of something else than tensors.
     """
     players = checkpoint.read_players(folder.checkpoints, step)
-    at = folder.checkpoints / f"step-{step:08d}"
+    at = folder.checkpoints / checkpoint_name(step)
     state: dict[str, Tensor] = {}
     averaged = False
     for player, said in players.items():

@@ -13,7 +13,7 @@ from optbench.compose.composer import hydra_session
 from optbench.config.schema import from_plain
 from optbench.errors import UserError
 from optbench.files import BadFile
-from optbench.rundir import RunDir
+from optbench.rundir import RunDir, checkpoint_name
 from optbench.runs.read import Checkpoints
 from optbench.runs.saved import Saved
 from optbench.training import checkpoint, rng
@@ -27,7 +27,7 @@ def checkpoints(folder: RunDir) -> Checkpoints:
     whole = []
     for step in checkpoint.steps(folder.checkpoints):
         try:
-            if checkpoint.damage(folder.checkpoints / f"step-{step:08d}") is None:
+            if checkpoint.damage(folder.checkpoints / checkpoint_name(step)) is None:
                 whole.append(step)
         except OSError:
             continue  # nothing that can be read
@@ -40,7 +40,7 @@ def checkpoints(folder: RunDir) -> Checkpoints:
 def _best_of(folder: RunDir, newest: int) -> int | None:
     """The best step, as the newest checkpoint knows it, or the summary of an older run."""
     try:
-        said = checkpoint.read_manifest(folder.checkpoints / f"step-{newest:08d}")
+        said = checkpoint.read_manifest(folder.checkpoints / checkpoint_name(newest))
     except (OSError, BadFile):
         said = {}
     best = said.get("best", folder.read_summary().get("best", {}).get("step"))
@@ -91,7 +91,7 @@ def load_weights(modules: Mapping[str, nn.Module], folder: RunDir, step: int) ->
         return any(players[name]["averaged"] for name in modules)
     except (KeyError, TypeError, RuntimeError, AttributeError) as error:
         why = " ".join(f"{type(error).__name__}: {error}".split())
-        at = folder.checkpoints / f"step-{step:08d}"
+        at = folder.checkpoints / checkpoint_name(step)
         raise UserError(f"{at}: it does not fit the run's model ({why[:300]})") from error
 
 

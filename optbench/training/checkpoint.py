@@ -17,6 +17,7 @@ import torch
 
 from optbench.errors import UserError, reason
 from optbench.files import DEEPEST, MIB, BadFile, load_json, naming, reading
+from optbench.rundir import checkpoint_name
 from optbench.training.distributed import World
 from optbench.training.serialise import write_hashed
 
@@ -72,7 +73,7 @@ def write_checkpoint(
         said: further entries of the manifest: `records`, how long the files of records are;
             `config`, the checksum of config.yaml.
     """
-    final = folder / f"step-{step:08d}"
+    final = folder / checkpoint_name(step)
     temporary = final.with_name(final.name + ".tmp")
     if world.is_main:
         folder.mkdir(parents=True, exist_ok=True)
@@ -151,14 +152,14 @@ def prune(folder: Path, keep_last: int, best: int | None) -> None:
     kept = {*present[-max(2, keep_last) :], best}
     for step in present:
         if step not in kept:
-            shutil.rmtree(folder / f"step-{step:08d}", ignore_errors=True)
+            shutil.rmtree(folder / checkpoint_name(step), ignore_errors=True)
 
 
 def put_aside_after(folder: Path, step: int) -> None:
     """Renames the checkpoints after a step, which are damaged: else the run would go on there."""
     for later, _ in _named(folder):
         if later > step:
-            damaged = folder / f"step-{later:08d}"
+            damaged = folder / checkpoint_name(later)
             names = (f"{damaged.name}.damaged{n}" for n in ("", *map("-{}".format, range(2, 1000))))
             os.rename(damaged, next(p for p in map(folder.joinpath, names) if not p.exists()))
 
@@ -222,7 +223,7 @@ def newest_verified(folder: Path, warn: Callable[[str], None]) -> int | None:
     problems: list[str] = []
     for step, is_folder in reversed(_named(folder)):
         try:
-            path = folder / f"step-{step:08d}"
+            path = folder / checkpoint_name(step)
             problem = damage(path) if is_folder else "not a folder"
         except OSError as error:
             raise UserError(f"{reason(error)}; nothing was changed") from None
@@ -230,7 +231,7 @@ def newest_verified(folder: Path, warn: Callable[[str], None]) -> int | None:
             if problems:
                 warn(f"damaged: {'; '.join(problems)}; going on from step {step} instead")
             return step
-        problems.append(f"checkpoint step-{step:08d}: {problem}")
+        problems.append(f"checkpoint {checkpoint_name(step)}: {problem}")
     if problems:
         raise UserError(f"{folder}: no checkpoint is whole: {'; '.join(problems)}")
     return None
@@ -238,7 +239,7 @@ def newest_verified(folder: Path, warn: Callable[[str], None]) -> int | None:
 
 def read_checkpoint(folder: Path, step: int, world: World) -> Loaded:
     """Reads a verified checkpoint onto the CPU."""
-    path = folder / f"step-{step:08d}"
+    path = folder / checkpoint_name(step)
     own = path / rank_file(world.rank)
     manifest = read_manifest(path)
     part = read_tensors(own) if own.exists() else None
@@ -252,7 +253,7 @@ def read_players(folder: Path, step: int) -> dict[str, Any]:
         UserError: there is none of this step, it is damaged, or of another version of optbench.
         OSError: a file is there and can't be read.
     """
-    path = folder / f"step-{step:08d}"
+    path = folder / checkpoint_name(step)
     if step not in steps(folder):
         raise UserError(f"{path}: no such checkpoint")
     problem = damage(path)

@@ -9,6 +9,7 @@ from typing import Any
 
 from optbench.errors import UserError
 from optbench.monitor.record import Position
+from optbench.rundir import checkpoint_name
 from optbench.tasks.base import Task
 from optbench.training import checkpoint, rng
 from optbench.training.distributed import World
@@ -213,7 +214,7 @@ class Checkpointer:
         return loaded
 
     def _load(self, step: int) -> checkpoint.Loaded:
-        at = self.folder / f"step-{step:08d}"
+        at = self.folder / checkpoint_name(step)
         try:
             loaded = checkpoint.read_checkpoint(self.folder, step, self.state.world)
             if loaded.said.get("format") != checkpoint.FORMAT:

@@ -135,12 +135,6 @@ class TargetTracker:
         if sign * (metrics[self.metric] - self.value) >= 0:
             self.step, self.seconds = progress.step, progress.seconds
 
-    @property
-    def lapse(self) -> str:
-        """Since when there is nothing better, in words."""
-        best = "any value" if self.value is None else f"{self.value:.6g}"
-        return f"{self.metric} has not improved on {best} since step {self.step}"
-
     def state_dict(self) -> dict[str, Any]:
         """Plain data."""
         of = {"metric": self.metric, "value": self.value, "mode": self.mode}
