@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from optbench.rundir import RunDir
 if TYPE_CHECKING:
     from optbench.assemble.experiment import Experiment
     from optbench.training.signals import Interruption
+
+_log = logging.getLogger(__name__)
 
 TEST, TEST_BEST = "test/", "test_best/"
 
@@ -54,10 +57,14 @@ def scores_of_best(
 def _scores_at(
     step: int, experiment: Experiment, folder: RunDir, interruption: Interruption
 ) -> dict[str, float]:
-    """The test scores of a checkpoint; none if it is damaged, or the run is asked to stop."""
+    """The test scores of a checkpoint; none, and a warning, if it can't be read.
+
+    None without one if the run is asked to stop.
+    """
     from optbench.assemble.experiment import evaluation_sets
     from optbench.runs.weights import load_weights
     from optbench.training.evaluate import evaluate
+    from optbench.training.notes import said
     from optbench.training.signals import Abandoned
 
     state, config = experiment.state, experiment.config
@@ -80,7 +87,10 @@ def _scores_at(
             world=state.world,
             interruption=interruption,
         )
-    except (Abandoned, UserError):  # of a damaged checkpoint: the run is as good as it was
+    except Abandoned:
+        return {}
+    except (UserError, OSError) as error:  # the run itself is as good as it was
+        _log.warning("no test scores of the best checkpoint: %s", said(error))
         return {}
     finally:
         for name, module in modules.items():

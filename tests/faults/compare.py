@@ -14,6 +14,7 @@ BY_THE_CLOCK = {
     *CLOCKED,
     *("training_seconds", "wall_seconds", "examples_per_second", "peak_memory_mib"),
     *("started", "updated", "tokens_per_second"),
+    "format",  # in whichever line of metrics.jsonl is its first
 }
 
 

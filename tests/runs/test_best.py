@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from cli.program import assert_same_bits, call, final_state, table_lines, train
 
+from optbench.errors import UserError
 from optbench.rundir import RunDir
+from optbench.runs import weights
 from optbench.runs.read import Run
 
 LINE = "steps=20 eval.every=5 optimizer=sgd optimizer.lr=0.1 model.batch_norm=true"
@@ -70,3 +72,21 @@ def test_a_sweeps_table_says_which_checkpoint_its_columns_are_of(tmp_path: Path)
         final = Run(tmp_path / "sweep" / row.split()[0]).summary["final"]
         said = [f"{final[f'{kind}/accuracy']:#.4g}" for kind in ("test_best", "test")]
         assert row.split()[-2:] == said
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "Permission denied", "x"), UserError("torn")]
+)
+def test_a_best_one_that_cannot_be_read_is_told_and_costs_no_run(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(weights, "load_weights", refuse)
+    line = f"{LINE} checkpoint.best=val/loss checkpoint.best_mode=max"
+    answer = call(f"train threads=1 {line} model.hidden=[8] hydra.run.dir={tmp_path / 'run'}")
+    assert answer.code == 0
+    assert "warning: no test scores of the best checkpoint: " in answer.err
+    run = Run(tmp_path / "run")
+    assert run.state == "finished" and of(run, "test_best") == {} != of(run, "test")
