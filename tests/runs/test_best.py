@@ -74,9 +74,10 @@ def test_a_sweeps_table_says_which_checkpoint_its_columns_are_of(tmp_path: Path)
         assert row.split()[-2:] == said
 
 
-@pytest.mark.parametrize(
-    "error", [PermissionError(13, "Permission denied", "x"), UserError("torn")]
-)
+ERRORS = [PermissionError(13, "Permission denied", "x"), UserError("torn")]
+
+
+@pytest.mark.parametrize("error", ERRORS)
 def test_a_best_one_that_cannot_be_read_is_told_and_costs_no_run(
     error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
