@@ -27,7 +27,7 @@ def evaluate(arguments: Sequence[str]) -> int:
 
     at = flags.get("--at") or default_at(folder)
     step = step_of(folder, at)
-    saved = read_saved(folder, "--trust" in flags, to_write=False, hint=HINT)
+    saved = read_saved(folder, "--trust" in flags, to_write=False, hint=HINT, as_trained=True)
     found = evaluated(folder, saved, step, overrides, flags.get("--config-dir"))
     for note in found.notes:
         print_error(f"warning: {note}")

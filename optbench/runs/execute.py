@@ -205,7 +205,8 @@ class _Run:
         """UserError where steps were taken that nothing is left of but their records."""
         status = self.folder.read_status()
         state, step = status.get("state"), status.get("checkpoint", status.get("step"))
-        none = not status and next(self.folder.read_metrics(), None) is not None
+        records = next(self.folder.read_metrics(), None) is not None
+        none = not status and (records or bool(self.folder.read_summary()))
         taken = (*DONE, "preempted", "running")  # one that failed may have had no time for any
         if "checkpoint" in status or (state in taken and step) or state in DONE or none:
             steps = f"{step} steps were taken" if step else "steps were taken"

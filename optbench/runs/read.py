@@ -196,7 +196,7 @@ class Run:
         from optbench.runs.weights import load_model, step_of
 
         step = step_of(self._folder, at)
-        saved = read_saved(self._folder, trust, to_write=False)
+        saved = read_saved(self._folder, trust, to_write=False, as_trained=True)
         return load_model(self._folder, saved, step, device)
 
     def evaluate(
@@ -227,7 +227,7 @@ class Run:
         from optbench.runs.process import left_as_found
         from optbench.runs.weights import step_of
 
-        saved = read_saved(self._folder, trust, to_write=False)
+        saved = read_saved(self._folder, trust, to_write=False, as_trained=True)
         with left_as_found():
             found = evaluated(self._folder, saved, step_of(self._folder, at), overrides)
         return dict(found.scores)

@@ -52,12 +52,19 @@ class Saved:
             raise UserError(f"{folder.config}: it does not make a run ({why})") from error
 
 
-def read_saved(folder: RunDir, trust: bool = False, to_write: bool = True, hint: str = "") -> Saved:
+def read_saved(
+    folder: RunDir,
+    trust: bool = False,
+    to_write: bool = True,
+    hint: str = "",
+    as_trained: bool = False,
+) -> Saved:
     """The config of a run folder that one is about to go on with, or to build from.
 
     Args:
         folder: the run's.
         trust: build what the config names, whoever wrote it.
+        as_trained: its weights are to be used, so its config has to be the one that it had.
         to_write: the run is to go on, so its config has to be the one that it had, and nothing
             in its folder may lead elsewhere.
         hint: how to trust a config that is only built from, for messages.
@@ -75,7 +82,11 @@ def read_saved(folder: RunDir, trust: bool = False, to_write: bool = True, hint:
         raise UserError(f"{folder.config}: not a run's config")
     seals = list({seal.get("sha256"): seal for seal in _seals(folder)}.values())
     checksum = hashlib.sha256(text.encode("utf-8")).hexdigest()
-    if to_write and seals and checksum not in [seal.get("sha256") for seal in seals]:
+    if (
+        (to_write or as_trained)
+        and seals
+        and checksum not in [seal.get("sha256") for seal in seals]
+    ):
         raise UserError(
             f"{folder.config}: not the one that the run had (another SHA-256); put that one back; "
             "settings are changed on the command line: optbench resume RUN key=value"

@@ -69,3 +69,21 @@ def test_bad_input_is_one_line(run: Path, line: str, said: str) -> None:
     assert answer.code == 2 and said in answer.err, answer.err
     assert answer.err.count("\n") == 1 and answer.out == ""
     assert left_in(Path.cwd()) == before
+
+
+def test_a_config_that_the_run_did_not_have_is_refused(run: Path) -> None:
+    config = run / "config.yaml"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace("\nseed: 0\n", "\nseed: 3\n"), encoding="utf-8")
+    answer = call("evaluate mine")
+    assert answer.code == 2 and "not the one that the run had" in answer.err
+
+
+def test_a_run_of_which_only_the_summary_is_left_does_not_begin_anew(run: Path) -> None:
+    shutil.rmtree(run / "checkpoints")
+    for name in ("status.json", "metrics.jsonl"):
+        (run / name).unlink()
+    before = (run / "summary.json").read_bytes()
+    answer = call("resume mine")
+    assert answer.code == 2 and "no checkpoint is there" in answer.err
+    assert (run / "summary.json").read_bytes() == before
