@@ -194,6 +194,13 @@ def disown(run: Run, **values: Any) -> None:
     config = load_yaml(run.path / "config.yaml")
     config["model"] |= values
     (run.path / "config.yaml").write_text(dump_yaml(config), encoding="utf-8")
+    sealed = [run.path / "status.json", *run.path.glob("checkpoints/*/manifest.json")]
+    for path in sealed:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        del said["config"]
+        if "sha256" in said:
+            said["sha256"] = checkpoint.checksum(said)
+        path.write_text(json.dumps(said), encoding="utf-8")
 
 
 def test_a_strangers_class_is_read_and_not_built(run: Run) -> None:
