@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,7 @@ def compose(*overrides: str, config_dir: str | None = None) -> RunSpec:
     """
     from optbench.compose.composer import hydra_session
 
+    _check_texts("compose", overrides)
     with hydra_session(config_dir) as composer:
         spec = composer.spec(composer.compose(overrides), overrides)
     if spec.config.resume:
@@ -92,14 +93,24 @@ def train(
 
 def _spec_of(overrides: Sequence[str | RunSpec], config_dir: str | None) -> RunSpec:
     """The run that is asked for; UserError for a RunSpec that something stands beside."""
-    words = [word for word in overrides if isinstance(word, str)]
+    from optbench.config.run_spec import RunSpec
+
+    words = [word for word in overrides if not isinstance(word, RunSpec)]
     if len(words) == len(overrides):
+        _check_texts("train", words)
         return compose(*words, config_dir=config_dir)
     if len(overrides) > 1 or config_dir is not None:
         raise UserError("train: a RunSpec stands alone; its overrides are compose's")
-    (spec,) = overrides
-    assert not isinstance(spec, str)
+    (spec,) = (each for each in overrides if isinstance(each, RunSpec))
     return spec
+
+
+def _check_texts(function: str, overrides: Sequence[object]) -> None:
+    """UserError for an override that is no text, such as a list of them."""
+    for override in overrides:
+        if not isinstance(override, str):
+            kind = type(override).__name__
+            raise UserError(f"{function}: overrides are texts, such as 'epochs=3', not a {kind}")
 
 
 def sweep(
@@ -132,6 +143,7 @@ def sweep(
     from optbench.compose.sweeps import Grid, compose_grid
     from optbench.runs.sweep import begin, run_sequentially
 
+    _check_texts("sweep", overrides)
     with hydra_session(config_dir) as composer:
         grid = compose_grid(composer, overrides)
         if not isinstance(grid, Grid) or not grid.basic:
@@ -160,12 +172,9 @@ def resume(
     Args:
         path: the run's folder.
         overrides: what is to change, such as `epochs=40`.
-        callbacks: as for `train`.
-        quiet: as for `train`.
-        config_dir: a folder of your own config files.
+        callbacks, quiet, config_dir: as for `train`.
         trust: build what the run's config names though somebody else began it: it runs his code.
-        at: go on from this checkpoint, `best`, `last` or a step, in a new folder; the run itself
-            stays as it is.
+        at: go on from this checkpoint, `best`, `last` or a step, in a folder of its own.
         folder: the new one, with `at`. Default: RUN-step-N.
 
     Returns:
@@ -185,19 +194,26 @@ def resume(
 
     if folder is not None and at is None:
         raise UserError("folder: with at=, for a branch of a run")
+    _check_texts("resume", overrides)
     going = continuation(path, overrides, config_dir, trust)
-    with _of_a_library(quiet) as (log, results):
+    with _of_a_library(quiet) as (log, results), ExitStack() as stack:
         if at is not None:
-            with branch(going, at, folder, log) as new:
-                own = (new.spec, log, new.folder, True, new.seals)
-                results.append(execute(*own, callbacks=callbacks, raising=True))
-            return results[0]
-        if going.ended:
+            going = stack.enter_context(branch(going, at, folder, log))
+        elif going.ended:
             if going.labels:
                 going.relabel(log)
             return load_result(going.folder)
-        own = (going.spec, log, going.folder, True, going.seals)
-        results.append(execute(*own, callbacks=callbacks, raising=True))
+        results.append(
+            execute(
+                going.spec,
+                log,
+                going.folder,
+                resume=True,
+                seals=going.seals,
+                callbacks=callbacks,
+                raising=True,
+            )
+        )
     return results[0]
 
 

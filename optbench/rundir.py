@@ -106,6 +106,8 @@ class RunDir:
             first = Path(wanted).expanduser().absolute()
             if not str(wanted).strip() or not first.name:
                 raise ValueError("which folder?")
+            if first.is_file():
+                raise ValueError("a file is there")
             made = [path for path in first.parents if not path.exists()]
             first.parent.mkdir(parents=True, exist_ok=True)
             return cls(_make_first_free(first))
@@ -119,12 +121,15 @@ class RunDir:
             raise UserError(f"{key}={wanted}: no folder can be made there ({why})") from None
 
     @classmethod
-    def existing(cls, path: str | os.PathLike[str], key: str = "resume=") -> RunDir:
+    def existing(
+        cls, path: str | os.PathLike[str], key: str = "resume=", sweep: bool = False
+    ) -> RunDir:
         """A run folder that is there.
 
         Args:
             path: of the folder.
             key: what it was said with, for messages.
+            sweep: whether it may be a sweep's.
 
         Raises:
             UserError: there is none.
@@ -140,7 +145,10 @@ class RunDir:
             raise UserError(f"{key}{path}: not a run folder, but {kind(os.lstat(folder).st_mode)}")
         if not _is_run(folder):
             raise UserError(f"{key}{path}: not a run folder: it has no config.yaml")
-        return cls(folder)
+        made = cls(folder)
+        if not sweep and not os.path.lexists(made.config):
+            raise UserError(f"{key}{path}: a sweep's folder; name one of its runs")
+        return made
 
     def inspect(self, links: bool = False) -> None:
         """Looks for what must not stand in a run folder that is written to: it would be followed.

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from optbench.config.declared import SETTINGS
 from optbench.config.lengths import Length
 from optbench.config.run_config import NESTED, RunConfig
 from optbench.config.schedules import schedules_of
@@ -68,6 +69,10 @@ def _contradictions(config: RunConfig) -> None:
         raise UserError(f"target: has no {lacking}; give target.metric and target.value")
     if config.monitor.histograms.value and not config.monitor.tensorboard:
         raise UserError("monitor.histograms: they go to TensorBoard, but monitor.tensorboard=false")
+    for key in ("at", "strict", "exclude") if config.weights.path is None else ():
+        value = getattr(config.weights, key)
+        if value != SETTINGS[f"weights.{key}"].default and value != ():
+            raise UserError(f"weights.{key}={value}: of which weights? add weights=RUN or a file")
     if config.dataset["val_fraction"] == 0:
         _needs_validation(config)
 

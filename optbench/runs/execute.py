@@ -60,9 +60,8 @@ def execute(
     Raises:
         UserError: the config does not fit together, or the folder can't be resumed.
     """
-    data = dataset(spec.config)
-    check_device(spec.config.device)
-    check_sinks(spec.config.monitor.sinks)
+    data = check_surroundings(spec)
+    _check_callbacks(callbacks)
     if spec.config.deterministic:
         _deterministic_environment()
     import rich.style  # noqa: F401  (draws a random number; later, the seeded ones would shift)
@@ -109,7 +108,7 @@ class _Run:
         self.experiment, self.world = experiment, world
         self.made, self.seals = made, list(seals)
         self.started = time.perf_counter()
-        self.running = False
+        self.running = self.told = False
         self.resumed_at: int | None = None
         self.keeper: Checkpointer | None = None
 
@@ -135,8 +134,9 @@ class _Run:
                 end_hparams(recorder, outcome.state)
                 recorder.close()
                 if outcome.state in ("finished", "stopped_early") and self.keeper is not None:
-                    own = (self.experiment, self.folder, outcome.metrics, interruption)
-                    outcome.metrics |= scores_of_best(*own)
+                    outcome.metrics |= scores_of_best(
+                        self.experiment, self.folder, outcome.metrics, interruption
+                    )
                 return self._ended(outcome)
             except (KeyboardInterrupt, SystemExit, Exception) as error:  # exit() in a model
                 failed = self._failed(error, recorder)
@@ -153,6 +153,7 @@ class _Run:
         # A checkpoint after the one that the run goes on from is damaged, so this is the newest.
         kept: dict[str, Any] = {"checkpoint": self.resumed_at} if self.resumed_at else {}
         self._status("running", config=seals, **kept)
+        self.told = True
         said = {"overrides": self.spec.overrides, "choices": self.spec.choices}
         self.folder.write_config(self.spec.plain, said)
         made_with = environment(device, size, self.experiment.implementation)
@@ -226,8 +227,9 @@ class _Run:
 
     def _recorder(self, resumed_at: int | None, earlier: Mapping[str, Position]) -> Recorder:
         if self.world.is_main:
-            own = (self.spec, self.folder, self.log, self.experiment)
-            return make_recorder(*own, resumed_at, earlier)
+            return make_recorder(
+                self.spec, self.folder, self.log, self.experiment, resumed_at, earlier
+            )
         from optbench.monitor.record import Recorder
 
         return Recorder()
@@ -256,6 +258,7 @@ class _Run:
                 if other is not error and not isinstance(other, ValueError):
                     error.add_note(f"and then: {said(other)}")
         known = isinstance(error, UserError | OSError)
+        gone = self.made and known and not self.running  # nothing of it is a run yet
         message = said(error)
         with suppress(OSError):
             if not known:
@@ -263,12 +266,12 @@ class _Run:
             elif self.running:  # else nothing has changed yet
                 self.log.note(message)
         with suppress(OSError):
-            if self.running:
+            if self.told and not gone:
                 self._status("failed", message)
         with suppress(OSError):
             self.log.close()
-        if self.made and known and not self.running and self.world.is_main:
-            shutil.rmtree(self.folder.path, ignore_errors=True)  # nothing of it is a run yet
+        if gone and self.world.is_main:
+            shutil.rmtree(self.folder.path, ignore_errors=True)
         if isinstance(error, UserError):
             raise error
         code = 130 if isinstance(error, KeyboardInterrupt) else EXIT_FAILED
@@ -326,6 +329,30 @@ class _Run:
             "examples_per_second": speed,
             "peak_memory_mib": outcome.metrics.get("memory/peak_mib"),
         }
+
+
+def check_surroundings(spec: RunSpec) -> Any:
+    """The run's data, once all that a run wants of the machine is known to be there.
+
+    Raises:
+        UserError: data, a device, or what a sink needs is missing.
+    """
+    data = dataset(spec.config)
+    check_device(spec.config.device)
+    check_sinks(spec.config.monitor.sinks)
+    return data
+
+
+def _check_callbacks(callbacks: Sequence[Callback]) -> None:
+    from optbench.training.callback import Callback
+
+    given = callbacks if isinstance(callbacks, Sequence) else [callbacks]
+    for each in given:
+        if not isinstance(each, Callback) or given is not callbacks:
+            raise UserError(
+                f"callbacks={callbacks!r:.80}: expected a list of optbench.Callback's, "
+                "such as [StopBelow()]"
+            )
 
 
 def check_device(device: str) -> None:

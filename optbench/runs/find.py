@@ -10,7 +10,7 @@ from pathlib import Path
 
 from optbench.errors import UserError, reason
 from optbench.files import kind
-from optbench.rundir import PLAN, RunDir, nearest_folder, path_of
+from optbench.rundir import RunDir, nearest_folder, path_of
 from optbench.runs.read import Run
 from optbench.runs.result import RunResult
 
@@ -36,10 +36,7 @@ def open_run(path: str | os.PathLike[str] | RunResult) -> Run:
     """
     if isinstance(path, RunResult):
         return path.run
-    folder = RunDir.existing(path, "")
-    if os.path.lexists(folder.path / PLAN) and not os.path.lexists(folder.config):
-        raise UserError(f"{path}: a sweep's folder; optbench.find_runs lists its runs")
-    run = Run(folder.path)
+    run = Run(RunDir.existing(path, "").path)
     run.config  # noqa: B018  (which is looked at)
     return run
 

@@ -104,7 +104,7 @@ def _is_number(value: Any) -> bool:
 
 def _runs(path: str) -> list[Run]:
     """A run, or those of a sweep; UserError for anything else."""
-    found = find_runs(RunDir.existing(path, "").path)
+    found = find_runs(RunDir.existing(path, "", sweep=True).path)
     if not found:
         raise UserError(f"{path}: none of its runs has begun")
     return found

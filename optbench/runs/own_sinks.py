@@ -31,11 +31,14 @@ def check_sinks(said: Sequence[Said]) -> None:
     """Looks whether the sinks can be made, before a run has a folder.
 
     Raises:
-        UserError: a class that is not there or takes other arguments, a package that is missing.
+        UserError: a class that is not there or takes other arguments, a package that is missing,
+            a sink that is named twice.
     """
     for number, each in enumerate(said):
         key = f"monitor.sinks[{number}]"
         name, target = _target(each, key)
+        if each in said[:number]:
+            raise UserError(f"{key}={name}: it is named already, and would get each record twice")
         if name in PACKAGES and importlib.util.find_spec(PACKAGES[name]) is None:
             raise UserError(
                 f"{key}={name}: needs {PACKAGES[name]}, which is missing; "

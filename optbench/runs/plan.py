@@ -56,6 +56,8 @@ def read_plan(folder: Path, trust: bool = False) -> Plan:
     path = folder / PLAN
     try:
         said = load_yaml(path)
+    except FileNotFoundError:
+        raise UserError(f"{folder}: not a sweep's folder: it has no {PLAN}") from None
     except OSError as error:
         raise UserError(reason(error)) from None
     sealed = said.pop("seal", None) if isinstance(said, dict) else None

@@ -58,8 +58,8 @@ class Continuation:
             status = folder.read_status()
             kept = {"updated": status["updated"]} if "updated" in status else {}
             seals = sealed(spec.plain, self.seals)
-            ended = (status["state"], status["step"], status.get("message", ""))
-            folder.write_status(*ended, config=seals, **kept)
+            message = status.get("message", "")
+            folder.write_status(status["state"], status["step"], message, config=seals, **kept)
             said = {"overrides": spec.overrides, "choices": spec.choices}
             folder.write_config(spec.plain, said)
             for key in self.changes:

@@ -18,7 +18,7 @@ from optbench.config.schema import from_plain
 from optbench.errors import UserError
 from optbench.rundir import PLAN, RunDir
 from optbench.runs.columns import columns_of
-from optbench.runs.execute import check_device, execute
+from optbench.runs.execute import check_surroundings, execute
 from optbench.runs.lock import Busy
 from optbench.runs.log import Log
 from optbench.runs.plan import Plan, read_plan, write_plan
@@ -79,7 +79,8 @@ def begin(composer: Composer, overrides: Sequence[str], grid: Grid, quiet: bool)
         quiet: write nothing, as every rank but 0.
     """
     specs = specs_of(composer, grid.runs)
-    _check_data(specs)
+    for spec in specs:
+        check_surroundings(spec)
     folder = _on_main(
         specs[0].config.device, lambda: remember(RunDir.reserve(grid.folder, "hydra.sweep.dir"))
     )
@@ -87,14 +88,6 @@ def begin(composer: Composer, overrides: Sequence[str], grid: Grid, quiet: bool)
         plan = Plan(grid.runs, composer.config_dir, columns=specs[0].columns)
         write_plan(folder.path, overrides, plan)
     return Sweep(folder, grid.runs, specs)
-
-
-def _check_data(specs: Sequence[RunSpec]) -> None:
-    from optbench.assemble.data import dataset
-
-    for spec in specs:
-        dataset(spec.config)
-        check_device(spec.config.device)
 
 
 def _on_main(device: str, make: Callable[[], T]) -> T:

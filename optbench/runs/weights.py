@@ -11,7 +11,7 @@ from optbench.assemble.data import dataset
 from optbench.assemble.experiment import build_model
 from optbench.compose.composer import hydra_session
 from optbench.config.schema import from_plain
-from optbench.errors import UserError
+from optbench.errors import UserError, reason
 from optbench.files import BadFile
 from optbench.rundir import RunDir, checkpoint_name
 from optbench.runs.read import Checkpoints
@@ -113,8 +113,21 @@ def step_of(folder: RunDir, at: str | int) -> int:
     found = checkpoints(folder)
     step: int | None = getattr(found, str(at))
     if step is None:
+        _refuse_damaged(folder)
         raise UserError(f"{folder.path}: no {at} checkpoint; {_listed(found.steps)}")
     return step
+
+
+def _refuse_damaged(folder: RunDir) -> None:
+    """UserError that says what is wrong with the newest checkpoint, if something is."""
+    for step in checkpoint.steps(folder.checkpoints)[-1:]:
+        at = folder.checkpoints / checkpoint_name(step)
+        try:
+            problem = checkpoint.damage(at)
+        except OSError as error:
+            raise UserError(reason(error)) from None
+        if problem is not None:
+            raise UserError(f"{at}: {problem}")
 
 
 def default_at(folder: RunDir) -> str:

@@ -31,7 +31,10 @@ class Callback:
         """After the validation set was scored; `metrics` by tag, such as `val/loss`."""
 
     def on_checkpoint(self, trainer: Trainer, step: int) -> None:
-        """After a checkpoint was saved; one that is written in the background may not be yet."""
+        """After a checkpoint was saved; one that is written in the background may not be yet.
+
+        A step that is scored after it was saved is saved once more.
+        """
 
 
 def overrides_step_end(callback: Callback) -> bool:

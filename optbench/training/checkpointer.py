@@ -134,15 +134,15 @@ class Checkpointer:
         self.on_written: Callable[[int], None] = lambda step: None
         self.steps_per_epoch = 0
 
-    def save(self, records: Mapping[str, Position] | None = None) -> None:
-        """Saves the present step, unless it is saved already.
+    def save(self, records: Mapping[str, Position] | None = None) -> bool:
+        """Saves the present step, unless it is saved already; whether it was not.
 
         Args:
             records: the files of records as they are; see `Recorder.positions`.
         """
         step = self.state.progress.step
         if self._saved == self._mark():
-            return
+            return False
         self.wait()
         world = self.state.world
         parts = {checkpoint.rank_file(world.rank): self._own.fill(self.state.own())}
@@ -155,10 +155,11 @@ class Checkpointer:
         if not self._in_background:
             self._write(step, parts, best, said)
             self._saved = mark
-            return
+            return True
         self._saved = mark
         self._thread = threading.Thread(target=self._guarded, args=(step, parts, best, said))
         self._thread.start()
+        return True
 
     def _guarded(self, *arguments: Any) -> None:
         try:

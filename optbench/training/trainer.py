@@ -325,9 +325,9 @@ class Trainer:
             return
         self.progress.evaluated = self.progress.step
         self.state.reached.update(metrics, self.progress)
+        improved = self.state.best.update(metrics, self.progress.step)
         for callback in self.callbacks:
             callback.on_evaluation(self, self.progress.step, metrics)
-        improved = self.state.best.update(metrics, self.progress.step)
         if self.settings.patience:
             self.state.stopping.update(metrics, self.progress.step)
             self._check_patience()
@@ -361,8 +361,8 @@ class Trainer:
         self.recorder.flush()
         if self.world.is_main:
             self._scorer.calibrate()
-        self.keeper.save(self.recorder.positions())
-        for callback in self.callbacks:
+        saved = self.keeper.save(self.recorder.positions())
+        for callback in self.callbacks if saved else ():
             callback.on_checkpoint(self, self.progress.step)
 
     def _finish(self) -> None:

@@ -136,6 +136,39 @@ def test_a_callback_sees_scores_and_stops_the_run() -> None:
     assert seen.scores[4] == result.metrics["val/loss"]
 
 
+BAD = [Seen(), [Seen], [lambda *told: None], [None], 3]
+
+
+@pytest.mark.parametrize("callbacks", BAD, ids=lambda bad: f"{bad!r:.20}")
+def test_what_is_no_list_of_callbacks_touches_nothing(callbacks: Any) -> None:
+    with pytest.raises(optbench.UserError, match=r"expected a list of optbench.Callback's"):
+        optbench.train(*SMALL, "steps=2", folder="new", callbacks=callbacks)
+    assert not Path("new").exists()
+    optbench.train(*SMALL, "steps=2", folder="here")
+    before = Path("here/status.json").read_bytes()
+    with pytest.raises(optbench.UserError, match=r"expected a list of optbench.Callback's"):
+        optbench.resume("here", "steps=4", callbacks=callbacks)
+    assert Path("here/status.json").read_bytes() == before
+
+
+def test_an_error_before_the_first_step_is_in_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object) -> None:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr("optbench.runs.execute.make_recorder", broken)
+    with pytest.raises(ZeroDivisionError):
+        optbench.train(*SMALL, "steps=2", folder="here")
+    assert optbench.open_run("here").status["message"] == "ZeroDivisionError: ours"
+    assert optbench.open_run("here").state == "failed"
+
+
+@pytest.mark.parametrize("function", ["train", "compose", "sweep"])
+@pytest.mark.parametrize("override", [["steps=2"], 3, None], ids=repr)
+def test_overrides_are_texts(function: str, override: Any) -> None:
+    with pytest.raises(optbench.UserError, match=f"{function}: overrides are texts"):
+        getattr(optbench, function)(override)
+
+
 class Signalled(optbench.Callback):
     def __init__(self, number: int) -> None:
         self.number = number

@@ -97,6 +97,10 @@ VALUES: list[Row] = [
 ]
 
 TOGETHER: list[Row] = [
+    ("weights.at=last", ["weights.at=last", "add weights=RUN"]),
+    ("weights.strict=false", ["weights.strict=False", "add weights=RUN"]),
+    ("'weights.exclude=[head.*]'", ["weights.exclude=", "add weights=RUN"]),
+    ("'monitor.sinks=[csv,csv]'", ["monitor.sinks[1]=csv", "named already"]),
     ("checkpoint.best=val/loss dataset.val_fraction=0", ["checkpoint.best=val/loss", "fraction=0"]),
     ("schedule=plateau dataset.val_fraction=0", ["schedule.metric=val/loss", "val_fraction=0"]),
     (

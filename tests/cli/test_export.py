@@ -79,3 +79,32 @@ def test_a_damaged_checkpoint_is_not_exported(run: Path) -> None:
     state.write_bytes(state.read_bytes()[:-1])
     answer = call("export mine -o model.pt --at 12")
     assert answer.code == 2 and "state.pt has" in answer.err and not Path("model.pt").exists()
+
+
+@pytest.mark.parametrize("line", ["evaluate mine", "export mine -o x.pt", "train weights=mine"])
+def test_of_damaged_checkpoints_the_cause_is_told(run: Path, line: str) -> None:
+    for manifest in run.glob("checkpoints/*/manifest.json"):
+        manifest.write_text("{", encoding="utf-8")
+    answer = call(line)
+    assert answer.code == 2 and "manifest.json: not JSON" in answer.err, answer.err
+
+
+@pytest.mark.parametrize("line", ["evaluate s", "export s -o x.pt", "train weights=s"])
+def test_a_sweeps_folder_is_no_run(workplace: Path, line: str) -> None:
+    small = "model.hidden=[4] threads=1 device=cpu steps=2 checkpoint=final"
+    assert call(f"train -m {small} seed=0,1 hydra.sweep.dir=s").code == 0
+    answer = call(line)
+    assert answer.code == 2 and "a sweep's folder; name one of its runs" in answer.err
+
+
+def test_a_file_is_no_place_for_a_run(workplace: Path) -> None:
+    (workplace / "there").write_text("x", encoding="utf-8")
+    answer = call("train hydra.run.dir=there")
+    assert answer.code == 2 and "hydra.run.dir=there" in answer.err and "a file" in answer.err
+    assert left_in(workplace) == ["there"]
+
+
+def test_a_sweep_is_refused_before_it_has_a_folder(workplace: Path) -> None:
+    answer = call("train -m seed=0,1 monitor.sinks=[wandb] hydra.sweep.dir=s")
+    assert answer.code == 2 and "pip install 'optbench[wandb]'" in answer.err
+    assert left_in(workplace) == []

@@ -168,6 +168,12 @@ def test_what_does_not_fit_is_one_line(line: str, why: str) -> None:
 
 
 def test_neither_changes_when_a_run_is_resumed() -> None:
-    for change in ("freeze=[head.*]", "weights.at=last"):
+    fixed = "can't change when a run is resumed"
+    said = {
+        "freeze=[head.*]": fixed,
+        "weights=first": fixed,
+        "weights.at=last": "of which weights?",
+    }
+    for change, why in said.items():
         answer = call(f"resume first {change} steps=9")
-        assert answer.code == 2 and "can't change when a run is resumed" in answer.err
+        assert answer.code == 2 and why in answer.err
