@@ -77,22 +77,26 @@ def _with_parts(node: Mapping[str, Any], at: str, reference_of: ReferenceOf) -> 
     return {**node, "parts": expanded}
 
 
+_OF_A_PART, _OF_A_VALUE = ("for", "scale"), ("from", "to", "for")
+"""What stands beside a schedule's own keys."""
+
+
 def _part(part: Any, at: str, reference_of: ReferenceOf) -> dict[str, Any]:
-    own, rest = _split(part, ("for", "scale"))
+    own, rest = _split(part, _OF_A_PART)
     scale = own.get("scale", 1.0)
     return {
         "for": _length(own.get("for"), f"{at}.for"),
         "scale": _number(scale, f"{at}.scale", float("inf"), False),
-        **_named(rest, at, reference_of),
+        **_named(rest, at, reference_of, _OF_A_PART),
     }
 
 
 def _value(node: Any, key: str, reference_of: ReferenceOf) -> dict[str, Any]:
-    own, rest = _split(node, ("from", "to", "for"))
+    own, rest = _split(node, _OF_A_VALUE)
     if "to" not in own:
         raise UserError(f"{key}={node}: to which value? such as {{schedule: linear, to: 0.99}}")
     start, most = own.get("from"), _RANGES[key]
-    schedule = _named(rest, key, reference_of)
+    schedule = _named(rest, key, reference_of, _OF_A_VALUE)
     if any(node.get("metric") is not None for _, node in _nodes(schedule, key)):
         raise UserError(f"{key}: can't follow a schedule that reacts to the run")
     return {
@@ -110,14 +114,21 @@ def _split(node: Any, keys: tuple[str, ...]) -> tuple[dict[str, Any], Any]:
     return own, {k: v for k, v in node.items() if k not in keys}
 
 
-def _named(node: Any, at: str, reference_of: ReferenceOf) -> dict[str, Any]:
-    """A schedule given by its name, or by its name and some of its keys, with all of them."""
+def _named(
+    node: Any, at: str, reference_of: ReferenceOf, besides: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """A schedule given by its name, or by its name and some of its keys, with all of them.
+
+    Args:
+        besides: keys that were taken out of the node, for messages.
+    """
     if isinstance(node, str):
         node = {"schedule": node}
     if isinstance(node, Mapping) and "schedule" in node:
-        reference = reference_of(str(node["schedule"]), at)
+        reference = {**dict.fromkeys(besides), **reference_of(str(node["schedule"]), at)}
         overrides = {k: v for k, v in node.items() if k != "schedule"}
-        node = conform({**reference, **overrides}, reference, at)
+        conformed = conform({**reference, **overrides}, reference, at)
+        node = {k: v for k, v in conformed.items() if k not in besides}
     elif not isinstance(node, Mapping) or "_target_" not in node:
         raise UserError(f"{at}={node}: which schedule? such as {{schedule: cosine}}")
     return _with_parts(node, at, reference_of)

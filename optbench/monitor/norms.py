@@ -43,7 +43,8 @@ def norms(tensors: Sequence[Tensor]) -> Norms:
         wide = reduce(torch.promote_types, dtypes, torch.float32) if dtypes & _NARROW else None
         return list(torch._foreach_norm(list(tensors), 2, wide))
     real = [torch.view_as_real(t) if t.is_complex() else t for t in tensors]
-    found = [n.item() for n in torch._foreach_norm([_rows(t) for t in real], 2, torch.float64)]
+    parts = [t if t.numel() <= ROW else _rows(t) for t in real]  # a call less for each small one
+    found = [n.item() for n in torch._foreach_norm(parts, 2, torch.float64)]
     return [
         norm if TINY < norm < HUGE or tensor.numel() <= ROW or math.isnan(norm) else _scaled(tensor)
         for norm, tensor in zip(found, real, strict=True)
@@ -73,10 +74,8 @@ class Snapshot:
 
 
 def _rows(tensor: Tensor) -> Tensor:
-    """What has the same norm: those of its rows and of what is left, or itself if it is small."""
+    """What has the same norm: those of its rows and of what is left."""
     count = tensor.numel()
-    if count <= ROW:
-        return tensor
     if tensor.is_contiguous():
         row = ROW if count % ROW == 0 else tensor.shape[-1]
         if SHORTEST <= row <= ROW:

@@ -51,8 +51,13 @@ class Classification(Task):
         """The number of labels."""
         return len(batch[1])
 
-    def _check(self, logits: Tensor, examples: int) -> None:
-        """A label beyond the logits shows only when one comes, and on a GPU as a crash."""
+    def _check(self, logits: Tensor, targets: Tensor) -> None:
+        """A label beyond the logits shows only when one comes, and on a GPU as a crash; and torch
+        takes numbers for probabilities of classes."""
+        examples = len(targets)
+        if self.chosen is None and targets.is_floating_point():
+            kind = str(targets.dtype).removeprefix("torch.")
+            raise ValueError(f"the labels are {kind}, not whole numbers; task=regression is theirs")
         if not isinstance(logits, Tensor):
             raise TypeError(f"the model gives a {type(logits).__name__}, not a tensor of logits")
         shape = list(logits.shape)
@@ -66,7 +71,7 @@ class Classification(Task):
         """The summed loss, and the number of examples whose largest logit is right."""
         inputs, targets = batch
         logits = modules["model"](inputs)
-        self._check(logits, len(targets))
+        self._check(logits, targets)
         logits = logits.float()
         chosen = self.chosen
         return {

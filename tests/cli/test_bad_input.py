@@ -97,6 +97,10 @@ VALUES: list[Row] = [
 ]
 
 TOGETHER: list[Row] = [
+    (
+        "schedule=chain 'schedule.parts=[{schedule: constant, fro: 50%}, {schedule: cosine}]'",
+        ["schedule.parts[0].fro", "did you mean for?"],
+    ),
     ("weights.at=last", ["weights.at=last", "add weights=RUN"]),
     ("weights.strict=false", ["weights.strict=False", "add weights=RUN"]),
     ("'weights.exclude=[head.*]'", ["weights.exclude=", "add weights=RUN"]),

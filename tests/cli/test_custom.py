@@ -218,3 +218,20 @@ def test_other_verbs_build_it_again(verb: str) -> None:
     train(f"{NUMBERS} {NET} {LOSS} steps=2", "run")
     answer = call(f"{verb} run" + (" -o model.pt" if verb == "export" else ""))
     assert answer.code == 0, answer.err
+
+
+def test_numbers_are_no_labels(workplace: Path) -> None:
+    """torch takes them for probabilities of classes, and of one class the loss is 0."""
+    (workplace / "numbers_.py").write_text(
+        "import torch\n"
+        "class Numbers(torch.utils.data.Dataset):\n"
+        "    def __len__(self):\n"
+        "        return 40\n"
+        "    def __getitem__(self, number):\n"
+        "        return torch.ones(6), torch.ones(1)\n",
+        encoding="utf-8",
+    )
+    line = "train threads=1 steps=2 batch_size=10 dataset=custom dataset._target_=numbers_.Numbers"
+    answer = call(line)
+    assert answer.code == 2 and "not whole numbers; task=regression" in answer.err
+    assert call(f"{line} task=regression model=mlp").code == 0
