@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import socket
 import struct
 import time
@@ -22,6 +23,7 @@ HPARAMS_FILE = f"{PREFIX}{0:010d}.hparams"
 """What the HParams dashboard reads, before all others by its name; written anew by each resume."""
 _HEADER, _FOOTER = struct.Struct("<QI"), struct.Struct("<I")
 _LENGTH = struct.Struct("<Q")
+_SECONDS = re.compile(rf"{re.escape(PREFIX)}([0-9]{{10}})\.")
 _number = itertools.count()
 
 
@@ -39,8 +41,7 @@ class EventFile:
 
     def __init__(self, folder: Path, flush_seconds: float = 5.0, path: Path | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        name = f"{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_number):06d}"
-        self.path = folder / f"{PREFIX}{name}" if path is None else path
+        self.path = _next_path(folder) if path is None else path
         self._file = self.path.open("xb")
         self._flush_seconds = flush_seconds
         self._flushed = time.monotonic()
@@ -79,6 +80,18 @@ class EventFile:
         """Writes what is left and closes the file."""
         with naming(self.path):
             self._file.close()
+
+
+def _next_path(folder: Path) -> Path:
+    """A name of its own that says when and where, behind those of all event files that are there.
+
+    TensorBoard reads them in the order of their names. Two of a run may be of one second, the later
+    one with the smaller process number, and a clock may be set back.
+    """
+    taken = (_SECONDS.match(name) for name in os.listdir(folder))
+    seconds = max([int(time.time()), *(int(found[1]) + 1 for found in taken if found)])
+    name = f"{seconds:010d}.{socket.gethostname()}.{os.getpid()}.{next(_number):06d}"
+    return folder / f"{PREFIX}{name}"
 
 
 def masked_crc(data: bytes) -> int:

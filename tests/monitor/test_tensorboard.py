@@ -105,3 +105,17 @@ def test_files_of_several_parts_follow_each_other(
     paths = [write(tmp_path, record(step), resumed_at=step - 1) for step in (1, 2, 3)]
     assert sorted(paths, key=os.fspath) == paths
     assert scalars(tmp_path) == [(step, step) for step in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("clock", [1.7e9, 1.6e9], ids=["same second", "clock set back"])
+def test_a_resumed_part_follows_whatever_its_process_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: float
+) -> None:
+    """Process numbers wrap around, so that a later part may have the smaller one."""
+    paths = []
+    for step, now, process in ((1, 1.7e9, 32760), (2, clock, 310), (3, clock, 309)):
+        monkeypatch.setattr("optbench.monitor.event_file.time.time", lambda now=now: now)
+        monkeypatch.setattr("optbench.monitor.event_file.os.getpid", lambda number=process: number)
+        paths.append(write(tmp_path, record(step), resumed_at=step - 1))
+    assert sorted(paths, key=os.fspath) == paths
+    assert scalars(tmp_path) == [(step, step) for step in (1, 2, 3)]
