@@ -7,29 +7,22 @@ that says which; pyproject.toml bounds torch by the newest minor version that th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from operator import attrgetter
 from pkgutil import resolve_name
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import profiler
-from torch.optim import Optimizer, optimizer
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 PRIVATE = (
-    "torch:Tensor._version",
     "torch._C:_get_mkldnn_enabled",
-    "torch._C:_set_grad_enabled",
     "torch._C:_set_mkldnn_enabled",
-    "torch.autograd.profiler:_is_profiler_enabled",
     "torch.nn.modules.batchnorm:_BatchNorm",
     "torch.nn.modules.batchnorm:_NormBase",
     "torch.nn.modules.conv:_ConvNd",
-    "torch.optim.optimizer:_global_optimizer_post_hooks",
-    "torch.optim.optimizer:_global_optimizer_pre_hooks",
 )
 """What torch has to have as it is imported: module and name."""
 
@@ -38,8 +31,6 @@ OF_INSTANCES = {
     "_flat_weights": nn.RNNBase,
     "_flat_weights_names": nn.RNNBase,
     "_last_lr": LRScheduler,
-    "_optimizer_step_post_hooks": Optimizer,
-    "_optimizer_step_pre_hooks": Optimizer,
     "_step_supports_amp_scaling": Optimizer,
 }
 """What its objects have to have, or heed where it is set (the last)."""
@@ -68,28 +59,6 @@ NormBase = nn.modules.batchnorm._NormBase
 """What all batch and instance norms are."""
 BatchNormBase = nn.modules.batchnorm._BatchNorm
 """What all batch norms are, also lazy and synchronised ones."""
-
-version: Callable[[Tensor], int] = attrgetter("_version")
-"""Return how often a tensor was changed in place."""
-
-set_grad_enabled: Callable[[bool], None] = torch._C._set_grad_enabled
-"""Switch gradients on or off without the object that `torch.set_grad_enabled` makes."""
-
-
-def is_watched(one: Optimizer) -> bool:
-    """Return whether an optimizer's step has hooks, or is being profiled."""
-    return bool(
-        profiler._is_profiler_enabled
-        or one._optimizer_step_pre_hooks
-        or one._optimizer_step_post_hooks
-        or optimizer._global_optimizer_pre_hooks
-        or optimizer._global_optimizer_post_hooks
-    )
-
-
-def mark_hooked(step: Any) -> None:
-    """Mark a class's `step` as one that torch's hooks are around, so that it adds no others."""
-    step.hooked = True
 
 
 def unhooked(step: Any) -> Any:

@@ -7,7 +7,6 @@ from typing import Any
 
 from optbench.optim.engine.ops import (
     Operand,
-    divide_into,
     ema_,
     ema_of_square_,
     is_set,
@@ -65,7 +64,7 @@ class LAMB(RuleOptimizer):
         ema_(state["exp_avg"], gradient, h.beta1)
         ema_of_square_(state["exp_avg_sq"], gradient, h.beta2)
         root = state["exp_avg_sq"].sqrt().add_(h.eps * h.root2)
-        adam = divide_into(state["exp_avg"], root)
+        adam = state["exp_avg"] / root
         return plus_(adam, parameter, h.weight_decay / h.scale) if h.decays else adam
 
     @staticmethod

@@ -36,7 +36,6 @@ class LARS(RuleOptimizer):
     decay = "none"
     norms_first = True
     vectors_apart = True
-    light = True
 
     def __init__(
         self,

@@ -32,7 +32,6 @@ class Momentum(RuleOptimizer):
 
     state_names = ("velocity",)
     decay = "coupled"
-    light = True
 
     def __init__(
         self,

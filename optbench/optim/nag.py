@@ -34,9 +34,8 @@ class NAG(Momentum):
         theta_t = (theta_{t-1} - momentum v_{t-1}) - lr g_t
 
     so that no way back is needed. Where there is no gradient, or the closure raises, the weights
-    are what they were, to the bit: for that it holds a second copy of them, which is no state, and
-    not in a checkpoint. Weights in fp16 and bf16 always go back: rounded twice a step, they would
-    stand still at small rates.
+    are what they were, to the bit: for that it copies them before it moves. Weights in fp16 and
+    bf16 always go back: rounded twice a step, they would stand still at small rates.
 
     Args:
         params: as in torch.
@@ -48,8 +47,6 @@ class NAG(Momentum):
     Raises:
         ValueError: a hyperparameter out of range.
     """
-
-    _weights: dict[Tensor, Tensor]
 
     needs = Needs(objective="once")
     decay = "none"  # the rule has it, of weights that it alone can tell
@@ -82,9 +79,7 @@ class NAG(Momentum):
             if not moving:
                 continue
             velocities = [self.state[parameter]["velocity"] for parameter in moving]
-            kept = [self._memory(parameter) for parameter in moving]
-            torch._foreach_copy_(kept, moving)
-            ahead.update(zip(moving, kept, strict=True))
+            ahead.update({parameter: parameter.clone() for parameter in moving})
             if isinstance(momentum, Tensor):
                 for parameter, velocity in zip(moving, velocities, strict=True):
                     parameter.sub_(velocity * per_member(momentum, parameter.ndim))
@@ -96,21 +91,6 @@ class NAG(Momentum):
         back = [parameter for parameter in ahead if wanted(parameter)]
         if back:
             torch._foreach_copy_(back, [ahead[parameter] for parameter in back])
-
-    def _memory(self, parameter: Tensor) -> Tensor:
-        """Where its weights are kept; used again, for fresh memory costs more than the copy."""
-        kept = self._weights.get(parameter)
-        if kept is None or (kept.shape, kept.dtype, kept.device) != (
-            parameter.shape,
-            parameter.dtype,
-            parameter.device,
-        ):
-            kept = self._weights[parameter] = torch.empty_like(parameter)
-        return kept
-
-    def _forget(self) -> None:
-        super()._forget()
-        self._weights = {}
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:

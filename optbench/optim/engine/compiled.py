@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from optbench.optim.engine.alike import ParameterBatch
-from optbench.optim.engine.blocks import Slot, memory_order
+from optbench.optim.engine.foreach import Slot
 from optbench.optim.engine.form import Form, apply, finish, measured_operand
 from optbench.optim.engine.ops import Share
 
@@ -39,13 +38,12 @@ def kind_of(parameter: Tensor, gradient: Tensor) -> Kind:
     return parameter.shape, parameter.stride(), gradient.stride()
 
 
-def run_compiled(form: Form, alike: ParameterBatch, gradients: Sequence[Tensor], h: Any) -> None:
+def run_compiled(form: Form, slots: Sequence[Slot], gradients: Sequence[Tensor], h: Any) -> None:
     """Updates all parameters: one after the other on a CPU, in one graph on a GPU.
 
     Numbers go in as a tensor: as numbers they would be part of the code, which would be compiled
     anew whenever a schedule changes the learning rate.
     """
-    slots = alike.slots
     first = slots[0].parameter
     numbers, settings = split(h, form.wide or first.dtype)
     names = tuple(slots[0].state)
@@ -68,7 +66,7 @@ def run_compiled(form: Form, alike: ParameterBatch, gradients: Sequence[Tensor],
             wide, measured = measured_operand(form, parameter, flat, named, h)
         else:
             wide = parameter if form.wide is None else parameter.to(form.wide)
-            measured = alike.scratch[: parameter.numel()]
+            measured = torch.empty_like(parameter, dtype=form.wide)
             measure_one(*key)(*given, measured)
         norms = torch.stack([torch.linalg.vector_norm(t) for t in (wide, measured)])
         finish_one(*key)(*given, norms, measured)
@@ -88,6 +86,11 @@ def run_together(
     kind = (parameters[0].dtype, gradients[0].dtype, parameters[0].device, *kinds)
     run = run_lists(form, tuple(slots[0].state), settings, kind)
     run(parameters, list(gradients), states, numbers)
+
+
+def memory_order(tensor: Tensor) -> tuple[int, ...]:
+    """Return the dimensions as they lie in memory, such as (0, 2, 3, 1) for channels_last."""
+    return tuple(sorted(range(tensor.ndim), key=tensor.stride, reverse=True))
 
 
 def _flattened(slot: Slot, gradient: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:

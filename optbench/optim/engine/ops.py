@@ -12,15 +12,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from optbench.optim.engine.buffered import Buffered
 from optbench.optim.engine.number_list import NumberList
 from optbench.optim.engine.tensor_list import TensorList
 
 Operand = Any
-"""A tensor, a `TensorList` or a `Buffered`."""
-
-WRAPPED = (TensorList, Buffered)
-"""Operands that have what tensors do otherwise."""
+"""A tensor or a `TensorList`."""
 
 Number = Any
 """A hyperparameter."""
@@ -132,13 +128,6 @@ def plus_(first: Operand, second: Operand, factor: Number) -> Operand:
     return first.add_(second, alpha=factor)
 
 
-def divide_into(over: Operand, under: Operand) -> Operand:
-    """`over / under`, where nobody needs `under` any more: its memory may be used."""
-    if isinstance(under, Buffered):
-        return under.becomes_quotient_of(over)
-    return over / under
-
-
 def subtract_(
     value: Operand, direction: Operand | Quotient | Product, size: Number | Operand
 ) -> Operand:
@@ -167,21 +156,21 @@ def becomes_(kept: Operand, value: Operand) -> Operand:
 
 def maximum_(kept: Operand, value: Operand) -> Operand:
     """`kept <- max(kept, value)`, element by element."""
-    if isinstance(kept, WRAPPED):
+    if isinstance(kept, TensorList):
         return kept.maximum_(value)
     return kept.copy_(torch.maximum(kept, value))
 
 
 def at_least_(value: Operand, low: Number) -> Operand:
     """`value <- max(value, low)`."""
-    if isinstance(low, Tensor) and not isinstance(value, WRAPPED):
+    if isinstance(low, Tensor) and not isinstance(value, TensorList):
         return value.copy_(torch.maximum(value, low))
     return value.clamp_min_(low)
 
 
 def clamp_(value: Operand, low: Number, high: Number) -> Operand:
     """`value <- min(max(value, low), high)`."""
-    if isinstance(value, WRAPPED):
+    if isinstance(value, TensorList):
         return value.clamp_(low, high)
     if isinstance(low, Tensor) or isinstance(high, Tensor):
         return value.copy_(
@@ -192,7 +181,7 @@ def clamp_(value: Operand, low: Number, high: Number) -> Operand:
 
 def norm(value: Operand, population: bool = False) -> Operand:
     """The Euclidean norm of each whole tensor; of each member's part in a population."""
-    if isinstance(value, WRAPPED):
+    if isinstance(value, TensorList):
         return value.norm()
     if population:
         members = value.flatten(1) if value.ndim > 1 else value.unsqueeze(1)

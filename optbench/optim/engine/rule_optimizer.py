@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import chain
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
-from optbench.optim.engine.alike import ParameterBatch, StorageFingerprint, same
-from optbench.optim.engine.blocks import run_blocks
 from optbench.optim.engine.compiled import is_small, run_compiled
-from optbench.optim.engine.entry import hooked_when_asked, without_gradients
+from optbench.optim.engine.foreach import Slot, run_foreach
 from optbench.optim.engine.form import Form, apply, hyperparameters
 from optbench.optim.engine.members import for_members, refuse_members
 from optbench.optim.engine.ops import Operand
@@ -21,6 +19,22 @@ from optbench.torch_internals import add_param_group
 
 IMPLEMENTATIONS = ("loop", "foreach", "compiled")
 NARROW = (torch.float16, torch.bfloat16)
+
+
+class ParameterBatch(NamedTuple):
+    """Parameters of a group that are updated together.
+
+    Attributes:
+        slots: of one device and dtype.
+        step: the number of their update, from 1.
+        vector: what a rule with `vectors_apart` is told of them.
+        small: too small to be worth calling a compiled kernel for each.
+    """
+
+    slots: list[Slot]
+    step: int
+    vector: bool
+    small: bool
 
 
 class RuleOptimizer(torch.optim.Optimizer):
@@ -39,8 +53,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         defaults: the hyperparameters by name; `lr` and `weight_decay` are among them.
         maximize: climb instead of descending.
         implementation: `loop`, one parameter after the other in plain torch, the reference;
-            `foreach`, many at once, on a CPU in blocks that fit its cache; `compiled`, by
-            `torch.compile`, which takes seconds once and then one pass over memory.
+            `foreach`, many at once, on a CPU the small ones; `compiled`, by `torch.compile`,
+            which takes seconds once and then one pass over memory.
 
     Raises:
         ValueError: a complex parameter, an unknown implementation, a negative lr or weight decay,
@@ -64,19 +78,13 @@ class RuleOptimizer(torch.optim.Optimizer):
             have = ", ".join(self.implementations)
             raise ValueError(f"implementation={implementation}: {type(self).__name__} has {have}")
         self.implementation = implementation
-        self._forget()
         super().__init__(params, {**defaults, "maximize": maximize})
-
-    _known: dict[int, tuple[int, StorageFingerprint, list[ParameterBatch]]]
-    _states: list[dict[str, Any]]
 
     measure: Any = None
     norms_first: ClassVar[bool] = False
     vectors_apart: ClassVar[bool] = False
-    light: ClassVar[bool] = False
     """`measure` is a static method, what a layer-wise rule needs the norm of; see `Form`. A rule
-    with `vectors_apart` is told in `h.vector` whether it has vectors, such as biases; one that is
-    `light` makes at most one tensor of its own."""
+    with `vectors_apart` is told in `h.vector` whether it has vectors, such as biases."""
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
@@ -131,7 +139,6 @@ class RuleOptimizer(torch.optim.Optimizer):
     def _refuse_members(self, values: Mapping[str, Any]) -> None:
         refuse_members(type(self).__name__, self.implementation, values)
 
-    @hooked_when_asked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update; `closure` as in torch."""
         loss = None
@@ -141,52 +148,42 @@ class RuleOptimizer(torch.optim.Optimizer):
         self._apply_updates()
         return loss
 
-    @without_gradients
+    @torch.no_grad()
     def _apply_updates(self) -> None:
         """The update itself, from the gradients that are there.
 
         A subclass with a `step` of its own calls this, not `super().step()`: torch puts the step
         hooks and the profiler around every `step` in the class hierarchy, so they would run twice.
         """
-        if not same(self.state.values(), self._states):
-            self._known.clear()
-        for number, group in enumerate(self.param_groups):
-            parameters = [p for p in group["params"] if p.grad is not None]
-            for alike in self._alike(number, group, parameters):
-                alike.count()
-                self._update(group, alike)
+        for group in self.param_groups:
+            for batch in self._batches(group):
+                self._update(group, batch)
 
-    def _alike(
-        self, number: int, group: Mapping[str, Any], given: list[Tensor]
-    ) -> list[ParameterBatch]:
-        """The parameters with gradients, sorted; the same as last time while they stay."""
+    def _batches(self, group: Mapping[str, Any]) -> list[ParameterBatch]:
+        """Sort the parameters that have gradients, and count a step of each.
+
+        By device, dtype, steps taken, for some rules whether vectors, and whether too small for a
+        kernel of their own.
+        """
+        found: dict[Any, list[Slot]] = {}
         population = int(group.get("population", False))
-        known = self._known.get(number)
-        if known is not None and known[0] == population and known[1].hold(given):
-            alike = known[2]
-            if (len(alike) == 1 and alike[0].holds()) or all(one.holds() for one in alike):
-                return alike
-        found = self._sorted(group, given, population)
-        self._states = [*self.state.values()]
-        self._known[number] = population, StorageFingerprint(given, self.state), found
-        return found
-
-    def _sorted(
-        self, group: Mapping[str, Any], given: list[Tensor], population: int
-    ) -> list[ParameterBatch]:
-        """By device, dtype, steps taken, for some rules whether vectors, and whether too small for
-        a kernel of their own."""
-        found: dict[Any, list[Tensor]] = {}
-        for parameter in given:
-            if "step" not in self.state[parameter]:
+        counts = []
+        for parameter in group["params"]:
+            if parameter.grad is None:
+                continue
+            state = self.state[parameter]
+            if "step" not in state:
                 self._start(parameter, group)
-            step = float(self.state[parameter]["step"])
+            counts.append(state["step"])
             vector = self.vectors_apart and parameter.ndim - population < 2
             small = self.implementation == "compiled" and is_small(parameter)
+            step = int(state["step"]) + 1
             key = (parameter.device, parameter.dtype, step, vector, small)
-            found.setdefault(key, []).append(parameter)
-        own = (self.state, self.state_names, self.light, self.measure is not None)
-        return [ParameterBatch(some, *own, *key[3:]) for key, some in found.items()]
+            slot = Slot(parameter, {name: state[name] for name in self.state_names})
+            found.setdefault(key, []).append(slot)
+        if counts:
+            torch._foreach_add_(counts, 1)
+        return [ParameterBatch(slots, *key[2:]) for key, slots in found.items()]
 
     def _start(self, parameter: Tensor, group: Mapping[str, Any]) -> None:
         state = self.state[parameter]
@@ -197,23 +194,23 @@ class RuleOptimizer(torch.optim.Optimizer):
         for name in self.state_names:
             state[name] = self.initial_state(name, like, group)
 
-    def _update(self, group: Mapping[str, Any], alike: ParameterBatch) -> None:
-        given: list[Any] = [slot.parameter.grad for slot in alike.slots]
+    def _update(self, group: Mapping[str, Any], batch: ParameterBatch) -> None:
+        given: list[Any] = [slot.parameter.grad for slot in batch.slots]
         gradients = [g.to_dense() if g.is_sparse else g for g in given]
-        narrow = alike.slots[0].parameter.dtype
+        narrow = batch.slots[0].parameter.dtype
         wide = torch.float32 if narrow in NARROW else None
-        h = self._hyperparameters(group, alike, None if wide is None else narrow)
+        h = self._hyperparameters(group, batch, None if wide is None else narrow)
         cls = type(self)
         maximize, decay = bool(group["maximize"]), self._decay(group)
         form = Form(cls.rule, cls.measure, maximize, decay, wide, cls.norms_first)
-        if self.implementation == "compiled" and not alike.small:
-            run_compiled(form, alike, gradients, h)
+        if self.implementation == "compiled" and not batch.small:
+            run_compiled(form, batch.slots, gradients, h)
         elif self.implementation == "loop":
-            for slot, gradient in zip(alike.slots, gradients, strict=True):
+            for slot, gradient in zip(batch.slots, gradients, strict=True):
                 own = for_members(h, slot.parameter.ndim) if h.population else h
                 apply(form, slot.parameter.detach(), gradient, slot.state, own)
         else:
-            run_blocks(form, alike.plan, gradients, h)
+            run_foreach(form, batch.slots, gradients, h)
 
     def _decay(self, group: Mapping[str, Any]) -> str:
         weight_decay = group.get("weight_decay", 0.0)
@@ -221,13 +218,13 @@ class RuleOptimizer(torch.optim.Optimizer):
         return "none" if off else self.decay_of(group)
 
     def _hyperparameters(
-        self, group: Mapping[str, Any], alike: ParameterBatch, narrow: torch.dtype | None
+        self, group: Mapping[str, Any], batch: ParameterBatch, narrow: torch.dtype | None
     ) -> Any:
         values = {"lr": group["lr"], "weight_decay": group.get("weight_decay", 0.0)}
         values["population"] = bool(group.get("population", False))
-        values.update(self.numbers(group, alike.step))
+        values.update(self.numbers(group, batch.step))
         self._refuse_members(values)
-        values.update(norms=(), measured=(), vector=alike.vector, narrow=narrow)
+        values.update(norms=(), measured=(), vector=batch.vector, narrow=narrow)
         return hyperparameters(values)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -247,9 +244,9 @@ class RuleOptimizer(torch.optim.Optimizer):
             super().load_state_dict(state_dict)
         finally:
             last.remove()
-        self._known.clear()
         for parameter, saved in self._saved(taken[0]):
             state = self.state[parameter]
+            state["step"] = torch.as_tensor(state["step"], dtype=torch.float32).clone()
             for name in self.state_names:
                 if name in saved and state[name].dtype != saved[name].dtype:
                     state[name] = saved[name].to(state[name].device, copy=True)
@@ -277,12 +274,3 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "implementation": self.implementation}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._forget()
-
-    def _forget(self) -> None:
-        """What was found out about the tensors is no longer true."""
-        self._known = {}
-        self._states = []

@@ -46,7 +46,7 @@ def test_copies_and_pickles_go_on_alike(cls: type[RuleOptimizer]) -> None:
 
 
 def test_replaced_weights_are_noticed() -> None:
-    """`parameter.data = ...` moves them; the plan of blocks has to be made anew."""
+    """`parameter.data = ...` moves them."""
     parameter = nn.Parameter(torch.ones(5))
     optimizer = Momentum([parameter], lr=0.5, momentum=0.0)
     for _ in range(2):

@@ -1,0 +1,80 @@
+"""Foreach: many tensors at once, each operation one call for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from optbench.optim.engine.form import Form, finish, measured_operand
+from optbench.optim.engine.number_list import NumberList
+from optbench.optim.engine.ops import Operand, norm
+from optbench.optim.engine.tensor_list import TensorList
+
+ALONE = 2**14
+"""Elements from which on a CPU updates a tensor by itself: one call more costs less than
+temporaries of many tensors at once, which no cache holds."""
+
+
+class Slot(NamedTuple):
+    """A parameter with its state."""
+
+    parameter: Tensor
+    state: Mapping[str, Tensor]
+
+
+def run_foreach(form: Form, slots: Sequence[Slot], gradients: Sequence[Tensor], h: Any) -> None:
+    """Update all slots: on a GPU together, on a CPU the small ones together.
+
+    Args:
+        form: the optimizer's.
+        slots: of one dtype and device.
+        gradients: one for each slot.
+        h: the hyperparameters.
+    """
+    if form.measure is not None and slots[0].parameter.device.type == "cpu":
+        # Norms are Python's numbers there, which do not go with tensors.
+        h = type(h)(*[value.item() if isinstance(value, Tensor) else value for value in h])
+    for numbers in _batches(slots):
+        some = [slots[number] for number in numbers]
+        parameter = _operand([slot.parameter.detach() for slot in some])
+        gradient = _operand([gradients[number] for number in numbers])
+        state = {name: _operand([slot.state[name] for slot in some]) for name in some[0].state}
+        own = h
+        if form.measure is not None:
+            found = measured_operand(form, parameter, gradient, state, h)
+            own = h._replace(norms=tuple(map(_norms, found)), measured=found[1])
+        finish(form, parameter, gradient, state, own)
+
+
+def _batches(slots: Sequence[Slot]) -> Iterator[list[int]]:
+    """Yield the numbers of slots that are updated together."""
+    cpu = slots[0].parameter.device.type == "cpu"
+    together = []
+    for number, slot in enumerate(slots):
+        if cpu and slot.parameter.numel() >= ALONE:
+            yield [number]
+        else:
+            together.append(number)
+    if together:
+        yield together
+
+
+def _operand(tensors: list[Tensor]) -> Operand:
+    return tensors[0] if len(tensors) == 1 else TensorList(tensors)
+
+
+def _norms(operand: Operand) -> Any:
+    """Return a number of one tensor, of several one for each.
+
+    Those of a GPU stay there, as a tensor: to look at them would be to wait for them.
+    """
+    if isinstance(operand, TensorList):
+        tensors = operand.norm().tensors
+        if tensors[0].device.type == "cpu":
+            return NumberList(tensor.item() for tensor in tensors)
+        return torch.stack(tensors)
+    found = norm(operand)
+    return float(found) if found.device.type == "cpu" else found
