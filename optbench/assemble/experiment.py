@@ -36,10 +36,11 @@ from optbench.training.callback import Callback
 from optbench.training.checkpointer import Checkpointer, RunState
 from optbench.training.clipping import Clipping
 from optbench.training.distributed import World
-from optbench.training.position import BestTracker, Progress, TargetTracker
+from optbench.training.position import Progress
 from optbench.training.precision import Precision, set_matmul
 from optbench.training.settings import Cadence, EvaluationSet, Settings
 from optbench.training.signals import Interruption
+from optbench.training.trackers import BestTracker, TargetTracker
 from optbench.training.train_step import TrainStep
 from optbench.training.trainer import Trainer
 

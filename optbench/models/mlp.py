@@ -28,7 +28,7 @@ class MLP(nn.Module):
         num_classes: number of logits.
         hidden: width of each hidden layer; empty gives logistic regression.
         activation: relu, tanh, gelu, sigmoid or silu.
-        dropout: probability of dropping a hidden unit, in [0, 1).
+        dropout: probability of dropping a hidden unit, in [0, 1); at 0 there is no such layer.
         batch_norm: normalise before each activation.
 
     Raises:
@@ -57,7 +57,9 @@ class MLP(nn.Module):
             layers: list[nn.Module] = [nn.Linear(fan_in, fan_out)]
             if batch_norm:
                 layers.append(nn.BatchNorm1d(fan_out))
-            layers += [ACTIVATIONS[activation](), nn.Dropout(dropout)]
+            layers.append(ACTIVATIONS[activation]())
+            if dropout:
+                layers.append(nn.Dropout(dropout))
             self.blocks.append(nn.Sequential(*layers))
         self.head = nn.Linear(widths[-1], num_classes)
 

@@ -17,9 +17,9 @@ from optbench.training.callback import Callback
 from optbench.training.checkpoint import Loaded
 from optbench.training.checkpointer import RunState
 from optbench.training.player import Player
-from optbench.training.position import BestTracker, TargetTracker
 from optbench.training.settings import Cadence
 from optbench.training.signals import Interruption
+from optbench.training.trackers import BestTracker, TargetTracker
 from optbench.training.trainer import Trainer
 
 

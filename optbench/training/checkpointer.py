@@ -15,9 +15,10 @@ from optbench.training import checkpoint, rng
 from optbench.training.distributed import World
 from optbench.training.likeness import refuse_unlike
 from optbench.training.player import Player
-from optbench.training.position import BestTracker, Progress, TargetTracker
+from optbench.training.position import Progress
 from optbench.training.precision import Precision
 from optbench.training.serialise import CheckpointBuffer
+from optbench.training.trackers import BestTracker, TargetTracker
 
 CLOCKED = ("throughput/", "memory/")
 """What begins the tags of what is another number each time, which no checkpoint holds."""

@@ -100,6 +100,11 @@ class HyperparameterScheduler:
                 now = value(self._step, self._schedule_steps, _get(own, value.setting))
                 _set(group, value.setting, now)
 
+    @property
+    def watches_updates(self) -> bool:
+        """Whether a schedule wants to see the gradients of every step."""
+        return bool(self._alignments)
+
     def see_gradients(self, world: World) -> None:
         """Show the gradients, unscaled and not yet clipped, to schedules that watch updates."""
         if not self._alignments:

@@ -63,6 +63,10 @@ class TrainStep:
         self.precision, self.clipping, self.world = precision, clipping, world
         self._skip_nonfinite, self._stop_nonfinite = skip_nonfinite, stop_nonfinite
         self._no_sync = getattr(player.forward, "no_sync", None)
+        # What needs no look at a step is found out once: at each it would cost ten calls.
+        self._autocast = precision.forward if precision.autocast is not None else None
+        watches = player.hyperparameters.watches_updates
+        self._prepares = self._leaves_out or clipping.acts or watches
 
     def loss_and_gradients(self, work: StepBatch) -> Tensor:
         """Forward and backward over all micro-batches; the loss of this rank's examples, scaled
@@ -93,8 +97,11 @@ class TrainStep:
             parameter.requires_grad_(True)
 
     def _backward(self, batch: object, weight: float) -> Tensor:
-        with self.precision.forward():
+        if self._autocast is None:
             loss = self.task.loss(self.modules, batch, self.player.name)
+        else:
+            with self._autocast():
+                loss = self.task.loss(self.modules, batch, self.player.name)
         if weight != 1.0:
             loss = loss * weight
         if self.precision.scaler is None:
@@ -108,7 +115,9 @@ class TrainStep:
 
         `watch` measures, and `sample` looks at, the gradients when they are unscaled.
         """
-        taken = self._prepare_gradients(watch, sample)
+        taken = True
+        if self._prepares or watch is not None or sample is not None:
+            taken = self._prepare_gradients(watch, sample)
         if taken:
             if watch is not None:
                 watch.see_before()

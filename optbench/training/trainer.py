@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from math import isfinite
 
 from optbench.data.dataset import end_all
 from optbench.monitor.record import Recorder
@@ -11,7 +12,6 @@ from optbench.training.batches import BatchStream, StepBatch
 from optbench.training.callback import Callback, overrides_step_end
 from optbench.training.checkpointer import Checkpointer, RunState
 from optbench.training.ddp_warmup import rebuild_buckets
-from optbench.training.distributed import AsyncFlagReduce
 from optbench.training.loss_reader import LossReader
 from optbench.training.nonfinite import NonFinite
 from optbench.training.objective import Objective
@@ -20,6 +20,7 @@ from optbench.training.reporter import Reporter
 from optbench.training.scoring import Scorer, doubts, scored_weights
 from optbench.training.settings import EvaluationSet, Outcome, Settings, due
 from optbench.training.signals import Abandoned, Interruption
+from optbench.training.stops import Stops
 from optbench.training.train_step import TrainStep
 
 Turn = tuple[int, int, int]
@@ -68,7 +69,7 @@ class Trainer:
         self._nonfinite = NonFinite(settings.nonfinite, steps, scaled)
         late = self.world.device.type == "cuda"
         self._readers: list[LossReader[Turn]] = [LossReader(late) for _ in self.players]
-        self._agreement = AsyncFlagReduce(self.world, 3)
+        self._stops = Stops(self.world, interruption, self._nonfinite, self.outcome)
         self.reporter = Reporter(state, feed.steps_per_epoch, recorder, settings.per_parameter)
         batch_size = settings.eval_batch_size
         self._scorer = Scorer(state, feed, self.reporter, batch_size, interruption)
@@ -77,7 +78,6 @@ class Trainer:
         self._clock = 0.0
         self._until = settings.total_steps
         self._begun = self._finished = False
-        self._stop_reason: str | None = None
         self.callbacks = list(callbacks)
         self._on_step_end = [c.on_step_end for c in callbacks if overrides_step_end(c)]
 
@@ -163,7 +163,8 @@ class Trainer:
 
         Any rank may ask, and all stop: of several, a step later.
         """
-        self._stop_reason = self._stop_reason or reason
+        if self._stops.reason is None:
+            self._stops.reason = reason
 
     def _should_continue(self) -> bool:
         within = self.progress.step < self._until
@@ -171,15 +172,16 @@ class Trainer:
 
     def _epoch(self) -> None:
         """What is left of the present pass over the training set."""
-        for work in self.feed.epoch(self.progress.epoch, self.progress.index):
+        progress, outcome = self.progress, self.outcome
+        for work in self.feed.epoch(progress.epoch, progress.index):
             self._step(work.repeatable() if self._several else work)
             for told in self._on_step_end:
-                told(self, self.progress.step)
-            self._apply_flags(self._agreement.exchange(self._flags()))
-            if self.progress.step >= self._next:
+                told(self, progress.step)
+            self._stops.check()
+            if progress.step >= self._next:
                 self._run_due()
-            self.recorder.tick(self.progress.step)
-            if not self._should_continue():
+            self.recorder.tick(progress.step)
+            if outcome.state != "running" or progress.step >= self._until:
                 return
 
     def _step(self, work: StepBatch) -> None:
@@ -188,19 +190,21 @@ class Trainer:
         number = progress.step + 1
         turn = (number, work.examples, progress.epoch)
         taken = False
-        for player, step, watch, reader, watched, sampled in self._turns:
+        for player, step, closure, watch, reader, watched, sampled in self._turns:
             if number % player.every:
                 continue
             seen = watch if number == watched else None
             sample = self.reporter.sampler(player, number) if number == sampled else None
-            if player.needs.closure:
+            if closure:
                 loss, done = step.with_closure(work, seen, sample)
             else:
                 loss = step.loss_and_gradients(work)
-            self._record_loss(player, reader.push(turn, loss))
+            ready = reader.push(turn, loss)
+            if ready is not None:
+                self._record_loss(player, *ready)
             if self._nonfinite.at and self._at_once:
                 return
-            if not player.needs.closure:
+            if not closure:
                 done = step.update(seen, sample)
             if done:
                 player.advance()
@@ -212,17 +216,17 @@ class Trainer:
         else:
             self._skipped(number)
 
-    def _record_loss(self, player: Player, ready: tuple[Turn, float] | None) -> None:
-        if ready is None:
-            return
-        (step, examples, epoch), loss = ready
-        if self._nonfinite.check("loss", step, loss):
+    def _record_loss(self, player: Player, turn: Turn, loss: float) -> None:
+        step, examples, epoch = turn
+        if isfinite(loss) or self._nonfinite.check("loss", step, loss):
             player.loss.add(loss, examples, epoch)
 
     def _drain_losses(self) -> None:
         """Takes in the losses that are still on their way from the GPU."""
         for player, reader in zip(self.players, self._readers, strict=True):
-            self._record_loss(player, reader.settle())
+            ready = reader.settle()
+            if ready is not None:
+                self._record_loss(player, *ready)
 
     def _skipped(self, number: int) -> None:
         self.progress.skipped += 1
@@ -230,30 +234,14 @@ class Trainer:
         if self.progress.skipped_in_a_row == MOST_SKIPPED:
             self._nonfinite.end(number, f"no finite gradient in {MOST_SKIPPED} batches")
 
-    def _flags(self, signal: int | None = None) -> list[int]:
-        """What this rank has to say: a signal, a step that is not finite, a wish to stop."""
-        number = self.interruption.number if signal is None else signal
-        return [number, self._nonfinite.at, self._stop_reason is not None]
-
-    def _apply_flags(self, flags: list[int]) -> None:
-        """Ends the run when the ranks agree that it has to."""
-        signal, bad_step, stop = flags
-        if bad_step:
-            message = self._nonfinite.message or f"another rank's loss at step {bad_step}"
-            self.outcome.state, self.outcome.message = "diverged", message
-        elif signal:
-            self.outcome.state, self.outcome.signal = "preempted", signal
-        elif stop and self.outcome.state == "running":
-            self.outcome.state = "stopped_early"
-            self.outcome.message = self._stop_reason or "another rank asked to stop"
-
     def _plan(self) -> None:
         """When something is due next, so that a step asks one question only."""
         step, cadence = self.progress.step, self.settings.cadence
         watch, histograms = due(cadence.monitor, step), due(cadence.histograms, step)
         watched = [player.last_turn(watch) for player in self.players]
         sampled = [player.last_turn(histograms) for player in self.players]
-        own = (self.players, self.steps, self.reporter.watches, self._readers)
+        closures = [player.needs.closure for player in self.players]
+        own = (self.players, self.steps, closures, self.reporter.watches, self._readers)
         self._turns = list(zip(*own, watched, sampled, strict=True))
         self._next = min(
             watch,
@@ -272,12 +260,11 @@ class Trainer:
             for player in self.players:
                 self.reporter.sample(step, "parameters", player, player.parameters)
         self._report(training=bool(cadence.monitor) and step % cadence.monitor == 0)
-        self._apply_flags(self._agreement.settle(self._flags(signal=0)))
+        self._stops.settle()
         if self.outcome.state != "diverged":
             self._scores_and_save()
         self._plan()
-        if self.world.size == 1:  # a callback may just have asked to stop
-            self._apply_flags(self._flags(signal=0))
+        self._stops.check_own()  # a callback may just have asked to stop
         self._clock = time.perf_counter()
 
     def _scores_and_save(self) -> None:
@@ -341,7 +328,8 @@ class Trainer:
         try:
             metrics = self._scorer.score(what, show)
         except Abandoned as abandoned:
-            self.outcome = Outcome("preempted", signal=abandoned.signal)
+            outcome = self.outcome
+            outcome.state, outcome.message, outcome.signal = "preempted", "", abandoned.signal
             return None
         self._write(what.name, metrics)
         return metrics
@@ -356,7 +344,7 @@ class Trainer:
         if self.keeper is None:
             return
         if not self._nonfinite.check_weights(self.progress.step):
-            self._apply_flags([0, self._nonfinite.at, 0])
+            self._stops.nonfinite_weights()
             return
         self.recorder.flush()
         if self.world.is_main:
@@ -369,9 +357,7 @@ class Trainer:
         """The last evaluation, checkpoint and test, as far as the run's end asks for them."""
         if self.outcome.state != "diverged":
             self._nonfinite.check_weights(self.progress.step)
-        flags = self._agreement.settle(self._flags(signal=0))
-        if self.outcome.state == "running" or flags[1]:
-            self._apply_flags(flags)
+        self._stops.settle_last()
         if self.outcome.state in ("running", "stopped_early"):
             self._last_scores()
         if self.outcome.state == "preempted":
