@@ -57,13 +57,7 @@ def start_from(
     taken = [name for name in wanted if name in state]
     if not taken:
         raise UserError(f"{said}: nothing in it is of this model; {_nearest(given, wanted)}")
-    for name in taken:
-        if own[name].shape != state[name].shape:
-            there, here = list(state[name].shape), list(own[name].shape)
-            raise UserError(
-                f"{said}: {name} is {there} there and {here} in the model; "
-                f"weights.exclude=[{name}] leaves it as it is drawn"
-            )
+    _refuse_other_shapes(said, config.weights.exclude, {n: (state[n], own[n]) for n in taken})
     with torch.no_grad():
         for name in taken:
             own[name].copy_(state[name])
@@ -82,6 +76,26 @@ def _refuse_unlike(said: str, wanted: Sequence[str], given: Sequence[str]) -> No
         like = nearest(besides[0], wanted)
         found = f", which has {like}" if like else ""
         raise UserError(f"{said}: {besides[0]}{_more(besides)} is not in the model{found}; {hint}")
+
+
+def _refuse_other_shapes(
+    said: str, excluded: Sequence[str], pairs: Mapping[str, tuple[Tensor, Tensor]]
+) -> None:
+    """UserError that names the first tensor of another shape, and the override that mends all.
+
+    Args:
+        excluded: patterns that stand in the config already.
+        pairs: by name, of the file and of the model.
+    """
+    unlike = [name for name, (there, here) in pairs.items() if there.shape != here.shape]
+    if not unlike:
+        return
+    there, here = [list(each.shape) for each in pairs[unlike[0]]]
+    mended = ",".join([*excluded, *unlike]) if len(unlike) <= MOST_NAMES else "PATTERN"
+    raise UserError(
+        f"{said}: {unlike[0]}{_more(unlike)} is {there} there and {here} in the model; "
+        f"'weights.exclude=[{mended}]' leaves {'it' if len(unlike) == 1 else 'them'} as drawn"
+    )
 
 
 def _more(names: Sequence[str]) -> str:

@@ -74,8 +74,8 @@ def find_lr(arguments: Sequence[str]) -> int:
     from optbench.training.distributed import join
     from optbench.training.signals import Interruption
 
-    weights = start_weights(config)
     world = join(config.device)
+    weights = start_weights(config, world)
     trials: list[Trial] = []
     folder = None
     log = Log()

@@ -8,6 +8,14 @@ from typing import Any
 
 from optbench.config.reserved import OF_CUSTOM, PATHS
 
+PRETRAINED = "torchvision"
+"""`weights=torchvision` or `weights=torchvision:NAME`: no path, but weights by name."""
+
+
+def is_pretrained(path: Any) -> bool:
+    """Whether `weights.path` is torchvision's weights; a file of that name is `./torchvision`."""
+    return isinstance(path, str) and path.partition(":")[0] == PRETRAINED
+
 
 def with_absolute_paths(plain: Mapping[str, Any]) -> dict[str, Any]:
     """The config with the paths to data and weights absolute, and `~` a folder.
@@ -26,7 +34,9 @@ def with_absolute_paths(plain: Mapping[str, Any]) -> dict[str, Any]:
             node[key] = _absolute(node[key])
     paths = {"data_root": _absolute(plain["data_root"]), "dataset": node}
     if "weights" in plain:  # an older run has none
-        paths["weights"] = {**plain["weights"], "path": _absolute(plain["weights"]["path"])}
+        path = plain["weights"]["path"]
+        path = path if is_pretrained(path) else _absolute(path)
+        paths["weights"] = {**plain["weights"], "path": path}
     return {**plain, **paths}
 
 

@@ -116,8 +116,8 @@ class Weights:
 
     path: str | None = setting(
         None,
-        "a run's folder, or a state dict (.pt, .safetensors); weights=PATH says it too",
-        Field(word, "a run folder or a file, or null", nullable=True),
+        "a run's folder, a state dict (.pt, .safetensors), torchvision[:NAME]; or weights=PATH",
+        Field(word, "a run folder, a file, torchvision or null", nullable=True),
         fixed=True,
         before=None,
         example="weights.path=RUN",

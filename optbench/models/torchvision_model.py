@@ -43,17 +43,22 @@ def torchvision_classifier(
         ValueError: if ``name`` is unknown, the model does not take one of the arguments, or it
             cannot process images of ``input_shape``.
     """
-    import torchvision.models as zoo  # slow to import, and most runs do not need it
-
-    names = zoo.list_models(module=zoo)
-    if name not in names:
-        raise unknown_name("name", name, names)
+    check_name(name)
     shape = image_dimensions(name, input_shape)
     extra = {"zero_init_residual": True} if zero_init_residual else {}
     model = _build(name, shape, num_classes, {**kwargs, **extra})
     _adapt_stem(model, name, shape, small_stem)
     _check_image_size(model, name, shape, num_classes)
     return model
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError unless torchvision has a classification model of this name."""
+    import torchvision.models as zoo  # slow to import, and most runs do not need it
+
+    names = zoo.list_models(module=zoo)
+    if name not in names:
+        raise unknown_name("name", name, names)
 
 
 def _build(

@@ -71,9 +71,10 @@ def execute(
     from optbench.training.distributed import join
 
     going_on = resume and folder is not None and steps(folder.checkpoints)
-    weights = None if going_on else start_weights(spec.config)  # a checkpoint has its own
     world = join(spec.config.device)
     try:
+        # A checkpoint has its own.
+        weights = None if going_on else start_weights(spec.config, world)
         experiment = build_experiment(spec.config, data, world, weights)
     except Exception as error:
         cause = world.cause(error)

@@ -1,9 +1,10 @@
-"""The weights that a run is to start from: another run's, or those of a file."""
+"""The weights that a run is to start from: another run's, those of a file, or torchvision's."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from optbench.config.paths import is_pretrained
 from optbench.config.run_config import RunConfig
 from optbench.errors import UserError, reason
 from optbench.rundir import RunDir, path_of
@@ -11,18 +12,27 @@ from optbench.rundir import RunDir, path_of
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from optbench.training.distributed import World
 
-def start_weights(config: RunConfig) -> dict[str, Tensor] | None:
+
+def start_weights(config: RunConfig, world: World) -> dict[str, Tensor] | None:
     """The state dict that `weights` names, None where the run draws its own weights.
 
     Of a run it is what it was scored with at `weights.at`. Nothing that is read is run.
 
+    Args:
+        world: the ranks; one of them downloads.
+
     Raises:
-        UserError: no such run, checkpoint or file; a file that holds something else.
+        UserError: no such run, checkpoint, file or name; a file that holds something else.
     """
     where = config.weights.path
     if where is None:
         return None
+    from optbench.assemble.pretrained import meant, pretrained
+
+    if is_pretrained(where):
+        return pretrained(config, world)
     path = path_of(where)
     if path.is_dir():
         from optbench.runs.export import weights_of
@@ -33,7 +43,9 @@ def start_weights(config: RunConfig) -> dict[str, Tensor] | None:
     from optbench.training.weights_file import read_weights
 
     if not path.exists():
-        raise UserError(f"weights={where}: no such run or file")
+        name = meant(path.name, config)
+        hint = f"; did you mean weights={name}?" if name else ""
+        raise UserError(f"weights={where}: no such run or file{hint}")
     try:
         return read_weights(path, "weights=")
     except OSError as error:
