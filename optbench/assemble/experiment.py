@@ -40,6 +40,7 @@ from optbench.training.position import Progress
 from optbench.training.precision import Precision, set_matmul
 from optbench.training.settings import Cadence, EvaluationSet, Settings
 from optbench.training.signals import Interruption
+from optbench.training.strategy import strategy_of
 from optbench.training.trackers import BestTracker, TargetTracker
 from optbench.training.train_step import TrainStep
 from optbench.training.trainer import Trainer
@@ -106,6 +107,7 @@ class Experiment:
                 precision=state.precision,
                 clipping=self.clipping[player.name],
                 world=self.world,
+                strategy=state.strategy,
                 skip_nonfinite=skip,
                 stop_nonfinite=not skip,
             )
@@ -152,7 +154,10 @@ def build_experiment(
     total_steps = config.steps or (config.epochs or DEFAULT_EPOCHS) * feed.steps_per_epoch
     precision = precision_of(config, world.device)
     check_fit(config, task, modules, feed.source, feed.indices, precision)
-    players, implementation = build_players(config, modules, task, feed, total_steps, world)
+    strategy = strategy_of(world)
+    players, implementation = build_players(
+        config, modules, task, feed, total_steps, world, strategy
+    )
     recalibrates = any(with_modes(player.optimizer) for player in players)
     looked_at = max(total_steps, RECALIBRATION_BATCHES) if recalibrates else total_steps
     check_smallest(config, task, modules, feed, looked_at, precision)
@@ -166,6 +171,7 @@ def build_experiment(
         reached=_target(config, task),
         task=task,
         world=world,
+        strategy=strategy,
     )
     return Experiment(
         config=config,

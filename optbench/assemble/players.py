@@ -20,6 +20,7 @@ from optbench.training.distributed import World
 from optbench.training.ema import Ema
 from optbench.training.losses import TrainingLoss
 from optbench.training.player import Player
+from optbench.training.strategy import Strategy
 
 
 def build_players(
@@ -29,12 +30,14 @@ def build_players(
     feed: BatchStream,
     total_steps: int,
     world: World,
+    strategy: Strategy,
 ) -> tuple[list[Player], str]:
     """The players in the order of their turns, and which implementations of a step run.
 
     Args:
         modules: by player.
         total_steps: of the run.
+        strategy: how the ranks train; it has the modules before the optimizers.
 
     Raises:
         UserError: whatever does not fit together.
@@ -42,7 +45,7 @@ def build_players(
     if all(own.update_every > 1 for own in config.players.values()):
         raise UserError("update_every: of at least one player 1, or no step uses every batch")
     built = [
-        _player(config, name, own, modules[name], task, feed, total_steps, world)
+        _player(config, name, own, modules[name], task, feed, total_steps, world, strategy)
         for name, own in config.players.items()
     ]
     implementations = dict.fromkeys(implementation for _, implementation in built)
@@ -58,12 +61,14 @@ def _player(
     feed: BatchStream,
     total_steps: int,
     world: World,
+    strategy: Strategy,
 ) -> tuple[Player, str]:
     every = own.update_every
     steps = total_steps // every
     if not steps:
         raise UserError(f"{own.at}update_every={every}: longer than the run of {total_steps} steps")
     factor = lr_factor(config.scale_lr, feed.batch_size, config.base_batch_size)
+    forward = strategy.prepare(module)
     try:
         run = {"num_iterations": steps, "num_data": len(feed.indices)}
         built = build_optimizer(own.optimizer, module, world.device, factor, run)
@@ -80,7 +85,7 @@ def _player(
     player = Player(
         name=name,
         module=module,
-        forward=world.wrap(module),
+        forward=forward,
         optimizer=built.optimizer,
         schedule=schedules.main,
         schedule_steps=steps,

@@ -18,6 +18,7 @@ from optbench.training.player import Player
 from optbench.training.position import Progress
 from optbench.training.precision import Precision
 from optbench.training.serialise import CheckpointBuffer
+from optbench.training.strategy import Strategy
 from optbench.training.trackers import BestTracker, TargetTracker
 
 CLOCKED = ("throughput/", "memory/")
@@ -36,6 +37,7 @@ class RunState:
         players, precision, progress, best, stopping, reached, task: what has a state.
         world: the ranks; each has random generators, running losses, and what the task carries
             from one step to the next, of its own.
+        strategy: how they train; gathers the players' states.
 
     Attributes:
         metrics: the last value of each, by tag.
@@ -51,17 +53,18 @@ class RunState:
         reached: TargetTracker,
         task: Task,
         world: World,
+        strategy: Strategy,
     ) -> None:
         self.players, self.precision, self.progress = players, precision, progress
         self.best, self.stopping, self.reached = best, stopping, reached
-        self.task, self.world = task, world
+        self.task, self.world, self.strategy = task, world, strategy
         self.metrics: dict[str, float] = {}
 
     def shared(self) -> dict[str, Any]:
-        """What all ranks have in common."""
+        """What all ranks have in common, on rank 0. Every rank calls it."""
         return {
             "progress": self.progress.state_dict(),
-            "players": {player.name: player.state_dict() for player in self.players},
+            "players": {player.name: self.strategy.state(player) for player in self.players},
             "scaler": self.precision.state_dict(),
             "best": self.best.state_dict(),
             "stopping": self.stopping.state_dict(),
@@ -145,10 +148,7 @@ class Checkpointer:
         if self._saved == self._mark():
             return False
         self.wait()
-        world = self.state.world
-        parts = {checkpoint.rank_file(world.rank): self._own.fill(self.state.own())}
-        if world.is_main:
-            parts[checkpoint.SHARED] = self._shared.fill(self.state.shared())
+        parts = self._parts()
         has_best = self._keep_best and self.state.best.value is not None
         best = self.state.best.step if has_best else None
         said = {**self.said, "records": dict(records or {}), "best": best}
@@ -161,6 +161,15 @@ class Checkpointer:
         self._thread = threading.Thread(target=self._guarded, args=(step, parts, best, said))
         self._thread.start()
         return True
+
+    def _parts(self) -> dict[str, memoryview]:
+        """The files that this rank writes: its own, and on rank 0 the shared one."""
+        world = self.state.world
+        parts = {checkpoint.rank_file(world.rank): self._own.fill(self.state.own())}
+        shared = self.state.shared()  # on every rank: a strategy may gather it
+        if world.is_main:
+            parts[checkpoint.SHARED] = self._shared.fill(shared)
+        return parts
 
     def _guarded(self, *arguments: Any) -> None:
         try:

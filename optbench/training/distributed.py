@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 
 from optbench.errors import UserError
 from optbench.training import notes
@@ -109,13 +108,6 @@ class World:
         """Waits for all ranks."""
         if self.size > 1:
             dist.barrier()
-
-    def wrap(self, module: nn.Module) -> nn.Module:
-        """What forward calls: DistributedDataParallel when there are several ranks."""
-        if self.size == 1:
-            return module
-        ids = [self.device.index] if self.device.type == "cuda" else None
-        return DistributedDataParallel(module, device_ids=ids, gradient_as_bucket_view=True)
 
 
 def launched_ranks() -> int:

@@ -19,6 +19,7 @@ from optbench.training.many_losses import ManyLosses
 from optbench.training.objective import Check, Evaluate, Objective
 from optbench.training.player import Player
 from optbench.training.precision import Precision
+from optbench.training.strategy import Strategy
 
 Look = Callable[[], None]
 
@@ -37,6 +38,7 @@ class TrainStep:
         precision: autocast and scaler.
         clipping: of the unscaled gradients.
         world: the ranks, whose losses a closure averages.
+        strategy: how they train.
         skip_nonfinite: leave out an update whose gradients are not finite.
         stop_nonfinite: leave out an update whose loss is not finite, for the run ends then. Asked
             of an optimizer that evaluates the loss itself, and on a CPU, where it costs nothing.
@@ -50,6 +52,7 @@ class TrainStep:
         precision: Precision,
         clipping: Clipping,
         world: World,
+        strategy: Strategy,
         skip_nonfinite: bool = False,
         stop_nonfinite: bool = False,
     ) -> None:
@@ -62,11 +65,11 @@ class TrainStep:
         self._buffers = Buffers.of_all(self.bare.values())
         self.precision, self.clipping, self.world = precision, clipping, world
         self._skip_nonfinite, self._stop_nonfinite = skip_nonfinite, stop_nonfinite
-        self._no_sync = getattr(player.forward, "no_sync", None)
         # What needs no look at a step is found out once: at each it would cost ten calls.
         self._autocast = precision.forward if precision.autocast is not None else None
         watches = player.hyperparameters.watches_updates
         self._prepares = self._leaves_out or clipping.acts or watches
+        self._no_sync = strategy.before_last(player.forward)
 
     def loss_and_gradients(self, work: StepBatch) -> Tensor:
         """Forward and backward over all micro-batches; the loss of this rank's examples, scaled

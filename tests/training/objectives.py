@@ -32,6 +32,7 @@ from optbench.training.distributed import World, join, leave
 from optbench.training.objective import Objective
 from optbench.training.player import Player
 from optbench.training.precision import Precision
+from optbench.training.strategy import strategy_of
 from optbench.training.train_step import TrainStep
 
 EXAMPLES = 7
@@ -48,17 +49,27 @@ class Problem:
     targets: Tensor
 
     def step(self, world: World = CPU) -> TrainStep:
+        strategy = strategy_of(world)
+        forward = strategy.prepare(self.module)
         optimizer = Sophia(self.module.parameters())
         player = Player(
             name="model",
             module=self.module,
-            forward=world.wrap(self.module),
+            forward=forward,
             optimizer=optimizer,
             schedule=Constant(),
             schedule_steps=1,
         )
         precision = Precision(world.device)
-        return TrainStep(player, {"model": self.module}, self.task, precision, Clipping(), world)
+        return TrainStep(
+            player=player,
+            modules={"model": self.module},
+            task=self.task,
+            precision=precision,
+            clipping=Clipping(),
+            world=world,
+            strategy=strategy,
+        )
 
     def objective(self, accumulate: int = 1, world: World = CPU) -> Objective:
         """Of all examples, in one step."""

@@ -1,0 +1,78 @@
+"""How the players' modules are trained by the ranks: alone, or as copies that stay equal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from optbench.training.distributed import World
+from optbench.training.player import Player
+
+
+class Strategy(Protocol):
+    """What a way of sharing the training among ranks decides."""
+
+    def prepare(self, module: nn.Module) -> nn.Module:
+        """Make the module ready, and give what forward calls.
+
+        The optimizer is built afterwards, over the parameters that the module has then.
+        """
+
+    def before_last(self, forward: nn.Module) -> Callable[[], AbstractContextManager[Any]] | None:
+        """What goes around each micro-batch of a step but the last; None: nothing.
+
+        It is asked for once, when the step is built.
+        """
+
+    def state(self, player: Player) -> dict[str, Any] | None:
+        """A player's whole state on rank 0, None on the others. Every rank calls it."""
+
+
+class Single:
+    """One process."""
+
+    def prepare(self, module: nn.Module) -> nn.Module:
+        """The module itself."""
+        return module
+
+    def before_last(self, forward: nn.Module) -> None:
+        """Nothing."""
+
+    def state(self, player: Player) -> dict[str, Any]:
+        """The player's."""
+        return player.state_dict()
+
+
+class DDP:
+    """Each rank has all parameters; gradients are averaged, with the last micro-batch.
+
+    Args:
+        world: the ranks.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def prepare(self, module: nn.Module) -> nn.Module:
+        """DistributedDataParallel around the module, whose parameters stay the same objects."""
+        device = self._world.device
+        ids = [device.index] if device.type == "cuda" else None
+        return DistributedDataParallel(module, device_ids=ids, gradient_as_bucket_view=True)
+
+    def before_last(self, forward: nn.Module) -> Callable[[], AbstractContextManager[Any]]:
+        """No exchange of gradients."""
+        assert isinstance(forward, DistributedDataParallel)
+        return forward.no_sync
+
+    def state(self, player: Player) -> dict[str, Any] | None:
+        """Rank 0's, which is every rank's."""
+        return player.state_dict() if self._world.is_main else None
+
+
+def strategy_of(world: World) -> Strategy:
+    """How these ranks train."""
+    return Single() if world.size == 1 else DDP(world)
