@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from optbench.compose.paths import description_of
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "optbench"
 HEAVY = frozenset({"torch", "torchvision", "sklearn", "tensorboard"})
@@ -237,8 +239,10 @@ def test_a_config_begins_with_its_description(path: Path) -> None:
     lines = [
         line for line in path.read_text(encoding="utf-8").splitlines() if "@package" not in line
     ]
-    assert lines[0].startswith("# ")
-    assert len(lines[0]) > len("# a word")
+    more = path.parent.name in ("optimizer", "recipe", "wrapper")
+    begin = "_about_:\n  description: " if more else "# "
+    assert "\n".join(lines).startswith(begin)
+    assert len(description_of(path)["description"]) > len("a word")
 
 
 def test_every_group_of_configs_has_choices() -> None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from optbench.compose.optimizers import HEADER, WHAT
-from optbench.compose.paths import config_files, configs_folder, top_lines
+from optbench.compose.paths import config_files, configs_folder, description_of, text_of
+from optbench.config.about import DESCRIPTION
 from optbench.config.suggest import did_you_mean
 from optbench.console import print_lines, print_table
 from optbench.errors import UserError
@@ -18,8 +19,8 @@ def groups() -> list[str]:
 
 
 def choices(group: str, config_dir: Path | None = None) -> list[tuple[str, str]]:
-    """Name and description (the file's first comment line) of each choice, a user's own last."""
-    return [(path.stem, description(path)) for path in files(group, config_dir)]
+    """Name and description of each choice, a user's own last."""
+    return [(path.stem, description_of(path)[DESCRIPTION]) for path in files(group, config_dir)]
 
 
 def files(group: str, config_dir: Path | None = None) -> list[Path]:
@@ -31,19 +32,11 @@ def files(group: str, config_dir: Path | None = None) -> list[Path]:
     return [path for name, path in found.items() if not name.startswith("_")]
 
 
-def description(path: Path) -> str:
-    """The first comment of a config file that is not a directive to Hydra."""
-    for line in top_lines(path):
-        if line.startswith("#") and "@package" not in line:
-            return line.lstrip("# ").strip()
-    return ""
-
-
 def listing(arguments: Sequence[str]) -> int:
     """All groups; `list GROUP`: its choices, one line each; `list GROUP NAME`: one choice."""
     words, own = _config_dir(arguments)
     if not words:
-        rows = [[g, " ".join(name for name, _ in choices(g, own))] for g in groups()]
+        rows = [[g, " ".join(path.stem for path in files(g, own))] for g in groups()]
         print_table("", ["group", "choices"], rows)
         print_lines("\noptbench list GROUP [NAME] says more.")
         return 0
@@ -89,7 +82,7 @@ def _print_choice(group: str, name: str, own: Path | None) -> None:
         found = dict.fromkeys(rows, Path())
     if name not in found:
         raise UserError(f"list {group} {name}: no such {group}; {did_you_mean(name, found)}")
-    print_lines("\n".join(top_lines(found[name])))
+    print_lines("\n".join(text_of(found[name]).splitlines()))
 
 
 def _config_dir(arguments: Sequence[str]) -> tuple[list[str], Path | None]:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from optbench.cli.training import parse
 from optbench.compose.composer import Composer, hydra_session, keys_of
-from optbench.compose.paths import config_files, configs_folder, top_lines
+from optbench.compose.config_source import fault
+from optbench.compose.paths import config_files, configs_folder, text_of
+from optbench.config.as_written import NO_YAML
 from optbench.config.recipes import Recipe, choose, read_recipe
 from optbench.console import print_lines, print_table
 from optbench.errors import UserError
@@ -41,8 +43,12 @@ def recommend(arguments: Sequence[str]) -> int:
 
 def _read(folder: Path) -> Iterator[Recipe]:
     for path in config_files(folder):
-        if path.stem != WITHOUT:
-            yield read_recipe(path.stem, top_lines(path))
+        if path.stem == WITHOUT:
+            continue
+        try:
+            yield read_recipe(path.stem, text_of(path), path)
+        except NO_YAML as error:
+            raise UserError(f"{path}: {fault(error)}") from None
 
 
 def _rows(recipe: Recipe) -> list[list[str]]:
@@ -51,7 +57,8 @@ def _rows(recipe: Recipe) -> list[list[str]]:
     if "optimizer" not in said and recipe.optimizer:
         said = {"optimizer": recipe.optimizer, **said}
     sets = " ".join(f"{key}={value}" for key, value in said.items())
-    return [[recipe.name, sets], ["", f"for {recipe.purpose}"], ["", recipe.why]]
+    purpose = f"for {recipe.purpose}" if recipe.purpose else ""
+    return [[recipe.name, sets], *(["", text] for text in (purpose, recipe.why) if text)]
 
 
 def _one(composer: Composer, recipes: dict[str, Recipe], overrides: list[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from optbench.cli.flags import no_such_flag
 from optbench.compose import hydra_internals
 from optbench.compose.composer import hydra_session
+from optbench.compose.config_source import CheckedFolders
 from optbench.compose.paths import configs_folder
 from optbench.config.suggest import did_you_mean
 from optbench.console import print_lines
@@ -122,7 +123,7 @@ def _hydra(arguments: Sequence[str]) -> int:
 
     GlobalHydra.instance().clear()
     sys.argv = [sys.argv[0], *arguments]
-    hydra.main(version_base="1.3", config_path=str(configs_folder()), config_name="config")(
-        lambda config: None
-    )()
+    main = hydra.main(version_base="1.3", config_path=str(configs_folder()), config_name="config")
+    with hydra_internals.loaders_reading(CheckedFolders):
+        main(lambda config: None)()
     return 0

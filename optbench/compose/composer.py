@@ -19,7 +19,7 @@ from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from optbench.compose import hydra_internals
-from optbench.compose.config_source import CheckedFiles
+from optbench.compose.config_source import CheckedFolders
 from optbench.compose.explain import explain, first_line, plain, unresolved
 from optbench.compose.files import GROUPS, OVERLAYS, ConfigFiles
 from optbench.compose.grid import is_param
@@ -75,16 +75,11 @@ def hydra_session(config_dir: str | None = None) -> Iterator[Composer]:
     ):
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
+        search_path = hydra.config_loader.get_search_path()
         if folder is not None:
-            search_path = hydra.config_loader.get_search_path()
             own = SearchPathElement("command-line", f"file://{folder}")
             search_path.get_path().insert(-1, own)  # Hydra wants its schemas last
-            read_from = repository(hydra.config_loader)
-            read_from.initialize_sources(search_path)
-            read_from.sources[:] = [
-                CheckedFiles(source.provider, source.path) if source.path == folder else source
-                for source in read_from.sources
-            ]
+        hydra_internals.read_from(hydra.config_loader, CheckedFolders(search_path))
         yield Composer(hydra.config_loader, folder)
 
 

@@ -1,4 +1,5 @@
-"""A user's own config files, whose faults are told in a line that names the file and the place."""
+"""Config files as Hydra gets them: without what they say of themselves under `_about_`; of a user's
+own, faults are told in a line that names the file and the place."""
 
 from __future__ import annotations
 
@@ -9,25 +10,35 @@ from typing import Any
 import yaml
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult
+from omegaconf import DictConfig
 
-from optbench.compose.hydra_internals import FolderOfConfigs
+from optbench.compose.hydra_internals import FolderOfConfigs, FoldersOfConfigs
 from optbench.compose.paths import LARGEST
+from optbench.config.about import ABOUT, read_about
+from optbench.config.as_written import tree
 from optbench.errors import UserError
 
 MOST_NODES = 100_000
 """Keys and values with every alias written out."""
 
 
+OURS = "main"
+"""What Hydra calls the folder that it was started on."""
+
+
 class CheckedFiles(FolderOfConfigs):
-    """A folder of config files, each of which is looked at before Hydra reads it."""
+    """A folder of config files, each of which is looked at before Hydra reads it, but for ours."""
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """The file; UserError for one that is no config."""
+        """The file, without its `_about_`; UserError for one that is no config."""
         path = self.file_of(config_path)
         try:
-            if path.exists():
-                _check(path)
-            return super().load_config(config_path)
+            if self.provider != OURS and path.exists():
+                _check(path, config_path.partition("/")[0])
+            found = super().load_config(config_path)
+            if isinstance(found.config, DictConfig) and ABOUT in found.config:
+                del found.config[ABOUT]
+            return found
         except (UserError, ConfigLoadError):
             raise
         except Exception as error:  # whatever a file makes of the parsers
@@ -39,6 +50,12 @@ class CheckedFiles(FolderOfConfigs):
             return super().list(config_path, results_filter)
         except OSError as error:
             raise UserError(f"{self.path}/{config_path}: {fault(error)}") from None
+
+
+class CheckedFolders(FoldersOfConfigs):
+    """All that configs are read from."""
+
+    read_by = CheckedFiles
 
 
 def fault(error: Exception) -> str:
@@ -60,14 +77,15 @@ def fault(error: Exception) -> str:
     return " ".join(str(error).split("\n    full_key")[0].split()) or type(error).__name__
 
 
-def _check(path: Path) -> None:
-    """UserError, or YAML's own, for what is no mapping of keys to values that has an end."""
+def _check(path: Path, group: str) -> None:
+    """UserError, or YAML's own, for what is no mapping of keys to values that has an end, and for
+    what a choice of a group can't say of itself."""
     if not path.is_file():
         raise UserError(f"{path}: not a file")
     if os.stat(path).st_size > LARGEST:
         raise UserError(f"{path}: larger than {LARGEST // 1024} KiB, which no config is")
     text = path.read_bytes().decode("utf-8")
-    node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    node = tree(text)
     if node is None or node.tag == "tag:yaml.org,2002:null":
         return
     if not isinstance(node, yaml.MappingNode):
@@ -75,6 +93,7 @@ def _check(path: Path) -> None:
         raise UserError(f"{path}: expected `key: value` on each line, found {kind}")
     if _size(node, {}, ()) > MOST_NODES:
         raise UserError(f"{path}: its aliases stand for more than {MOST_NODES} entries")
+    read_about(node, group, path)
 
 
 def _size(node: Any, known: dict[int, int], above: tuple[int, ...]) -> int:

@@ -8,14 +8,19 @@ holds Hydra at one minor version.
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hydra._internal import config_loader_impl
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
@@ -26,6 +31,30 @@ class FolderOfConfigs(FileConfigSource):
     def file_of(self, config_path: str) -> Path:
         """Return where a config lies, with its suffix whether or not it was given."""
         return Path(self.path, self._normalize_file_name(config_path))
+
+
+class FoldersOfConfigs(ConfigRepository):
+    """All that a loader reads configs from, folders of files by a class of ours."""
+
+    read_by: type[FolderOfConfigs] = FolderOfConfigs
+
+    def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
+        """Find what a search path names."""
+        super().initialize_sources(config_search_path)
+        for at, source in enumerate(self.sources):
+            if source.scheme() == FolderOfConfigs.scheme():
+                self.sources[at] = self.read_by(source.provider, source.path)
+
+
+@contextmanager
+def loaders_reading(folders: type[FoldersOfConfigs]) -> Iterator[None]:
+    """Let loaders that Hydra makes meanwhile read by a class of ours."""
+    made_of, name = vars(config_loader_impl), ConfigRepository.__name__
+    made_of[name] = folders
+    try:
+        yield
+    finally:
+        made_of[name] = ConfigRepository
 
 
 def flags() -> ArgumentParser:
@@ -48,6 +77,11 @@ def combinations(overrides: list[Override]) -> list[list[list[str]]]:
 def repository(loader: ConfigLoader) -> Any:
     """Return what a loader reads configs from; all that it has of itself copies it every time."""
     return loader.repository  # type: ignore[attr-defined]
+
+
+def read_from(loader: ConfigLoader, folders: FoldersOfConfigs) -> None:
+    """Let a loader read configs from there."""
+    loader.repository = folders  # type: ignore[attr-defined]
 
 
 def callbacks(config: DictConfig) -> Any:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from optbench.compose.paths import top_lines
+from optbench.compose.paths import description_of, text_of
 from optbench.config.about import About, about
+from optbench.config.as_written import NO_YAML, settings
 from optbench.config.zoo import zoo
 
 WHAT = "what it is"
@@ -21,35 +21,36 @@ HEADER = [
     WHAT,
     "paper",
 ]
-_SETTING = re.compile(r"(?P<key>[a-z]\w*):\s+(?P<value>[^#]*[^#\s])")
 
 
 def optimizers(files: Iterable[Path]) -> list[list[str]]:
     """Rows as `HEADER` names their cells, from YAMLs and from the zoo's table."""
     rows = []
     for path in files:
-        lines = top_lines(path)
-        rows.append(_row(path.stem, about(lines), defaults(lines)))
+        rows.append(_row(path.stem, about(description_of(path)), defaults(text_of(path))))
     for name, entry in zoo().items():
-        settings = " ".join(f"{k}={v}" for k, v in entry.arguments.items())
-        rows.append(_row(f"zoo {name}", entry.about, settings))
+        arguments = " ".join(f"{k}={v}" for k, v in entry.arguments.items())
+        rows.append(_row(f"zoo {name}", entry.about, arguments))
     return rows
 
 
-def defaults(lines: list[str]) -> str:
+def defaults(text: str) -> str:
     """A YAML's settings on one line; those of a companion are left out."""
-    found = [match for line in lines if (match := _SETTING.match(line))]
-    return " ".join(f"{m['key']}={m['value'].replace(', ', ',')}" for m in found)
+    try:
+        own = [setting for setting in settings(text) if "." not in setting.key]
+    except NO_YAML:  # whoever chooses it is told
+        return ""
+    return " ".join(f"{each.key}={each.value.replace(', ', ',')}" for each in own)
 
 
-def _row(name: str, said: About, settings: str) -> list[str]:
+def _row(name: str, said: About, arguments: str) -> list[str]:
     return [
         name,
         said.family,
         said.state,
         said.implementations,
         said.good_for,
-        settings,
+        arguments,
         said.description,
         said.paper,
     ]

@@ -16,6 +16,7 @@ from optbench.compose.grid import number_of_values
 from optbench.compose.misread import misread, no_override, too_deep
 from optbench.compose.players import as_hydra_says, as_typed, is_own
 from optbench.compose.quoting import with_quotes
+from optbench.config.about import ABOUT
 from optbench.config.keys import leaves
 from optbench.config.libraries import choice_meant
 from optbench.errors import UserError
@@ -76,6 +77,9 @@ class OverrideReader:
         key, line = override.key_or_group, override.input_line
         if override.is_delete() and not key.startswith("hydra"):
             raise UserError(f"{as_typed(str(line))}: a key can be set, not deleted")
+        if ABOUT in key.split("."):
+            said = f"{ABOUT} is what a file says of itself; it sets nothing"
+            raise UserError(f"{as_typed(str(line))}: {said}")
         if key == "hydra.mode":
             raise UserError(f"{line}: for several runs write -m")
 

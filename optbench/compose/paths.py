@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from optbench.config.about import described
+
 LARGEST = 256 * 1024
 """Letters of a config file; one of a megabyte is none."""
 
@@ -22,7 +24,12 @@ def config_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.yaml") if path.is_file())
 
 
-def top_lines(path: Path) -> list[str]:
-    """The lines of a config file, of one that is none too; more than a config has are left out."""
+def text_of(path: Path) -> str:
+    """The text of a config file, of one that is none too; more than a config has is left out."""
     with path.open(encoding="utf-8", errors="replace") as file:
-        return file.read(LARGEST).splitlines()
+        return file.read(LARGEST)
+
+
+def description_of(path: Path) -> dict[str, str]:
+    """What a group's config file says it is, by key; see `config.about.described`."""
+    return described(text_of(path), path.parent.name, path)

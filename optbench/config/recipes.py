@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from optbench.config.about import comments
-
-KEYS = ("for", "tasks", "models", "optimizer", "why")
-"""The comments at the top, each `# key: text`, `tasks` and `models` comma-separated."""
-
-_CHOICE = re.compile(r"-\s+override\s+/(?P<group>\w+):\s+(?P<value>[^#\s]+)")
-_LINE = re.compile(r"(?P<indent> *)(?P<key>\w+):\s*(?P<value>[^#]*?)\s*(#\s*(?P<why>.*))?$")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A dotted key, its value as it is written, and the reason for it."""
-
-    key: str
-    value: str
-    why: str
+from optbench.config.about import DESCRIPTION, described
+from optbench.config.as_written import Setting, settings
 
 
 @dataclass(frozen=True)
@@ -30,7 +15,7 @@ class Recipe:
 
     Attributes:
         name: of its file.
-        description: the file's first line.
+        description: what it is, in a line.
         purpose: what it is for.
         tasks: whose models it is for, unless another recipe names the model.
         models: that it is for, whatever the task.
@@ -54,18 +39,29 @@ class Recipe:
         return ", ".join(own or [s.value for s in self.settings if s.key.endswith(f".{key}")])
 
 
-def read_recipe(name: str, lines: Sequence[str]) -> Recipe:
-    """Reads a recipe's file, line by line."""
-    description, found = comments(lines, KEYS)
+def read_recipe(name: str, text: str, file: object) -> Recipe:
+    """Return what a recipe's text says.
+
+    Args:
+        name: the recipe's.
+        text: of its file.
+        file: its name, for messages.
+
+    Raises:
+        UserError: its `_about_` has what it can't have.
+        YAMLError, ValueError, RecursionError: it is no YAML.
+    """
+    found = tuple(settings(text))
+    said = described(text, "recipe", file)
     return Recipe(
         name=name,
-        description=description,
-        purpose=found["for"],
-        tasks=_words(found["tasks"]),
-        models=_words(found["models"]),
-        optimizer=found["optimizer"],
-        why=found["why"],
-        settings=tuple(_settings(lines)),
+        description=said[DESCRIPTION],
+        purpose=said.get("for", ""),
+        tasks=_words(said.get("tasks", "")),
+        models=_words(said.get("models", "")),
+        optimizer=said.get("optimizer", ""),
+        why=said.get("why", ""),
+        settings=found,
     )
 
 
@@ -80,19 +76,3 @@ def choose(recipes: Iterable[Recipe], model: str, task: str) -> Recipe | None:
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def _settings(lines: Iterable[str]) -> Iterable[Setting]:
-    path: list[str] = []
-    for line in lines:
-        reason = line.partition(" #")[2].strip()
-        choice = _CHOICE.search(line)
-        if choice:
-            yield Setting(choice["group"], choice["value"], reason)
-            continue
-        match = _LINE.match(line)
-        if match is None or match["key"] == "defaults":
-            continue
-        path = [*path[: len(match["indent"]) // 2], match["key"]]
-        if match["value"]:
-            yield Setting(".".join(path), match["value"], reason)

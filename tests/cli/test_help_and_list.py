@@ -13,10 +13,10 @@ import yaml
 from rich.console import Console
 
 from optbench import __version__
-from optbench.cli.listing import description, files
+from optbench.cli.listing import files
 from optbench.cli.main import VERBS
 from optbench.compose.optimizers import optimizers
-from optbench.compose.paths import configs_folder
+from optbench.compose.paths import configs_folder, description_of
 from optbench.config.zoo import zoo
 from optbench.console import print_table
 
@@ -129,12 +129,12 @@ def test_groups_may_be_named_in_the_plural_and_several_at_once() -> None:
     assert answer.out == call("list model").out + call("list precision").out
 
 
-def test_a_description_is_the_first_comment_that_is_no_directive(tmp_path: Path) -> None:
+def test_a_description_is_else_the_first_comment_that_is_no_directive(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("# @package _global_\n\n# What it is\n# more\nkey: 1\n", encoding="utf-8")
-    assert description(path) == "What it is"
+    assert description_of(path) == {"description": "What it is"}
     path.write_text("key: 1\n", encoding="utf-8")
-    assert description(path) == ""
+    assert description_of(path) == {"description": ""}
 
 
 def test_the_composed_config_is_yaml_with_the_values_asked_for() -> None:

@@ -14,7 +14,8 @@ import yaml
 
 from optbench.compose.composer import hydra_session
 from optbench.compose.paths import configs_folder
-from optbench.config.recipes import Recipe, Setting, choose, read_recipe
+from optbench.config.as_written import Setting
+from optbench.config.recipes import Recipe, choose, read_recipe
 from optbench.rundir import RunDir
 
 from .program import call, left_in, table_lines
@@ -22,8 +23,7 @@ from .test_bad_input import assert_refused
 
 FILES = sorted(p for p in (configs_folder() / "recipe").glob("*.yaml") if p.stem != "none")
 RECIPES = {
-    path.stem: read_recipe(path.stem, path.read_text(encoding="utf-8").splitlines())
-    for path in FILES
+    path.stem: read_recipe(path.stem, path.read_text(encoding="utf-8"), path) for path in FILES
 }
 MODELS = sorted({path.stem for path in (configs_folder() / "model").glob("*.yaml")} - {"custom"})
 FUNCTION = "function"
@@ -96,10 +96,11 @@ def test_every_setting_has_its_reason(recipe: Recipe) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_what_is_read_from_the_comments_is_what_hydra_reads(path: Path) -> None:
+def test_what_is_read_from_the_file_is_what_hydra_reads(path: Path) -> None:
     """Every value of the file is found, and no other."""
     recipe = RECIPES[path.stem]
     plain = yaml.safe_load(path.read_text(encoding="utf-8"))
+    del plain["_about_"]
     chosen = plain.pop("defaults", [])
     flat = {k.removeprefix("override /"): v for entry in chosen for k, v in entry.items()}
 
@@ -124,11 +125,12 @@ def test_a_recipe_of_a_task_that_brings_the_optimizer_names_it() -> None:
 
 def test_reading() -> None:
     lines = [
-        *("# @package _global_", "# A: b", "# for: x: y", "# tasks: t", "# models: m, n"),
-        *("# why: because", "defaults:", "  - override /optimizer: sgd  # r1"),
-        *("optimizer:", "  lr: 1e-2   # r2: #3", "clip:", "  norm: 1.0", "batch_size: 8 # r4"),
+        *("# @package _global_", "_about_:", '  description: "A: b"', "  for: 'x: y'"),
+        *("  tasks: t", "  models: [m, n]", "  why: because", "defaults:"),
+        *("  - override /optimizer: sgd  # r1", "optimizer:", "  lr: 1e-2   # r2: #3", "clip:"),
+        *("  norm: 1.0", "batch_size: 8 # r4"),
     ]
-    recipe = read_recipe("a", lines)
+    recipe = read_recipe("a", "\n".join(lines), "a.yaml")
     assert (recipe.description, recipe.purpose, recipe.why) == ("A: b", "x: y", "because")
     assert (recipe.tasks, recipe.models) == (("t",), ("m", "n"))
     assert recipe.settings == (
@@ -137,7 +139,7 @@ def test_reading() -> None:
         Setting("clip.norm", "1.0", ""),
         Setting("batch_size", "8", "r4"),
     )
-    other = read_recipe("b", ["# B", "# tasks: u"])
+    other = read_recipe("b", "_about_: {description: B, tasks: [u]}", "b.yaml")
     assert choose([other, recipe], "m", "u") is recipe, "a model's own goes before its task's"
     assert choose([other, recipe], "o", "u") is other
     assert choose([other, recipe], "o", "v") is None
@@ -199,7 +201,7 @@ def test_the_one_for_a_model_and_the_command(line: str, recipe: str, command: st
 def test_ones_own_recipe_for_ones_own_model(tmp_path: Path) -> None:
     for group, text in {
         "model": "# Mine\n_target_: optbench.models.mlp.MLP\n",
-        "recipe": "# @package _global_\n# Mine\n# for: x\n# models: mine\nepochs: 3  # short\n",
+        "recipe": "# @package _global_\n_about_: {for: x, models: mine}\nepochs: 3  # short\n",
     }.items():
         (tmp_path / "own" / group).mkdir(parents=True)
         (tmp_path / "own" / group / "mine.yaml").write_text(text, encoding="utf-8")
@@ -208,6 +210,29 @@ def test_ones_own_recipe_for_ones_own_model(tmp_path: Path) -> None:
     assert "\nmine " in call(f"recommend {own}").out
     (tmp_path / "own" / "recipe" / "mine.yaml").unlink()
     assert "recipe=vision" in call(f"recommend {own} model=mine").out
+
+
+OWN_RECIPES = [
+    ("_about_: {fro: x}\nepochs: 3\n", "_about_.fro: no such key; did you mean for?"),
+    ("epochs: [3\n", "line 3, column 1: "),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), OWN_RECIPES)
+def test_a_recipe_that_can_not_be_read_is_named(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "own" / "recipe" / "mine.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(f"# @package _global_\n{text}", encoding="utf-8")
+    assert_refused(f"recommend --config-dir {tmp_path / 'own'}", [f"{path}: {said}"])
+
+
+def test_a_recipe_that_says_nothing_of_itself_has_its_settings_alone(tmp_path: Path) -> None:
+    path = tmp_path / "own" / "recipe" / "mine.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text("# @package _global_\n# Mine\nepochs: 3  # short\n", encoding="utf-8")
+    lines = call(f"recommend --config-dir {tmp_path / 'own'}").out.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("mine "))
+    assert lines[at].split() == ["mine", "epochs=3"] and lines[at + 1] == ""
 
 
 BAD = [

@@ -19,10 +19,10 @@ CHOICES = {
 
 
 def plain(path: Path) -> dict[str, Any]:
-    """A file's keys without its defaults list; interpolations as they are written."""
+    """A file's keys, without its defaults list and `_about_`; interpolations as written."""
     values = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     assert isinstance(values, dict)
-    return {str(key): value for key, value in values.items() if key != "defaults"}
+    return {str(key): value for key, value in values.items() if key not in ("defaults", "_about_")}
 
 
 def composed(**choices: str) -> dict[str, Any]:

@@ -20,7 +20,9 @@ EVERY: dict[str, Any] = yaml.safe_load((CONFIGS / "_optimizer.yaml").read_text(e
 
 
 def node_of(path: Path, **changes: Any) -> dict[str, Any]:
-    return {**EVERY, **yaml.safe_load(path.read_text(encoding="utf-8")), **changes}
+    own = yaml.safe_load(path.read_text(encoding="utf-8"))
+    own.pop("_about_")
+    return {**EVERY, **own, **changes}
 
 
 def test_the_list_is_that_of_the_file() -> None:

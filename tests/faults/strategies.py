@@ -30,12 +30,14 @@ def _keys_of(paths: Iterable[Path]) -> dict[str, Any]:
         values = yaml.safe_load(text) or {}
         whole = path.parent == CONFIGS or "@package _global_" in text or path.parent.name == "task"
         found |= _leaves(values, "" if whole else path.parent.name)
-    hydras = ("hydra.", "defaults", "override ")
-    return {k: found[k] for k in sorted(found) if not k.startswith(hydras) and "defaults" not in k}
+    hydras, none = ("hydra.", "defaults", "override "), ("defaults", "_about_")
+    keys = [key for key in sorted(found) if not key.startswith(hydras)]
+    return {key: found[key] for key in keys if not any(word in key for word in none)}
 
 
 KEYS = [
     *_keys_of([CONFIGS / "config.yaml", *FILES]),
+    "optimizer._about_.family",
     "hydra.run.dir",
     "hydra.sweep.dir",
     "hydra.job.name",

@@ -40,6 +40,7 @@ def node_of(name: str, **changes: Any) -> dict[str, Any]:
     """The config's `optimizer` for a YAML."""
     values = OmegaConf.to_container(OmegaConf.load(YAMLS / f"{name}.yaml"))
     assert isinstance(values, dict)
+    values.pop("_about_", None)
     return numbers({**SHARED, **values, **NAMED.get(name, {}), **changes})
 
 

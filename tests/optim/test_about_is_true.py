@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from optbench.assemble.create import locate
 from optbench.assemble.optimizer import choose_implementation
+from optbench.compose.paths import description_of
 from optbench.config.about import About, about
 from optbench.errors import UserError
 from optbench.models.mlp import MLP
@@ -24,7 +25,7 @@ IMPLEMENTATIONS = ("loop", "foreach", "fused", "compiled")
 
 
 def of(name: str) -> About:
-    return about((YAMLS / f"{name}.yaml").read_text(encoding="utf-8").splitlines())
+    return about(description_of(YAMLS / f"{name}.yaml"))
 
 
 MEASURABLE = [n for n in NAMES if of(n).state[0] in "<0123456789"]
