@@ -13,10 +13,11 @@ from optbench.assemble.create import created, kind_of, own_target
 from optbench.assemble.data import known_sizes, wanted
 from optbench.assemble.fitting import scored
 from optbench.config.run_config import RunConfig
+from optbench.config.suggest import did_you_mean
 from optbench.data.dataset import Dataset, Source
 from optbench.errors import UserError
 from optbench.models.checkpointing import enable_activation_checkpointing
-from optbench.models.init import initialise
+from optbench.models.init import INITIALISATIONS, initialise
 from optbench.tasks.base import Task
 
 MODEL_OURS = ("task", "init", "init_std", "init_bias")
@@ -50,13 +51,8 @@ def build_modules(
     modules = by_player(config, module)
     module.to(device)
     _materialise(config, task, modules, source, indices)
+    _initialise(config, module)
     try:
-        initialise(
-            module,
-            config.model["init"],
-            std=config.model["init_std"],
-            bias=config.model["init_bias"],
-        )
         if config.activation_checkpointing:
             if config.compile and any(True for _ in module.buffers()):
                 raise ValueError("compile with activation_checkpointing: not with batch norm")
@@ -69,6 +65,16 @@ def build_modules(
         for each in modules.values():
             each.compile()
     return modules
+
+
+def _initialise(config: RunConfig, module: nn.Module) -> None:
+    """Draws the weights by the rule that the config names."""
+    rule, std, bias = (config.model[key] for key in ("init", "init_std", "init_bias"))
+    if rule not in INITIALISATIONS:
+        raise UserError(f"model.init={rule}: no such rule; {did_you_mean(rule, INITIALISATIONS)}")
+    if rule == "trunc_normal" and not std > 0:
+        raise UserError(f"model.init_std={std}: not positive, which model.init={rule} needs")
+    initialise(module, rule, std=std, bias=bias)
 
 
 def by_player(config: RunConfig, module: nn.Module) -> dict[str, nn.Module]:

@@ -32,9 +32,9 @@ def unknown_name(key: str, name: object, known: Iterable[str]) -> ValueError:
     """Return the error for a ``name`` that is not ``known``, with the nearest spellings.
 
     Args:
-        key: the configuration key that holds the name.
+        key: the argument that holds the name.
         name: the value found there.
-        known: all names that the key accepts.
+        known: all names that it accepts.
     """
     known = list(known)
     nearest = difflib.get_close_matches(str(name).lower(), known, n=3, cutoff=0.55)

@@ -35,11 +35,11 @@ def initialise(module: nn.Module, name: str, *, std: float = 0.02, bias: float =
             positive.
     """
     if name != "default" and name not in _RULES:
-        raise unknown_name("init", name, INITIALISATIONS)
+        raise unknown_name("name", name, INITIALISATIONS)
     if name == "default":
         return
     if name == "trunc_normal" and not std > 0:
-        raise ValueError(f"init_std={std} is not positive, which init=trunc_normal needs")
+        raise ValueError(f"std={std} is not positive, which {name} needs")
     layers = (*WEIGHTED_LAYERS, nn.Embedding) if name == "trunc_normal" else WEIGHTED_LAYERS
     for layer in module.modules():
         if isinstance(layer, layers):

@@ -68,7 +68,7 @@ class TorchScheduler:
         self.counts_warmup = isinstance(self._scheduler, self.counting_warmup)
         name = type(self._scheduler).__name__
         if self._needs_metric and metric is None:
-            raise ValueError(f"metric=null: {name} steps on a metric; name one, such as val/loss")
+            raise ValueError(f"{name} steps on a metric: metric has to name one, such as val/loss")
         if metric is not None and not self._needs_metric:
             raise ValueError(f"metric={metric}: {name} takes none")
         self._metric = metric
@@ -102,9 +102,8 @@ class TorchScheduler:
         steps, name = step // self.every, type(self._scheduler).__name__
         most = getattr(self._scheduler, "total_steps", None)
         if isinstance(most, int) and most < steps:
-            raise ValueError(
-                f"total_steps={most}: {name} has to step {steps} times; 100% is all of them"
-            )
+            what = f"{name} has to step {steps} times; take as many, or more"
+            raise ValueError(f"total_steps={most}: {what}")
         try:
             self._go_to(min(steps, MOST_TRIED))
         except Exception as error:

@@ -184,7 +184,7 @@ WRONG: list[tuple[tuple[str, ...], str]] = [
     ),
     (
         (*TORCH, "schedule.scheduler=ReduceLROnPlateau"),
-        "metric=null: ReduceLROnPlateau steps on a metric",
+        "ReduceLROnPlateau steps on a metric: metric has to name one",
     ),
     ((*TORCH, "schedule.scheduler=StepLRR"), "torch has no such scheduler; did you mean StepLR?"),
     (

@@ -107,7 +107,7 @@ def test_deepobs_yaml_gives_the_deepobs_initialisation():
 
 
 def test_errors_name_key_and_value():
-    with pytest.raises(ValueError, match=r"init='kaimign'.*kaiming"):
+    with pytest.raises(ValueError, match=r"name='kaimign'.*kaiming"):
         initialise(network(), "kaimign")
-    with pytest.raises(ValueError, match=r"init_std=0\.0"):
+    with pytest.raises(ValueError, match=r"std=0\.0"):
         initialise(network(), "trunc_normal", std=0.0)
