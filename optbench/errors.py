@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import dataclass
+from typing import Any
 
 
 class UserError(Exception):
@@ -18,6 +20,60 @@ class UserError(Exception):
 
 class OwnCodeError(UserError):
     """Code of the user's own fails; the command line prints its traceback and exits with 1."""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument of what was called, as an `ArgumentError` names it: `noise=-1`, or `noise`.
+
+    Attributes:
+        name: as in the signature.
+        value: what it is or could be; left out, the argument is named alone.
+    """
+
+    name: str
+    value: Any = ...
+
+    def __str__(self) -> str:
+        """As Python has it."""
+        if self.value is ...:
+            return self.name
+        value = os.fspath(self.value) if isinstance(self.value, os.PathLike) else self.value
+        return f"{self.name}={value!r}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A part of optbench that an `ArgumentError` points to: of a kind (`model`), by its name."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        """In words."""
+        return f"the {self.kind} {self.name}"
+
+
+class ArgumentError(ValueError):
+    """What a library refuses, in terms of its own arguments; it knows no keys of a config.
+
+    Where a config led there, `assemble/wording.py` says the same with its keys.
+
+    Example:
+        >>> print(ArgumentError(Argument("noise", -1), " must not be negative"))
+        noise=-1 must not be negative
+
+    Args:
+        parts: of the message, one line in all.
+    """
+
+    def __init__(self, *parts: str | Argument | Choice) -> None:
+        super().__init__(*parts)
+        self.parts = parts
+
+    def __str__(self) -> str:
+        """For those who called from Python."""
+        return "".join(map(str, self.parts))
 
 
 _REASONS = {

@@ -1,6 +1,7 @@
 """Who may import whom, and what every config begins with."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -52,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
     "files": {"errors", "escape"},
     "config": {"errors"},
     "data": {"errors", "files"},
-    "tasks": set(),
+    "tasks": {"errors"},
     "optim": {"torch_internals"},
     "schedules": {"torch_internals"},
     "models": {"torch_internals"},
@@ -205,6 +206,51 @@ def test_a_library_part_uses_torch_and_nothing_of_ours(part: str) -> None:
     names = {name for module in FILES if part_of(module) == part for name in imported(module)}
     others = {name.split(".")[0] for name in names} - {"optbench"} - sys.stdlib_module_names
     assert others <= TORCH_AND_NOTHING_ELSE[part]
+
+
+LIBRARIES = ("data", "tasks", "models", "optim", "schedules")
+"""Parts that can be used from Python, and speak of their arguments, not of a config's keys."""
+
+GROUPS = sorted(path.name for path in (ROOT / "configs").iterdir() if path.is_dir())
+CONFIG_WORDS = re.compile(
+    rf"(?<![\w.])({'|'.join(GROUPS)})(=|\.(\w|$))|=(true|false|null)\b|OPTBENCH_\w"
+)
+"""`dataset.root`, `model=gpt`, `=null`, and a key's beginning in front of a `{name}`."""
+
+
+def docstrings(module: str) -> set[ast.AST]:
+    owners = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    bodies = [node.body for node in ast.walk(tree(module)) if isinstance(node, owners)]
+    alone = [part.value for body in bodies for part in body if isinstance(part, ast.Expr)]
+    return {value for value in alone if isinstance(value, ast.Constant)}
+
+
+@pytest.mark.parametrize("module", [m for m in FILES if part_of(m) in LIBRARIES])
+def test_a_library_says_nothing_in_words_of_the_command_line(module: str) -> None:
+    apart = docstrings(module)
+    texts = [
+        node.value
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in apart
+    ]
+    assert not [text for text in texts if CONFIG_WORDS.search(text)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "point dataset.root at",
+        "take model=gpt",
+        " set task.mean=[0]",
+        "synthetic: dataset.",
+        "metric=null: of none",
+        "set download=true",
+        "OPTBENCH_DATA",
+    ],
+)
+def test_words_of_the_command_line_are_known(text: str) -> None:
+    assert CONFIG_WORDS.search(text)
+    assert not CONFIG_WORDS.search("draws: noise=-1 must not be negative; set download=True")
 
 
 def test_the_zoos_library_is_asked_for_with_the_zoo_only() -> None:

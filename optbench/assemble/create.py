@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial, reduce
 from pathlib import Path
 from typing import Any
@@ -99,9 +99,13 @@ def kind_of(value: Any) -> str:
     return "nothing" if value is None else f"an object of {type(value).__name__}"
 
 
-def arguments(node: Mapping[str, Any]) -> dict[str, Any]:
-    """A node's keyword arguments: its keys but `_..._`, nested nodes created."""
-    return {key: _value(value) for key, value in node.items() if not key.startswith("_")}
+def arguments(node: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """A node's keyword arguments: its keys but `_..._`, nested nodes created.
+
+    Args:
+        key: of the node, for messages.
+    """
+    return {k: _value(v, f"{key}.{k}") for k, v in node.items() if not k.startswith("_")}
 
 
 def create(node: Mapping[str, Any], key: str, *positional: Any, **extra: Any) -> Any:
@@ -116,7 +120,7 @@ def create(node: Mapping[str, Any], key: str, *positional: Any, **extra: Any) ->
         UserError: no such target, or it refuses its arguments.
     """
     target = locate(str(node["_target_"]), f"{key}._target_")
-    given = arguments(node) | extra
+    given = arguments(node, key) | extra
     if node.get("_partial_"):
         return partial(target, *positional, **given)
     return call(target, key, *positional, **given)
@@ -129,12 +133,17 @@ def call(target: Any, key: str, *positional: Any, **given: Any) -> Any:
         UserError: it does not take the arguments, or refuses their values.
         OwnCodeError: a class or function of the user's own fails otherwise.
     """
+    return _called(partial(target, *positional, **given), target, key, key)
+
+
+def _called(bound: Callable[[], Any], target: Any, key: str, at: str) -> Any:
+    """The same of a target with its arguments, which stand below the key `at`."""
     try:
-        return target(*positional, **given)
+        return bound()
     except UserError:
         raise
     except (Exception, SystemExit) as error:
-        raise told(error, key, [module_of(target)], refuses=ValueError) from error
+        raise told(error, key, [module_of(target)], refuses=ValueError, at=at) from error
 
 
 def own_target(node: Mapping[str, Any], key: str) -> Any:
@@ -153,9 +162,10 @@ def created(node: Mapping[str, Any], key: str, **extra: Any) -> Any:
     """`create` of a node that may be of `custom`, whose arguments stand in `arguments`."""
     target = own_target(node, key)
     more = {k: v for k, v in node.items() if k != "arguments" and k not in extra}
+    at = f"{key}.arguments" if "arguments" in node else key
     if "arguments" in node:
-        more |= given(node, f"{key}.arguments", "arguments")
-    return call(target, key, **{**arguments(more), **extra})
+        more |= given(node, at, "arguments")
+    return _called(partial(target, **{**arguments(more, key), **extra}), target, key, at)
 
 
 def given(node: Mapping[str, Any], key: str, name: str) -> dict[str, Any]:
@@ -166,14 +176,14 @@ def given(node: Mapping[str, Any], key: str, name: str) -> dict[str, Any]:
     for each in found:
         if str(each).startswith("_"):
             raise UserError(f"{key}.{each}: no argument begins with _")
-    return arguments(found)
+    return arguments(found, key)
 
 
-def _value(value: Any) -> Any:
+def _value(value: Any, key: str) -> Any:
     if isinstance(value, Mapping):
         if "_target_" in value:
-            return create(value, str(value["_target_"]))
-        return {key: _value(item) for key, item in value.items()}
+            return create(value, key)
+        return {name: _value(item, f"{key}.{name}") for name, item in value.items()}
     if isinstance(value, list):
-        return [_value(item) for item in value]
+        return [_value(item, f"{key}[{index}]") for index, item in enumerate(value)]
     return value

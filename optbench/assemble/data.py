@@ -34,7 +34,9 @@ def dataset(config: RunConfig) -> Dataset:
     except UserError:
         raise
     except (Exception, SystemExit) as error:
-        raise told(error, "dataset", [module_of(factory)], refuses=ValueError) from error
+        raise told(
+            error, "dataset", [module_of(factory)], refuses=ValueError, at="dataset"
+        ) from error
     _check_protocol(loaded, str(config.dataset["_target_"]))
     train = Split.of(config, loaded).train
     if batch_size(config, loaded) > train:
@@ -52,7 +54,7 @@ def dataset(config: RunConfig) -> Dataset:
 
 def _load(factory: Any, node: Mapping[str, Any]) -> Dataset:
     """The data set of a file of the group."""
-    given = arguments(node)
+    given = arguments(node, "dataset")
     if "val_fraction" not in parameters_of(factory):
         given.pop("val_fraction")
     return load_cached(factory, **given)

@@ -81,7 +81,7 @@ def _one(
     lr_factor: float,
 ) -> Built:
     cls = locate(str(node["_target_"]), "optimizer._target_")
-    own = arguments(own_arguments(node)) | node.get("_arguments_", {})
+    own = arguments(own_arguments(node), "optimizer") | node.get("_arguments_", {})
     given = _tuples(own)
     if "lr" in own:
         given["lr"] = own["lr"] * lr_factor

@@ -11,7 +11,8 @@ import traceback
 from collections.abc import Iterable
 from typing import Any
 
-from optbench.errors import OwnCodeError, UserError
+from optbench.assemble.wording import in_keys, names_key
+from optbench.errors import ArgumentError, OwnCodeError, UserError
 
 LIBRARIES = ("optbench", "torch", "torchvision", "pytorch_optimizer", "schedulefree")
 """Whose insides are not the user's to mend."""
@@ -27,6 +28,7 @@ def told(
     where: str,
     modules: Iterable[str],
     refuses: type[Exception] | tuple[()] = (),
+    at: str | None = None,
 ) -> UserError:
     """An exception for the user: one line, or, from their own code, with the traceback.
 
@@ -34,6 +36,7 @@ def told(
         where: key, or key and value, that led there.
         modules: those in which the called code was written.
         refuses: what a class raises for a value that it does not want.
+        at: the key that the arguments of the called code stand below, if there is one.
     """
     roots = {module.partition(".")[0] for module in modules} - {*LIBRARIES, ""}
     place = _innermost(error, roots)
@@ -42,6 +45,9 @@ def told(
     if isinstance(error, MemoryError) or name == "OutOfMemoryError" or "Allocator" in message:
         size = re.search(r"allocate [\d.]+ \w+", message)
         return UserError(f"{where}: not enough memory{f' to {size[0]}' if size else ''}")
+    if place is None and isinstance(error, ArgumentError):
+        said = in_keys(error, at)
+        return UserError(said if names_key(error, at) else f"{where}: {said}")
     if place is None and not isinstance(error, SyntaxError | SystemExit):
         plainly = isinstance(error, ValueError | TypeError | RuntimeError) and message
         return UserError(f"{where}: {message if plainly else f'{name}: {message}'.rstrip(': ')}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from optbench.data.cache import SourceMemo
 from optbench.data.fingerprint import fingerprint
 from optbench.data.image_checks import check_crop, check_statistics
-from optbench.errors import UserError
+from optbench.errors import ArgumentError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -34,8 +34,8 @@ class ArrayDataset:
     Inputs are (x - mean) / std with one mean and std a channel, where uint8 images are divided by
     255 first. Training images are padded by `crop` pixels (default 0: none) and cropped back at
     random, and flipped left-right at random if `flip` (default False), when streamed with an
-    augment_key. `notes` are for whoever trains on it. Raises UserError, which begins with `name`,
-    on data or settings that do not fit.
+    augment_key. `notes` are for whoever trains on it. Raises ArgumentError, which begins with
+    `name`, on data or settings that do not fit.
     """
 
     def __init__(
@@ -96,20 +96,20 @@ def _check_examples(
 ) -> None:
     images, labels = examples.images, examples.labels
     if images.dtype.name not in ("uint8", "float32"):
-        raise UserError(f"{name}: images are {images.dtype}, neither uint8 nor float32")
+        raise ArgumentError(f"{name}: images are {images.dtype}, neither uint8 nor float32")
     if labels.dtype.kind not in "iu":
-        raise UserError(f"{name}: labels are {labels.dtype}, not whole numbers")
+        raise ArgumentError(f"{name}: labels are {labels.dtype}, not whole numbers")
     if images.ndim != 4 or images.shape[1:] != shape:
-        raise UserError(f"{name}: images of shape {images.shape[1:]}, not {shape} as expected")
+        raise ArgumentError(f"{name}: images of shape {images.shape[1:]}, not {shape} as expected")
     if len(images) == 0 or labels.shape != (len(images),):
-        raise UserError(f"{name}: {len(images)} images and labels of shape {labels.shape}")
+        raise ArgumentError(f"{name}: {len(images)} images and labels of shape {labels.shape}")
     if images.size == 0:
-        raise UserError(f"{name}: images of shape {shape}, without a pixel")
+        raise ArgumentError(f"{name}: images of shape {shape}, without a pixel")
     if images.dtype.kind == "f" and not _all_finite(images):
-        raise UserError(f"{name}: some pixels are not finite")
+        raise ArgumentError(f"{name}: some pixels are not finite")
     lowest, highest = int(labels.min()), int(labels.max())
     if lowest < 0 or highest >= num_classes:
-        raise UserError(f"{name}: labels {lowest}..{highest}, outside 0..{num_classes - 1}")
+        raise ArgumentError(f"{name}: labels {lowest}..{highest}, outside 0..{num_classes - 1}")
 
 
 def _all_finite(images: npt.NDArray[Any]) -> bool:

@@ -19,7 +19,7 @@ from optbench.data.download import fetch, others_than_published
 from optbench.data.exact import as_labels, as_pixels
 from optbench.data.files import Unreadable, damaged, read_regular, reason_of
 from optbench.data.tar_members import read_members
-from optbench.errors import UserError
+from optbench.errors import Argument, ArgumentError
 
 SHAPE = (3, 32, 32)
 LIMIT = 1 << 29  # bytes of a batch; CIFAR-100's training set has 155 million
@@ -48,7 +48,7 @@ def cifar_like(
     memory each time). With `download`, the archive is fetched from `url` when both are missing.
     What has another MD5 than `md5` (the archive) or `file_md5` (a file in the folder, by its name)
     is read all the same, with a note. label_key names the labels in the pickled batches ("labels"
-    or "fine_labels"). See ArrayDataset for mean, std, crop and flip. Raises UserError when
+    or "fine_labels"). See ArrayDataset for mean, std, crop and flip. Raises ArgumentError when
     something is missing or damaged, or when its numbers are no pixels and labels.
     """
     base = Path(root).expanduser()
@@ -80,10 +80,12 @@ def _archive(base: Path, folder: str, archive: str, url: str, md5: str, download
     if os.path.exists(path):
         return path
     if not download:
-        raise UserError(
+        raise ArgumentError(
             f"{folder} is missing: neither {base / folder} nor {path} is there; copy {archive}"
-            f" (from {url}) there by hand, point OPTBENCH_DATA or dataset.root at a folder which"
-            " has it, or set dataset.download=true"
+            f" (from {url}) there by hand, point ",
+            Argument("root"),
+            " at a folder which has it, or set ",
+            Argument("download", True),
         )
     fetch([url], md5, path)
     return path

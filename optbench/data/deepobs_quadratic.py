@@ -9,8 +9,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from optbench.errors import UserError
-
 Matrix = npt.NDArray[np.float64]
 
 SEED = 42
@@ -19,10 +17,10 @@ SEED = 42
 def hessian(dim: int = 100, seed: int = SEED) -> Matrix:
     """R^T diag(eigenvalues) R, [dim, dim]; see `eigenvalues` and `rotation`.
 
-    With the defaults it is DeepOBS's own. Raises UserError for fewer than 2 dimensions.
+    With the defaults it is DeepOBS's own. Raises ValueError for fewer than 2 dimensions.
     """
     if dim < 2:
-        raise UserError(f"model.dim={dim}: quadratic_deep has at least 2 dimensions")
+        raise ValueError(f"dim={dim}: quadratic_deep has at least 2 dimensions")
     random = np.random.RandomState(seed)
     values = eigenvalues(dim, random)
     turned = rotation(dim, random)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from optbench.data.files import LIMIT, Unreadable, damaged, open_regular, reason_of
-from optbench.errors import UserError
+from optbench.errors import Argument, ArgumentError, UserError
 
 _PIECE = 1 << 20
 TIMEOUT = 10.0  # seconds without an answer
@@ -23,8 +23,9 @@ _log = logging.getLogger(__name__)
 def fetch(urls: Sequence[str], md5: str, destination: Path, timeout: float = TIMEOUT) -> None:
     """Download the file from the first of `urls` which gives one with this MD5 (hexadecimal).
 
-    The destination appears whole or not at all. Raises UserError when no URL works (within
-    `timeout` seconds without an answer each, default 10) or the folder cannot be written.
+    The destination appears whole or not at all. Raises ArgumentError when no URL works
+    (within `timeout` seconds without an answer each, default 10), UserError when the folder cannot
+    be written.
     """
     part = destination.with_name(f"{destination.name}.{os.getpid()}.part")
     made: list[Path] = []
@@ -47,10 +48,11 @@ def fetch(urls: Sequence[str], md5: str, destination: Path, timeout: float = TIM
         for path in made:
             with suppress(OSError):  # it is no longer empty
                 path.rmdir()
-    raise UserError(
+    raise ArgumentError(
         f"cannot download {destination.name} from {' or '.join(failures)}: without a network, put"
-        f" the file at {destination} by hand, or point OPTBENCH_DATA or dataset.root at a folder"
-        " which has the data set"
+        f" the file at {destination} by hand, or point ",
+        Argument("root"),
+        " at a folder which has the data set",
     )
 
 
@@ -63,8 +65,8 @@ def md5_of(path: Path) -> str:
 def others_than_published(name: str, published: Mapping[Path, str]) -> list[str]:
     """A note on the files that have another MD5 than the published one, which may be "" for none.
 
-    Subsets of one's own are a good reason for it, damage is not. Raises UserError on a file that
-    cannot be read.
+    Subsets of one's own are a good reason for it, damage is not. Raises ArgumentError on a file
+    that cannot be read.
     """
     others = []
     for path, md5 in published.items():

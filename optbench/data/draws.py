@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optbench.data.cache import SourceMemo
-from optbench.errors import UserError
+from optbench.errors import Argument, ArgumentError
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +35,7 @@ class Draws:
         data_seed: of the training set; validation and test set have the next two.
 
     Raises:
-        UserError: an argument out of range.
+        ArgumentError: an argument out of range.
     """
 
     num_classes = 0
@@ -51,16 +51,19 @@ class Draws:
         data_seed: int = 42,
     ) -> None:
         if dim is None:
-            raise UserError("draws: noise for test functions, but the model is none (has no dim)")
+            raise ArgumentError(
+                "draws: noise for test functions, but the model is none (has no dim)"
+            )
         least = {"train_size": 1, "val_size": 0, "test_size": 0, "data_seed": 0}
         given = {"train_size": train_size, "val_size": val_size, "test_size": test_size}
         given["data_seed"] = data_seed
         for name, value in given.items():
             if value < least[name]:
-                raise UserError(f"draws: dataset.{name}={value} must be at least {least[name]}")
+                what = f" must be at least {least[name]}"
+                raise ArgumentError("draws: ", Argument(name, value), what)
         for name, deviation in (("noise", noise), ("eval_noise", eval_noise)):
             if not 0 <= deviation < float("inf"):
-                raise UserError(f"draws: dataset.{name}={deviation} must not be negative")
+                raise ArgumentError("draws: ", Argument(name, deviation), " must not be negative")
         self.input_shape: tuple[int, ...] = (dim,)
         self.train_size, self.val_size, self.test_size = train_size, val_size, test_size
         self._deviations = {"train": noise, "val": eval_noise, "test": eval_noise}

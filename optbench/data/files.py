@@ -8,7 +8,7 @@ import zlib
 from io import BufferedReader
 from pathlib import Path
 
-from optbench.errors import UserError
+from optbench.errors import Argument, ArgumentError
 from optbench.files import kind
 
 LIMIT = 1 << 30
@@ -70,11 +70,11 @@ def reason_of(error: BaseException) -> str:
     return words if len(words) <= 200 else f"{words[:200]}..."
 
 
-def damaged(path: str | Path, reason: str) -> UserError:
+def damaged(path: str | Path, reason: str) -> ArgumentError:
     """The line for a file of a data set that can be had again."""
-    return UserError(
-        f"{path} cannot be read ({reason}): replace it by a good copy, or delete it and set"
-        " dataset.download=true"
+    return ArgumentError(
+        f"{path} cannot be read ({reason}): replace it by a good copy, or delete it and set ",
+        Argument("download", True),
     )
 
 

@@ -31,8 +31,8 @@ _UNSIGNED_BYTES = 8
 def read_idx(path: Path, dimensions: int, limit: int = LIMIT) -> npt.NDArray[np.uint8]:
     """The uint8 array of an IDX file, gzipped (by its name, .gz) or raw.
 
-    Raises UserError when the file is unreadable, damaged, cut short, of another type or number of
-    dimensions, or of more than `limit` bytes.
+    Raises ArgumentError when the file is unreadable, damaged, cut short, of another type or number
+    of dimensions, or of more than `limit` bytes.
     """
     try:
         with open_regular(path) as file:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optbench.errors import UserError
+from optbench.errors import Argument, ArgumentError, UserError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,15 +38,22 @@ class ImageFiles:
 
 
 def scan_classes(folder: Path) -> list[str]:
-    """The class folders in a folder, sorted. Raises UserError when there are none."""
+    """The class folders in a folder, sorted.
+
+    Raises ArgumentError when it cannot be read, UserError when there are none.
+    """
     try:
         with os.scandir(folder) as entries:
             names = [e.name for e in entries if _holds(e.is_dir) and not e.name.startswith(".")]
     except OSError as error:
-        raise UserError(
+        raise ArgumentError(
             f"no images in {folder} ({error.strerror}): put one folder of images for each class"
-            " there, or point dataset.root (or OPTBENCH_DATA) at the folder which has"
-            " dataset.train_dir and dataset.test_dir"
+            " there, or point ",
+            Argument("root"),
+            " at the folder which has ",
+            Argument("train_dir"),
+            " and ",
+            Argument("test_dir"),
         ) from error
     if not names:
         raise UserError(

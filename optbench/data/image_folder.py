@@ -11,7 +11,7 @@ from optbench.data.fingerprint import fingerprint
 from optbench.data.image_checks import check_statistics
 from optbench.data.image_files import ImageFiles, few, scan_classes, scan_images
 from optbench.data.image_settings import Crop, Loading
-from optbench.errors import UserError
+from optbench.errors import Argument, ArgumentError
 
 if TYPE_CHECKING:
     import torch
@@ -80,7 +80,8 @@ def image_folder(
     Inputs are [3, size, size], (pixel / 255 - mean) / std; see Crop for resize, min_area, flip
     and background, Loading for workers and prefetch. The classes are train_dir's folders, sorted;
     images in folders inside of these are the class's too. What is left out is counted in the
-    notes. Raises UserError when folders are missing or empty, or settings make no sense.
+    notes. Raises ArgumentError when folders are missing or settings make no sense, UserError when
+    there are no images.
     """
     check_statistics("image_folder", CHANNELS, mean, std)
     for name, value, least in (
@@ -90,11 +91,13 @@ def image_folder(
         ("prefetch", prefetch, 1),
     ):
         if value < least:
-            raise UserError(f"image_folder: dataset.{name}={value} must be at least {least}")
+            what = f" must be at least {least}"
+            raise ArgumentError("image_folder: ", Argument(name, value), what)
     if not 0 <= background <= 255:
-        raise UserError(f"image_folder: dataset.background={background} must be 0 to 255")
+        grey = Argument("background", background)
+        raise ArgumentError("image_folder: ", grey, " must be 0 to 255")
     if not 0 < min_area <= 1:
-        raise UserError(f"image_folder: dataset.min_area={min_area} must be in (0, 1]")
+        raise ArgumentError("image_folder: ", Argument("min_area", min_area), " must be in (0, 1]")
     base = Path(root).expanduser()
     classes = scan_classes(base / train_dir)
     train = scan_images(base / train_dir, classes)

@@ -25,9 +25,9 @@ Batch = tuple[Tensor, Tensor]
 
 SAID = {
     Odd.TRANSPARENT: "have transparent parts, which lie on grey level {background}"
-    " (dataset.background)",
+    " (background of the data set)",
     Odd.BLANK: "are of one colour then, and differ in their transparency only: on"
-    " dataset.background={other} they may show something",
+    " a background of {other} they may show something",
     Odd.FRAMES: "have several frames or pages, of which the first is taken",
 }
 

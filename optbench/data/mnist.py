@@ -9,7 +9,7 @@ from pathlib import Path
 from optbench.data.arrays import ArrayDataset, Examples
 from optbench.data.download import fetch, others_than_published
 from optbench.data.idx import read_idx
-from optbench.errors import UserError
+from optbench.errors import Argument, ArgumentError
 
 FILES = {
     "train_images": "train-images-idx3-ubyte",
@@ -36,17 +36,19 @@ def mnist_like(
 
     With `download`, missing files are fetched from mirror + file name + ".gz" and must have the MD5
     given for train_images, train_labels, test_images and test_labels; of a .gz which is there and
-    has another MD5 there is a note. See ArrayDataset for mean, std, crop and flip. Raises UserError
-    when a file is missing or damaged.
+    has another MD5 there is a note. See ArrayDataset for mean, std, crop and flip. Raises
+    ArgumentError when a file is missing or damaged.
     """
     raw = Path(root).expanduser() / folder / "raw"
     paths = {part: _find(raw, name) for part, name in FILES.items()}
     for part, name in FILES.items():
         if paths[part] is None and not download:
-            raise UserError(
+            raise ArgumentError(
                 f"{folder} is missing: no {name}.gz in {raw}; copy the {len(FILES)} .gz files"
-                f" there, point OPTBENCH_DATA or dataset.root at a folder which holds {folder}/raw,"
-                " or set dataset.download=true"
+                " there, point ",
+                Argument("root"),
+                f" at a folder which holds {folder}/raw, or set ",
+                Argument("download", True),
             )
     files = {
         part: path or _fetch(raw / f"{FILES[part]}.gz", mirrors, md5[part])

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from optbench.data.hashing import mix64
-from optbench.errors import UserError
 
 # One tag for each purpose, so that equal seeds never give related draws.
 _ORDER, _AUGMENT, _VALIDATION = 1, 2, 3
@@ -37,12 +36,12 @@ def split_validation(size: int, fraction: float, seed: int) -> tuple[Tensor, Ten
     """(train, validation): the examples 0..size-1 parted at random, each int64 and ascending.
 
     Validation gets round(size * fraction) of them, none with fraction 0. A pure function of the
-    arguments. Raises UserError when fraction is outside [0, 1) or leaves nothing to train on.
+    arguments. Raises ValueError when fraction is outside [0, 1) or leaves nothing to train on.
     """
     count = round(size * fraction) if 0 <= fraction < 1 else size
     if count >= size:
-        raise UserError(
-            f"dataset.val_fraction={fraction} of {size} examples leaves none to train on:"
+        raise ValueError(
+            f"fraction={fraction} of {size} examples leaves none to train on:"
             " it must be at least 0 and less than 1"
         )
     shuffled = _permutation(size, mix64(_VALIDATION, seed))

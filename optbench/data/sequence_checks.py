@@ -5,24 +5,22 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from optbench.errors import UserError
+from optbench.errors import Argument, ArgumentError
 
 
 def check_whole(name: str, key: str, value: object, low: int, why: str = "") -> None:
-    """Raises UserError unless the value is a whole number of at least `low`."""
+    """Raises ArgumentError unless the value is a whole number of at least `low`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < low:
         reason = f", {why}" if why else ""
-        raise UserError(
-            f"{name}: dataset.{key}={value} must be a whole number, at least {low}{reason}"
-        )
+        what = f" must be a whole number, at least {low}{reason}"
+        raise ArgumentError(f"{name}: ", Argument(key, value), what)
 
 
 def check_choice(name: str, key: str, value: object, known: Iterable[str]) -> None:
-    """Raises UserError unless the value is one of the words, and names the nearest."""
+    """Raises ArgumentError unless the value is one of the words, and names the nearest."""
     words = list(known)
     if value not in words:
         nearest = difflib.get_close_matches(str(value).lower(), words, n=1)
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
-        raise UserError(
-            f"{name}: dataset.{key}={value} is not known{hint} (one of {', '.join(words)})"
-        )
+        what = f" is not known{hint} (one of {', '.join(words)})"
+        raise ArgumentError(f"{name}: ", Argument(key, value), what)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from optbench.data.cache import SourceMemo
 from optbench.data.hashing import mix64
 from optbench.data.image_checks import check_crop
-from optbench.errors import UserError
+from optbench.errors import Argument, ArgumentError
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +26,7 @@ class SyntheticDataset:
     shape is (C, H, W). The prototypes are gaussian too: inputs have mean 0 and variance 1 a pixel;
     a noise near sqrt(C * H * W) / 4 makes classes overlap. Labels go round: example i is of class
     i mod num_classes. Made on the device from data_seed: a CPU and a GPU get different numbers.
-    crop and flip augment as in ArrayDataset. Raises UserError on settings which make no sense.
+    crop and flip augment as in ArrayDataset. Raises ArgumentError on settings which make no sense.
     """
 
     def __init__(
@@ -53,13 +53,14 @@ class SyntheticDataset:
     def _check(self) -> None:
         shape, noise = list(self.input_shape), self._noise
         if len(shape) != 3 or min(shape) < 1:
-            raise UserError(f"synthetic: dataset.shape={shape} must be [channels, height, width]")
+            what = " must be [channels, height, width]"
+            raise ArgumentError("synthetic: ", Argument("shape", shape), what)
         for name in ("num_classes", "train_size", "test_size"):
             if getattr(self, name) < 1:
-                value = getattr(self, name)
-                raise UserError(f"synthetic: dataset.{name}={value} must be at least 1")
+                size = Argument(name, getattr(self, name))
+                raise ArgumentError("synthetic: ", size, " must be at least 1")
         if noise < 0:
-            raise UserError(f"synthetic: dataset.noise={noise} must not be negative")
+            raise ArgumentError("synthetic: ", Argument("noise", noise), " must not be negative")
         check_crop("synthetic", self._crop)
 
     def open(self, split: Split, device: torch.device) -> TensorSource:

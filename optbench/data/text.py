@@ -13,7 +13,7 @@ from optbench.data.download import fetch, others_than_published
 from optbench.data.fingerprint import fingerprint
 from optbench.data.sequence_checks import check_choice, check_whole
 from optbench.data.text_file import Text, read_bytes, read_characters
-from optbench.errors import UserError
+from optbench.errors import Argument, ArgumentError
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +44,7 @@ class TextDataset:
         notes: for whoever trains on it.
 
     Raises:
-        UserError: a part of the text is shorter than a window and its last target.
+        ArgumentError: a part of the text is shorter than a window and its last target.
     """
 
     test_size = 0
@@ -76,9 +76,10 @@ class TextDataset:
         for split, size in (("train", self.train_size), ("val", self.val_size)):
             if size > MOST_WINDOWS:
                 key, least = "stride" if split == "train" else "context", len(ids[split])
-                raise UserError(
-                    f"{name}: {size:,} windows in its {split} part, more than {MOST_WINDOWS:,};"
-                    f" dataset.{key}={-(-least // MOST_WINDOWS)} or more makes fewer"
+                raise ArgumentError(
+                    f"{name}: {size:,} windows in its {split} part, more than {MOST_WINDOWS:,}; ",
+                    Argument(key, -(-least // MOST_WINDOWS)),
+                    " or more makes fewer",
                 )
         self._sources: SourceMemo[WindowSource] = SourceMemo()
 
@@ -87,10 +88,13 @@ class TextDataset:
         whole = sum(map(len, ids.values()))
         for which, part in (("training", ids["train"]), ("validation", ids["val"])):
             if len(part) <= context and (which == "training" or val_fraction):
-                raise UserError(
-                    f"{name}: dataset.context={context} needs {context + 1} ids, but the {which}"
-                    f" part has {len(part)} of the file's {whole}: enough for a context up"
-                    f" to {max(len(part) - 1, 0)} (dataset.val_fraction={val_fraction})"
+                raise ArgumentError(
+                    f"{name}: ",
+                    Argument("context", context),
+                    f" needs {context + 1} ids, but the {which} part has {len(part)} of the file's"
+                    f" {whole}: enough for a context up to {max(len(part) - 1, 0)} (",
+                    Argument("val_fraction", val_fraction),
+                    ")",
                 )
 
     def _windows(self, split: str) -> int:
@@ -113,7 +117,7 @@ class TextDataset:
         from optbench.data.window_source import WindowSource
 
         if split not in self._ids:
-            raise UserError(f"text: no {split} set, only {' and '.join(self._ids)}")
+            raise ValueError(f"text: no {split} set, only {' and '.join(self._ids)}")
         context = self.input_shape[0]
         stride = self._strides[split]
         return WindowSource(self._ids[split], context, stride, device, self._mapped)
@@ -128,11 +132,12 @@ def text(
 ) -> TextDataset:
     """Any file, by `characters` (of UTF-8) or `bytes`; see TextDataset for the rest.
 
-    Raises UserError on a file that is missing, empty, too short, or not UTF-8 where characters are
-    wanted.
+    Raises ArgumentError on a file that is missing, empty, too short, or not UTF-8 where characters
+    are wanted.
     """
     if path is None:
-        raise UserError("dataset.path=null: it is for you to name the file, dataset.path=FILE")
+        missing, named = Argument("path", None), Argument("path", "FILE")
+        raise ArgumentError(missing, ": it is for you to name the file, ", named)
     return _dataset(Path(str(path)).expanduser(), by, context, stride, val_fraction)
 
 
@@ -167,10 +172,11 @@ def tiny_shakespeare(
     path = Path(root).expanduser() / FOLDER / FILE
     if not os.path.exists(path):
         if not download:
-            raise UserError(
-                f"{FOLDER} is missing: no {FILE} in {path.parent}; copy the file there, point"
-                f" OPTBENCH_DATA or dataset.root at a folder which holds {FOLDER}/{FILE}, or set"
-                " dataset.download=true"
+            raise ArgumentError(
+                f"{FOLDER} is missing: no {FILE} in {path.parent}; copy the file there, point ",
+                Argument("root"),
+                f" at a folder which holds {FOLDER}/{FILE}, or set ",
+                Argument("download", True),
             )
         fetch([url], md5, path)
     notes = others_than_published(FOLDER, {path: md5})

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from optbench.data.files import LIMIT, Unreadable, open_regular, reason_of, size_of
-from optbench.errors import UserError
+from optbench.errors import Argument, ArgumentError
 
 MAPPED_FROM = 64 << 20  # bytes; a file at least as large is mapped, not read, where ids are bytes
 CODE_POINTS = 0x110000
@@ -41,14 +41,18 @@ def read_characters(path: Path, limit: int = LIMIT) -> Text:
     """A UTF-8 file by characters; an id is the place in the sorted set of those that occur.
 
     The file is read twice, piece by piece: nothing less than the whole knows its characters. Line
-    ends stay as they are. Raises UserError on a file that is missing, empty, not UTF-8, or of more
-    than `limit` bytes.
+    ends stay as they are. Raises ArgumentError on a file that is missing, empty, not UTF-8, or of
+    more than `limit` bytes.
     """
     size = _size(path)
     if size > limit:
-        raise UserError(
-            f"dataset.path={path}: {size:,} bytes, and dataset.by=characters takes at most"
-            f" {limit:,}; dataset.by=bytes takes any number"
+        raise ArgumentError(
+            Argument("path", path),
+            f": {size:,} bytes, and ",
+            Argument("by", "characters"),
+            f" takes at most {limit:,}; ",
+            Argument("by", "bytes"),
+            " takes any number",
         )
     occurs, count = np.zeros(CODE_POINTS, bool), 0
     for codes in _code_points(path):
@@ -64,7 +68,7 @@ def read_characters(path: Path, limit: int = LIMIT) -> Text:
         np.take(id_of, codes, out=ids[at : at + len(codes)])
         at += len(codes)
     if at != count:
-        raise UserError(f"dataset.path={path}: something writes to the file")
+        raise ArgumentError(Argument("path", path), ": something writes to the file")
     return Text(ids, [chr(code) for code in alphabet.tolist()])
 
 
@@ -72,7 +76,7 @@ def read_bytes(path: Path, mapped_from: int = MAPPED_FROM) -> Text:
     """Any file by bytes: 256 ids. Those that are no printable ASCII show as `\\x` and two digits.
 
     A file of at least `mapped_from` bytes (default 64 MiB) is mapped into memory and never read as
-    a whole. Raises UserError on a file that is missing or empty.
+    a whole. Raises ArgumentError on a file that is missing or empty.
     """
     size = _size(path)
     vocabulary = [chr(code) if code in PLAIN else f"\\x{code:02x}" for code in range(256)]
@@ -84,20 +88,20 @@ def read_bytes(path: Path, mapped_from: int = MAPPED_FROM) -> Text:
             # A copy that may be written to, for torch warns of tensors over anything else.
             return Text(np.frombuffer(bytearray(file.read(size)), np.uint8), vocabulary)
     except (Unreadable, OSError, ValueError) as error:
-        raise UserError(f"dataset.path={path}: {reason_of(error)}") from None
+        raise ArgumentError(Argument("path", path), f": {reason_of(error)}") from None
 
 
 def _size(path: Path) -> int:
-    """The bytes in the file. Raises UserError unless it is a regular one that has some."""
+    """The bytes in the file. Raises ArgumentError unless it is a regular one that has some."""
     try:
         with open_regular(path) as file:
             size = size_of(file)
     except Unreadable as error:
         missing = isinstance(error.__cause__, FileNotFoundError | NotADirectoryError)
         told = "no such file" if missing else error
-        raise UserError(f"dataset.path={path}: {told}") from None
+        raise ArgumentError(Argument("path", path), f": {told}") from None
     if size == 0:
-        raise UserError(f"dataset.path={path}: the file is empty")
+        raise ArgumentError(Argument("path", path), ": the file is empty")
     return size
 
 
@@ -115,12 +119,14 @@ def _code_points(path: Path) -> Iterator[npt.NDArray[np.uint32]]:
                     return
                 at += len(piece)
     except UnicodeDecodeError as error:
-        raise UserError(
+        raise ArgumentError(
             f"{path} is not UTF-8: byte {at - held + error.start} is"
-            f" 0x{error.object[error.start]:02x}; dataset.by=bytes takes any file"
+            f" 0x{error.object[error.start]:02x}; ",
+            Argument("by", "bytes"),
+            " takes any file",
         ) from None
     except (Unreadable, OSError) as error:
-        raise UserError(f"dataset.path={path}: {reason_of(error)}") from None
+        raise ArgumentError(Argument("path", path), f": {reason_of(error)}") from None
 
 
 def _narrowest(count: int) -> type[np.integer[Any]]:

@@ -48,7 +48,7 @@ def check_sinks(said: Sequence[Said]) -> None:
             raise UserError(f"{key}._target_={name}: has no write(record)")
         try:
             signature = inspect.signature(target)
-            signature.bind(**{**_known(target, Path(), "", {}, None), **_given(each)})
+            signature.bind(**{**_known(target, Path(), "", {}, None), **_given(each, key)})
         except ValueError:  # of one in C nothing is known
             continue
         except TypeError as error:
@@ -83,7 +83,7 @@ def make_sinks(
         key = f"monitor.sinks[{number}]"
         name, target = _target(each, key)
         known = _known(target, folder, str(config.get("name")), config, resumed_at)
-        sink = call(target, f"{key}={name}", **{**known, **_given(each)})
+        sink = call(target, f"{key}={name}", **{**known, **_given(each, key)})
         if not callable(getattr(sink, "write", None)):
             raise UserError(f"{key}._target_={name}: gives {kind_of(sink)} without write(record)")
         made.append(Guarded(sink, name, warn))
@@ -100,8 +100,8 @@ def _target(said: Said, key: str) -> tuple[str, Any]:
     return name, locate(CLASSES.get(name, name), f"{key}._target_")
 
 
-def _given(said: Said) -> dict[str, Any]:
-    return {} if isinstance(said, str) else arguments(said)
+def _given(said: Said, key: str) -> dict[str, Any]:
+    return {} if isinstance(said, str) else arguments(said, key)
 
 
 def _known(

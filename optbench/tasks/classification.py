@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from optbench.errors import ArgumentError, Choice
 from optbench.tasks.base import Modules, Task
 from optbench.tasks.chosen_loss import Loss, mean_loss
 
@@ -57,7 +58,8 @@ class Classification(Task):
         examples = len(targets)
         if self.chosen is None and targets.is_floating_point():
             kind = str(targets.dtype).removeprefix("torch.")
-            raise ValueError(f"the labels are {kind}, not whole numbers; task=regression is theirs")
+            what = f"the labels are {kind}, not whole numbers; "
+            raise ArgumentError(what, Choice("task", "regression"), " is theirs")
         if not isinstance(logits, Tensor):
             raise TypeError(f"the model gives a {type(logits).__name__}, not a tensor of logits")
         shape = list(logits.shape)

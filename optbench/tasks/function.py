@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from optbench.errors import ArgumentError, Choice
 from optbench.tasks.base import Modules, Task
 
 DRAWN = 2
@@ -35,8 +36,8 @@ class Function(Task):
 
     def __init__(self, input_shape: Sequence[int]) -> None:
         if len(input_shape) != 1:
-            shape = list(input_shape)
-            raise ValueError(f"examples of shape {shape} are no noise vectors; take dataset=draws")
+            what = f"examples of shape {list(input_shape)} are no noise vectors; take "
+            raise ArgumentError(what, Choice("dataset", "draws"))
         self._drawn = input_shape[0] if input_shape[0] <= DRAWN else 0
         coordinates = [f"x{number}" for number in range(self._drawn)]
         self.metrics = ("loss", "loss_gap", "distance", *coordinates)

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from optbench.errors import ArgumentError, Choice
 from optbench.tasks.base import Lanes, Modules, Shown, Task
 from optbench.tasks.carried import CarriedState
 from optbench.tasks.sampling import sample
@@ -48,9 +49,12 @@ class Language(Task):
         carry: bool = False,
     ) -> None:
         if len(input_shape) != 1:
-            raise ValueError(
-                f"language: examples of shape {tuple(input_shape)} are not sequences of tokens; "
-                "take dataset=tiny_shakespeare or dataset=text"
+            raise ArgumentError(
+                f"language: examples of shape {tuple(input_shape)} are not sequences of tokens; ",
+                "take ",
+                Choice("dataset", "tiny_shakespeare"),
+                " or ",
+                Choice("dataset", "text"),
             )
         self.tokens = input_shape[0]
         self.vocabulary = vocabulary

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from optbench.errors import Argument, ArgumentError
+
 
 class Pixels:
     """Inputs [n, C, H, W] of a data set to pixels from 0 to 1: ``inputs * std + mean``.
@@ -21,9 +23,12 @@ class Pixels:
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         if not mean or not std:
-            raise ValueError(
+            raise ArgumentError(
                 "the data set has no mean and std, from which the range of its pixels would "
-                "follow; if it is 0 to 1, set task.mean=[0] task.std=[1]"
+                "follow; if it is 0 to 1, set ",
+                Argument("mean", [0]),
+                " ",
+                Argument("std", [1]),
             )
         self._mean, self._std = list(mean), list(std)
         self._plain = not any(self._mean) and all(value == 1 for value in self._std)

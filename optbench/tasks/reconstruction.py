@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
+from optbench.errors import Argument, ArgumentError, Choice
 from optbench.tasks.base import Modules, Shown, Task
 from optbench.tasks.grid import pairs
 from optbench.tasks.pixels import Pixels
@@ -44,7 +45,9 @@ class Reconstruction(Task):
         std: Sequence[float] = (1.0,),
     ) -> None:
         if loss not in LOSSES:
-            raise ValueError(f"task.loss={loss} is not known; it is {' or '.join(LOSSES)}")
+            raise ArgumentError(
+                Argument("loss", loss), f" is not known; it is {' or '.join(LOSSES)}"
+            )
         self._squared = loss == "squared_error"
         self._pixels = Pixels(mean, std)
 
@@ -83,11 +86,12 @@ class Reconstruction(Task):
 
 
 def check_shape(logits: Tensor, images: Tensor, wanted: str) -> None:
-    """Raises ValueError unless there is a logit for each pixel, as model=`wanted` gives."""
+    """Raises ValueError unless there is a logit for each pixel, as the model `wanted` gives."""
     if logits.shape != images.shape:
-        raise ValueError(
-            f"the model gives {list(logits.shape[1:])} for an image {list(images.shape[1:])}; "
-            f"take model={wanted}"
+        raise ArgumentError(
+            f"the model gives {list(logits.shape[1:])} for an image {list(images.shape[1:])}; ",
+            "take ",
+            Choice("model", wanted),
         )
 
 

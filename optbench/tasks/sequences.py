@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
+from optbench.errors import ArgumentError, Choice
+
 
 def outputs_of(module: Callable[..., Any], inputs: Tensor) -> Tensor:
     """A model's outputs; of one that also returns its state, such as a recurrent one, the first."""
@@ -23,8 +25,10 @@ def last_outputs(module: Callable[..., Any], inputs: Tensor, length: int) -> Ten
     """
     outputs = outputs_of(module, inputs)
     if outputs.ndim != 3 or outputs.shape[1] < length:
-        raise ValueError(
+        raise ArgumentError(
             f"the model's outputs {list(outputs.shape)} are not one for each of the {length} "
-            "places wanted; take model=gpt, lstm, gru or rnn"
+            "places wanted; take ",
+            Choice("model", "gpt"),
+            ", lstm, gru or rnn",
         )
     return outputs[:, -length:]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from optbench.errors import Argument, ArgumentError, Choice
 from optbench.tasks.base import Modules, Outputs, Shown, Task
 from optbench.tasks.grid import grid, pairs
 from optbench.tasks.pixels import Pixels
@@ -49,7 +50,7 @@ class VariationalAutoencoder(Task):
         std: Sequence[float] = (1.0,),
     ) -> None:
         if beta < 0:
-            raise ValueError(f"task.beta={beta} is below 0")
+            raise ArgumentError(Argument("beta", beta), " is below 0")
         self._beta = beta
         self._pixels = Pixels(mean, std)
 
@@ -64,7 +65,8 @@ class VariationalAutoencoder(Task):
             ValueError: the model gives something else than such a triple.
         """
         if not isinstance(outputs, tuple):
-            raise ValueError("the model gives one tensor, not logits, mean and log_var: model=vae")
+            what = "the model gives one tensor, not logits, mean and log_var; take "
+            raise ArgumentError(what, Choice("model", "vae"))
         logits, mean, log_var = outputs
         reconstruction = cross_entropy(logits.float(), self._pixels(batch[0]))
         return (reconstruction + self._beta * kl_from_normal(mean, log_var)) / len(batch[0])

@@ -89,7 +89,7 @@ def test_every_seed_sees_the_same_draws_in_another_order(tmp_path: Path) -> None
         ("model=beale model.dim=3", "dim=3: beale has only 2 dimensions"),
         ("model=rosenbrock model.dim=1", "dim=1: rosenbrock has at least 2 dimensions"),
         ("model=quadratic model.dim=0", "dim=0: a quadratic has at least 1 dimension"),
-        ("model=quadratic_deep model.dim=1", "model.dim=1: quadratic_deep has at least 2"),
+        ("model=quadratic_deep model.dim=1", "dim=1: quadratic_deep has at least 2"),
         ("model=logistic_regression model.dim=65", "dim=65: logistic regression of these examples"),
         ("model=quadratic model.spectrum=lin", "did you mean linear?"),
         ("model=beale model.start=[1]", "start=[1]: expected 2 finite numbers"),

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from optbench.data.arrays import ArrayDataset, Examples
-from optbench.errors import UserError
+from optbench.errors import ArgumentError
 
 CPU = torch.device("cpu")
 
@@ -64,9 +64,9 @@ GREY = np.zeros((4, 1, 4, 5), np.uint8)
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"mean": [0.5, 0.5]}, "toys: dataset.mean has 2 and dataset.std 1 values"),
-        ({"std": [0.0]}, "toys: dataset.std=.* must be positive"),
-        ({"crop": -1}, "toys: dataset.crop=-1"),
+        ({"mean": [0.5, 0.5]}, "toys: mean has 2 and std 1 values"),
+        ({"std": [0.0]}, "toys: std=.* must be positive"),
+        ({"crop": -1}, "toys: crop=-1"),
         ({"num_classes": 2}, r"toys train: labels 0..2, outside 0..1"),
         ({"test": Examples(GREY, np.zeros(3, int))}, r"toys test: 4 images and labels"),
         ({"test": Examples(GREY[:0], np.zeros(0, int))}, r"toys test: 0 images"),
@@ -74,6 +74,6 @@ GREY = np.zeros((4, 1, 4, 5), np.uint8)
     ],
 )
 def test_what_does_not_fit_is_one_line(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(UserError, match=message) as caught:
+    with pytest.raises(ArgumentError, match=message) as caught:
         make_dataset(**changes)
     assert "\n" not in str(caught.value)

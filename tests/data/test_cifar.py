@@ -14,7 +14,7 @@ from torch import Tensor
 
 from optbench.data.arrays import ArrayDataset
 from optbench.data.cifar import cifar_like
-from optbench.errors import UserError
+from optbench.errors import ArgumentError
 
 FOLDER, ARCHIVE = "cifar-10-batches-py", "cifar-10-python.tar.gz"
 TRAIN, TEST = ["data_batch_1", "data_batch_2"], ["test_batch"]
@@ -88,11 +88,11 @@ def test_an_extracted_folder_loads_alike(tmp_path: Path) -> None:
 
 
 def message_of(root: Path, **changes: Any) -> str:
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(ArgumentError) as caught:
         load(root, **changes)
     message = str(caught.value)
     assert "\n" not in message
-    assert "dataset.download=true" in message or "OPTBENCH_DATA" in message
+    assert "download=True" in message or "point root at" in message
     return message
 
 

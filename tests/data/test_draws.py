@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from optbench.data.draws import Draws
-from optbench.errors import UserError
+from optbench.errors import ArgumentError
 
 CPU = torch.device("cpu")
 
@@ -67,13 +67,13 @@ def test_without_noise_they_take_no_memory() -> None:
     ("settings", "says"),
     [
         ({"dim": None}, "draws: noise for test functions, but the model is none"),
-        ({"dim": 2, "train_size": 0}, "dataset.train_size=0 must be at least 1"),
-        ({"dim": 2, "val_size": -1}, "dataset.val_size=-1 must be at least 0"),
-        ({"dim": 2, "noise": -0.5}, "dataset.noise=-0.5 must not be negative"),
-        ({"dim": 2, "eval_noise": float("nan")}, "dataset.eval_noise=nan"),
+        ({"dim": 2, "train_size": 0}, "train_size=0 must be at least 1"),
+        ({"dim": 2, "val_size": -1}, "val_size=-1 must be at least 0"),
+        ({"dim": 2, "noise": -0.5}, "noise=-0.5 must not be negative"),
+        ({"dim": 2, "eval_noise": float("nan")}, "eval_noise=nan"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(settings: dict[str, float], says: str) -> None:
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(ArgumentError) as caught:
         Draws(**settings)  # type: ignore[arg-type]
     assert says in str(caught.value) and "\n" not in str(caught.value)

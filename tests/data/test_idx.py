@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from optbench.data.idx import read_idx
-from optbench.errors import UserError
+from optbench.errors import ArgumentError
 
 ARRAY = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 CONTENT = b"\0\0\x08\x03" + np.array(ARRAY.shape, ">u4").tobytes() + ARRAY.tobytes()
@@ -52,7 +52,7 @@ def test_a_damaged_file_is_named_in_one_line(
 ) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(UserError, match=reason) as caught:
+    with pytest.raises(ArgumentError, match=reason) as caught:
         read_idx(path, 3)
     assert str(caught.value).startswith(f"{path} cannot be read")
     assert "\n" not in str(caught.value)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from optbench.data.image_files import scan_classes, scan_images
-from optbench.errors import UserError
+from optbench.errors import ArgumentError, UserError
 
 from .image_tree import write_tree
 
@@ -33,7 +33,7 @@ def test_labels_are_places_in_the_given_classes(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=f"no images in {tmp_path}/train .*dataset.root"):
+    with pytest.raises(ArgumentError, match=f"no images in {tmp_path}/train .*point root at"):
         scan_classes(tmp_path / "train")
     with pytest.raises(UserError, match=f"no class folders in {tmp_path}"):
         scan_classes(tmp_path)

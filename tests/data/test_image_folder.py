@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from optbench.data.image_folder import ImageFolder, image_folder
-from optbench.errors import UserError
+from optbench.errors import ArgumentError, UserError
 
 from .image_tree import write_image, write_tree
 
@@ -131,13 +131,13 @@ def test_a_stream_may_be_left_early_or_be_empty(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"mean": [0.5]}, "dataset.mean has 1"),
-        ({"size": 0}, "dataset.size=0"),
-        ({"resize": -3}, "dataset.resize=-3"),
-        ({"workers": -1}, "dataset.workers=-1"),
-        ({"prefetch": 0}, "dataset.prefetch=0"),
-        ({"min_area": 0.0}, "dataset.min_area=0.0"),
-        ({"min_area": 1.5}, "dataset.min_area=1.5"),
+        ({"mean": [0.5]}, "mean has 1"),
+        ({"size": 0}, "size=0"),
+        ({"resize": -3}, "resize=-3"),
+        ({"workers": -1}, "workers=-1"),
+        ({"prefetch": 0}, "prefetch=0"),
+        ({"min_area": 0.0}, "min_area=0.0"),
+        ({"min_area": 1.5}, "min_area=1.5"),
         ({"train_dir": "other"}, "no images in .*other"),
     ],
 )
@@ -145,7 +145,7 @@ def test_settings_without_sense_are_named(
     tmp_path: Path, settings: dict[str, Any], message: str
 ) -> None:
     write_tree(tmp_path)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(ArgumentError, match=message):
         load(tmp_path, **settings)
 
 
@@ -180,7 +180,7 @@ def test_what_is_odd_is_warned_of_once_with_counts(
     about = f"{tmp_path}/train"
     assert said(caplog) == [
         f"{about}: 2 of 7 images have transparent parts, which lie on grey level 255"
-        " (dataset.background)",
+        " (background of the data set)",
         f"{about}: 1 of 7 images have several frames or pages, of which the first is taken",
     ]
 
@@ -241,5 +241,5 @@ def test_a_fingerprint_follows_from_the_files(tmp_path: Path) -> None:
     assert load(tmp_path).fingerprint == before
     (tmp_path / "train" / "cat" / "0.jpg").rename(tmp_path / "train" / "dog" / "00.jpg")
     assert load(tmp_path).fingerprint != before
-    with pytest.raises(UserError, match=r"dataset.background=256 must be 0 to 255"):
+    with pytest.raises(ArgumentError, match=r"background=256 must be 0 to 255"):
         load(tmp_path, background=256)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from optbench.data.mnist import FILES, mnist_like
-from optbench.errors import UserError
+from optbench.errors import ArgumentError
 
 COUNTS = {"train": 30, "test": 10}
 
@@ -66,11 +66,11 @@ def test_a_missing_file_says_where_and_what_to_do(tmp_path: Path) -> None:
     raw = tmp_path / "Toys" / "raw"
     write_files(raw)
     (raw / "t10k-labels-idx1-ubyte.gz").unlink()
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(ArgumentError) as caught:
         load(tmp_path)
     message = str(caught.value)
     assert "\n" not in message
-    hints = ("t10k-labels-idx1-ubyte.gz", str(raw), "OPTBENCH_DATA", "dataset.download=true")
+    hints = ("t10k-labels-idx1-ubyte.gz", str(raw), "point root at", "download=True")
     assert all(hint in message for hint in hints)
 
 
@@ -92,5 +92,5 @@ def test_missing_files_are_downloaded_and_the_others_left(tmp_path: Path) -> Non
 
 def test_labels_outside_the_classes_are_refused(tmp_path: Path) -> None:
     write_files(tmp_path / "Toys" / "raw")
-    with pytest.raises(UserError, match=r"Toys train: labels 0..9, outside 0..4"):
+    with pytest.raises(ArgumentError, match=r"Toys train: labels 0..9, outside 0..4"):
         load(tmp_path, num_classes=5)

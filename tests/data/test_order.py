@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from optbench.data.order import epoch_key, epoch_order, share, split_validation
-from optbench.errors import UserError
 
 
 def test_epoch_order_permutes_the_given_indices() -> None:
@@ -71,7 +70,7 @@ def test_split_validation_depends_on_the_seed() -> None:
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.0, 1.5, 0.99, float("nan")])
 def test_split_validation_keeps_something_to_train_on(fraction: float) -> None:
-    with pytest.raises(UserError, match="val_fraction"):
+    with pytest.raises(ValueError, match="fraction="):
         split_validation(10, fraction, 0)
 
 

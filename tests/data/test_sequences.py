@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from optbench.data.sequences import AddingProblem, CopyTask, MadeSequences
-from optbench.errors import UserError
+from optbench.errors import ArgumentError
 
 SIZES = {"train_size": 2000, "val_size": 100, "test_size": 50}
 
@@ -80,17 +80,17 @@ def test_splits_have_their_sizes() -> None:
 @pytest.mark.parametrize(
     ("kind", "settings", "message"),
     [
-        (AddingProblem, {"length": 1}, "dataset.length=1 .* one place for each marker"),
-        (AddingProblem, {"train_size": 0}, "dataset.train_size=0"),
-        (CopyTask, {"length": 0}, "dataset.length=0"),
-        (CopyTask, {"symbols": 1}, "dataset.symbols=1"),
-        (CopyTask, {"remember": 0}, "dataset.remember=0"),
-        (CopyTask, {"val_size": -1}, "dataset.val_size=-1"),
-        (CopyTask, {"test_size": -1}, "dataset.test_size=-1"),
+        (AddingProblem, {"length": 1}, "length=1 .* one place for each marker"),
+        (AddingProblem, {"train_size": 0}, "train_size=0"),
+        (CopyTask, {"length": 0}, "length=0"),
+        (CopyTask, {"symbols": 1}, "symbols=1"),
+        (CopyTask, {"remember": 0}, "remember=0"),
+        (CopyTask, {"val_size": -1}, "val_size=-1"),
+        (CopyTask, {"test_size": -1}, "test_size=-1"),
     ],
 )
 def test_settings_without_sense_are_named(
     kind: type[MadeSequences], settings: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(ArgumentError, match=message):
         kind(**settings)  # type: ignore[arg-type]

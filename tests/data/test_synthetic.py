@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from optbench.data.synthetic import SyntheticDataset
-from optbench.errors import UserError
+from optbench.errors import ArgumentError
 
 
 def all_of(dataset: SyntheticDataset, split: Any, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -69,15 +69,15 @@ def test_only_the_training_split_is_augmented() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"shape": [3, 4]}, r"dataset.shape=\[3, 4\]"),
-        ({"shape": [3, 0, 4]}, r"dataset.shape=\[3, 0, 4\]"),
-        ({"num_classes": 0}, "dataset.num_classes=0"),
-        ({"train_size": 0}, "dataset.train_size=0"),
-        ({"test_size": -1}, "dataset.test_size=-1"),
-        ({"noise": -0.5}, "dataset.noise=-0.5"),
-        ({"crop": -2}, "dataset.crop=-2"),
+        ({"shape": [3, 4]}, r"shape=\[3, 4\]"),
+        ({"shape": [3, 0, 4]}, r"shape=\[3, 0, 4\]"),
+        ({"num_classes": 0}, "num_classes=0"),
+        ({"train_size": 0}, "train_size=0"),
+        ({"test_size": -1}, "test_size=-1"),
+        ({"noise": -0.5}, "noise=-0.5"),
+        ({"crop": -2}, "crop=-2"),
     ],
 )
 def test_settings_without_sense_are_named(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(ArgumentError, match=message):
         SyntheticDataset(**settings)

@@ -11,7 +11,7 @@ from torch import Tensor
 from optbench.data.download import md5_of
 from optbench.data.text import TextDataset, text, tiny_shakespeare
 from optbench.data.text_file import read_bytes, read_characters
-from optbench.errors import UserError
+from optbench.errors import ArgumentError
 
 CPU = torch.device("cpu")
 LINE = "the quick brown fox jumps over the lazy dog\n"
@@ -109,45 +109,45 @@ def test_a_large_file_is_mapped_and_gives_the_same(tmp_path: Path, device: torch
 @pytest.mark.parametrize(
     ("content", "settings", "message"),
     [
-        ("", {}, "some.txt: the file is empty"),
-        ("", {"by": "bytes"}, "some.txt: the file is empty"),
-        (b"caf\xe9 au lait" * 20, {}, "byte 3 is 0xe9; dataset.by=bytes takes any file"),
+        ("", {}, "some.txt': the file is empty"),
+        ("", {"by": "bytes"}, "some.txt': the file is empty"),
+        (b"caf\xe9 au lait" * 20, {}, "byte 3 is 0xe9; by='bytes' takes any file"),
         (
             "a" * 71,
             {"val_fraction": 0.0, "context": 71},
             "needs 72 ids.* training part has 71 .* up to 70",
         ),
-        ("a" * 200, {}, "dataset.context=64 needs 65 ids.* validation part has 20 of.* 200"),
+        ("a" * 200, {}, "context=64 needs 65 ids.* validation part has 20 of.* 200"),
         (
             "a" * 999,
             {"by": "byte"},
-            "dataset.by=byte is not known; did you mean bytes.*one of characters, bytes",
+            "by='byte' is not known; did you mean bytes.*one of characters, bytes",
         ),
-        ("a" * 999, {"by": "words"}, "dataset.by=words is not known .one of characters, bytes"),
-        ("a" * 999, {"context": 0}, "dataset.context=0 must be a whole number, at least 1"),
-        ("a" * 999, {"stride": 0}, "dataset.stride=0 must"),
-        ("a" * 999, {"stride": "no"}, "dataset.stride=no must"),
+        ("a" * 999, {"by": "words"}, "by='words' is not known .one of characters, bytes"),
+        ("a" * 999, {"context": 0}, "context=0 must be a whole number, at least 1"),
+        ("a" * 999, {"stride": 0}, "stride=0 must"),
+        ("a" * 999, {"stride": "no"}, "stride='no' must"),
     ],
 )
 def test_what_cannot_be_read_is_one_line(
     tmp_path: Path, content: str | bytes, settings: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(UserError, match=message) as caught:
+    with pytest.raises(ArgumentError, match=message) as caught:
         text(written(tmp_path, content), **settings)
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"dataset.path=.*nowhere.txt: no such file"):
+    with pytest.raises(ArgumentError, match=r"path=.*nowhere.txt': no such file"):
         text(str(tmp_path / "nowhere.txt"))
-    with pytest.raises(UserError, match=r"dataset.path=null: .* name the file, dataset.path=FILE"):
+    with pytest.raises(ArgumentError, match=r"path=None: .* name the file, path='FILE'"):
         text()
-    with pytest.raises(UserError, match="not a file"):
+    with pytest.raises(ArgumentError, match="not a file"):
         text(str(tmp_path), by="bytes")
 
 
 def test_a_text_has_no_test_set(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no test set, only train and val"):
+    with pytest.raises(ValueError, match="no test set, only train and val"):
         text(written(tmp_path, LINE * 20)).open("test", CPU)
 
 

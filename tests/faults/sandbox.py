@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from optbench.errors import UserError
+from optbench.errors import ArgumentError, UserError
 
 SECONDS = 120
 """Only what hangs takes as long, on a machine with much else to do."""
@@ -23,7 +23,7 @@ class Outcome(NamedTuple):
     """How a call ended.
 
     Attributes:
-        how: `done`, `refused` (UserError), `failed` (any other error), or `killed`.
+        how: `done`, `refused` (UserError, ArgumentError), `failed` (any other error), or `killed`.
         what: what it returned, the message, the traceback, or the signal's number.
     """
 
@@ -64,7 +64,7 @@ def _limit(memory: int) -> None:
 def _called(call: Callable[[], Any]) -> Outcome:
     try:
         return Outcome("done", call())
-    except UserError as error:
+    except (ArgumentError, UserError) as error:
         return Outcome("refused", str(error))
     except BaseException:
         return Outcome("failed", traceback.format_exc())

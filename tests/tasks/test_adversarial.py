@@ -151,5 +151,5 @@ def test_losses_are_finite_and_float32_under_autocast(player, modules, images):
 
 
 def test_refuses_a_data_set_of_unknown_range():
-    with pytest.raises(ValueError, match=r"task.mean=\[0\] task.std=\[1\]"):
+    with pytest.raises(ValueError, match=r"mean=\[0\] std=\[1\]"):
         Adversarial(mean=[])

@@ -44,5 +44,5 @@ def test_only_a_point_that_can_be_drawn_is_among_the_scores() -> None:
 
 
 def test_images_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"shape \[1, 8, 8\] .* take dataset=draws"):
+    with pytest.raises(ValueError, match=r"shape \[1, 8, 8\] .* take the dataset draws"):
         Function((1, 8, 8))

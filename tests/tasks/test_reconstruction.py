@@ -151,10 +151,10 @@ def test_scoring_and_showing_leave_the_global_generator_alone(images, variationa
 @pytest.mark.parametrize(
     ("kind", "settings", "message"),
     [
-        (Reconstruction, {"loss": "crossentropy"}, "task.loss=crossentropy.*cross_entropy or"),
-        (Reconstruction, {"mean": []}, r"task.mean=\[0\] task.std=\[1\]"),
+        (Reconstruction, {"loss": "crossentropy"}, "loss='crossentropy'.*cross_entropy or"),
+        (Reconstruction, {"mean": []}, r"mean=\[0\] std=\[1\]"),
         (VariationalAutoencoder, {"std": []}, "no mean and std"),
-        (VariationalAutoencoder, {"beta": -1.0}, "task.beta=-1.0"),
+        (VariationalAutoencoder, {"beta": -1.0}, "beta=-1.0"),
     ],
 )
 def test_refuses(kind, settings, message):
@@ -167,5 +167,5 @@ def test_refuses(kind, settings, message):
 )
 def test_a_classifier_is_refused(task, model, images):
     classifier = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(24, 5))
-    with pytest.raises(ValueError, match=f"model={model}"):
+    with pytest.raises(ValueError, match=f"take the model {model}"):
         task().loss({"model": classifier}, (images,), "model")
