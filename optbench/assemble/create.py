@@ -23,7 +23,7 @@ EXTRAS = {
 
 
 def locate(path: str, key: str) -> Any:
-    """The class or function with this dotted path.
+    """Return the class or function with this dotted path.
 
     Raises:
         UserError: there is none; `key` is named.
@@ -49,7 +49,7 @@ def locate(path: str, key: str) -> Any:
 
 
 def _looked(parts: list[str]) -> str:
-    """Where a dotted path was looked for, and where it ends."""
+    """Return where a dotted path was looked for, and where it ends."""
     if len(parts) < 2 or not all(parts):
         return "expected such as my.module.Class"
     names = [".".join(parts[:cut]) for cut in range(1, len(parts))]
@@ -67,14 +67,14 @@ def _looked(parts: list[str]) -> str:
 
 
 def look_here_too() -> None:
-    """The current folder's modules can be imported, as `python -m` has it."""
+    """Let the current folder's modules be imported, as `python -m` does."""
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
 
 
 def _module(name: str, path: str, key: str) -> Any:
-    """A module by its dotted name, None if there is none."""
+    """Return a module by its dotted name; None if there is none."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -87,7 +87,7 @@ def _module(name: str, path: str, key: str) -> Any:
 
 
 def parameters_of(target: Any) -> Mapping[str, inspect.Parameter]:
-    """What a class or function takes, by name; of some in C nothing is known."""
+    """Return what a class or function takes, by name; of some in C nothing is known."""
     try:
         return inspect.signature(target).parameters
     except (ValueError, TypeError):
@@ -95,12 +95,12 @@ def parameters_of(target: Any) -> Mapping[str, inspect.Parameter]:
 
 
 def kind_of(value: Any) -> str:
-    """What something is, for messages."""
+    """Return what something is, for messages."""
     return "nothing" if value is None else f"an object of {type(value).__name__}"
 
 
 def arguments(node: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """A node's keyword arguments: its keys but `_..._`, nested nodes created.
+    """Return a node's keyword arguments: its keys but `_..._`, with nested nodes created.
 
     Args:
         key: of the node, for messages.
@@ -109,7 +109,7 @@ def arguments(node: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def create(node: Mapping[str, Any], key: str, *positional: Any, **extra: Any) -> Any:
-    """Calls the node's `_target_` with its arguments; `_partial_: true` gives the bound callable.
+    """Call the node's `_target_` with its arguments; with `_partial_: true`, bind them only.
 
     Args:
         node: from the config.
@@ -127,7 +127,7 @@ def create(node: Mapping[str, Any], key: str, *positional: Any, **extra: Any) ->
 
 
 def call(target: Any, key: str, *positional: Any, **given: Any) -> Any:
-    """Calls a component.
+    """Call a component.
 
     Raises:
         UserError: it does not take the arguments, or refuses their values.
@@ -137,7 +137,7 @@ def call(target: Any, key: str, *positional: Any, **given: Any) -> Any:
 
 
 def _called(bound: Callable[[], Any], target: Any, key: str, at: str) -> Any:
-    """The same of a target with its arguments, which stand below the key `at`."""
+    """Call a component that is bound to its arguments, which stand below the key `at`."""
     try:
         return bound()
     except UserError:
@@ -147,7 +147,7 @@ def _called(bound: Callable[[], Any], target: Any, key: str, at: str) -> Any:
 
 
 def own_target(node: Mapping[str, Any], key: str) -> Any:
-    """What a node of the choice `custom` names; UserError where that is nothing.
+    """Return what a node of the choice `custom` names; raise UserError where that is nothing.
 
     Args:
         key: of the node, for messages.
@@ -159,7 +159,7 @@ def own_target(node: Mapping[str, Any], key: str) -> Any:
 
 
 def created(node: Mapping[str, Any], key: str, **extra: Any) -> Any:
-    """`create` of a node that may be of `custom`, whose arguments stand in `arguments`."""
+    """Create what a node names that may be of `custom`, whose arguments stand in `arguments`."""
     target = own_target(node, key)
     more = {k: v for k, v in node.items() if k != "arguments" and k not in extra}
     at = f"{key}.arguments" if "arguments" in node else key
@@ -169,7 +169,7 @@ def created(node: Mapping[str, Any], key: str, **extra: Any) -> Any:
 
 
 def given(node: Mapping[str, Any], key: str, name: str) -> dict[str, Any]:
-    """Arguments that stand in a mapping of a node, what has a `_target_` among them created."""
+    """Return the arguments in a mapping of a node; create what has a `_target_` among them."""
     found = node.get(name) or {}
     if not isinstance(found, Mapping):
         raise UserError(f"{key}={found}: expected a mapping, such as {{name: value}}")

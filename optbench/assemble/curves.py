@@ -37,7 +37,7 @@ class Curves:
 
 
 def curves_of(config: RunConfig) -> Curves:
-    """The curves of a run; its data set is loaded for the length of an epoch.
+    """Return the curves of a run; load its data set for the length of an epoch.
 
     Where a task has several players, the names of their curves end in ` of PLAYER`; one that is
     updated at every k-th step keeps its values for k steps.
@@ -57,7 +57,7 @@ def curves_of(config: RunConfig) -> Curves:
 
 
 def _add(curves: Curves, config: RunConfig, own: PlayerConfig, suffix: str, total: int) -> None:
-    """The curves of a player, over the steps of the run."""
+    """Add the curves of a player, over the steps of the run."""
     every = own.update_every
     updates = total // every
     if not updates:
@@ -101,7 +101,7 @@ def _draw(
 
 
 def _lengths(config: RunConfig) -> tuple[int, int]:
-    """Steps of an epoch, and of the run."""
+    """Return the steps of an epoch, and of the run."""
     data = dataset(config)
     per_epoch = -(-Split.of(config, data).train // batch_size(config, data))
     return per_epoch, config.steps or (config.epochs or DEFAULT_EPOCHS) * per_epoch
@@ -120,7 +120,7 @@ def _factor(config: RunConfig) -> float:
 
 
 def _decided(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Which way a metric is better needs the task, and makes no difference to the picture."""
+    """Return the node with a `mode` for `auto`: only the task knows it, and no curve differs."""
     decided = dict(node)
     if decided.get("mode") == "auto":
         decided["mode"] = "min"

@@ -21,7 +21,7 @@ PROTOCOL = ("train_size", "test_size", "input_shape", "num_classes", "open")
 
 
 def dataset(config: RunConfig) -> Dataset:
-    """Loads the data set; a second run in the same process finds it loaded.
+    """Load the data set; a second run in the same process finds it loaded.
 
     Raises:
         UserError: it is missing or damaged, or smaller than a batch.
@@ -53,7 +53,7 @@ def dataset(config: RunConfig) -> Dataset:
 
 
 def _load(factory: Any, node: Mapping[str, Any]) -> Dataset:
-    """The data set of a file of the group."""
+    """Load the data set of a file of the group."""
     given = arguments(node, "dataset")
     if "val_fraction" not in parameters_of(factory):
         given.pop("val_fraction")
@@ -61,13 +61,13 @@ def _load(factory: Any, node: Mapping[str, Any]) -> Dataset:
 
 
 def _load_own(target: Any, node: Mapping[str, Any]) -> Dataset:
-    """That of `dataset=custom`, remembered by the class and its plain arguments."""
+    """Load the data set of `dataset=custom`, remembered by the class and its plain arguments."""
     plain = {k: v for k, v in node.items() if k not in ("_target_", "val_fraction")}
     return load_cached(own_items, target=target, **plain)
 
 
 def _check_protocol(loaded: Any, target: str) -> None:
-    """UserError for what is no data set as `data/dataset.py` describes one."""
+    """Raise UserError for what is no data set as `data/dataset.py` describes one."""
     lacks = [name for name in PROTOCOL if not hasattr(loaded, name)]
     if lacks:
         raise UserError(
@@ -98,7 +98,7 @@ class Split:
 
     @classmethod
     def of(cls, config: RunConfig, dataset: Dataset) -> Split:
-        """The split of a run.
+        """Return the split of a run.
 
         Raises:
             UserError: a fraction that leaves nothing, or that a data set with its own split has no
@@ -126,19 +126,19 @@ class Split:
 
 
 def batch_size(config: RunConfig, dataset: Dataset) -> int:
-    """Examples in a step; `full` is all that are trained on."""
+    """Return how many examples a step has; `full` is all that are trained on."""
     if isinstance(config.batch_size, int):
         return config.batch_size
     return Split.of(config, dataset).train
 
 
 def notes_on(dataset: Dataset) -> tuple[str, ...]:
-    """What it says to whoever trains on it."""
+    """Return what the data set says to whoever trains on it."""
     return tuple(getattr(dataset, "notes", ()))
 
 
 def described(dataset: Dataset) -> dict[str, Any]:
-    """What tells it from another, as plain data; its fingerprint where it has one."""
+    """Return what tells a data set from another, as plain data, fingerprint included if any."""
     known = {
         "train_size": dataset.train_size,
         "val_size": getattr(dataset, "val_size", None),
@@ -151,7 +151,7 @@ def described(dataset: Dataset) -> dict[str, Any]:
 
 
 def check_same_data(config: RunConfig, then: Any, dataset: Dataset) -> None:
-    """Compares a data set with what `described` gave when a run began.
+    """Compare a data set with what `described` gave when a run began.
 
     Raises:
         UserError: it is another one, whose examples a resumed run would count wrongly.
@@ -169,13 +169,13 @@ def check_same_data(config: RunConfig, then: Any, dataset: Dataset) -> None:
 
 
 def known_sizes(dataset: Dataset) -> dict[str, Any]:
-    """What models and tasks may want to know of a data set."""
+    """Return what models and tasks may want to know of a data set."""
     known = {"input_shape": dataset.input_shape, "num_classes": dataset.num_classes}
     return {**known, "vocabulary": getattr(dataset, "vocabulary", None)}
 
 
 def wanted(target: Any, known: dict[str, Any]) -> dict[str, Any]:
-    """What of it a signature asks for by name.
+    """Return what a signature asks for by name, of what is known of a data set.
 
     Raises:
         UserError: it has to know the number of classes, and nothing tells.

@@ -12,7 +12,7 @@ from optbench.optim.needs import needs_of
 
 
 def set_decay(optimizer: torch.optim.Optimizer, policy: str) -> None:
-    """Takes weight decay out of the optimizer's hands and does it before each of its steps.
+    """Take weight decay out of the optimizer's hands and do it before each of its steps.
 
     With `d` the weight decay of a group:
 

@@ -65,7 +65,7 @@ class Experiment:
     dataset: Dataset
 
     def keeper(self, folder: RunDir) -> Checkpointer | None:
-        """Who saves and resumes the run in its folder; None for a run without checkpoints."""
+        """Return the checkpointer of the run in its folder; None for a run without checkpoints."""
         checkpoint = self.config.checkpoint
         if not (checkpoint.final or checkpoint.every.value or checkpoint.best):
             return None
@@ -78,7 +78,7 @@ class Experiment:
         )
 
     def reader(self, folder: RunDir) -> Checkpointer:
-        """Who resumes the run; a run that saves nothing from now on may have saved before."""
+        """Return the checkpointer to resume with; one that saves nothing now may have before."""
         return Checkpointer(folder.checkpoints, self.state)
 
     def trainer(
@@ -88,7 +88,7 @@ class Experiment:
         interruption: Interruption | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> Trainer:
-        """The trainer, which goes on from wherever the state is.
+        """Return the trainer, which goes on from wherever the state is.
 
         Args:
             recorder: takes the measurements; default: nobody does.
@@ -133,7 +133,7 @@ def build_experiment(
     world: World,
     weights: Mapping[str, Tensor] | None = None,
 ) -> Experiment:
-    """Builds the run; UserError for what does not fit together.
+    """Build the run; raise UserError for what does not fit together.
 
     Args:
         weights: a state dict to start from, instead of those that are drawn.
@@ -189,7 +189,7 @@ def build_experiment(
 
 
 def _clipping(config: RunConfig) -> dict[str, Clipping]:
-    """By player."""
+    """Return the clipping of each player."""
     return {
         name: Clipping(**vars(config.clip), centralize=own.optimizer["centralize_gradients"])
         for name, own in config.players.items()
@@ -197,7 +197,7 @@ def _clipping(config: RunConfig) -> dict[str, Clipping]:
 
 
 def _check_carrying(config: RunConfig, dataset: Dataset, modules: Mapping[str, nn.Module]) -> None:
-    """UserError where no state can be carried from a step to the next."""
+    """Raise UserError where no state can be carried from a step to the next."""
     if config.shuffle == "once":
         raise UserError("shuffle=once: with task.carry=true nothing is shuffled")
     for module in modules.values():
@@ -209,7 +209,7 @@ def _check_carrying(config: RunConfig, dataset: Dataset, modules: Mapping[str, n
 
 
 def _parameter_names(modules: Mapping[str, nn.Module]) -> list[str]:
-    """As they stand in tags: with the player's name where there are several."""
+    """Return the parameters' names as in tags: with the player's where there are several."""
     several = len(modules) > 1
     return [
         f"{player}/{name}" if several else name
@@ -220,9 +220,9 @@ def _parameter_names(modules: Mapping[str, nn.Module]) -> list[str]:
 
 
 def build_model(config: RunConfig, dataset: Dataset, device: torch.device) -> dict[str, nn.Module]:
-    """The bare modules by player, without what only concerns their training.
+    """Return the bare modules by player, without what only concerns their training.
 
-    Draws from the global generators, as building a run does.
+    This draws from the global generators, as building a run does.
     """
     config = dataclasses.replace(config, compile=False, activation_checkpointing=False)
     task = make_task(config, dataset)
@@ -231,7 +231,7 @@ def build_model(config: RunConfig, dataset: Dataset, device: torch.device) -> di
 
 
 def make_task(config: RunConfig, dataset: Dataset) -> Task:
-    """The task, with what it wants to know of the run; label smoothing if it has such."""
+    """Return the task, with what it wants to know of the run; label smoothing if it has such."""
     path = str(config.task["_target_"])
     known = {"label_smoothing": config.label_smoothing, "seed": config.seed}
     given = wanted(own_target(config.task, "task"), known | known_sizes(dataset))
@@ -248,7 +248,7 @@ def make_task(config: RunConfig, dataset: Dataset) -> Task:
 
 
 def set_backends(config: RunConfig) -> None:
-    """The process-wide switches of torch; set either way, for one process does many runs."""
+    """Set torch's process-wide switches, on as well as off, for one process does many runs."""
     torch.set_num_threads(config.threads or _DEFAULT_THREADS)
     set_matmul(config.precision.matmul)
     if torch.are_deterministic_algorithms_enabled() != config.deterministic:
@@ -282,7 +282,7 @@ def _data(
 
 
 def _split_off(config: RunConfig, dataset: Dataset) -> tuple[Tensor, Tensor]:
-    """The examples to train on, and those of the validation set that is split off."""
+    """Return the examples to train on, and those of the validation set that is split off."""
     node = config.dataset
     return split_validation(dataset.train_size, node["val_fraction"], node["split_seed"])
 
@@ -290,7 +290,7 @@ def _split_off(config: RunConfig, dataset: Dataset) -> tuple[Tensor, Tensor]:
 def evaluation_sets(
     config: RunConfig, dataset: Dataset, source: Source, device: torch.device
 ) -> tuple[EvaluationSet | None, EvaluationSet | None]:
-    """The validation and the test set, None where there is none.
+    """Return the validation and the test set, None where there is none.
 
     Args:
         config: says what is split off for validation.

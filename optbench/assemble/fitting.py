@@ -26,7 +26,7 @@ def check_fit(
     indices: Tensor,
     precision: Precision,
 ) -> None:
-    """Scores two examples, and changes nothing.
+    """Score two examples, and change nothing.
 
     Raises:
         UserError: they can't be scored.
@@ -46,7 +46,7 @@ def scored(
     source: Source,
     indices: Tensor,
 ) -> None:
-    """Scores the first two examples, of whose errors the user is told."""
+    """Score the first two examples; tell the user of errors in that."""
     few = indices[:EXAMPLES]
     try:
         with torch.no_grad():

@@ -29,7 +29,7 @@ class Plane:
     minima: list[Point]
 
     def gaps(self, xs: list[float], ys: list[float]) -> list[list[float]]:
-        """The value less the minimum at all points of a grid, a row for each y."""
+        """Return the value less the minimum at all points of a grid, a row for each y."""
         import torch
 
         like = self.function.x
@@ -41,7 +41,7 @@ class Plane:
 
 
 def plane(node: Mapping[str, Any]) -> Plane:
-    """The function of a config's model node, which has two dimensions.
+    """Return the function of a config's model node, which has two dimensions.
 
     Raises:
         UserError: it can't be built.

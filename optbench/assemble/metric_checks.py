@@ -30,7 +30,7 @@ LESS_IS_BETTER = (
 
 
 def check_metrics(config: RunConfig, task: Task, parameters: Sequence[str]) -> None:
-    """Refuses metrics that nothing in this run will ever measure.
+    """Refuse metrics that nothing in this run will ever measure.
 
     Args:
         parameters: names, each of which has norms of its own.
@@ -71,7 +71,7 @@ def _check(key: str, metric: str, known: list[str]) -> None:
 
 
 def mode_of(asked: str, metric: str, task: Task) -> str:
-    """`min` or `max`: what was asked for, or with `auto` what the metric's name says."""
+    """Return `min` or `max`: what was asked for, or with `auto` what the metric's name says."""
     if asked != "auto":
         return asked
     if metric == task.metric:
@@ -80,7 +80,7 @@ def mode_of(asked: str, metric: str, task: Task) -> str:
 
 
 def with_modes(node: Mapping[str, Any], task: Task) -> dict[str, Any]:
-    """A schedule's node, and those of its parts, with `mode: auto` decided."""
+    """Return a schedule's node, and those of its parts, with `mode: auto` decided."""
     decided = dict(node)
     if node.get("metric") is not None and node.get("mode") == "auto":
         decided["mode"] = mode_of("auto", node["metric"], task)

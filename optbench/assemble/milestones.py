@@ -17,7 +17,7 @@ def refuse_unreached(
     last: int,
     key: str,
 ) -> None:
-    """UserError for a milestone that no update ever sees: after the last one, or in the warmup.
+    """Raise UserError for a milestone that no update sees: after the last one, or in the warmup.
 
     A part of the run (75%) is reached however a short run rounds it. A step size may be shorter
     than the warmup, for the decays after it count all of them.

@@ -32,7 +32,7 @@ def build_modules(
     indices: Tensor,
     device: torch.device,
 ) -> dict[str, nn.Module]:
-    """The players' modules by name.
+    """Return the players' modules by name.
 
     Args:
         source, indices: examples to train on; what a lazy module wants to see.
@@ -68,7 +68,7 @@ def build_modules(
 
 
 def _initialise(config: RunConfig, module: nn.Module) -> None:
-    """Draws the weights by the rule that the config names."""
+    """Draw the weights by the rule that the config names."""
     rule, std, bias = (config.model[key] for key in ("init", "init_std", "init_bias"))
     if rule not in INITIALISATIONS:
         raise UserError(f"model.init={rule}: no such rule; {did_you_mean(rule, INITIALISATIONS)}")
@@ -78,7 +78,7 @@ def _initialise(config: RunConfig, module: nn.Module) -> None:
 
 
 def by_player(config: RunConfig, module: nn.Module) -> dict[str, nn.Module]:
-    """The parts of a model by the player that trains them."""
+    """Return the parts of a model by the player that trains them."""
     names = list(config.players)
     if not config.player:
         if isinstance(module, nn.ModuleDict):
@@ -107,7 +107,7 @@ def _materialise(
     source: Source,
     indices: Tensor,
 ) -> None:
-    """Gives lazy parameters (`nn.LazyLinear`) the shapes that two examples lead to.
+    """Give lazy parameters (`nn.LazyLinear`) the shapes that two examples lead to.
 
     Their values are drawn from torch's global generator, in the order in which they are used.
     """

@@ -39,7 +39,7 @@ def build_optimizer(
     lr_factor: float = 1.0,
     run: Mapping[str, int] | None = None,
 ) -> Built:
-    """The optimizer of a node over a module's parameters.
+    """Return the optimizer of a node over a module's parameters.
 
     Args:
         node: the config's `optimizer`.
@@ -124,7 +124,7 @@ def _scaled(pattern: Mapping[str, Any], lr_factor: float) -> dict[str, Any]:
 
 
 def _tuples(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Lists as tuples, which is what torch wants of betas."""
+    """Turn lists into tuples, which is what torch wants of betas."""
     return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
 
 
@@ -154,7 +154,7 @@ def _undecayed(node: Mapping[str, Any], module: nn.Module) -> set[str]:
 
 
 def choose_implementation(cls: Any, asked: str, device: torch.device) -> tuple[str, dict[str, Any]]:
-    """Which implementation of a step runs, and the arguments that say so to torch.
+    """Return which implementation of a step runs, and the arguments that say so to torch.
 
     Args:
         cls: the optimizer's class; `implementations`, or `foreach` and `fused` among its arguments,
@@ -188,13 +188,13 @@ def choose_implementation(cls: Any, asked: str, device: torch.device) -> tuple[s
 
 
 def _is_third_party(cls: Any) -> bool:
-    """Whether others than torch and we have written some of it, who have a default of their own."""
+    """Return whether others than torch and we wrote some of it, who have their own default."""
     wrote = {base.__module__.partition(".")[0] for base in cls.__mro__}
     return not wrote <= {"torch", "optbench", "builtins"}
 
 
 def _of_ours(cls: Any, asked: str, own: Sequence[str]) -> tuple[str, dict[str, Any]]:
-    """One of those that an optimizer made from a rule has."""
+    """Return the implementation of an optimizer made from a rule, and the arguments that say so."""
     chosen = "foreach" if asked == "auto" else asked
     if chosen not in own:
         raise UserError(
@@ -205,7 +205,7 @@ def _of_ours(cls: Any, asked: str, own: Sequence[str]) -> tuple[str, dict[str, A
 
 @lru_cache
 def _fused_runs(cls: Any, device: str) -> bool:
-    """Tried on one number: what torch can do differs by optimizer, device and version."""
+    """Try whether fused runs, on one number: that differs by optimizer, device and version."""
     parameter = nn.Parameter(torch.zeros(1, device=device))
     parameter.grad = torch.zeros_like(parameter)
     try:
@@ -216,7 +216,7 @@ def _fused_runs(cls: Any, device: str) -> bool:
 
 
 def lr_factor(rule: str, batch_size: int, base_batch_size: int) -> float:
-    """How a learning rate follows the batch size.
+    """Return the factor by which a learning rate follows the batch size.
 
     Args:
         rule: `none`; `linear` (Goyal et al. 2017, section 2.1); `sqrt` (Krizhevsky 2014,
@@ -230,7 +230,7 @@ def lr_factor(rule: str, batch_size: int, base_batch_size: int) -> float:
 def check_schedule(
     node: Mapping[str, Any], optimizer: torch.optim.Optimizer, schedule: Any, changes_lr: bool
 ) -> None:
-    """Refuses a schedule that would have no effect on this optimizer, or that it can't follow."""
+    """Refuse a schedule that would have no effect on this optimizer, or that it can't follow."""
     if changes_lr and not needs_of(optimizer).lr:
         raise UserError(
             f"schedule: {type(optimizer).__name__} has no learning rate; "

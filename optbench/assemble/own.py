@@ -19,7 +19,7 @@ LIBRARIES = ("optbench", "torch", "torchvision", "pytorch_optimizer", "schedulef
 
 
 def module_of(target: Any) -> str:
-    """The module that a class or function was written in."""
+    """Return the module that a class or function was written in."""
     return str(getattr(target, "__module__", "") or "")
 
 
@@ -30,7 +30,7 @@ def told(
     refuses: type[Exception] | tuple[()] = (),
     at: str | None = None,
 ) -> UserError:
-    """An exception for the user: one line, or, from their own code, with the traceback.
+    """Return an exception for the user: one line, or, from their own code, with the traceback.
 
     Args:
         where: key, or key and value, that led there.
@@ -57,7 +57,7 @@ def told(
 
 
 def _innermost(error: BaseException, roots: set[str]) -> str | None:
-    """File and line of the last step inside some modules, None if it was in none of them."""
+    """Return file and line of the last step inside some modules, None if it was in none of them."""
     found = None
     for frame, line in traceback.walk_tb(error.__traceback__):
         module = str(frame.f_globals.get("__name__", ""))

@@ -16,12 +16,12 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 def is_own(node: Mapping[str, Any]) -> bool:
-    """Whether a data set's node is of the choice `custom`."""
+    """Return whether a data set's node is of the choice `custom`."""
     return "arguments" in node and all(split in node for split in SPLITS)
 
 
 def own_items(target: Any, **node: Any) -> Items:
-    """The data set that a node of `custom` says.
+    """Return the data set that a node of `custom` says.
 
     What a split draws from the global generators as it is made follows from `data_seed`, and is
     another for each of them.

@@ -16,12 +16,12 @@ TENSORS = ("weight", "pos_weight")
 
 
 def names_loss(node: Mapping[str, Any]) -> bool:
-    """Whether a task's node may name a loss."""
+    """Return whether a task's node may name a loss."""
     return isinstance(node.get("loss"), Mapping)
 
 
 def chosen_loss(node: Mapping[str, Any]) -> Any:
-    """The loss that a task's node names, None where it names none.
+    """Return the loss that a task's node names, None where it names none.
 
     A class of torch's kind gives a loss for each example, of which the task takes the mean, so
     that parts of a batch make the whole; a function of (outputs, targets) is taken as it is.

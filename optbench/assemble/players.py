@@ -32,7 +32,7 @@ def build_players(
     world: World,
     strategy: Strategy,
 ) -> tuple[list[Player], str]:
-    """The players in the order of their turns, and which implementations of a step run.
+    """Return the players in the order of their turns, and which implementations of a step run.
 
     Args:
         modules: by player.
@@ -100,7 +100,7 @@ def _player(
 
 
 def _check(config: RunConfig, player: Player, built: Built) -> None:
-    """Refuses what an optimizer can't do together with a setting of the run."""
+    """Refuse what an optimizer can't do together with a setting of the run."""
     inside = getattr(built.optimizer, "members", [built.optimizer])
     if config.channels_last and any(isinstance(each, torch.optim.LBFGS) for each in inside):
         raise UserError("channels_last=true: L-BFGS needs contiguous gradients")

@@ -19,7 +19,7 @@ _MODEL = "optbench.models.torchvision_model.torchvision_classifier"
 
 
 def pretrained(config: RunConfig, world: World) -> dict[str, Tensor]:
-    """The state dict that `weights=torchvision` or `weights=torchvision:NAME` means.
+    """Return the state dict that `weights=torchvision` or `weights=torchvision:NAME` means.
 
     Args:
         world: the ranks; rank 0 downloads before the others look.
@@ -57,7 +57,7 @@ def pretrained(config: RunConfig, world: World) -> dict[str, Tensor]:
 
 
 def _chosen(said: str, model: str, name: str, group: str, names: Sequence[str]) -> str:
-    """One of a model's weights; torchvision's own `ResNet18_Weights.DEFAULT` is its `DEFAULT`.
+    """Return which weights are chosen; torchvision's `ResNet18_Weights.DEFAULT` is its `DEFAULT`.
 
     Args:
         name: as it was given, "" for the default.
@@ -72,7 +72,7 @@ def _chosen(said: str, model: str, name: str, group: str, names: Sequence[str]) 
 
 
 def meant(word: str, config: RunConfig) -> str | None:
-    """What is probably meant by a path that is not there: weights of torchvision, if any."""
+    """Return what a path that is not there probably means: weights of torchvision, if any."""
     head, colon, name = word.partition(":")
     if nearest(head, [PRETRAINED]):
         return PRETRAINED + colon + name

@@ -40,7 +40,7 @@ class Base:
 
     @classmethod
     def of(cls, group: Mapping[str, Any], lr: float | None = None) -> Base:
-        """That of a parameter group, or of an optimizer's node."""
+        """Return the base of a parameter group, or of an optimizer's node."""
         betas = group.get("betas")
         momentum = tuple(betas) if betas is not None else group.get("momentum")
         return cls(float(group["lr"] if lr is None else lr), momentum)
@@ -54,7 +54,7 @@ def build_schedule(
     key: str = "schedule",
     last: int | None = None,
 ) -> Schedule:
-    """The schedule of a node.
+    """Return the schedule of a node.
 
     Args:
         node: the config's `schedule`, or one inside it, expanded.
@@ -110,7 +110,7 @@ class _Lengths:
         return Length.parse(value).steps(self.steps_per_epoch, self.total_steps)
 
     def where_written(self, value: Any) -> Any:
-        """The same for texts such as `5ep` and `10%` only; anything else stays."""
+        """Return the steps for texts such as `5ep` and `10%`; leave anything else as it is."""
         if isinstance(value, list):
             return [self.where_written(item) for item in value]
         try:
@@ -149,7 +149,7 @@ def _torch(
     end: int,
     update: int,
 ) -> Schedule:
-    """One of torch's; in its arguments a part of the run is one of the steps that it counts."""
+    """Return one of torch's; a part of the run in its arguments is one of the steps it counts."""
     cls = _torch_class(node, key)
     written = _arguments(node, key)
     target = locate(TORCH, key)
@@ -209,7 +209,7 @@ def _arguments(node: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _check_at(step: int, schedule: Schedule, total_steps: int, key: str) -> None:
-    """The multiplier has to be one at the first step and the last: what is wrong shows here.
+    """Raise UserError unless the multiplier is one at this step, the run's first or last.
 
     A schedule with a state is afterwards as if nobody had asked it.
     """
@@ -232,7 +232,7 @@ def _check_at(step: int, schedule: Schedule, total_steps: int, key: str) -> None
 def build_values(
     config: Any, steps_per_epoch: int, total_steps: int, settings: Mapping[str, Any]
 ) -> list[ValueSchedule]:
-    """The schedules of momentum, beta2 and weight decay.
+    """Return the schedules of momentum, beta2 and weight decay.
 
     Args:
         config: a `RunConfig`.

@@ -37,7 +37,7 @@ def build_schedules(
     steps_per_epoch: int,
     total_steps: int,
 ) -> Schedules:
-    """The schedules of a run; takes each group's node out of the optimizer's groups.
+    """Return the schedules of a run; take each group's node out of the optimizer's groups.
 
     Raises:
         UserError: a schedule refuses its arguments, or the optimizer can't follow it.
@@ -69,7 +69,7 @@ def build_schedules(
 
 
 def _every(schedule: Schedule) -> Iterator[Schedule]:
-    """A schedule, and what it is made of."""
+    """Yield a schedule, and what it is made of."""
     if isinstance(schedule, Chain):
         for part in schedule.parts:
             yield from _every(part.schedule)

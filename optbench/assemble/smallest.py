@@ -29,7 +29,7 @@ def check_smallest(
     steps: int,
     precision: Precision,
 ) -> None:
-    """Computes the losses of one example if a micro-batch of the first `steps` has no more.
+    """Compute the losses of one example if a micro-batch of the first `steps` has no more.
 
     Weights, batch norm's statistics, random generators and what the task carries stay as they are.
 
@@ -55,7 +55,7 @@ def check_smallest(
 
 
 def _smallest(feed: BatchStream, batch_size: int, steps: int | None) -> int:
-    """Examples in the smallest micro-batch of any rank; `steps` None is all of an epoch."""
+    """Return the size of the smallest micro-batch of any rank; `steps` None is all of an epoch."""
     whole, left = divmod(len(feed.indices), batch_size)
     sizes = [batch_size]
     if left and not feed.lanes and (steps is None or steps > whole):
@@ -65,7 +65,7 @@ def _smallest(feed: BatchStream, batch_size: int, steps: int | None) -> int:
 
 
 def _nearest(feed: BatchStream, steps: int | None) -> list[int]:
-    """The next smaller and the next larger batch size without a micro-batch of one example."""
+    """Return the next smaller and larger batch size without a micro-batch of one example."""
     size, most = feed.batch_size, len(feed.indices)
     ways = (range(size - 1, 1, -1), range(size + 1, most + 1))
     found = [next((s for s in way if _smallest(feed, s, steps) > 1), None) for way in ways]
@@ -79,7 +79,7 @@ def _failure(
     feed: BatchStream,
     precision: Precision,
 ) -> str | None:
-    """What goes wrong with the losses of so many examples, in one line."""
+    """Return what goes wrong with the losses of so many examples, in one line."""
     few = feed.indices[:count]
     few = few.repeat(count)[:count]  # there may be one only
     try:
@@ -96,7 +96,7 @@ def _failure(
 
 @contextmanager
 def untouched(modules: Mapping[str, nn.Module], task: Task, compiled: bool) -> Iterator[None]:
-    """The modules in training mode; afterwards they, and all that is drawn, are as before."""
+    """Have the modules in training mode; put them, and all that is drawn, back afterwards."""
     state, carried = rng.capture(), task.state_dict()
     every = [module for module in modules.values() for module in module.modules()]
     modes = [module.training for module in every]

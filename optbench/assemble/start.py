@@ -17,7 +17,7 @@ MOST_NAMES = 8
 
 
 def whole(modules: Mapping[str, nn.Module], alone: bool) -> nn.Module:
-    """The players' modules as one, whose names are those of an exported state dict.
+    """Return the players' modules as one, whose names are those of an exported state dict.
 
     Args:
         modules: by player.
@@ -64,7 +64,7 @@ def start_from(
 
 
 def _refuse_unlike(said: str, wanted: Sequence[str], given: Sequence[str]) -> None:
-    """UserError where the model and the file have not the same names."""
+    """Raise UserError where the model and the file have not the same names."""
     lacking = [name for name in wanted if name not in given]
     besides = [name for name in given if name not in wanted]
     hint = "weights.strict=false takes what there is"
@@ -81,7 +81,7 @@ def _refuse_unlike(said: str, wanted: Sequence[str], given: Sequence[str]) -> No
 def _refuse_other_shapes(
     said: str, excluded: Sequence[str], pairs: Mapping[str, tuple[Tensor, Tensor]]
 ) -> None:
-    """UserError that names the first tensor of another shape, and the override that mends all.
+    """Raise UserError with the first tensor of another shape, and the override that mends all.
 
     Args:
         excluded: patterns that stand in the config already.
@@ -103,7 +103,7 @@ def _more(names: Sequence[str]) -> str:
 
 
 def _nearest(given: Sequence[str], wanted: Sequence[str]) -> str:
-    """The first name of a file beside the model's."""
+    """Return a hint: the first name of a file beside the model's nearest."""
     if not given or not wanted:
         return "all is excluded"
     like = nearest(given[0], wanted) or wanted[0]
@@ -111,7 +111,7 @@ def _nearest(given: Sequence[str], wanted: Sequence[str]) -> str:
 
 
 def matched(key: str, patterns: Sequence[str], names: Iterable[str]) -> set[str]:
-    """The names that shell globs match; UserError for a pattern that matches none.
+    """Return the names that shell globs match; raise UserError for a pattern that matches none.
 
     Args:
         key: of the patterns, for messages.

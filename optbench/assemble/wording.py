@@ -12,7 +12,7 @@ ENVIRONMENT = {"dataset.root": "OPTBENCH_DATA"}
 
 
 def in_keys(error: ArgumentError, at: str | None) -> str:
-    """The message as the command line has it: `dataset.noise=-1 must not be negative`.
+    """Return the message as the command line has it: `dataset.noise=-1 must not be negative`.
 
     Args:
         at: the key that the arguments stand below; None where no key leads to them.
@@ -21,7 +21,7 @@ def in_keys(error: ArgumentError, at: str | None) -> str:
 
 
 def names_key(error: ArgumentError, at: str | None) -> bool:
-    """Whether that message says itself which keys it is about."""
+    """Return whether the message says itself which keys it is about."""
     return at is not None and any(isinstance(part, Argument) for part in error.parts)
 
 
@@ -37,7 +37,7 @@ def _worded(part: str | Argument | Choice, at: str | None) -> str:
 
 
 def _value(value: Any) -> str:
-    """As it is written in YAML."""
+    """Return the value as it is written in YAML."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return os.fspath(value) if isinstance(value, os.PathLike) else str(value)

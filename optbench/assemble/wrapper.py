@@ -15,7 +15,7 @@ from optbench.optim.needs import needs_of
 
 
 def wrapped(built: Built, node: Mapping[str, Any]) -> Built:
-    """The optimizer inside what the config's `wrapper` names, if it names something.
+    """Put the optimizer inside what the config's `wrapper` names, if it names something.
 
     Raises:
         UserError: the two do not go together, or the wrapper refuses its arguments.
@@ -30,7 +30,7 @@ def wrapped(built: Built, node: Mapping[str, Any]) -> Built:
 
 
 def _check(inner: torch.optim.Optimizer, wrapper: str) -> None:
-    """What goes inside one that gives it another gradient than the loss has."""
+    """Refuse what can't go inside a wrapper that gives it another gradient than the loss has."""
     needs = needs_of(inner)
     if needs.objective == "many":
         does = "evaluates the loss itself"

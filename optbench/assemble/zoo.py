@@ -26,7 +26,7 @@ _COMPANION = {
 def resolved(
     node: Mapping[str, Any], module: nn.Module, run: Mapping[str, int] | None = None
 ) -> dict[str, Any]:
-    """A node of `zoo` or `custom` as one that names its class and that class's arguments.
+    """Turn a node of `zoo` or `custom` into one that names its class and that class's arguments.
 
     Others are returned as they are. Keys that begin with `_` say how to make the optimizer.
 
@@ -86,7 +86,7 @@ def _muon_flags(module: nn.Module) -> list[dict[str, Any]]:
 
 
 def _custom(plain: dict[str, Any], node: Mapping[str, Any]) -> dict[str, Any]:
-    """The same for a class whose signature says what it takes."""
+    """Check a node against the signature of its class; return the settings that it takes."""
     cls = locate(str(node["_target_"]), "optimizer._target_")
     if not (isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)):
         raise UserError(f"optimizer._target_={node['_target_']}: not a torch.optim.Optimizer")
@@ -112,7 +112,7 @@ def _custom(plain: dict[str, Any], node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def needs_in_words(words: Collection[str]) -> Needs:
-    """What the words of the zoo's table say that the training heeds."""
+    """Return the needs that the words of the zoo's table stand for."""
     return Needs(
         objective="many" if "closure" in words else "none",
         create_graph="create_graph" in words,
@@ -122,7 +122,7 @@ def needs_in_words(words: Collection[str]) -> Needs:
 
 
 def with_needs(optimizer: torch.optim.Optimizer, node: Mapping[str, Any]) -> Any:
-    """The optimizer, marked with what the training has to heed."""
+    """Return the optimizer, marked with what the training has to heed."""
     needs = node.get("_needs_", Needs())
     if needs == Needs():
         return optimizer

@@ -37,7 +37,7 @@ _MOST_SIDES = 32
 
 
 def load_array_pickle(content: bytes) -> Any:
-    """The object in a pickle, also one of Python 2 (whose strings are read as latin-1).
+    """Return the object in a pickle, also one of Python 2 (whose strings are read as latin-1).
 
     Builtin containers with texts as keys, numbers, texts and arrays of plain numbers only: anything
     else raises pickle.UnpicklingError. Broken bytes raise whatever pickle raises. What comes out
@@ -61,7 +61,7 @@ class _Type:
         self._name, self._order = name, "="
 
     def build(self, state: Any) -> None:
-        """Takes numpy's (version, byte order, three Nones, size, alignment, flags[, None])."""
+        """Take numpy's (version, byte order, three Nones, size, alignment, flags[, None])."""
         rest = state[8:] if isinstance(state, tuple) and len(state) in (8, 9) else (0,)
         if rest not in ((), (None,)) or state[2:5] != (None, None, None) or state[7] != 0:
             raise Refused("an array of other than plain numbers is not allowed in a data file")
@@ -70,7 +70,7 @@ class _Type:
         self._order = state[1]
 
     def checked(self, shape: Any, content: Any) -> tuple[np.dtype[Any], bytes]:
-        """The type and the bytes of an array that these fill exactly."""
+        """Return the type and the bytes of an array that these fill exactly."""
         if isinstance(content, str):  # of Python 2
             content = content.encode("latin-1")
         if not isinstance(content, bytes | bytearray):
@@ -85,12 +85,12 @@ class _Type:
 
 
 def _reconstruct(of: Any, shape: Any, code: Any) -> np.ndarray[Any, Any]:
-    """The stand-in for numpy's: an empty array, which BUILD fills."""
+    """Return the stand-in for numpy's: an empty array, which BUILD fills."""
     return np.empty(0, np.uint8)
 
 
 def _from_buffer(content: Any, of: Any, shape: Any, order: Any) -> np.ndarray[Any, Any]:
-    """The stand-in for numpy's, of protocol 5."""
+    """Return the stand-in for numpy's, of protocol 5."""
     if not isinstance(of, _Type) or order not in ("C", "F"):
         raise Refused("an array that numpy did not pickle")
     dtype, data = of.checked(shape, content)
@@ -138,7 +138,7 @@ class _Unpickler(pickle._Unpickler):
             self._allowed[f"{core}.numeric", "_frombuffer"] = _from_buffer
 
     def load(self) -> Any:
-        """See load_array_pickle."""
+        """See `load_array_pickle`."""
         try:
             return super().load()
         except KeyError as error:  # an opcode that is not in `dispatch`
@@ -147,13 +147,13 @@ class _Unpickler(pickle._Unpickler):
             raise Refused(f"{(names or [code])[0]} is not allowed in a data file") from None
 
     def find_class(self, module: str, name: str) -> Any:
-        """The stand-in for a function."""
+        """Return the stand-in for a function."""
         if (module, name) not in self._allowed:
             raise Refused(f"{module}.{name} is not allowed in a data file")
         return self._allowed[module, name]
 
     def _encode(self, text: Any, encoding: Any) -> bytes:
-        """How Python 3 pickles bytes for Python 2: each is encoded once, so none twice."""
+        """Encode text, as which Python 3 pickles bytes for Python 2: each once, so none twice."""
         if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
             raise Refused("an encoding other than latin1 is not allowed in a data file")
         self._encodable -= len(text)
@@ -197,7 +197,10 @@ class _Unpickler(pickle._Unpickler):
         self._set_items(items)
 
     def _set_items(self, items: list[Any]) -> None:
-        """Keys are texts: the hash of a tuple inside a tuple inside ... overflows the stack."""
+        """Set items of a dictionary, whose keys are texts.
+
+        The hash of a tuple inside a tuple inside ... would overflow the stack.
+        """
         values, pairs = self.stack[-1], iter(items)
         if not isinstance(values, dict):
             raise Refused("items of other than a dictionary are not allowed in a data file")

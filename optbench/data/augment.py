@@ -23,7 +23,7 @@ class Augmentation:
     flip: bool
 
     def draw(self, key: int, indices: Tensor) -> Tensor:
-        """int64 [n, 3] for int64 [n] example numbers: (row offset, column offset, flip) of each.
+        """Return (row offset, column offset, flip), int64 [n, 3], for int64 [n] example numbers.
 
         Each row is a pure function of (key, example number), the same on every device.
         """
@@ -31,7 +31,7 @@ class Augmentation:
         return uniform_ints(key, indices, (offsets, offsets, 2 if self.flip else 1))
 
     def apply(self, images: Tensor, draws: Tensor) -> Tensor:
-        """The images [n, C, H, W] of any dtype, cropped and flipped as `draws` [n, 3] says."""
+        """Return images [n, C, H, W] of any dtype, cropped and flipped as `draws` [n, 3] says."""
         count, channels, height, width = images.shape
         padded = F.pad(images, (self.crop,) * 4)
         columns = torch.arange(width, device=images.device)
@@ -45,7 +45,7 @@ class Augmentation:
 
 
 def uniform_ints(key: int, indices: Tensor, below: Sequence[int]) -> Tensor:
-    """int64 [n, k]: column j holds uniform ints in [0, below[j]), for below[j] <= 2^31.
+    """Return int64 [n, k]: column j holds uniform ints in [0, below[j]), for below[j] <= 2^31.
 
     Each is a pure function of (key, index, j): word number `index` of a splitmix64 sequence seeded
     with (key, j), scaled down (bias < below / 2^32).

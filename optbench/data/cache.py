@@ -18,7 +18,7 @@ _loaded: OrderedDict[Hashable, Dataset] = OrderedDict()
 
 
 def load_cached(factory: Callable[..., Dataset], **kwargs: Any) -> Dataset:
-    """factory(**kwargs), remembered: the last KEPT (4) data sets of this process are kept.
+    """Return factory(**kwargs), remembered: the last KEPT (4) data sets of this process are kept.
 
     kwargs may nest lists and mappings (plain or OmegaConf's); equal arguments give the same
     object, even when the files changed in between. A load which raises is not remembered.
@@ -47,7 +47,7 @@ class SourceMemo(Generic[T]):
         self._opened: dict[Hashable, T] = {}
 
     def get(self, split: Split, device: torch.device, make: Callable[[], T]) -> T:
-        """The source of (split, device), made by `make` the first time."""
+        """Return the source of (split, device), made by `make` the first time."""
         import torch
 
         # "cuda" and "cuda:0" may be one device: an empty tensor knows.

@@ -42,14 +42,16 @@ def cifar_like(
     flip: bool = True,
     file_md5: Mapping[str, str] | None = None,
 ) -> ArrayDataset:
-    """Colour uint8 images [N, 3, 32, 32] from root/folder, else from root/archive.
+    """Return colour uint8 images [N, 3, 32, 32] from root/folder, else from root/archive.
 
     folder is the archive's top folder; once extracted it loads faster (the archive is unpacked in
     memory each time). With `download`, the archive is fetched from `url` when both are missing.
     What has another MD5 than `md5` (the archive) or `file_md5` (a file in the folder, by its name)
     is read all the same, with a note. label_key names the labels in the pickled batches ("labels"
-    or "fine_labels"). See ArrayDataset for mean, std, crop and flip. Raises ArgumentError when
-    something is missing or damaged, or when its numbers are no pixels and labels.
+    or "fine_labels"). See ArrayDataset for mean, std, crop and flip.
+
+    Raises:
+        ArgumentError: something is missing or damaged, or its numbers are no pixels and labels.
     """
     base = Path(root).expanduser()
     place = base / folder
@@ -102,7 +104,7 @@ def _read_folder(folder: Path, names: Sequence[str]) -> dict[str, bytes]:
 
 
 def _read_archive(path: Path, folder: str, names: Sequence[str], other: bool) -> dict[str, bytes]:
-    """The files; `other`: it is not the archive that was published."""
+    """Return the archive's files; `other`: it is not the one that was published."""
     also = "; its MD5 is not the published one" if other else ""
     try:
         found = read_members(path, {f"{folder}/{name}" for name in names})
@@ -131,7 +133,7 @@ def _examples(
 def _read_batch(
     content: bytes, label_key: str
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """The images [n, 3, 32, 32] and labels [n] of one file."""
+    """Return the images [n, 3, 32, 32] and labels [n] of one file."""
     batch = load_array_pickle(content)
     if not isinstance(batch, dict):
         raise ValueError("it holds no dictionary")

@@ -20,7 +20,7 @@ class Source(Protocol):
     """
 
     def __len__(self) -> int:
-        """The number of examples."""
+        """Return the number of examples."""
         ...
 
     def stream(
@@ -29,7 +29,7 @@ class Source(Protocol):
         bounds: Sequence[tuple[int, int]],
         augment_key: int | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """One batch for each (start, stop) of bounds: the examples indices[start:stop], in order.
+        """Yield one batch for each (start, stop) of bounds, in order: examples indices[start:stop].
 
         indices is an int64 CPU tensor of example numbers in [0, len(self)), such as an epoch's
         order; each start < stop. A batch is (inputs, targets): float32 [n, C, H, W], normalised,
@@ -45,7 +45,7 @@ class Source(Protocol):
 
 
 def end_all(sources: Iterable[Source]) -> None:
-    """Tells each source once that the run has ended."""
+    """Tell each source once that the run has ended."""
     for source in {id(source): source for source in sources}.values():
         if hasattr(source, "end"):
             source.end()
@@ -67,5 +67,5 @@ class Dataset(Protocol):
     test_size: int
 
     def open(self, split: Split, device: torch.device) -> Source:
-        """The split on the device; a second call with the same arguments costs nothing."""
+        """Return the split on the device; a second call with the same arguments costs nothing."""
         ...

@@ -15,9 +15,12 @@ SEED = 42
 
 
 def hessian(dim: int = 100, seed: int = SEED) -> Matrix:
-    """R^T diag(eigenvalues) R, [dim, dim]; see `eigenvalues` and `rotation`.
+    """Return R^T diag(eigenvalues) R, [dim, dim]; see `eigenvalues` and `rotation`.
 
-    With the defaults it is DeepOBS's own. Raises ValueError for fewer than 2 dimensions.
+    With the defaults it is DeepOBS's own.
+
+    Raises:
+        ValueError: fewer than 2 dimensions.
     """
     if dim < 2:
         raise ValueError(f"dim={dim}: quadratic_deep has at least 2 dimensions")
@@ -29,14 +32,14 @@ def hessian(dim: int = 100, seed: int = SEED) -> Matrix:
 
 
 def eigenvalues(dim: int, random: np.random.RandomState) -> Matrix:
-    """[dim]: nine tenths from U(0, 1), the others from U(30, 60), as found in deep networks."""
+    """Return [dim]: nine tenths from U(0, 1), the others from U(30, 60), as in deep networks."""
     small = dim * 9 // 10
     low, high = random.uniform(0.0, 1.0, small), random.uniform(30.0, 60.0, dim - small)
     return np.concatenate([low, high])
 
 
 def rotation(dim: int, random: np.random.RandomState) -> Matrix:
-    """A rotation [dim, dim] drawn uniformly.
+    """Return a rotation [dim, dim] drawn uniformly.
 
     By the subgroup algorithm of Diaconis and Shahshahani ("The subgroup algorithm for generating
     uniform random variables", 1987): a rotation of d dimensions, bordered by a 1, is reflected so

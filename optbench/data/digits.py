@@ -50,7 +50,11 @@ class Digits:
         self._settings = (mean, std, crop, flip)
 
     def open(self, split: Split, device: torch.device) -> TensorSource:
-        """The split on the device. Raises UserError when the file is damaged."""
+        """Return the split on the device.
+
+        Raises:
+            UserError: the file is damaged.
+        """
         return self._arrays.open(split, device)
 
     @cached_property
@@ -67,16 +71,19 @@ class Digits:
 def digits(
     mean: Sequence[float], std: Sequence[float], crop: int = 0, flip: bool = False
 ) -> Digits:
-    """1437 training and 360 test images [1, 8, 8], float32 in [0, 1] (the pixels / 16).
+    """Return 1437 training and 360 test images [1, 8, 8], float32 in [0, 1] (the pixels / 16).
 
     The fixed split has equal parts of every class, up to one image. See ArrayDataset for mean, std,
-    crop and flip. Raises UserError when scikit-learn is missing.
+    crop and flip.
+
+    Raises:
+        UserError: scikit-learn is missing.
     """
     return Digits(mean, std, crop, flip)
 
 
 def split(labels: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """(train, test) numbers of the examples, ascending; a pure function of the labels.
+    """Return the numbers of the (train, test) examples, ascending; a pure function of the labels.
 
     Sorted by class, and within a class by a hash of their number, examples at even distances are
     the test set, so that each class gives its share.
@@ -91,7 +98,7 @@ def split(labels: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDA
 
 
 def _find_table() -> Path | None:
-    """The file, None where scikit-learn keeps it elsewhere."""
+    """Return the table's file, None where scikit-learn keeps it elsewhere."""
     spec = importlib.util.find_spec("sklearn")
     if spec is None or not spec.submodule_search_locations:
         raise UserError("digits is missing: it comes with scikit-learn; pip install scikit-learn")
@@ -100,7 +107,7 @@ def _find_table() -> Path | None:
 
 
 def _read_table(path: Path) -> npt.NDArray[Any]:
-    """TABLE_SHAPE: 64 pixels in 0..16, then the label."""
+    """Return the table, TABLE_SHAPE: 64 pixels in 0..16, then the label."""
     import numpy as np
 
     try:

@@ -23,9 +23,11 @@ _log = logging.getLogger(__name__)
 def fetch(urls: Sequence[str], md5: str, destination: Path, timeout: float = TIMEOUT) -> None:
     """Download the file from the first of `urls` which gives one with this MD5 (hexadecimal).
 
-    The destination appears whole or not at all. Raises ArgumentError when no URL works
-    (within `timeout` seconds without an answer each, default 10), UserError when the folder cannot
-    be written.
+    The destination appears whole or not at all.
+
+    Raises:
+        ArgumentError: no URL works (within `timeout` seconds without an answer each, default 10).
+        UserError: the folder cannot be written.
     """
     part = destination.with_name(f"{destination.name}.{os.getpid()}.part")
     made: list[Path] = []
@@ -57,16 +59,22 @@ def fetch(urls: Sequence[str], md5: str, destination: Path, timeout: float = TIM
 
 
 def md5_of(path: Path) -> str:
-    """The MD5 of a file, in hexadecimal. Raises Unreadable when it is no regular file."""
+    """Return the MD5 of a file, in hexadecimal.
+
+    Raises:
+        Unreadable: it is no regular file.
+    """
     with open_regular(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def others_than_published(name: str, published: Mapping[Path, str]) -> list[str]:
-    """A note on the files that have another MD5 than the published one, which may be "" for none.
+    """Return a note on files with another MD5 than the published one, which may be "" for none.
 
-    Subsets of one's own are a good reason for it, damage is not. Raises ArgumentError on a file
-    that cannot be read.
+    Subsets of one's own are a good reason for it, damage is not.
+
+    Raises:
+        ArgumentError: a file cannot be read.
     """
     others = []
     for path, md5 in published.items():
@@ -84,7 +92,7 @@ def others_than_published(name: str, published: Mapping[Path, str]) -> list[str]
 
 
 def _download(url: str, md5: str, part: Path, timeout: float) -> str | None:
-    """Why it failed, in one line, or None."""
+    """Return why a download failed, in one line, or None."""
     _log.info("downloading %s", url)
     try:
         with urllib.request.urlopen(url, timeout=timeout) as answer, part.open("wb") as file:

@@ -71,7 +71,7 @@ class Draws:
         self._sources: SourceMemo[DrawSource] = SourceMemo()
 
     def open(self, split: str, device: torch.device) -> DrawSource:
-        """The split (train, val or test) on the device, drawn at the first call and kept."""
+        """Return the split (train, val or test) on the device, drawn at the first call and kept."""
         return self._sources.get(split, device, lambda: self._make_source(split, device))  # type: ignore[arg-type]
 
     def _make_source(self, split: str, device: torch.device) -> DrawSource:
@@ -93,7 +93,7 @@ class DrawSource:
         self._vectors, self._same = vectors, same
 
     def __len__(self) -> int:
-        """The number of draws."""
+        """Return the number of draws."""
         return len(self._vectors)
 
     def stream(
@@ -102,7 +102,7 @@ class DrawSource:
         bounds: Sequence[tuple[int, int]],
         augment_key: int | None = None,
     ) -> Iterator[tuple[Tensor]]:
-        """Batches of one tensor, float32 [n, dim]; see `Source.stream`. Nothing is augmented."""
+        """Yield batches of one float32 tensor [n, dim]; see `Source.stream`. Augment nothing."""
         if self._same:
             for start, stop in bounds:
                 yield (self._vectors[: stop - start],)

@@ -12,7 +12,11 @@ _LARGEST = 1 << 62  # of a label
 
 
 def as_pixels(values: Any) -> npt.NDArray[np.uint8]:
-    """An array of whole numbers from 0 to 255 as uint8. Raises ValueError on anything else."""
+    """Return an array of whole numbers from 0 to 255 as uint8.
+
+    Raises:
+        ValueError: it is anything else.
+    """
     import numpy as np
 
     if not isinstance(values, np.ndarray):
@@ -27,7 +31,11 @@ def as_pixels(values: Any) -> npt.NDArray[np.uint8]:
 
 
 def as_labels(values: Any) -> npt.NDArray[np.int64]:
-    """Whole numbers, in a list or an array [N], as int64. Raises ValueError on anything else."""
+    """Return whole numbers, in a list or an array [N], as int64.
+
+    Raises:
+        ValueError: they are anything else.
+    """
     import numpy as np
 
     if isinstance(values, list | tuple):

@@ -23,10 +23,11 @@ class Unreadable(Exception):
 
 
 def open_regular(path: str | Path) -> BufferedReader:
-    """The file, to be read from its beginning.
+    """Open a file, to be read from its beginning.
 
-    Raises Unreadable on what is missing, forbidden or not a regular file: a pipe would wait for
-    its writer, and a device need not end.
+    Raises:
+        Unreadable: it is missing, forbidden or not a regular file: a pipe would wait for its
+            writer, and a device need not end.
     """
     try:
         _refuse_others(os.stat(path))
@@ -44,7 +45,11 @@ def open_regular(path: str | Path) -> BufferedReader:
 
 
 def read_regular(path: str | Path, limit: int = LIMIT) -> bytes:
-    """The whole content of a regular file of at most `limit` bytes; else raises Unreadable."""
+    """Return the whole content of a regular file of at most `limit` bytes.
+
+    Raises:
+        Unreadable: it is another, or can't be read.
+    """
     with open_regular(path) as file:
         size = size_of(file)
         if size > limit:
@@ -56,12 +61,12 @@ def read_regular(path: str | Path, limit: int = LIMIT) -> bytes:
 
 
 def size_of(file: BufferedReader) -> int:
-    """The bytes in an open file."""
+    """Return the number of bytes in an open file."""
     return os.fstat(file.fileno()).st_size
 
 
 def reason_of(error: BaseException) -> str:
-    """What an error says, in one line of reasonable length; its type where it says nothing."""
+    """Return what an error says, in a line of reasonable length; its type where it says nothing."""
     if isinstance(error, MemoryError):
         return "there is not enough memory"
     if isinstance(error, OSError) and error.strerror:
@@ -71,7 +76,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def damaged(path: str | Path, reason: str) -> ArgumentError:
-    """The line for a file of a data set that can be had again."""
+    """Return the error for a file of a data set that can be had again."""
     return ArgumentError(
         f"{path} cannot be read ({reason}): replace it by a good copy, or delete it and set ",
         Argument("download", True),
@@ -97,7 +102,7 @@ class Gunzipped:
         self._idle = 0
 
     def read(self, size: int) -> bytes:
-        """The next `size` bytes, fewer at the end only."""
+        """Return the next `size` bytes, fewer at the end only."""
         pieces = []
         while size:
             piece = self._piece(min(size, _PIECE))
@@ -108,7 +113,7 @@ class Gunzipped:
         return b"".join(pieces)
 
     def readinto(self, buffer: memoryview) -> int:
-        """Fills the buffer; returns how many bytes there were for it."""
+        """Fill the buffer; return how many bytes there were for it."""
         filled = 0
         while filled < len(buffer):
             piece = self._piece(min(len(buffer) - filled, _PIECE))
@@ -119,7 +124,7 @@ class Gunzipped:
         return filled
 
     def _piece(self, most: int) -> bytes:
-        """At least one byte, or none at the end."""
+        """Return at least one byte, or none at the end."""
         while True:
             if self._engine.eof and not self._next_member():
                 return b""
@@ -140,7 +145,7 @@ class Gunzipped:
                 return piece
 
     def _next_member(self) -> bool:
-        """Goes on to what was packed behind the last one; zeros may fill the file up."""
+        """Go on to what was packed behind the last one, if anything; zeros may fill the file up."""
         rest = self._engine.unused_data
         while not rest.lstrip(b"\0"):
             rest = self._file.read(_PIECE)

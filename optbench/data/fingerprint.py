@@ -15,7 +15,7 @@ _PIECE = 1 << 16
 
 
 def fingerprint(*arrays: npt.NDArray[Any]) -> str:
-    """32 hexadecimal digits that follow from the arrays' types, shapes and bytes; see WHOLE."""
+    """Return 32 hex digits that follow from the arrays' types, shapes and bytes; see WHOLE."""
     import numpy as np
 
     found = hashlib.sha256()

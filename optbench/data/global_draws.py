@@ -15,7 +15,7 @@ from optbench.data.hashing import mix64
 
 @contextmanager
 def borrowed() -> Iterator[Callable[[], bool]]:
-    """After the block the generators stand where they stood before.
+    """Put the generators back after the block to where they stood before.
 
     What it gives says whether they have moved since then.
     """
@@ -40,7 +40,7 @@ def borrowed() -> Iterator[Callable[[], bool]]:
 
 
 def seed(*words: int) -> None:
-    """Seeds them, a GPU's left alone: what they then draw is a pure function of the words."""
+    """Seed the generators, but not a GPU's: their draws are a pure function of the words."""
     word = mix64(*words) >> 1
     random.seed(word)
     np.random.seed(word % 2**32)

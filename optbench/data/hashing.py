@@ -11,7 +11,7 @@ MASK = (1 << 64) - 1
 
 
 def mix64(*words: int) -> int:
-    """One uniform word in [0, 2^64) from any ints: a pure function of them and of their order."""
+    """Return one uniform word in [0, 2^64), a pure function of any ints and of their order."""
     state = 0
     for word in words:
         state = _finalise((state + GOLDEN + word) & MASK)
@@ -25,5 +25,5 @@ def _finalise(word: int) -> int:
 
 
 def as_signed(word: int) -> int:
-    """The int64 with the same bits as an unsigned 64-bit word, for torch."""
+    """Return the int64 with the same bits as an unsigned 64-bit word, for torch."""
     return word - (1 << 64) if word >> 63 else word

@@ -29,10 +29,11 @@ _UNSIGNED_BYTES = 8
 
 
 def read_idx(path: Path, dimensions: int, limit: int = LIMIT) -> npt.NDArray[np.uint8]:
-    """The uint8 array of an IDX file, gzipped (by its name, .gz) or raw.
+    """Return the uint8 array of an IDX file, gzipped (by its name, .gz) or raw.
 
-    Raises ArgumentError when the file is unreadable, damaged, cut short, of another type or number
-    of dimensions, or of more than `limit` bytes.
+    Raises:
+        ArgumentError: the file is unreadable, damaged, cut short, of another type or number of
+            dimensions, or of more than `limit` bytes.
     """
     try:
         with open_regular(path) as file:

@@ -8,7 +8,7 @@ from optbench.errors import Argument, ArgumentError
 
 
 def check_statistics(name: str, channels: int, mean: Sequence[float], std: Sequence[float]) -> None:
-    """Raises ArgumentError unless mean and std have a value a channel, and std positive ones."""
+    """Raise ArgumentError unless mean and std have a value a channel, and std positive ones."""
     if len(mean) != channels or len(std) != channels:
         raise ArgumentError(
             f"{name}: ",
@@ -22,7 +22,7 @@ def check_statistics(name: str, channels: int, mean: Sequence[float], std: Seque
 
 
 def check_crop(name: str, crop: int) -> None:
-    """Raises ArgumentError when the padding of random crops is negative."""
+    """Raise ArgumentError when the padding of random crops is negative."""
     if crop < 0:
         crops = Argument("crop", crop)
         raise ArgumentError(f"{name}: ", crops, " must be 0 (no cropping) or more pixels")

@@ -37,12 +37,14 @@ class Decoded(NamedTuple):
 
 
 def decode_image(path: str, crop: Crop, seeds: tuple[int, int] | None) -> Decoded:
-    """The file's image: a training crop drawn from `seeds`, or the centre.
+    """Decode a file's image: a training crop drawn from `seeds`, or the centre.
 
     Pixels are interpolated bilinearly. JPEGs are decoded at 1/2, 1/4 or 1/8 of their size where
     that still has enough pixels: much faster, and nearly the same picture. Of several frames the
-    first is taken; an orientation in EXIF is ignored, as by torchvision's ImageFolder. Raises
-    UserError, which names the file, when it cannot be decoded.
+    first is taken; an orientation in EXIF is ignored, as by torchvision's ImageFolder.
+
+    Raises:
+        UserError: the file, which it names, cannot be decoded.
     """
     try:
         with warnings.catch_warnings():
@@ -87,14 +89,14 @@ def _cut(image: Image.Image, box: Box, crop: Crop) -> tuple[Image.Image, Odd]:
 
 
 def centre_box(width: int, height: int, crop: Crop) -> Box:
-    """(left, top, right, bottom) of the evaluation crop, in pixels of the whole image."""
+    """Return (left, top, right, bottom) of the evaluation crop, in pixels of the whole image."""
     side = min(width, height) * min(crop.size / crop.resize, 1)
     left, top = (width - side) / 2, (height - side) / 2
     return left, top, left + side, top + side
 
 
 def random_box(width: int, height: int, min_area: float, random: np.random.Generator) -> Box:
-    """(left, top, right, bottom) of a training crop, in whole pixels.
+    """Return (left, top, right, bottom) of a training crop, in whole pixels.
 
     Area uniform in [min_area, 1] of the image's, ratio log-uniform in RATIO; after ATTEMPTS draws
     which do not fit, the largest centred part with a ratio in RATIO. Source: torchvision's

@@ -33,14 +33,16 @@ class ImageFiles:
     notes: tuple[str, ...] = ()
 
     def path(self, index: int) -> str:
-        """The path of an image."""
+        """Return the path of an image."""
         return os.path.join(self.folder, os.fsdecode(self.names[index]))
 
 
 def scan_classes(folder: Path) -> list[str]:
-    """The class folders in a folder, sorted.
+    """Return the class folders in a folder, sorted.
 
-    Raises ArgumentError when it cannot be read, UserError when there are none.
+    Raises:
+        ArgumentError: it cannot be read.
+        UserError: there are none.
     """
     try:
         with os.scandir(folder) as entries:
@@ -63,10 +65,13 @@ def scan_classes(folder: Path) -> list[str]:
 
 
 def scan_images(folder: Path, classes: Sequence[str]) -> ImageFiles:
-    """The images folder/<class>/**/*.<extension> of a split, sorted by class and name.
+    """Return the images folder/<class>/**/*.<extension> of a split, sorted by class and name.
 
     A label is the class's place in `classes`. What is hidden or no image is left out and counted in
-    a note. Raises UserError on a class folder which is not among `classes`, or which has no images.
+    a note.
+
+    Raises:
+        UserError: a class folder is not among `classes`, or has no images.
     """
     numbers = {name: number for number, name in enumerate(classes)}
     left_out = LeftOut(str(folder))
@@ -90,7 +95,7 @@ def scan_images(folder: Path, classes: Sequence[str]) -> ImageFiles:
 
 
 def _images_in(folder: str, name: str, left_out: LeftOut) -> list[str]:
-    """The images in folder/name and the folders inside it, each as name/.../image.
+    """Return the images in folder/name and the folders inside it, each as name/.../image.
 
     A folder that links lead to twice is looked at once.
     """
@@ -122,7 +127,7 @@ def _images_in(folder: str, name: str, left_out: LeftOut) -> list[str]:
 
 
 def _holds(is_kind: Callable[[], bool]) -> bool:
-    """What an entry says of itself; one that leads nowhere is of no kind."""
+    """Return what an entry says of itself; of one that leads nowhere, False."""
     try:
         return is_kind()
     except OSError:
@@ -130,7 +135,7 @@ def _holds(is_kind: Callable[[], bool]) -> bool:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file's name has the ending of an image's."""
+    """Return whether a file's name has the ending of an image's."""
     return name.lower().endswith(EXTENSIONS)
 
 
@@ -145,12 +150,12 @@ class LeftOut:
         self._outside: list[str] = []
 
     def hidden(self, entry: os.DirEntry[str], name: str) -> None:
-        """Counts it if it is a folder or an image."""
+        """Count a hidden entry if it is a folder or an image."""
         if is_image(entry.name) or _holds(entry.is_dir):
             self._hidden.append(name)
 
     def look_at_top(self, folder: Path) -> None:
-        """Counts the images beside the class folders, and the hidden folders."""
+        """Count the images beside the class folders, and the hidden folders."""
         with suppress(OSError), os.scandir(folder) as entries:  # scan_classes says what is wrong
             for entry in entries:
                 if entry.name.startswith("."):
@@ -159,7 +164,7 @@ class LeftOut:
                     self._outside.append(entry.name)
 
     def notes(self) -> tuple[str, ...]:
-        """One line that counts them all, or none."""
+        """Return one line that counts them all, or none."""
         parts = [
             f"{len(names)} {what if len(names) == 1 else whats} ({few(names)})"
             for names, what, whats in (
@@ -178,6 +183,6 @@ class LeftOut:
 
 
 def few(names: Sequence[str]) -> str:
-    """Some names, in a line."""
+    """Return some names, in a line."""
     first = sorted(names)[:NAMED]
     return ", ".join(first) + (", ..." if len(names) > len(first) else "")

@@ -52,7 +52,7 @@ class ImageFolder:
         return fingerprint(*(array for part in parts for array in (part.labels, part.names)))
 
     def open(self, split: Split, device: torch.device) -> ImageSource:
-        """The split on the device; nothing is decoded before it is streamed."""
+        """Return the split on the device; nothing is decoded before it is streamed."""
         from optbench.data.image_source import ImageSource
         from optbench.data.normalise import Normaliser
 
@@ -75,13 +75,15 @@ def image_folder(
     prefetch: int = 2,
     background: int = 255,
 ) -> ImageFolder:
-    """Colour images root/<train_dir or test_dir>/<class>/*.jpg (or .jpeg, .png, ...).
+    """Return colour images root/<train_dir or test_dir>/<class>/*.jpg (or .jpeg, .png, ...).
 
-    Inputs are [3, size, size], (pixel / 255 - mean) / std; see Crop for resize, min_area, flip
-    and background, Loading for workers and prefetch. The classes are train_dir's folders, sorted;
-    images in folders inside of these are the class's too. What is left out is counted in the
-    notes. Raises ArgumentError when folders are missing or settings make no sense, UserError when
-    there are no images.
+    Inputs are [3, size, size], (pixel / 255 - mean) / std; see Crop for resize, min_area, flip and
+    background, Loading for workers and prefetch. The classes are train_dir's folders, sorted;
+    images in folders inside of these are the class's too. What is left out is counted in the notes.
+
+    Raises:
+        ArgumentError: folders are missing or settings make no sense.
+        UserError: there are no images.
     """
     check_statistics("image_folder", CHANNELS, mean, std)
     for name, value, least in (
@@ -108,7 +110,7 @@ def image_folder(
 
 
 def _without_test(classes: Sequence[str], test: ImageFiles, folder: Path) -> list[str]:
-    """A note on the classes that no image of `folder` is of."""
+    """Return a note on the classes that no image of `folder` is of."""
     there = set(test.labels.tolist())
     lacking = [name for number, name in enumerate(classes) if number not in there]
     if not lacking:

@@ -26,11 +26,14 @@ ORDINARY = Odd(0)
 
 
 def as_rgb(image: Image.Image, background: int) -> tuple[Image.Image, Odd]:
-    """The image in mode RGB, and what is odd about it.
+    """Return the image in mode RGB, and what is odd about it.
 
     16 bits become 8 as value / 257, and 12 likewise; transparent parts lie on the grey level
-    `background`. Raises ValueError on integers of 32 bits and on floats: nothing in the file says
-    which numbers are black and white.
+    `background`.
+
+    Raises:
+        ValueError: integers of 32 bits, or floats: nothing in the file says which numbers are black
+            and white.
     """
     if image.mode in SIXTEEN or (image.mode == "I" and image.format in ("PNG", "PPM")):
         return _from_sixteen(image, background)

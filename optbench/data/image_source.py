@@ -59,7 +59,7 @@ class ImageSource:
         self._broken_off: Tally | None = None
 
     def __len__(self) -> int:
-        """The number of examples."""
+        """Return the number of examples."""
         return len(self._files.labels)
 
     def stream(
@@ -68,10 +68,13 @@ class ImageSource:
         bounds: Sequence[tuple[int, int]],
         augment_key: int | None = None,
     ) -> Iterator[Batch]:
-        """See Source.stream. Raises UserError, which names the file, on a broken image.
+        """See `Source.stream`.
 
         What is odd about images is warned of once, at the end of a first epoch (or of a test). One
         that is broken off counts too few; `end` tells of it if there is no other.
+
+        Raises:
+            UserError: an image, whose file it names, is broken.
         """
         key = augment_key if self._augmented else None
         whole = augment_key is not None or not self._augmented
@@ -95,7 +98,7 @@ class ImageSource:
                 self._say(tally)
 
     def end(self) -> None:
-        """Warns of what was seen in what was broken off, if nothing was said yet."""
+        """Warn of what was seen in what was broken off, if nothing was said yet."""
         if self._broken_off is not None:
             self._say(self._broken_off)
 
@@ -120,18 +123,18 @@ class Tally:
         self._odd: Counter[Odd] = Counter()
 
     def add(self, seen: int, odd: Sequence[int]) -> None:
-        """Counts a batch of `seen` images; `odd` has the flags of those that have some."""
+        """Count a batch of `seen` images; `odd` has the flags of those that have some."""
         self.batches += 1
         self._seen += seen
         for flags in odd:
             self._odd.update(Odd(flags))
 
     def images(self) -> int:
-        """How many there were."""
+        """Return how many images there were."""
         return self._seen
 
     def lines(self, background: int) -> Iterator[str]:
-        """What there is to say."""
+        """Yield what there is to say."""
         for flag, count in sorted(self._odd.items(), key=lambda item: item[0].value):
             told = SAID[flag].format(background=background, other=0 if background > 127 else 255)
             yield f"{count} of {self._seen} images {told}"
@@ -146,7 +149,7 @@ class _Decoder(TorchDataset[Batch]):
         self._key = key
 
     def __getitems__(self, indices: list[int]) -> tuple[Tensor, Tensor, list[int]] | UserError:
-        """uint8 [n, 3, size, size], int64 [n], and the flags of what is odd.
+        """Return uint8 [n, 3, size, size], int64 [n], and the flags of what is odd.
 
         An error is returned: raised, it would reach the parent as a page of text, not one line.
         """

@@ -38,11 +38,11 @@ class ItemSource:
         self._items, self._loading, self._device = items, loading, device
 
     def __len__(self) -> int:
-        """The number of examples."""
+        """Return the number of examples."""
         return len(self._items)
 
     def alone(self) -> ItemSource:
-        """The same without workers."""
+        """Return the same source without workers."""
         return ItemSource(self._items, Loading(0, 1), self._device)
 
     def stream(
@@ -51,7 +51,7 @@ class ItemSource:
         bounds: Sequence[tuple[int, int]],
         augment_key: int | None = None,
     ) -> Iterator[Any]:
-        """See Source.stream; a batch has the structure of an example.
+        """See `Source.stream`; a batch has the structure of an example.
 
         Raises:
             UserError: examples that can't be put into one batch.
@@ -76,14 +76,17 @@ class _Picker(TorchDataset[Any]):
         self._items, self._key, self._draw = items, key, False
 
     def __getitems__(self, indices: list[int]) -> Any:
-        """A batch for another process, or the error: raised, it would come as a page of text."""
+        """Return a batch for another process, or the error.
+
+        Raised, it would come as a page of text.
+        """
         try:
             return self(indices)
         except Exception as error:  # whatever code of the user's own raises
             return _sendable(error)
 
     def __call__(self, indices: list[int]) -> Any:
-        """A batch of the examples with these numbers."""
+        """Return a batch of the examples with these numbers."""
         with borrowed() as drawn:
             examples = [] if self._draw else [self._items[index] for index in indices]
             if self._draw or drawn():  # seeding all three is dear where nothing is drawn
@@ -102,7 +105,7 @@ class _Picker(TorchDataset[Any]):
 
 
 def _sendable(error: Exception) -> Exception:
-    """An error as another process can have it, with its traceback as a note."""
+    """Return an error as another process can have it, with its traceback as a note."""
     text = "".join(traceback.format_exception(error)).rstrip()
     try:
         sent: Exception = pickle.loads(pickle.dumps(error))
@@ -114,7 +117,7 @@ def _sendable(error: Exception) -> Exception:
 
 
 def moved(batch: Any, device: torch.device) -> Any:
-    """Tensors in tuples, lists and mappings on the device; anything else as it is."""
+    """Put tensors in tuples, lists and mappings on the device; leave anything else as it is."""
     if isinstance(batch, Tensor):
         return batch.to(device, non_blocking=device.type == "cuda" and batch.is_pinned())
     if isinstance(batch, Mapping):

@@ -65,7 +65,7 @@ class Items:
         return found.hexdigest()[:32]
 
     def open(self, split: Split, device: torch.device) -> ItemSource:
-        """The split on the device, made at the first call and kept."""
+        """Return the split on the device, made at the first call and kept."""
         from optbench.data.item_source import ItemSource
 
         items = self._splits[split]
@@ -73,7 +73,7 @@ class Items:
 
 
 def lacking(items: Any) -> str | None:
-    """What keeps an object from being a map-style data set, None if nothing does."""
+    """Return what keeps an object from being a map-style data set, None if nothing does."""
     from torch.utils.data import Dataset
 
     for name in ("__len__", "__getitem__"):
@@ -85,7 +85,7 @@ def lacking(items: Any) -> str | None:
 
 
 def _classes(items: Any, target: Any) -> int:
-    """How many classes there are, or numbers to be predicted; 0 where nothing tells."""
+    """Return how many classes there are, or numbers to be predicted; 0 where nothing tells."""
     own = getattr(items, "num_classes", None)
     if type(own) is int and own > 0:
         return own
@@ -101,7 +101,7 @@ def _classes(items: Any, target: Any) -> int:
 
 
 def _highest(items: Any) -> int:
-    """The highest label of a data set that keeps all in one place, -1 if it is not known."""
+    """Return the highest label of a data set that keeps all in one place, -1 if not known."""
     tensors = getattr(items, "tensors", ())
     own = [tensors[-1]] if isinstance(tensors, tuple) and len(tensors) > 1 else []
     found = [*own, getattr(items, "targets", None), getattr(items, "labels", None)]

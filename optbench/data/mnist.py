@@ -32,12 +32,14 @@ def mnist_like(
     crop: int = 0,
     flip: bool = False,
 ) -> ArrayDataset:
-    """The four IDX files in root/folder/raw, each unpacked or as .gz: grey uint8 images.
+    """Return the four IDX files in root/folder/raw, each unpacked or as .gz: grey uint8 images.
 
     With `download`, missing files are fetched from mirror + file name + ".gz" and must have the MD5
     given for train_images, train_labels, test_images and test_labels; of a .gz which is there and
-    has another MD5 there is a note. See ArrayDataset for mean, std, crop and flip. Raises
-    ArgumentError when a file is missing or damaged.
+    has another MD5 there is a note. See ArrayDataset for mean, std, crop and flip.
+
+    Raises:
+        ArgumentError: a file is missing or damaged.
     """
     raw = Path(root).expanduser() / folder / "raw"
     paths = {part: _find(raw, name) for part, name in FILES.items()}

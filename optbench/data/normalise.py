@@ -20,7 +20,7 @@ class Normaliser:
         self._std = torch.tensor(list(std), dtype=torch.float32, device=device).view(-1, 1, 1)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """A new float32 tensor [n, C, H, W] from uint8 or floating images of that shape."""
+        """Return a new float32 tensor [n, C, H, W] of uint8 or floating images of that shape."""
         if images.dtype == torch.uint8:
             scaled = images.to(torch.float32).div_(255.0)
         else:

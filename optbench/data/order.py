@@ -12,9 +12,9 @@ _ORDER, _AUGMENT, _VALIDATION = 1, 2, 3
 
 
 def epoch_order(indices: Tensor, seed: int, epoch: int, shuffle: str = "epoch") -> Tensor:
-    """The int64 [n] indices in the order of an epoch: a pure function of the arguments.
+    """Return the int64 [n] indices in the order of an epoch: a pure function of the arguments.
 
-    Leaves torch's global generator alone.
+    Torch's global generator is left alone.
 
     Args:
         shuffle: `epoch` permutes anew for each epoch, `once` with the first epoch's permutation in
@@ -28,15 +28,18 @@ def epoch_order(indices: Tensor, seed: int, epoch: int, shuffle: str = "epoch") 
 
 
 def epoch_key(seed: int, epoch: int) -> int:
-    """The augmentation key of an epoch, in [0, 2^63): a pure function of (seed, epoch)."""
+    """Return the augmentation key of an epoch, in [0, 2^63): a pure function of (seed, epoch)."""
     return mix64(_AUGMENT, seed, epoch) >> 1
 
 
 def split_validation(size: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """(train, validation): the examples 0..size-1 parted at random, each int64 and ascending.
+    """Return (train, validation), the examples 0..size-1 parted at random: int64, ascending.
 
-    Validation gets round(size * fraction) of them, none with fraction 0. A pure function of the
-    arguments. Raises ValueError when fraction is outside [0, 1) or leaves nothing to train on.
+    Validation gets round(size * fraction) of them, none with fraction 0. They are a pure function
+    of the arguments.
+
+    Raises:
+        ValueError: fraction is outside [0, 1) or leaves nothing to train on.
     """
     count = round(size * fraction) if 0 <= fraction < 1 else size
     if count >= size:
@@ -49,7 +52,7 @@ def split_validation(size: int, fraction: float, seed: int) -> tuple[Tensor, Ten
 
 
 def share(count: int, parts: int, part: int) -> tuple[int, int]:
-    """(start, stop) of share number `part` (from 0) when `count` items are cut into `parts`.
+    """Return (start, stop) of share number `part` (from 0) when `count` items are cut into `parts`.
 
     The shares are contiguous, cover everything, and differ in length by at most 1; some are empty
     when count < parts.

@@ -9,7 +9,7 @@ from optbench.errors import Argument, ArgumentError
 
 
 def check_whole(name: str, key: str, value: object, low: int, why: str = "") -> None:
-    """Raises ArgumentError unless the value is a whole number of at least `low`."""
+    """Raise ArgumentError unless the value is a whole number of at least `low`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < low:
         reason = f", {why}" if why else ""
         what = f" must be a whole number, at least {low}{reason}"
@@ -17,7 +17,7 @@ def check_whole(name: str, key: str, value: object, low: int, why: str = "") -> 
 
 
 def check_choice(name: str, key: str, value: object, known: Iterable[str]) -> None:
-    """Raises ArgumentError unless the value is one of the words, and names the nearest."""
+    """Raise ArgumentError unless the value is one of the words, and name the nearest."""
     words = list(known)
     if value not in words:
         nearest = difflib.get_close_matches(str(value).lower(), words, n=1)

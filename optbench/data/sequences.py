@@ -40,11 +40,11 @@ class MadeSequences:
         self._sources: SourceMemo[TensorSource] = SourceMemo()
 
     def open(self, split: Split, device: torch.device) -> TensorSource:
-        """The split on the device, made at the first call and kept."""
+        """Return the split on the device, made at the first call and kept."""
         return self._sources.get(split, device, lambda: self._make_source(split, device))
 
     def make(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """`count` examples: inputs [count, *input_shape] and targets, on the CPU."""
+        """Make `count` examples: inputs [count, *input_shape] and targets, on the CPU."""
         raise NotImplementedError
 
     def _make_source(self, split: Split, device: torch.device) -> TensorSource:
@@ -88,7 +88,7 @@ class AddingProblem(MadeSequences):
         self.input_shape = (length, 2)
 
     def make(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """See MadeSequences.make."""
+        """See `MadeSequences.make`."""
         import torch
 
         length, half = self.input_shape[0], self.input_shape[0] // 2
@@ -138,7 +138,7 @@ class CopyTask(MadeSequences):
         self._remember = remember
 
     def make(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """See MadeSequences.make."""
+        """See `MadeSequences.make`."""
         import torch
 
         length, blank = self.input_shape[0], self.num_classes - 2

@@ -64,7 +64,7 @@ class SyntheticDataset:
         check_crop("synthetic", self._crop)
 
     def open(self, split: Split, device: torch.device) -> TensorSource:
-        """The split on the device, made at the first call and kept."""
+        """Return the split on the device, made at the first call and kept."""
         return self._sources.get(split, device, lambda: self._make_source(split, device))
 
     def _make_source(self, split: Split, device: torch.device) -> TensorSource:

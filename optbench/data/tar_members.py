@@ -18,9 +18,10 @@ LIMIT = 1 << 29  # bytes; CIFAR has 180 million
 
 
 def read_members(path: Path, wanted: Collection[str], limit: int = LIMIT) -> dict[str, bytes]:
-    """The content of the wanted members, by name; those that are missing, or links, are left out.
+    """Return the content of the wanted members by name; leave out links and what is missing.
 
-    Raises Unreadable on what is no .tar.gz, is damaged, or unpacks to more than `limit` bytes.
+    Raises:
+        Unreadable: it is no .tar.gz, is damaged, or unpacks to more than `limit` bytes.
     """
     found: dict[str, bytes] = {}
     with open_regular(path) as file:
@@ -49,7 +50,7 @@ def read_members(path: Path, wanted: Collection[str], limit: int = LIMIT) -> dic
 
 
 def _read_header(header: bytes) -> tuple[str, int, bool]:
-    """Name and size of a member, and whether it is an ordinary file."""
+    """Return name and size of a member, and whether it is an ordinary file."""
     told = _number(header[148:156])
     if told != sum(header[:148]) + sum(header[156:]) + 8 * ord(" "):
         raise Unreadable("it is no tar archive, or damaged")

@@ -36,7 +36,7 @@ class TensorSource:
         self._augmentation = augmentation
 
     def __len__(self) -> int:
-        """The number of examples."""
+        """Return the number of examples."""
         return len(self._labels)
 
     def stream(
@@ -45,7 +45,7 @@ class TensorSource:
         bounds: Sequence[tuple[int, int]],
         augment_key: int | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """See Source.stream."""
+        """See `Source.stream`."""
         # One transfer for all batches; index_select on a slice of it is the whole hot path.
         order = indices.to(self._images.device)
         if augment_key is not None and self._augmentation is not None:

@@ -110,7 +110,7 @@ class TextDataset:
         return fingerprint(letters, *self._ids.values())
 
     def open(self, split: Split, device: torch.device) -> WindowSource:
-        """The windows of `train` or `val`, made at the first call and kept."""
+        """Return the windows of `train` or `val`, made at the first call and kept."""
         return self._sources.get(split, device, lambda: self._make_source(split, device))
 
     def _make_source(self, split: Split, device: torch.device) -> WindowSource:
@@ -130,10 +130,11 @@ def text(
     stride: int | None = None,
     val_fraction: float = 0.1,
 ) -> TextDataset:
-    """Any file, by `characters` (of UTF-8) or `bytes`; see TextDataset for the rest.
+    """Read any file by `characters` (of UTF-8) or `bytes`; see TextDataset for the rest.
 
-    Raises ArgumentError on a file that is missing, empty, too short, or not UTF-8 where characters
-    are wanted.
+    Raises:
+        ArgumentError: the file is missing, empty, too short, or not UTF-8 where characters are
+            wanted.
     """
     if path is None:
         missing, named = Argument("path", None), Argument("path", "FILE")
@@ -163,7 +164,7 @@ def tiny_shakespeare(
     stride: int | None = None,
     val_fraction: float = 0.1,
 ) -> TextDataset:
-    """root/tinyshakespeare/input.txt: 40,000 lines of Shakespeare, 65 different characters.
+    """Read root/tinyshakespeare/input.txt: 40,000 lines of Shakespeare, 65 different characters.
 
     Source: A. Karpathy, "The Unreasonable Effectiveness of Recurrent Neural Networks" (2015), and
     its code, char-rnn. With `download`, a missing file is fetched from `url` and must have this

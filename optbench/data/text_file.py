@@ -38,11 +38,13 @@ class Text:
 
 
 def read_characters(path: Path, limit: int = LIMIT) -> Text:
-    """A UTF-8 file by characters; an id is the place in the sorted set of those that occur.
+    """Read a UTF-8 file by characters; an id is the place in the sorted set of those that occur.
 
     The file is read twice, piece by piece: nothing less than the whole knows its characters. Line
-    ends stay as they are. Raises ArgumentError on a file that is missing, empty, not UTF-8, or of
-    more than `limit` bytes.
+    ends stay as they are.
+
+    Raises:
+        ArgumentError: the file is missing, empty, not UTF-8, or of more than `limit` bytes.
     """
     size = _size(path)
     if size > limit:
@@ -73,10 +75,13 @@ def read_characters(path: Path, limit: int = LIMIT) -> Text:
 
 
 def read_bytes(path: Path, mapped_from: int = MAPPED_FROM) -> Text:
-    """Any file by bytes: 256 ids. Those that are no printable ASCII show as `\\x` and two digits.
+    """Read any file by bytes: 256 ids, shown as `\\x` and two digits unless printable ASCII.
 
     A file of at least `mapped_from` bytes (default 64 MiB) is mapped into memory and never read as
-    a whole. Raises ArgumentError on a file that is missing or empty.
+    a whole.
+
+    Raises:
+        ArgumentError: the file is missing or empty.
     """
     size = _size(path)
     vocabulary = [chr(code) if code in PLAIN else f"\\x{code:02x}" for code in range(256)]
@@ -92,7 +97,11 @@ def read_bytes(path: Path, mapped_from: int = MAPPED_FROM) -> Text:
 
 
 def _size(path: Path) -> int:
-    """The bytes in the file. Raises ArgumentError unless it is a regular one that has some."""
+    """Return the number of bytes in the file.
+
+    Raises:
+        ArgumentError: it is not a regular one that has some.
+    """
     try:
         with open_regular(path) as file:
             size = size_of(file)
@@ -106,7 +115,7 @@ def _size(path: Path) -> int:
 
 
 def _code_points(path: Path) -> Iterator[npt.NDArray[np.uint32]]:
-    """The code points of a UTF-8 file, piece by piece."""
+    """Yield the code points of a UTF-8 file, piece by piece."""
     decoder, at = codecs.getincrementaldecoder("utf-8")(), 0
     try:
         with open_regular(path) as file:
@@ -130,7 +139,7 @@ def _code_points(path: Path) -> Iterator[npt.NDArray[np.uint32]]:
 
 
 def _narrowest(count: int) -> type[np.integer[Any]]:
-    """The integers for ids from 0 to count - 1, of those that torch can index with."""
+    """Return the narrowest type for ids from 0 to count - 1, of those that torch can index with."""
     if count <= 1 << 8:
         return np.uint8
     return np.int16 if count <= 1 << 15 else np.int32

@@ -35,7 +35,7 @@ class WindowSource:
         self._windows = flat.unfold(0, context + 1, stride)  # a view: [windows, context + 1]
 
     def __len__(self) -> int:
-        """The number of windows."""
+        """Return the number of windows."""
         return len(self._windows)
 
     def stream(
@@ -44,7 +44,7 @@ class WindowSource:
         bounds: Sequence[tuple[int, int]],
         augment_key: int | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """See Source.stream. Nothing is ever augmented."""
+        """See `Source.stream`. Nothing is ever augmented."""
         order = indices.to(self._windows.device)
         for start, stop in bounds:
             picked = self._windows[order[start:stop]]

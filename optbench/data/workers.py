@@ -25,7 +25,7 @@ def loader(
     pinned: bool,
     collate: Callable[[Any], Any],
 ) -> DataLoader[Any]:
-    """One batch for each (start, stop) of bounds, in order; see `Source.stream`.
+    """Make the loader of a batch for each (start, stop) of bounds, in order; see `Source.stream`.
 
     Args:
         examples: asked for a list of numbers at once, by `__getitems__`.
@@ -48,20 +48,22 @@ def loader(
 
 
 def cores() -> int:
-    """How many this process may use; only Linux tells."""
+    """Return how many cores this process may use; only Linux tells."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def unchanged(batch: Any) -> Any:
-    """What a batch becomes that is whole as it comes."""
+    """Return the batch, which is whole as it comes."""
     return batch
 
 
 def _leave_signals(worker: int) -> None:
-    """A signal is the training's to answer, also one that all processes of a job get: it ends its
-    workers. A SIGTERM ends one that is still there after a while."""
+    """Leave signals to the training, also those that all processes of a job get.
+
+    The training ends its workers. A SIGTERM ends one that is still there after a while.
+    """
     signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE_SECONDS))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Sequence
 
 
 def image_dimensions(model: str, input_shape: Sequence[int]) -> tuple[int, int, int]:
-    """Return ``input_shape`` as (channels, height, width).
+    """Return `input_shape` as (channels, height, width).
 
     Args:
         model: name of the model, for the error.
         input_shape: shape of one example, without the batch dimension.
 
     Raises:
-        ValueError: if ``input_shape`` is not three positive integers.
+        ValueError: if `input_shape` is not three positive integers.
     """
     if len(input_shape) != 3 or min(input_shape) < 1:
         raise ValueError(
@@ -23,13 +23,13 @@ def image_dimensions(model: str, input_shape: Sequence[int]) -> tuple[int, int, 
 
 
 def check_dropout(model: str, dropout: float) -> None:
-    """Raise ValueError unless ``dropout`` is a probability in [0, 1)."""
+    """Raise ValueError unless `dropout` is a probability in [0, 1)."""
     if not 0.0 <= dropout < 1.0:
         raise ValueError(f"{model}: dropout={dropout} is not in [0, 1)")
 
 
 def unknown_name(key: str, name: object, known: Iterable[str]) -> ValueError:
-    """Return the error for a ``name`` that is not ``known``, with the nearest spellings.
+    """Return the error for a `name` that is not `known`, with the nearest spellings.
 
     Args:
         key: the argument that holds the name.

@@ -20,7 +20,7 @@ from optbench.models.mlp import ACTIVATIONS
 class Autoencoder(nn.Module):
     """Images to a small code and back: inputs [N, *input_shape] to logits of the same shape.
 
-    The encoder's layers are ``hidden``, the decoder's the same in reverse; the weights are not
+    The encoder's layers are `hidden`, the decoder's the same in reverse; the weights are not
     tied. The code is linear, every other hidden layer has the activation. With the defaults and
     28x28 images it is the papers' 784-1000-500-250-30 and its mirror: 2,837,314 parameters.
 
@@ -32,11 +32,11 @@ class Autoencoder(nn.Module):
         sparse_init: every unit starts with so many incoming weights drawn from N(0, 1), the rest
             and all biases at 0 (Martens 2010, section 5); a layer with fewer inputs has that
             many. 0 leaves torch's own initialisation, from which sigmoid units of this depth
-            hardly learn. A rule of :func:`optbench.models.init.initialise` comes later and
+            hardly learn. A rule of `optbench.models.init.initialise` comes later and
             replaces it.
 
     Raises:
-        ValueError: on a size below 1, a negative ``sparse_init`` or an unknown activation.
+        ValueError: on a size below 1, a negative `sparse_init` or an unknown activation.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Autoencoder(nn.Module):
 
 
 def dense_blocks(widths: Sequence[int], activation: str) -> nn.Sequential:
-    """A linear layer and the activation between each two neighbours of ``widths``."""
+    """Return a linear layer and the activation between each two neighbours of `widths`."""
     return nn.Sequential(
         *(
             nn.Sequential(nn.Linear(fan_in, fan_out), ACTIVATIONS[activation]())
@@ -88,7 +88,7 @@ def dense_blocks(widths: Sequence[int], activation: str) -> nn.Sequential:
 
 
 def check_widths(model: str, hidden: Sequence[int], **sizes: int) -> None:
-    """Raise ValueError unless all widths are at least 1; ``sizes`` are further ones by key."""
+    """Raise ValueError unless all widths are at least 1; `sizes` are further ones by key."""
     if any(width < 1 for width in hidden):
         raise ValueError(f"{model}: hidden={list(hidden)} holds a width below 1")
     for key, value in sizes.items():
@@ -97,7 +97,7 @@ def check_widths(model: str, hidden: Sequence[int], **sizes: int) -> None:
 
 
 def draw_sparse(layer: nn.Linear, count: int) -> None:
-    """Give every unit ``count`` incoming weights from N(0, 1); the others and the bias are 0.
+    """Give every unit `count` incoming weights from N(0, 1); the others and the bias are 0.
 
     Which inputs those are is drawn for each unit by itself, from torch's global generator.
     """

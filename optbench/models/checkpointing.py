@@ -16,15 +16,15 @@ from torch.utils.checkpoint import checkpoint
 def enable_activation_checkpointing(module: nn.Module) -> None:
     """Make the blocks of a model recompute their activations in the backward pass.
 
-    Gradients, running statistics and ``state_dict`` names stay the same; random draws such as
-    dropout masks are repeated. Blocks in evaluation mode, or under ``no_grad``, run as before.
+    Gradients, running statistics and `state_dict` names stay the same; random draws such as
+    dropout masks are repeated. Blocks in evaluation mode, or under `no_grad`, run as before.
 
-    The blocks are ``module.checkpoint_blocks`` where the model has this attribute, otherwise
-    the elements of its outermost ``nn.Sequential`` and ``nn.ModuleList`` containers that have
+    The blocks are `module.checkpoint_blocks` where the model has this attribute, otherwise
+    the elements of its outermost `nn.Sequential` and `nn.ModuleList` containers that have
     parameters and submodules. (A lone layer keeps nothing that recomputing it would free.)
 
     Args:
-        module: the model; the ``forward`` of its blocks is replaced in place.
+        module: the model; the `forward` of its blocks is replaced in place.
 
     Raises:
         ValueError: if the model has no such blocks.

@@ -26,7 +26,7 @@ SLOPE = 0.2
 
 
 def dcgan(*, input_shape: Sequence[int], width: int = 32, latent: int = 100) -> nn.ModuleDict:
-    """Build the two players, ``discriminator`` and ``generator``.
+    """Build the two players, `discriminator` and `generator`.
 
     28x28 images are made from 7x7 in two doublings, 32x32 and 64x64 from 4x4 in three and four.
 
@@ -59,7 +59,7 @@ def dcgan(*, input_shape: Sequence[int], width: int = 32, latent: int = 100) -> 
 
 
 def count_halvings(*sides: int) -> int:
-    """How often all sides can be halved: while they are even and at least SMALLEST after it."""
+    """Return how often all sides can be halved while even, and at least SMALLEST after it."""
     count = 0
     while all(side % 2 == 0 and side // 2 >= SMALLEST for side in sides):
         sides = tuple(side // 2 for side in sides)
@@ -129,7 +129,7 @@ class Discriminator(nn.Module):
         return list(self.blocks)
 
     def forward(self, *images: Tensor) -> tuple[Tensor, ...]:
-        """The logits of each batch by itself: batch norm sees real and made images apart.
+        """Return the logits of each batch by itself: batch norm sees real and made images apart.
 
         All in one call, because DistributedDataParallel counts calls.
         """

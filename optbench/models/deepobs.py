@@ -4,7 +4,7 @@ Source: Schneider, Balles, Hennig, "DeepOBS: A Deep Learning Optimizer Benchmark
 ICLR 2019. DeepOBS draws the weights of 2c2d from a normal of standard deviation 0.05 cut at
 two of these, with biases 0.05; those of 3c3d by Glorot's rule (normal for convolutions,
 uniform for dense layers), with biases 0. Here these are settings of
-:func:`optbench.models.init.initialise`, given in the models' YAML files.
+`optbench.models.init.initialise`, given in the models' YAML files.
 """
 
 import math
@@ -17,7 +17,7 @@ from optbench.models.arguments import image_dimensions
 
 
 class ConvLayer(NamedTuple):
-    """Output channels and kernel size of one convolution; ``same`` keeps the image size."""
+    """Output channels and kernel size of one convolution; `same` keeps the image size."""
 
     channels: int
     kernel: int
@@ -25,7 +25,7 @@ class ConvLayer(NamedTuple):
 
 
 class ConvThenDense(nn.Module):
-    """Convolution blocks, dense blocks, and a linear ``head`` for the logits.
+    """Convolution blocks, dense blocks, and a linear `head` for the logits.
 
     Maps inputs [N, C, H, W] to logits [N, num_classes].
     """
@@ -57,7 +57,7 @@ def net_2c2d(*, input_shape: Sequence[int], num_classes: int) -> ConvThenDense:
         num_classes: number of logits.
 
     Raises:
-        ValueError: if ``input_shape`` is not (C, H, W).
+        ValueError: if `input_shape` is not (C, H, W).
     """
     convolutions = [ConvLayer(32, 5, same=True), ConvLayer(64, 5, same=True)]
     return _build("2c2d", input_shape, num_classes, convolutions, pool=2, widths=[1024])
@@ -74,7 +74,7 @@ def net_3c3d(*, input_shape: Sequence[int], num_classes: int) -> ConvThenDense:
         num_classes: number of logits.
 
     Raises:
-        ValueError: if ``input_shape`` is not (C, H, W) or is too small.
+        ValueError: if `input_shape` is not (C, H, W) or is too small.
     """
     convolutions = [
         ConvLayer(64, 5, same=False),
@@ -87,8 +87,8 @@ def net_3c3d(*, input_shape: Sequence[int], num_classes: int) -> ConvThenDense:
 def same_max_pool(kernel: int, height: int, width: int) -> nn.MaxPool2d:
     """Build the max pooling of stride 2 that TensorFlow calls 'same', for one image size.
 
-    Maps [N, C, height, width] to [N, C, ceil(height / 2), ceil(width / 2)]. TensorFlow puts
-    the odd element of the padding at the end, where ``ceil_mode`` extends the image.
+    It maps [N, C, height, width] to [N, C, ceil(height / 2), ceil(width / 2)]. TensorFlow puts the
+    odd element of the padding at the end, where `ceil_mode` extends the image.
     """
 
     def padding_before(size: int) -> int:

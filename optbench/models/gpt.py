@@ -69,15 +69,15 @@ class GPT(nn.Module):
         input_shape: (context,), the most tokens that it looks at.
         num_classes: size of the vocabulary, of inputs and of logits.
         layers: number of blocks.
-        heads: attention heads; must divide ``width``.
+        heads: attention heads; must divide `width`.
         width: length of a token's vector.
         dropout: probability used in attention, after each sublayer and on the embeddings.
         bias: biases in linear layers and layer norms.
         tie: the output layer's weights are those of the token embedding.
 
     Raises:
-        ValueError: if the inputs are not tokens, ``heads`` does not divide the width, a size is
-            below 1 or ``dropout`` is outside [0, 1).
+        ValueError: if the inputs are not tokens, `heads` does not divide the width, a size is
+            below 1 or `dropout` is outside [0, 1).
     """
 
     def __init__(

@@ -11,7 +11,7 @@ WEIGHTED_LAYERS = (nn.Linear, ConvBase, nn.MultiheadAttention)
 
 
 def initialise(module: nn.Module, name: str, *, std: float = 0.02, bias: float = 0.0) -> None:
-    """Draw the weights of every linear, convolution and attention layer by the rule ``name``.
+    """Draw the weights of every linear, convolution and attention layer by the rule `name`.
 
     Normalisation layers and parameters held by other modules (positions, tokens, layer scales)
     stay as the model made them. Values come from torch's global generator.
@@ -19,19 +19,19 @@ def initialise(module: nn.Module, name: str, *, std: float = 0.02, bias: float =
     Args:
         module: the model; changed in place.
         name: the rule:
-            ``default`` changes nothing: neither ``std`` nor ``bias`` has an effect;
-            ``kaiming`` normal of variance 2 / fan_in (He et al. 2015);
-            ``xavier`` variance 2 / (fan_in + fan_out) (Glorot, Bengio 2010), uniform for dense
+            `default` changes nothing: neither `std` nor `bias` has an effect;
+            `kaiming` normal of variance 2 / fan_in (He et al. 2015);
+            `xavier` variance 2 / (fan_in + fan_out) (Glorot, Bengio 2010), uniform for dense
             layers and normal for convolutions as in DeepOBS (Schneider et al. 2019);
-            ``orthogonal`` (Saxe et al. 2014);
-            ``trunc_normal`` normal of deviation ``std`` cut at two of these, and the only rule
-            that draws ``nn.Embedding`` tables too;
-            ``zeros``.
-        std: deviation of ``trunc_normal`` before the cut; the other rules ignore it.
+            `orthogonal` (Saxe et al. 2014);
+            `trunc_normal` normal of deviation `std` cut at two of these, and the only rule
+            that draws `nn.Embedding` tables too;
+            `zeros`.
+        std: deviation of `trunc_normal` before the cut; the other rules ignore it.
         bias: constant for the biases of the layers drawn.
 
     Raises:
-        ValueError: if ``name`` is unknown or ``trunc_normal`` gets an ``std`` that is not
+        ValueError: if `name` is unknown or `trunc_normal` gets an `std` that is not
             positive.
     """
     if name != "default" and name not in _RULES:

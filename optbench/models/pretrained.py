@@ -29,10 +29,10 @@ def weights_of(model: str) -> type[WeightsEnum]:
     """Return the weights of a model by name, of which `DEFAULT` means another.
 
     Args:
-        model: a name of ``torchvision.models.list_models(module=torchvision.models)``.
+        model: a name of `torchvision.models.list_models(module=torchvision.models)`.
 
     Raises:
-        ValueError: if ``model`` is unknown.
+        ValueError: if `model` is unknown.
     """
     from torchvision.models import get_model_weights
 
@@ -90,7 +90,7 @@ def _why(error: Exception) -> str:
 
 @contextmanager
 def _patience() -> Iterator[None]:
-    """Wait for an answer for TIMEOUT; torch.hub itself would wait for ever."""
+    """Wait no longer than TIMEOUT for an answer in the block; torch.hub itself waits for ever."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT)
     try:

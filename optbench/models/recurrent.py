@@ -30,7 +30,10 @@ State = Any
 
 @contextmanager
 def _kernels(inputs: Tensor) -> Iterator[None]:
-    """For bf16 on a CPU without it, torch's own kernels: oneDNN's have no LSTM there and raise."""
+    """Use torch's own kernels in the block for bf16 on a CPU without it.
+
+    oneDNN's have no LSTM there and raise.
+    """
     narrow = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
     before = onednn_enabled()
     off = inputs.device.type == "cpu" and narrow
@@ -49,7 +52,7 @@ class Recurrent(nn.Module):
 
     Inputs are tokens, int64 [N, T], which get an embedding, or numbers, float [N, T, F]. Without a
     state a sequence begins at zeros. Weights start as in torch, uniform in +- 1 / sqrt(width),
-    those of the embedding normal; see ``recurrent_init``.
+    those of the embedding normal; see `recurrent_init`.
 
     Args:
         model: name, for errors.
@@ -58,15 +61,15 @@ class Recurrent(nn.Module):
         num_classes: outputs at a place; of tokens, also the size of the vocabulary.
         width: hidden units of a layer.
         layers: recurrent layers, one on the other.
-        embedding: length of a token's vector; None is ``width``. Numbers have none.
+        embedding: length of a token's vector; None is `width`. Numbers have none.
         dropout: probability used on the embedding and after each recurrent layer.
         recurrent_init: how the weights from a hidden state to the next start, each gate's by
-            itself: ``default``, ``orthogonal`` (Saxe et al. 2014) or ``identity`` (Le et al. 2015).
+            itself: `default`, `orthogonal` (Saxe et al. 2014) or `identity` (Le et al. 2015).
         others: further arguments of the cell.
 
     Raises:
-        ValueError: on an unknown ``recurrent_init``, a size below 1, a dropout outside [0, 1), or
-            an ``input_shape`` that is neither (T,) nor (T, F).
+        ValueError: on an unknown `recurrent_init`, a size below 1, a dropout outside [0, 1), or
+            an `input_shape` that is neither (T,) nor (T, F).
     """
 
     def __init__(
@@ -123,7 +126,7 @@ class Recurrent(nn.Module):
 
 
 class RNN(Recurrent):
-    """Plain recurrent network; ``nonlinearity`` is tanh or relu. See :class:`Recurrent`."""
+    """Plain recurrent network; `nonlinearity` is tanh or relu. See `Recurrent`."""
 
     def __init__(
         self,
@@ -154,7 +157,7 @@ class RNN(Recurrent):
 
 
 class GRU(Recurrent):
-    """Gated recurrent units. See :class:`Recurrent`."""
+    """Gated recurrent units. See `Recurrent`."""
 
     def __init__(
         self,
@@ -181,9 +184,9 @@ class GRU(Recurrent):
 
 
 class LSTM(Recurrent):
-    """Long short-term memory. See :class:`Recurrent`.
+    """Long short-term memory. See `Recurrent`.
 
-    ``forget_bias`` is what the biases of the forget gates start with in sum; 1 keeps the cells open
+    `forget_bias` is what the biases of the forget gates start with in sum; 1 keeps the cells open
     at first (Jozefowicz, Zaremba, Sutskever, 2015). None leaves torch's draws around 0.
     """
 

@@ -18,7 +18,7 @@ def context_of(model: str, input_shape: Sequence[int]) -> int:
         input_shape: shape of one example, without the batch dimension.
 
     Raises:
-        ValueError: if ``input_shape`` is not one positive integer: the inputs are no tokens.
+        ValueError: if `input_shape` is not one positive integer: the inputs are no tokens.
     """
     if len(input_shape) != 1 or input_shape[0] < 1:
         raise ValueError(

@@ -30,18 +30,18 @@ def torchvision_classifier(
     deviation of the weights it replaces.
 
     Args:
-        name: a name of ``torchvision.models.list_models(module=torchvision.models)``.
+        name: a name of `torchvision.models.list_models(module=torchvision.models)`.
         input_shape: (C, H, W) of one example.
         num_classes: number of logits.
         small_stem: replace the 7x7 convolution of stride 2 and the max pooling with which
             ResNets begin by one 3x3 convolution of stride 1, as He et al. 2016 do for
-            CIFAR-10. ``None`` does so where the model has them and H and W are at most 32.
+            CIFAR-10. `None` does so where the model has them and H and W are at most 32.
         zero_init_residual: start each residual branch of a ResNet at zero (Goyal et al. 2017).
         kwargs: further arguments of the torchvision model.
 
     Raises:
-        ValueError: if ``name`` is unknown, the model does not take one of the arguments, or it
-            cannot process images of ``input_shape``.
+        ValueError: if `name` is unknown, the model does not take one of the arguments, or it
+            cannot process images of `input_shape`.
     """
     check_name(name)
     shape = image_dimensions(name, input_shape)

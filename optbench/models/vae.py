@@ -63,9 +63,9 @@ class VAE(nn.Module):
         return [*self.encoder, *self.decoder]
 
     def forward(self, inputs: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """See the class. The code is ``mean + noise * exp(log_var / 2)``.
+        """See the class. The code is `mean + noise * exp(log_var / 2)`.
 
-        Without ``noise`` ([N, latent], from N(0, 1)) it is drawn from torch's global generator in
+        Without `noise` ([N, latent], from N(0, 1)) it is drawn from torch's global generator in
         training; in evaluation it then is 0, and the mean is decoded.
         """
         features = self.encoder(inputs.flatten(1))
@@ -76,7 +76,7 @@ class VAE(nn.Module):
         return logits, mean, log_var
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes [N, latent] to logits [N, *input_shape]."""
+        """Map codes [N, latent] to logits [N, *input_shape]."""
         logits: Tensor = self.head(self.decoder(codes))
         images: Tensor = logits.unflatten(1, self.input_shape)
         return images

@@ -65,7 +65,7 @@ class ViT(nn.Module):
     """Vision transformer: inputs [N, C, H, W] to logits [N, num_classes].
 
     The learned positions and the class token start from a normal of standard deviation 0.02
-    cut at two of these; :func:`optbench.models.init.initialise` leaves them alone.
+    cut at two of these; `optbench.models.init.initialise` leaves them alone.
 
     Args:
         input_shape: (C, H, W) of one example.
@@ -73,14 +73,14 @@ class ViT(nn.Module):
         patch_size: side of the square patches; must divide H and W.
         width: length of a token.
         depth: number of blocks.
-        heads: attention heads; must divide ``width``.
-        mlp_ratio: width of a block's inner layer over ``width``.
+        heads: attention heads; must divide `width`.
+        mlp_ratio: width of a block's inner layer over `width`.
         dropout: probability used in attention, after each sublayer and on the embeddings.
-        pooling: what the head sees: ``mean`` of the tokens, or an extra ``class_token``.
+        pooling: what the head sees: `mean` of the tokens, or an extra `class_token`.
 
     Raises:
-        ValueError: if ``patch_size`` does not divide the image or ``heads`` the width, a size
-            is below 1, ``dropout`` is outside [0, 1) or ``pooling`` is unknown.
+        ValueError: if `patch_size` does not divide the image or `heads` the width, a size
+            is below 1, `dropout` is outside [0, 1) or `pooling` is unknown.
     """
 
     def __init__(

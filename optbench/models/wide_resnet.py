@@ -49,9 +49,9 @@ class WideBlock(nn.Module):
 
 
 class WideResNet(nn.Module):
-    """A convolution, three groups of blocks and a linear ``head``: [N, C, H, W] to logits.
+    """A convolution, three groups of blocks and a linear `head`: [N, C, H, W] to logits.
 
-    The second and third group halve the image. ``depth=28 width=10`` has 36,536,884 parameters for
+    The second and third group halve the image. `depth=28 width=10` has 36,536,884 parameters for
     CIFAR-100.
 
     Args:

@@ -48,20 +48,20 @@ class AdaBelief(RuleOptimizer):
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
-        """The formula above, fraction expanded by the root of the correction."""
+        """Return the formula above, fraction expanded by the root of the correction."""
         m = ema_(state["exp_avg"], gradient, h.beta1)
         s = ema_of_square_(state["exp_avg_var"], gradient - m, h.beta2).add_(h.eps)
         return Quotient(m, s.sqrt().add_(h.eps * h.root2)), h.lr * h.root2 / h.correction1
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
-        """Betas, their corrections, eps."""
+        """Return betas, their corrections, eps."""
         beta1, beta2 = group["betas"]
         corrections = {"correction1": 1 - beta1**step, "root2": (1 - beta2**step) ** 0.5}
         return {"beta1": share(beta1), "beta2": share(beta2), "eps": group["eps"], **corrections}
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:
-        """Betas in [0, 1), eps at least 0."""
+        """Check betas in [0, 1) and eps at least 0."""
         betas_in_range(group["betas"])
         at_least_zero(group, "eps")

@@ -68,8 +68,7 @@ class AdaBound(RuleOptimizer):
         super().__init__(params, defaults, maximize=maximize, implementation=implementation)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Remembers the lr that the bounds are relative to; of a tensor a copy, for it may be
-        changed in place."""
+        """Remember the lr that the bounds are relative to: a tensor's copy, for it may change."""
         base_lr = param_group.get("lr", self.defaults["lr"])
         if isinstance(base_lr, Tensor):
             base_lr = base_lr.detach().clone()
@@ -77,20 +76,20 @@ class AdaBound(RuleOptimizer):
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
-        """The formula above."""
+        """Return the formula above."""
         m = ema_(state["exp_avg"], gradient, h.beta1)
         v = ema_of_square_(state["exp_avg_sq"], gradient, h.beta2)
         return AdaBound.bounded(m, v, h), 1.0
 
     @staticmethod
     def bounded(m: Operand, v: Operand, h: Any) -> Any:
-        """The clipped step along m."""
+        """Return the clipped step along m."""
         steps = v.sqrt().add_(h.eps).reciprocal_().mul_(h.step_size)
         return Product(clamp_(steps, h.lower, h.upper), m)
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
-        """Betas, eps, the corrected step size and its bounds."""
+        """Return betas, eps, the corrected step size and its bounds."""
         beta1, beta2 = group["betas"]
         lr, gamma = group["lr"], group["gamma"]
         final = group["final_lr"] * _fraction(lr, group["base_lr"])
@@ -105,7 +104,7 @@ class AdaBound(RuleOptimizer):
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:
-        """Betas in [0, 1), eps at least 0; final_lr and gamma above 0."""
+        """Check betas in [0, 1), eps at least 0, final_lr and gamma above 0."""
         betas_in_range(group["betas"])
         at_least_zero(group, "eps")
         above_zero(group, "final_lr", "gamma")
@@ -119,14 +118,14 @@ class AMSBound(AdaBound):
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
-        """AdaBound's with the maximum."""
+        """Return AdaBound's step with the maximum."""
         m = ema_(state["exp_avg"], gradient, h.beta1)
         v = ema_of_square_(state["exp_avg_sq"], gradient, h.beta2)
         return AdaBound.bounded(m, maximum_(state["max_exp_avg_sq"], v), h), 1.0
 
 
 def _fraction(lr: Any, base_lr: Any) -> Any:
-    """`lr / base_lr`; where the latter is 0 too, 0: the bounds let nothing through."""
+    """Return `lr / base_lr`; where the latter is 0 too, 0: the bounds let nothing through."""
     if isinstance(base_lr, Tensor):
         lr = torch.as_tensor(lr, device=base_lr.device)
         return torch.where(base_lr == 0, (lr != 0).to(base_lr.dtype), lr / base_lr)

@@ -54,22 +54,22 @@ class AdagradEpsInside(RuleOptimizer):
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
-        """The formula above."""
+        """Return the formula above."""
         total = add_square_(state["sum"], gradient)
         return Product(gradient, (total + h.eps).rsqrt_()), h.lr
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
-        """eps."""
+        """Return eps."""
         return {"eps": group["eps"]}
 
     @staticmethod
     def initial_state(name: str, parameter: Tensor, group: Mapping[str, Any]) -> Tensor:
-        """G_0."""
+        """Return G_0."""
         value = per_member(group["initial_accumulator_value"], parameter.ndim)
         return torch.zeros_like(parameter).add_(value)
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:
-        """eps and the initial value at least 0."""
+        """Check eps and the initial value, at least 0."""
         at_least_zero(group, "eps", "initial_accumulator_value")

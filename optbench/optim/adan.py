@@ -61,7 +61,7 @@ class Adan(RuleOptimizer):
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
-        """The formula above, fractions expanded by the corrections."""
+        """Return the formula above, fractions expanded by the corrections."""
         if h.first:
             state["previous_gradient"].copy_(gradient)
         difference = gradient - state["previous_gradient"]
@@ -78,7 +78,8 @@ class Adan(RuleOptimizer):
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
-        """Betas, their corrections, eps, decay, and what the first step and no decay leave out."""
+        """Return betas, their corrections, eps, decay, and what the first step and no decay leave
+        out."""
         found = {"eps": group["eps"], "first": step == 1, "decays": is_set(group["weight_decay"])}
         decay = group["lr"] * group["weight_decay"]
         found |= {"shrink": 1 / (1 + decay), "shrunk": decay / (1 + decay)}
@@ -88,6 +89,6 @@ class Adan(RuleOptimizer):
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:
-        """Betas in [0, 1), eps at least 0."""
+        """Check betas in [0, 1) and eps at least 0."""
         betas_in_range(group["betas"])
         at_least_zero(group, "eps")

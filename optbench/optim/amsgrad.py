@@ -59,7 +59,7 @@ class AMSGrad(RuleOptimizer):
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
-        """The formula above."""
+        """Return the formula above."""
         m = ema_(state["exp_avg"], gradient, h.beta1)
         v = ema_of_square_(state["exp_avg_sq"], gradient, h.beta2)
         largest = maximum_(state["max_exp_avg_sq"], v / h.correction2)
@@ -67,13 +67,13 @@ class AMSGrad(RuleOptimizer):
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
-        """Betas, their corrections, eps."""
+        """Return betas, their corrections, eps."""
         beta1, beta2 = group["betas"]
         corrections = {"correction1": 1 - beta1**step, "correction2": 1 - beta2**step}
         return {"beta1": share(beta1), "beta2": share(beta2), "eps": group["eps"], **corrections}
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:
-        """Betas in [0, 1), eps at least 0."""
+        """Check betas in [0, 1) and eps at least 0."""
         betas_in_range(group["betas"])
         at_least_zero(group, "eps")

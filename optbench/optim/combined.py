@@ -51,11 +51,11 @@ class Combined(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One update of every member; `closure` is called once, or as an only member wants."""
+        """Take one update of every member; call `closure` once, or as an only member wants."""
         return self._advance(closure)
 
     def _advance(self, closure: Callable[[], Any] | None) -> Any:
-        """The update itself. Not in `step`: torch hangs hooks on every class's, so one that called
+        """Take the update. Not in `step`: torch hangs hooks on every class's, so one that called
         another's would run them twice."""
         if len(self.members) == 1 and needs_of(self.members[0]).closure:
             return self.members[0].step(closure)
@@ -65,7 +65,7 @@ class Combined(torch.optim.Optimizer):
         return loss
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Adds a group to the only member.
+        """Add a group to the only member.
 
         Raises:
             ValueError: there are several members.
@@ -80,17 +80,18 @@ class Combined(torch.optim.Optimizer):
         self._gather()
 
     def state_dict(self) -> dict[str, Any]:
-        """The members' state dicts, in order."""
+        """Return the members' state dicts, in order."""
         return {"members": [member.state_dict() for member in self.members]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restores every member from `state_dict()`."""
+        """Restore every member from `state_dict()`."""
         for member, state in zip(self.members, state_dict["members"], strict=True):
             member.load_state_dict(state)
         self._gather()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but hooks, which torch leaves out too, and what follows from the members."""
+        """Return everything but hooks, which torch leaves out too, and what follows from the
+        members."""
         derived = ("param_groups", "step")
         return {k: v for k, v in vars(self).items() if k not in derived and "_hooks" not in k}
 

@@ -16,7 +16,7 @@ Attributes = list[dict[str, Any]]
 
 
 def attributes(optimizer: torch.optim.Optimizer) -> Attributes:
-    """Public attributes that are plain data, of the optimizer and of those inside it.
+    """Return public attributes that are plain data, of the optimizer and of those inside it.
 
     Some of pytorch-optimizer's keep there what belongs into the state dict.
     """
@@ -27,7 +27,7 @@ def attributes(optimizer: torch.optim.Optimizer) -> Attributes:
 
 
 def changed(now: Attributes, fresh: Attributes) -> Attributes:
-    """Of the attributes now, those that differ from what they were when the optimizer was new."""
+    """Return those of the attributes that differ from what they were in a new optimizer."""
     return [
         {k: v for k, v in one.items() if k not in other or not _same(v, other[k])}
         for one, other in zip(now, fresh, strict=True)
@@ -35,7 +35,7 @@ def changed(now: Attributes, fresh: Attributes) -> Attributes:
 
 
 def set_attributes(optimizer: torch.optim.Optimizer, values: Attributes) -> None:
-    """Puts attributes back, their tensors on the devices of those that they replace.
+    """Put attributes back, their tensors on the devices of those that they replace.
 
     Raises:
         ValueError: one has the name of something that is no data.
@@ -49,7 +49,7 @@ def set_attributes(optimizer: torch.optim.Optimizer, values: Attributes) -> None
 
 
 def exact_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """`optimizer.state_dict()` as plain data and tensors.
+    """Return `optimizer.state_dict()` as plain data and tensors.
 
     Queues and objects in the state become dictionaries; what of the groups is no data, such as a
     function, is left out.
@@ -59,7 +59,7 @@ def exact_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
 
 
 def load_exactly(optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -> None:
-    """`optimizer.load_state_dict` that keeps the dtype of every state tensor.
+    """Do `optimizer.load_state_dict`, but keep the dtype of every state tensor.
 
     torch casts floating-point state to its parameter's dtype. NAdam's `mu_product` is float32
     beside float64 parameters, so after a plain load its product goes on in another precision.
@@ -81,7 +81,7 @@ def load_exactly(optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -
 
 
 def _refuse_misshapen(optimizer: torch.optim.Optimizer) -> None:
-    """ValueError for state that a fused kernel, which looks at no shape, would read beyond.
+    """Raise ValueError for state that a fused kernel, which looks at no shape, would read beyond.
 
     A fused optimizer's state has its parameter's shape and dtype, but for the step.
     """
@@ -121,7 +121,7 @@ def _holds_weights(value: Any) -> bool:
 
 
 def _beside(now: Any, value: Any) -> Any:
-    """The value, with its tensors where those are that it replaces."""
+    """Return the value, with its tensors on the devices of those that they replace."""
     if torch.is_tensor(value):
         return value.to(now.device) if torch.is_tensor(now) else value
     if isinstance(value, dict) and isinstance(now, Mapping):
@@ -173,7 +173,7 @@ def _restore_types(optimizer: torch.optim.Optimizer, state_dict: dict[str, Any])
 
 
 def _as_saved(loaded: Any, saved: Any) -> Any:
-    """What was loaded, in the types of what was saved."""
+    """Return what was loaded, in the types of what was saved."""
     if torch.is_tensor(saved):
         if torch.is_tensor(loaded) and loaded.dtype == saved.dtype:
             return loaded

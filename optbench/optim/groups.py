@@ -22,7 +22,7 @@ NORMS = (
 
 
 def norms_and_biases(module: nn.Module) -> set[str]:
-    """Names of the parameters of normalisation layers, and of all biases."""
+    """Return the names of the parameters of normalisation layers, and of all biases."""
     names = set()
     for prefix, child in module.named_modules():
         for name, _ in child.named_parameters(recurse=False):
@@ -32,13 +32,13 @@ def norms_and_biases(module: nn.Module) -> set[str]:
 
 
 def _is_bias(owner: nn.Module, name: str) -> bool:
-    """As torch's layers call theirs: `bias`, `in_proj_bias`, a recurrent one's `bias_hh_l0`."""
+    """Return whether a name is a bias's in torch's layers: `bias`, `in_proj_bias`, `bias_hh_l0`."""
     recurrent = isinstance(owner, nn.RNNBase | nn.RNNCellBase) and name.startswith("bias_")
     return recurrent or name == "bias" or name.endswith("_bias")
 
 
 def hidden_matrices(module: nn.Module) -> set[str]:
-    """Names of the 2-D weights but the output layer's (`head`) and embeddings'."""
+    """Return the names of the 2-D weights but the output layer's (`head`) and embeddings'."""
     embeddings = {
         f"{prefix}.weight" for prefix, m in module.named_modules() if isinstance(m, nn.Embedding)
     }
@@ -54,7 +54,7 @@ def parameter_groups(
     patterns: Sequence[Mapping[str, Any]],
     undecayed: set[str],
 ) -> list[Group]:
-    """The parameters sorted into groups of equal settings, each in its original order.
+    """Return the parameters sorted into groups of equal settings, each in its original order.
 
     Args:
         named: name and parameter.
@@ -87,5 +87,5 @@ def parameter_groups(
 
 
 def parameter_count(parameters: Sequence[torch.Tensor]) -> int:
-    """How many numbers the parameters hold."""
+    """Return how many numbers the parameters hold."""
     return sum(p.numel() for p in parameters)

@@ -54,7 +54,7 @@ class HeavyBall(RuleOptimizer):
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
-        """The formula above."""
+        """Return the formula above."""
         displacement = parameter - state["previous"]
         step = plus(gradient * h.lr, displacement, -h.momentum)
         if h.narrow is None:
@@ -65,15 +65,15 @@ class HeavyBall(RuleOptimizer):
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
-        """The momentum."""
+        """Return the momentum."""
         return {"momentum": group["momentum"]}
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:
-        """Momentum in [0, 1)."""
+        """Check momentum in [0, 1)."""
         in_unit_interval(group, "momentum")
 
     @staticmethod
     def initial_state(name: str, parameter: Tensor, group: Mapping[str, Any]) -> Tensor:
-        """theta_{-1} = theta_0."""
+        """Return theta_{-1} = theta_0."""
         return parameter.clone()

@@ -60,7 +60,7 @@ class LAMB(RuleOptimizer):
     def measure(
         parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any
     ) -> Operand:
-        """Updates the moments; r without the corrections' scale."""
+        """Update the moments; return r without the corrections' scale."""
         ema_(state["exp_avg"], gradient, h.beta1)
         ema_of_square_(state["exp_avg_sq"], gradient, h.beta2)
         root = state["exp_avg_sq"].sqrt().add_(h.eps * h.root2)
@@ -69,14 +69,14 @@ class LAMB(RuleOptimizer):
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
-        """The formula above."""
+        """Return the formula above."""
         weights, update = h.norms
         trust = ratio_or_one(weights, update * h.scale)
         return h.measured, trust * (h.lr * h.scale)
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
-        """Betas, their corrections, eps, and whether there is decay."""
+        """Return betas, their corrections, eps, and whether there is decay."""
         beta1, beta2 = group["betas"]
         found = {"beta1": share(beta1), "beta2": share(beta2), "eps": group["eps"]}
         root2 = (1 - beta2**step) ** 0.5
@@ -85,6 +85,6 @@ class LAMB(RuleOptimizer):
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:
-        """Betas in [0, 1), eps at least 0."""
+        """Check betas in [0, 1) and eps at least 0."""
         betas_in_range(group["betas"])
         at_least_zero(group, "eps")

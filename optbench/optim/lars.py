@@ -56,12 +56,12 @@ class LARS(RuleOptimizer):
     def measure(
         parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any
     ) -> Operand:
-        """The norm of g is wanted."""
+        """Return g, whose norm is wanted."""
         return gradient
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
-        """The formula above."""
+        """Return the formula above."""
         velocity = state["velocity"].mul_(h.momentum)
         if h.vector:
             return plus_(velocity, gradient, h.lr), 1.0
@@ -72,12 +72,12 @@ class LARS(RuleOptimizer):
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
-        """Momentum, trust coefficient, and whether there is decay."""
+        """Return momentum, trust coefficient, and whether there is decay."""
         found = {name: group[name] for name in ("momentum", "trust_coefficient")}
         return found | {"decays": is_set(group["weight_decay"])}
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:
-        """Momentum in [0, 1), the trust coefficient above 0."""
+        """Check momentum in [0, 1) and the trust coefficient above 0."""
         in_unit_interval(group, "momentum")
         above_zero(group, "trust_coefficient")

@@ -28,7 +28,7 @@ Layer = tuple[list[str], Kind]
 
 
 def layer_factors(module: nn.Module, decay: float) -> dict[str, float]:
-    """Layer-wise learning rate decay (Howard & Ruder 2018, section 3.1; Clark et al. 2020).
+    """Return factors of layer-wise lr decay (Howard & Ruder 2018, section 3.1; Clark et al. 2020).
 
     The last layer has factor 1, each one before it `decay` times the next one's. What belongs to
     several, as an output layer tied to the embedding of tokens, has the last one's.
@@ -45,7 +45,7 @@ def layer_factors(module: nn.Module, decay: float) -> dict[str, float]:
 
 
 def layers(module: nn.Module) -> list[list[str]]:
-    """Names of the parameters of each layer, a tied parameter's under each of its names.
+    """Return the parameters' names of each layer, a tied parameter's under each of its names.
 
     A layer is a child of the model; of a `Sequential` or `ModuleList`, and of a recurrent network,
     each of theirs; so it is for a child around such a stack of blocks (torchvision's `encoder`).
@@ -68,7 +68,7 @@ def layers(module: nn.Module) -> list[list[str]]:
 
 
 def _split(module: nn.Module, at: str) -> Iterator[Layer]:
-    """The layers of the model, or of a part of it that is made of several."""
+    """Yield the layers of the model, or of a part of it that is made of several."""
     own = [at + name for name, _ in module.named_parameters(recurse=False)]
     if own and not any(module.children()):
         yield from (([name], Kind.OTHER) for name in own)
@@ -85,7 +85,7 @@ def _split(module: nn.Module, at: str) -> Iterator[Layer]:
 
 
 def _is_around_a_stack(module: nn.Module) -> bool:
-    """Whether blocks follow each other in it; branches side by side, or a shortcut, do not."""
+    """Return whether blocks follow each other in it; not side by side, nor with a shortcut."""
     children = list(module.children())
     stacks = [child for child in children if isinstance(child, STACKS)]
     if stacks:
@@ -95,7 +95,7 @@ def _is_around_a_stack(module: nn.Module) -> bool:
 
 
 def _recurrent(module: nn.Module, at: str) -> list[Layer]:
-    """The layers of a recurrent network (`weight_ih_l1_reverse`); none of another module."""
+    """Return the layers of a recurrent network (`weight_ih_l1_reverse`); none of another module."""
     if not isinstance(module, nn.RNNBase):
         return []
     by_number: dict[str, list[str]] = {}

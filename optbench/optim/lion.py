@@ -48,18 +48,18 @@ class Lion(RuleOptimizer):
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
-        """The formula above, without the decay."""
+        """Return the formula above, without the decay."""
         direction = mix(state["exp_avg"], gradient, h.beta1).sign_()
         ema_(state["exp_avg"], gradient, h.beta2)
         return direction, h.lr
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
-        """Both betas."""
+        """Return both betas."""
         beta1, beta2 = group["betas"]
         return {"beta1": share(beta1), "beta2": share(beta2)}
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:
-        """Betas in [0, 1)."""
+        """Check betas in [0, 1)."""
         betas_in_range(group["betas"])

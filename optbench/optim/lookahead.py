@@ -44,12 +44,12 @@ class Lookahead(Combined):
         self._follow_new()
 
     def _follow_new(self) -> None:
-        """Slow weights for the parameters that have none yet: the last ones."""
+        """Add slow weights for the parameters that have none yet: the last ones."""
         new = self._parameters()[len(self._slow) :]
         self._slow += [p.detach().clone() for p in new]
 
     def _advance(self, closure: Callable[[], Any] | None) -> Any:
-        """One step of the inner optimizer, and every `sync_period` steps the slow one."""
+        """Take one step of the inner optimizer, and every `sync_period` steps the slow one."""
         loss = super()._advance(closure)
         self._taken += 1
         if self._taken % self.sync_period == 0:
@@ -59,17 +59,17 @@ class Lookahead(Combined):
         return loss
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Adds a group to the inner optimizer; its slow weights start where it is now."""
+        """Add a group to the inner optimizer; its slow weights start where it is now."""
         super().add_param_group(param_group)
         if self._made:
             self._follow_new()
 
     def state_dict(self) -> dict[str, Any]:
-        """The inner optimizer's, the slow weights, and the number of steps."""
+        """Return the inner optimizer's state, the slow weights, and the number of steps."""
         return {**super().state_dict(), "slow": self._slow, "taken": self._taken}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on from `state_dict()`."""
+        """Go on from `state_dict()`."""
         super().load_state_dict(state_dict)
         torch._foreach_copy_(self._slow, state_dict["slow"])
         self._taken = state_dict["taken"]

@@ -48,15 +48,15 @@ class Momentum(RuleOptimizer):
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
-        """The formula above."""
+        """Return the formula above."""
         return plus_(state["velocity"].mul_(h.momentum), gradient, h.lr), 1.0
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
-        """The momentum."""
+        """Return the momentum."""
         return {"momentum": group["momentum"]}
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:
-        """Momentum in [0, 1)."""
+        """Check momentum in [0, 1)."""
         in_unit_interval(group, "momentum")

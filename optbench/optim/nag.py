@@ -52,7 +52,7 @@ class NAG(Momentum):
     decay = "none"  # the rule has it, of weights that it alone can tell
 
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
-        """One update; returns the loss at the look-ahead point."""
+        """Take one update; return the loss at the look-ahead point."""
         ahead: Ahead = {}
         try:
             self._look_ahead(ahead, lambda p: p.requires_grad)  # not what was frozen since
@@ -70,7 +70,7 @@ class NAG(Momentum):
 
     @torch.no_grad()
     def _look_ahead(self, ahead: Ahead, wanted: Callable[[Tensor], bool]) -> None:
-        """Moves the wanted parameters that have a velocity, and adds them to those ahead."""
+        """Move the wanted parameters that have a velocity, and add them to those ahead."""
         for group in self.param_groups:
             momentum = group["momentum"]
             moving = [
@@ -94,7 +94,7 @@ class NAG(Momentum):
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
-        """The last formula above, of a parameter at the look-ahead point; a narrow one is theta."""
+        """Return the last formula above, at the look-ahead point; a narrow parameter is theta."""
         velocity = state["velocity"]
         if h.decays:
             theta = parameter if h.narrow else parameter + velocity * h.momentum
@@ -104,6 +104,6 @@ class NAG(Momentum):
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
-        """The momentum, and whether there is weight decay."""
+        """Return the momentum, and whether there is weight decay."""
         decay = group["weight_decay"]
         return {"momentum": group["momentum"], "decays": isinstance(decay, Tensor) or decay != 0}

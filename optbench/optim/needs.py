@@ -45,7 +45,7 @@ class Needs:
 
 
 def needs_of(optimizer: torch.optim.Optimizer) -> Needs:
-    """What an optimizer needs: what it says, and what torch or its signature tells.
+    """Return what an optimizer needs: what it says, and what torch or its signature tells.
 
     One whose `step` can't do without a closure, and that says nothing of it, counts as evaluating
     the loss `many` times.
@@ -61,7 +61,7 @@ def needs_of(optimizer: torch.optim.Optimizer) -> Needs:
 
 
 def together(needs: Iterable[Needs]) -> Needs:
-    """All that somebody of several needs."""
+    """Return all that any of several needs."""
     several = list(needs)
     return Needs(
         objective=max((each.objective for each in several), key=_ORDER.index, default="none"),

@@ -18,7 +18,7 @@ WITHIN = (*_ATOMS, list, tuple, dict, deque, torch.Generator)
 
 
 def plain(value: Any) -> Any:
-    """Plain data for a value: queues, generators and objects become dictionaries.
+    """Return plain data for a value: queues, generators and objects become dictionaries.
 
     Functions, classes and enumerations inside a dictionary are left out: they do not change.
     """
@@ -36,7 +36,7 @@ def plain(value: Any) -> Any:
 
 
 def unplain(value: Any, like: Any = None) -> Any:
-    """The value that `plain` was given.
+    """Return the value that `plain` was given.
 
     Args:
         value: what `plain` gave.
@@ -65,7 +65,7 @@ def unplain(value: Any, like: Any = None) -> Any:
 
 
 def holds_objects(value: Any) -> bool:
-    """Whether plain data stands for objects, which have to be there before they are filled."""
+    """Return whether plain data stands for objects, which must exist before they are filled."""
     if isinstance(value, Mapping):
         return _OBJECT in value or any(map(holds_objects, value.values()))
     return isinstance(value, list | tuple) and any(map(holds_objects, value))

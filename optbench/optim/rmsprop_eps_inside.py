@@ -49,17 +49,17 @@ class RMSpropEpsInside(RuleOptimizer):
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
-        """The formula above."""
+        """Return the formula above."""
         mean = ema_of_square_(state["square_avg"], gradient, h.alpha)
         return Product(gradient, (mean + h.eps).rsqrt_()), h.lr
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
-        """alpha and eps."""
+        """Return alpha and eps."""
         return {"alpha": share(group["alpha"]), "eps": group["eps"]}
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:
-        """alpha in [0, 1), eps at least 0."""
+        """Check alpha in [0, 1) and eps at least 0."""
         in_unit_interval(group, "alpha")
         at_least_zero(group, "eps")

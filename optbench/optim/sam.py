@@ -54,7 +54,7 @@ class SAM(Combined):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
-        """One update; returns the first loss of the two gradients'."""
+        """Take one update; return the first loss of the two gradients'."""
 
         def worst() -> Any:
             loss = closure()
@@ -71,7 +71,7 @@ class SAM(Combined):
 
     @torch.no_grad()
     def _climb(self) -> list[tuple[Tensor, Tensor]]:
-        """Moves the weights to the worst point nearby; returns them as they were."""
+        """Move the weights to the worst point nearby; return them as they were."""
         groups = [(p, g.get("maximize", False)) for g in self.param_groups for p in g["params"]]
         moved = [(p, maximize) for p, maximize in groups if p.grad is not None]
         if not moved:
@@ -90,7 +90,7 @@ class SAM(Combined):
 
 
 def _wide(tensor: Tensor) -> Tensor:
-    """At least float32, in which a norm does not overflow."""
+    """Return the tensor in at least float32, in which a norm does not overflow."""
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 

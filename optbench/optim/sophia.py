@@ -63,7 +63,7 @@ class Sophia(RuleOptimizer):
         super().__init__(params, defaults, maximize=maximize, implementation=implementation)
 
     def step(self, closure: Any) -> Any:  # type: ignore[override]
-        """One update by an objective; returns the loss."""
+        """Take one update by an objective; return the loss."""
         with torch.enable_grad():
             loss = closure()
         self._estimate(closure)
@@ -76,7 +76,7 @@ class Sophia(RuleOptimizer):
 
     @torch.no_grad()
     def _estimate(self, objective: Any) -> None:
-        """Moves the diagonals of the groups whose turn it is."""
+        """Move the diagonals of the groups whose turn it is."""
         taken = self._taken()
         due = [group for group in self.param_groups if taken % group["hessian_every"] == 0]
         pairs = [(p, group) for group in due for p in group["params"] if p.grad is not None]
@@ -100,17 +100,17 @@ class Sophia(RuleOptimizer):
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
-        """The formula above, without the decay."""
+        """Return the formula above, without the decay."""
         m = ema_(state["exp_avg"], gradient, h.beta1)
         return clamp_(m / at_least_(state["hessian"] * h.gamma, h.eps), -1.0, 1.0), h.lr
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
-        """beta1, gamma and eps."""
+        """Return beta1, gamma and eps."""
         return {"beta1": share(group["betas"][0]), "gamma": group["gamma"], "eps": group["eps"]}
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:
-        """Betas in [0, 1), gamma and eps above 0, hessian_every at least 1."""
+        """Check betas in [0, 1), gamma and eps above 0, hessian_every at least 1."""
         betas_in_range(group["betas"])
         above_zero(group, "gamma", "eps", "hessian_every")

@@ -19,7 +19,7 @@ class SparseAdam(torch.optim.SparseAdam):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One update; `closure` as in torch."""
+        """Take one update; `closure` as in torch."""
         loss = evaluated(closure)
         for group in self.param_groups:
             for parameter in group["params"]:

@@ -11,7 +11,7 @@ from optbench import torch_internals
 
 
 def evaluated(closure: Callable[[], Any] | None) -> Any:
-    """The loss of a closure, with gradients; None without one."""
+    """Return the loss of a closure, with gradients; None without one."""
     if closure is None:
         return None
     with torch.enable_grad():
@@ -19,7 +19,7 @@ def evaluated(closure: Callable[[], Any] | None) -> Any:
 
 
 def unhooked(cls: Any) -> Any:
-    """A class's `step` as it was written.
+    """Return a class's `step` as it was written.
 
     torch puts the step hooks around the `step` of every class that an optimizer was made of. One
     that calls another class's would run them twice then.

@@ -18,7 +18,7 @@ NOT_BY_LR = (torch.optim.Rprop, torch.optim.LBFGS)
 
 
 def hold_still(optimizer: torch.optim.Optimizer) -> None:
-    """Has the parameters of a group stay where they are while its lr is 0.
+    """Have the parameters of a group stay where they are while its lr is 0.
 
     Steps of torch's optimizers and of our rules are multiples of lr, so nothing is done to these.
     Of others, the parameters are put back after a step. One that divides by lr is shown an lr of 1
@@ -43,7 +43,7 @@ def hold_still(optimizer: torch.optim.Optimizer) -> None:
 
 @contextmanager
 def _held(optimizer: torch.optim.Optimizer, divides: bool) -> Iterator[None]:
-    """The groups with an lr of 0 are afterwards as before, however the step ends."""
+    """Put the groups with an lr of 0 back as they were, however the step ends."""
     groups = list(_resting(optimizer))
     parameters = [p for group in groups for p in group["params"]]
     before = [p.detach().clone() for p in parameters]

@@ -53,7 +53,7 @@ class Trail:
 
 
 def region(fixed: Sequence[Point], trails: Sequence[Trail]) -> Box:
-    """What a picture shows: starts and minima (`fixed`), and the paths unless they run away."""
+    """Return what a picture shows: starts, minima (`fixed`), and the paths unless they run away."""
     core = _around(fixed)
     size = max(core[1] - core[0], core[3] - core[2]) or 1.0
     reach = REACH * size
@@ -77,7 +77,7 @@ def _around(points: Sequence[Point]) -> Box:
 
 
 def save(path: str | Path, panels: Sequence[tuple[Landscape, Sequence[Trail]]]) -> None:
-    """Draws landscapes side by side, each with its paths and a legend, into one PNG.
+    """Draw landscapes side by side, each with its paths and a legend, into one PNG.
 
     Raises:
         UserError: matplotlib is not installed, or the file can't be written.
@@ -96,7 +96,7 @@ def save(path: str | Path, panels: Sequence[tuple[Landscape, Sequence[Trail]]]) 
 
 
 def animate(path: str | Path, landscape: Landscape, trails: Sequence[Trail]) -> None:
-    """The same as a GIF in which the paths grow, at most FRAMES frames in SECONDS.
+    """Draw one landscape as a GIF in which the paths grow, at most FRAMES frames in SECONDS.
 
     Every path has one point for each of the same steps; a shorter one stays where it ended.
 
@@ -136,7 +136,7 @@ def animate(path: str | Path, landscape: Landscape, trails: Sequence[Trail]) -> 
 
 
 def _palette(frame: Any) -> Any:
-    """256 colours of a frame, among them those of the paths, however thin."""
+    """Return 256 colours of a frame, among them those of the paths, however thin."""
     from PIL import Image
 
     stripe = frame.height // 20
@@ -153,7 +153,7 @@ def _show(line: Any, points: Sequence[Point]) -> None:
 
 
 def _draw(axes: Any, landscape: Landscape) -> None:
-    """The contours, evenly spaced in the logarithm of the gap, and the minima."""
+    """Draw the contours, evenly spaced in the logarithm of the gap, and the minima."""
     from matplotlib.colors import LinearSegmentedColormap, LogNorm
 
     shades = LinearSegmentedColormap.from_list("shades", SHADES)
@@ -177,7 +177,7 @@ def _draw(axes: Any, landscape: Landscape) -> None:
 
 
 def _lines(axes: Any, trails: Sequence[Trail]) -> list[Any]:
-    """An empty line for each path, in its colour."""
+    """Draw an empty line for each path, in its colour, and return them."""
     lines = []
     for number, trail in enumerate(trails):
         dots = "." if len(trail.points) <= LONGEST_DOTTED else None
@@ -188,7 +188,7 @@ def _lines(axes: Any, trails: Sequence[Trail]) -> list[Any]:
 
 
 def _heads(axes: Any, trails: Sequence[Trail]) -> list[Any]:
-    """A dot at the end of each path."""
+    """Draw a dot for the end of each path, and return them."""
     heads = []
     for number, _ in enumerate(trails):
         colour = COLOURS[number % len(COLOURS)]

@@ -31,7 +31,7 @@ class Gaps:
 
 
 def save(path: str | Path, runs: Sequence[Gaps], title: str = "") -> None:
-    """Draws all runs twice, side by side: over the logarithm of the step, and over the step.
+    """Draw all runs twice, side by side: over the logarithm of the step, and over the step.
 
     Raises:
         UserError: matplotlib is not installed, or the file can't be written.
@@ -53,7 +53,7 @@ def save(path: str | Path, runs: Sequence[Gaps], title: str = "") -> None:
 
 
 def _draw(axes: Any, run: Gaps, colour: str, line: Fit | None) -> None:
-    """One run in its colour, with the fitted line dashed beside it."""
+    """Draw one run in its colour, with the fitted line dashed beside it."""
     name = run.name if line is None else f"{run.name}: {line.words}"
     positive = [gap if gap > 0 else float("nan") for gap in run.gaps]
     axes.plot(run.steps, positive, label=name, color=colour, linewidth=1.3)
@@ -64,5 +64,5 @@ def _draw(axes: Any, run: Gaps, colour: str, line: Fit | None) -> None:
 
 
 def _between(line: Fit) -> list[float]:
-    """The ends of the fitted range: a fitted line is straight on its axes."""
+    """Return the ends of the fitted range: a fitted line is straight on its axes."""
     return [float(line.first), float(line.last)]

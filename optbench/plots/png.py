@@ -40,7 +40,7 @@ def save(
     log_y: bool = False,
     markers: Mapping[str, float] = {},
 ) -> None:
-    """Draws lines through points into a PNG of 960 by 600 pixels.
+    """Draw lines through points into a PNG of 960 by 600 pixels.
 
     Args:
         path: of the file; its folder is made if it is not there.
@@ -64,7 +64,7 @@ def save_sheet(
     size: tuple[float, float] = (2.6, 1.9),
     dpi: int = 100,
 ) -> None:
-    """Draws several pictures, row by row, into one PNG.
+    """Draw several pictures, row by row, into one PNG.
 
     Args:
         path: of the file; its folder is made if it is not there.
@@ -103,7 +103,11 @@ def _draw(axes: Any, picture: Picture) -> None:
 
 
 def figure_of(size: tuple[float, float], dpi: int) -> Any:
-    """An empty figure of this size in inches; UserError unless matplotlib is installed."""
+    """Return an empty figure of this size in inches.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
     figure_class, canvas_class = _matplotlib()
     figure = figure_class(figsize=size, dpi=dpi)
     canvas_class(figure)
@@ -111,7 +115,7 @@ def figure_of(size: tuple[float, float], dpi: int) -> Any:
 
 
 def write(figure: Any, path: str | Path) -> None:
-    """A figure into a PNG; see `writing`."""
+    """Write a figure into a PNG; see `writing`."""
     figure.tight_layout()
     with writing(path):
         figure.savefig(path, format="png")
@@ -119,7 +123,7 @@ def write(figure: Any, path: str | Path) -> None:
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[None]:
-    """Around the writing of a file: makes its folder if it is not there.
+    """Make the file's folder before the block, if it is not there.
 
     Raises:
         UserError: the file can't be written.
@@ -133,7 +137,7 @@ def writing(path: str | Path) -> Iterator[None]:
 
 
 def require() -> None:
-    """UserError unless matplotlib is installed: said before anything else is done."""
+    """Raise UserError unless matplotlib is installed, before anything else is done."""
     _matplotlib()
 
 

@@ -30,7 +30,7 @@ class Fit:
     last: int
 
     def gap(self, step: float) -> float:
-        """The line's gap at a step."""
+        """Return the line's gap at a step."""
         return math.exp(self.intercept + self.slope * (math.log(step) if self.power else step))
 
     @property
@@ -47,7 +47,7 @@ class Fit:
 def fit(
     steps: Sequence[int], gaps: Sequence[float], first: int, last: int, power: bool
 ) -> Fit | None:
-    """The line through all points at steps `first` to `last` whose gap is positive and finite.
+    """Fit a line through all points at steps `first` to `last` with a positive and finite gap.
 
     Args:
         steps: ascending.

@@ -17,7 +17,7 @@ class Scale:
 
     @classmethod
     def around(cls, values: Iterable[float], log: bool = False) -> Scale:
-        """The axis that shows all drawable values; [0, 1], or [1, 10] with `log`, if none is."""
+        """Return the axis of all drawable values; without any [0, 1], or [1, 10] with `log`."""
         drawable = [value for value in values if can_be_drawn(value, log)]
         if not drawable:
             return cls(1.0, 10.0, True) if log else cls(0.0, 1.0)
@@ -30,18 +30,18 @@ class Scale:
         return cls(low - margin, low + margin)
 
     def part(self, value: float) -> float:
-        """Where a value lies: 0 at `low`, 1 at `high`."""
+        """Return where a value lies: 0 at `low`, 1 at `high`."""
         if self.log:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
 
     def value(self, part: float) -> float:
-        """The value at a part of the axis."""
+        """Return the value at a part of the axis."""
         if self.log:
             return float(self.low * (self.high / self.low) ** part)
         return self.low + (self.high - self.low) * part
 
 
 def can_be_drawn(value: float, log: bool) -> bool:
-    """Whether a value has a place on an axis: finite, and positive on a logarithmic one."""
+    """Return whether a value has a place on an axis: finite, and positive on a logarithmic one."""
     return math.isfinite(value) and (value > 0 or not log)

@@ -30,7 +30,7 @@ class Encoded(Protocol):
 
 
 def ascii_only(stream: Encoded) -> bool:
-    """Whether a stream can't take the characters that curves are drawn with."""
+    """Return whether a stream can't take the characters that curves are drawn with."""
     try:
         "⣿┤".encode(stream.encoding or "utf-8")
     except UnicodeEncodeError:
@@ -49,7 +49,7 @@ def curve(
     log_y: bool = False,
     ascii_only: bool = False,
 ) -> str:
-    """Lines through points, as text of several lines without a newline at the end.
+    """Draw lines through points as text: several lines, no newline at the end.
 
     One series is drawn in Braille dots (2 by 4 to a character), several each in a letter of its
     own, named below. Points that are not finite, or not positive on a logarithmic axis, are gaps.
@@ -95,7 +95,7 @@ def curve(
 def _cells(
     series: Series, x_scale: Scale, y_scale: Scale, columns: int, rows: int, dots: bool
 ) -> dict[tuple[int, int], int]:
-    """(column, row) -> code point of each character that is not empty."""
+    """Return (column, row) -> code point of each character that is not empty."""
     across, down = (2, 4) if dots else (1, 1)
     cells: dict[tuple[int, int], int] = {}
     for number, (xs, ys) in enumerate(series.values()):
@@ -110,7 +110,7 @@ def _cells(
 
 
 def _ticks(scale: Scale, rows: int) -> list[str]:
-    """The numbers at the left: top, bottom and, if there is room, every fourth row."""
+    """Return the numbers at the left: top, bottom and, if there is room, every fourth row."""
     marked = {round(k * (rows - 1) / max((rows - 1) // 4, 1)) for k in range(rows // 4 + 1)}
     marked |= {0, rows - 1}
     return [
@@ -120,7 +120,7 @@ def _ticks(scale: Scale, rows: int) -> list[str]:
 
 
 def _clean(value: float, scale: Scale) -> float:
-    """0 instead of the rounding error that stands for it."""
+    """Return 0 instead of the rounding error that stands for it."""
     return 0.0 if abs(value) < 1e-9 * max(abs(scale.low), abs(scale.high)) else value
 
 
@@ -143,7 +143,7 @@ def _foot(scale: Scale, columns: int, margin: int, label: str) -> list[str]:
 def _places(
     xs: Sequence[float], ys: Sequence[float], x: Scale, y: Scale, columns: int, rows: int
 ) -> Iterator[tuple[int, int] | None]:
-    """The dot of each point, counted from the upper left; None for one that can't be drawn."""
+    """Yield the dot of each point, counted from the upper left; None if it can't be drawn."""
     for x_value, y_value in zip(xs, ys, strict=True):
         if can_be_drawn(x_value, x.log) and can_be_drawn(y_value, y.log):
             yield (
@@ -155,7 +155,7 @@ def _places(
 
 
 def _dots(places: Iterator[tuple[int, int] | None]) -> Iterator[tuple[int, int]]:
-    """All dots of the lines between neighbouring places."""
+    """Yield all dots of the lines between neighbouring places."""
     before: tuple[int, int] | None = None
     for place in places:
         if place is not None and place != before:

@@ -15,33 +15,33 @@ class AutoGradNorm:
 
     An observation g is a spike if it is not finite or
 
-        g > threshold * median(the last ``window`` observations before it)
+        g > threshold * median(the last `window` observations before it)
 
     Each spike makes the multiplier m max(m * backoff, min_ratio); any other observation
     min(m * growth, max_ratio). So after a spike the rate recovers, and a rate that was far too
     small grows until the gradients object. The base learning rate is where it starts, not its
     peak.
 
-    It sees the monitored steps (``monitor.every``) and no others: with ``monitor.every=1``
+    It sees the monitored steps (`monitor.every`) and no others: with `monitor.every=1`
     every one, which is what a rate that may be far too large needs. The norm is measured on
     unscaled gradients, before clipping.
 
     Args:
-      metric: tag of the gradient norm in the records.
-      window: observations in the median, at least 1.
-      threshold: how many times the median a spike is, above 1.
-      backoff: factor after a spike, in (0, 1).
-      growth: factor after any other observation, at least 1.
-      min_ratio: lower bound of the multiplier, in [0, 1].
-      max_ratio: upper bound of the multiplier, at least 1.
+        metric: tag of the gradient norm in the records.
+        window: observations in the median, at least 1.
+        threshold: how many times the median a spike is, above 1.
+        backoff: factor after a spike, in (0, 1).
+        growth: factor after any other observation, at least 1.
+        min_ratio: lower bound of the multiplier, in [0, 1].
+        max_ratio: upper bound of the multiplier, at least 1.
 
     Raises:
-      ValueError: if a field is out of its range.
+        ValueError: if a field is out of its range.
 
     References:
-      The rule is that of dynamic loss scaling (Micikevicius et al., Mixed Precision Training,
-      2018, section 3.2), with the gradient norm for the overflow; the running reference for a
-      spike is AutoClip's (Seetharaman et al. 2020).
+        The rule is that of dynamic loss scaling (Micikevicius et al., Mixed Precision Training,
+        2018, section 3.2), with the gradient norm for the overflow; the running reference for a
+        spike is AutoClip's (Seetharaman et al. 2020).
     """
 
     metric: str = "grad_norm/total"
@@ -67,7 +67,7 @@ class AutoGradNorm:
         return self._multiplier
 
     def observe(self, metrics: Mapping[str, float]) -> None:
-        """Takes one logged record, tag -> value; ignores it if ``metric`` is not in it."""
+        """Take one logged record, tag -> value; ignore it if `metric` is not in it."""
         if self.metric not in metrics:
             return
         norm = float(metrics[self.metric])
@@ -85,12 +85,12 @@ class AutoGradNorm:
         return norm > usual * (self.threshold if usual >= 0.0 else 2.0 - self.threshold)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns all that `load_state_dict` needs to go on from here."""
+        """Return all that `load_state_dict` needs to go on from here."""
         own = {"multiplier": self._multiplier, "norms": list(self._norms)}
         return {"metric": self.metric, **own}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from where `state_dict` was taken, but for what was seen of another metric."""
+        """Go on from where `state_dict` was taken, but for what was seen of another metric."""
         self._multiplier = min(max(state["multiplier"], self.min_ratio), self.max_ratio)
         if state.get("metric", self.metric) == self.metric:
             self._norms = list(state["norms"])[-self.window :]

@@ -20,36 +20,36 @@ class AutoLoss:
 
         min(m * growth, max_ratio)       if s < -certainty e       (it falls)
         max(m * backoff, min_ratio)      if s >  certainty e       (it rises)
-        max(m * backoff, min_ratio)      after ``patience`` losses (it stalls)
+        max(m * backoff, min_ratio)      after `patience` losses (it stalls)
 
-    and the next line begins. A line has at least ``window`` losses. One loss above ``alarm``
+    and the next line begins. A line has at least `window` losses. One loss above `alarm`
     times the level l (the mean under the last line, at first the first loss; of a level below 0,
     as far above it: l + (alarm - 1) |l|) and out of the noise around that line, or one that is
     not finite, is not waited for: it cuts at once. The base learning rate is where the rate
     starts, not its peak.
 
-    It sees the monitored steps (``monitor.every``): each ``train/loss`` is the mean over the
+    It sees the monitored steps (`monitor.every`): each `train/loss` is the mean over the
     examples since the last one, of a full batch at least. A rate that may be far too large
-    needs ``monitor.every=1``.
+    needs `monitor.every=1`.
 
     Args:
-      metric: tag of the loss in the records.
-      window: losses that a line has at least, at least 3.
-      patience: losses after which a line without a clear slope is a stall, at least ``window``.
-      certainty: how many standard errors a clear slope is from 0, at least 0.
-      growth: factor after a fall, at least 1.
-      backoff: factor of a cut, in (0, 1).
-      alarm: a loss of so many times the level cuts at once, above 1.
-      min_ratio: lower bound of the multiplier, in [0, 1].
-      max_ratio: upper bound of the multiplier, at least 1.
+        metric: tag of the loss in the records.
+        window: losses that a line has at least, at least 3.
+        patience: losses after which a line without a clear slope is a stall, at least `window`.
+        certainty: how many standard errors a clear slope is from 0, at least 0.
+        growth: factor after a fall, at least 1.
+        backoff: factor of a cut, in (0, 1).
+        alarm: a loss of so many times the level cuts at once, above 1.
+        min_ratio: lower bound of the multiplier, in [0, 1].
+        max_ratio: upper bound of the multiplier, at least 1.
 
     Raises:
-      ValueError: if a field is out of its range.
+        ValueError: if a field is out of its range.
 
     References:
-      Vogl et al., Accelerating the convergence of the back-propagation method, 1988; Battiti,
-      Accelerated backpropagation learning: two optimization methods, 1989 ("bold driver"). Both
-      judge single losses of the full batch; the line makes it bear the noise of small ones.
+        Vogl et al., Accelerating the convergence of the back-propagation method, 1988; Battiti,
+        Accelerated backpropagation learning: two optimization methods, 1989 ("bold driver"). Both
+        judge single losses of the full batch; the line makes it bear the noise of small ones.
     """
 
     metric: str = "train/loss"
@@ -81,7 +81,7 @@ class AutoLoss:
         return self._multiplier
 
     def observe(self, metrics: Mapping[str, float]) -> None:
-        """Takes one logged record, tag -> value; ignores it if ``metric`` is not in it."""
+        """Take one logged record, tag -> value; ignore it if `metric` is not in it."""
         if self.metric not in metrics:
             return
         loss = float(metrics[self.metric])
@@ -117,7 +117,7 @@ class AutoLoss:
         self._multiplier = min(max(self._multiplier * factor, self.min_ratio), self.max_ratio)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns all that `load_state_dict` needs to go on from here."""
+        """Return all that `load_state_dict` needs to go on from here."""
         return {
             "metric": self.metric,
             "multiplier": self._multiplier,
@@ -127,7 +127,7 @@ class AutoLoss:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from where `state_dict` was taken, but for what was seen of another metric."""
+        """Go on from where `state_dict` was taken, but for what was seen of another metric."""
         self._multiplier = min(max(state["multiplier"], self.min_ratio), self.max_ratio)
         if state.get("metric", self.metric) != self.metric:
             return
@@ -136,10 +136,13 @@ class AutoLoss:
 
 
 def fit_line(values: Sequence[float]) -> tuple[float, float, float]:
-    """Least squares over 0, 1, 2, ...: slope, its standard error, and that of the residuals.
+    """Fit a line by least squares over 0, 1, 2, ...
 
     Args:
-      values: at least three.
+        values: at least three.
+
+    Returns:
+        Its slope, the standard error of that, and that of the residuals.
     """
     n = len(values)
     middle, mean = (n - 1) / 2.0, math.fsum(values) / n

@@ -21,12 +21,12 @@ class Part:
     """A schedule, how long it lasts, and what its multipliers are scaled by.
 
     Args:
-      schedule: its step 0 is the part's first step, its length the part's.
-      steps: how long, at least 1; None, for the last part only, takes what is left.
-      scale: a factor, at least 0.
+        schedule: its step 0 is the part's first step, its length the part's.
+        steps: how long, at least 1; None, for the last part only, takes what is left.
+        scale: a factor, at least 0.
 
     Raises:
-      ValueError: if a field is out of its range.
+        ValueError: if a field is out of its range.
     """
 
     schedule: Schedule
@@ -48,7 +48,7 @@ class Chain:
         m(t) = c_i m_i(t - b_i, n_i)      for b_i <= t < b_(i+1)
 
     where m_i and c_i are the schedule and the scale of part i and n_k = T - b_k. It equals
-    torch's ``SequentialLR`` with the milestones b_2, ..., b_k wherever the parts equal
+    torch's `SequentialLR` with the milestones b_2, ..., b_k wherever the parts equal
     torch's.
 
     The momentum is that of the present part, or the optimizer's own where it sets none. What
@@ -56,13 +56,13 @@ class Chain:
     step and keeps still after its last. The milestones of a part count from its own first step.
 
     Args:
-      parts: at least one; all but the last with a length.
+        parts: at least one; all but the last with a length.
 
     Raises:
-      ValueError: no parts, or lengths that are missing or too many.
+        ValueError: no parts, or lengths that are missing or too many.
 
     References:
-      ``torch.optim.lr_scheduler.SequentialLR``.
+        `torch.optim.lr_scheduler.SequentialLR`.
     """
 
     def __init__(self, parts: Sequence[Part]) -> None:
@@ -83,7 +83,7 @@ class Chain:
         return part.scale * part.schedule(*self._inside(index, step, total_steps))
 
     def momentum(self, step: int, total_steps: int) -> float | None:
-        """Returns the present part's momentum; ``None`` if it has none to set."""
+        """Return the present part's momentum; `None` if it has none to set."""
         index = self._index(step)
         of_part = getattr(self.parts[index].schedule, "momentum", None)
         if of_part is None:
@@ -95,7 +95,7 @@ class Chain:
         return max(i for i, start in enumerate(self._starts) if start <= max(step, 0))
 
     def _inside(self, index: int, step: int, total_steps: int) -> tuple[int, int]:
-        """Step and length as the part counts them."""
+        """Return step and length as the part counts them."""
         start, length = self._starts[index], self.parts[index].steps
         return step - start, max(total_steps - start, 1) if length is None else length
 

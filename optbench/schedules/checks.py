@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 
 def require_steps(field: str, value: object, at_least: int = 1) -> None:
-    """Raises unless ``value`` is an int of at least ``at_least`` steps."""
+    """Raise unless `value` is an int of at least `at_least` steps."""
     if type(value) is not int or value < at_least:
         raise ValueError(f"{field} must be an integer >= {at_least}, got {value!r}")
 
@@ -18,15 +18,15 @@ def require_number(
     open_low: bool = False,
     open_high: bool = False,
 ) -> None:
-    """Raises unless ``value`` is a number from ``low`` to ``high``.
+    """Raise unless `value` is a number from `low` to `high`.
 
     Args:
-      field: name of the field, for the message.
-      value: what was given for it.
-      low: lower end of the interval.
-      high: upper end of the interval.
-      open_low: whether ``low`` itself is outside.
-      open_high: whether ``high`` itself is outside.
+        field: name of the field, for the message.
+        value: what was given for it.
+        low: lower end of the interval.
+        high: upper end of the interval.
+        open_low: whether `low` itself is outside.
+        open_high: whether `high` itself is outside.
     """
     # Written as what must hold, not as what must not, so that a NaN is refused.
     if (
@@ -41,6 +41,6 @@ def require_number(
 
 
 def require_choice(field: str, value: object, choices: Collection[str]) -> None:
-    """Raises unless ``value`` is one of ``choices``."""
+    """Raise unless `value` is one of `choices`."""
     if value not in choices:
         raise ValueError(f"{field} must be one of {', '.join(choices)}, got {value!r}")

@@ -8,7 +8,7 @@ from optbench.schedules.progress import progress
 
 
 def half_cosine(fraction: float, min_ratio: float) -> float:
-    """Returns r + (1 - r) (1 + cos(pi x)) / 2, where x is ``fraction`` and r ``min_ratio``."""
+    """Return r + (1 - r) (1 + cos(pi x)) / 2, where x is `fraction` and r `min_ratio`."""
     return min_ratio + (1.0 - min_ratio) * (1.0 + math.cos(math.pi * fraction)) / 2.0
 
 
@@ -20,19 +20,19 @@ class Cosine:
 
         m(t) = r + (1 - r) (1 + cos(pi * min(t, T) / T)) / 2
 
-    where T is ``total_steps`` and r is ``min_ratio``. Up to T it equals torch's
-    ``CosineAnnealingLR(T_max=T, eta_min=r * lr)``; torch's rises again after T, this one
+    where T is `total_steps` and r is `min_ratio`. Up to T it equals torch's
+    `CosineAnnealingLR(T_max=T, eta_min=r * lr)`; torch's rises again after T, this one
     stays at r.
 
     Args:
-      min_ratio: r, what is left of the base learning rate at the end, in [0, 1].
+        min_ratio: r, what is left of the base learning rate at the end, in [0, 1].
 
     Raises:
-      ValueError: if ``min_ratio`` is out of its range.
+        ValueError: if `min_ratio` is out of its range.
 
     References:
-      Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2017,
-      equation 5 without restarts. https://arxiv.org/abs/1608.03983
+        Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2017,
+        equation 5 without restarts. https://arxiv.org/abs/1608.03983
     """
 
     min_ratio: float = 0.0
@@ -52,22 +52,22 @@ class CosineRestarts:
 
         m(t) = r + (1 - r) (1 + cos(pi * T_cur / T_i)) / 2
 
-    where r is ``min_ratio``, T_i is the length of the cycle i that t lies in,
-    T_i = ``t_0`` * ``t_mult`` ^ i, and T_cur is the number of steps since that cycle began.
-    It does not depend on ``total_steps``. It equals torch's
-    ``CosineAnnealingWarmRestarts(T_0=t_0, T_mult=t_mult, eta_min=r * lr)``.
+    where r is `min_ratio`, T_i is the length of the cycle i that t lies in,
+    T_i = `t_0` * `t_mult` ^ i, and T_cur is the number of steps since that cycle began.
+    It does not depend on `total_steps`. It equals torch's
+    `CosineAnnealingWarmRestarts(T_0=t_0, T_mult=t_mult, eta_min=r * lr)`.
 
     Args:
-      t_0: steps of the first cycle, at least 1.
-      t_mult: by how much each cycle is longer than the one before, an int of at least 1.
-      min_ratio: r, what each cycle falls towards, in [0, 1].
+        t_0: steps of the first cycle, at least 1.
+        t_mult: by how much each cycle is longer than the one before, an int of at least 1.
+        min_ratio: r, what each cycle falls towards, in [0, 1].
 
     Raises:
-      ValueError: if a field is out of its range.
+        ValueError: if a field is out of its range.
 
     References:
-      Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2017,
-      equation 5. https://arxiv.org/abs/1608.03983
+        Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2017,
+        equation 5. https://arxiv.org/abs/1608.03983
     """
 
     t_0: int

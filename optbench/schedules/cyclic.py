@@ -22,33 +22,33 @@ class Cyclic:
         h(t) = a(t) * p / u              for p <= u
         h(t) = a(t) * (u + d - p) / d    after that
 
-    where u is ``step_size_up``, d is ``step_size_down``, p = t mod (u + d) is the position
-    in the cycle c = floor(t / (u + d)), r is ``min_ratio``, mu_base and mu_max are
-    ``base_momentum`` and ``max_momentum``, and the amplitude a is, by ``mode``,
+    where u is `step_size_up`, d is `step_size_down`, p = t mod (u + d) is the position
+    in the cycle c = floor(t / (u + d)), r is `min_ratio`, mu_base and mu_max are
+    `base_momentum` and `max_momentum`, and the amplitude a is, by `mode`,
 
         triangular:   a(t) = 1
         triangular2:  a(t) = 1 / 2 ^ c
         exp_range:    a(t) = gamma ^ t
 
-    It equals torch's ``CyclicLR(base_lr=r * lr, max_lr=lr)``: the base learning rate of
-    optbench is the peak, torch's ``max_lr``. It does not depend on ``total_steps``.
+    It equals torch's `CyclicLR(base_lr=r * lr, max_lr=lr)`: the base learning rate of
+    optbench is the peak, torch's `max_lr`. It does not depend on `total_steps`.
 
     Args:
-      step_size_up: u, steps of the rise, at least 1; Smith takes 2 to 10 epochs.
-      step_size_down: d, steps of the fall, at least 1; ``None`` for the same as u.
-      mode: "triangular", "triangular2" or "exp_range".
-      gamma: base of the amplitude in "exp_range", per step, in (0, 1].
-      min_ratio: r, the lower bound, in [0, 1].
-      cycle_momentum: whether the momentum (beta1 of Adam) runs against the learning rate.
-      base_momentum: mu_base, the momentum at the peak, in [0, 1).
-      max_momentum: mu_max, the momentum at the lower bound, in [``base_momentum``, 1).
+        step_size_up: u, steps of the rise, at least 1; Smith takes 2 to 10 epochs.
+        step_size_down: d, steps of the fall, at least 1; `None` for the same as u.
+        mode: "triangular", "triangular2" or "exp_range".
+        gamma: base of the amplitude in "exp_range", per step, in (0, 1].
+        min_ratio: r, the lower bound, in [0, 1].
+        cycle_momentum: whether the momentum (beta1 of Adam) runs against the learning rate.
+        base_momentum: mu_base, the momentum at the peak, in [0, 1).
+        max_momentum: mu_max, the momentum at the lower bound, in [`base_momentum`, 1).
 
     Raises:
-      ValueError: if a field is out of its range, or the mode is unknown.
+        ValueError: if a field is out of its range, or the mode is unknown.
 
     References:
-      Smith, Cyclical Learning Rates for Training Neural Networks, 2017, section 3.
-      https://arxiv.org/abs/1506.01186
+        Smith, Cyclical Learning Rates for Training Neural Networks, 2017, section 3.
+        https://arxiv.org/abs/1506.01186
     """
 
     step_size_up: int
@@ -74,7 +74,7 @@ class Cyclic:
         return self.min_ratio + (1.0 - self.min_ratio) * self._height(step)
 
     def momentum(self, step: int, total_steps: int) -> float | None:
-        """Returns the momentum of the update after ``step`` steps; ``None`` if not cycled."""
+        """Return the momentum of the update after `step` steps; `None` if not cycled."""
         if not self.cycle_momentum:
             return None
         return self.max_momentum - (self.max_momentum - self.base_momentum) * self._height(step)

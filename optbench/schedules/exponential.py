@@ -16,25 +16,25 @@ class Exponential:
     The multiplier at step t takes one of two forms, by the field that is given:
 
         m(t) = gamma ^ (t / d)            gamma: factor per d steps
-        m(t) = exp(-lambda * t / d)       lambda, ``rate``: decay rate per d steps
+        m(t) = exp(-lambda * t / d)       lambda, `rate`: decay rate per d steps
 
-    where d is ``decay_steps``. They are the same curve for lambda = -ln(gamma). The decay
-    is continuous: t / d is not rounded. With ``gamma`` and d = 1 it equals torch's
-    ``ExponentialLR``, and with d = one epoch it meets, at the epochs' ends, an
-    ``ExponentialLR`` that is stepped once an epoch. Behind a warmup t still counts from the
+    where d is `decay_steps`. They are the same curve for lambda = -ln(gamma). The decay
+    is continuous: t / d is not rounded. With `gamma` and d = 1 it equals torch's
+    `ExponentialLR`, and with d = one epoch it meets, at the epochs' ends, an
+    `ExponentialLR` that is stepped once an epoch. Behind a warmup t still counts from the
     beginning of the run.
 
     Args:
-      gamma: factor per ``decay_steps``, in (0, 1]; 0.95 if ``rate`` is not given either.
-      rate: lambda, the decay rate per ``decay_steps``, at least 0; excludes ``gamma``.
-      decay_steps: d, steps in which the rate falls by the factor, at least 1.
+        gamma: factor per `decay_steps`, in (0, 1]; 0.95 if `rate` is not given either.
+        rate: lambda, the decay rate per `decay_steps`, at least 0; excludes `gamma`.
+        decay_steps: d, steps in which the rate falls by the factor, at least 1.
 
     Raises:
-      ValueError: if a field is out of its range, or both forms are given.
+        ValueError: if a field is out of its range, or both forms are given.
 
     References:
-      Senior et al., An Empirical Study of Learning Rates in Deep Neural Networks for
-      Speech Recognition, 2013 ("exponential scheduling").
+        Senior et al., An Empirical Study of Learning Rates in Deep Neural Networks for
+        Speech Recognition, 2013 ("exponential scheduling").
     """
 
     counts_warmup: ClassVar[bool] = True

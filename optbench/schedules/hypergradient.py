@@ -9,7 +9,7 @@ from optbench.schedules.base import Update
 from optbench.schedules.checks import require_choice, require_number
 
 HYPER_LR = {"multiplicative": 0.5, "additive": 0.001}
-"""What ``hyper_lr`` is unless given."""
+"""What `hyper_lr` is unless given."""
 
 
 @dataclass
@@ -23,31 +23,31 @@ class Hypergradient:
         additive          alpha <- alpha + beta g . u_t
         multiplicative    alpha <- alpha (1 + beta g . u_t / (||g|| ||u_t||))
 
-    by ``form``. The direction u_t = (x_(t-1) - x_t) / alpha is taken from the update that was
+    by `form`. The direction u_t = (x_(t-1) - x_t) / alpha is taken from the update that was
     made, so that momentum, preconditioning and decoupled weight decay of whatever optimizer are
     in it; g is the gradient of the loss alone, unscaled and before clipping. The additive
     form's steps have the scale of the gradient squared, the multiplicative one's have none.
 
-    It sees every update, whatever ``monitor.every`` is. It keeps one copy of the parameters,
+    It sees every update, whatever `monitor.every` is. It keeps one copy of the parameters,
     and a GPU is waited for once a step. With parameter groups, alpha is the first group's
     learning rate; the others keep their ratio to it. The base learning rate is where alpha
     starts. An optimizer that reads its learning rate before the gradient is there (L-BFGS)
     follows one step later.
 
     Args:
-      form: "multiplicative" or "additive".
-      hyper_lr: beta, at least 0, below 1 if multiplicative; None is 0.5 if multiplicative,
-        0.001 if additive.
-      min_ratio: lower bound of alpha over the base learning rate, in [0, 1].
-      max_ratio: upper bound of the same, at least 1.
+        form: "multiplicative" or "additive".
+        hyper_lr: beta, at least 0, below 1 if multiplicative; None is 0.5 if multiplicative,
+            0.001 if additive.
+        min_ratio: lower bound of alpha over the base learning rate, in [0, 1].
+        max_ratio: upper bound of the same, at least 1.
 
     Raises:
-      ValueError: if a field is out of its range.
+        ValueError: if a field is out of its range.
 
     References:
-      Baydin et al., Online Learning Rate Adaptation with Hypergradient Descent, ICLR 2018,
-      algorithms 4 to 6 (the additive form, for SGD, Nesterov's momentum and Adam; the
-      multiplicative one normalises both vectors). https://arxiv.org/abs/1703.04782
+        Baydin et al., Online Learning Rate Adaptation with Hypergradient Descent, ICLR 2018,
+        algorithms 4 to 6 (the additive form, for SGD, Nesterov's momentum and Adam; the
+        multiplicative one normalises both vectors). https://arxiv.org/abs/1703.04782
     """
 
     form: Literal["multiplicative", "additive"] = "multiplicative"
@@ -69,7 +69,7 @@ class Hypergradient:
         return self._multiplier
 
     def observe_update(self, update: Update) -> None:
-        """Takes the last update; one that did not move anything says nothing."""
+        """Take the last update; ignore one that did not move anything."""
         beta = HYPER_LR[self.form] if self.hyper_lr is None else self.hyper_lr
         if update.lr <= 0.0 or update.base_lr <= 0.0:
             return
@@ -82,9 +82,9 @@ class Hypergradient:
         self._multiplier = min(max(changed, self.min_ratio), self.max_ratio)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns all that `load_state_dict` needs to go on from here."""
+        """Return all that `load_state_dict` needs to go on from here."""
         return {"multiplier": self._multiplier}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from where `state_dict` was taken."""
+        """Go on from where `state_dict` was taken."""
         self._multiplier = min(max(state["multiplier"], self.min_ratio), self.max_ratio)

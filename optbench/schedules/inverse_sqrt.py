@@ -14,23 +14,23 @@ class InverseSqrt:
 
         m(t) = sqrt(k / (k + t))
 
-    where k is ``timescale``. It starts at 1, is 1/2 at t = 3k, never reaches 0 and does not
-    depend on ``total_steps``.
+    where k is `timescale`. It starts at 1, is 1/2 at t = 3k, never reaches 0 and does not
+    depend on `total_steps`.
 
     Behind a `Warmup` of w steps from 0, with k = w, the step s of the run is t + w and the
     multiplier sqrt(w / s): the schedule of Vaswani et al. and of fairseq's
-    ``inverse_sqrt``, scaled so that its peak is the base learning rate. Other k give the
-    shifted form of Transformers' ``get_inverse_sqrt_schedule``.
+    `inverse_sqrt`, scaled so that its peak is the base learning rate. Other k give the
+    shifted form of Transformers' `get_inverse_sqrt_schedule`.
 
     Args:
-      timescale: k, steps, at least 1; for the original schedule, the steps of the warmup.
+        timescale: k, steps, at least 1; for the original schedule, the steps of the warmup.
 
     Raises:
-      ValueError: if ``timescale`` is out of its range.
+        ValueError: if `timescale` is out of its range.
 
     References:
-      Vaswani et al., Attention Is All You Need, 2017, equation 3.
-      https://arxiv.org/abs/1706.03762
+        Vaswani et al., Attention Is All You Need, 2017, equation 3.
+        https://arxiv.org/abs/1706.03762
     """
 
     timescale: int

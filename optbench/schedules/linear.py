@@ -14,19 +14,19 @@ class Linear:
 
         m(t) = a + (r - a) min(t, T) / T
 
-    where T is ``total_steps``, a is ``start_ratio`` and r is ``min_ratio``. It equals
-    torch's ``LinearLR(start_factor=a, end_factor=r, total_iters=T)``, which refuses a = 0.
+    where T is `total_steps`, a is `start_ratio` and r is `min_ratio`. It equals
+    torch's `LinearLR(start_factor=a, end_factor=r, total_iters=T)`, which refuses a = 0.
 
     Args:
-      min_ratio: r, the multiplier at the end, in [0, 1].
-      start_ratio: a, the multiplier at step 0, in [0, 1]; below r the line rises.
+        min_ratio: r, the multiplier at the end, in [0, 1].
+        start_ratio: a, the multiplier at step 0, in [0, 1]; below r the line rises.
 
     Raises:
-      ValueError: if a field is out of its range.
+        ValueError: if a field is out of its range.
 
     References:
-      Defazio et al., When, Why and How Much? Adaptive Learning Rate Scheduling by
-      Refinement, 2023, on linear decay. https://arxiv.org/abs/2310.07831
+        Defazio et al., When, Why and How Much? Adaptive Learning Rate Scheduling by
+        Refinement, 2023, on linear decay. https://arxiv.org/abs/2310.07831
     """
 
     min_ratio: float = 0.0

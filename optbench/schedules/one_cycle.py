@@ -33,40 +33,40 @@ class OneCycle:
         up          p T - 1         1 / D -> 1            mu_max -> mu_base
         down        T - 1           1 -> 1 / (D F)        mu_base -> mu_max
 
-    and with ``three_phase``
+    and with `three_phase`
 
         up          p T - 1         1 / D -> 1            mu_max -> mu_base
         down        2 p T - 2       1 -> 1 / D            mu_base -> mu_max
         annihilate  T - 1           1 / D -> 1 / (D F)    mu_max
 
-    where T is ``total_steps``, p is ``pct_start``, D is ``div_factor``, F is
-    ``final_div_factor``, mu_base and mu_max are ``base_momentum`` and ``max_momentum``.
+    where T is `total_steps`, p is `pct_start`, D is `div_factor`, F is
+    `final_div_factor`, mu_base and mu_max are `base_momentum` and `max_momentum`.
     Within a phase the value v goes from a to b with the fraction x of the phase as
 
         cos:     v = b + (a - b) (1 + cos(pi x)) / 2
         linear:  v = a + (b - a) x
 
     From step T - 1 on it stays at 1 / (D F), or at the peak if p = 1. Up to there it equals
-    torch's ``OneCycleLR(max_lr=lr, total_steps=T)``: the base learning rate of optbench is
+    torch's `OneCycleLR(max_lr=lr, total_steps=T)`: the base learning rate of optbench is
     the peak. Where p T = 1, torch divides by zero; here step 0 is the peak.
 
     Args:
-      pct_start: p, share of the run in which the rate rises, in [0, 1]; at most 0.5 with
-        ``three_phase``, so that the fall back fits too.
-      anneal: "cos" or "linear".
-      div_factor: D, the peak over the first learning rate, at least 1.
-      final_div_factor: F, the first learning rate over the last, at least 1 / D.
-      three_phase: whether the fall mirrors the rise before the last phase begins.
-      cycle_momentum: whether the momentum (beta1 of Adam) runs against the learning rate.
-      base_momentum: mu_base, the momentum at the peak, in [0, 1).
-      max_momentum: mu_max, the momentum at the start, in [``base_momentum``, 1).
+        pct_start: p, share of the run in which the rate rises, in [0, 1]; at most 0.5 with
+            `three_phase`, so that the fall back fits too.
+        anneal: "cos" or "linear".
+        div_factor: D, the peak over the first learning rate, at least 1.
+        final_div_factor: F, the first learning rate over the last, at least 1 / D.
+        three_phase: whether the fall mirrors the rise before the last phase begins.
+        cycle_momentum: whether the momentum (beta1 of Adam) runs against the learning rate.
+        base_momentum: mu_base, the momentum at the peak, in [0, 1).
+        max_momentum: mu_max, the momentum at the start, in [`base_momentum`, 1).
 
     Raises:
-      ValueError: if a field is out of its range, or the annealing is unknown.
+        ValueError: if a field is out of its range, or the annealing is unknown.
 
     References:
-      Smith and Topin, Super-Convergence: Very Fast Training of Neural Networks Using Large
-      Learning Rates, 2018. https://arxiv.org/abs/1708.07120
+        Smith and Topin, Super-Convergence: Very Fast Training of Neural Networks Using Large
+        Learning Rates, 2018. https://arxiv.org/abs/1708.07120
     """
 
     pct_start: float = 0.3
@@ -93,14 +93,14 @@ class OneCycle:
         return _ANNEALS[self.anneal](*phase.multiplier, fraction)
 
     def momentum(self, step: int, total_steps: int) -> float | None:
-        """Returns the momentum of the update after ``step`` steps; ``None`` if not cycled."""
+        """Return the momentum of the update after `step` steps; `None` if not cycled."""
         if not self.cycle_momentum:
             return None
         phase, fraction = self._position(step, total_steps)
         return _ANNEALS[self.anneal](*phase.momentum, fraction)
 
     def _position(self, step: int, total_steps: int) -> tuple[_Phase, float]:
-        """Returns the phase that ``step`` lies in and the fraction of it that is done."""
+        """Return the phase that `step` lies in and the fraction of it that is done."""
         require_steps("total_steps", total_steps)
         step = min(step, total_steps - 1)
         start_step = 0.0

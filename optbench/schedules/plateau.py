@@ -13,7 +13,7 @@ SMALLEST_CUT = 1e-8
 
 @dataclass
 class Plateau:
-    """Multiplies the learning rate by ``factor`` when a metric stops improving.
+    """Multiplies the learning rate by `factor` when a metric stops improving.
 
     It is the one schedule that reacts to the run: the multiplier does not depend on the
     step but on what was observed. Each record with the metric in it counts as one
@@ -23,33 +23,33 @@ class Plateau:
         min     v < b - |b| threshold    v < b - threshold
         max     v > b + |b| threshold    v > b + threshold
 
-    by ``threshold_mode`` and ``mode``. After more than ``patience`` observations in a row
-    that are not better, the multiplier m becomes max(m * factor, ``min_ratio``), unless
-    that changes it by 1e-8 or less; during the ``cooldown`` observations that follow none
+    by `threshold_mode` and `mode`. After more than `patience` observations in a row
+    that are not better, the multiplier m becomes max(m * factor, `min_ratio`), unless
+    that changes it by 1e-8 or less; during the `cooldown` observations that follow none
     counts as bad. A NaN is never better.
 
-    It equals torch's ``ReduceLROnPlateau(min_lr=min_ratio * lr, eps=1e-8 * lr)`` with one
-    ``step(v)`` per observation, but for a best one below 0 with "rel": torch multiplies it by
+    It equals torch's `ReduceLROnPlateau(min_lr=min_ratio * lr, eps=1e-8 * lr)` with one
+    `step(v)` per observation, but for a best one below 0 with "rel": torch multiplies it by
     1 - threshold there too, so that a loss that stands still counts as better. Torch's eps is
     an absolute change of the learning rate, 1e-8 unless told; here the same number is relative
     to the base learning rate.
 
     Args:
-      metric: tag of the metric in the records.
-      mode: "min" if less is better, "max" if more is.
-      factor: factor of one cut, in (0, 1).
-      patience: observations without improvement that are put up with, at least 0.
-      threshold: by how much an observation must be better to count, at least 0; below 1
-        with "rel".
-      threshold_mode: "rel", of the best observation's size, or "abs".
-      cooldown: observations after a cut in which none counts as bad, at least 0.
-      min_ratio: lower bound of the multiplier, in [0, 1].
+        metric: tag of the metric in the records.
+        mode: "min" if less is better, "max" if more is.
+        factor: factor of one cut, in (0, 1).
+        patience: observations without improvement that are put up with, at least 0.
+        threshold: by how much an observation must be better to count, at least 0; below 1
+            with "rel".
+        threshold_mode: "rel", of the best observation's size, or "abs".
+        cooldown: observations after a cut in which none counts as bad, at least 0.
+        min_ratio: lower bound of the multiplier, in [0, 1].
 
     Raises:
-      ValueError: if a field is out of its range, or a mode is unknown.
+        ValueError: if a field is out of its range, or a mode is unknown.
 
     References:
-      ``torch.optim.lr_scheduler.ReduceLROnPlateau``.
+        `torch.optim.lr_scheduler.ReduceLROnPlateau`.
     """
 
     metric: str = "val/loss"
@@ -83,7 +83,7 @@ class Plateau:
         return self._multiplier
 
     def observe(self, metrics: Mapping[str, float]) -> None:
-        """Takes one logged record, tag -> value; ignores it if ``metric`` is not in it."""
+        """Take one logged record, tag -> value; ignore it if `metric` is not in it."""
         if self.metric not in metrics:
             return
         value = float(metrics[self.metric])
@@ -101,7 +101,7 @@ class Plateau:
             self._bad_observations = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns all that `load_state_dict` needs to go on from here."""
+        """Return all that `load_state_dict` needs to go on from here."""
         return {
             "metric": [self.metric, self.mode],
             "multiplier": self._multiplier,
@@ -111,10 +111,10 @@ class Plateau:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from where `state_dict` was taken, but for what was seen of another metric.
+        """Go on from where `state_dict` was taken, but for what was seen of another metric.
 
         Raises:
-          KeyError: if the state lacks a number.
+            KeyError: if the state lacks a number.
         """
         self._multiplier = max(float(state["multiplier"]), self.min_ratio)
         mine = [self.metric, self.mode]

@@ -15,19 +15,19 @@ class Polynomial:
 
         m(t) = r + (1 - r) (1 - min(t, T) / T) ^ p
 
-    where T is ``total_steps``, p is ``power`` and r is ``min_ratio``. With r = 0 it equals
-    torch's ``PolynomialLR(total_iters=T, power=p)``.
+    where T is `total_steps`, p is `power` and r is `min_ratio`. With r = 0 it equals
+    torch's `PolynomialLR(total_iters=T, power=p)`.
 
     Args:
-      power: p, above 0; 1 is a straight line, below 1 the decay comes late, above 1 early.
-      min_ratio: r, what is left of the base learning rate at the end, in [0, 1].
+        power: p, above 0; 1 is a straight line, below 1 the decay comes late, above 1 early.
+        min_ratio: r, what is left of the base learning rate at the end, in [0, 1].
 
     Raises:
-      ValueError: if a field is out of its range.
+        ValueError: if a field is out of its range.
 
     References:
-      Chen et al., DeepLab, 2017, the "poly" policy with p = 0.9.
-      https://arxiv.org/abs/1606.00915
+        Chen et al., DeepLab, 2017, the "poly" policy with p = 0.9.
+        https://arxiv.org/abs/1606.00915
     """
 
     power: float = 1.0

@@ -21,8 +21,8 @@ class Resumed:
     is asked for all steps up to the present one, as a new run would ask it.
 
     Args:
-      inner: the schedule, as it is at the beginning.
-      settings: what it was made of and the run's length, as plain data.
+        inner: the schedule, as it is at the beginning.
+        settings: what it was made of and the run's length, as plain data.
     """
 
     def __init__(self, inner: StatefulSchedule, settings: Any) -> None:
@@ -58,13 +58,13 @@ class Resumed:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns all that `load_state_dict` needs to go on from here."""
+        """Return all that `load_state_dict` needs to go on from here."""
         now = self.inner.state_dict()
         saved = {"settings": self._settings, "start": self._first, "now": now}
         return saved if self._reacts else saved | {"answer": self._answer}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from where `state_dict` was taken, under the settings that hold now."""
+        """Go on from where `state_dict` was taken, under the settings that hold now."""
         self._behind, self._answer = False, None
         if state["settings"] == self._settings:
             self.inner.load_state_dict(state["now"])

@@ -7,20 +7,20 @@ from optbench.schedules.base import Schedule, has_state
 
 
 def save(schedule: Schedule) -> dict[str, Any] | None:
-    """The state of a schedule, and of which kind it is; None of one that has none."""
+    """Return the state of a schedule, and of which kind it is; None for one that has none."""
     if not has_state(schedule):
         return None
     return {"kind": kind(schedule), "state": schedule.state_dict()}
 
 
 def restore(schedule: Schedule, saved: Mapping[str, Any] | None) -> None:
-    """Goes on from what `save` gave; one that took another's place since then starts anew."""
+    """Go on from what `save` gave; one that took another's place since then starts anew."""
     if saved is not None and has_state(schedule) and saved["kind"] == kind(schedule):
         schedule.load_state_dict(saved["state"])
 
 
 def kind(schedule: object) -> str:
-    """The name of a schedule's class; a warmup before it makes it no other."""
+    """Return the name of a schedule's class; a warmup before it makes it no other."""
     of = getattr(schedule, "kind", None) or type(schedule)
     return of if isinstance(of, str) else f"{of.__module__}.{of.__qualname__}"
 
@@ -28,7 +28,7 @@ def kind(schedule: object) -> str:
 def merged(
     saved: Mapping[str, Any], start: Mapping[str, Any], fresh: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A state with the history of one run and the settings of another.
+    """Return a state with the history of one run and the settings of another.
 
     Settings and history may stand side by side in a state. What differs between the two at their
     beginnings is a setting that was changed, and is the new one's; all else is history.

@@ -23,29 +23,29 @@ class TorchScheduler:
 
     That optimizer has one parameter group of one number with the learning rate and momentum of
     the real one's first group; the multiplier is its learning rate over the base one. So
-    absolute rates (``eta_min``, ``max_lr``) mean what they say for the first group, and the
+    absolute rates (`eta_min`, `max_lr`) mean what they say for the first group, and the
     other groups keep their ratio to it.
 
-    The scheduler steps once every ``every`` updates, not once an epoch. One whose ``step``
-    can't do without a metric (``ReduceLROnPlateau``) steps at each record with ``metric`` in
+    The scheduler steps once every `every` updates, not once an epoch. One whose `step`
+    can't do without a metric (`ReduceLROnPlateau`) steps at each record with `metric` in
     it instead, and is reactive.
 
     Args:
-      make: makes the scheduler for an optimizer.
-      lr: base learning rate, positive.
-      momentum: of the real optimizer (of Adam's kin: betas), or None if it has none.
-      every: updates between two steps, at least 1.
-      metric: tag of the metric that it steps on, for those that need one.
-      settings: what ``make`` was made of, as plain data. A state that was saved under others is
-        not gone on from: the scheduler is stepped to the present step anew. One that steps on a
-        metric keeps what it has observed, and the factor that it has come to, and takes the rest
-        from the new settings.
+        make: makes the scheduler for an optimizer.
+        lr: base learning rate, positive.
+        momentum: of the real optimizer (of Adam's kin: betas), or None if it has none.
+        every: updates between two steps, at least 1.
+        metric: tag of the metric that it steps on, for those that need one.
+        settings: what `make` was made of, as plain data. A state that was saved under others is not
+            gone on from: the scheduler is stepped to the present step anew. One that steps on a
+            metric keeps what it has observed, and the factor that it has come to, and takes the
+            rest from the new settings.
 
     Raises:
-      ValueError: the scheduler refuses its arguments, or ``metric`` is missing or of no use.
+        ValueError: the scheduler refuses its arguments, or `metric` is missing or of no use.
 
     References:
-      ``torch.optim.lr_scheduler``.
+        `torch.optim.lr_scheduler`.
     """
 
     counting_warmup: ClassVar[tuple[type, ...]] = (StepLR, MultiStepLR, ExponentialLR)
@@ -92,10 +92,10 @@ class TorchScheduler:
         self._steps = 0
 
     def check(self, step: int) -> None:
-        """Tries all updates up to ``step``, at most so many that it is done at once.
+        """Try all updates up to `step`, at most so many that it is done at once.
 
         Raises:
-          ValueError: the scheduler can't go that far.
+            ValueError: the scheduler can't go that far.
         """
         if self._needs_metric:
             return
@@ -131,7 +131,7 @@ class TorchScheduler:
         self._steps += 1
 
     def momentum(self, step: int, total_steps: int) -> float | None:
-        """Returns what the scheduler made of the momentum; ``None`` if it left it alone."""
+        """Return what the scheduler made of the momentum; `None` if it left it alone."""
         self(step, total_steps)
         group = self._optimizer.param_groups[0]
         if not getattr(self._scheduler, "cycle_momentum", False):
@@ -149,7 +149,7 @@ class TorchScheduler:
             self._step(float(metrics[self._metric]))
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns all that `load_state_dict` needs to go on from here."""
+        """Return all that `load_state_dict` needs to go on from here."""
         group = self._optimizer.param_groups[0]
         return {
             "settings": self._settings,
@@ -160,7 +160,7 @@ class TorchScheduler:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from where `state_dict` was taken, under the settings that hold now."""
+        """Go on from where `state_dict` was taken, under the settings that hold now."""
         self._start()
         then, now = state["settings"], self._settings
         if then == now:
@@ -171,7 +171,7 @@ class TorchScheduler:
             self._adopt(state)
 
     def _adopt(self, state: Mapping[str, Any]) -> None:
-        """Takes over what was observed of this run, and what that made of the learning rate."""
+        """Take over what was observed of this run, and what that made of the learning rate."""
         fresh, then = self._scheduler.state_dict(), state["settings"]
         if then["metric"] == self._metric:
             self._scheduler.load_state_dict(merged(state["scheduler"], state["start"], fresh))

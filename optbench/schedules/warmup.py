@@ -28,7 +28,7 @@ class Warmup:
         m(t) = inner(t - w, T - w)          from t = w on
         m(t) = inner(t, T)                  where the inner schedule counts from the start
 
-    where w is ``steps``, a is ``start``, T is ``total_steps`` and f is, by ``shape``,
+    where w is `steps`, a is `start`, T is `total_steps` and f is, by `shape`,
 
         linear:  f(x) = x
         cosine:  f(x) = (1 - cos(pi x)) / 2
@@ -37,27 +37,27 @@ class Warmup:
     milestones of a step decay (`Step`, `MultiStep`, `Exponential`) are steps of the run, warmup
     or not, as in Goyal et al.
 
-    The linear one equals torch's ``SequentialLR([LinearLR(start_factor=a, total_iters=w),
-    inner], [w])``, which refuses a = 0. A run that ends in its warmup leaves the inner
+    The linear one equals torch's `SequentialLR([LinearLR(start_factor=a, total_iters=w),
+    inner], [w])`, which refuses a = 0. A run that ends in its warmup leaves the inner
     schedule a length of one step.
 
     The momentum is the inner schedule's: its first value during the warmup. Where the
     inner schedule is reactive or has a state, so is or has this: what is observed goes to it,
-    also during the warmup, and so do ``metric``, ``state_dict`` and ``load_state_dict``.
+    also during the warmup, and so do `metric`, `state_dict` and `load_state_dict`.
 
     Args:
-      inner: the schedule after the warmup; its step 0 is the first step after it, or with
-        ``counts_warmup`` the warmup's own.
-      steps: w, steps of the warmup, at least 0.
-      shape: f: "linear" or "cosine".
-      start: a, the multiplier at step 0, in [0, 1]; with 0 the first update does nothing.
+        inner: the schedule after the warmup; its step 0 is the first step after it, or with
+            `counts_warmup` the warmup's own.
+        steps: w, steps of the warmup, at least 0.
+        shape: f: "linear" or "cosine".
+        start: a, the multiplier at step 0, in [0, 1]; with 0 the first update does nothing.
 
     Raises:
-      ValueError: if a field is out of its range, or the shape is unknown.
+        ValueError: if a field is out of its range, or the shape is unknown.
 
     References:
-      Goyal et al., Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour, 2017,
-      section 2.2 ("gradual warmup"). https://arxiv.org/abs/1706.02677
+        Goyal et al., Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour, 2017,
+        section 2.2 ("gradual warmup"). https://arxiv.org/abs/1706.02677
     """
 
     inner: Schedule
@@ -76,7 +76,7 @@ class Warmup:
         return self.inner(step - self._before, self._inner_total(total_steps))
 
     def momentum(self, step: int, total_steps: int) -> float | None:
-        """Returns the inner schedule's momentum; ``None`` if it has none to set."""
+        """Return the inner schedule's momentum; `None` if it has none to set."""
         inner_momentum = getattr(self.inner, "momentum", None)
         if inner_momentum is None:
             return None

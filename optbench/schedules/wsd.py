@@ -27,8 +27,8 @@ class WarmupStableDecay:
         m(t) = 1                      for t <= T - d
         m(t) = r + (1 - r) f(x)       after that, with x = min((t - (T - d)) / d, 1)
 
-    where T is ``total_steps``, d is ``decay_steps``, r is ``min_ratio`` and f is, by
-    ``decay_shape``,
+    where T is `total_steps`, d is `decay_steps`, r is `min_ratio` and f is, by
+    `decay_shape`,
 
         linear:  f(x) = 1 - x
         cosine:  f(x) = (1 + cos(pi x)) / 2
@@ -37,19 +37,19 @@ class WarmupStableDecay:
     Where the run is shorter than d, all of it is decay: d = T.
 
     Args:
-      decay_steps: d, steps of the decay, at least 1; 10 to 20 % of the run is usual.
-      decay_shape: f: "linear", "cosine" or "sqrt".
-      min_ratio: r, what is left of the base learning rate at the end, in [0, 1].
+        decay_steps: d, steps of the decay, at least 1; 10 to 20 % of the run is usual.
+        decay_shape: f: "linear", "cosine" or "sqrt".
+        min_ratio: r, what is left of the base learning rate at the end, in [0, 1].
 
     Raises:
-      ValueError: if a field is out of its range, or the shape is unknown.
+        ValueError: if a field is out of its range, or the shape is unknown.
 
     References:
-      Hu et al., MiniCPM, 2024, which names the schedule (its own f is exponential).
-      https://arxiv.org/abs/2404.06395
-      Hägele et al., Scaling Laws and Compute-Optimal Training Beyond Fixed Training
-      Durations, 2024, section 3, where 1 - sqrt(x) does best.
-      https://arxiv.org/abs/2405.18392
+        Hu et al., MiniCPM, 2024, which names the schedule (its own f is exponential).
+        https://arxiv.org/abs/2404.06395
+        Hägele et al., Scaling Laws and Compute-Optimal Training Beyond Fixed Training
+        Durations, 2024, section 3, where 1 - sqrt(x) does best.
+        https://arxiv.org/abs/2405.18392
     """
 
     decay_steps: int

@@ -17,7 +17,7 @@ WIDE = 3.0
 
 
 def caveats(ramp: Ramp, trials: Sequence[Trial]) -> list[str]:
-    """Each in a line; none where the tests agree in the middle of their range."""
+    """Return each caveat in a line; none where the tests agree in the middle of their range."""
     found = [trial.suggestions[RECOMMENDED] for trial in trials]
     lrs = [lr for lr in found if lr is not None]
     if not lrs:
@@ -42,12 +42,15 @@ def caveats(ramp: Ramp, trials: Sequence[Trial]) -> list[str]:
 
 
 def _seen(ramp: Ramp, trial: Trial) -> list[float]:
-    """The learning rates that the rules look at."""
+    """Return the learning rates that the rules look at."""
     return trial.curve.before_divergence().smoothed().lrs[skipped(ramp.steps) :]
 
 
 def _edges(lrs: Sequence[float], seen: Sequence[Sequence[float]]) -> list[str]:
-    """Suggestions at the first or the last point that was looked at: the best may lie outside."""
+    """Return a caveat for each end of what was looked at where a suggestion lies.
+
+    The best may lie outside.
+    """
     at = [min(range(len(s)), key=lambda i: abs(s[i] - lr)) for lr, s in zip(lrs, seen, strict=True)]
     said = []
     if any(index == 0 for index in at):

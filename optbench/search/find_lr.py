@@ -50,7 +50,7 @@ class Sink(Protocol):
     """Who is told every loss: TensorBoard."""
 
     def write(self, record: Record) -> None:
-        """Takes one record."""
+        """Take one record."""
         ...
 
 
@@ -104,16 +104,16 @@ class _Watch(Callback):
             trainer.request_stop(self.diverged)
 
     def tick(self, step: int) -> None:
-        """Nothing is shown live."""
+        """Do nothing: nothing is shown live."""
 
     def decided(self, what: str) -> None:
-        """Nothing is evaluated."""
+        """Do nothing: nothing is evaluated."""
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: nothing is held back."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
 
 def range_test(
@@ -124,7 +124,7 @@ def range_test(
     board: Sink | None = None,
     interruption: Interruption | None = None,
 ) -> Trial:
-    """Trains for the ramp's steps, and leaves the experiment bit for bit as it was.
+    """Train for the ramp's steps, and leave the experiment bit for bit as it was.
 
     Module, optimizer, gradient scaler, position, random generators and gradients are put back. The
     experiment's own schedules, EMA, evaluations and checkpoints have no part in it.
@@ -174,7 +174,7 @@ def _check(experiment: Experiment, name: str) -> None:
 def _with_ramp(
     experiment: Experiment, ramp: Ramp, player: str, every: int, base: float | None
 ) -> Experiment:
-    """The experiment on the same parts, for the ramp's steps and with nothing but them."""
+    """Return the experiment on the same parts, for the ramp's steps and with nothing but them."""
     state = experiment.state
     return replace(
         experiment,
@@ -219,7 +219,7 @@ def _ramped(player: Player, ramp: Ramp, base: float | None) -> Player:
 
 @contextmanager
 def untouched(state: RunState) -> Iterator[None]:
-    """Puts back all that a training in the block changes, whatever happens in it."""
+    """Put back all that a training in the block changes, whatever happens in it."""
     shared, own = copy.deepcopy(state.shared()), copy.deepcopy(state.own())
     modules = [m for player in state.players for m in player.module.modules()]
     modes = [module.training for module in modules]
@@ -241,7 +241,7 @@ def untouched(state: RunState) -> Iterator[None]:
 
 
 def base_lr(experiment: Experiment, player: str) -> float:
-    """The value of `optimizer.lr` that the experiment was built with; null is the library's own."""
+    """Return the `optimizer.lr` that the experiment was built with; null is the library's own."""
     from optbench.assemble.optimizer import lr_factor
 
     config = experiment.config

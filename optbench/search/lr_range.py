@@ -37,7 +37,7 @@ class Ramp:
     linear: bool = False
 
     def lr(self, step: int) -> float:
-        """The rate of the update that follows `step` updates; `high` from the last one on."""
+        """Return the rate of the update after `step` updates; `high` from the last one on."""
         part = min(step / (self.steps - 1), 1.0)
         if self.linear:
             return self.low + (self.high - self.low) * part
@@ -58,14 +58,14 @@ class Smoother:
         self._beta, self._sum, self._weight = beta, 0.0, 0.0
 
     def add(self, value: float) -> float:
-        """Takes a value in; returns the average."""
+        """Take a value in; return the average."""
         self._sum = self._beta * self._sum + value
         self._weight = self._beta * self._weight + 1.0
         return self._sum / self._weight
 
 
 def limit(losses: Sequence[float], smoothed: Sequence[float]) -> float:
-    """The smoothed loss above which a test has diverged, measured on what was seen of the range.
+    """Return the smoothed loss above which a test has diverged, by what was seen of the range.
 
     It is as far above the best one as `DIVERGED` times the fall from the highest before it, and
     the usual jump from one loss to the next, are; of a positive best one, which fastai's rule
@@ -81,12 +81,12 @@ def limit(losses: Sequence[float], smoothed: Sequence[float]) -> float:
 
 
 def jump(losses: Sequence[float]) -> float:
-    """The median distance between a loss and the next."""
+    """Return the median distance between a loss and the next."""
     return float(np.median(np.abs(np.diff(losses)))) if len(losses) > 1 else 0.0
 
 
 def skipped(steps: int) -> int:
-    """Steps at the start of so many that no rule looks at."""
+    """Return how many steps at the start, of so many, no rule looks at."""
     return max(1, round(SKIPPED * steps))
 
 
@@ -103,7 +103,7 @@ class Curve:
     losses: list[float]
 
     def smoothed(self) -> Curve:
-        """Both averaged with the same weights, log lr and loss.
+        """Return the curve with log lr and loss averaged with the same weights.
 
         An average of the losses alone lags behind by about ten steps, which would move every
         suggestion to the right. Averaged alike, a straight line stays where it is.
@@ -113,7 +113,7 @@ class Curve:
         return Curve(lrs, [loss.add(value) for value in self.losses])
 
     def before_divergence(self) -> Curve:
-        """Without the losses at the end that all exceed the `limit`.
+        """Return the curve without the losses at the end that all exceed the `limit`.
 
         One loss of a thousand in an average of ten would hide the steps before it.
         """
@@ -125,7 +125,7 @@ class Curve:
 
 
 def suggest(curve: Curve, steps: int) -> dict[str, float | None]:
-    """What each rule suggests; None from all if the loss does not fall by more than its noise.
+    """Return what each rule suggests; None from all if the loss falls by no more than its noise.
 
     Args:
         curve: of the losses as they were measured.
@@ -141,13 +141,13 @@ def suggest(curve: Curve, steps: int) -> dict[str, float | None]:
 
 
 def _noise(curve: Curve, smooth: Curve, skip: int) -> float:
-    """How far losses lie from their average at the start, where the rate is too small to matter."""
+    """Return how far losses lie from their average at the start, where the rate hardly matters."""
     several = slice(0, 2 * skip)
     return float(np.std(np.subtract(curve.losses[several], smooth.losses[several])))
 
 
 def steepest(lrs: Sequence[float], losses: Sequence[float]) -> float | None:
-    """The rate at the steepest descent of the loss over log lr, before the minimum."""
+    """Return the rate at the steepest descent of the loss over log lr, before the minimum."""
     end = int(np.argmin(losses)) + 1
     if end < 2:
         return None
@@ -157,16 +157,17 @@ def steepest(lrs: Sequence[float], losses: Sequence[float]) -> float | None:
 
 
 def minimum_over_ten(lrs: Sequence[float], losses: Sequence[float]) -> float | None:
-    """A tenth of the rate with the smallest loss (Howard & Gugger 2020, chapter 5)."""
+    """Return a tenth of the rate with the smallest loss (Howard & Gugger 2020, chapter 5)."""
     at = int(np.argmin(losses))
     return float(lrs[at]) / 10.0 if at else None
 
 
 def valley(lrs: Sequence[float], losses: Sequence[float]) -> float | None:
-    """The middle of the longest descent (fastai's default, `fastai.callback.schedule.valley`).
+    """Return the middle of the longest descent, fastai's default.
 
-    The longest decreasing subsequence of the losses ends at e and has n members; the rate is that
-    half of the way from e - n to e: the first third of the way and half of the second.
+    `fastai.callback.schedule.valley`: the longest decreasing subsequence of the losses ends at e
+    and has n members; the rate is that half of the way from e - n to e: the first third of the way
+    and half of the second.
     """
     length = [1] * len(losses)
     for i in range(1, len(losses)):
@@ -197,7 +198,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float | None]) -> Spread:
-        """Of those seeds that have a suggestion."""
+        """Return the spread over those seeds that have a suggestion."""
         found = [value for value in values if value is not None]
         if not found:
             return cls(None, None, None)

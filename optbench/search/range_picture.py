@@ -18,7 +18,7 @@ def smooth(trial: Trial) -> Curve:
 
 
 def drawn(line: Curve, trials: Sequence[Trial]) -> tuple[list[float], list[float]]:
-    """A curve, cut off where it leaves the picture: a diverging loss would flatten the rest."""
+    """Return a curve, cut off where it leaves the picture: a diverging loss flattens the rest."""
     seen = [(trial.curve.losses, smooth(trial).losses) for trial in trials]
     seen = [(losses, smoothed) for losses, smoothed in seen if losses]
     best = min((min(smoothed) for _, smoothed in seen), default=0.0)

@@ -59,7 +59,7 @@ class Adversarial(Task):
         self._directions: Tensor | None = None
 
     def loss(self, modules: Modules, batch: ImageBatch, player: str) -> Tensor:
-        """The player's loss, a mean over images; no criterion of one model's outputs."""
+        """Return the player's loss, a mean over images; no criterion of one model's outputs."""
         images = self._pixels(batch[0])
         generator, discriminator = modules["generator"], modules["discriminator"]
         noise = torch.randn(len(images), latent_of(generator), device=images.device)
@@ -73,17 +73,17 @@ class Adversarial(Task):
         return binary_cross_entropy_with_logits(real, smooth) + softplus(fake).mean()
 
     def score(self, modules: Modules, batch: ImageBatch) -> dict[str, Tensor]:
-        """How many real images are taken for real; the other scores come from whole sets."""
+        """Return how many real images are taken for real; the other scores come from whole sets."""
         (logits,) = modules["discriminator"](self._pixels(batch[0]))
         return {"real_accuracy": (logits > 0).sum()}
 
     def collect(self, modules: Modules, batch: ImageBatch) -> Tensor:
-        """The images along the fixed directions, [n, DIRECTIONS] in float32."""
+        """Return the images along the fixed directions, [n, DIRECTIONS] in float32."""
         images = self._pixels(batch[0])
         return project(images, self._along(images))
 
     def whole(self, modules: Modules, rows: Tensor) -> dict[str, float]:
-        """Makes an image for each row, and holds them against the real ones."""
+        """Make an image for each row, and hold them against the real ones."""
         made, taken = [], 0.0
         for noise in self._fixed_noise(modules, len(rows), rows.device).split(MADE_AT_ONCE):
             images = modules["generator"](noise)
@@ -95,7 +95,7 @@ class Adversarial(Task):
         }
 
     def show(self, modules: Modules, batch: ImageBatch) -> Shown:
-        """Images from the same noise each time."""
+        """Return images from the same noise each time."""
         noise = self._fixed_noise(modules, SAMPLES, batch[0].device)
         return Shown(images={"samples": grid(modules["generator"](noise))})
 
@@ -113,5 +113,5 @@ class Adversarial(Task):
 
 
 def latent_of(generator: Any) -> int:
-    """The length of a generator's noise; DistributedDataParallel may be around it."""
+    """Return the length of a generator's noise; DistributedDataParallel may be around it."""
     return int(getattr(generator, "module", generator).latent)

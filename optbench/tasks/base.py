@@ -79,18 +79,18 @@ class Task:
     carries = False
 
     def loss(self, modules: Modules, batch: Batch, player: str) -> Tensor:
-        """The scalar that `player` minimises: a mean over the batch's examples.
+        """Return the scalar that `player` minimises: a mean over the batch's examples.
 
         By default the criterion of what is predicted.
         """
         return self.criterion(self.predict(modules, batch, player), batch)
 
     def predict(self, modules: Modules, batch: Batch, player: str) -> Outputs:
-        """What `player`'s module gives for the batch."""
+        """Return what `player`'s module gives for the batch."""
         raise NotImplementedError
 
     def criterion(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """The mean loss of outputs, in which no module has a part."""
+        """Return the mean loss of outputs, in which no module has a part."""
         raise NotImplementedError
 
     @property
@@ -101,38 +101,38 @@ class Task:
 
     @contextmanager
     def untouched(self) -> Iterator[None]:
-        """In the block, losses keep nothing for the step that comes next."""
+        """Let losses in the block keep nothing for the step that comes next."""
         yield
 
     def size(self, batch: Batch) -> int:
-        """How many examples the batch holds, its first tensor's length: the weight of its mean."""
+        """Return how many examples the batch holds, by its first tensor: the weight of its mean."""
         while not isinstance(batch, Tensor):
             batch = next(iter(batch.values() if isinstance(batch, Mapping) else batch))
         return len(batch)
 
     def score(self, modules: Modules, batch: Batch) -> dict[str, Tensor]:
-        """Sums over the batch's examples, by metric; divided by their number they are scores."""
+        """Return sums over the examples, by metric; divided by their number they are scores."""
         raise NotImplementedError
 
     def derive(self, scores: dict[str, float]) -> dict[str, float]:
-        """All scores from the means over a set: adds those that are functions of others."""
+        """Return all scores from the means over a set; add those that are functions of others."""
         return scores
 
     def collect(self, modules: Modules, batch: Batch) -> Tensor | None:
-        """One row for each example, for scores of a set that are no sums; None without such."""
+        """Return a row for each example, for scores of a set that are no sums; None without."""
         return None
 
     def whole(self, modules: Modules, rows: Tensor) -> dict[str, float]:
-        """Scores from all rows of a set, in the order of its examples, on the model's device."""
+        """Return scores from all rows of a set, in its examples' order, on the model's device."""
         return {}
 
     def show(self, modules: Modules, batch: Batch) -> Shown | None:
-        """Samples to look at, `batch` being the first one of the validation set."""
+        """Return samples to look at; `batch` is the first one of the validation set."""
         return None
 
     def state_dict(self) -> dict[str, Any]:
-        """What a rank carries from one step to the next, as plain data and tensors."""
+        """Return what a rank carries from one step to the next, as plain data and tensors."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state_dict()`."""
+        """Go on from `state_dict()`."""

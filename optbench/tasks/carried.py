@@ -28,8 +28,10 @@ class CarriedState:
         self._keeps = True
 
     def of(self, lanes: Lanes) -> Any:
-        """The state in which a micro-batch begins: a tensor `[layers, n, width]`, two of an LSTM,
-        or None at first."""
+        """Return the state in which a micro-batch begins.
+
+        A tensor `[layers, n, width]`, two of an LSTM, or None at first.
+        """
         start = self._start_of(lanes)
         if not start or start[0].shape[1] != lanes.lanes:  # of other ranks than now
             return None
@@ -39,7 +41,7 @@ class CarriedState:
         return parts[0] if len(parts) == 1 else tuple(parts)
 
     def keep(self, lanes: Lanes, state: Tensor | Sequence[Tensor]) -> None:
-        """Takes the state in which it ended."""
+        """Take the state in which a micro-batch ended."""
         if not self._keeps:
             return
         if lanes.position != self._position:
@@ -59,14 +61,14 @@ class CarriedState:
             whole[:, lanes.first : stop] = part.detach()
 
     def _start_of(self, lanes: Lanes) -> list[Tensor]:
-        """All lanes' states at the step's beginning."""
+        """Return all lanes' states at the step's beginning."""
         if lanes.position == self._position:
             return self._start
         return [] if lanes.fresh else self._end
 
     @contextmanager
     def untouched(self) -> Iterator[None]:
-        """In the block nothing is kept."""
+        """Keep nothing in the block."""
         before, self._keeps = self._keeps, False
         try:
             yield
@@ -74,9 +76,9 @@ class CarriedState:
             self._keeps = before
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain data and tensors."""
+        """Return what is kept, as plain data and tensors."""
         return {"position": self._position, "end": self._end}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state_dict()`."""
+        """Go on from `state_dict()`."""
         self._position, self._start, self._end = state["position"], [], list(state["end"])

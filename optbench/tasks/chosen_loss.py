@@ -10,7 +10,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def mean_loss(loss: Loss, outputs: Tensor, targets: Tensor) -> Tensor:
-    """The mean over examples of a loss that gives a number for each of them, or their mean.
+    """Return the mean over examples of a loss that gives a number for each of them, or their mean.
 
     Args:
         loss: called with (outputs, targets); a module's buffers go where the outputs are.

@@ -38,23 +38,26 @@ class Classification(Task):
         self.num_classes = num_classes
 
     def predict(self, modules: Modules, batch: LabelledBatch, player: str) -> Tensor:
-        """The logits."""
+        """Return the logits."""
         logits: Tensor = modules[player](batch[0])
         return logits
 
     def criterion(self, outputs: Tensor, batch: LabelledBatch) -> Tensor:
-        """The mean cross-entropy of logits, or what was chosen instead."""
+        """Return the mean cross-entropy of logits, or what was chosen instead."""
         if self.chosen is not None:
             return mean_loss(self.chosen, outputs, batch[1])
         return cross_entropy(outputs, batch[1], label_smoothing=self.label_smoothing)
 
     def size(self, batch: LabelledBatch) -> int:
-        """The number of labels."""
+        """Return the number of labels."""
         return len(batch[1])
 
     def _check(self, logits: Tensor, targets: Tensor) -> None:
-        """A label beyond the logits shows only when one comes, and on a GPU as a crash; and torch
-        takes numbers for probabilities of classes."""
+        """Raise unless logits and labels fit each other.
+
+        A label beyond the logits shows only when one comes, and on a GPU as a crash; and torch
+        takes numbers for probabilities of classes.
+        """
         examples = len(targets)
         if self.chosen is None and targets.is_floating_point():
             kind = str(targets.dtype).removeprefix("torch.")
@@ -70,7 +73,7 @@ class Classification(Task):
             )
 
     def score(self, modules: Modules, batch: LabelledBatch) -> dict[str, Tensor]:
-        """The summed loss, and the number of examples whose largest logit is right."""
+        """Return the summed loss, and the number of examples whose largest logit is right."""
         inputs, targets = batch
         logits = modules["model"](inputs)
         self._check(logits, targets)

@@ -24,17 +24,17 @@ class Copying(Task):
         self.label_smoothing = label_smoothing
 
     def predict(self, modules: Modules, batch: Sequences, player: str) -> Tensor:
-        """Logits [n, k, classes] at the last k places."""
+        """Return logits [n, k, classes] at the last k places."""
         inputs, targets = batch
         return last_outputs(modules[player], inputs, targets.shape[1])
 
     def criterion(self, outputs: Tensor, batch: Sequences) -> Tensor:
-        """The mean cross-entropy over all symbols of the batch."""
+        """Return the mean cross-entropy over all symbols of the batch."""
         logits, targets = outputs.flatten(0, 1), batch[1].flatten()
         return cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
 
     def score(self, modules: Modules, batch: Sequences) -> dict[str, Tensor]:
-        """By example the mean loss of its symbols and the part of them that is right, summed."""
+        """Return the mean loss of each example's symbols and the part that is right, summed."""
         inputs, targets = batch
         logits = last_outputs(modules["model"], inputs, targets.shape[1]).float()
         losses = cross_entropy(logits.transpose(1, 2), targets, reduction="none")

@@ -43,16 +43,16 @@ class Function(Task):
         self.metrics = ("loss", "loss_gap", "distance", *coordinates)
 
     def predict(self, modules: Modules, batch: tuple[Tensor], player: str) -> Tensor:
-        """The values, one for each noise vector."""
+        """Return the values, one for each noise vector."""
         values: Tensor = modules[player](batch[0])
         return values
 
     def criterion(self, outputs: Tensor, batch: tuple[Tensor]) -> Tensor:
-        """Their mean."""
+        """Return the mean of the values."""
         return outputs.mean()
 
     def score(self, modules: Modules, batch: tuple[Tensor]) -> dict[str, Tensor]:
-        """Sums over the draws; all but the loss are alike for each of them."""
+        """Return sums over the draws; all but the loss are alike for each of them."""
         function = modules["model"]
         x: Tensor = function.x  # type: ignore[attr-defined]
         count = len(batch[0])

@@ -11,7 +11,7 @@ BACKGROUND = 0.5
 
 
 def grid(images: Tensor, columns: int = 8) -> Tensor:
-    """[n, C, H, W] to one picture [C, height, width], in rows from left to right.
+    """Put images [n, C, H, W] into one picture [C, height, width], in rows from left to right.
 
     Two grey pixels are around every image, and places without one are grey. Values are cut to 0
     to 1, what is not finite becomes 0; of images with other than 1 or 3 channels the first is
@@ -35,7 +35,7 @@ def grid(images: Tensor, columns: int = 8) -> Tensor:
 
 
 def pairs(above: Tensor, below: Tensor, columns: int = 8) -> Tensor:
-    """A grid of both, each row of `above` over its row of `below`; both are [n, C, H, W].
+    """Return a grid of both, each row of `above` over its row of `below`; both are [n, C, H, W].
 
     The last row of either is filled with grey.
     """

@@ -63,7 +63,7 @@ class Language(Task):
         self._carried = CarriedState()
 
     def predict(self, modules: Modules, batch: Windows | Lanes, player: str) -> Tensor:
-        """Logits [n, T, vocabulary]; keeps the state in which lanes end."""
+        """Return logits [n, T, vocabulary]; keep the state in which lanes end."""
         if not isinstance(batch, Lanes):
             inputs, targets = batch
             return last_outputs(modules[player], inputs, targets.shape[1])
@@ -73,35 +73,35 @@ class Language(Task):
         return logits
 
     def criterion(self, outputs: Tensor, batch: Windows | Lanes) -> Tensor:
-        """The mean cross-entropy over all tokens of the batch."""
+        """Return the mean cross-entropy over all tokens of the batch."""
         _, targets = batch.batch if isinstance(batch, Lanes) else batch
         logits, smoothing = outputs.flatten(0, 1), self.label_smoothing
         return cross_entropy(logits, targets.flatten(), label_smoothing=smoothing)
 
     @contextmanager
     def untouched(self) -> Iterator[None]:
-        """In the block, no state is carried on."""
+        """Carry no state on in the block."""
         with self._carried.untouched():
             yield
 
     def state_dict(self) -> dict[str, Any]:
-        """The carried state, if one is."""
+        """Return the carried state, if one is."""
         return self._carried.state_dict() if self.carries else {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state_dict()`."""
+        """Go on from `state_dict()`."""
         if self.carries and state:
             self._carried.load_state_dict(state)
 
     def score(self, modules: Modules, batch: Windows) -> dict[str, Tensor]:
-        """By example the mean loss of its tokens, summed."""
+        """Return the mean loss of each example's tokens, summed."""
         inputs, targets = batch
         logits = last_outputs(modules["model"], inputs, targets.shape[1]).float()
         total = cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
         return {"loss": total / targets.shape[1]}
 
     def derive(self, scores: dict[str, float]) -> dict[str, float]:
-        """Adds perplexity and bits; an overflowing perplexity is infinite."""
+        """Add perplexity and bits; an overflowing perplexity is infinite."""
         loss = scores["loss"]
         try:
             perplexity = math.exp(loss)
@@ -111,7 +111,7 @@ class Language(Task):
         return {**scores, "perplexity": perplexity, "bits_per_character": bits}
 
     def show(self, modules: Modules, batch: Windows) -> Shown | None:
-        """300 tokens drawn after the validation set's first one, always with the same draws."""
+        """Return 300 tokens drawn after the validation set's first, always with the same draws."""
         if self.vocabulary is None:
             return None
         first = int(batch[0][0, 0])

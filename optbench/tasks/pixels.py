@@ -11,7 +11,7 @@ from optbench.errors import Argument, ArgumentError
 
 
 class Pixels:
-    """Inputs [n, C, H, W] of a data set to pixels from 0 to 1: ``inputs * std + mean``.
+    """Inputs [n, C, H, W] of a data set to pixels from 0 to 1: `inputs * std + mean`.
 
     Args:
         mean, std: by which the data set normalises, one value a channel, or one for all; empty
@@ -34,7 +34,7 @@ class Pixels:
         self._plain = not any(self._mean) and all(value == 1 for value in self._std)
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """The pixels, float32; the inputs themselves where they are that already."""
+        """Return the pixels, float32; the inputs themselves where they are that already."""
         if self._plain:
             return inputs
         mean = torch.tensor(self._mean, device=inputs.device).view(-1, 1, 1)

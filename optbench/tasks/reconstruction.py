@@ -52,12 +52,12 @@ class Reconstruction(Task):
         self._pixels = Pixels(mean, std)
 
     def predict(self, modules: Modules, batch: ImageBatch, player: str) -> Tensor:
-        """A logit for each pixel."""
+        """Return a logit for each pixel."""
         logits: Tensor = modules[player](batch[0])
         return logits
 
     def criterion(self, outputs: Tensor, batch: ImageBatch) -> Tensor:
-        """The mean over images of the loss that was chosen.
+        """Return the mean over images of the loss that was chosen.
 
         Raises:
             ValueError: the model does not give an image.
@@ -68,7 +68,7 @@ class Reconstruction(Task):
         return measure(outputs.float(), pixels) / len(pixels)
 
     def score(self, modules: Modules, batch: ImageBatch) -> dict[str, Tensor]:
-        """Both scores, summed over images."""
+        """Return both scores, summed over images."""
         logits, pixels = modules["model"](batch[0]).float(), self._pixels(batch[0])
         squared = squared_error(logits, pixels)
         return {
@@ -77,7 +77,7 @@ class Reconstruction(Task):
         }
 
     def show(self, modules: Modules, batch: ImageBatch) -> Shown | None:
-        """The first images' reconstructions, each row above its originals."""
+        """Return the first images' reconstructions, each row above its originals."""
         images = batch[0][:SHOWN]
         if images.dim() != 4:
             return None
@@ -86,7 +86,7 @@ class Reconstruction(Task):
 
 
 def check_shape(logits: Tensor, images: Tensor, wanted: str) -> None:
-    """Raises ValueError unless there is a logit for each pixel, as the model `wanted` gives."""
+    """Raise ValueError unless there is a logit for each pixel, as the model `wanted` gives."""
     if logits.shape != images.shape:
         raise ArgumentError(
             f"the model gives {list(logits.shape[1:])} for an image {list(images.shape[1:])}; ",
@@ -96,10 +96,10 @@ def check_shape(logits: Tensor, images: Tensor, wanted: str) -> None:
 
 
 def cross_entropy(logits: Tensor, pixels: Tensor) -> Tensor:
-    """-[x log s(z) + (1 - x) log(1 - s(z))], summed over everything: pixels x and logits z."""
+    """Return -[x log s(z) + (1 - x) log(1 - s(z))], summed over all pixels x and logits z."""
     return binary_cross_entropy_with_logits(logits, pixels, reduction="sum")
 
 
 def squared_error(logits: Tensor, pixels: Tensor) -> Tensor:
-    """(s(z) - x)^2, summed over everything."""
+    """Return (s(z) - x)^2, summed over everything."""
     return mse_loss(logits.sigmoid(), pixels, reduction="sum")

@@ -28,18 +28,18 @@ class Regression(Task):
         self.chosen = loss
 
     def predict(self, modules: Modules, batch: Pairs, player: str) -> Tensor:
-        """The numbers [n, numbers]."""
+        """Return the numbers [n, numbers]."""
         return _predictions(modules[player], batch[0])
 
     def criterion(self, outputs: Tensor, batch: Pairs) -> Tensor:
-        """The mean loss over examples, and over the numbers of each."""
+        """Return the mean loss over examples, and over the numbers of each."""
         targets = _targets(batch[1], outputs)
         if self.chosen is not None:
             return mean_loss(self.chosen, outputs, targets)
         return mse_loss(outputs, targets)
 
     def score(self, modules: Modules, batch: Pairs) -> dict[str, Tensor]:
-        """The loss of each example, a mean over its numbers, summed."""
+        """Return the loss of each example, a mean over its numbers, summed."""
         outputs = _predictions(modules["model"], batch[0])
         outputs = outputs.float()
         targets = _targets(batch[1], outputs)
@@ -60,7 +60,7 @@ def _predictions(module: object, inputs: Tensor) -> Tensor:
 
 
 def _targets(targets: Tensor, outputs: Tensor) -> Tensor:
-    """In the outputs' layout, single numbers as rows of one, and no wider than they are."""
+    """Return targets in the outputs' layout, single numbers as rows of one, and no wider."""
     if targets.ndim == 1 and outputs.ndim == 2:
         targets = targets[:, None]
     if targets.dtype == torch.float32 or outputs.dtype == torch.float64:

@@ -13,7 +13,7 @@ SEED = 0
 def sample(
     module: Callable[..., Any], first: int, length: int, context: int, device: torch.device
 ) -> list[int]:
-    """`first`, and `length` ids drawn one after the other at temperature 1.
+    """Return `first`, and `length` ids drawn one after the other at temperature 1.
 
     A model that returns its state gets one id at a time, and its state back. Any other one gets the
     last `context` ids, filled up behind, where a causal model does not look: all inputs have one

@@ -11,14 +11,14 @@ from optbench.errors import ArgumentError, Choice
 
 
 def outputs_of(module: Callable[..., Any], inputs: Tensor) -> Tensor:
-    """A model's outputs; of one that also returns its state, such as a recurrent one, the first."""
+    """Return the outputs of a model; of one that also returns its state, the first."""
     found = module(inputs)
     outputs: Tensor = found[0] if isinstance(found, tuple) else found
     return outputs
 
 
 def last_outputs(module: Callable[..., Any], inputs: Tensor, length: int) -> Tensor:
-    """Logits [n, length, classes] at the last `length` places of sequences [n, T].
+    """Return logits [n, length, classes] at the last `length` places of sequences [n, T].
 
     Raises:
         ValueError: the model has no output at every place.

@@ -14,7 +14,7 @@ DIRECTIONS = 128
 
 
 def directions(size: int, count: int = DIRECTIONS) -> Tensor:
-    """[size, count]: unit vectors in the columns, uniform on the sphere and always the same.
+    """Return [size, count]: unit vectors in the columns, uniform on the sphere and always the same.
 
     Torch's global generator is left alone.
     """
@@ -24,13 +24,13 @@ def directions(size: int, count: int = DIRECTIONS) -> Tensor:
 
 
 def project(images: Tensor, onto: Tensor) -> Tensor:
-    """Images [n, ...] along `directions`: [n, count] in float32, under autocast too."""
+    """Project images [n, ...] on `directions`: float32 [n, count], under autocast too."""
     with torch.autocast(images.device.type, enabled=False):
         return images.float().flatten(1) @ onto
 
 
 def sliced_wasserstein(first: Tensor, second: Tensor) -> float:
-    """The mean over directions of the Wasserstein-1 distance along each.
+    """Return the mean over directions of the Wasserstein-1 distance along each.
 
     Of two samples of one size that is the mean distance between values of the same rank.
 

@@ -55,11 +55,11 @@ class VariationalAutoencoder(Task):
         self._pixels = Pixels(mean, std)
 
     def predict(self, modules: Modules, batch: ImageBatch, player: str) -> Outputs:
-        """`(logits, mean, log_var)`, of one code drawn for each image."""
+        """Return `(logits, mean, log_var)`, of one code drawn for each image."""
         return modules[player](batch[0])
 
     def criterion(self, outputs: Outputs, batch: ImageBatch) -> Tensor:
-        """Mean over images of `reconstruction + beta * kl`, convex in each of the outputs.
+        """Return the mean over images of `reconstruction + beta * kl`, convex in each output.
 
         Raises:
             ValueError: the model gives something else than such a triple.
@@ -72,7 +72,7 @@ class VariationalAutoencoder(Task):
         return (reconstruction + self._beta * kl_from_normal(mean, log_var)) / len(batch[0])
 
     def score(self, modules: Modules, batch: ImageBatch) -> dict[str, Tensor]:
-        """The parts of the bound, summed over images."""
+        """Return the parts of the bound, summed over images."""
         images, model = batch[0], modules["model"]
         logits, mean, log_var = model(images, fixed_noise(images, latent_of(model)))
         reconstruction = cross_entropy(logits.float(), self._pixels(images))
@@ -80,7 +80,7 @@ class VariationalAutoencoder(Task):
         return {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
 
     def show(self, modules: Modules, batch: ImageBatch) -> Shown:
-        """Decoded means above their originals, and images decoded from the prior's samples."""
+        """Return decoded means above their originals, and images decoded from prior samples."""
         model, images = modules["model"], batch[0][:SHOWN]
         latent = latent_of(model)
         made = model(images, images.new_zeros(len(images), latent))[0].float().sigmoid()
@@ -94,23 +94,23 @@ class VariationalAutoencoder(Task):
 
 
 def kl_from_normal(mean: Tensor, log_var: Tensor) -> Tensor:
-    """KL(N(mean, exp(log_var)) || N(0, 1)), summed over everything."""
+    """Return KL(N(mean, exp(log_var)) || N(0, 1)), summed over everything."""
     mean, log_var = mean.float(), log_var.float()
     return (log_var.exp() + mean.square() - 1 - log_var).sum() / 2
 
 
 def latent_of(model: object) -> int:
-    """The length of a model's code."""
+    """Return the length of a model's code."""
     return int(model.latent)  # type: ignore[attr-defined]
 
 
 def table(rows: int, width: int) -> Tensor:
-    """[rows, width] from N(0, 1), always the same; torch's global generator is left alone."""
+    """Return [rows, width] from N(0, 1), always the same; leave torch's global generator alone."""
     return torch.randn(rows, width, generator=torch.Generator().manual_seed(0))
 
 
 def fixed_noise(images: Tensor, width: int) -> Tensor:
-    """[n, width]: for each image a row of the table, chosen by the sum of its pixels' bits."""
+    """Return [n, width]: for each image a row of the table, by the sum of its pixels' bits."""
     bits = images.float().contiguous().flatten(1).view(torch.int32)
     rows = bits.sum(1, dtype=torch.int64) % NOISES
     return table(NOISES, width).to(images.device)[rows]

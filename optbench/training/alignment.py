@@ -41,7 +41,7 @@ class Alignment:
 
     @torch.no_grad()
     def look(self, world: World) -> bool:
-        """Between backward (unscaled) and clipping; False if the gradients are not finite."""
+        """Look at the unscaled, unclipped gradients after backward; return False if not finite."""
         if self._before is None:
             return True
         # The mean over ranks changes nothing but rounding, in which all then agree.
@@ -53,7 +53,7 @@ class Alignment:
         return True
 
     def _products(self, before: Sequence[Tensor]) -> Tensor:
-        """g . u, g . g and u . u with the update u = before - now, over all parameters."""
+        """Return g . u, g . g and u . u with the update u = before - now, over all parameters."""
         now = [_wide(parameter.detach()) for parameter in self._parameters]
         updates = torch._foreach_sub([_wide(old) for old in before], now)
         gradients = [_gradient(parameter) for parameter in self._parameters]
@@ -64,7 +64,7 @@ class Alignment:
 
     @torch.no_grad()
     def remember(self) -> None:
-        """Right before the update, with the learning rate that it takes."""
+        """Keep the parameters right before the update, with the learning rate that it takes."""
         if self._before is None:
             self._before = [torch.empty_like(p) for p in self._parameters]
         torch._foreach_copy_(self._before, [p.detach() for p in self._parameters])
@@ -72,11 +72,11 @@ class Alignment:
         self._lr = float(self._optimizer.param_groups[self._first]["lr"])
 
     def state_dict(self) -> dict[str, Any]:
-        """All that is needed to go on, as plain data and tensors."""
+        """Return all that is needed to go on, as plain data and tensors."""
         return {"before": self._before, "lr": self._lr}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from `state_dict()`."""
+        """Go on from `state_dict()`."""
         refuse_unlike(state["lr"], self._lr, "lr")
         self._lr, self._before = state["lr"], None
         if state["before"] is not None:
@@ -92,5 +92,5 @@ def _gradient(parameter: Tensor) -> Tensor:
 
 
 def _wide(tensor: Tensor) -> Tensor:
-    """At least float32, in which squares do not overflow."""
+    """Return the tensor in at least float32, in which squares do not overflow."""
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor

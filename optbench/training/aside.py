@@ -50,27 +50,27 @@ class Aside:
         self._compiled = any(getattr(each, "_compiled_call_impl", None) for each in inside)
 
     def generators(self) -> rng.Generators:
-        """Where torch's generators stand."""
+        """Return where torch's generators stand."""
         return rng.generators(self.device)
 
     def loss(self, batch: Any) -> Tensor:
-        """The mean loss of a micro-batch."""
+        """Return the mean loss of a micro-batch."""
         with self.precision.forward():
             return self.task.loss(self.modules, batch, self.player.name)
 
     def outputs(self, batch: Any) -> Outputs:
-        """What the player's module gives for a micro-batch."""
+        """Return what the player's module gives for a micro-batch."""
         with self.precision.forward():
             return self.task.predict(self.modules, batch, self.player.name)
 
     def criterion(self, outputs: Outputs, batch: Any) -> Tensor:
-        """The mean loss of outputs."""
+        """Return the mean loss of outputs."""
         with self.precision.forward():
             return self.task.criterion(outputs, batch)
 
     @contextmanager
     def untouched(self, start: rng.Generators) -> Iterator[None]:
-        """In the block, torch's generators go on from `start`, and gradients are this player's.
+        """Have torch's generators go on from `start` in the block, and gradients be this player's.
 
         After it generators, buffers, what the task carries from step to step, and which parameters
         want gradients are as before.
@@ -92,7 +92,7 @@ class Aside:
                 parameter.requires_grad_(wants)
 
     def _as_written(self) -> AbstractContextManager[Any]:
-        """What was compiled runs as it was written: vmap and second derivatives want that."""
+        """Run what was compiled as it was written: vmap and second derivatives want that."""
         if not self._compiled:
             return nullcontext()
         stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
@@ -100,7 +100,7 @@ class Aside:
 
     @contextmanager
     def twice_differentiable(self, start: rng.Generators) -> Iterator[None]:
-        """`untouched`, with gradients, and by kernels whose backward can be differentiated.
+        """Do as `untouched`, with gradients, and by kernels whose backward can be differentiated.
 
         Raises:
             UserError: the model has something that can't.

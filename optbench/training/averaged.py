@@ -26,7 +26,7 @@ RECALIBRATION_BATCHES = 20
 
 
 def with_modes(optimizer: Any) -> list[Any]:
-    """Of an optimizer and those inside it, the ones that have both methods."""
+    """Return those of an optimizer and the ones inside it that have both methods."""
     inside = [found for each in getattr(optimizer, "members", ()) for found in with_modes(each)]
     both = all(callable(getattr(optimizer, name, None)) for name in ("train", "eval"))
     return [optimizer, *inside] if both else inside
@@ -34,7 +34,7 @@ def with_modes(optimizer: Any) -> list[Any]:
 
 @contextmanager
 def evaluation_weights(switched: Sequence[Any], parameters: Sequence[Tensor]) -> Iterator[None]:
-    """The weights to evaluate stand in the model; afterwards everything as it was, bit for bit.
+    """Have the weights to evaluate stand in the model; put all back afterwards, bit for bit.
 
     Args:
         switched: the optimizers with modes, in training mode.
@@ -63,7 +63,7 @@ def evaluation_weights(switched: Sequence[Any], parameters: Sequence[Tensor]) ->
 def scored_state(
     module: nn.Module, parameters: Sequence[Tensor], averages: Sequence[Tensor]
 ) -> dict[str, Any]:
-    """The module's state dict with averages in the place of some of its parameters."""
+    """Return the module's state dict with averages in the place of some of its parameters."""
     own = {id(p): average for p, average in zip(parameters, averages, strict=True)}
     return {  # by identity, for a tied parameter has two names
         name: own.get(id(value), value.detach()) if torch.is_tensor(value) else value
@@ -72,7 +72,7 @@ def scored_state(
 
 
 def _norms(module: nn.Module) -> dict[str, BatchNormBase]:
-    """The batch norms that keep statistics, by name."""
+    """Return the batch norms that keep statistics, by name."""
     return {
         name: each
         for name, each in module.named_modules()
@@ -81,7 +81,7 @@ def _norms(module: nn.Module) -> dict[str, BatchNormBase]:
 
 
 def statistics(module: nn.Module) -> dict[str, Tensor]:
-    """Batch norm's statistics by their names in the state dict."""
+    """Return batch norm's statistics by their names in the state dict."""
     return {
         f"{at}.{name}" if at else name: buffer
         for at, norm in _norms(module).items()
@@ -92,7 +92,7 @@ def statistics(module: nn.Module) -> dict[str, Tensor]:
 def recalibrate_batch_norm(
     feed: BatchStream, task: Task, modules: Modules, name: str, precision: Precision
 ) -> None:
-    """Passes the first training batches through a player's module, for its batch norms.
+    """Pass the first training batches through a player's module, for its batch norms.
 
     Random generators, and what the task carries from step to step, are left as they were.
     """
@@ -107,7 +107,7 @@ def recalibrate_batch_norm(
 
 @contextmanager
 def recalibrated(module: nn.Module, forward: Callable[[], None]) -> Iterator[None]:
-    """Batch norm's statistics are those of the weights that stand in the model.
+    """Have batch norm's statistics be those of the weights that stand in the model.
 
     Only the batch norms are in training mode meanwhile, so nothing draws a random number;
     afterwards statistics are as before.

@@ -37,7 +37,7 @@ class StepBatch(NamedTuple):
     examples: int
 
     def repeatable(self) -> StepBatch:
-        """The same work with its micro-batches at hand, for more than one look at them."""
+        """Return the same work with its micro-batches at hand, for more than one look at them."""
         return self._replace(micros=list(self.micros))
 
 
@@ -80,7 +80,7 @@ class BatchStream:
         )
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[StepBatch]:
-        """The steps of an epoch from its step `start` on."""
+        """Yield the steps of an epoch from its step `start` on."""
         order = self._order(epoch)
         key = epoch_key(self.seed, epoch)
         if self.ranks == 1 and self.accumulate == 1 and not self.lanes:
@@ -100,7 +100,7 @@ class BatchStream:
             )
 
     def step_at(self, epoch: int, index: int) -> StepBatch:
-        """One step, for more than one look at it."""
+        """Return one step, for more than one look at it."""
         return next(self.epoch(epoch, index)).repeatable()
 
     def _order(self, epoch: int) -> Tensor:
@@ -112,14 +112,14 @@ class BatchStream:
     def _in_lanes(
         self, batches: Iterable[Batch], cut: list[Part], epoch: int, step: int
     ) -> Iterator[Lanes]:
-        """Micro-batches that know which lanes they are."""
+        """Yield micro-batches that know which lanes they are."""
         first, end = cut[0][0][0], cut[-1][0][1]
         position = epoch * self.steps_per_epoch + step
         for batch, ((low, _), _) in zip(batches, cut, strict=True):
             yield Lanes(batch, low - first, end - first, position, step == 0)
 
     def _whole_batches(self, order: Tensor, key: int, start: int) -> Iterator[StepBatch]:
-        """The same where nothing is cut, which is most runs: 4 us a step less."""
+        """Yield the same where nothing is cut, which is most runs: 4 us a step less."""
         size, end = self.batch_size, len(self.indices)
         firsts = range(start * size, end, size)
         bounds = [(first, min(first + size, end)) for first in firsts]
@@ -128,7 +128,7 @@ class BatchStream:
             yield StepBatch([MicroBatch(batch, 1.0)], 1, stop - first)
 
     def _cut(self, step: int) -> tuple[list[Part], int]:
-        """The bounds and weights of this rank's micro-batches, and the step's examples."""
+        """Return the bounds and weights of this rank's micro-batches, and the step's examples."""
         first = step * self.batch_size
         examples = min(self.batch_size, len(self.indices) - first)
         low, high = share(examples, self.ranks, self.rank)

@@ -25,12 +25,12 @@ class Buffers:
 
     @classmethod
     def of_all(cls, modules: Iterable[nn.Module]) -> Buffers:
-        """Those of the modules and of all inside them."""
+        """Return the buffers of the modules and of all inside them."""
         return cls(inner for module in modules for inner in module.modules())
 
     @torch.no_grad()
     def remember(self) -> None:
-        """Keeps copies of the buffers as they are now."""
+        """Keep copies of the buffers as they are now."""
         now = [own.get(name) for own, name in self._places]
         if len(now) != len(self._tensors) or any(map(_other, now, self._tensors)):
             self._tensors = now
@@ -40,7 +40,7 @@ class Buffers:
 
     @torch.no_grad()
     def put_back(self) -> None:
-        """Gives all buffers the values that were remembered, each in the tensor it was in."""
+        """Give all buffers the values that were remembered, each in the tensor it was in."""
         for (own, name), tensor in zip(self._places, self._tensors, strict=True):
             if own.get(name) is not tensor:
                 own[name] = tensor
@@ -53,7 +53,7 @@ def _other(one: Tensor | None, other: Tensor | None) -> bool:
 
 
 def _batches(tensors: Iterable[Tensor | None]) -> list[tuple[list[Tensor], list[Tensor]]]:
-    """The tensors with room for copies; of one type each, for others aren't copied in one go."""
+    """Return the tensors with room for copies, by type: others aren't copied in one go."""
     by_type: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
     for tensor in {id(t): t for t in tensors if t is not None}.values():
         by_type.setdefault((tensor.dtype, tensor.device), []).append(tensor)

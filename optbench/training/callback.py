@@ -25,18 +25,18 @@ class Callback:
     """
 
     def on_step_end(self, trainer: Trainer, step: int) -> None:
-        """After a step: `step` have been taken; a batch that was left out counts for none."""
+        """Act after a step: `step` have been taken; a batch that was left out counts for none."""
 
     def on_evaluation(self, trainer: Trainer, step: int, metrics: Mapping[str, float]) -> None:
-        """After the validation set was scored; `metrics` by tag, such as `val/loss`."""
+        """Act after the validation set was scored; `metrics` by tag, such as `val/loss`."""
 
     def on_checkpoint(self, trainer: Trainer, step: int) -> None:
-        """After a checkpoint was saved; one that is written in the background may not be yet.
+        """Act after a checkpoint was saved; one that is written in the background may not be yet.
 
         A step that is scored after it was saved is saved once more.
         """
 
 
 def overrides_step_end(callback: Callback) -> bool:
-    """Whether a callback wants to be told of every step; most do not, and cost nothing."""
+    """Return whether a callback wants to be told of every step; most do not, and cost nothing."""
     return type(callback).on_step_end is not Callback.on_step_end

@@ -61,7 +61,7 @@ class Capture:
 
     @contextmanager
     def hooked(self) -> Iterator[Capture]:
-        """In the block, the modules tell of their calls."""
+        """Have the modules tell of their calls in the block."""
         handles = [
             layer.register_forward_hook(self._see, with_kwargs=True) for layer in self._calls
         ]
@@ -73,7 +73,7 @@ class Capture:
 
     @contextmanager
     def evaluation(self, scale: float) -> Iterator[None]:
-        """One evaluation, whose loss is multiplied by `scale`; what was seen before is dropped."""
+        """See one evaluation, its loss multiplied by `scale`; drop what was seen before."""
         for calls in self._calls.values():
             calls.clear()
         self._on = True
@@ -86,7 +86,7 @@ class Capture:
                 calls.clear()
 
     def told(self, micros: Iterable[MicroBatch]) -> Iterator[MicroBatch]:
-        """The micro-batches of an evaluation, each with its weight told as its turn comes."""
+        """Yield the micro-batches of an evaluation; note the weight of each as its turn comes."""
         for micro in micros:
             self._weight = micro.weight
             yield micro

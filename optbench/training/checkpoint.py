@@ -31,7 +31,7 @@ MOST_VALUES = 5_000_000
 
 
 def rank_file(rank: int) -> str:
-    """The name of a rank's own part."""
+    """Return the name of a rank's own part."""
     return f"rank-{rank}.pt"
 
 
@@ -61,7 +61,7 @@ def write_checkpoint(
     world: World,
     said: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes `folder/step-N`: into `step-N.tmp`, flushed; then the manifest; then the rename.
+    """Write `folder/step-N`: into `step-N.tmp`, flushed; then the manifest; then the rename.
 
     Every rank calls this with the files that it has, by name.
 
@@ -113,13 +113,13 @@ def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
 
 
 def checksum(manifest: Mapping[str, Any]) -> str:
-    """Of all that a manifest says, in an order of its own."""
+    """Return the checksum of all that a manifest says, in an order of its own."""
     text = json.dumps({k: v for k, v in manifest.items() if k != "sha256"}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def sync_folder(folder: Path) -> None:
-    """Brings a folder's list of names to the disk."""
+    """Bring a folder's list of names to the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -128,12 +128,12 @@ def sync_folder(folder: Path) -> None:
 
 
 def steps(folder: Path) -> list[int]:
-    """The steps that have a checkpoint, verified or not, ascending."""
+    """Return the steps that have a checkpoint, verified or not, ascending."""
     return [step for step, is_folder in _named(folder) if is_folder]
 
 
 def _named(folder: Path) -> list[tuple[int, bool]]:
-    """The steps that something in the folder is named after, and whether it is a folder."""
+    """Return the steps that something in the folder is named after, and whether it is a folder."""
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
@@ -142,7 +142,7 @@ def _named(folder: Path) -> list[tuple[int, bool]]:
 
 
 def prune(folder: Path, keep_last: int, best: int | None) -> None:
-    """Deletes all but the last `keep_last` checkpoints (at least two) and the best one.
+    """Delete all but the last `keep_last` checkpoints (at least two) and the best one.
 
     What an interrupted write left behind goes too.
     """
@@ -156,7 +156,7 @@ def prune(folder: Path, keep_last: int, best: int | None) -> None:
 
 
 def put_aside_after(folder: Path, step: int) -> None:
-    """Renames the checkpoints after a step, which are damaged: else the run would go on there."""
+    """Rename the checkpoints after a step, which are damaged: else the run would go on there."""
     for later, _ in _named(folder):
         if later > step:
             damaged = folder / checkpoint_name(later)
@@ -165,7 +165,7 @@ def put_aside_after(folder: Path, step: int) -> None:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """A checkpoint's manifest.
+    """Return a checkpoint's manifest.
 
     Raises:
         BadFile: it is damaged, or of another folder.
@@ -186,7 +186,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def damage(folder: Path) -> str | None:
-    """What is wrong with a checkpoint, None if every file is as the manifest says.
+    """Return what is wrong with a checkpoint, None if every file is as the manifest says.
 
     Raises:
         OSError: a file is there and can't be read, of which nothing follows for what is in it.
@@ -210,7 +210,7 @@ def damage(folder: Path) -> str | None:
 
 
 def newest_verified(folder: Path, warn: Callable[[str], None]) -> int | None:
-    """The newest step whose checkpoint is whole; None if there never was one.
+    """Return the newest step whose checkpoint is whole; None if there never was one.
 
     Damaged ones are passed over with one warning.
 
@@ -238,7 +238,7 @@ def newest_verified(folder: Path, warn: Callable[[str], None]) -> int | None:
 
 
 def read_checkpoint(folder: Path, step: int, world: World) -> Loaded:
-    """Reads a verified checkpoint onto the CPU."""
+    """Read a verified checkpoint onto the CPU."""
     path = folder / checkpoint_name(step)
     own = path / rank_file(world.rank)
     manifest = read_manifest(path)
@@ -247,7 +247,7 @@ def read_checkpoint(folder: Path, step: int, world: World) -> Loaded:
 
 
 def read_players(folder: Path, step: int) -> dict[str, Any]:
-    """What a checkpoint says of each player, by name, on the CPU.
+    """Return what a checkpoint says of each player, by name, on the CPU.
 
     Raises:
         UserError: there is none of this step, it is damaged, or of another version of optbench.
@@ -268,7 +268,7 @@ def read_players(folder: Path, step: int) -> dict[str, Any]:
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
-    """What torch.save wrote, of plain data and tensors alone, on the CPU.
+    """Return what torch.save wrote, of plain data and tensors alone, on the CPU.
 
     Raises:
         BadFile: no such file, or one that stands for more than it holds.
@@ -283,7 +283,7 @@ def read_tensors(path: Path) -> dict[str, Any]:
 
 
 def _refuse_endless(path: Path, loaded: Any) -> None:
-    """BadFile for data whose shared parts stand for more than can be walked through or held."""
+    """Raise BadFile for data whose shared parts stand for more than can be walked or held."""
     to_do, left = [(loaded, 0)], MOST_VALUES
     while to_do:
         value, depth = to_do.pop()
@@ -301,7 +301,7 @@ def _refuse_endless(path: Path, loaded: Any) -> None:
 
 
 def _refuse_expansion(path: Path, file: BinaryIO) -> None:
-    """BadFile for an archive that unpacks to more than it is, which torch.save never writes."""
+    """Raise BadFile for an archive that unpacks to more than it is, as torch.save never writes."""
     try:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()

@@ -26,7 +26,7 @@ CLOCKED = ("throughput/", "memory/")
 
 
 def is_clocked(tag: str) -> bool:
-    """Whether a metric is one of this machine at this time, not of the run."""
+    """Return whether a metric is one of this machine at this time, not of the run."""
     return tag.startswith(CLOCKED)
 
 
@@ -61,7 +61,7 @@ class RunState:
         self.metrics: dict[str, float] = {}
 
     def shared(self) -> dict[str, Any]:
-        """What all ranks have in common, on rank 0. Every rank calls it."""
+        """Return what all ranks have in common, on rank 0. Every rank calls it."""
         return {
             "progress": self.progress.state_dict(),
             "players": {player.name: self.strategy.state(player) for player in self.players},
@@ -73,16 +73,16 @@ class RunState:
         }
 
     def own(self) -> dict[str, Any]:
-        """This rank's part."""
+        """Return this rank's part."""
         losses = {player.name: player.loss.state_dict() for player in self.players}
         return {"rng": rng.capture(), "losses": losses, "task": self.task.state_dict()}
 
     def carries_on(self, loaded: checkpoint.Loaded) -> bool:
-        """Whether each rank has the lanes that it had: what is carried belongs to them."""
+        """Return whether each rank has the lanes that it had: what is carried belongs to them."""
         return loaded.ranks == self.world.size
 
     def load(self, loaded: checkpoint.Loaded) -> None:
-        """Goes on from a checkpoint; this rank's part stays as it is if it had none."""
+        """Go on from a checkpoint; this rank's part stays as it is if it had none."""
         shared = loaded.shared
         self.progress.load_state_dict(shared["progress"])
         for player in self.players:
@@ -139,7 +139,7 @@ class Checkpointer:
         self.steps_per_epoch = 0
 
     def save(self, records: Mapping[str, Position] | None = None) -> bool:
-        """Saves the present step, unless it is saved already; whether it was not.
+        """Save the present step, unless it is saved already; return whether it was not.
 
         Args:
             records: the files of records as they are; see `Recorder.positions`.
@@ -163,7 +163,7 @@ class Checkpointer:
         return True
 
     def _parts(self) -> dict[str, memoryview]:
-        """The files that this rank writes: its own, and on rank 0 the shared one."""
+        """Return the files that this rank writes: its own, and on rank 0 the shared one."""
         world = self.state.world
         parts = {checkpoint.rank_file(world.rank): self._own.fill(self.state.own())}
         shared = self.state.shared()  # on every rank: a strategy may gather it
@@ -190,7 +190,7 @@ class Checkpointer:
             checkpoint.prune(self.folder, self.keep_last, best)
 
     def wait(self) -> None:
-        """Until nothing is being written; raises what the writing raised."""
+        """Wait until nothing is being written; raise what the writing raised."""
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -199,7 +199,7 @@ class Checkpointer:
             raise error
 
     def resume(self, warn: Callable[[str], None]) -> checkpoint.Loaded | None:
-        """Goes on from the newest checkpoint that is whole; None if there is none.
+        """Go on from the newest checkpoint that is whole and return it; None if there is none.
 
         Nothing on the disk is changed, but a name that a kill between two renames had left.
 
@@ -243,9 +243,9 @@ class Checkpointer:
         return loaded
 
     def put_aside_damaged(self, step: int) -> None:
-        """Renames the checkpoints after the one that the run goes on from."""
+        """Rename the checkpoints after the one that the run goes on from."""
         checkpoint.put_aside_after(self.folder, step)
 
     def _mark(self) -> tuple[int, int]:
-        """What a save of this step would hold: with or without the step's score."""
+        """Return what a save of this step would hold: with or without the step's score."""
         return self.state.progress.step, self.state.progress.evaluated

@@ -39,7 +39,7 @@ class Clipping:
 
     @torch.no_grad()
     def apply(self, parameters: Sequence[Tensor], groups: Sequence[Sequence[Tensor]]) -> None:
-        """Changes the gradients in place; sparse ones, coalesced, stay sparse.
+        """Change the gradients in place; sparse ones, coalesced, stay sparse.
 
         Args:
             parameters: all.
@@ -59,7 +59,7 @@ class Clipping:
 
 
 def centralize(parameter: Tensor) -> None:
-    """Subtracts from a matrix's or kernel's gradient the mean over all dimensions but the first."""
+    """Subtract from a matrix's or kernel's gradient the mean over all dimensions but the first."""
     gradient = parameter.grad
     if gradient is None or gradient.ndim < 2:
         return
@@ -70,7 +70,7 @@ def centralize(parameter: Tensor) -> None:
 
 
 def clip_adaptively(parameter: Tensor, factor: float) -> None:
-    """Bounds each output unit's gradient norm by `factor` times its weights' norm."""
+    """Bound each output unit's gradient norm by `factor` times its weights' norm."""
     gradient = parameter.grad
     if gradient is None:
         return
@@ -103,20 +103,20 @@ def _clip_values(parameters: Sequence[Tensor], bound: float) -> None:
 
 
 def _entries(parameter: Tensor) -> Tensor:
-    """The entries of a sparse gradient, one for each place, to be changed in place."""
+    """Return the entries of a sparse gradient, one for each place, to be changed in place."""
     assert parameter.grad is not None
     parameter.grad = parameter.grad.coalesce()
     return parameter.grad.values()
 
 
 def _shrink(weights: Tensor, gradients: Tensor, factor: float) -> Tensor:
-    """What gradients are multiplied with, by the norms of both."""
+    """Return the factors for the gradients, from the norms of both."""
     allowed = weights.clamp(min=LEAST_NORM).mul_(factor)
     return torch.where(gradients > allowed, allowed / gradients, torch.ones_like(gradients))
 
 
 def _unit_norms(tensor: Tensor) -> Tensor:
-    """By output unit, the first dimension; of a vector, of the whole."""
+    """Return the norm of each output unit, the first dimension; of a vector, that of the whole."""
     if tensor.ndim < 2:
         norm: Tensor = torch.linalg.vector_norm(tensor)
     else:

@@ -9,7 +9,7 @@ from optbench.training.train_step import TrainStep
 
 
 def rebuild_buckets(step: TrainStep, work: StepBatch) -> None:
-    """One forward and backward whose gradients are thrown away.
+    """Do a forward and backward pass whose gradients are thrown away.
 
     DistributedDataParallel sorts its buckets anew after the first backward, and with more than two
     ranks the order of summation, so the last bit of a sum, depends on a gradient's place in them. A

@@ -42,23 +42,23 @@ class World:
         return self.rank == 0
 
     def sum(self, values: Tensor) -> Tensor:
-        """The sum over ranks, on every rank, in place."""
+        """Return the sum over ranks, on every rank, in place."""
         if self.size > 1:
             dist.all_reduce(values)
         return values
 
     def mean(self, value: Tensor) -> Tensor:
-        """The mean over ranks, on every rank."""
+        """Return the mean over ranks, on every rank."""
         return self.sum(value.clone()) / self.size if self.size > 1 else value
 
     def broadcast(self, tensors: Iterable[Tensor]) -> None:
-        """Gives every rank rank 0's values, in place."""
+        """Give every rank rank 0's values, in place."""
         if self.size > 1:
             for tensor in tensors:
                 dist.broadcast(tensor, src=0)
 
     def from_main(self, value: T) -> T:
-        """Rank 0's value, on every rank."""
+        """Return rank 0's value, on every rank."""
         if self.size == 1:
             return value
         box: list[Any] = [value]
@@ -67,7 +67,8 @@ class World:
         return received
 
     def on_main(self, make: Callable[[], T]) -> T:
-        """What `make` gives on rank 0, on every rank; what it raises there, every rank raises."""
+        """Return what `make` gives on rank 0, on every rank; what it raises there, every rank
+        raises."""
         if self.size == 1:
             return make()
         outcome: tuple[Any, Exception | None] = (None, None)
@@ -85,7 +86,7 @@ class World:
         return made
 
     def cause(self, error: BaseException) -> BaseException:
-        """Why a run fails: on rank 0 what another rank left word of before it was gone."""
+        """Return why a run fails: on rank 0 what another rank left word of before it was gone."""
         if self.size == 1:
             return error
         try:
@@ -97,7 +98,7 @@ class World:
         return error
 
     def gather(self, value: T) -> list[T]:
-        """Every rank's value, by rank, on every rank."""
+        """Return every rank's value, by rank, on every rank."""
         if self.size == 1:
             return [value]
         box: list[Any] = [None] * self.size
@@ -105,18 +106,18 @@ class World:
         return box
 
     def barrier(self) -> None:
-        """Waits for all ranks."""
+        """Wait for all ranks."""
         if self.size > 1:
             dist.barrier()
 
 
 def launched_ranks() -> int:
-    """The number of ranks that torchrun started, 1 without it."""
+    """Return the number of ranks that torchrun started, 1 without it."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def join(device: str) -> World:
-    """Joins the process group, once a process, and gives this rank its device.
+    """Join the process group, once a process, and give this rank its device.
 
     The group is kept for all runs of a multirun: making it anew for each hangs.
 
@@ -152,7 +153,7 @@ def _make_group(backend: str, timeout: timedelta) -> None:
 
 
 def leave() -> None:
-    """Ends the process group, if there is one."""
+    """End the process group, if there is one."""
     if dist.is_available() and dist.is_initialized():
         with suppress(RuntimeError):
             dist.destroy_process_group()
@@ -179,7 +180,7 @@ class AsyncFlagReduce:
         self._none = [0] * count
 
     def exchange(self, flags: list[int]) -> list[int]:
-        """Gives this step's flags; returns the agreed ones of the step before."""
+        """Give this step's flags; return the agreed ones of the step before."""
         if self._alone:
             return flags
         agreed = self._arrived()
@@ -188,7 +189,7 @@ class AsyncFlagReduce:
         return agreed
 
     def settle(self, flags: list[int]) -> list[int]:
-        """Gives the last flags and waits for what is agreed of them and of those before."""
+        """Give the last flags and wait for what is agreed of them and of those before."""
         if self._alone:
             return flags
         before = self.exchange(flags)

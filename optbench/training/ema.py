@@ -31,12 +31,12 @@ class Ema:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Takes the present weights in."""
+        """Take the present weights in."""
         torch._foreach_lerp_(self.averages, self._parameters, 1 - self.decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """The averages stand in the model; afterwards the weights again, bit for bit."""
+        """Have the averages stand in the model; put the weights back afterwards, bit for bit."""
         weights = [p.clone() for p in self._parameters]
         torch._foreach_copy_(self._parameters, self.averages)
         try:

@@ -24,7 +24,7 @@ def evaluate(
     world: World,
     interruption: Interruption,
 ) -> dict[str, float]:
-    """Scores over `indices` by metric; the ranks share the examples, none is padded.
+    """Score `indices` by each metric; the ranks share the examples, none is padded.
 
     Between batches the ranks look together whether the run has been asked to stop, as often on
     each, for one may have a batch more than another.
@@ -75,7 +75,7 @@ def evaluate(
 
 
 def _bounds(count: int, batch_size: int, ranks: int, rank: int) -> list[tuple[int, int]]:
-    """First and last example of each of a rank's batches."""
+    """Return the bounds of a rank's batches: the first example, and the one after the last."""
     start, stop = share(count, ranks, rank)
     return [(low, min(low + batch_size, stop)) for low in range(start, stop, batch_size)]
 
@@ -83,7 +83,7 @@ def _bounds(count: int, batch_size: int, ranks: int, rank: int) -> list[tuple[in
 def _of_the_whole(
     task: Task, modules: Modules, own: list[Tensor], precision: Precision, world: World
 ) -> dict[str, float]:
-    """The scores that are no sums, from the rows of all ranks."""
+    """Return the scores that are no sums, from the rows of all ranks."""
     rows = [torch.cat(own)] if own else []
     if world.size > 1:
         parts = world.gather([part.cpu() for part in rows])

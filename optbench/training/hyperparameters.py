@@ -64,7 +64,7 @@ class HyperparameterScheduler:
         self._apply()
 
     def advance(self, step: int) -> None:
-        """An update was taken, `step` in all: set what the next one takes."""
+        """Set what the next update takes; `step` have been taken in all."""
         self._step = step
         self._replaced = None  # what the groups have now is what it took
         if not self._stays:
@@ -117,7 +117,7 @@ class HyperparameterScheduler:
                 alignment.remember()
 
     def observe(self, metrics: Mapping[str, float]) -> bool:
-        """Give schedules that react what was logged; whether a learning rate changed by that."""
+        """Tell schedules that react what was logged; return whether a learning rate changed."""
         if not self._reactive:
             return False
         before = self._multipliers
@@ -146,7 +146,7 @@ class HyperparameterScheduler:
         return {f"lr/{self._name}": first, **lrs}
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain data and tensors."""
+        """Return plain data and tensors."""
         return {
             "settings": self._configured,
             "multipliers": self._multipliers,
@@ -180,7 +180,7 @@ class HyperparameterScheduler:
         self._replaced = state["used"]
 
     def _load_schedules(self, state: Mapping[str, Any]) -> None:
-        """What schedules remember; one that was changed for another since then starts anew."""
+        """Load what schedules remember; one that was changed for another since then starts anew."""
         # The groups can't change, so neither can which schedule has which place.
         for schedule, saved in zip(self._distinct.values(), state["schedules"], strict=True):
             fresh = save(schedule)
@@ -193,7 +193,7 @@ class HyperparameterScheduler:
 
 
 def _get(group: Mapping[str, Any], setting: str) -> float:
-    """A setting of a group; Adam's kin have their momentum, and beta2, under betas."""
+    """Return a setting of a group; Adam's kin have their momentum, and beta2, under betas."""
     if setting == "beta2" or (setting == "momentum" and "betas" in group):
         return float(group["betas"][1 if setting == "beta2" else 0])
     return float(group[_key(group, setting)])
@@ -209,7 +209,8 @@ def _set(group: dict[str, Any], setting: str, value: float) -> None:
 
 
 def _key(group: Mapping[str, Any], setting: str) -> str:
-    """Where a setting stands: `assemble/decay.py` moves the weight decay out of the optimizer's."""
+    """Return where a setting stands: `assemble/decay.py` moves the weight decay out of the
+    optimizer's."""
     apart = setting == "weight_decay" and "decay_base_lr" in group
     return "decay" if apart else setting
 

@@ -25,7 +25,7 @@ class LossReader(Generic[Mark]):
         self._pending: tuple[Mark, Tensor, torch.cuda.Event | None] | None = None
 
     def push(self, mark: Mark, loss: Tensor) -> tuple[Mark, float] | None:
-        """Gives a loss; returns one that can be read, if there is one, with the mark it came with.
+        """Give a loss; return one that can be read, if there is one, with the mark it came with.
 
         Args:
             mark: what is to be known of the loss when it is read, such as its step.
@@ -44,7 +44,7 @@ class LossReader(Generic[Mark]):
         return ready
 
     def settle(self) -> tuple[Mark, float] | None:
-        """The loss still under way, with its mark."""
+        """Return the loss still under way, with its mark."""
         if self._pending is None:
             return None
         mark, copy, event = self._pending

@@ -32,7 +32,7 @@ class TrainingLoss:
         self._epoch, self._within, self._complete = 0, NOTHING, NOTHING
 
     def add(self, mean: float, examples: int, epoch: int) -> None:
-        """Takes a step's loss in: a mean over so many examples of this pass over the data."""
+        """Take a step's loss in: a mean over so many examples of this pass over the data."""
         total = mean * examples
         self._total += total
         self._examples += examples
@@ -48,7 +48,7 @@ class TrainingLoss:
             self._held -= newest.popleft()[1]
 
     def report(self) -> Sum:
-        """The losses since the last report, of a full batch at least; nothing if there were none.
+        """Return the losses since the last report, of a full batch at least; nothing without any.
 
         The next report begins here.
         """
@@ -59,7 +59,7 @@ class TrainingLoss:
         return since
 
     def last_epoch(self, complete: int) -> Sum:
-        """The losses of the last epoch that is complete; of the present one if none is.
+        """Return the losses of the last epoch that is complete; of the present one if none is.
 
         Args:
             complete: passes over the data.
@@ -69,7 +69,7 @@ class TrainingLoss:
         return self._complete
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return plain data."""
         return {
             "since": [self._total, self._examples],
             "newest": [list(step) for step in self._newest],
@@ -79,7 +79,7 @@ class TrainingLoss:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state_dict()`."""
+        """Go on from `state_dict()`."""
         pairs = [state["since"], *state["newest"], state["within"], state["complete"]]
         for total, examples in pairs:
             refuse_unlike([total, examples, state["epoch"]], [0.0, 0, 0], "losses")

@@ -41,7 +41,7 @@ class ManyLosses:
         stacked: Sequence[Tensor],
         way: Way | None = None,
     ) -> Tensor:
-        """This rank's losses; their mean over ranks is the step's.
+        """Return this rank's losses; their mean over ranks is the step's.
 
         Args:
             work: whose micro-batches are at hand.
@@ -103,7 +103,7 @@ class ManyLosses:
         return torch.stack(parts).sum(dim=0)
 
     def _agree(self, losses: Tensor, others: Tensor) -> bool:
-        """Equal up to half of the digits, of a format that autocast makes shorter."""
+        """Return whether both agree up to half the digits, of a format autocast makes shorter."""
         narrow = self._aside.precision.autocast
         digits = torch.finfo(losses.dtype if narrow is None else narrow).eps ** 0.5
         return torch.allclose(losses, others.to(losses.dtype), digits, digits, equal_nan=True)
@@ -115,7 +115,7 @@ class ManyLosses:
 
 
 def _check(stacked: Sequence[Tensor], parameters: Sequence[Tensor]) -> int:
-    """How many parameter vectors there are."""
+    """Return how many parameter vectors there are; raise ValueError for tensors of other shapes."""
     count = len(stacked[0]) if len(stacked) and stacked[0].ndim else 0
     wanted = [[count, *parameter.shape] for parameter in parameters]
     found = [list(tensor.shape) for tensor in stacked]
@@ -139,7 +139,7 @@ class _Loss(nn.Module):
         self._names = [f"players.{number}.{name}" for name in aside.player.names]
 
     def of(self, values: Sequence[Tensor], batch: Any) -> Tensor:
-        """The mean loss of a micro-batch with these parameters."""
+        """Return the mean loss of a micro-batch with these parameters."""
         from torch.func import functional_call  # 10 ms, for which no other run waits
 
         loss: Tensor = functional_call(self, dict(zip(self._names, values, strict=True)), (batch,))

@@ -31,7 +31,7 @@ class NonFinite:
         self.message = ""
 
     def check(self, what: str, step: int, value: float) -> bool:
-        """Whether `value` is finite; if not, and the policy says so, the run is to end.
+        """Return whether `value` is finite; if not, and the policy says so, have the run end.
 
         Raises:
             FloatingPointError: the policy is `raise`.
@@ -43,13 +43,13 @@ class NonFinite:
         return False
 
     def check_norms(self, step: int, norms: Mapping[str, float]) -> None:
-        """Looks at the total gradient norms among what was measured."""
+        """Look at the total gradient norms among what was measured."""
         for tag, value in norms.items():
             if tag.startswith("grad_norm/") and tag.endswith("total"):
                 self.check("gradient norm", step, value)
 
     def check_weights(self, step: int) -> bool:
-        """Whether they are finite; if not, the run is to end.
+        """Return whether the weights are finite; if not, have the run end.
 
         The loss tells at the next step, and there may be none.
         """
@@ -59,7 +59,7 @@ class NonFinite:
         return True
 
     def end(self, step: int, what: str) -> None:
-        """The run is to end, for this reason."""
+        """Have the run end for this reason."""
         self.at = step
         self.message = f"{what} at step {step}{self._first()}"
         if self._raises:

@@ -44,12 +44,12 @@ class RankError(RuntimeError):
 
 
 def attempt() -> int:
-    """How often torchrun has begun the ranks anew."""
+    """Return how often torchrun has begun the ranks anew."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
 def _store() -> dist.Store:
-    """A connection of its own to the store through which the ranks found one another."""
+    """Return a connection of its own to the store through which the ranks found one another."""
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     timeout = timedelta(seconds=30)
     return dist.TCPStore(address, port, None, False, timeout, wait_for_workers=False)
@@ -61,12 +61,12 @@ def _key(*parts: object) -> str:
 
 
 def remember_folder(folder: str) -> None:
-    """Where these ranks write, for the same ranks begun anew."""
+    """Note where these ranks write, for the same ranks begun anew."""
     _store().set(_key("folder", attempt()), json.dumps(folder))
 
 
 def remembered_folder() -> str | None:
-    """What `remember_folder` was told before torchrun began the ranks anew; None if it was not.
+    """Return what `remember_folder` was told before torchrun began the ranks anew; else None.
 
     Raises:
         UserError: torchrun has no store that could know.
@@ -85,7 +85,7 @@ def remembered_folder() -> str | None:
 
 
 def leave_word(run: int, rank: int, error: BaseException) -> None:
-    """Tells rank 0 why this rank fails, before it is gone; `run`: the how many-th of the ranks."""
+    """Tell rank 0 why this rank fails, before it is gone; `run`: the how many-th of the ranks."""
     word = {
         "lost": is_of_a_lost_rank(error),
         "user": isinstance(error, UserError),
@@ -96,7 +96,7 @@ def leave_word(run: int, rank: int, error: BaseException) -> None:
 
 
 def cause(run: int, size: int, error: BaseException) -> BaseException:
-    """The error itself; or, if it is that another rank is gone, that rank's error."""
+    """Return the error itself; or, if it is that another rank is gone, that rank's error."""
     if not is_of_a_lost_rank(error):
         return error
     store, until = _store(), time.monotonic() + PATIENCE_SECONDS
@@ -114,13 +114,13 @@ def cause(run: int, size: int, error: BaseException) -> BaseException:
 
 
 def leave_told(message: str) -> None:
-    """Tells the other ranks that rank 0 has shown an error."""
+    """Tell the other ranks that rank 0 has shown an error."""
     with suppress(RuntimeError, OSError):  # torchrun is gone too
         _store().set(_key("told", attempt(), message), "")
 
 
 def is_told(message: str, rank: int) -> bool:
-    """Whether rank 0 shows the error as well, as its own or as this rank's."""
+    """Return whether rank 0 shows the error as well, as its own or as this rank's."""
     keys = [_key("told", attempt(), line) for line in (message, _by_rank(rank, message))]
     until = time.monotonic() + TOLD_SECONDS
     with suppress(RuntimeError, OSError):
@@ -146,7 +146,7 @@ def _of_rank(rank: int, word: Mapping[str, Any]) -> Exception:
 
 
 def is_of_a_lost_rank(error: BaseException) -> bool:
-    """Whether an error only says that another rank does not answer.
+    """Return whether an error only says that another rank does not answer.
 
     Its text is not enough: code of a user's own may have lost some other connection.
     """
@@ -160,13 +160,13 @@ def is_of_a_lost_rank(error: BaseException) -> bool:
 
 
 def _raised_in(error: BaseException) -> str:
-    """The file that raised it."""
+    """Return the file that raised the error."""
     frames = traceback.extract_tb(error.__traceback__)
     return frames[-1].filename if frames else ""
 
 
 def said(error: BaseException) -> str:
-    """An error in a line."""
+    """Return an error in a line."""
     if isinstance(error, UserError | RankError):
         return str(error)
     if isinstance(error, OSError):

@@ -62,7 +62,8 @@ class Objective:
         self._captures: list[Capture] = []
 
     def __call__(self) -> Tensor:
-        """The loss, with new gradients in the parameters: unscaled, averaged over ranks, clipped.
+        """Return the loss, with new gradients in the parameters: unscaled, averaged over ranks,
+        clipped.
 
         Buffers, generators and what the task carries move as in a step.
         """
@@ -79,13 +80,13 @@ class Objective:
             return self._evaluate(work)
 
     def loss(self) -> Tensor:
-        """The loss alone."""
+        """Return the loss alone."""
         with self._aside.untouched(self._start), torch.no_grad():
             losses = [self._aside.loss(batch) * weight for batch, weight in self._work.micros]
         return self._mean(torch.stack(losses).sum())
 
     def losses(self, stacked: Sequence[Tensor], way: Way | None = None) -> Tensor:
-        """The losses [K] at K points, which are taken in the parameters' place.
+        """Return the losses [K] at K points, which are taken in the parameters' place.
 
         Both ways give the same up to rounding. The faster one is found out at the first call of the
         run with this K; a run that has to be the same to the bit at another time names one.
@@ -100,7 +101,7 @@ class Objective:
         return self._mean(self._losses(self._work, self._start, stacked, way))
 
     def hvp(self, parameters: Sequence[Tensor], vectors: Sequence[Tensor]) -> Products:
-        """The Hessian of the loss times a vector.
+        """Return the Hessian of the loss times a vector.
 
         Args:
             parameters: some or all of the player's; the Hessian is in these.
@@ -116,7 +117,7 @@ class Objective:
         return self._products(of, vectors)
 
     def ggnvp(self, parameters: Sequence[Tensor], vectors: Sequence[Tensor]) -> Products:
-        """The generalized Gauss-Newton matrix times a vector: J^T H J v (Schraudolph 2002).
+        """Return the generalized Gauss-Newton matrix times a vector: J^T H J v (Schraudolph 2002).
 
         J is the Jacobian of the model's outputs in the parameters, H the Hessian of the criterion
         in these outputs. J v is taken by differentiating J^T u in u, which any model allows whose
@@ -174,7 +175,7 @@ class Objective:
         of: Callable[[Any, float], Sequence[Tensor] | None],
         vectors: Sequence[Tensor],
     ) -> Products:
-        """The sum over micro-batches, None being 0, averaged over ranks."""
+        """Return the sum over micro-batches, None being 0, averaged over ranks."""
         total = [torch.zeros_like(vector) for vector in vectors]
         with self._aside.twice_differentiable(self._start):
             for batch, weight in self._work.micros:
@@ -189,7 +190,7 @@ class Objective:
     def _curvature(
         self, outputs: Outputs, batch: Any, vectors: Sequence[Tensor]
     ) -> Sequence[Tensor]:
-        """The Hessian of the criterion in those outputs that parameters have a part in."""
+        """Return the Hessian of the criterion in those outputs that parameters have a part in."""
         leaves: list[Tensor] = []
 
         def leaf(tensor: Tensor) -> Tensor:
@@ -216,7 +217,8 @@ class Objective:
 def _pulled_back(
     outputs: Sequence[Tensor | None], vectors: Sequence[Tensor], inputs: Sequence[Tensor]
 ) -> Sequence[Tensor] | None:
-    """The transposed Jacobian of outputs in inputs times vectors; None where nothing depends."""
+    """Return the transposed Jacobian of outputs in inputs times vectors; None where nothing
+    depends."""
     pairs = [
         (output, vector)
         for output, vector in zip(outputs, vectors, strict=True)
@@ -231,7 +233,7 @@ def _pulled_back(
 def _pushed_forward(
     outputs: Sequence[Tensor], inputs: Sequence[Tensor], vectors: Sequence[Tensor]
 ) -> Sequence[Tensor]:
-    """The Jacobian of outputs in inputs times vectors; the graph is kept."""
+    """Return the Jacobian of outputs in inputs times vectors; the graph is kept."""
     probes = [torch.zeros_like(output, requires_grad=True) for output in outputs]
     back = grad(outputs, inputs, grad_outputs=probes, create_graph=True, allow_unused=True)
     ahead = _pulled_back(back, vectors, probes)
@@ -250,7 +252,7 @@ def _tensors(outputs: Outputs) -> list[Tensor]:
 
 
 def _mapped(function: Callable[[Tensor], Tensor], outputs: Outputs) -> Outputs:
-    """Outputs with each tensor in them replaced, in tuples, lists and mappings."""
+    """Return outputs with each tensor in them replaced, in tuples, lists and mappings."""
     if isinstance(outputs, Tensor):
         return function(outputs)
     if isinstance(outputs, Mapping):

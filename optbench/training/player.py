@@ -92,11 +92,11 @@ class Player:
         )
 
     def last_turn(self, step: int) -> int:
-        """The last step up to `step` that it is updated at."""
+        """Return the last step up to `step` at which the player is updated."""
         return step // self.every * self.every
 
     def advance(self) -> None:
-        """One update was taken."""
+        """Count an update that was taken."""
         self.step += 1
         if self.ema is not None:
             self.ema.update()
@@ -108,23 +108,23 @@ class Player:
         return float(self.optimizer.param_groups[0]["lr"])
 
     def clear_gradients(self) -> None:
-        """Gradients to None, which frees their memory."""
+        """Set the gradients to None, which frees their memory."""
         for parameter in self.parameters:
             parameter.grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the player needs to go on, as plain data and tensors."""
+        """Return all that the player needs to go on, as plain data and tensors."""
         return {**self._trained(), "averaged": self._averaged()}
 
     def remembered(self) -> dict[str, Any]:
-        """What an update that is to be undone may change, copied.
+        """Return what an update that is to be undone may change, copied.
 
         An average of the weights is not among it: it moves when the update was taken.
         """
         return copy.deepcopy(self._trained())
 
     def go_back(self, state: dict[str, Any]) -> None:
-        """Undoes all that changed since `remembered()`."""
+        """Undo all that changed since `remembered()`."""
         self._load(state)
 
     def _trained(self) -> dict[str, Any]:
@@ -151,7 +151,7 @@ class Player:
         return bool(self._switched and statistics(self.module))
 
     def _averaged(self) -> dict[str, Any] | None:
-        """A state dict of the module as it is evaluated, where that is not the one trained."""
+        """Return the state dict of the module as it is evaluated; None if that is as trained."""
         if self.ema is not None:
             averages = self.ema.averages
         elif self._switched:
@@ -163,7 +163,7 @@ class Player:
 
     @contextmanager
     def evaluated(self, calibrate: Callable[[], None]) -> Iterator[None]:
-        """The weights to evaluate stand in the module: the optimizer's own, or the EMA's.
+        """Have the weights to evaluate stand in the module: the optimizer's own, or the EMA's.
 
         `calibrate` passes training batches through the module, for the former's batch norms.
         """
@@ -177,7 +177,7 @@ class Player:
             yield
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state_dict()`; settings that were configured anew since then hold."""
+        """Go on from `state_dict()`; settings that were configured anew since then hold."""
         if self.ema is not None:
             averages = [state["averaged"][name] for name in self.names]
             torch._foreach_copy_(self.ema.averages, averages)

@@ -34,18 +34,18 @@ class Progress:
     reported: int = 0
 
     def advance(self, examples: int, steps_per_epoch: int) -> None:
-        """A batch was used."""
+        """Count a batch that was used."""
         self.index += 1
         self.examples += examples
         if self.index == steps_per_epoch:
             self.epoch, self.index = self.epoch + 1, 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return plain data."""
         return dataclasses.asdict(self)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state_dict()`."""
+        """Go on from `state_dict()`."""
         for name, fresh in dataclasses.asdict(Progress()).items():
             value = state[name]
             if type(value) is not type(fresh) or not 0 <= value < 2**63:

@@ -41,15 +41,15 @@ class Precision:
         )
 
     def forward(self) -> AbstractContextManager[object]:
-        """The context of a forward pass."""
+        """Return the context of a forward pass."""
         if self.autocast is None:
             return self._plain
         return torch.autocast(self._type, dtype=self.autocast)
 
     def step(self, optimizer: torch.optim.Optimizer) -> bool:
-        """One optimizer step on unscaled gradients; False if the scaler skipped it.
+        """Take one optimizer step on unscaled gradients; return False if the scaler skipped it.
 
-        Read from the scale, which falls when and only when a gradient was not finite. Fused
+        That is read from the scale, which falls when and only when a gradient was not finite. Fused
         optimizers would skip inside their kernel, and torch's SGD leave new momentum buffers
         unset when it does; so they are not called at all.
         """
@@ -63,17 +63,17 @@ class Precision:
         return self.scaler.get_scale() >= self.scale
 
     def state_dict(self) -> dict[str, Any] | None:
-        """The scaler's state, and the scale of the last step; None without a scaler."""
+        """Return the scaler's state, and the scale of the last step; None without a scaler."""
         return None if self.scaler is None else {**self.scaler.state_dict(), "used": self.scale}
 
     def load_state_dict(self, state: Mapping[str, Any] | None) -> None:
-        """Goes on from `state_dict()`, which may be of a run without a scaler."""
+        """Go on from `state_dict()`, which may be of a run without a scaler."""
         if self.scaler is not None and state is not None:
             self.scaler.load_state_dict({k: v for k, v in state.items() if k != "used"})
             self.scale = state.get("used", self.scaler.get_scale())
 
 
 def set_matmul(precision: str) -> None:
-    """How float32 matrix products and convolutions are computed: highest (fp32) or high (tf32)."""
+    """Set the precision of float32 matrix products and convolutions: highest or high (tf32)."""
     torch.set_float32_matmul_precision(precision)
     torch.backends.cudnn.allow_tf32 = precision != "highest"

@@ -44,7 +44,7 @@ class Reporter:
         self._marks = (state.progress.seconds, state.progress.examples)
 
     def go_on_from(self, metrics: Mapping[str, float], texts: Mapping[str, str]) -> None:
-        """The last values and texts of the part of the run that was before, from its records.
+        """Take over the last values and texts from the records of the run's part before.
 
         Those that its checkpoint has are true whatever has become of the records.
         """
@@ -62,7 +62,7 @@ class Reporter:
         )
 
     def of_player(self, player: Player, values: Mapping[str, float]) -> Mapping[str, float]:
-        """A player's loss and norms, as they are called where there is one only; and the rest."""
+        """Return a player's loss and norms, tagged as if it were the only one, and the rest."""
         if len(self.state.players) == 1:
             return values
         own = {f"/{player.name}/": "/", f"/{player.name}": ""}
@@ -75,7 +75,7 @@ class Reporter:
         return found
 
     def norms(self) -> dict[str, float]:
-        """Gradient norms, update ratios and parameter norms of the step that was watched."""
+        """Return gradient norms, update ratios and parameter norms of the step that was watched."""
         found: dict[str, float] = {}
         for player, watch in zip(self.state.players, self.watches, strict=True):
             if not watch.fresh:  # it was not watched, or its update was left out
@@ -85,7 +85,7 @@ class Reporter:
         return found
 
     def training(self) -> dict[str, float]:
-        """Loss since the last report, what the last update took, throughput, memory."""
+        """Return loss since the last report, what the last update took, throughput and memory."""
         progress = self.state.progress
         progress.reported = progress.step
         values = {
@@ -110,7 +110,7 @@ class Reporter:
         return values
 
     def losses_of_the_epoch(self) -> dict[str, float]:
-        """Each player's mean over the last complete epoch, or what there is of the first."""
+        """Return each player's mean over the last complete epoch, or what there is of the first."""
         found: dict[str, float] = {}
         if self.state.task.epochs:
             for player in self.state.players:
@@ -118,7 +118,7 @@ class Reporter:
         return found
 
     def _loss(self, player: Player, own: Sum) -> dict[str, float]:
-        """The mean over all ranks' losses by tag; empty if there are none."""
+        """Return the mean over all ranks' losses by tag; nothing if there are none."""
         total, examples = own
         if self.world.size > 1:  # every rank's losses average to the batch's
             both = torch.tensor([total, examples], dtype=torch.float64)
@@ -128,12 +128,12 @@ class Reporter:
         return {tag: total / examples} if examples else {}
 
     def show(self, shown: Shown) -> None:
-        """What a task has to show, to wherever such things go."""
+        """Record what a task has to show."""
         self.texts.update(shown.texts)
         self.recorder.show(self.state.progress.step, shown.texts, images(shown.images))
 
     def sampler(self, player: Player, step: int) -> Callable[[], None]:
-        """What samples a player's gradients of a step, when they are unscaled."""
+        """Return what samples a player's gradients of a step, called when they are unscaled."""
 
         def sample() -> None:
             gradients = [parameter.grad for parameter in player.parameters]
@@ -144,7 +144,7 @@ class Reporter:
     def sample(
         self, step: int, kind: str, player: Player, tensors: Sequence[Tensor | None]
     ) -> None:
-        """Histograms of a sample of each of a player's tensors, tagged as its norms are."""
+        """Record histograms of a sample of each of a player's tensors, tagged as its norms are."""
         if self.world.is_main:
             at = f"{kind}/{self._prefix(player)}"
             tags = [f"{at}{name}" for name in player.names]

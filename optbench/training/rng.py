@@ -12,7 +12,7 @@ from optbench.data.hashing import mix64
 
 
 def seed_everything(seed: int, rank: int = 0) -> None:
-    """Seeds Python, NumPy and torch. Equal ranks get equal numbers, different ones different."""
+    """Seed Python, NumPy and torch. Equal ranks get equal numbers, different ones different."""
     word = seed if rank == 0 else mix64(seed, rank) >> 1
     random.seed(word)
     np.random.seed(word % 2**32)
@@ -28,20 +28,20 @@ class Generators(NamedTuple):
 
 
 def generators(device: torch.device) -> Generators:
-    """Where torch's generators stand now."""
+    """Return where torch's generators stand now."""
     cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
     return Generators(torch.get_rng_state(), cuda, device)
 
 
 def set_generators(state: Generators) -> None:
-    """Goes on from `generators()`."""
+    """Go on from `generators()`."""
     torch.set_rng_state(state.cpu)
     if state.cuda is not None:
         torch.cuda.set_rng_state(state.cuda, state.device)
 
 
 def capture() -> dict[str, Any]:
-    """The states, for `torch.load(weights_only=True)` to read."""
+    """Return the states, for `torch.load(weights_only=True)` to read."""
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = cast(Any, np.random.get_state(legacy=True))
     return {
@@ -53,7 +53,7 @@ def capture() -> dict[str, Any]:
 
 
 def restore(state: dict[str, Any]) -> None:
-    """Goes on from `capture()`."""
+    """Go on from `capture()`."""
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]

@@ -23,7 +23,7 @@ MOST_SHOWN = 64
 
 
 def scored_weights(players: Sequence[Player]) -> str | None:
-    """Which weights are judged, such as `EMA 0.9`: of several players by name if they differ.
+    """Return which weights are judged, such as `EMA 0.9`; by player where these differ.
 
     None is those that were trained.
     """
@@ -34,7 +34,8 @@ def scored_weights(players: Sequence[Player]) -> str | None:
 
 
 def doubts(metrics: Mapping[str, float]) -> str:
-    """What to say of scores that are not finite where all weights are: the cause is elsewhere."""
+    """Return what to say of scores that are not finite where all weights are: the cause is
+    elsewhere."""
     scores = {t: v for t, v in metrics.items() if t.startswith(("val/", "test/"))}
     bad = [f"{tag} is {value}" for tag, value in scores.items() if not math.isfinite(value)]
     return f"{', '.join(bad)}, though all weights are finite" if bad else ""
@@ -65,7 +66,7 @@ class Scorer:
         self._calibrated = -1
 
     def calibrate(self) -> None:
-        """Before a checkpoint, on rank 0: the statistics of averaged weights are those of now."""
+        """Take the statistics of averaged weights anew before a checkpoint, on rank 0."""
         recalibrates = any(player.recalibrates for player in self.state.players)
         if recalibrates and self._calibrated != self.state.progress.step:
             with self._evaluated():
@@ -73,7 +74,7 @@ class Scorer:
 
     @contextmanager
     def _evaluated(self) -> Iterator[None]:
-        """What is evaluated stands in all players' modules, in evaluation mode."""
+        """Have what is evaluated stand in all players' modules, in evaluation mode."""
         state, modules = self.state, self._modules
         with ExitStack() as stack:
             for module in modules.values():
@@ -88,7 +89,7 @@ class Scorer:
             yield
 
     def score(self, what: EvaluationSet, show: bool = False) -> dict[str, float]:
-        """The scores by tag, such as `val/loss`; `show`: samples are shown as well.
+        """Return the scores by tag, such as `val/loss`; with `show`, show samples as well.
 
         Raises:
             Abandoned: the run was asked to stop; nothing was written, and all is as before.

@@ -28,7 +28,7 @@ class CheckpointBuffer:
         self._size = 0
 
     def write(self, data: Any) -> int:
-        """Appends, as `torch.save` asks of a file."""
+        """Append, as `torch.save` asks of a file."""
         chunk = memoryview(data).cast("B")
         end = self._size + len(chunk)
         if end > len(self._buffer):
@@ -40,10 +40,10 @@ class CheckpointBuffer:
         return len(chunk)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: nothing is held back."""
 
     def fill(self, state: dict[str, Any]) -> memoryview:
-        """The bytes of a state, valid until the next call."""
+        """Return the bytes of a state, valid until the next call."""
         self._size = 0
         before = torch.serialization.get_crc32_options()
         torch.serialization.set_crc32_options(False)  # the manifest's SHA-256 says more
@@ -55,7 +55,7 @@ class CheckpointBuffer:
 
 
 def write_hashed(data: memoryview, path: Path) -> dict[str, Any]:
-    """Writes a file and flushes it to the disk; the manifest's entry: its size and SHA-256."""
+    """Write a file and flush it to the disk; return the manifest's entry: its size and SHA-256."""
     digest = hashlib.sha256()
     thread = threading.Thread(target=digest.update, args=(data,))
     if len(data) >= HASH_IN_A_THREAD:

@@ -23,7 +23,7 @@ NEVER = 2**62
 
 
 def due(every: int, step: int) -> int:
-    """The next step after `step` at which something is due that comes every so many steps."""
+    """Return the next step after `step` that has what comes every so many steps."""
     return (step // every + 1) * every if every else NEVER
 
 

@@ -40,7 +40,7 @@ class Interruption:
 
     @contextmanager
     def listening(self) -> Iterator[Interruption]:
-        """Takes the signals while the block runs; only the main thread can.
+        """Take the signals while the block runs; only the main thread can.
 
         One that was ignored before stays ignored, as SIGHUP is by a program behind `nohup`.
         """

@@ -17,33 +17,33 @@ class Strategy(Protocol):
     """What a way of sharing the training among ranks decides."""
 
     def prepare(self, module: nn.Module) -> nn.Module:
-        """Make the module ready, and give what forward calls.
+        """Make the module ready, and return what forward calls.
 
         The optimizer is built afterwards, over the parameters that the module has then.
         """
 
     def before_last(self, forward: nn.Module) -> Callable[[], AbstractContextManager[Any]] | None:
-        """What goes around each micro-batch of a step but the last; None: nothing.
+        """Return what goes around each micro-batch of a step but the last; None: nothing.
 
         It is asked for once, when the step is built.
         """
 
     def state(self, player: Player) -> dict[str, Any] | None:
-        """A player's whole state on rank 0, None on the others. Every rank calls it."""
+        """Return a player's whole state on rank 0, None on the others. Every rank calls it."""
 
 
 class Single:
     """One process."""
 
     def prepare(self, module: nn.Module) -> nn.Module:
-        """The module itself."""
+        """Return the module itself."""
         return module
 
     def before_last(self, forward: nn.Module) -> None:
-        """Nothing."""
+        """Return None: nothing goes around a micro-batch."""
 
     def state(self, player: Player) -> dict[str, Any]:
-        """The player's."""
+        """Return the player's state."""
         return player.state_dict()
 
 
@@ -58,21 +58,21 @@ class DDP:
         self._world = world
 
     def prepare(self, module: nn.Module) -> nn.Module:
-        """DistributedDataParallel around the module, whose parameters stay the same objects."""
+        """Return the module in DistributedDataParallel, with its parameters the same objects."""
         device = self._world.device
         ids = [device.index] if device.type == "cuda" else None
         return DistributedDataParallel(module, device_ids=ids, gradient_as_bucket_view=True)
 
     def before_last(self, forward: nn.Module) -> Callable[[], AbstractContextManager[Any]]:
-        """No exchange of gradients."""
+        """Return torch's `no_sync`: no exchange of gradients."""
         assert isinstance(forward, DistributedDataParallel)
         return forward.no_sync
 
     def state(self, player: Player) -> dict[str, Any] | None:
-        """Rank 0's, which is every rank's."""
+        """Return rank 0's state, which is every rank's."""
         return player.state_dict() if self._world.is_main else None
 
 
 def strategy_of(world: World) -> Strategy:
-    """How these ranks train."""
+    """Return how these ranks train."""
     return Single() if world.size == 1 else DDP(world)

@@ -32,7 +32,7 @@ class BestTracker:
     since: int = 0
 
     def update(self, metrics: Mapping[str, float], step: int) -> bool:
-        """Whether this evaluation is the best so far; NaN never is."""
+        """Take an evaluation in; return whether it is the best so far, which NaN never is."""
         if self.metric is None or self.metric not in metrics:
             return False
         value = metrics[self.metric]
@@ -53,12 +53,12 @@ class BestTracker:
         return f"{self.metric} has not improved on {best} since step {self.step}"
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return plain data."""
         of = {"metric": self.metric, "mode": self.mode}
         return {**of, "value": self.value, "step": self.step, "since": self.since}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state_dict()`, unless that was of another metric."""
+        """Go on from `state_dict()`, unless that was of another metric."""
         if (state["metric"], state["mode"]) != (self.metric, self.mode):
             return
         for key in ("value", "step", "since"):
@@ -86,7 +86,7 @@ class TargetTracker:
     seconds: float | None = None
 
     def update(self, metrics: Mapping[str, float], progress: Progress) -> None:
-        """Takes an evaluation in."""
+        """Take an evaluation in."""
         if self.step is not None or self.metric is None or self.metric not in metrics:
             return
         sign = 1 if self.mode == "max" else -1
@@ -94,12 +94,12 @@ class TargetTracker:
             self.step, self.seconds = progress.step, progress.seconds
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return plain data."""
         of = {"metric": self.metric, "value": self.value, "mode": self.mode}
         return {**of, "step": self.step, "seconds": self.seconds}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state_dict()`, unless another value was asked for then."""
+        """Go on from `state_dict()`, unless another value was asked for then."""
         if (state["metric"], state["value"], state["mode"]) != (self.metric, self.value, self.mode):
             return
         if (state["step"] is None) != (state["seconds"] is None):

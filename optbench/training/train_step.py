@@ -72,8 +72,8 @@ class TrainStep:
         self._no_sync = strategy.before_last(player.forward)
 
     def loss_and_gradients(self, work: StepBatch) -> Tensor:
-        """Forward and backward over all micro-batches; the loss of this rank's examples, scaled
-        so that its mean over ranks is the batch's."""
+        """Do forward and backward over all micro-batches; return the loss of this rank's examples,
+        scaled so that its mean over ranks is the batch's."""
         if self._leaves_out:  # batch statistics move in the forward pass
             self._buffers.remember()
         return self._loss_and_gradients(work)
@@ -93,7 +93,7 @@ class TrainStep:
         return total
 
     def _take_turn(self) -> None:
-        """Gradients are this player's alone."""
+        """Have the gradients be this player's alone."""
         for parameter in self._others:
             parameter.requires_grad_(False)
         for parameter in self.player.parameters:
@@ -114,7 +114,7 @@ class TrainStep:
         return loss.detach()
 
     def update(self, watch: UpdateWatch | None = None, sample: Look | None = None) -> bool:
-        """From gradients to new parameters; False if the update was left out.
+        """Go from gradients to new parameters; return False if the update was left out.
 
         `watch` measures, and `sample` looks at, the gradients when they are unscaled.
         """
@@ -135,9 +135,9 @@ class TrainStep:
     def with_closure(
         self, work: StepBatch, watch: UpdateWatch | None = None, sample: Look | None = None
     ) -> tuple[Tensor, bool]:
-        """A whole step of an optimizer that evaluates the loss as often as it likes.
+        """Take a whole step of an optimizer that evaluates the loss as often as it likes.
 
-        Every evaluation sees the same examples. The gradients measured are the first's. Returns the
+        Every evaluation sees the same examples. The gradients measured are the first's. Return the
         first loss, and whether the update was taken: one that met a gradient, or product with the
         Hessian, that is not finite is undone if such steps are to be left out. If the run is to end
         at a loss that is not finite, the first ends the step before anything is updated.
@@ -181,12 +181,12 @@ class TrainStep:
         return self._stop_nonfinite and loss.device.type == "cpu" and not bool(loss.isfinite())
 
     def _check_products(self, products: Sequence[Tensor]) -> None:
-        """Ends the step at one that is not finite, if such steps are left out."""
+        """End the step at a product that is not finite, if such steps are left out."""
         if self._skip_nonfinite and not all(bool(each.isfinite().all()) for each in products):
             raise _LeaveOut
 
     def objective(self, work: StepBatch) -> Objective:
-        """The loss of a step's examples as a function of the player's parameters.
+        """Return the loss of a step's examples as a function of the player's parameters.
 
         Called, it leaves gradients as this step would have them, but counts as no step.
         """
@@ -221,7 +221,7 @@ class TrainStep:
     def _prepare_gradients(
         self, watch: UpdateWatch | None, sample: Look | None, first: bool = True
     ) -> bool:
-        """Unscales, measures and clips; False if the update is to be left out.
+        """Unscale, measure and clip; return False if the update is to be left out.
 
         `first`: the gradients are those at the point that the last update led to.
         """
@@ -245,11 +245,11 @@ class TrainStep:
             self.clipping.apply(self.player.parameters, groups)
 
     def first_nonfinite_gradient(self) -> str | None:
-        """The first parameter, in the model's order, whose gradient is not finite."""
+        """Return the first parameter, in the model's order, whose gradient is not finite."""
         return _first_nonfinite(self.player.names, [p.grad for p in self.player.parameters])
 
     def first_nonfinite_parameter(self) -> str | None:
-        """The first parameter that is not finite itself, or whose average is not."""
+        """Return the first parameter that is not finite itself, or whose average is not."""
         names, weights = self.player.names, [p.detach() for p in self.player.parameters]
         if self.player.ema is None:
             return _first_nonfinite(names, weights)

@@ -142,7 +142,7 @@ class Trainer:
         return self.outcome
 
     def objective(self, player: str = "model") -> Objective:
-        """The loss of the next step's examples as a function of a player's parameters.
+        """Return the loss of the next step's examples as a function of a player's parameters.
 
         The run goes on as if nobody had looked, unless the objective is called, as a closure is:
         that moves random generators and buffers as a step does.
@@ -171,7 +171,7 @@ class Trainer:
         return within and self.outcome.state == "running"
 
     def _epoch(self) -> None:
-        """What is left of the present pass over the training set."""
+        """Train on what is left of the present pass over the training set."""
         progress, outcome = self.progress, self.outcome
         for work in self.feed.epoch(progress.epoch, progress.index):
             self._step(work.repeatable() if self._several else work)
@@ -185,7 +185,7 @@ class Trainer:
                 return
 
     def _step(self, work: StepBatch) -> None:
-        """One step of every player; then the position moves on."""
+        """Take one step of every player; then move the position on."""
         progress = self.progress
         number = progress.step + 1
         turn = (number, work.examples, progress.epoch)
@@ -222,7 +222,7 @@ class Trainer:
             player.loss.add(loss, examples, epoch)
 
     def _drain_losses(self) -> None:
-        """Takes in the losses that are still on their way from the GPU."""
+        """Take in the losses that are still on their way from the GPU."""
         for player, reader in zip(self.players, self._readers, strict=True):
             ready = reader.settle()
             if ready is not None:
@@ -235,7 +235,7 @@ class Trainer:
             self._nonfinite.end(number, f"no finite gradient in {MOST_SKIPPED} batches")
 
     def _plan(self) -> None:
-        """When something is due next, so that a step asks one question only."""
+        """Find when something is due next, so that a step asks one question only."""
         step, cadence = self.progress.step, self.settings.cadence
         watch, histograms = due(cadence.monitor, step), due(cadence.histograms, step)
         watched = [player.last_turn(watch) for player in self.players]
@@ -252,7 +252,7 @@ class Trainer:
         )
 
     def _run_due(self) -> None:
-        """What is due at this step: measurements, an evaluation, a checkpoint, in this order."""
+        """Do what is due at this step: measurements, an evaluation, a checkpoint, in this order."""
         self._pause()
         self._drain_losses()
         step, cadence = self.progress.step, self.settings.cadence
@@ -268,7 +268,7 @@ class Trainer:
         self._clock = time.perf_counter()
 
     def _scores_and_save(self) -> None:
-        """The evaluation and the checkpoint of this step, if they are due and not done."""
+        """Do the evaluation and the checkpoint of this step, if they are due and not done."""
         step, cadence = self.progress.step, self.settings.cadence
         if step and cadence.evaluate and step % cadence.evaluate == 0:
             self._validate()
@@ -281,7 +281,7 @@ class Trainer:
         self._clock = now
 
     def _report(self, training: bool) -> None:
-        """The norms of who was watched at this step; at a monitored one, the training's numbers."""
+        """Record the norms of who was watched; at a monitored step, the training's numbers too."""
         norms = self.reporter.norms()
         self._nonfinite.check_norms(self.progress.step, norms)
         if training:
@@ -290,14 +290,14 @@ class Trainer:
             self._write("monitor", norms)
 
     def _write(self, kind: str, values: Mapping[str, float]) -> None:
-        """One record, which schedules that react see too."""
+        """Write one record, and show it to schedules that react."""
         self.reporter.write(kind, values)
         seen = [(p.hyperparameters, self.reporter.of_player(p, values)) for p in self.players]
         if any([hyperparameters.observe(own) for hyperparameters, own in seen]) and kind == "val":
             self.recorder.decided(f"lr {self.players[0].lr:.3g} from here")
 
     def _validate(self) -> None:
-        """Scores the validation set; schedules, the best step and early stopping react.
+        """Score the validation set; let schedules, the best step and early stopping react.
 
         A run that is asked to stop does it when it goes on.
         """
@@ -324,7 +324,7 @@ class Trainer:
             self._save()
 
     def _score(self, what: EvaluationSet, show: bool = False) -> dict[str, float] | None:
-        """The scores; None if the run was asked to stop, which it then does."""
+        """Return the scores; None if the run was asked to stop, which it then does."""
         try:
             metrics = self._scorer.score(what, show)
         except Abandoned as abandoned:
@@ -354,7 +354,7 @@ class Trainer:
             callback.on_checkpoint(self, self.progress.step)
 
     def _finish(self) -> None:
-        """The last evaluation, checkpoint and test, as far as the run's end asks for them."""
+        """Do the last evaluation, checkpoint and test, as far as the run's end asks for them."""
         if self.outcome.state != "diverged":
             self._nonfinite.check_weights(self.progress.step)
         self._stops.settle_last()
@@ -369,7 +369,7 @@ class Trainer:
             self.keeper.wait()
 
     def _last_scores(self) -> None:
-        """The last evaluation, checkpoint and test, unless the run is asked to stop meanwhile."""
+        """Do the last evaluation, checkpoint and test, until the run is asked to stop."""
         self._validate()
         if self.outcome.state != "preempted" and self.settings.save_final:
             self._save()

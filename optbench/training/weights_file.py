@@ -24,7 +24,7 @@ WRAPPED = ("state_dict", "model")
 
 
 def check_name(path: Path, key: str) -> None:
-    """UserError for a file of no format that there is, or whose library is not installed.
+    """Raise UserError for a file of no format that there is, or whose library is not installed.
 
     Args:
         key: what the path was said with, for messages.
@@ -86,7 +86,7 @@ def write_weights(
 
 
 def read_weights(path: Path, key: str = "") -> dict[str, Tensor]:
-    """A state dict, on the CPU. The file may be anybody's: nothing in it is run.
+    """Return a state dict, on the CPU. The file may be anybody's: run nothing in it.
 
     Args:
         path: `.safetensors`, `.pt` or `.pth`.

@@ -45,31 +45,31 @@ class Function(nn.Module):
         self.keep("minima", minima)
 
     def keep(self, name: str, constant: Tensor | None) -> None:
-        """Keeps a constant in the point's dtype; it moves with the module, and is not saved."""
+        """Keep a constant in the point's dtype; it moves with the module, and is not saved."""
         kept = None if constant is None else constant.to(self.x.dtype)
         self.register_buffer(name, kept, persistent=False)
 
     def value(self, x: Tensor) -> Tensor:
-        """f, without noise."""
+        """Return f, without noise."""
         raise NotImplementedError
 
     def gap(self, x: Tensor) -> Tensor:
-        """f less its minimum; overridden where the difference would lose digits."""
+        """Return f less its minimum; overridden where the difference would lose digits."""
         return self.value(x) - self.minimum
 
     def distance(self, x: Tensor) -> Tensor:
-        """Euclidean distance to the nearest minimum."""
+        """Return the Euclidean distance to the nearest minimum."""
         away: Tensor = torch.linalg.vector_norm(x.unsqueeze(-2) - self.minima, dim=-1)
         return away.amin(-1)
 
     def forward(self, noise: Tensor) -> Tensor:
-        """Noise [n, dim] to n values at the present point."""
+        """Map noise [n, dim] to n values at the present point."""
         values: Tensor = self.value(self.x) + noise.to(self.x.dtype) @ self.x
         return values
 
 
 def dtype_of(name: str) -> torch.dtype:
-    """The dtype of this name.
+    """Return the dtype of this name.
 
     Raises:
         ValueError: neither float64 nor float32.
@@ -80,7 +80,7 @@ def dtype_of(name: str) -> torch.dtype:
 
 
 def check_dim(function: str, dim: int, least: int, most: int | None = None) -> None:
-    """Raises ValueError unless the function has `dim` dimensions: `least` to `most` (None: any)."""
+    """Raise ValueError unless the function has `dim` dimensions: `least` to `most` (None: any)."""
     if least <= dim and (most is None or dim <= most):
         return
     if least == most:
@@ -89,7 +89,7 @@ def check_dim(function: str, dim: int, least: int, most: int | None = None) -> N
 
 
 def starting_point(start: Start, usual: Tensor) -> Tensor:
-    """The start as float64 [dim]: what is asked for, or else the usual one.
+    """Return the start as float64 [dim]: what is asked for, or else the usual one.
 
     Raises:
         ValueError: not as many finite numbers as `usual` has.

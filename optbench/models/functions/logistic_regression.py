@@ -61,7 +61,7 @@ class LogisticRegression(Function):
 
 
 def penalised(x: Tensor, features: Tensor, targets: Tensor, penalty: float) -> Tensor:
-    """f at points [..., classes * inputs] for features [n, inputs] and targets [n, classes]."""
+    """Return f at [..., classes * inputs], of features [n, inputs] and targets [n, classes]."""
     weights: Tensor = x.unflatten(-1, (targets.shape[1], features.shape[1]))
     logits = features @ weights.transpose(-1, -2)
     chosen = (logits * targets).sum(-1)
@@ -70,7 +70,7 @@ def penalised(x: Tensor, features: Tensor, targets: Tensor, penalty: float) -> T
 
 
 def newton(features: Tensor, targets: Tensor, penalty: float) -> tuple[Tensor, float]:
-    """The minimum and its value: gradient norm at most TOLERANCE.
+    """Return the minimum and its value: gradient norm at most TOLERANCE.
 
     Args:
         features: float64 [n, inputs].
@@ -99,7 +99,7 @@ def newton(features: Tensor, targets: Tensor, penalty: float) -> tuple[Tensor, f
 def _derivatives(
     x: Tensor, features: Tensor, targets: Tensor, penalty: float
 ) -> tuple[Tensor, Tensor]:
-    """Gradient [classes * inputs] and Hessian [.., ..]."""
+    """Return the gradient [classes * inputs] and the Hessian [.., ..]."""
     count, inputs, classes = *features.shape, targets.shape[1]
     weights = x.view(classes, inputs)
     likely = (features @ weights.T).softmax(1)
@@ -117,7 +117,7 @@ def _derivatives(
 
 
 def _table(examples: Any) -> tuple[Tensor, Tensor]:
-    """Features [n, inputs + 1] with a constant 1, and one-hot targets [n, classes], float64."""
+    """Return float64 features [n, inputs + 1], last a 1, and one-hot targets [n, classes]."""
     source = examples.open("train", torch.device("cpu"))
     everything = torch.arange(len(source))
     images, labels = next(iter(source.stream(everything, [(0, len(source))])))

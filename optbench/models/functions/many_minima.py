@@ -94,7 +94,7 @@ class StyblinskiTang(Function):
         return 0.5 * (x.pow(4) - 16.0 * x.square() + 5.0 * x).sum(-1)
 
     def gap(self, x: Tensor) -> Tensor:
-        """(x - b)^2 (x^2 + 2 b x + 3 b^2 - 16) / 2 in each coordinate: nothing cancels."""
+        """Return (x - b)^2 (x^2 + 2 b x + 3 b^2 - 16) / 2 in each coordinate: nothing cancels."""
         best = self.BEST
         rest = x.square() + 2.0 * best * x + 3.0 * best * best - 16.0
         return 0.5 * ((x - best).square() * rest).sum(-1)

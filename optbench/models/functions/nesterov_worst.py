@@ -50,11 +50,11 @@ class NesterovWorst(Function):
         return self.smoothness / 4 * (0.5 * _chain(x) - x[..., 0])
 
     def gap(self, x: Tensor) -> Tensor:
-        """The quadratic around the minimum: nothing cancels."""
+        """Return the quadratic around the minimum: nothing cancels."""
         return self.smoothness / 8 * _chain(x - self.minima[0])
 
 
 def _chain(x: Tensor) -> Tensor:
-    """x_1^2 + sum_i (x_i - x_{i+1})^2 + x_n^2."""
+    """Return x_1^2 + sum_i (x_i - x_{i+1})^2 + x_n^2."""
     ends = x[..., 0].square() + x[..., -1].square()
     return ends + x.diff(dim=-1).square().sum(-1)

@@ -22,7 +22,7 @@ class NoisyQuadratic(Quadratic):
     """
 
     def forward(self, noise: Tensor) -> Tensor:
-        """Noise [n, dim] to n values."""
+        """Map noise [n, dim] to n values."""
         return self.value(self.x - noise.to(self.x.dtype))
 
 
@@ -58,5 +58,5 @@ class NoisyHessian(Function):
         return 0.5 * ((x @ self.hessian) * x).sum(-1)
 
     def forward(self, noise: Tensor) -> Tensor:
-        """Noise [n, dim] to n values of 1/2 (x - xi)^T Q (x - xi)."""
+        """Map noise [n, dim] to n values of 1/2 (x - xi)^T Q (x - xi)."""
         return self.value(self.x - noise.to(self.x.dtype))

@@ -65,7 +65,7 @@ class Quadratic(Function):
 
 
 def spectrum_of(dim: int, spectrum: str, condition: float) -> Tensor:
-    """dim eigenvalues from 1 / condition to 1, ascending, float64; one alone is 1.
+    """Return dim eigenvalues from 1 / condition to 1, ascending, float64; one alone is 1.
 
     Raises:
         ValueError: an unknown spectrum, or a condition below 1.
@@ -83,7 +83,7 @@ def spectrum_of(dim: int, spectrum: str, condition: float) -> Tensor:
 
 
 def own_spectrum(dim: int, eigenvalues: Sequence[float]) -> Tensor:
-    """The given eigenvalues, float64 [dim].
+    """Return the given eigenvalues, float64 [dim].
 
     Raises:
         ValueError: not dim of them, or one that is not positive.
@@ -97,7 +97,7 @@ def own_spectrum(dim: int, eigenvalues: Sequence[float]) -> Tensor:
 
 
 def random_rotation(dim: int, seed: int) -> Tensor:
-    """An orthogonal matrix float64 [dim, dim] drawn uniformly; a pure function of its arguments."""
+    """Draw an orthogonal matrix float64 [dim, dim] uniformly; a pure function of its arguments."""
     generator = torch.Generator().manual_seed(seed)
     normal = torch.randn(dim, dim, generator=generator, dtype=torch.float64)
     q, r = torch.linalg.qr(normal)

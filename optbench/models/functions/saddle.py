@@ -47,12 +47,12 @@ class Saddle(Function):
         return falls + 0.5 * x[..., self.down :].square().sum(-1)
 
     def gap(self, x: Tensor) -> Tensor:
-        """(x_i^2 - 1)^2 / 4 for each direction that leads down: nothing cancels."""
+        """Return (x_i^2 - 1)^2 / 4 for each direction that leads down: nothing cancels."""
         falls = (x[..., : self.down].square() - 1.0).square().sum(-1) / 4.0
         return falls + 0.5 * x[..., self.down :].square().sum(-1)
 
     def distance(self, x: Tensor) -> Tensor:
-        """To the nearest of all 2^down minima."""
+        """Return the distance to the nearest of all 2^down minima."""
         first = x[..., : self.down].abs() - 1.0
         away: Tensor = torch.linalg.vector_norm(
             torch.cat([first, x[..., self.down :]], dim=-1), dim=-1

@@ -24,7 +24,7 @@ where a batch of foreach takes 4 us for each tensor. A GPU gets one graph of eve
 
 
 def is_small(parameter: Tensor) -> bool:
-    """Whether foreach shall update it even if the implementation is compiled."""
+    """Return whether foreach shall update the parameter even if the implementation is compiled."""
     return parameter.device.type == "cpu" and parameter.numel() <= SMALL
 
 
@@ -33,13 +33,13 @@ Kind = tuple[Any, ...]
 
 
 def kind_of(parameter: Tensor, gradient: Tensor) -> Kind:
-    """Sizes and strides; dtypes and devices are looked at once for all. The state lies as the
-    parameter does."""
+    """Return sizes and strides; dtypes and devices are looked at once for all. The state lies as
+    the parameter does."""
     return parameter.shape, parameter.stride(), gradient.stride()
 
 
 def run_compiled(form: Form, slots: Sequence[Slot], gradients: Sequence[Tensor], h: Any) -> None:
-    """Updates all parameters: one after the other on a CPU, in one graph on a GPU.
+    """Update all parameters: one after the other on a CPU, in one graph on a GPU.
 
     Numbers go in as a tensor: as numbers they would be part of the code, which would be compiled
     anew whenever a schedule changes the learning rate.
@@ -79,7 +79,7 @@ def run_together(
     numbers: Tensor,
     settings: Settings,
 ) -> None:
-    """Updates all slots by one graph, which is compiled for just these shapes."""
+    """Update all slots by one graph, which is compiled for just these shapes."""
     states = [list(slot.state.values()) for slot in slots]
     parameters = [slot.parameter.detach() for slot in slots]
     kinds = map(kind_of, parameters, gradients)
@@ -94,7 +94,7 @@ def memory_order(tensor: Tensor) -> tuple[int, ...]:
 
 
 def _flattened(slot: Slot, gradient: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """As vectors where they lie dense in memory, so that one kernel serves all shapes."""
+    """Return vectors where all lie dense in memory, so that one kernel serves all shapes."""
     parameter, state = slot.parameter.detach(), list(slot.state.values())
     order = memory_order(parameter)
     views = [t.permute(order) for t in (parameter, *state)]
@@ -112,7 +112,7 @@ class Settings(NamedTuple):
     fixed: tuple[Any, ...]
 
     def filled(self, numbers: Tensor) -> Any:
-        """The hyperparameters, with tensors of one element for numbers."""
+        """Return the hyperparameters, with tensors of one element for numbers."""
         left = iter(numbers.unbind())
         values = []
         for value in self.fixed:
@@ -125,7 +125,7 @@ class Settings(NamedTuple):
 
 
 def split(h: Any, dtype: torch.dtype) -> tuple[Tensor, Settings]:
-    """The numbers among the hyperparameters as one tensor, and everything else."""
+    """Return the numbers among the hyperparameters as one tensor, and everything else."""
     numbers: list[float] = []
     fixed: list[Any] = []
     for value in h:
@@ -144,7 +144,7 @@ def split(h: Any, dtype: torch.dtype) -> tuple[Tensor, Settings]:
 def run_one(
     form: Form, names: tuple[str, ...], settings: Settings, kind: Kind, dense: bool
 ) -> Callable[..., None]:
-    """Compiled for one tensor: where it is dense, for vectors of any length, else of its shape."""
+    """Return the compiled update of one tensor: a dense one of any length, else of its shape."""
 
     def run(parameter: Tensor, gradient: Tensor, state: list[Tensor], numbers: Tensor) -> None:
         named = dict(zip(names, state, strict=True))
@@ -157,7 +157,7 @@ def run_one(
 def measure_one(
     form: Form, names: tuple[str, ...], settings: Settings, kind: Kind, dense: bool
 ) -> Callable[..., None]:
-    """What a rule measures of one tensor, into memory that is given."""
+    """Return what measures one tensor for a rule, compiled, into memory that is given."""
 
     def measure(
         parameter: Tensor, gradient: Tensor, state: list[Tensor], numbers: Tensor, into: Tensor
@@ -173,7 +173,7 @@ def measure_one(
 def finish_one(
     form: Form, names: tuple[str, ...], settings: Settings, kind: Kind, dense: bool
 ) -> Callable[..., None]:
-    """The update of one tensor by a rule whose norms are known before it."""
+    """Return the update of one tensor, compiled, by a rule whose norms are known before it."""
 
     def update(
         parameter: Tensor,
@@ -193,7 +193,7 @@ def finish_one(
 def run_lists(
     form: Form, names: tuple[str, ...], settings: Settings, kind: Kind
 ) -> Callable[..., None]:
-    """Compiled for lists of tensors: one graph, whose kernels the compiler combines."""
+    """Return the update of lists of tensors: one graph, whose kernels the compiler combines."""
 
     def run(
         parameters: list[Tensor],

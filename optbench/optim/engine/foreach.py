@@ -67,7 +67,7 @@ def _operand(tensors: list[Tensor]) -> Operand:
 
 
 def _norms(operand: Operand) -> Any:
-    """Return a number of one tensor, of several one for each.
+    """Return a number for one tensor, for several one for each.
 
     Those of a GPU stay there, as a tensor: to look at them would be to wait for them.
     """

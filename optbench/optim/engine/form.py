@@ -46,8 +46,8 @@ _KINDS: dict[tuple[str, ...], Any] = {}
 
 
 def hyperparameters(values: Mapping[str, Any]) -> Any:
-    """A named tuple, of the same type for the same names: cheap, and the compiler can look into
-    it."""
+    """Return a named tuple, of the same type for the same names: cheap, and the compiler can look
+    into it."""
     names = tuple(values)
     if names not in _KINDS:
         _KINDS[names] = namedtuple("Hyperparameters", names)
@@ -57,7 +57,7 @@ def hyperparameters(values: Mapping[str, Any]) -> Any:
 def apply(
     form: Form, parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any
 ) -> None:
-    """Updates a parameter and its state in place.
+    """Update a parameter and its state in place.
 
     Args:
         form: the optimizer's.
@@ -75,7 +75,7 @@ def apply(
 def measured_operand(
     form: Form, parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any
 ) -> tuple[Operand, Operand]:
-    """What the rule needs the norms of: the parameter, and what is measured."""
+    """Return what the rule needs the norms of: the parameter, and what is measured."""
     assert form.measure is not None
     parameter, gradient = _widened(form, parameter, gradient)
     return parameter, form.measure(parameter, gradient, state, h)
@@ -84,7 +84,7 @@ def measured_operand(
 def finish(
     form: Form, parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any
 ) -> None:
-    """The update itself, element-wise, with the norms in `h`."""
+    """Do the update, element-wise, with the norms in `h`."""
     narrow = parameter
     parameter, gradient = _widened(form, parameter, gradient)
     if form.decay == "coupled":

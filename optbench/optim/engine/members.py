@@ -14,7 +14,7 @@ PLAIN = frozenset({float, bool, int, type(None), Share})
 
 
 def refuse_members(who: str, implementation: str, values: Mapping[str, Any]) -> None:
-    """ValueError for what only the loop can do.
+    """Raise ValueError for what only the loop can do.
 
     Args:
         who: the optimizer, for the message.
@@ -37,12 +37,12 @@ def _has_none(who: str, implementation: str) -> str:
 
 
 def _several(value: Any) -> bool:
-    """Whether there is a tensor of several values in it, be it in a tuple, such as betas."""
+    """Return whether a value is a tensor of several, or a tuple, such as betas, with one in it."""
     parts = value if isinstance(value, tuple | list) else (value,)
     tensors = [part for part in parts if isinstance(part, Tensor)]
     return bool(tensors) and any(tensor.numel() > 1 for tensor in tensors)
 
 
 def for_members(h: Any, ndim: int) -> Any:
-    """Hyperparameters as they go with a population's stack of so many dimensions."""
+    """Return hyperparameters as they go with a population's stack of so many dimensions."""
     return type(h)(*[per_member(value, ndim) for value in h])

@@ -24,6 +24,6 @@ class NumberList:
         return NumberList(value * other for value in self.values)
 
     def over_or_one(self, other: NumberList) -> NumberList:
-        """`self / other` where both are positive, else 1."""
+        """Return `self / other` where both are positive, else 1."""
         pairs = zip(self.values, other.values, strict=True)
         return NumberList(over / under if over > 0 and under > 0 else 1.0 for over, under in pairs)

@@ -29,7 +29,7 @@ class Quotient(NamedTuple):
     under: Operand
 
     def value(self) -> Operand:
-        """In a pass of its own."""
+        """Return the quotient, by a pass of its own."""
         return self.over / self.under
 
 
@@ -40,7 +40,7 @@ class Product(NamedTuple):
     right: Operand
 
     def value(self) -> Operand:
-        """In a pass of its own."""
+        """Return the product, by a pass of its own."""
         return self.left * self.right
 
 
@@ -66,12 +66,12 @@ class TensorShare(Share):
 
 
 def share(beta: Number) -> Share:
-    """Of a decay in [0, 1); what `numbers` gives for a beta."""
+    """Return the share of a decay in [0, 1); what `numbers` gives for a beta."""
     return (TensorShare if isinstance(beta, Tensor) else Share)(beta, 1 - beta)
 
 
 def ema_(average: Operand, value: Operand, beta: Number | Share) -> Operand:
-    """`average <- beta average + (1 - beta) value`."""
+    """Do `average <- beta average + (1 - beta) value`."""
     kept, new = beta if isinstance(beta, Share) else share(beta)
     if isinstance(kept, Tensor):
         return average.mul_(kept).add_(value * new)
@@ -79,7 +79,7 @@ def ema_(average: Operand, value: Operand, beta: Number | Share) -> Operand:
 
 
 def ema_of_square_(average: Operand, value: Operand, beta: Number | Share) -> Operand:
-    """`average <- beta average + (1 - beta) value^2`."""
+    """Do `average <- beta average + (1 - beta) value^2`."""
     kept, new = beta if isinstance(beta, Share) else share(beta)
     if isinstance(kept, Tensor):
         return average.mul_(kept).add_((value * value).mul_(new))
@@ -87,12 +87,12 @@ def ema_of_square_(average: Operand, value: Operand, beta: Number | Share) -> Op
 
 
 def add_square_(total: Operand, value: Operand) -> Operand:
-    """`total <- total + value^2`."""
+    """Do `total <- total + value^2`."""
     return total.addcmul_(value, value)
 
 
 def mix(first: Operand, second: Operand, beta: Number | Share) -> Operand:
-    """`beta first + (1 - beta) second`."""
+    """Return `beta first + (1 - beta) second`."""
     kept, new = beta if isinstance(beta, Share) else share(beta)
     if isinstance(kept, Tensor):
         return (first * kept).add_(second * new)
@@ -100,8 +100,8 @@ def mix(first: Operand, second: Operand, beta: Number | Share) -> Operand:
 
 
 def per_member(number: Number | Share, ndim: int) -> Any:
-    """For a population's stack of so many dimensions: one value for each member, `[members]` or
-    `[members, 1, ...]`, as `[members, 1, ...]` of as many; anything else as it is."""
+    """Return one value for each member, `[members]` or `[members, 1, ...]`, as `[members, 1, ...]`
+    of as many dimensions as a population's stack; anything else as it is."""
     if isinstance(number, Share):
         return type(number)(per_member(number.kept, ndim), per_member(number.new, ndim))
     if isinstance(number, Tensor) and number.numel() > 1:
@@ -110,19 +110,19 @@ def per_member(number: Number | Share, ndim: int) -> Any:
 
 
 def is_set(number: Number) -> bool:
-    """Whether not 0; a tensor may be anything, and looking would wait for the GPU."""
+    """Return whether a number is not 0; a tensor counts, for looking would wait for the GPU."""
     return isinstance(number, Tensor) or number != 0
 
 
 def plus(first: Operand, second: Operand, factor: Number) -> Operand:
-    """`first + factor second`."""
+    """Return `first + factor second`."""
     if isinstance(factor, Tensor):
         return first + second * factor
     return first.add(second, alpha=factor)
 
 
 def plus_(first: Operand, second: Operand, factor: Number) -> Operand:
-    """`first <- first + factor second`."""
+    """Do `first <- first + factor second`."""
     if isinstance(factor, Tensor):
         return first.add_(second * factor)
     return first.add_(second, alpha=factor)
@@ -131,7 +131,7 @@ def plus_(first: Operand, second: Operand, factor: Number) -> Operand:
 def subtract_(
     value: Operand, direction: Operand | Quotient | Product, size: Number | Operand
 ) -> Operand:
-    """`value <- value - size direction`; a list of sizes has one for each tensor."""
+    """Do `value <- value - size direction`; a list of sizes has one for each tensor."""
     several = isinstance(size, SEVERAL)
     if isinstance(direction, FRACTIONS):
         if several:
@@ -146,7 +146,7 @@ def subtract_(
 
 
 def becomes_(kept: Operand, value: Operand) -> Operand:
-    """`kept <- value`, of a value that is changed in place afterwards.
+    """Do `kept <- value`, of a value that is changed in place afterwards.
 
     torch 2.14's compiler copies a plain one only after that change; not one that is computed.
     """
@@ -155,21 +155,21 @@ def becomes_(kept: Operand, value: Operand) -> Operand:
 
 
 def maximum_(kept: Operand, value: Operand) -> Operand:
-    """`kept <- max(kept, value)`, element by element."""
+    """Do `kept <- max(kept, value)`, element by element."""
     if isinstance(kept, TensorList):
         return kept.maximum_(value)
     return kept.copy_(torch.maximum(kept, value))
 
 
 def at_least_(value: Operand, low: Number) -> Operand:
-    """`value <- max(value, low)`."""
+    """Do `value <- max(value, low)`."""
     if isinstance(low, Tensor) and not isinstance(value, TensorList):
         return value.copy_(torch.maximum(value, low))
     return value.clamp_min_(low)
 
 
 def clamp_(value: Operand, low: Number, high: Number) -> Operand:
-    """`value <- min(max(value, low), high)`."""
+    """Do `value <- min(max(value, low), high)`."""
     if isinstance(value, TensorList):
         return value.clamp_(low, high)
     if isinstance(low, Tensor) or isinstance(high, Tensor):
@@ -180,7 +180,7 @@ def clamp_(value: Operand, low: Number, high: Number) -> Operand:
 
 
 def norm(value: Operand, population: bool = False) -> Operand:
-    """The Euclidean norm of each whole tensor; of each member's part in a population."""
+    """Return the Euclidean norm of each whole tensor; of each member's part in a population."""
     if isinstance(value, TensorList):
         return value.norm()
     if population:
@@ -190,7 +190,7 @@ def norm(value: Operand, population: bool = False) -> Operand:
 
 
 def ratio_or_one(over: Operand, under: Operand) -> Operand:
-    """`over / under` where both are positive, else 1: the trust ratio of layer-wise methods.
+    """Return `over / under` where both are positive, else 1: the trust ratio of layer-wise methods.
 
     Both are norms: a number, several, or a tensor with an element for each tensor or member.
     """

@@ -12,22 +12,22 @@ from torch import Tensor
 
 
 def at_least_zero(group: Mapping[str, Any], *names: str) -> None:
-    """ValueError unless each is at least 0."""
+    """Raise ValueError unless each is at least 0."""
     _each(group, names, lambda value: value >= 0, "must be at least 0")
 
 
 def above_zero(group: Mapping[str, Any], *names: str) -> None:
-    """ValueError unless each is above 0."""
+    """Raise ValueError unless each is above 0."""
     _each(group, names, lambda value: value > 0, "must be above 0")
 
 
 def in_unit_interval(group: Mapping[str, Any], *names: str) -> None:
-    """ValueError unless each lies in [0, 1)."""
+    """Raise ValueError unless each lies in [0, 1)."""
     _each(group, names, lambda value: 0 <= value < 1, "must be in [0, 1)")
 
 
 def betas_in_range(betas: Iterable[Any]) -> None:
-    """ValueError unless every one lies in [0, 1)."""
+    """Raise ValueError unless every one lies in [0, 1)."""
     named = {f"beta{number}": beta for number, beta in enumerate(betas, start=1)}
     in_unit_interval(named, *named)
 

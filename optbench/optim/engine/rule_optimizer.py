@@ -88,30 +88,30 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     @staticmethod
     def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
-        """Direction and size of what is subtracted from the parameter; changes the state."""
+        """Return direction and size of what is subtracted from the parameter; change the state."""
         raise NotImplementedError
 
     @staticmethod
     def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
-        """The rule's hyperparameters at an update, numbered from 1: the group's, and what follows
-        from them and the step, such as bias corrections, computed in double precision."""
+        """Return the rule's hyperparameters at an update, numbered from 1: the group's, and what
+        follows from them and the step, such as bias corrections, computed in double precision."""
         return {}
 
     @staticmethod
     def initial_state(name: str, parameter: Tensor, group: Mapping[str, Any]) -> Tensor:
-        """A parameter's state of that name before its first update, in the dtype of the state."""
+        """Return a parameter's state of that name before its first update, in the state's dtype."""
         return torch.zeros_like(parameter)
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:
-        """ValueError for hyperparameters that are out of range, whatever they are."""
+        """Raise ValueError for hyperparameters that are out of range, whatever they are."""
 
     def decay_of(self, group: Mapping[str, Any]) -> str:
-        """How this group's weight decay enters; see `Form`."""
+        """Return how this group's weight decay enters; see `Form`."""
         return self.decay
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """As in torch; refuses what no rule is defined for."""
+        """Add a group as torch does; refuse what no rule is defined for."""
         params = param_group["params"]
         if isinstance(params, set | frozenset):
             raise TypeError(
@@ -140,7 +140,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         refuse_members(type(self).__name__, self.implementation, values)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One update; `closure` as in torch."""
+        """Take one update; `closure` as in torch."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -150,7 +150,7 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     @torch.no_grad()
     def _apply_updates(self) -> None:
-        """The update itself, from the gradients that are there.
+        """Do the update from the gradients that are there.
 
         A subclass with a `step` of its own calls this, not `super().step()`: torch puts the step
         hooks and the profiler around every `step` in the class hierarchy, so they would run twice.
@@ -228,7 +228,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         return hyperparameters(values)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As in torch, but state keeps its own dtype beside narrower parameters.
+        """Load as torch does, but let state keep its own dtype beside narrower parameters.
 
         Raises:
             ValueError: not a state of this optimizer. Nothing is loaded then.
@@ -252,7 +252,7 @@ class RuleOptimizer(torch.optim.Optimizer):
                     state[name] = saved[name].to(state[name].device, copy=True)
 
     def _saved(self, state_dict: dict[str, Any]) -> list[tuple[Tensor, dict[str, Any]]]:
-        """Each parameter with what the state has for it; none where it has not been updated."""
+        """Return each parameter with what the state has for it; none where never updated."""
         keys = chain.from_iterable(group["params"] for group in state_dict["param_groups"])
         own = chain.from_iterable(group["params"] for group in self.param_groups)
         states = state_dict["state"]

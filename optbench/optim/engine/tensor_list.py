@@ -57,11 +57,11 @@ class TensorList:
         return TensorList(torch._foreach_neg(self.tensors))
 
     def add(self, other: Any, *, alpha: float = 1.0) -> TensorList:
-        """`self + alpha * other`, where `other` is a list."""
+        """Return `self + alpha * other`, where `other` is a list."""
         return TensorList(torch._foreach_add(self.tensors, _plain(other), alpha=alpha))
 
     def add_(self, other: Any, *, alpha: float = 1.0) -> Self:
-        """In place: `self + alpha * other`; with an alpha, `other` is a list."""
+        """Set to `self + alpha * other` in place; with an alpha, `other` is a list."""
         if alpha == 1.0:
             torch._foreach_add_(self.tensors, _plain(other))
         else:
@@ -69,85 +69,85 @@ class TensorList:
         return self
 
     def sub_(self, other: Any) -> Self:
-        """In place."""
+        """Subtract in place."""
         torch._foreach_sub_(self.tensors, _plain(other))
         return self
 
     def mul_(self, other: Any) -> Self:
-        """In place."""
+        """Multiply in place."""
         torch._foreach_mul_(self.tensors, _plain(other))
         return self
 
     def div_(self, other: Any) -> Self:
-        """In place."""
+        """Divide in place."""
         torch._foreach_div_(self.tensors, _plain(other))
         return self
 
     def lerp(self, end: TensorList, weight: float) -> TensorList:
-        """`self + weight * (end - self)`."""
+        """Return `self + weight * (end - self)`."""
         return TensorList(torch._foreach_lerp(self.tensors, end.tensors, weight))
 
     def lerp_(self, end: TensorList, weight: float) -> Self:
-        """In place: `self + weight * (end - self)`."""
+        """Set to `self + weight * (end - self)` in place."""
         torch._foreach_lerp_(self.tensors, end.tensors, weight)
         return self
 
     def addcmul_(self, left: TensorList, right: TensorList, *, value: float = 1.0) -> Self:
-        """In place: `self + value * left * right`."""
+        """Set to `self + value * left * right` in place."""
         torch._foreach_addcmul_(self.tensors, left.tensors, right.tensors, value)
         return self
 
     def addcdiv_(self, over: TensorList, under: TensorList, *, value: float = 1.0) -> Self:
-        """In place: `self + value * over / under`."""
+        """Set to `self + value * over / under` in place."""
         torch._foreach_addcdiv_(self.tensors, over.tensors, under.tensors, value)
         return self
 
     def copy_(self, other: TensorList) -> Self:
-        """In place."""
+        """Copy in place."""
         torch._foreach_copy_(self.tensors, other.tensors)
         return self
 
     def sqrt(self) -> TensorList:
-        """Square roots."""
+        """Return the square roots."""
         return TensorList(torch._foreach_sqrt(self.tensors))
 
     def reciprocal_(self) -> Self:
-        """In place: one over each."""
+        """Take one over each in place."""
         torch._foreach_reciprocal_(self.tensors)
         return self
 
     def rsqrt_(self) -> Self:
-        """In place: one over the square roots."""
+        """Take one over the square roots in place."""
         torch._foreach_rsqrt_(self.tensors)
         return self
 
     def sign_(self) -> Self:
-        """In place."""
+        """Take the signs in place."""
         torch._foreach_sign_(self.tensors)
         return self
 
     def clamp_min_(self, low: Any) -> Self:
-        """In place: at least a number."""
+        """Bound in place to at least a number."""
         torch._foreach_clamp_min_(self.tensors, low)
         return self
 
     def clamp_(self, low: Any, high: Any) -> Self:
-        """In place: between two numbers."""
+        """Bound in place between two numbers."""
         torch._foreach_clamp_min_(self.tensors, low)
         torch._foreach_clamp_max_(self.tensors, high)
         return self
 
     def maximum_(self, other: TensorList) -> Self:
-        """In place: the larger of two."""
+        """Take the larger of two in place."""
         torch._foreach_maximum_(self.tensors, other.tensors)
         return self
 
     def norm(self) -> TensorList:
-        """The Euclidean norm of each tensor."""
+        """Return the Euclidean norm of each tensor."""
         return TensorList(torch._foreach_norm(self.tensors))
 
     def to(self, dtype: torch.dtype) -> TensorList:
-        """In another dtype."""
+        """Return the tensors in another dtype."""
         return TensorList([tensor.to(dtype) for tensor in self.tensors])
 
     def __iter__(self) -> Any:

@@ -50,7 +50,7 @@ class BSAM(pytorch_optimizer.BSAM):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
-        """One update, of two gradients; returns the loss at the first point."""
+        """Take one update, of two gradients; return the loss at the first point."""
         given = [(p, g) for g in self.param_groups for p in g["params"] if p.requires_grad]
         for parameter, _ in given:
             state = self.state[parameter]
@@ -89,7 +89,7 @@ class BSAM(pytorch_optimizer.BSAM):
 
 @contextmanager
 def _put_back(parameters: list[Tensor]) -> Iterator[None]:
-    """Afterwards the parameters are what they were, to the bit."""
+    """Give the parameters back their values after the block, to the bit."""
     kept = [parameter.clone() for parameter in parameters]
     try:
         yield

@@ -56,7 +56,7 @@ class DeMo(pytorch_optimizer.DeMo, _SGD):
         super().__init__(params, *settings, alone, maximize, foreach)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """As in torch; refuses what is neither a vector nor a matrix."""
+        """Add a group as torch does; refuse what is neither a vector nor a matrix."""
         super().add_param_group(param_group)
         vectors_and_matrices("DeMo", self.param_groups[-1]["params"])
 

@@ -35,12 +35,12 @@ class DistributedMuon(pytorch_optimizer.DistributedMuon):
         self.rank = dist.get_rank() if together else 0
 
     def init_group(self, group: dict[str, Any], **kwargs: Any) -> None:
-        """State for the parameters that have gradients."""
+        """Make state for the parameters that have gradients."""
         pytorch_optimizer.Muon.init_group(self, group, **kwargs)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One update."""
+        """Take one update."""
         loss = evaluated(closure)
         groups = [group for group in self.param_groups if group["use_muon"]]
         matrices = [p for group in groups for p in group["params"] if p.grad is not None]
@@ -58,7 +58,7 @@ class DistributedMuon(pytorch_optimizer.DistributedMuon):
         return loss
 
     def _exchange(self, matrices: list[Tensor]) -> None:
-        """Gives every rank what the others have stepped."""
+        """Give every rank what the others have stepped."""
         if self.world_size == 1:
             return
         for number, matrix in enumerate(matrices):

@@ -41,8 +41,8 @@ class LOMO(pytorch_optimizer.LOMO):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One update. Gradients that are not finite are not left out, as the library leaves them:
-        whoever wants that looks at all of them before."""
+        """Take one update. Gradients that are not finite are not left out, as the library leaves
+        them: whoever wants that looks at all of them before."""
         loss = evaluated(closure)
         lr, limit = self.param_groups[0]["lr"], self.clip_grad_value
         coefficient = _coefficient(self.model.parameters(), self.clip_grad_norm)
@@ -94,13 +94,13 @@ class AdaLOMO(pytorch_optimizer.AdaLOMO):
         super().__init__(model, lr, weight_decay, 0.0, *moments)
 
     def fuse_update(self) -> Callable[[Any], Any]:
-        """What the library hangs on every gradient; it is kept for `step` here."""
+        """Return what the library is to hang on every gradient; keep its own for `step`."""
         self._update = super().fuse_update()
         return _leave
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One update; the gradients are None afterwards."""
+        """Take one update; leave the gradients None afterwards."""
         loss = evaluated(closure)
         self.lr = self.param_groups[0]["lr"]
         self.weight_decay = self.param_groups[0]["weight_decay"]
@@ -115,7 +115,7 @@ def _leave(*given: Any) -> Any:
 
 
 def _coefficient(parameters: Iterable[Tensor], limit: float | None) -> Tensor | None:
-    """What gradients are multiplied with so that their norm is at most the limit."""
+    """Return the factor that brings the gradients' norm to the limit at most, None for none."""
     gradients = [p.grad for p in parameters if p.grad is not None]
     if not limit or not gradients:
         return None

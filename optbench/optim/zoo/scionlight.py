@@ -21,7 +21,7 @@ class SCIONLight(pytorch_optimizer.SCIONLight):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One update."""
+        """Take one update."""
         loss = evaluated(closure)
         given = [(p, g) for g in self.param_groups for p in g["params"] if p.grad is not None]
         gradients = [parameter.grad for parameter, _ in given]

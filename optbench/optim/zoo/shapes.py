@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def vectors_and_matrices(name: str, parameters: Iterable[Tensor]) -> None:
-    """ValueError if some parameter has another number of dimensions than one or two."""
+    """Raise ValueError if some parameter has another number of dimensions than one or two."""
     for parameter in parameters:
         if parameter.ndim not in (1, 2):
             shape = list(parameter.shape)
