@@ -6,19 +6,17 @@ import errno
 import os
 import shutil
 import sys
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
 from optbench.escape import escaped, escaped_lines
+from optbench.layout import GAP, broken, columns, widths
+from optbench.layout import header as broken_header
 
 WIDTH = 80
 """Columns of a terminal that nobody knows."""
-
-NARROWEST = 20
-"""Columns of a table's last cell, whatever is before it."""
 
 _GONE = (errno.EPIPE, errno.EIO)
 """A pipe that nobody reads any more; a terminal that was closed."""
@@ -81,53 +79,81 @@ class Lasting:
 OUT, ERR = Lasting("stdout"), Lasting("stderr")
 
 
+def width() -> int:
+    """Columns that a line may have: the terminal's; elsewhere what `COLUMNS` says, or 80."""
+    return shutil.get_terminal_size((WIDTH, 24)).columns
+
+
 def print_lines(text: str) -> None:
     """Lines on standard output, each escaped."""
     OUT.write(escaped_lines(text) + "\n")
     OUT.flush()
 
 
+def print_text(text: str) -> None:
+    """Sentences on standard output, escaped, in lines that fit (`width`)."""
+    print_lines(broken(escaped_lines(text), width()))
+
+
 def print_error(text: str, lines: bool = False) -> None:
-    """One line on standard error, escaped; or several, where a text has them rightly."""
-    ERR.write((escaped_lines(text) if lines else escaped(text)) + "\n")
+    """One line on standard error, escaped; or several, where a text has them rightly.
+
+    A terminal gets it in lines that fit.
+    """
+    ERR.write((escaped_lines(text) if lines else fitting(escaped(text))) + "\n")
+
+
+def fitting(line: str) -> str:
+    """A line for standard error: broken between words where it does not fit."""
+    return line if fits(line) else broken(line, width())
+
+
+def fits(line: str) -> bool:
+    """Whether a line needs no breaking on standard error.
+
+    It does where somebody reads it in a terminal; a file, or a program, has it whole, unless
+    `COLUMNS` says how wide.
+    """
+    measured = ERR.isatty() or os.environ.get("COLUMNS")
+    return not measured or len(line) <= width()
 
 
 def print_table(title: str, header: list[str], rows: list[list[str]], console: Any = None) -> None:
     """Print a table, no wider than the terminal: drawn in one, plain columns elsewhere.
 
-    What does not fit into plain columns is the last cell's, which goes on below; words, and so
-    paths, stay whole. Elsewhere than in a terminal `COLUMNS` says how wide, by default 80.
+    Words, and so paths, stay whole; see `layout.widths`. Elsewhere than in a terminal `COLUMNS`
+    says how wide, by default 80.
     """
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     title = escaped(title)
-    header, *rows = [[escaped(cell) for cell in row] for row in [header, *rows]]
+    cells = [[escaped(cell) for cell in row] for row in [header, *rows]]
     console = console or Console(file=cast(IO[str], OUT), highlight=False)
-    if console.is_terminal:
-        table = Table(title=escape(title) or None, title_justify="left", header_style="bold")
-        for name in header:
-            table.add_column(escape(name), overflow="fold")
-        for row in rows:
-            table.add_row(*map(escape, row))
-        console.print(table)
+    if not console.is_terminal:
+        lines = [*([title] if title else []), *columns(cells, width())]
+        OUT.write("\n".join(lines) + "\n")
+        OUT.flush()
         return
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    before = sum(width + 2 for width in widths[:-1])
-    last = max(shutil.get_terminal_size((WIDTH, 24)).columns - before, NARROWEST)
-    lines = [title] if title else []
-    for row in [header, *rows]:
-        first, *more = _wrapped(row[-1], last)
-        cells = [c.ljust(w) for c, w in zip(row[:-1], widths[:-1], strict=True)]
-        lines.append("  ".join([*cells, first]).rstrip())
-        lines += [f"{'':<{before}}{line}" for line in more]
-    OUT.write("\n".join(lines) + "\n")
-    OUT.flush()
+    fitted = widths(cells, console.width - borders(len(header)))
+    table = Table(title=escape(title) or None, title_justify="left", header_style="bold")
+    for name, each in zip(cells[0], fitted, strict=True):
+        shown = "\n".join(broken_header(name, each))
+        table.add_column(escape(shown), width=each, overflow="fold")
+    for row in cells[1:]:
+        table.add_row(*map(escape, row))
+    console.print(table)
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+def table_room(count: int) -> int:
+    """Columns for the cells of a table of so many columns, as `print_table` prints it."""
+    return width() - (borders(count) if OUT.isatty() else len(GAP) * (count - 1))
+
+
+def borders(count: int) -> int:
+    """Columns that the borders of a drawn table of so many columns take."""
+    return 3 * count + 1
 
 
 def shown(path: Path) -> str:

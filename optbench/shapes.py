@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 STATES = ("running", "finished", "stopped_early", "diverged", "preempted", "failed")
+KILLED = "killed"
+"""What a run is called whose status says that it is running, though no process is at it."""
 
 
 def status(values: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli", "training"},
     "cli": {
         *("assemble", "training", "monitor", "rundir", "config", "plots", "errors"),
-        *("search", "files", "escape", "compose", "runs", "console", "version", "shapes"),
+        *("search", "files", "escape", "compose", "runs", "console", "version", "shapes", "layout"),
     },
     "api": {"compose", "config", "errors", "rundir", "runs", "training"},
     "runs": {
@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
         *("files", "escape", "console", "version", "shapes"),
     },
     "compose": {"config", "errors", "escape"},
-    "console": {"escape"},
+    "console": {"escape", "layout"},
     "search": {"assemble", "training", "monitor", "plots", "errors"},
     "assemble": {
         *("training", "monitor", "rundir", "config", "errors"),
@@ -61,6 +61,7 @@ ALLOWED: dict[str, set[str]] = {
     "plots": {"errors"},
     "errors": set(),
     "escape": set(),
+    "layout": set(),
     "version": set(),
 }
 """By part of the package: the other parts that it may import."""

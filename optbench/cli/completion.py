@@ -53,9 +53,9 @@ def _groups(start: str) -> int:
 def _filters(start: str) -> int:
     """What `runs` can be asked for; the shell completes folders."""
     from optbench.cli.listing import groups
-    from optbench.shapes import STATES
+    from optbench.shapes import KILLED, STATES
 
-    states = [f"state={state}" for state in STATES]
+    states = [f"state={state}" for state in (*STATES, KILLED)]
     keys = [f"{key}=" for key in ("tag", "name", "notes", *groups())]
     offered = [*states, *keys, "--csv", "--json"]
     print_lines("\n".join(word for word in offered if word.startswith(start)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from optbench.compose.commands import train_command
 from optbench.compose.composer import keys_of
 from optbench.config.run_spec import RunSpec
-from optbench.console import OUT, print_lines, print_table, shown
+from optbench.console import OUT, print_lines, print_table, print_text, shown
 from optbench.errors import UserError
 from optbench.plots.terminal import ascii_only, curve
 from optbench.rundir import RunDir
@@ -85,14 +85,20 @@ def report(
         names = "find-lr.png, find-lr.json"
     except UserError as error:  # without matplotlib the rest is as good
         names = f"find-lr.json (no picture: {error})"
-    lines = ["", f"in {shown(folder.path)}: {names}"]
+    _say(f"in {shown(folder.path)}: {names}", command, against)
+    return lr
+
+
+def _say(where: str, command: str | None, against: Sequence[str]) -> None:
+    """Where the files are, what speaks against the recommendation, and what to train with."""
+    lines = ["", where]
     if command is None:
         lines += ["the loss does not fall by more than its noise: nothing to recommend"]
     else:
-        lines += [f"caution: {caveat}" for caveat in against]
-        lines += ["train with", f"  {command}"]
-    print_lines("\n".join(lines))
-    return lr
+        lines += [*(f"caution: {caveat}" for caveat in against), "train with"]
+    print_text("\n".join(lines))
+    if command is not None:
+        print_lines(f"  {command}")  # to be pasted, so in one line
 
 
 def _print(
@@ -126,10 +132,10 @@ def _print(
             and min(trial.curve.smoothed().losses[1:]) in (trial.curve.smoothed().losses[-2:])
         )
         more = "; the loss still falls: raise --to" if still else ""
-        print_lines(f"seed {trial.seed}: {trial.ended} after {steps} steps{why}{more}")
+        print_text(f"seed {trial.seed}: {trial.ended} after {steps} steps{why}{more}")
     replaced = [k for k in keys_of(spec.overrides) if _is_replaced(k)]
     if replaced:
-        print_lines(f"for the test the ramp takes the place of {', '.join(replaced)}")
+        print_text(f"for the test the ramp takes the place of {', '.join(replaced)}")
 
 
 def _is_replaced(key: str) -> bool:

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from optbench.cli.flags import no_such_flag
 from optbench.compose.workloads import default_name
-from optbench.console import print_error, print_lines, print_table, shown
+from optbench.console import (
+    print_error,
+    print_lines,
+    print_table,
+    print_text,
+    shown,
+    table_room,
+)
 from optbench.errors import UserError
-from optbench.escape import shell_word
+from optbench.escape import escaped, shell_word
+from optbench.layout import header
 from optbench.monitor.numerals import significant
 from optbench.runs.filters import filter_of, meant
 from optbench.runs.find import find_runs
-from optbench.runs.past import Past, as_csv, as_json, differing
+from optbench.runs.past import Past, as_csv, as_json, telling_first
 
 FLAGS = ("--csv", "--json", "--help")
+LONGEST = 24
+"""Characters of a value in the table."""
+NAMED = 3
+"""So many of the columns that are left out are named."""
 
 
 def runs(arguments: Sequence[str]) -> int:
@@ -51,7 +63,7 @@ def runs(arguments: Sequence[str]) -> int:
     else:
         where = " ".join(paths) or "runs"
         like = f" with {' '.join(filters)}" if every and filters else ""
-        print_lines(f"no runs below {where}{like}")
+        print_text(f"no runs below {where}{like}")
     for run in found:
         if run.problem:
             print_error(f"warning: {run.problem}")
@@ -59,29 +71,60 @@ def runs(arguments: Sequence[str]) -> int:
 
 
 def _as_table(found: Sequence[Past]) -> None:
-    """The oldest first, so that the newest stands next to the prompt."""
-    keys = differing(found)
+    """A line each, the oldest first, so that the newest stands next to the prompt."""
     top = Path(os.path.commonpath([run.run.path.parent for run in found]))
     metrics = list(dict.fromkeys(str(run.best["metric"]) for run in found if run.best))
     started = [_when(run.started) for run in found]
-    years = {when[:4] for when in started if when}
-    rows = []
-    for run, when in zip(found, started, strict=True):
-        best = ""
-        if run.best:
-            best = significant(run.best["value"])
-            best += f" {run.best['metric']}" if len(metrics) > 1 else ""
-        said = [f"{key}={run.value(key)}" for key in keys if run.value(key)]
-        said += [f"tags=[{','.join(run.tags)}]"] if run.tags else []
-        said += [f"notes={run.notes}"] if run.notes else []
-        own = str(run.run.path.relative_to(top))
-        usual = run.name in own or run.name == default_name(run.choices)
-        said.insert(0, own if usual else f"{own} name={run.name}")
-        rows.append([when[5:] if len(years) == 1 else when, run.state, best, " ".join(said)])
-    best_of = f"best {metrics[0]}" if len(metrics) == 1 else "best"
-    print_table("", ["begun", "state", "best", "run"], rows)
-    of = f"; {best_of}" if len(metrics) == 1 else ""
-    print_lines(f"\n{len(found)} run{'s' * (len(found) > 1)} in {shell_word(shown(top))}{of}")
+    one_year = len({when[:4] for when in started if when}) == 1
+    own = [str(run.run.path.relative_to(top)) for run in found]
+    table = {
+        "begun": [when[5:] if one_year else when for when in started],
+        "state": [run.state for run in found],
+        "best": [significant(run.best["value"]) if run.best else "" for run in found],
+        "run": own,
+    }
+    more: dict[str, list[str]] = {}
+    if len(metrics) > 1:
+        more["best of"] = [str(run.best["metric"]) if run.best else "" for run in found]
+    more["name"] = [_unusual(run, path) for run, path in zip(found, own, strict=True)]
+    more["tags"] = [",".join(run.tags) for run in found]
+    more |= {key: [run.value(key) for run in found] for key in telling_first(found)}
+    more["notes"] = [run.notes for run in found]
+    left = _with_what_fits(table, more)
+    print_table("", list(table), [list(row) for row in zip(*table.values(), strict=True)])
+    of = f"; best {metrics[0]}" if len(metrics) == 1 else ""
+    print_text(f"\n{len(found)} run{'s' * (len(found) > 1)} in {shell_word(shown(top))}{of}")
+    if left:
+        others = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
+        differ = "differs" if len(left) == 1 else "differ"
+        print_text(f"{', '.join(left[:NAMED])}{others} {differ}, too: --csv has all of it")
+
+
+def _unusual(run: Past, path: str) -> str:
+    """The name of a run that neither its folder nor its choices tell."""
+    return "" if run.name in path or run.name == default_name(run.choices) else run.name
+
+
+def _with_what_fits(table: dict[str, list[str]], more: Mapping[str, list[str]]) -> list[str]:
+    """Give a table further columns, as many as there is room for, each run on one line.
+
+    Long values are cut short.
+
+    Returns:
+        The names of the columns that are left out.
+    """
+    left = []
+    for name, values in more.items():
+        if not any(values):
+            continue
+        cut = [v if len(v) <= LONGEST else f"{v[: LONGEST - 3]}..." for v in map(escaped, values)]
+        cells = [[key, *column] for key, column in [*table.items(), (name, cut)]]
+        wanted = [max(map(len, [*header(column[0], 1), *column[1:]])) for column in cells]
+        if sum(wanted) <= table_room(len(cells)):
+            table[name] = cut
+        else:
+            left.append(name)
+    return left
 
 
 def _when(started: str) -> str:

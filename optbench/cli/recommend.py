@@ -11,7 +11,7 @@ from optbench.compose.config_source import fault
 from optbench.compose.paths import config_files, configs_folder, text_of
 from optbench.config.as_written import NO_YAML
 from optbench.config.recipes import Recipe, choose, read_recipe
-from optbench.console import print_lines, print_table
+from optbench.console import print_lines, print_table, print_text
 from optbench.errors import UserError
 from optbench.escape import shell_word
 
@@ -21,7 +21,7 @@ WITHOUT = "none"
 
 def recommend(arguments: Sequence[str]) -> int:
     """`optbench recommend [overrides of train]`; returns the exit code."""
-    flags = parse(arguments)
+    flags = parse(arguments, ("--config-dir", "--help"))
     for flag in ("multirun", "cfg", "info", "hydra_help"):
         if getattr(flags, flag):
             name = flag.replace("_", "-")
@@ -75,8 +75,8 @@ def _one(composer: Composer, recipes: dict[str, Recipe], overrides: list[str]) -
     command = _command(overrides, choices, recipe)
     composer.spec(composer.compose(command), command)
     about = [f"{group}={choices[group]}" for group in ("model", "dataset", "task")]
-    print_lines(f"recipe={recipe.name} for {' '.join(about)}")
-    print_lines(f"{recipe.description}\n{recipe.why}\n")
+    print_text(f"recipe={recipe.name} for {' '.join(about)}")
+    print_text(f"{recipe.description}\n{recipe.why}\n")
     rows = [[setting.key, setting.value, setting.why] for setting in recipe.settings]
     print_table("", ["setting", "value", "why"], rows)
     line = " ".join(map(shell_word, command))

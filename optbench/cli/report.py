@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from optbench.compose.composer import keys_of
-from optbench.console import print_lines, print_table, shown
+from optbench.console import print_lines, print_table, print_text, shown, table_room
+from optbench.errors import UserError
 from optbench.escape import escaped, shell_word
+from optbench.layout import fits
 from optbench.monitor.numerals import significant
+from optbench.rundir import DONE
 from optbench.runs.log import Log
 from optbench.runs.result import RunResult, score
 
@@ -57,8 +61,30 @@ def print_summary(result: RunResult) -> None:
         shortened = text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + " ..."
         print_lines(f"\n{escaped(name)}:\n{shortened}")
     print_lines(f"\n  tensorboard --logdir {folder}")
-    if result.folder.checkpoints.is_dir():
-        print_lines(f"  optbench resume {folder}")
+    change = goes_on_with(result)
+    if change is not None and result.folder.checkpoints.is_dir():
+        print_lines(f"  optbench resume {folder} {change}".rstrip())
+
+
+def goes_on_with(result: RunResult) -> str | None:
+    """The override with which a run goes on, empty if it does with none; None if with no one.
+
+    One that has finished goes on if it is made longer, twice as long, say; one that stopped early
+    to its planned length.
+    """
+    if result.state not in ("finished", "stopped_early"):
+        return "" if result.state == "preempted" else None
+    with suppress(UserError):
+        config = result.run.config
+        key = "epochs" if config.get("steps") is None else "steps"
+        length = config.get(key)
+        if not isinstance(length, int):
+            return None
+        if result.state == "finished":
+            return f"{key}={2 * length}"
+        patience = result.run.setting("early_stopping.patience")
+        return "early_stopping.patience=0" if patience else f"{key}={length}"
+    return None
 
 
 def _target(target: Mapping[str, Any]) -> str:
@@ -98,13 +124,20 @@ def print_sweep(
     columns[f"last {tested}"] = tested
     rows = [_sweep_row(line, result, columns.values(), varied) for line, result in ranked]
     header = ["run", *varied, "state", *columns]
+    if not fits([header, *rows], table_room(len(header))):  # what varies goes behind, on more lines
+        rows = [[row[0], *row[1 + len(varied) :], _said(varied, row[1:])] for row in rows]
+        header = ["run", "state", *columns, "what varies"]
     print_table(f"sweep {shown(folder)}", header, rows)
     if not best:
-        print_lines(
-            "\nin their own order: there is no validation, and the test set chooses nothing"
-        )
+        print_text("\nin their own order: there is no validation, and the test set chooses nothing")
     quoted = shell_word(shown(folder))
-    print_lines(f"\n  tensorboard --logdir {quoted}\n  optbench resume {quoted}")
+    print_lines(f"\n  tensorboard --logdir {quoted}")
+    if any(result.state not in DONE for _, result in results):
+        print_lines(f"  optbench resume {quoted}")
+
+
+def _said(keys: Sequence[str], values: Sequence[str]) -> str:
+    return " ".join(f"{key}={value}" for key, value in zip(keys, values, strict=False))
 
 
 def _sweep_row(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from optbench.cli.report import finish
+from optbench.cli.report import finish, goes_on_with
 from optbench.cli.sweep import report
 from optbench.compose.composer import hydra_session
 from optbench.compose.workloads import typed_value
@@ -67,19 +67,27 @@ def resume(
         going.relabel(log)
         return 0
     if going.ended and not show:
-        log.tell(f"{shown(folder.path)} is {folder.state}: nothing is left to do")
-        if changes:
-            names = ", ".join(changes)
-            log.warn(f"{names}: no effect on a run that has ended; epochs=N makes it longer")
-        kept = folder.read_status().get("checkpoint")
-        if kept is not None and not (folder.checkpoints / checkpoint_name(kept)).is_dir():
-            log.warn(f"its checkpoint of step {kept} is gone, so it can't be made longer")
-        return finish(load_result(folder), log)
+        return _tell_ended(folder, changes, log)
     if show:
         print_lines(dump_yaml(going.spec.plain).rstrip("\n"))
         return 0
     _tell_changes(changes, log)
     return finish(execute(going.spec, log, folder, resume=True, seals=going.seals), log)
+
+
+def _tell_ended(folder: RunDir, changes: Collection[str], log: Log) -> int:
+    """What a run came to that has nothing left to do, and why the changes make no difference."""
+    ended = load_result(folder)
+    length = goes_on_with(ended)
+    more = f"; {length} goes on" if length and ended.state == "stopped_early" else ""
+    log.tell(f"{shown(folder.path)} is {folder.state}: nothing is left to do{more}")
+    if changes:
+        names = ", ".join(changes)
+        log.warn(f"{names}: no effect on a run that has ended; epochs=N makes it longer")
+    kept = folder.read_status().get("checkpoint")
+    if kept is not None and not (folder.checkpoints / checkpoint_name(kept)).is_dir():
+        log.warn(f"its checkpoint of step {kept} is gone, so it can't be made longer")
+    return finish(ended, log)
 
 
 def _tell_changes(changes: Mapping[str, tuple[Any, Any]], log: Log) -> None:

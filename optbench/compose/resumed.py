@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
 from omegaconf import OmegaConf
@@ -91,9 +91,16 @@ _MISSING = object()
 _PLAYERS = re.compile(r"^player\.\w+\.")
 
 
-def goes_on(state: str, changes: Mapping[str, Any]) -> bool:
-    """Whether a run that had ended has something left to do after the changes."""
+def goes_on(state: str, changes: Mapping[str, Any], asked: Collection[str] = ()) -> bool:
+    """Whether a run that had ended has something left to do after the changes.
+
+    Args:
+        asked: the keys that were said. One that stopped early, as a callback may ask for, goes on
+            to its planned length when that is said again.
+    """
     reasons = {"epochs", "steps"}
+    if state == "stopped_early" and reasons & set(asked):
+        return True
     if state in ("stopped_early", "diverged"):
         reasons |= {"early_stopping", "optimizer", "schedule", "clip", "nonfinite", "precision"}
     return any(_PLAYERS.sub("", key).partition(".")[0] in reasons for key in changes)

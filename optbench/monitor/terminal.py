@@ -25,6 +25,17 @@ WIDTH = 80
 """Columns that a line may have; what does not fit is left out of the progress."""
 
 
+def shorter(line: str) -> str:
+    """A line of scores in which only the first of a set says which: `val/loss 1  accuracy 0.5`."""
+    cells: list[str] = []
+    last = ""
+    for cell in line.split("  "):
+        set_name, slash, rest = cell.partition("/")
+        cells.append(rest if slash and set_name == last != "" else cell)
+        last = set_name if slash else ""
+    return "  ".join(cells)
+
+
 class Terminal:
     """A sink that shows the newest numbers.
 

@@ -12,7 +12,7 @@ from optbench.config.reading import plain_value
 from optbench.config.suggest import did_you_mean, likeness, nearest
 from optbench.errors import UserError
 from optbench.runs.past import Past
-from optbench.shapes import STATES
+from optbench.shapes import KILLED, STATES
 
 Filter = Callable[[Past], bool]
 
@@ -36,7 +36,7 @@ def filter_of(line: str, runs: Sequence[Past]) -> Filter:
     key = "tag" if key == "tags" else key
     texts = _values(text)
     if key == "state":
-        _known(line, texts, (*STATES, "unknown"), "state")
+        _known(line, texts, (*STATES, KILLED, "unknown"), "state")
         return lambda run: _matches(run.state, texts)
     if key == "tag":
         return lambda run: any(_matches(tag, texts) for tag in run.tags)
@@ -57,7 +57,7 @@ def filter_of(line: str, runs: Sequence[Past]) -> Filter:
 
 def meant(word: str) -> str | None:
     """The filter that a word without a value looks like, None for one that looks like none."""
-    if word in STATES:
+    if word in (*STATES, KILLED):
         return f"state={word}"
     groups = {path.name for path in configs_folder().iterdir() if path.is_dir()}
     if word in (*OWN, "tags", *groups) or word in SETTINGS:

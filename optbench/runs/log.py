@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TextIO, cast
 
-from optbench.console import ERR
+from optbench.console import ERR, fits, fitting
 from optbench.escape import escaped, escaped_lines
 from optbench.files import open_regular
 from optbench.runs.lock import lock
@@ -68,9 +68,9 @@ class Log:
             raise
         self._file, self._path = file, path
 
-    def say(self, line: str) -> None:
-        """One line, to both."""
-        self.tell(line)
+    def say(self, line: str, short: str = "") -> None:
+        """One line, to both; `short` to a terminal that is too narrow for it."""
+        self.tell(short if short and not fits(line) else line)
         self.note(line)
 
     def tell(self, line: str) -> None:
@@ -91,7 +91,7 @@ class Log:
         self._write(escaped_lines(text))
 
     def _print(self, line: str, style: str | None = None) -> None:
-        self.console.print(escaped(line), markup=False, style=style)
+        self.console.print(fitting(escaped(line)), markup=False, style=style)
 
     def _write(self, text: str) -> None:
         if self._file is not None:

@@ -53,10 +53,10 @@ class Past:
         said = [line.lstrip("+~").partition("=")[0] for line in run.overrides]
         return cls(run, config, problem, run.choices, run.status, run.summary, said)
 
-    @property
+    @cached_property
     def state(self) -> str:
         """See `Run.state`."""
-        return str(self.status.get("state", "unknown"))
+        return self.run.state
 
     @property
     def name(self) -> str:
@@ -121,6 +121,17 @@ def differing(runs: Sequence[Past]) -> list[str]:
         if said or any(len(each) > 1 for each in values.values()):
             found.append(key)
     return found
+
+
+def telling_first(runs: Sequence[Past]) -> list[str]:
+    """What differs among runs: what command lines set first, choices, then what differs most."""
+
+    def order(key: str) -> tuple[bool, bool, int]:
+        said = any(key in run.overridden for run in runs)
+        chosen = any(key in run.choices for run in runs)
+        return not said, not chosen, -len({run.value(key) for run in runs})
+
+    return sorted(differing(runs), key=order)
 
 
 def _below(key: str, group: str, run: Past) -> bool:

@@ -6,14 +6,18 @@ are optbench's, torch's, or those of this user's own runs.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optbench.compose.texts import check_texts
 from optbench.rundir import RunDir
+from optbench.runs.lock import is_free
 from optbench.runs.saved import read_saved
+from optbench.shapes import KILLED
 
 if TYPE_CHECKING:
     import polars
@@ -113,9 +117,15 @@ class Run:
     def state(self) -> str:
         """`running`, `finished`, `stopped_early`, `diverged`, `preempted`, `failed`; or `unknown`.
 
-        A run whose process was killed stays `running`.
+        `killed` where the status says `running` and no process of this machine is at the run.
         """
-        return str(self.status.get("state", "unknown"))
+        state = str(self.status.get("state", "unknown"))
+        return KILLED if state == "running" and self._left() else state
+
+    def _left(self) -> bool:
+        """Whether nobody is at the run; a lock that another machine has may not be seen here."""
+        here = self._folder.read_json("env.json").get("host") == socket.gethostname()
+        return here and is_free(self._folder.log)
 
     @property
     def format(self) -> int:
@@ -227,6 +237,7 @@ class Run:
         from optbench.runs.process import left_as_found
         from optbench.runs.weights import step_of
 
+        check_texts("evaluate", overrides)
         saved = read_saved(self._folder, trust, to_write=False, as_trained=True)
         with left_as_found():
             found = evaluated(self._folder, saved, step_of(self._folder, at), overrides)

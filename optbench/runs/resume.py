@@ -29,17 +29,19 @@ class Continuation:
         spec: what would be run.
         seals: of the configs that it had before.
         changes: old and new value by key.
+        asked: the keys that were said, also with the values that they have.
     """
 
     folder: RunDir
     spec: RunSpec
     seals: list[Seal]
     changes: Mapping[str, tuple[Any, Any]]
+    asked: frozenset[str] = frozenset()
 
     @property
     def ended(self) -> bool:
         """Whether nothing is left to do: the run has ended, and no change lets it go on."""
-        return self.folder.done and not goes_on(str(self.folder.state), self.changes)
+        return self.folder.done and not goes_on(str(self.folder.state), self.changes, self.asked)
 
     @property
     def labels(self) -> bool:
@@ -89,9 +91,10 @@ def continuation(
         folder = RunDir.existing(run)
         saved = read_saved(folder, trust)
         spec = _changed(composer, folder, saved, overrides)
+        asked = frozenset(str(o.key_or_group) for o in composer.parse(overrides))
     changes = differences(saved.plain, spec.plain)
     refuse_fixed(changes)
-    return Continuation(folder, spec, saved.seals, changes)
+    return Continuation(folder, spec, saved.seals, changes, asked)
 
 
 def _changed(composer: Composer, folder: RunDir, saved: Saved, overrides: Sequence[str]) -> RunSpec:

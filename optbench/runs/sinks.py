@@ -37,10 +37,14 @@ def make_recorder(
     from optbench.monitor.jsonl import JsonLines
     from optbench.monitor.record import Recorder
     from optbench.monitor.samples import Samples
-    from optbench.monitor.terminal import Terminal
+    from optbench.monitor.terminal import Terminal, shorter
 
     total, evaluate = experiment.settings.total_steps, experiment.settings.cadence.evaluate
-    terminal = Terminal(total, resumed_at or 0, log.say, log.live, evaluate)
+
+    def say(line: str) -> None:
+        log.say(line, shorter(line))
+
+    terminal = Terminal(total, resumed_at or 0, say, log.live, evaluate)
     sinks: list[Any] = [JsonLines(folder.metrics), Samples(folder.samples)]
     board = None
     if spec.config.monitor.tensorboard:

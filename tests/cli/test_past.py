@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from optbench.files import dump_yaml
 from optbench.rundir import RunDir
@@ -55,18 +57,59 @@ def paths(answer: Answer) -> list[str]:
     return [Path(row["path"]).name for row in json.loads(answer.out)]
 
 
-def test_a_table_has_every_run_and_what_differs(place: Path) -> None:
+def test_a_table_has_a_line_a_run_with_what_differs(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     answer = call("runs")
     assert (answer.code, answer.err) == (0, "")
-    header, *rows = answer.out.splitlines()
-    assert header.split() == ["begun", "state", "best", "run"]
-    text = " ".join(answer.out.split())
-    assert "sweeps/day/time/0 optimizer=sgd" in text and "optimizer.lr=0.01" in text
-    assert "day/here name=mine" in text and "tags=[a,wide] notes=so, it=began" in text
-    assert "diverged" in text and text.endswith("6 runs in runs; best val/accuracy")
-    assert max(map(len, answer.out.splitlines())) <= 80
-    begun = [row.split()[1] for row in rows if row.startswith("03-01")]
+    header, *rows = answer.out.partition("\n\n")[0].splitlines()
+    first = ["begun", "state", "best", "run", "name", "tags", "optimizer"]
+    assert header.split() == [*first, "optimizer.lr", "steps", "notes"]
+    assert rows[0].split()[4:] == ["sweeps/day/time/0", "sgd", "0.1", "2"]
+    assert rows[4].split()[4:7] == ["day/here", "mine", "a,wide"]
+    assert "so, it=began" in rows[4] and " diverged " in rows[5]
+    begun = [row.split()[1] for row in rows]
     assert begun == sorted(begun) and len(begun) == 6
+    assert answer.out.splitlines()[-1] == "6 runs in runs; best val/accuracy"
+
+
+def test_what_there_is_no_room_for_is_named(place: Path) -> None:
+    answer = call("runs")
+    lines = answer.out.splitlines()
+    assert max(map(len, lines)) <= 80 and lines[0].split()[-2:] == ["optimizer", "steps"]
+    assert len(lines) <= 6 + 5
+    assert lines[-1] == "optimizer.lr, notes differ, too: --csv has all of it"
+
+
+def test_many_unlike_runs_are_a_line_each(place: Path, workplace: Path) -> None:
+    for number in range(40):
+        run = workplace / "many" / str(number)
+        shutil.copytree(place / "day" / "here", run)
+        config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+        own = {"batch_size": 10**9 + number, "seed": 10**12 + number, "notes": f"of {number}"}
+        optimizer = {**config["optimizer"], "lr": 0.123456789 + number, "eps": 1 / (number + 3)}
+        text = dump_yaml({**config, **own, "optimizer": optimizer, "name": f"run-{number}" * 5})
+        (run / "config.yaml").write_text(text, encoding="utf-8")
+    lines = call(["runs", str(workplace / "many")]).out.splitlines()
+    assert len(lines) < 40 + 8 and max(map(len, lines)) <= 80
+    assert "more differ, too: --csv has all of it" in " ".join(lines[-2:])
+
+
+def test_a_run_that_nobody_is_at_is_killed(made: Path, workplace: Path) -> None:
+    run = copied(made, workplace)
+    status = {**RunDir(run).read_json("status.json"), "state": "running"}
+    RunDir(run).write_json("status.json", status)
+    assert " killed " in call("runs").out
+    assert json.loads(call("runs state=killed --json").out)[0]["state"] == "killed"
+    assert call("runs state=running --json").out == "[]\n"
+    with (run / "log.txt").open("a", encoding="utf-8") as log:
+        fcntl.flock(log, fcntl.LOCK_EX)
+        assert " running " in call("runs").out
+    elsewhere = {**RunDir(run).read_json("env.json"), "host": "another"}
+    RunDir(run).write_json("env.json", elsewhere)  # whose locks may not be seen here
+    assert " running " in call("runs").out
+    assert RunDir(run).read_json("status.json") == status
 
 
 @pytest.mark.parametrize(

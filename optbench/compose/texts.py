@@ -1,0 +1,23 @@
+"""Overrides that a program gives: texts, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from optbench.errors import UserError
+
+
+def check_texts(function: str, overrides: Iterable[object]) -> None:
+    """UserError for an override that is no text, such as a list of them.
+
+    Args:
+        function: that was given them.
+    """
+    for override in overrides:
+        if not isinstance(override, str):
+            kind = "None" if override is None else f"of type {type(override).__name__}"
+            several = isinstance(override, list | tuple)
+            hint = f"; of a list: {function}(*overrides)" if several else ""
+            raise UserError(
+                f"{function}: overrides are texts, such as 'epochs=3', not {kind}{hint}"
+            )

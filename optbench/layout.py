@@ -1,0 +1,127 @@
+"""Texts and tables in so many columns: lines broken between words, which stay whole."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+from itertools import zip_longest
+
+GAP = "  "
+"""Between the columns of a table, and between the cells of a line such as `step 1  loss 2`."""
+NARROWEST = 20
+"""Columns of a table's widest cells, where the words of the others leave less."""
+
+
+def broken(text: str, width: int, hang: int = 2) -> str:
+    """A text of several lines, none of them wider unless a word is.
+
+    What is left of a line goes on below, indented by as much as the line and `hang` more. A line of
+    cells, which stand two spaces apart, is broken between cells.
+    """
+    return "\n".join(_broken(line, width, hang) for line in text.split("\n"))
+
+
+def _broken(line: str, width: int, hang: int) -> str:
+    if len(line) <= width:
+        return line
+    body = line.lstrip(" ")
+    indent = line[: len(line) - len(body)]
+    below = f"{indent}{'':<{hang}}"
+    cells = body.split(GAP)
+    if len(cells) > 2 and all(len(below) + len(cell) <= width for cell in cells):
+        lines = [indent + cells[0]]
+        for cell in cells[1:]:
+            if len(lines[-1]) + len(GAP) + len(cell) <= width:
+                lines[-1] += GAP + cell
+            else:
+                lines.append(below + cell)
+        return "\n".join(lines)
+    return "\n".join(
+        textwrap.wrap(
+            body,
+            width,
+            initial_indent=indent,
+            subsequent_indent=below,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    )
+
+
+def widths(rows: Sequence[Sequence[str]], room: int) -> list[int]:
+    """How wide each column of a table is to be.
+
+    Every column is as wide as its longest word, or part of a header; what is left of the room goes
+    to the columns that lack least, and so most of it to that of sentences.
+
+    Args:
+        rows: the cells, the header first.
+        room: columns for all of them, without what is between them.
+    """
+    columns = list(zip(*rows, strict=True))
+    natural = [max(map(len, column)) for column in columns]
+    least = [_least(column) for column in columns]
+    left = room - sum(least)
+    found = list(least)
+    for i in sorted(range(len(columns)), key=lambda i: (natural[i] - least[i], i)):
+        more = max(0, min(natural[i] - least[i], left))
+        found[i] += more
+        left -= more
+    if left < 0:  # the last one's words may be cut, or stick out
+        found[-1] = max(min(NARROWEST, natural[-1]), found[-1] + left)
+    return found
+
+
+def fits(rows: Sequence[Sequence[str]], room: int) -> bool:
+    """Whether the words of a table stay whole in so much room; see `widths`."""
+    return sum(map(_least, zip(*rows, strict=True))) <= room
+
+
+def header(name: str, width: int) -> list[str]:
+    """A header in lines that are no wider: broken between words, or after `.`, `/` and `_`."""
+    lines = [""]
+    for part in _parts(name, spaces=True):
+        if len((lines[-1] + part).rstrip()) > width and lines[-1]:
+            lines.append("")
+        lines[-1] += part
+    return [line.strip() for line in lines]
+
+
+def columns(rows: Sequence[Sequence[str]], room: int) -> list[str]:
+    """The lines of a table without borders, the header first.
+
+    Args:
+        rows: the cells, the header first.
+        room: how wide a line may be.
+    """
+    fitting = widths(rows, room - len(GAP) * (len(rows[0]) - 1))
+    lines = []
+    for number, row in enumerate(rows):
+        cells = [
+            header(cell, width) if number == 0 else _wrapped(cell, width)
+            for cell, width in zip(row, fitting, strict=True)
+        ]
+        for parts in zip_longest(*cells, fillvalue=""):
+            padded = [part.ljust(width) for part, width in zip(parts, fitting, strict=True)]
+            lines.append(GAP.join(padded).rstrip())
+    return lines
+
+
+def _least(column: Sequence[str]) -> int:
+    """How wide a column has to be for its words, and the parts of its header, to stay whole."""
+    return max(_longest(_parts(column[0])), *(_longest(cell.split()) for cell in column[1:]), 1)
+
+
+def _parts(name: str, spaces: bool = False) -> list[str]:
+    """Where a header may be broken."""
+    parts = re.findall(r"[^\s./_]*[./_\s]+|[^\s./_]+", name) or [""]
+    return parts if spaces else [part.strip() for part in parts]
+
+
+def _longest(words: Sequence[str]) -> int:
+    return max(map(len, words), default=0)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]

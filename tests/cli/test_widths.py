@@ -1,0 +1,156 @@
+"""What is printed fits a terminal of 80 columns; commands to paste and paths may stick out."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from optbench.cli.listing import groups
+from optbench.cli.main import VERBS
+from optbench.compose.paths import configs_folder
+from optbench.layout import broken, columns, header, widths
+
+from .program import SMALL, call
+
+COLUMNS = 80
+TO_PASTE = re.compile(r"^ *(optbench|tensorboard) ")
+
+
+@pytest.fixture(autouse=True)
+def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(COLUMNS))
+
+
+@pytest.fixture(scope="module")
+def made(shared_place: Path) -> Iterator[Path]:
+    """A place with a run on digits, one on rosenbrock, and a sweep."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", str(COLUMNS))
+        (shared_place / "said.json").write_text(
+            json.dumps(
+                [
+                    fitting(f"train {SMALL} steps=42 hydra.run.dir=digits"),
+                    fitting(
+                        "train model=rosenbrock threads=1 steps=200 eval.every=20"
+                        " hydra.run.dir=function"
+                    ),
+                    fitting(
+                        f"train -m {SMALL} steps=2 optimizer=sgd,adam optimizer.lr=0.1"
+                        " optimizer.weight_decay=0,0.01 batch_size=16,32 model.dropout=0.1"
+                        " schedule=cosine,constant hydra.sweep.dir=sweep"
+                    ),
+                ]
+            ),
+            encoding="utf-8",
+        )
+        yield shared_place
+
+
+def too_wide(text: str) -> list[str]:
+    return [s for s in text.splitlines() if len(s) > COLUMNS and not TO_PASTE.match(s)]
+
+
+def fitting(line: str, code: int = 0) -> str:
+    """What a command prints, which has to fit."""
+    answer = call(line)
+    assert answer.code == code, answer.err
+    said = answer.out + answer.err
+    assert said and too_wide(said) == []
+    return said
+
+
+@pytest.mark.parametrize("verb", ["", *VERBS])
+def test_help(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS")  # a pipe, too
+    fitting(f"{verb} --help")
+
+
+@pytest.mark.parametrize("group", ["", *groups()])
+def test_lists(group: str) -> None:
+    fitting(f"list {group}")
+
+
+def tasks() -> list[str]:
+    found = {path.stem for path in (configs_folder() / "task").glob("[!_]*.yaml")}
+    return sorted(found - {"auto", "custom", "regression"})  # without data, or without a recipe
+
+
+@pytest.mark.parametrize("line", ["", *(f"task={task}" for task in tasks())])
+def test_recommendations(line: str) -> None:
+    answer = call(f"recommend {line}")
+    assert answer.code in (0, 2) and too_wide(answer.out + answer.err) == []
+
+
+def test_training_and_what_is_said_of_runs(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(made)
+    for line in (
+        *("runs", "runs digits sweep", "runs sweep state=finished", "evaluate digits"),
+        *("resume sweep", "resume digits", "export digits -o digits.pt --force"),
+        *("draw function", "draw function --fit 10:100"),
+    ):
+        fitting(line)
+
+
+def test_what_is_wrong_with_a_command(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(made)
+    for line in (
+        *("evaluate sweep", "train batch_size=1000000", "train optimizer=lionn", "show --nowhere"),
+        *("runs optimizer.lrr=1", "resume digits model=2c2d", "train steps=0 epochs=3"),
+    ):
+        fitting(line, code=2)
+
+
+def test_schedules_and_rates(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(made)
+    fitting("show schedule=one_cycle epochs=3")
+    answer = call(f"find-lr {SMALL} steps=3 --steps 12 --seeds 1 schedule=cosine ema=0.9 epochs=3")
+    assert answer.code in (0, 1, 2) and too_wide(answer.out + answer.err) == []
+    answer = call(f"find-lr {SMALL} --steps 12 --seeds 1")
+    assert "raise --steps" in " ".join(answer.out.split())
+    assert too_wide(answer.out + answer.err) == []
+
+
+def test_a_terminal_draws_tables_that_fit(made: Path) -> None:
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": str(COLUMNS)}
+    for words in (["resume", "sweep"], ["runs", "sweep"], ["list", "optimizer"], ["recommend"]):
+        leader, follower = pty.openpty()
+        command = [sys.executable, "-m", "optbench", *words]
+        done = subprocess.Popen(command, stdout=follower, stderr=follower, cwd=made, env=env)
+        os.close(follower)
+        said = b""
+        while True:
+            try:
+                piece = os.read(leader, 65536)
+            except OSError:  # how the other end is closed
+                break
+            if not piece:
+                break
+            said += piece
+        os.close(leader)
+        assert done.wait() == 0
+        text = re.sub(r"\x1b\[[0-9;]*m", "", said.decode("utf-8"))
+        assert "│" in text and too_wide(text) == []
+
+
+def test_a_line_is_broken_between_words_or_cells() -> None:
+    assert broken("  one two three", 12) == "  one two\n    three"
+    assert broken("step 1  loss 2  best", 14) == "step 1  loss 2\n  best"
+    assert broken("step 1  loss 2.5  best", 14) == "step 1\n  loss 2.5\n  best"
+    assert broken("a/path/that/is/long", 5) == "a/path/that/is/long"
+
+
+def test_a_table_is_narrowed_by_its_header_then_by_sentences() -> None:
+    rows = [["run", "optimizer.lr", "why"], ["0", "0.1", "it is said to be good"]]
+    assert header("best val/accuracy", 8) == ["best", "val/", "accuracy"]
+    assert widths(rows, 100) == [3, 12, 21]
+    assert widths(rows, 25) == [3, 12, 10]
+    assert columns(rows, 29)[:2] == ["run  optimizer.lr  why", "0    0.1           it is said"]
+    assert max(map(len, columns(rows, 24))) <= 24
