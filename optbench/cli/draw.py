@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from optbench.config.suggest import did_you_mean
+from optbench.cli.flags import flag_meant
 from optbench.console import print_lines, print_table
 from optbench.errors import UserError
 from optbench.escape import escaped
@@ -88,10 +88,12 @@ def read(arguments: Sequence[str]) -> DrawArguments:
         elif argument == "--animate":
             animate = True
         elif argument.startswith("-"):
-            raise UserError(f"{argument}: no such flag; {did_you_mean(argument, FLAGS)}")
+            match = flag_meant(name, (*FLAGS, "--help"))
+            hint = f"did you mean {match}?" if match else f"draw takes {', '.join(FLAGS)}"
+            raise UserError(f"{name}: no such flag; {hint}")
         else:
             runs.append(argument)
-    if not runs:
+    if not runs or not all(runs):
         raise UserError("draw: which runs? optbench draw RUN...")
     return DrawArguments(runs, to, steps, animate)
 

@@ -122,10 +122,10 @@ def read(arguments: Sequence[str]) -> FindLrArguments:
         elif name.startswith("--") and name not in HYDRAS:
             if name == "--png":
                 raise UserError("--png: no such flag; find-lr.png is always made")
-            raise no_such_flag(argument, arguments, (*FLAGS, *HYDRAS[:1]))
+            raise no_such_flag(argument, arguments, (*FLAGS, *HYDRAS[:1], "--help"))
         else:
             rest.append(argument)
-    flags = parse(rest)
+    flags = parse(rest, ("--config-dir", "--help"))
     for flag in ("multirun", "cfg", "info", "hydra_help"):
         if getattr(flags, flag):
             name = flag.replace("_", "-")

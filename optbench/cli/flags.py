@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from optbench.config.suggest import nearest
+from optbench.config.declared import FIXED
+from optbench.config.suggest import likeness, nearest
 from optbench.errors import UserError
 
 TRAINS = (
@@ -18,6 +19,20 @@ TRAINS = (
     "--help",
 )
 """The flags of `train`; `-m` and `-p` are short for two."""
+RESUMES = ("--at", "--to", "--trust")
+"""Those that `resume` has besides."""
+ALIKE = 0.85
+"""Flags are short: less alike is another word."""
+
+
+def flag_meant(name: str, known: Iterable[str]) -> str | None:
+    """The flag that a word is nearly, or begins; of several that it begins, all of them."""
+    known = [flag for flag in known if flag.startswith("--")]
+    near = nearest(name, known, cutoff=ALIKE)
+    begun = [flag for flag in known if len(name) > 2 and flag.startswith(name)]
+    if near is not None and (near in begun or not begun):
+        return near
+    return " or ".join(begun) or None
 
 
 def no_such_flag(
@@ -36,15 +51,27 @@ def no_such_flag(
     """
     name, equals, value = flag.partition("=")
     word = name.lstrip("-").replace("-", "_")
-    match = nearest(name, known, cutoff=0.85)
+    match = flag_meant(name, known)
     if match:
         return UserError(f"{name}: no such flag; did you mean {match}?")
     if not equals and flag in arguments:
         value = _next(arguments, list(arguments).index(flag))
     said = _setting(word, value, arguments, config_dir) if len(word) > 1 else None
+    resumes = set(RESUMES) <= set(known)
+    if resumes and said is not None and said.partition("=")[0] in FIXED:
+        said = None  # which would be refused
+    other = None if resumes else flag_meant(name, RESUMES)
+    if other is not None and " or " not in other and not _is_key(word, said):
+        return UserError(f"{name}: no such flag here; optbench resume has {other}")
     if said is None:
         return UserError(f"{name}: no such flag; --help names them all, and settings are key=value")
     return UserError(f"{name}: no such flag; did you mean {said}?")
+
+
+def _is_key(word: str, said: str | None) -> bool:
+    """Whether a word is the last part of the key that an override sets, nearly."""
+    key = (said or "").partition("=")[0].rpartition(".")[2]
+    return said is not None and "." not in said.partition("=")[0] and likeness(word, key) >= ALIKE
 
 
 def _next(arguments: Sequence[str], index: int) -> str:
@@ -90,7 +117,9 @@ def taken(
             found[argument] = ""
         elif argument.startswith("-"):
             known = (*valued, *switches)
-            raise UserError(f"{name}: no such flag; {verb} takes {', '.join(known)}")
+            match = flag_meant(name, (*known, "--help"))
+            hint = f"did you mean {match}?" if match else f"{verb} takes {', '.join(known)}"
+            raise UserError(f"{name}: no such flag; {hint}")
         else:
             words.append(argument)
     return found, words

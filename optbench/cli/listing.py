@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from optbench.cli.flags import flag_meant
 from optbench.compose.optimizers import HEADER, WHAT
 from optbench.compose.paths import config_files, configs_folder, description_of, text_of
 from optbench.config.about import DESCRIPTION
@@ -97,7 +98,9 @@ def _config_dir(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
                 raise UserError(f"--config-dir={value}: no such folder")
             folder = Path(value)
         elif name.startswith("-"):
-            raise UserError(f"{name}: no such flag; list takes --config-dir and groups")
+            match = flag_meant(name, ("--config-dir", "--help"))
+            hint = f"did you mean {match}?" if match else "list takes --config-dir and groups"
+            raise UserError(f"{name}: no such flag; {hint}")
         else:
             words.append(argument)
     return words, folder

@@ -15,6 +15,7 @@ from optbench.runs.ranks import tell
 from optbench.version import __version__
 
 EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
+FLAGS = ("--help", "--version", "--shell-completion")
 VERBS = {
     "train": "train a model: optbench train optimizer=adamw schedule=cosine",
     "resume": "go on with an interrupted run or sweep: optbench resume RUN [overrides]",
@@ -60,10 +61,14 @@ def _verb_meant(word: str, rest: Sequence[str]) -> str:
 
     if "=" in word or word in ("-m", "--multirun", "--cfg"):
         return f"did you mean optbench train {shlex.join([word, *rest])}?"
-    return "did you mean train, or runs?" if word == "run" else did_you_mean(word, VERBS)
+    if word == "run":
+        return "did you mean train, or runs?"
+    return did_you_mean(word, FLAGS if word.startswith("-") else VERBS)
 
 
 def _dispatch(arguments: list[str]) -> int:
+    if arguments[:1] == ["help"] and arguments[1:2] and arguments[1] in VERBS:
+        arguments = [arguments[1], "--help"]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         from optbench.cli import help as texts
 

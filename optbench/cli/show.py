@@ -21,7 +21,7 @@ from optbench.plots.terminal import ascii_only, curve
 def show(arguments: Sequence[str]) -> int:
     """`optbench show [--png FILE] [overrides of train]`; returns the exit code."""
     rest, path = _png(arguments)
-    flags = parse(rest)
+    flags = parse(rest, ("--png", "--config-dir", "--help"))
     for flag in ("multirun", "cfg", "info", "hydra_help"):
         if getattr(flags, flag):
             raise UserError(f"--{flag.replace('_', '-')}: not with show, which draws one config")

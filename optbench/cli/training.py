@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from optbench.cli.flags import no_such_flag
+from optbench.cli.flags import RESUMES, TRAINS, no_such_flag
 from optbench.compose import hydra_internals
 from optbench.compose.composer import hydra_session
 from optbench.compose.config_source import CheckedFolders
@@ -22,7 +22,7 @@ from optbench.runs.restart import begun_before, has_begun
 
 def training(verb: str, arguments: Sequence[str]) -> int:
     """Does what the arguments after the verb say; returns the exit code."""
-    flags = parse(arguments)
+    flags = parse(arguments, (*TRAINS, *RESUMES) if verb == "resume" else TRAINS)
     overrides = list(flags.overrides)
     if verb == "resume":
         words = overrides[:1]
@@ -80,9 +80,14 @@ def training(verb: str, arguments: Sequence[str]) -> int:
     return finish(execute(spec, log, None if before is None else RunDir(before)), log)
 
 
-def parse(arguments: Sequence[str]) -> Namespace:
-    """Hydra's flags and the overrides; UserError for a flag that there is not."""
+def parse(arguments: Sequence[str], known: Sequence[str] = TRAINS) -> Namespace:
+    """Hydra's flags and the overrides; UserError for a flag that there is not.
+
+    Args:
+        known: the flags that may have been meant. None can be shortened.
+    """
     parser = hydra_internals.flags()
+    parser.allow_abbrev = False
     parser.add_argument("--trust", action="store_true")
     parser.add_argument("--at")
     parser.add_argument("--to")
@@ -91,11 +96,15 @@ def parse(arguments: Sequence[str]) -> Namespace:
         unknown = message.removeprefix("unrecognized arguments: ")
         for word in arguments:
             if unknown != message and word.startswith("-") and unknown.startswith(word):
-                raise no_such_flag(word, arguments)
-        raise UserError(message)
+                raise no_such_flag(word, arguments, known)
+        flag, _, what = message.removeprefix("argument ").partition(": ")
+        name = max(flag.split("/"), key=len)
+        raise UserError(f"{name}: {'it wants a value' if what.startswith('expected') else what}")
 
     parser.error = refuse  # type: ignore[method-assign]
     flags = parser.parse_intermixed_args(list(arguments))
+    if "--multirun" not in known and (flags.at or flags.to or flags.trust):
+        raise UserError(f"{', '.join(RESUMES)}: with resume only")
     for name in ("config_path", "config_name", "experimental_rerun"):
         if getattr(flags, name, None) is not None:
             option = name.replace("_", "-")

@@ -102,6 +102,8 @@ def _read(value: Any, like: Any, key: str, beside: Mapping[str, Any]) -> Any:
     if isinstance(like, Mapping):
         if not isinstance(value, Mapping):
             first = first_that_takes(key, like, value)
+            if first is None and isinstance(value, str) and like.get("_target_", "") is None:
+                first = "_target_"  # a class, to be named
             keys = f"a group of keys: {', '.join(children(like))}"
             raise _wrong(key, value, keys, hint=first and f"did you mean {key}.{first}?")
         return conform(value, like, key) if like else dict(value)

@@ -11,7 +11,7 @@ from typing import Any
 
 from optbench.config.declared import field_of
 from optbench.config.fields import Field, word
-from optbench.config.suggest import flat, likeness
+from optbench.config.suggest import flat, likeness, nearest
 
 CALLED: dict[str, tuple[str, ...]] = {
     "lr": ("learning_rate", "eta"),
@@ -113,6 +113,9 @@ def nearest_key(key: str, value: Any, config: Mapping[str, Any]) -> str | None:
     """The dotted key most like one that there is not, None if none is alike."""
     parent, beside = _beside(key, config)
     last = key.removeprefix(f"{parent}.") if parent else key
+    mended = _mended(key, config) if "." in last else None
+    if mended is not None and _takes(mended, find(config, mended), value):
+        return mended
     scored: dict[str, float] = {}
     for other in dict.fromkeys([*beside, *leaves(config)]):
         near = other in beside or (parent and other.startswith(f"{parent}."))
@@ -120,6 +123,24 @@ def nearest_key(key: str, value: Any, config: Mapping[str, Any]) -> str | None:
         scored[other] = score - (0.0 if _takes(other, find(config, other), value) else REFUSED)
     best = max(scored, key=lambda other: scored[other], default=None)
     return best if best is not None and scored[best] >= LEAST else None
+
+
+def _mended(key: str, config: Mapping[str, Any]) -> str | None:
+    """A key with each part that is not there replaced by the one most like it beside it.
+
+    `task.los._target_` is `task.loss._target_`; None if there is no such key.
+    """
+    node: Any = config
+    parts = []
+    for part in key.split("."):
+        if not isinstance(node, Mapping):
+            return None
+        name = part if part in node else nearest(part, children(node))
+        if name is None:
+            return None
+        parts.append(name)
+        node = node[name]
+    return ".".join(parts)
 
 
 def setting(word: str, text: str, value: Any, config: Mapping[str, Any]) -> str | None:

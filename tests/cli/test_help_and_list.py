@@ -53,7 +53,7 @@ def test_a_verbs_help_begins_with_its_usage(verb: str) -> None:
     answer = call(f"{verb} --help")
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.startswith(f"usage: optbench {verb} ")
-    assert call(f"{verb} -h").out == answer.out
+    assert call(f"{verb} -h").out == call(f"help {verb}").out == answer.out
 
 
 def test_help_comes_whatever_else_is_on_the_line() -> None:

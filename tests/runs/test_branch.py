@@ -84,7 +84,7 @@ def test_it_is_resumed_and_read_like_any_run(run: Run) -> None:
         ("resume run --at 6 --to run/inner", "inside of the run"),
         ("resume run --at 6 --to a/b/c steps=3", "steps=3: 3 steps, but a/b/c has taken 6"),
         ("resume run --at 6 seed=3", "seed=3: can't change when a run is resumed"),
-        ("resume run --at", "--at: expected one argument"),
+        ("resume run --at", "--at: it wants a value"),
         ("train --at 6", "--at: with resume only"),
     ],
 )

@@ -1,0 +1,62 @@
+"""Flags that there are not: which was meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .program import call, left_in
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("train --mult", "--mult: no such flag; did you mean --multirun?"),
+        ("train --conf x", "--conf: no such flag; did you mean --config-dir?"),
+        ("train --c job", "--c: no such flag; did you mean --config-dir or --cfg?"),
+        ("train --hlep", "did you mean --help?"),
+        ("train --seed 1", "--seed: no such flag; did you mean seed=1?"),
+        ("train --epoch=3", "--epoch: no such flag; did you mean epochs=3?"),
+        ("train --att", "--att: no such flag here; optbench resume has --at"),
+        ("train --cfg", "--cfg: it wants a value"),
+        ("train --cfg x", "--cfg: invalid choice: 'x' (choose from"),
+        ("resume run --too x", "--too: no such flag; did you mean --to?"),
+        ("resume run --a best", "--a: no such flag; did you mean --at?"),
+        ("resume run --tru", "--tru: no such flag; did you mean --trust?"),
+        ("resume run --sed", "--sed: no such flag; --help names them all"),
+        ("evaluate run --jso", "--jso: no such flag; did you mean --json?"),
+        ("evaluate run --zzz", "--zzz: no such flag; evaluate takes --at, "),
+        ("export run --out x", "--out: no such flag; did you mean --output?"),
+        ("export run --forc", "did you mean --force?"),
+        ("find-lr --see 3", "--see: no such flag; did you mean --seeds?"),
+        ("find-lr --fro 3", "did you mean --from?"),
+        ("show --pn x", "--pn: no such flag; did you mean --png?"),
+        ("show --at best", "with resume only"),
+        ("recommend --trust", "with resume only"),
+        ("draw run --anim", "--anim: no such flag; did you mean --animate?"),
+        ("draw run --zz", "--zz: no such flag; draw takes --to, --fit, --animate"),
+        ("runs --cs", "--cs: no such flag; did you mean --csv?"),
+        ("list --config x", "--config: no such flag; did you mean --config-dir?"),
+        ("--verson", "--verson: no such verb; did you mean --version?"),
+    ],
+)
+def test_a_flag_that_there_is_not(line: str, says: str) -> None:
+    answer = call(line)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.count("\n") == 1 and says in answer.err
+    assert left_in(Path.cwd()) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("task.los._target_=torch.nn.HuberLoss", "did you mean task.loss._target_?"),
+        ("task.los.arguments=null", "did you mean task.loss.arguments?"),
+        ("task.loss=huber", "task.loss=huber: not valid; did you mean task.loss._target_?"),
+        ("optimzer.lrr=0.1", "did you mean optimizer.lr?"),
+    ],
+)
+def test_a_key_whose_parents_are_misspelt(line: str, says: str) -> None:
+    answer = call(f"train {line}")
+    assert answer.code == 2 and says in answer.err
