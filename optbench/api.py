@@ -13,9 +13,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from optbench.compose.texts import check_texts
 from optbench.errors import UserError
 
 if TYPE_CHECKING:
+    from optbench.compose.composer import Composer
     from optbench.config.run_spec import RunSpec
     from optbench.runs.log import Log
     from optbench.runs.result import RunResult
@@ -39,10 +41,8 @@ def compose(*overrides: str, config_dir: str | None = None) -> RunSpec:
         >>> spec.plain["optimizer"]["lr"]
         0.1
     """
-    from optbench.compose.composer import hydra_session
-
-    _check_texts("compose", overrides)
-    with hydra_session(config_dir) as composer:
+    check_texts("compose", overrides)
+    with _composer(config_dir) as composer:
         spec = composer.spec(composer.compose(overrides), overrides)
     if spec.config.resume:
         raise UserError(f"resume={spec.config.resume}: a run is gone on with by optbench.resume")
@@ -83,6 +83,7 @@ def train(
     """
     from optbench.runs.execute import execute
 
+    _check_folders(folder, config_dir)
     spec = _spec_of(overrides, config_dir)
     if folder is not None:
         spec = replace(spec, folder=os.fspath(folder))
@@ -97,7 +98,7 @@ def _spec_of(overrides: Sequence[str | RunSpec], config_dir: str | None) -> RunS
 
     words = [word for word in overrides if not isinstance(word, RunSpec)]
     if len(words) == len(overrides):
-        _check_texts("train", words)
+        check_texts("train", words)
         return compose(*words, config_dir=config_dir)
     if len(overrides) > 1 or config_dir is not None:
         raise UserError("train: a RunSpec stands alone; its overrides are compose's")
@@ -105,12 +106,27 @@ def _spec_of(overrides: Sequence[str | RunSpec], config_dir: str | None) -> RunS
     return spec
 
 
-def _check_texts(function: str, overrides: Sequence[object]) -> None:
-    """UserError for an override that is no text, such as a list of them."""
-    for override in overrides:
-        if not isinstance(override, str):
-            kind = type(override).__name__
-            raise UserError(f"{function}: overrides are texts, such as 'epochs=3', not a {kind}")
+@contextmanager
+def _composer(config_dir: str | None) -> Iterator[Composer]:
+    """A composer, whose errors are told as a program needs them."""
+    from optbench.compose.composer import SeveralValues, hydra_session
+
+    _check_folders(None, config_dir)
+    try:
+        with hydra_session(config_dir) as composer:
+            yield composer
+    except SeveralValues as error:
+        raise error.needing("optbench.sweep") from None
+
+
+def _check_folders(folder: Path | None, config_dir: str | None) -> None:
+    """UserError for what is no path, and a folder of configs that is not there."""
+    from optbench.rundir import path_of
+
+    if folder is not None:
+        path_of(folder)
+    if config_dir is not None and not path_of(config_dir).is_dir():
+        raise UserError(f"config_dir={config_dir}: no such folder")
 
 
 def sweep(
@@ -139,12 +155,12 @@ def sweep(
         >>> [result.run.choices["optimizer"] for result in results]
         ['sgd', 'adam']
     """
-    from optbench.compose.composer import hydra_session
     from optbench.compose.sweeps import Grid, compose_grid
     from optbench.runs.sweep import begin, run_sequentially
 
-    _check_texts("sweep", overrides)
-    with hydra_session(config_dir) as composer:
+    check_texts("sweep", overrides)
+    _check_folders(folder, config_dir)
+    with _composer(config_dir) as composer:
         grid = compose_grid(composer, overrides)
         if not isinstance(grid, Grid) or not grid.basic:
             raise UserError("hydra/launcher, hydra/sweeper: for optbench train -m only")
@@ -194,7 +210,8 @@ def resume(
 
     if folder is not None and at is None:
         raise UserError("folder: with at=, for a branch of a run")
-    _check_texts("resume", overrides)
+    check_texts("resume", overrides)
+    _check_folders(folder, config_dir)
     going = continuation(path, overrides, config_dir, trust)
     with _of_a_library(quiet) as (log, results), ExitStack() as stack:
         if at is not None:
@@ -237,7 +254,6 @@ def resume_sweep(
         >>> [result.state for result in optbench.resume_sweep("runs/both")]
         ['finished', 'finished']
     """
-    from optbench.compose.composer import hydra_session
     from optbench.rundir import RunDir, path_of
     from optbench.runs.plan import read_plan
     from optbench.runs.sweep import reopen, run_sequentially
@@ -245,7 +261,7 @@ def resume_sweep(
     folder = path_of(path).absolute()
     plan = read_plan(folder, trust)
     with (
-        hydra_session(config_dir or plan.config_dir) as composer,
+        _composer(config_dir or plan.config_dir) as composer,
         _of_a_library(quiet) as (log, results),
     ):
         rest = reopen(composer, RunDir(folder), plan, (), trust)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from optbench.errors import UserError
@@ -41,6 +42,21 @@ def inspect(path: Path, files: Iterable[str], folders: Iterable[str], links: boo
         elif not stat.S_ISDIR(mode):
             raise UserError(f"{each}: {kind(mode)}, where a folder is meant")
         _inspect_within(each)
+
+
+def refuse_unreadable(folder: Path, files: Iterable[str], said: str) -> None:
+    """UserError for a folder that this user may not look into, or one above it.
+
+    Args:
+        files: names that may stand in it.
+        said: how the folder was named, for messages.
+    """
+    try:
+        for name in files:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                os.lstat(folder / name)
+    except PermissionError:
+        raise UserError(f"{said}: it can't be read (permission denied)") from None
 
 
 def _mode(path: Path) -> int | None:

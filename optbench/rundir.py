@@ -30,7 +30,7 @@ from optbench.files import (
     strict,
     write_atomically,
 )
-from optbench.inspection import inspect
+from optbench.inspection import inspect, refuse_unreadable
 from optbench.metric_lines import records
 
 DONE = ("finished", "stopped_early", "diverged")
@@ -135,6 +135,9 @@ class RunDir:
             UserError: there is none.
         """
         folder = path_of(path).absolute()
+        if not str(path).strip():
+            raise UserError(f"{key}{':' * bool(key)} which run? no folder is named".lstrip())
+        refuse_unreadable(folder, ("config.yaml", PLAN), f"{key}{path}")
         if not os.path.lexists(folder):
             raise UserError(f"{key}{path}: no such run folder{nearest_folder(folder)}")
         above = Path(os.path.abspath(folder)).parents  # `RUN/..` is no part of it
@@ -147,7 +150,7 @@ class RunDir:
             raise UserError(f"{key}{path}: not a run folder: it has no config.yaml")
         made = cls(folder)
         if not sweep and not os.path.lexists(made.config):
-            raise UserError(f"{key}{path}: a sweep's folder; name one of its runs")
+            raise UserError(f"{key}{path}: a sweep's folder; {_its_runs(folder)}")
         return made
 
     def inspect(self, links: bool = False) -> None:
@@ -336,8 +339,12 @@ def path_of(text: str | os.PathLike[str]) -> Path:
     """A path as it is typed, with the home folder in place of `~`.
 
     Raises:
-        UserError: nobody's home folder, a null character, a name that is too long.
+        UserError: no path; nobody's home folder, a null character, a name that is too long.
     """
+    if not isinstance(text, str | os.PathLike):
+        several = "; several are given one by one" if isinstance(text, list | tuple) else ""
+        given = "None" if text is None else f"of type {type(text).__name__}"
+        raise UserError(f"expected a folder's path, as text or pathlib.Path, not {given}{several}")
     try:
         path = Path(text).expanduser()
         os.lstat(path)
@@ -361,6 +368,17 @@ def _make_first_free(first: Path) -> Path:
 
 def _is_run(folder: Path) -> bool:
     return os.path.lexists(folder / "config.yaml") or os.path.lexists(folder / PLAN)
+
+
+def _its_runs(sweep: Path) -> str:
+    """Which runs a sweep's folder has, for messages."""
+    with os.scandir(sweep) as entries:
+        numbers = sorted(int(entry.name) for entry in entries if entry.name.isdecimal())
+    begun = [number for number in numbers if _is_run(sweep / str(number))]
+    if not begun:
+        return "none of its runs has begun"
+    names = dict.fromkeys(f"{sweep.name}/{number}" for number in (begun[0], begun[-1]))
+    return f"name one of its runs: {' to '.join(names)}"
 
 
 def _like(run: Path, path: str | os.PathLike[str]) -> Path:

@@ -17,7 +17,7 @@ def evaluate(arguments: Sequence[str]) -> int:
     """`optbench evaluate RUN [--at best|last|STEP] [--json] [overrides]`; the exit code."""
     valued, switches = ("--at", "--config-dir"), ("--json", "--trust")
     flags, words = taken("evaluate", arguments, valued, switches)
-    if not words or "=" in words[0]:
+    if not words or not words[0] or "=" in words[0]:
         raise UserError("evaluate: which run? optbench evaluate RUN [--at best|last|STEP]")
     run, *overrides = words
     folder = RunDir.existing(run, "")

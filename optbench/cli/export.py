@@ -14,7 +14,7 @@ def export(arguments: Sequence[str]) -> int:
     """`optbench export RUN -o FILE [--at best|last|STEP] [--force]`; the exit code."""
     flags, words = taken("export", arguments, ("-o", "--output", "--at"), ("--force",))
     target = flags.get("-o") or flags.get("--output")
-    if len(words) != 1 or target is None:
+    if len(words) != 1 or not words[0] or target is None:
         raise UserError("export: which run, and where? optbench export RUN -o model.safetensors")
     folder = RunDir.existing(words[0], "")
     from optbench.runs import export as exporting

@@ -56,6 +56,23 @@ from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 
 
+class SeveralValues(UserError):
+    """Several values where there is one run.
+
+    Args:
+        said: the override, and what is wrong with it.
+        hint: how it would be one value.
+    """
+
+    def __init__(self, said: str, hint: str = "") -> None:
+        super().__init__(f"{said} need -m{hint}")
+        self._said, self._hint = said, hint
+
+    def needing(self, what: str) -> UserError:
+        """The line for somebody who does many runs with something else than `-m`."""
+        return UserError(f"{self._said} need {what}{self._hint}")
+
+
 def keys_of(overrides: Sequence[str]) -> list[str]:
     """The keys that overrides set."""
     return [line.lstrip("+~").partition("=")[0] for line in overrides]
@@ -131,10 +148,10 @@ class Composer:
         if mode == RunMode.RUN:
             for override in parsed:
                 if is_param(override.key_or_group):
-                    raise UserError(f"{override.input_line}: values of a sweep need -m")
+                    raise SeveralValues(f"{override.input_line}: values of a sweep")
                 if override.is_sweep_override():
                     hint = self._as_one(override, parsed)
-                    raise UserError(f"{override.input_line}: several values need -m{hint}")
+                    raise SeveralValues(f"{override.input_line}: several values", hint)
         lines = self.lines(overrides)
         try:
             cfg = self.loader.load_configuration("config", lines, mode)

@@ -84,6 +84,11 @@ class _Type:
         return dtype, bytes(content)
 
 
+def _no_array(*_: Any) -> None:
+    """The stand-in for numpy's type, which numpy's own pickles never call."""
+    raise Refused("an array that numpy did not pickle")
+
+
 def _reconstruct(of: Any, shape: Any, code: Any) -> np.ndarray[Any, Any]:
     """Return the stand-in for numpy's: an empty array, which BUILD fills."""
     return np.empty(0, np.uint8)
@@ -128,7 +133,7 @@ class _Unpickler(pickle._Unpickler):
         super().__init__(_Steps(content), encoding="latin1")
         self._encodable = len(content)
         self._allowed: dict[tuple[str, str], Any] = {
-            ("numpy", "ndarray"): "ndarray",  # only ever handed on to _reconstruct
+            ("numpy", "ndarray"): _no_array,  # only ever handed on to _reconstruct
             ("numpy", "dtype"): _Type,
             ("_codecs", "encode"): self._encode,
             ("__builtin__", "bytes"): lambda: b"",  # how Python 3 pickles none for Python 2
@@ -174,6 +179,12 @@ class _Unpickler(pickle._Unpickler):
         else:
             raise Refused(f"BUILD of {type(built).__name__} is not allowed in a data file")
 
+    def load_reduce(self) -> None:
+        try:
+            super().load_reduce()  # type: ignore[misc]
+        except TypeError:  # other arguments than numpy's
+            raise Refused("an array that numpy did not pickle") from None
+
     def load_bytearray8(self) -> None:
         (size,) = struct.unpack("<Q", self.read(8))
         content = self.read(min(size, 1 << 62))  # what is there, not what is said to be
@@ -213,6 +224,7 @@ class _Unpickler(pickle._Unpickler):
         {
             _CODE["BUILD"]: load_build,
             _CODE["BYTEARRAY8"]: load_bytearray8,
+            _CODE["REDUCE"]: load_reduce,
             _CODE["FRAME"]: load_frame,
             _CODE["SETITEM"]: load_setitem,
             _CODE["SETITEMS"]: load_setitems,

@@ -79,12 +79,19 @@ def _cut_lines(
     if size < length or checksum(path, length) != crc:
         kept = _told_by_records(lines, length, step)
         bad = [of for end, of in lines if end <= kept].count(None)
-        warn(
-            f"{path.name} is not what it was at step {step}: "
-            + (f"{size:,} of {length:,} bytes are left, " if size < length else "")
-            + f"{bad} lines can't be read, and stay as they are"
-        )
+        warn(f"{path.name} is not what it was at step {step}: {_what_became(size, length, bad)}")
     _shorten(path, kept, sum(end > kept for end, _ in lines), note)
+
+
+def _what_became(size: int, length: int, bad: int) -> str:
+    """What is wrong with a file that was `length` bytes long, and had no bad lines."""
+    if not size:
+        return f"it is empty, and the {length:,} bytes that had been recorded are lost"
+    said = [f"{size:,} of {length:,} bytes are left"] if size < length else []
+    if bad:
+        stay = "line can't be read, and stays as it is"
+        said.append(f"1 {stay}" if bad == 1 else f"{bad} lines can't be read, and stay as they are")
+    return ", ".join(said) or "its bytes are others"
 
 
 def _json_lines(path: Path) -> Iterable[Line]:

@@ -20,7 +20,7 @@ MOST_FOLDERS = 100_000
 """That are looked into below one path."""
 
 
-def open_run(path: str | os.PathLike[str] | RunResult) -> Run:
+def open_run(path: str | os.PathLike[str] | RunResult | Run) -> Run:
     """A run to be read.
 
     Args:
@@ -36,6 +36,8 @@ def open_run(path: str | os.PathLike[str] | RunResult) -> Run:
     """
     if isinstance(path, RunResult):
         return path.run
+    if isinstance(path, Run):
+        return path
     run = Run(RunDir.existing(path, "").path)
     run.config  # noqa: B018  (which is looked at)
     return run
@@ -64,6 +66,8 @@ def find_runs(*paths: str | os.PathLike[str]) -> list[Run]:
     found: dict[Path, Run] = {}
     for path in paths:
         folder = path_of(path)
+        if not str(path):
+            raise UserError("which folder? none is named")
         if not folder.is_dir():
             if os.path.lexists(folder):
                 raise UserError(
@@ -87,7 +91,7 @@ def _runs_below(top: Path) -> Iterator[Path]:
         if _is_run(folder):
             yield folder
         elif depth < DEEPEST:
-            inside = sorted(_folders_in(folder), key=_natural, reverse=True)
+            inside = sorted(_folders_in(folder, required=not depth), key=_natural, reverse=True)
             to_do += [(child, depth + 1) for child in inside]
 
 
@@ -104,7 +108,7 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _folders_in(folder: Path) -> list[Path]:
+def _folders_in(folder: Path, required: bool) -> list[Path]:
     try:
         with os.scandir(folder) as entries:
             return [
@@ -112,7 +116,9 @@ def _folders_in(folder: Path) -> list[Path]:
                 for entry in entries
                 if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
             ]
-    except PermissionError:
+    except PermissionError as error:
+        if required:
+            raise UserError(f"{folder}: it can't be read (permission denied)") from error
         return []
     except OSError as error:
         raise UserError(reason(error)) from None

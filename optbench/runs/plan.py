@@ -8,7 +8,7 @@ from pathlib import Path
 
 from optbench.errors import UserError, reason
 from optbench.files import BadFile, dump_yaml, load_yaml, write_atomically
-from optbench.rundir import PLAN
+from optbench.rundir import PLAN, nearest_folder
 from optbench.runs.columns import KINDS
 from optbench.runs.trust import is_own, seal
 
@@ -57,7 +57,10 @@ def read_plan(folder: Path, trust: bool = False) -> Plan:
     try:
         said = load_yaml(path)
     except FileNotFoundError:
-        raise UserError(f"{folder}: not a sweep's folder: it has no {PLAN}") from None
+        if not folder.is_dir():
+            raise UserError(f"{folder}: no such folder{nearest_folder(folder)}") from None
+        run = ": it is a run's" if (folder / "config.yaml").is_file() else f": it has no {PLAN}"
+        raise UserError(f"{folder}: not a sweep's folder{run}") from None
     except OSError as error:
         raise UserError(reason(error)) from None
     sealed = said.pop("seal", None) if isinstance(said, dict) else None

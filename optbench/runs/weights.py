@@ -113,14 +113,16 @@ def step_of(folder: RunDir, at: str | int) -> int:
     found = checkpoints(folder)
     step: int | None = getattr(found, str(at))
     if step is None:
-        _refuse_damaged(folder)
+        best = _best_of(folder, found.last) if at == "best" and found.last is not None else None
+        _refuse_damaged(folder, best)
         raise UserError(f"{folder.path}: no {at} checkpoint; {_listed(found.steps)}")
     return step
 
 
-def _refuse_damaged(folder: RunDir) -> None:
-    """UserError that says what is wrong with the newest checkpoint, if something is."""
-    for step in checkpoint.steps(folder.checkpoints)[-1:]:
+def _refuse_damaged(folder: RunDir, wanted: int | None) -> None:
+    """UserError that says what is wrong with the checkpoint of a step, or else the newest."""
+    there = checkpoint.steps(folder.checkpoints)
+    for step in [wanted] if wanted in there and wanted is not None else there[-1:]:
         at = folder.checkpoints / checkpoint_name(step)
         try:
             problem = checkpoint.damage(at)
@@ -136,4 +138,6 @@ def default_at(folder: RunDir) -> str:
 
 
 def _listed(steps: Sequence[int]) -> str:
+    if len(steps) == 1:
+        return f"there is that of step {steps[0]}"
     return f"there are {', '.join(map(str, steps))}" if steps else "there is none"

@@ -77,6 +77,10 @@ def write_weights(
                 os.link(temporary, path)  # never over another's
     except FileExistsError:
         raise UserError(f"{path}: it is there already; --force writes over it") from None
+    except OSError as error:
+        if error.filename2 is None:
+            error.filename = os.fspath(path)  # not the file beside it, which nobody asked for
+        raise
     except (RuntimeError, ValueError, KeyError) as error:
         why = " ".join(str(error).split())
         raise UserError(f"{path}: it can't be written ({why[:300]})") from None

@@ -78,7 +78,7 @@ def test_a_folder_that_is_there_is_not_taken() -> None:
     ("words", "says"),
     [
         (["optimiser=sgd"], "optimiser=sgd: no such key; did you mean optimizer?"),
-        (["optimizer=sgd,adam"], "several values need -m"),
+        (["optimizer=sgd,adam"], "several values need optbench.sweep"),
         (["resume=there"], "resume=there: a run is gone on with by optbench.resume"),
         (["batch_size=100000"], "larger than the training set"),
         (["steps"], "steps"),

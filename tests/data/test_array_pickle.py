@@ -31,6 +31,22 @@ class Command:
         return os.system, ("true",)
 
 
+class Called:
+    """Pickles as a call of what numpy hands on, or with other arguments than numpy's."""
+
+    def __init__(self, *call: Any) -> None:
+        self.call = call
+
+    def __reduce__(self) -> Any:
+        return self.call[0], self.call[1:]
+
+
+@pytest.mark.parametrize("value", [Called(np.ndarray, 3), Called(np.dtype, "u1", 1, 2, 3, 4)])
+def test_calls_that_numpy_does_not_pickle_are_refused(value: Any) -> None:
+    with pytest.raises(pickle.UnpicklingError, match="an array that numpy did not pickle"):
+        load_array_pickle(pickle.dumps({"data": value}))
+
+
 @pytest.mark.parametrize("value", [Command(), Fraction(1, 2), print])
 def test_anything_else_is_refused(value: Any) -> None:
     with pytest.raises(pickle.UnpicklingError, match="is not allowed in a data file"):

@@ -80,7 +80,7 @@ def test_a_damaged_one_is_cut_by_its_steps(folder: RunDir) -> None:
     path.write_bytes(path.read_bytes().replace(b"train,1,", b"tr\xff", 1))
     said: list[str] = []
     cut(folder, at, 2, said.append, said.append)
-    assert "metrics.csv is not what it was at step 2: 1 lines can't be read" in said[0]
+    assert "metrics.csv is not what it was at step 2: 1 line can't be read" in said[0]
     assert [line for _, line in csv_lines(path)] == [
         (0, ""),
         None,

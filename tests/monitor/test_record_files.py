@@ -77,7 +77,7 @@ def test_a_line_that_cant_be_read_stays_where_it_is(
     assert folder.metrics.read_bytes() == data[: positions["metrics.jsonl"][0]]
     assert [line["step"] for line in folder.read_metrics()] == [2]
     assert said[0] == (
-        "metrics.jsonl is not what it was at step 2: 1 lines can't be read, and stay as they are"
+        "metrics.jsonl is not what it was at step 2: 1 line can't be read, and stays as it is"
     )
     sink = JsonLines(folder.metrics)
     now = positions | sink.positions()
@@ -114,6 +114,7 @@ def test_what_has_no_line_left_is_told(
     folder.metrics.write_bytes(bytes(size))
     _, said = cut_it(folder, positions)
     assert "is not what it was" in said[0] and folder.metrics.read_bytes() == b""
+    assert ("it is empty, and the" in said[0]) == (size == 0) and " 0 lines" not in said[0]
 
 
 def test_a_damaged_event_stays_and_is_told(folder: RunDir, positions: dict[str, Position]) -> None:

@@ -1,0 +1,98 @@
+"""Folders that are no run's: a sweep's, one that can't be read, none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+import optbench
+from optbench.rundir import RunDir
+
+from .program import SMALL, call, train
+
+QUICK = "steps=2 monitor.tensorboard=false"
+
+
+@pytest.fixture(scope="module")
+def place(shared_place: Path) -> Path:
+    """Where a sweep and a run lie."""
+    answer = call(f"train -m {SMALL} {QUICK} seed=0,1 hydra.sweep.dir=sweep")
+    assert answer.code == 0, answer.err
+    train(QUICK, shared_place / "run")
+    return shared_place
+
+
+@pytest.mark.parametrize("line", ["evaluate sweep", "export sweep -o x.pt", "train weights=sweep"])
+def test_a_sweep_is_answered_with_its_runs(
+    line: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    answer = call(line)
+    assert answer.code == 2 and answer.err.count("\n") == 1
+    assert "sweep: a sweep's folder; name one of its runs: sweep/0 to sweep/1" in answer.err
+
+
+def test_a_sweep_of_which_nothing_has_begun(place: Path, workplace: Path) -> None:
+    (workplace / "sweep").mkdir()
+    shutil.copy(place / "sweep" / "sweep.yaml", workplace / "sweep")
+    assert "none of its runs has begun" in call("evaluate sweep").err
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (["evaluate", ""], "evaluate: which run?"),
+        (["export", "", "-o", "x.pt"], "export: which run, and where?"),
+        (["draw", ""], "draw: which runs?"),
+        (["runs", ""], "which folder? none is named"),
+        (["resume", ""], "resume: which run?"),
+    ],
+)
+def test_no_folder_at_all(line: list[str], says: str) -> None:
+    answer = call(line)
+    assert answer.code == 2 and answer.err.startswith(f"optbench: {says}")
+
+
+def test_a_folder_that_can_not_be_read(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    lstat = os.lstat
+
+    def refusing(path: str | os.PathLike[str]) -> os.stat_result:
+        if Path(path).parent.name == "run":
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return lstat(path)
+
+    monkeypatch.setattr(os, "lstat", refusing)
+    for line in ("evaluate run", "resume run", "export run -o x.pt", "train weights=run"):
+        answer = call(line)
+        assert answer.code == 2 and "run: it can't be read (permission denied)" in answer.err
+
+
+def test_a_folder_of_runs_that_can_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(path: str | os.PathLike[str]) -> None:
+        raise PermissionError(13, "Permission denied", os.fspath(path))
+
+    Path("runs").mkdir()
+    monkeypatch.setattr(os, "scandir", refusing)
+    answer = call("runs")
+    assert answer.code == 2 and "runs: it can't be read (permission denied)" in answer.err
+
+
+def test_an_export_that_fails_names_the_file_that_was_asked_for(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    answer = call("export run -o /proc/model.pt")
+    assert (answer.code, answer.err) == (1, "optbench: /proc/model.pt: No such file or directory\n")
+
+
+def test_the_best_checkpoint_is_damaged_and_the_last_is_not(workplace: Path) -> None:
+    train("steps=6 eval.every=2 optimizer.lr=0 checkpoint.every=2", workplace / "mine")
+    folder = RunDir(workplace / "mine")
+    assert optbench.open_run("mine").checkpoints.best == 2
+    (folder.checkpoints / "step-00000002" / "manifest.json").write_text("{}", encoding="utf-8")
+    answer = call("evaluate mine --at best")
+    assert answer.code == 2 and "step-00000002: manifest.json: " in answer.err
