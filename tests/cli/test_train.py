@@ -61,7 +61,7 @@ def test_a_run_ends_with_a_summary_and_the_next_commands(answer: Answer) -> None
     assert answer.code == 0
     words = answer.out.split()
     assert {"finished", "42", "test/accuracy", "val/loss"} <= set(words)
-    assert answer.out.endswith("\n  tensorboard --logdir run\n  optbench resume run steps=84\n")
+    assert answer.out.endswith("\n  tensorboard --logdir run\n  optbench resume run epochs=4\n")
     assert "finished at step 42" in answer.err
 
 
