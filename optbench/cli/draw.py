@@ -88,6 +88,8 @@ def read(arguments: Sequence[str]) -> DrawArguments:
         elif argument == "--animate":
             animate = True
         elif argument.startswith("-"):
+            if name in FLAGS:
+                raise UserError(f"{name}: it takes no value")
             match = flag_meant(name, (*FLAGS, "--help"))
             hint = f"did you mean {match}?" if match else f"draw takes {', '.join(FLAGS)}"
             raise UserError(f"{name}: no such flag; {hint}")

@@ -51,6 +51,8 @@ def no_such_flag(
     """
     name, equals, value = flag.partition("=")
     word = name.lstrip("-").replace("-", "_")
+    if equals and name in known:
+        return UserError(f"{name}: it takes no value")
     match = flag_meant(name, known)
     if match:
         return UserError(f"{name}: no such flag; did you mean {match}?")
@@ -113,8 +115,10 @@ def taken(
             found[name] = value if equals else next(given, "")
             if not found[name]:
                 raise UserError(f"{name}: it wants a value")
-        elif argument in switches:
-            found[argument] = ""
+        elif name in switches:
+            if equals:
+                raise UserError(f"{name}: it takes no value")
+            found[name] = ""
         elif argument.startswith("-"):
             known = (*valued, *switches)
             match = flag_meant(name, (*known, "--help"))

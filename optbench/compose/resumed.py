@@ -111,13 +111,34 @@ def _is_of(key: str, nodes: Sequence[str]) -> bool:
     return any(key == node or key.startswith(f"{node}.") for node in nodes)
 
 
-def refuse_fixed(changes: Mapping[str, Any]) -> None:
+Chosen = Mapping[str, tuple[str, str]]
+"""The old and the new choice of each group that has another."""
+
+
+def chosen_anew(old: Mapping[str, str], new: Mapping[str, str]) -> Chosen:
+    """The groups that have another choice than they had."""
+    return {g: (old[g], new[g]) for g in new if g in old and old[g] != new[g]}
+
+
+def as_chosen(key: str, old: Any, new: Any, chosen: Chosen) -> tuple[str, str]:
+    """A change as it was said, such as `dataset=mnist`, and what was there before.
+
+    Args:
+        key, old, new: the value that differs.
+        chosen: the groups of which others were chosen.
+    """
+    for group, (was, now) in chosen.items():
+        if key.startswith(f"{group}."):
+            return f"{group}={now}", was
+    return f"{key}={typed_value(new)}", typed_value(old)
+
+
+def refuse_fixed(changes: Mapping[str, Any], chosen: Chosen) -> None:
     """UserError if one of the changes is of something that can't change."""
     for key, (old, new) in changes.items():
         own = _PLAYERS.sub("", key)
         if _is_of(own, FIXED) and not _is_of(key, FREE):
-            was = typed_value(old)
+            said, was = as_chosen(key, old, new, chosen)
             raise UserError(
-                f"{key}={typed_value(new)}: can't change when a run is resumed (it is {was}); "
-                "start a new run"
+                f"{said}: can't change when a run is resumed (it is {was}); start a new run"
             )

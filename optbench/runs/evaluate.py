@@ -13,8 +13,8 @@ from optbench.assemble.data import check_same_data, dataset, described
 from optbench.assemble.experiment import evaluation_sets, make_task, precision_of, set_backends
 from optbench.assemble.modules import build_modules
 from optbench.compose.composer import hydra_session
-from optbench.compose.resumed import apply
-from optbench.compose.workloads import differences, typed_value
+from optbench.compose.resumed import Chosen, apply, as_chosen, chosen_anew
+from optbench.compose.workloads import differences
 from optbench.config.run_config import RunConfig
 from optbench.config.schema import from_plain
 from optbench.errors import UserError
@@ -79,9 +79,10 @@ def evaluated(
     with hydra_session(config_dir) as composer:
         saved.check(folder, composer.files)
         task = folder.read_overrides()["choices"].get("task", "auto")
+        chosen = {str(o.key_or_group): str(o.value()) for o in composer.parse(overrides)}
         plain = apply(composer, saved.plain, overrides, task, "when a run is evaluated")
     changes = differences(saved.plain, plain)
-    _refuse_others(changes)
+    _refuse_others(changes, chosen_anew(folder.read_overrides()["choices"], chosen))
     # What only concerns training must not ask for more examples than another data set has.
     config = dataclasses.replace(
         from_plain(plain), batch_size=1, accumulate=1, activation_checkpointing=False
@@ -102,12 +103,13 @@ def evaluated(
     return Evaluation(step, _which(config, folder) if averaged else None, scores, tuple(notes))
 
 
-def _refuse_others(changes: Mapping[str, tuple[Any, Any]]) -> None:
+def _refuse_others(changes: Mapping[str, tuple[Any, Any]], chosen: Chosen) -> None:
     for key, (old, new) in changes.items():
         if key.partition(".")[0] not in MAY_DIFFER:
+            said, was = as_chosen(key, old, new, chosen)
             raise UserError(
-                f"{key}={typed_value(new)}: not when a run is evaluated (it is "
-                f"{typed_value(old)}); {', '.join(MAY_DIFFER)} may be others"
+                f"{said}: not when a run is evaluated (it is {was}); "
+                f"{', '.join(MAY_DIFFER)} may be others"
             )
 
 

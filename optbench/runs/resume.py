@@ -9,7 +9,7 @@ from typing import Any
 
 from optbench.compose.composer import Composer, hydra_session
 from optbench.compose.players import refuse_unowned
-from optbench.compose.resumed import LABELS, apply, goes_on, refuse_fixed
+from optbench.compose.resumed import LABELS, apply, chosen_anew, goes_on, refuse_fixed
 from optbench.compose.workloads import differences, typed_value
 from optbench.config.run_spec import RunSpec
 from optbench.config.schema import from_plain
@@ -93,7 +93,7 @@ def continuation(
         spec = _changed(composer, folder, saved, overrides)
         asked = frozenset(str(o.key_or_group) for o in composer.parse(overrides))
     changes = differences(saved.plain, spec.plain)
-    refuse_fixed(changes)
+    refuse_fixed(changes, chosen_anew(folder.read_overrides()["choices"], spec.choices))
     return Continuation(folder, spec, saved.seals, changes, asked)
 
 

@@ -25,6 +25,25 @@ def place(shared_place: Path) -> Path:
     return shared_place
 
 
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (
+            "resume run optimizer=sgd",
+            "optimizer=sgd: can't change when a run is resumed",
+        ),
+        ("resume run model=gru", "model=gru: can't change when a run is resumed (it is mlp)"),
+        ("evaluate run model=logistic", "model=logistic: not when a run is evaluated (it is mlp)"),
+    ],
+)
+def test_another_choice_is_refused_by_its_name(
+    line: str, says: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    answer = call(line)
+    assert answer.code == 2 and answer.err.startswith(f"optbench: {says}")
+
+
 @pytest.mark.parametrize("line", ["evaluate sweep", "export sweep -o x.pt", "train weights=sweep"])
 def test_a_sweep_is_answered_with_its_runs(
     line: str, place: Path, monkeypatch: pytest.MonkeyPatch
