@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, cast
@@ -162,3 +162,30 @@ def shown(path: Path) -> str:
         return str(path.relative_to(Path.cwd()))
     except ValueError:
         return str(path)
+
+
+def add_what_fits(
+    table: dict[str, list[str]], more: Mapping[str, list[str]], longest: int
+) -> list[str]:
+    """Give a table further columns, as many as there is room for, each run on one line.
+
+    Args:
+        table: values by column, changed in place.
+        more: further columns, in the order of their worth; empty ones are none.
+        longest: characters of a value, which is cut short beyond.
+
+    Returns:
+        The names of the columns that are left out.
+    """
+    left = []
+    for name, values in more.items():
+        if not any(values):
+            continue
+        cut = [v if len(v) <= longest else f"{v[: longest - 3]}..." for v in map(escaped, values)]
+        cells = [[key, *column] for key, column in [*table.items(), (name, cut)]]
+        wanted = [max(map(len, [*broken_header(column[0], 1), *column[1:]])) for column in cells]
+        if sum(wanted) <= table_room(len(cells)):
+            table[name] = cut
+        else:
+            left.append(name)
+    return left

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +13,9 @@ from optbench.errors import UserError
 from optbench.plots.terminal import ascii_only, curve
 from optbench.rundir import RunDir
 from optbench.search.caveats import caveats
-from optbench.search.lr_range import (
-    DIVERGED,
-    RECOMMENDED,
-    RULES,
-    SMOOTHING,
-    Ramp,
-    Spread,
-)
+from optbench.search.lr_range import RECOMMENDED, RULES, Ramp, Spread
 from optbench.search.range_picture import drawn, save_picture, smooth
+from optbench.search.range_record import measured
 
 if TYPE_CHECKING:
     from optbench.search.find_lr import Trial
@@ -59,24 +52,10 @@ def report(
     lr = spreads[RECOMMENDED].median
     command = None if lr is None else train_command(spec, lr, base, player, config_dir)
     against = caveats(ramp, trials)
-    folder.write_json(
-        "find-lr.json",
-        {
-            "recommended": {
-                **{"rule": RECOMMENDED, "lr": lr, "command": command},
-                "caveats": against,
-            },
-            "suggestions": {rule: dataclasses.asdict(spread) for rule, spread in spreads.items()},
-            "seeds": {str(trial.seed): _trial(trial) for trial in trials},
-            "ramp": dataclasses.asdict(ramp),
-            "smoothing": SMOOTHING,
-            "diverges_at_times": DIVERGED,
-            "overrides": spec.overrides,
-            "choices": spec.choices,
-            "config": spec.plain,
-            "environment": dict(where),
-        },
-    )
+    recommended = {"rule": RECOMMENDED, "lr": lr, "command": command, "caveats": against}
+    record = {"recommended": recommended, **measured(ramp, trials, spreads)}
+    record |= {"overrides": spec.overrides, "choices": spec.choices, "config": spec.plain}
+    folder.write_json("find-lr.json", record | {"environment": dict(where)})
     _print(folder, spec, ramp, trials, spreads)
     try:
         said = [o for o in spec.overrides if o.startswith("optimizer.") and len(o) < 40]
@@ -144,17 +123,3 @@ def _is_replaced(key: str) -> bool:
 
 def _number(value: float | None) -> str:
     return "none" if value is None else f"{value:.3g}"
-
-
-def _trial(trial: Trial) -> dict[str, Any]:
-    smooth = trial.curve.before_divergence().smoothed()
-    return {
-        "suggestions": trial.suggestions,
-        "ended": trial.ended,
-        "message": trial.message,
-        "skipped_steps": trial.skipped,
-        "lr": trial.curve.lrs,
-        "loss": trial.curve.losses,
-        "smoothed_lr": smooth.lrs,
-        "smoothed_loss": smooth.losses,
-    }

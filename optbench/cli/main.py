@@ -7,6 +7,8 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple
 
 from optbench.console import print_error, print_lines
 from optbench.errors import OwnCodeError, UserError, reason
@@ -16,17 +18,69 @@ from optbench.version import __version__
 
 EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
 FLAGS = ("--help", "--version", "--shell-completion")
+
+
+class Verb(NamedTuple):
+    """What a verb does, and where.
+
+    Attributes:
+        group: under which `--help` has it.
+        home: module of `optbench.cli` and function, which takes the words after the verb.
+        what: in a line, with an example.
+    """
+
+    group: str
+    home: str
+    what: str
+
+
 VERBS = {
-    "train": "train a model: optbench train optimizer=adamw schedule=cosine",
-    "resume": "go on with an interrupted run or sweep: optbench resume RUN [overrides]",
-    "evaluate": "score a checkpoint of a run: optbench evaluate RUN [--at best|last|STEP]",
-    "export": "a run's weights as a plain state dict: optbench export RUN -o FILE",
-    "find-lr": "learning rate range test: optbench find-lr optimizer=sgd model=2c2d",
-    "show": "draw a schedule without training: optbench show schedule=cosine [--png FILE]",
-    "draw": "paths and rates of runs on test functions: optbench draw RUN... [--animate]",
-    "recommend": "which recipe, and why: optbench recommend [model=gpt dataset=text]",
-    "runs": "past runs side by side: optbench runs [FOLDER...] [state=finished]",
-    "list": "what can be chosen: optbench list [GROUP]",
+    "train": Verb(
+        "train",
+        "training:train",
+        "train a model: optbench train optimizer=adamw schedule=cosine",
+    ),
+    "resume": Verb(
+        "train",
+        "training:resume",
+        "go on with an interrupted run or sweep: optbench resume RUN [overrides]",
+    ),
+    "find-lr": Verb(
+        "train",
+        "find_lr:find_lr",
+        "learning rate range test: optbench find-lr optimizer=sgd model=2c2d",
+    ),
+    "recommend": Verb(
+        "train",
+        "recommend:recommend",
+        "which recipe, and why: optbench recommend [model=gpt dataset=text]",
+    ),
+    "list": Verb("look", "listing:listing", "what can be chosen: optbench list [GROUP]"),
+    "show": Verb(
+        "look",
+        "show:show",
+        "draw a schedule without training: optbench show schedule=cosine [--png FILE]",
+    ),
+    "draw": Verb(
+        "look",
+        "draw:draw",
+        "paths and rates of runs on test functions: optbench draw RUN... [--animate]",
+    ),
+    "evaluate": Verb(
+        "look",
+        "evaluate:evaluate",
+        "score a checkpoint of a run: optbench evaluate RUN [--at best|last|STEP]",
+    ),
+    "export": Verb(
+        "look",
+        "export:export",
+        "a run's weights as a plain state dict: optbench export RUN -o FILE",
+    ),
+    "runs": Verb(
+        "compare",
+        "past:runs",
+        "past runs side by side: optbench runs [FOLDER...] [state=finished]",
+    ),
 }
 
 
@@ -89,38 +143,11 @@ def _dispatch(arguments: list[str]) -> int:
 
         print_lines(texts.verb(verb).rstrip("\n"))
         return 0
-    if verb == "list":
-        from optbench.cli.listing import listing
-
-        return listing(rest)
-    if verb == "runs":
-        from optbench.cli.past import runs
-
-        return runs(rest)
-    if verb == "find-lr":
-        from optbench.cli.find_lr import find_lr
-
-        return find_lr(rest)
-    if verb == "show":
-        from optbench.cli.show import show
-
-        return show(rest)
-    if verb == "draw":
-        from optbench.cli.draw import draw
-
-        return draw(rest)
-    if verb == "evaluate":
-        from optbench.cli.evaluate import evaluate
-
-        return evaluate(rest)
-    if verb == "export":
-        from optbench.cli.export import export
-
-        return export(rest)
-    if verb == "recommend":
-        from optbench.cli.recommend import recommend
-
-        return recommend(rest)
-    from optbench.cli.training import training
-
-    return training(verb, rest)
+    module, _, function = VERBS[verb].home.partition(":")
+    try:
+        done: int = getattr(import_module(f"optbench.cli.{module}"), function)(rest)
+    except UserError as error:  # SeveralValues, which a composer alone can raise
+        if verb != "train" and hasattr(error, "needing"):
+            raise error.needing(f"optbench train -m, {verb} takes one") from None
+        raise
+    return done

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 from optbench.cli.flags import no_such_flag
 from optbench.compose.workloads import default_name
 from optbench.console import (
+    add_what_fits,
     print_error,
     print_lines,
     print_table,
     print_text,
     shown,
-    table_room,
 )
 from optbench.errors import UserError
-from optbench.escape import escaped, shell_word
-from optbench.layout import header
+from optbench.escape import shell_word
 from optbench.monitor.numerals import significant
 from optbench.runs.filters import filter_of, meant
 from optbench.runs.find import find_runs
@@ -90,7 +89,7 @@ def _as_table(found: Sequence[Past]) -> None:
     more["tags"] = [",".join(run.tags) for run in found]
     more |= {key: [run.value(key) for run in found] for key in telling_first(found)}
     more["notes"] = [run.notes for run in found]
-    left = _with_what_fits(table, more)
+    left = add_what_fits(table, more, LONGEST)
     print_table("", list(table), [list(row) for row in zip(*table.values(), strict=True)])
     of = f"; best {metrics[0]}" if len(metrics) == 1 else ""
     print_text(f"\n{len(found)} run{'s' * (len(found) > 1)} in {shell_word(shown(top))}{of}")
@@ -103,28 +102,6 @@ def _as_table(found: Sequence[Past]) -> None:
 def _unusual(run: Past, path: str) -> str:
     """The name of a run that neither its folder nor its choices tell."""
     return "" if run.name in path or run.name == default_name(run.choices) else run.name
-
-
-def _with_what_fits(table: dict[str, list[str]], more: Mapping[str, list[str]]) -> list[str]:
-    """Give a table further columns, as many as there is room for, each run on one line.
-
-    Long values are cut short.
-
-    Returns:
-        The names of the columns that are left out.
-    """
-    left = []
-    for name, values in more.items():
-        if not any(values):
-            continue
-        cut = [v if len(v) <= LONGEST else f"{v[: LONGEST - 3]}..." for v in map(escaped, values)]
-        cells = [[key, *column] for key, column in [*table.items(), (name, cut)]]
-        wanted = [max(map(len, [*header(column[0], 1), *column[1:]])) for column in cells]
-        if sum(wanted) <= table_room(len(cells)):
-            table[name] = cut
-        else:
-            left.append(name)
-    return left
 
 
 def _when(started: str) -> str:

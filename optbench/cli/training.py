@@ -20,8 +20,17 @@ from optbench.rundir import RunDir, path_of
 from optbench.runs.restart import begun_before, has_begun
 
 
-def training(verb: str, arguments: Sequence[str]) -> int:
-    """Does what the arguments after the verb say; returns the exit code."""
+def train(arguments: Sequence[str]) -> int:
+    """Do what the arguments after `train` say; return the exit code."""
+    return _training("train", arguments)
+
+
+def resume(arguments: Sequence[str]) -> int:
+    """Do what the arguments after `resume` say; return the exit code."""
+    return _training("resume", arguments)
+
+
+def _training(verb: str, arguments: Sequence[str]) -> int:
     flags = parse(arguments, (*TRAINS, *RESUMES) if verb == "resume" else TRAINS)
     overrides = list(flags.overrides)
     if verb == "resume":

@@ -57,6 +57,8 @@ FLAGS: list[Row] = [
     ("train --config_dir x", ["did you mean --config-dir?"]),
     ("train --foo", ["--foo: no such flag", "settings are key=value"]),
     ("train --foo={", ["--foo: no such flag"]),
+    ("show optimizer.lr=1,2", ["several values need optbench train -m, show takes one"]),
+    ("find-lr seed=0,1", ["several values need optbench train -m, find-lr takes one"]),
     ("recommend --model gpt", ["--model: no such flag", "did you mean model=gpt?"]),
     ("show --epochs 3", ["did you mean epochs=3?"]),
     ("find-lr --png a.png", ["--png: no such flag", "find-lr.png is always made"]),
