@@ -7,7 +7,7 @@ import sys
 
 
 def in_utf8() -> None:
-    """Begins anew in Python's UTF-8 mode where the locale would read names as other letters.
+    """Begin anew in Python's UTF-8 mode where the locale would read names as other letters.
 
     What is printed stays in the terminal's encoding.
     """
@@ -21,7 +21,7 @@ def in_utf8() -> None:
 
 
 def main() -> None:
-    """Runs the command line and exits with its code."""
+    """Run the command line and exit with its code."""
     in_utf8()
     from optbench.cli.main import main as run
 

@@ -93,7 +93,7 @@ def train(
 
 
 def _spec_of(overrides: Sequence[str | RunSpec], config_dir: str | None) -> RunSpec:
-    """The run that is asked for; UserError for a RunSpec that something stands beside."""
+    """Return the run that is asked for; raise UserError for a RunSpec with anything beside it."""
     from optbench.config.run_spec import RunSpec
 
     words = [word for word in overrides if not isinstance(word, RunSpec)]
@@ -108,7 +108,7 @@ def _spec_of(overrides: Sequence[str | RunSpec], config_dir: str | None) -> RunS
 
 @contextmanager
 def _composer(config_dir: str | None) -> Iterator[Composer]:
-    """A composer, whose errors are told as a program needs them."""
+    """Yield a composer, whose errors are told as a program needs them."""
     from optbench.compose.composer import SeveralValues, hydra_session
 
     _check_folders(None, config_dir)
@@ -120,7 +120,7 @@ def _composer(config_dir: str | None) -> Iterator[Composer]:
 
 
 def _check_folders(folder: Path | None, config_dir: str | None) -> None:
-    """UserError for what is no path, and a folder of configs that is not there."""
+    """Raise UserError for what is no path, and for a folder of configs that is not there."""
     from optbench.rundir import path_of
 
     if folder is not None:
@@ -271,7 +271,7 @@ def resume_sweep(
 
 @contextmanager
 def _of_a_library(quiet: bool) -> Iterator[tuple[Log, list[RunResult]]]:
-    """A log and a list to put results in; the process is left as it was found.
+    """Yield a log and a list to put results in; leave the process as it was found.
 
     A signal that ended a run is raised once more, for whoever had it before.
     """

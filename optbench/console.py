@@ -24,7 +24,7 @@ _GONE = (errno.EPIPE, errno.EIO)
 
 @contextmanager
 def lasting(stream: Any) -> Iterator[None]:
-    """What is written to a stream that nobody reads any more goes nowhere."""
+    """Let what is written to a stream that nobody reads any more go nowhere."""
     try:
         yield
     except OSError as error:
@@ -48,7 +48,7 @@ class Lasting:
         self._name = name
 
     def write(self, text: str) -> int:
-        """Writes, if there is such a stream."""
+        """Write, if there is such a stream."""
         stream = getattr(sys, self._name)
         if stream is not None:
             with lasting(stream):
@@ -56,14 +56,14 @@ class Lasting:
         return len(text)
 
     def flush(self) -> None:
-        """Brings what was written to its reader."""
+        """Bring what was written to its reader."""
         stream = getattr(sys, self._name)
         if stream is not None:
             with lasting(stream):
                 stream.flush()
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
+        """Return whether it is a terminal."""
         stream = getattr(sys, self._name)
         return stream is not None and bool(stream.isatty())
 
@@ -80,23 +80,23 @@ OUT, ERR = Lasting("stdout"), Lasting("stderr")
 
 
 def width() -> int:
-    """Columns that a line may have: the terminal's; elsewhere what `COLUMNS` says, or 80."""
+    """Return how wide a line may be: as the terminal; elsewhere as `COLUMNS` says, or 80."""
     return shutil.get_terminal_size((WIDTH, 24)).columns
 
 
 def print_lines(text: str) -> None:
-    """Lines on standard output, each escaped."""
+    """Print lines on standard output, each escaped."""
     OUT.write(escaped_lines(text) + "\n")
     OUT.flush()
 
 
 def print_text(text: str) -> None:
-    """Sentences on standard output, escaped, in lines that fit (`width`)."""
+    """Print sentences on standard output, escaped, in lines that fit (`width`)."""
     print_lines(broken(escaped_lines(text), width()))
 
 
 def print_error(text: str, lines: bool = False) -> None:
-    """One line on standard error, escaped; or several, where a text has them rightly.
+    """Print a line on standard error, escaped; or several, where a text has them rightly.
 
     A terminal gets it in lines that fit.
     """
@@ -104,12 +104,12 @@ def print_error(text: str, lines: bool = False) -> None:
 
 
 def fitting(line: str) -> str:
-    """A line for standard error: broken between words where it does not fit."""
+    """Break a line for standard error between words where it does not fit."""
     return line if fits(line) else broken(line, width())
 
 
 def fits(line: str) -> bool:
-    """Whether a line needs no breaking on standard error.
+    """Return whether a line needs no breaking on standard error.
 
     It does where somebody reads it in a terminal; a file, or a program, has it whole, unless
     `COLUMNS` says how wide.
@@ -147,17 +147,17 @@ def print_table(title: str, header: list[str], rows: list[list[str]], console: A
 
 
 def table_room(count: int) -> int:
-    """Columns for the cells of a table of so many columns, as `print_table` prints it."""
+    """Return how wide the cells of a table of so many columns may be in `print_table`."""
     return width() - (borders(count) if OUT.isatty() else len(GAP) * (count - 1))
 
 
 def borders(count: int) -> int:
-    """Columns that the borders of a drawn table of so many columns take."""
+    """Return how wide the borders of a drawn table of so many columns are."""
     return 3 * count + 1
 
 
 def shown(path: Path) -> str:
-    """A path as short as it can be typed here."""
+    """Return a path as short as it can be typed here."""
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

@@ -35,7 +35,7 @@ class Argument:
     value: Any = ...
 
     def __str__(self) -> str:
-        """As Python has it."""
+        """Return the argument as Python has it."""
         if self.value is ...:
             return self.name
         value = os.fspath(self.value) if isinstance(self.value, os.PathLike) else self.value
@@ -50,7 +50,7 @@ class Choice:
     name: str
 
     def __str__(self) -> str:
-        """In words."""
+        """Return the choice in words."""
         return f"the {self.kind} {self.name}"
 
 
@@ -72,7 +72,7 @@ class ArgumentError(ValueError):
         self.parts = parts
 
     def __str__(self) -> str:
-        """For those who called from Python."""
+        """Return the message for those who called from Python."""
         return "".join(map(str, self.parts))
 
 
@@ -87,7 +87,7 @@ _REASONS = {
 
 
 def reason(error: OSError) -> str:
-    """What the system refused, in a line: the path where it is known, and why."""
+    """Return what the system refused, in a line: the path where it is known, and why."""
     why = _REASONS.get(error.errno or 0) or error.strerror or str(error) or type(error).__name__
     path = error.filename2 or error.filename
     if path is None or isinstance(path, int):

@@ -15,7 +15,7 @@ _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
 def escaped(text: str, keep: str = "") -> str:
-    r"""The text with `\x1b` for an ESC, and so on; one line, unless `keep` has a newline.
+    r"""Return the text with `\x1b` for an ESC, and so on; one line, unless `keep` has a newline.
 
     For all that others may have written: names, paths, messages, samples of text.
 
@@ -26,12 +26,12 @@ def escaped(text: str, keep: str = "") -> str:
 
 
 def escaped_lines(text: str) -> str:
-    """A text of several lines, each of them escaped; tabs stay."""
+    """Escape each line of a text of several; tabs stay."""
     return escaped(text, keep="\n\t")
 
 
 def shell_word(text: str) -> str:
-    r"""A word that can be typed: quoted where a shell needs it, as `$'a\x1b'` with escapes."""
+    r"""Return a word that can be typed: quoted where a shell needs it, `$'a\x1b'` with escapes."""
     if _OBEYED.search(text):
         quoted = text.replace("\\", "\\\\").replace("'", r"\'")
         return f"$'{escaped(quoted)}'"

@@ -48,7 +48,7 @@ class BadFile(UserError):
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Gives a path to an OSError that names none, as those of writing and flushing."""
+    """Give a path to an OSError that names none, as those of writing and flushing."""
     try:
         yield
     except OSError as error:
@@ -58,12 +58,12 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def kind(mode: int) -> str:
-    """What a mode of `os.stat` is of, for messages: `a folder`, `a pipe`, ..."""
+    """Return what a mode of `os.stat` stands for, in messages: `a folder`, `a pipe`, ..."""
     return next((name for is_kind, name in _KINDS if is_kind(mode)), "a file")
 
 
 def open_regular(path: str | os.PathLike[str], flags: int = os.O_RDONLY) -> int:
-    """Opens a regular file, no link to one, without ever waiting for it; a descriptor.
+    """Open a regular file, no link to one, without ever waiting for it; return a descriptor.
 
     Raises:
         BadFile: a link, a folder, a pipe, a device.
@@ -85,17 +85,17 @@ def open_regular(path: str | os.PathLike[str], flags: int = os.O_RDONLY) -> int:
 
 
 def reading(path: str | os.PathLike[str]) -> BufferedReader:
-    """A regular file, open to be read; see `open_regular`."""
+    """Open a regular file to be read; see `open_regular`."""
     return os.fdopen(open_regular(path), "rb")
 
 
 def appending(path: str | os.PathLike[str]) -> BinaryIO:
-    """A regular file, open to be continued, made if it is not there; see `open_regular`."""
+    """Open a regular file to be continued, made if it is not there; see `open_regular`."""
     return os.fdopen(open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab")
 
 
 def checksum(path: str | os.PathLike[str], length: int | None = None) -> int:
-    """The CRC-32 of a file's first `length` bytes, by default of all."""
+    """Return the CRC-32 of a file's first `length` bytes, by default of all."""
     found, left = 0, sys.maxsize if length is None else length
     with naming(path), reading(path) as file:
         while piece := file.read(min(left, MIB)):
@@ -105,7 +105,7 @@ def checksum(path: str | os.PathLike[str], length: int | None = None) -> int:
 
 
 def read_text(path: str | os.PathLike[str], limit: int = MOST_TEXT) -> str:
-    """A text in UTF-8.
+    """Read a text in UTF-8.
 
     Raises:
         BadFile: no regular file, more than `limit` bytes, or another encoding.
@@ -140,7 +140,7 @@ class _FastLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignor
 
 
 def load_yaml(path: str | os.PathLike[str]) -> Any:
-    """Plain data from a YAML file.
+    """Load plain data from a YAML file.
 
     Raises:
         BadFile: no YAML, or what `read_text` refuses.
@@ -150,7 +150,7 @@ def load_yaml(path: str | os.PathLike[str]) -> Any:
 
 
 def parse_yaml(text: str, path: str | os.PathLike[str]) -> Any:
-    """Plain data from YAML; BadFile, which names `path`, for what is none."""
+    """Parse plain data from YAML; raise BadFile, which names `path`, for what is none."""
     try:
         return _bounded(yaml.load(text, Loader=_Loader if _NOT_UTF8 in text else _FastLoader))
     except yaml.MarkedYAMLError as error:
@@ -164,7 +164,7 @@ def parse_yaml(text: str, path: str | os.PathLike[str]) -> Any:
 
 
 def load_json(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """A JSON object; the words NaN, Infinity and -Infinity are numbers in it.
+    """Load a JSON object; the words NaN, Infinity and -Infinity are numbers in it.
 
     Raises:
         BadFile: no JSON object, or what `read_text` refuses.
@@ -180,7 +180,7 @@ def load_json(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """A JSON value; ValueError for whatever is none, or nested too deep."""
+    """Parse a JSON value; raise ValueError for whatever is none, or nested too deep."""
     try:
         return json.loads(text, object_hook=_numbers)
     except RecursionError:
@@ -188,7 +188,7 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def _bounded(values: Any) -> Any:
-    """A copy without shared parts; ValueError where aliases make it too large or endless."""
+    """Copy without shared parts; raise ValueError where aliases make it too large or endless."""
     left = MOST_VALUES
 
     def copied(value: Any, depth: int) -> Any:
@@ -218,7 +218,7 @@ def _numbers(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def strict(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values for strict JSON, which has no NaN: numbers that are not finite become words."""
+    """Return values for strict JSON, which has no NaN: numbers that are not finite become words."""
     return {
         key: strict(value)
         if isinstance(value, Mapping)
@@ -254,7 +254,7 @@ _NOT_UTF8 = r"\uDC"
 
 
 def dump_yaml(values: Any) -> str:
-    """Plain data as YAML, in its own order, by libyaml where it is there.
+    """Return plain data as YAML, in its own order, by libyaml where it is there.
 
     What a terminal would obey is escaped, and with it all that is not ASCII.
     """
@@ -267,7 +267,7 @@ def dump_yaml(values: Any) -> str:
 
 
 def write_atomically(path: Path, text: str, sync: bool = False) -> None:
-    """A file that a reader sees whole, old or new.
+    """Write a file that a reader sees whole, old or new.
 
     Args:
         sync: bring it to the disk too, so that a power failure leaves one of the two.

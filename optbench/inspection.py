@@ -45,7 +45,7 @@ def inspect(path: Path, files: Iterable[str], folders: Iterable[str], links: boo
 
 
 def refuse_unreadable(folder: Path, files: Iterable[str], said: str) -> None:
-    """UserError for a folder that this user may not look into, or one above it.
+    """Raise UserError for a folder, or one above it, that this user may not look into.
 
     Args:
         files: names that may stand in it.

@@ -14,7 +14,7 @@ NARROWEST = 20
 
 
 def broken(text: str, width: int, hang: int = 2) -> str:
-    """A text of several lines, none of them wider unless a word is.
+    """Break the lines of a text, so that none is wider unless a word is.
 
     What is left of a line goes on below, indented by as much as the line and `hang` more. A line of
     cells, which stand two spaces apart, is broken between cells.
@@ -50,7 +50,7 @@ def _broken(line: str, width: int, hang: int) -> str:
 
 
 def widths(rows: Sequence[Sequence[str]], room: int) -> list[int]:
-    """How wide each column of a table is to be.
+    """Return how wide each column of a table is to be.
 
     Every column is as wide as its longest word, or part of a header; what is left of the room goes
     to the columns that lack least, and so most of it to that of sentences.
@@ -74,12 +74,12 @@ def widths(rows: Sequence[Sequence[str]], room: int) -> list[int]:
 
 
 def fits(rows: Sequence[Sequence[str]], room: int) -> bool:
-    """Whether the words of a table stay whole in so much room; see `widths`."""
+    """Return whether the words of a table stay whole in so much room; see `widths`."""
     return sum(map(_least, zip(*rows, strict=True))) <= room
 
 
 def header(name: str, width: int) -> list[str]:
-    """A header in lines that are no wider: broken between words, or after `.`, `/` and `_`."""
+    """Break a header into lines that fit: between words, or after `.`, `/` and `_`."""
     lines = [""]
     for part in _parts(name, spaces=True):
         if len((lines[-1] + part).rstrip()) > width and lines[-1]:
@@ -89,7 +89,7 @@ def header(name: str, width: int) -> list[str]:
 
 
 def columns(rows: Sequence[Sequence[str]], room: int) -> list[str]:
-    """The lines of a table without borders, the header first.
+    """Return the lines of a table without borders, the header first.
 
     Args:
         rows: the cells, the header first.
@@ -109,12 +109,12 @@ def columns(rows: Sequence[Sequence[str]], room: int) -> list[str]:
 
 
 def _least(column: Sequence[str]) -> int:
-    """How wide a column has to be for its words, and the parts of its header, to stay whole."""
+    """Return how wide a column must be for its words, and its header's parts, to stay whole."""
     return max(_longest(_parts(column[0])), *(_longest(cell.split()) for cell in column[1:]), 1)
 
 
 def _parts(name: str, spaces: bool = False) -> list[str]:
-    """Where a header may be broken."""
+    """Return the parts of a header, between which it may be broken."""
     parts = re.findall(r"[^\s./_]*[./_\s]+|[^\s./_]+", name) or [""]
     return parts if spaces else [part.strip() for part in parts]
 

@@ -12,7 +12,7 @@ MOST_LINE = 64 * MIB
 
 
 def records(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
-    """The lines of a `metrics.jsonl`: the position after each, and its record.
+    """Yield from each line of a `metrics.jsonl` the position after it, and its record.
 
     The record is None where the line can't be read. A line without an end, the last one, is not
     given at all: a kill tore it.

@@ -89,7 +89,7 @@ class RunDir:
 
     @classmethod
     def reserve(cls, wanted: str | os.PathLike[str], key: str = "hydra.run.dir") -> RunDir:
-        """Makes the folder, which nobody else then has: `wanted`, or `wanted-2`, `-3`, ...
+        """Make the folder, which nobody else then has: `wanted`, or `wanted-2`, `-3`, ...
 
         An empty folder that exists is not taken: it may be another run's, a moment after it
         reserved it.
@@ -124,7 +124,7 @@ class RunDir:
     def existing(
         cls, path: str | os.PathLike[str], key: str = "resume=", sweep: bool = False
     ) -> RunDir:
-        """A run folder that is there.
+        """Return a run folder that is there.
 
         Args:
             path: of the folder.
@@ -154,7 +154,7 @@ class RunDir:
         return made
 
     def inspect(self, links: bool = False) -> None:
-        """Looks for what must not stand in a run folder that is written to: it would be followed.
+        """Look for what must not stand in a run folder that is written to: it would be followed.
 
         Args:
             links: whether `checkpoints`, `tb` and `samples` may be links to other folders.
@@ -195,7 +195,7 @@ class RunDir:
         return self.path / "log.txt"
 
     def write_config(self, config: Mapping[str, Any], said: Mapping[str, Any]) -> None:
-        """`config.yaml`, resolved, and `overrides.yaml`, what the command line said."""
+        """Write `config.yaml`, resolved, and `overrides.yaml`, what the command line said."""
         write_atomically(self.overrides, dump_yaml(dict(said)), sync=True)
         write_atomically(self.config, dump_yaml(dict(config)), sync=True)
 
@@ -205,18 +205,18 @@ class RunDir:
         return self.path / "overrides.yaml"
 
     def write_json(self, name: str, values: Mapping[str, Any]) -> None:
-        """A JSON file, whole or not at all."""
+        """Write a JSON file, whole or not at all."""
         write_atomically(self.path / name, json.dumps(strict(values), indent=2) + "\n")
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """A JSON file, empty if it is missing or damaged; see `damaged`."""
+        """Read a JSON file, empty if it is missing or damaged; see `damaged`."""
         try:
             return load_json(self.path / name)
         except (OSError, BadFile):
             return {}
 
     def damaged(self) -> list[str]:
-        """What is wrong with the small files that a run can go on without; a line for each."""
+        """Return what is wrong with the small files that a run can do without, a line each."""
         found = []
         for name, (read, shape) in _SMALL.items():
             try:
@@ -230,7 +230,7 @@ class RunDir:
         return found
 
     def unreadable(self) -> list[str]:
-        """What analysis can't read of a run; a line for each.
+        """Return what analysis can't read of a run, a line each.
 
         A run that is under way may have written a part of a line.
         """
@@ -244,7 +244,7 @@ class RunDir:
         return found
 
     def _small(self, name: str) -> dict[str, Any]:
-        """One of the small files, empty if it is missing or damaged."""
+        """Read one of the small files, empty if it is missing or damaged."""
         read, shape = _SMALL[name]
         try:
             return shape(read(self.path / name))
@@ -252,19 +252,19 @@ class RunDir:
             return {}
 
     def read_overrides(self) -> dict[str, Any]:
-        """`overrides` and `choices`, empty where the file is missing or damaged."""
+        """Read `overrides` and `choices`, empty where the file is missing or damaged."""
         return {"overrides": [], "choices": {}, **self._small("overrides.yaml")}
 
     def read_status(self) -> dict[str, Any]:
-        """`status.json`, empty where it is missing or damaged."""
+        """Read `status.json`, empty where it is missing or damaged."""
         return self._small("status.json")
 
     def read_summary(self) -> dict[str, Any]:
-        """`summary.json`, empty where it is missing or damaged."""
+        """Read `summary.json`, empty where it is missing or damaged."""
         return self._small("summary.json")
 
     def write_status(self, state: str, step: int, message: str = "", **more: Any) -> None:
-        """`status.json`: one of `shapes.STATES`, the step, times in UTC, and why.
+        """Write `status.json`: one of `shapes.STATES`, the step, times in UTC, and why.
 
         What is said in `more` stays until it is said anew: `checkpoint`, the newest step that has
         one, and `config`, what config.yaml may be.
@@ -297,7 +297,7 @@ class RunDir:
         return status.get("state") in DONE and alike
 
     def read_metrics(self) -> Iterator[dict[str, Any]]:
-        """The lines of `metrics.jsonl`; those that can't be read, and a torn last one, left out."""
+        """Yield the lines of `metrics.jsonl` but those that can't be read, and a torn last one."""
         try:
             for _, record in records(self.metrics):
                 if record is not None:
@@ -306,7 +306,7 @@ class RunDir:
             return
 
     def last_values(self) -> dict[str, float]:
-        """The last value of each metric in `metrics.jsonl`."""
+        """Return the last value of each metric in `metrics.jsonl`."""
         values: dict[str, float] = {}
         for record in self.read_metrics():
             values.update(record)
@@ -317,7 +317,7 @@ class RunDir:
         }
 
     def last_texts(self, last_step: int) -> dict[str, str]:
-        """The last sample of each text up to `last_step`, by name."""
+        """Return the last sample of each text up to `last_step`, by name."""
         newest: dict[str, Path] = {}
         for folder in sorted(self.samples.glob("step-*")):
             step = _SAMPLES.fullmatch(folder.name)
@@ -331,12 +331,12 @@ class RunDir:
 
 
 def checkpoint_name(step: int) -> str:
-    """The name of the folder of a step's checkpoint, below `checkpoints`."""
+    """Return the name of the folder of a step's checkpoint, below `checkpoints`."""
     return f"step-{step:08d}"
 
 
 def path_of(text: str | os.PathLike[str]) -> Path:
-    """A path as it is typed, with the home folder in place of `~`.
+    """Return a path as it is typed, with the home folder in place of `~`.
 
     Raises:
         UserError: no path; nobody's home folder, a null character, a name that is too long.
@@ -357,7 +357,7 @@ def path_of(text: str | os.PathLike[str]) -> Path:
 
 
 def _make_first_free(first: Path) -> Path:
-    """Makes the folder, or the first of `first-2`, `-3`, ... that nobody else has made."""
+    """Make the folder, or the first of `first-2`, `-3`, ... that nobody else has made."""
     for number in itertools.count(1):
         path = first if number == 1 else first.with_name(f"{first.name}-{number}")
         with suppress(FileExistsError):
@@ -371,7 +371,7 @@ def _is_run(folder: Path) -> bool:
 
 
 def _its_runs(sweep: Path) -> str:
-    """Which runs a sweep's folder has, for messages."""
+    """Return which runs a sweep's folder has, for messages."""
     with os.scandir(sweep) as entries:
         numbers = sorted(int(entry.name) for entry in entries if entry.name.isdecimal())
     begun = [number for number in numbers if _is_run(sweep / str(number))]
@@ -382,13 +382,13 @@ def _its_runs(sweep: Path) -> str:
 
 
 def _like(run: Path, path: str | os.PathLike[str]) -> Path:
-    """A folder above `path`, as that one is written."""
+    """Return the folder `run`, which is above `path`, as `path` is written."""
     above = [up for up in Path(path).expanduser().parents if up.absolute() == run]
     return above[0] if above else run
 
 
 def nearest_folder(folder: Path) -> str:
-    """The hint for a folder that is not there: one beside it with nearly its name, or nothing."""
+    """Return a hint for a folder that is not there: the one beside it of nearly its name."""
     from optbench.config.suggest import nearest
 
     if not folder.parent.is_dir():

@@ -11,7 +11,7 @@ KILLED = "killed"
 
 
 def status(values: Any) -> dict[str, Any]:
-    """`status.json`; ValueError for what is none."""
+    """Return what is read of `status.json`; raise ValueError for what is none."""
     _need(isinstance(values, dict) and values.get("state") in STATES, "no state of a run")
     _need(_whole(values.get("step")), "no step")
     _need(_whole(values.get("checkpoint", 0)), "its checkpoint is no step")
@@ -20,7 +20,7 @@ def status(values: Any) -> dict[str, Any]:
 
 
 def summary(values: Any) -> dict[str, Any]:
-    """`summary.json`; ValueError for what is none."""
+    """Return what is read of `summary.json`; raise ValueError for what is none."""
     _need(isinstance(values, dict) and values.get("state") in STATES, "no state of a run")
     _need(_whole(values.get("step")), "no step")
     _need(_all(values.get("final"), _number), "its final values are no numbers")
@@ -39,7 +39,7 @@ def summary(values: Any) -> dict[str, Any]:
 
 
 def overrides(values: Any) -> dict[str, Any]:
-    """`overrides.yaml`; ValueError for what is none."""
+    """Return what is read of `overrides.yaml`; raise ValueError for what is none."""
     _need(isinstance(values, dict), "no group of values")
     lines, choices = values.get("overrides"), values.get("choices")
     _need(isinstance(lines, list) and all(map(_text, lines)), "its overrides are no list of texts")

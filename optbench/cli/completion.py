@@ -10,7 +10,7 @@ from optbench.console import print_lines
 
 
 def completion(arguments: Sequence[str]) -> int:
-    """Answers `optbench -sc install=bash` and the queries of the function that it installs.
+    """Answer `optbench -sc install=bash` and the queries of the function that it installs.
 
     Install with `eval "$(optbench -sc install=bash)"`.
     """
@@ -51,7 +51,7 @@ def _groups(start: str) -> int:
 
 
 def _filters(start: str) -> int:
-    """What `runs` can be asked for; the shell completes folders."""
+    """Print what `runs` can be asked for; the shell completes folders."""
     from optbench.cli.listing import groups
     from optbench.shapes import KILLED, STATES
 

@@ -41,7 +41,7 @@ PICTURES = ("paths.png", "paths.gif", "gaps.png")
 
 
 def draw(arguments: Sequence[str]) -> int:
-    """`optbench draw RUN... [--to FOLDER] [--fit FROM:TO] [--animate]`; returns the exit code."""
+    """Run `optbench draw RUN... [--to FOLDER] [--fit FROM:TO] [--animate]`; return the code."""
     asked = read(arguments)
     png.require()
     runs = read_all(asked.runs)
@@ -70,7 +70,7 @@ def draw(arguments: Sequence[str]) -> int:
 
 
 def read(arguments: Sequence[str]) -> DrawArguments:
-    """The runs and the flags.
+    """Read the runs and the flags.
 
     Raises:
         UserError: no run, a flag that there is not, or a value that it can't have.
@@ -115,7 +115,7 @@ def _usual_folder(runs: Sequence[FunctionRun]) -> Path:
 def paths(
     runs: Sequence[FunctionRun], names: Sequence[str]
 ) -> tuple[contour.Landscape, list[contour.Trail]]:
-    """The function around all paths; each begins at its own run's start."""
+    """Return the function around all paths, and the paths, each from its own run's start."""
     from optbench.assemble.landscape import plane
 
     planes = [plane(run.config["model"]) for run in runs]
@@ -139,7 +139,7 @@ def _curve(run: FunctionRun, name: str, asked: tuple[int, int] | None) -> gaps.G
 
 
 def _say(curves: Sequence[gaps.Gaps]) -> None:
-    """The fitted rates as a table."""
+    """Print the fitted rates as a table."""
     rows = []
     for curve in curves:
         power, linear = curve.power, curve.linear

@@ -14,7 +14,7 @@ from optbench.rundir import RunDir
 
 
 def evaluate(arguments: Sequence[str]) -> int:
-    """`optbench evaluate RUN [--at best|last|STEP] [--json] [overrides]`; the exit code."""
+    """Run `optbench evaluate RUN [--at best|last|STEP] [--json] [overrides]`; return the code."""
     valued, switches = ("--at", "--config-dir"), ("--json", "--trust")
     flags, words = taken("evaluate", arguments, valued, switches)
     if not words or not words[0] or "=" in words[0]:

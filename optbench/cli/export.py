@@ -11,7 +11,7 @@ from optbench.rundir import RunDir, path_of
 
 
 def export(arguments: Sequence[str]) -> int:
-    """`optbench export RUN -o FILE [--at best|last|STEP] [--force]`; the exit code."""
+    """Run `optbench export RUN -o FILE [--at best|last|STEP] [--force]`; return the exit code."""
     flags, words = taken("export", arguments, ("-o", "--output", "--at"), ("--force",))
     target = flags.get("-o") or flags.get("--output")
     if len(words) != 1 or not words[0] or target is None:

@@ -59,7 +59,7 @@ class FindLrArguments:
 
 
 def find_lr(arguments: Sequence[str]) -> int:
-    """`optbench find-lr [flags] [overrides of train]`; returns the exit code."""
+    """Run `optbench find-lr [flags] [overrides of train]`; return the exit code."""
     asked = read(arguments)
     with hydra_session(asked.config_dir) as composer:
         spec = composer.spec(composer.compose(asked.overrides), asked.overrides)
@@ -108,7 +108,7 @@ def find_lr(arguments: Sequence[str]) -> int:
 
 
 def read(arguments: Sequence[str]) -> FindLrArguments:
-    """The flags and the overrides.
+    """Read the flags and the overrides.
 
     Raises:
         UserError: a flag that there is not, or a value that it can't have.
@@ -164,7 +164,7 @@ def _count(flag: str, text: str, least: int) -> int:
 
 
 def _folder(spec: RunSpec) -> str | Path:
-    """`<time>-find-lr-<name>` where a run has `<time>-<name>`, or the folder that was asked for."""
+    """Return the folder asked for, or a run's, `<time>-<name>`, as `<time>-find-lr-<name>`."""
     if "hydra.run.dir" in keys_of(spec.overrides):
         return spec.folder
     wanted = Path(spec.folder)

@@ -37,7 +37,7 @@ def report(
     player: str,
     config_dir: str | None = None,
 ) -> float | None:
-    """Writes the files and prints; returns the recommended learning rate, if there is one.
+    """Write the files and print; return the recommended learning rate, if there is one.
 
     Args:
         folder: for the files.
@@ -69,7 +69,7 @@ def report(
 
 
 def _say(where: str, command: str | None, against: Sequence[str]) -> None:
-    """Where the files are, what speaks against the recommendation, and what to train with."""
+    """Print where the files are, what speaks against the recommendation, and what to train with."""
     lines = ["", where]
     if command is None:
         lines += ["the loss does not fall by more than its noise: nothing to recommend"]

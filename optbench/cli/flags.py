@@ -26,7 +26,7 @@ ALIKE = 0.85
 
 
 def flag_meant(name: str, known: Iterable[str]) -> str | None:
-    """The flag that a word is nearly, or begins; of several that it begins, all of them."""
+    """Return the flag that a word is nearly, or begins; of several that it begins, all of them."""
     known = [flag for flag in known if flag.startswith("--")]
     near = nearest(name, known, cutoff=ALIKE)
     begun = [flag for flag in known if len(name) > 2 and flag.startswith(name)]
@@ -41,7 +41,7 @@ def no_such_flag(
     known: Iterable[str] = TRAINS,
     config_dir: str | None = None,
 ) -> UserError:
-    """The line for it: keys are written without dashes, `epochs=3`.
+    """Return the error for a flag that there is not: keys have no dashes, `epochs=3`.
 
     Args:
         flag: as it was typed, perhaps with `=value`.
@@ -71,19 +71,19 @@ def no_such_flag(
 
 
 def _is_key(word: str, said: str | None) -> bool:
-    """Whether a word is the last part of the key that an override sets, nearly."""
+    """Return whether a word is the last part of the key that an override sets, nearly."""
     key = (said or "").partition("=")[0].rpartition(".")[2]
     return said is not None and "." not in said.partition("=")[0] and likeness(word, key) >= ALIKE
 
 
 def _next(arguments: Sequence[str], index: int) -> str:
-    """The word after a flag, if it looks like its value."""
+    """Return the word after a flag, if it looks like its value."""
     after = arguments[index + 1] if index + 1 < len(arguments) else ""
     return "" if after.startswith("-") or "=" in after else after
 
 
 def _setting(word: str, text: str, arguments: Sequence[str], config_dir: str | None) -> str | None:
-    """The override that a word and a value mean, with the files that the rest chooses."""
+    """Return the override that a word and a value mean, with the files that the rest chooses."""
     from hydra.errors import HydraException
 
     from optbench.compose.composer import hydra_session
@@ -101,7 +101,7 @@ def _setting(word: str, text: str, arguments: Sequence[str], config_dir: str | N
 def taken(
     verb: str, arguments: Sequence[str], valued: Sequence[str], switches: Sequence[str]
 ) -> tuple[dict[str, str], list[str]]:
-    """The flags of a verb with their values (a switch's is empty), and the other words.
+    """Split a verb's arguments: flags with values (a switch's is empty), and the other words.
 
     Raises:
         UserError: a flag that the verb does not have, or one without its value.

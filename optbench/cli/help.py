@@ -30,14 +30,14 @@ _MORE = {
 
 
 def _keys() -> str:
-    """The settings that have an example, as they are declared, and some other keys."""
+    """Return the settings that have an example, as they are declared, and some other keys."""
     examples = {each.example: each.help for each in SETTINGS.values() if each.example} | _MORE
     lines = [line for example, text in examples.items() for line in _key(example, text)]
     return "\n".join(["keys", *lines, _text("keys")])
 
 
 def _key(example: str, text: str) -> list[str]:
-    """A line for a key, or more where its text does not fit one of 80 columns."""
+    """Return a line for a key, or more where its text does not fit one of 80 columns."""
     first, *others = textwrap.wrap(text, 49) or [""]
     return [f"  {example:<28} {first}".rstrip(), *(f"{'':<31}{line}" for line in others)]
 
@@ -63,7 +63,7 @@ def program(verbs: Mapping[str, Verb]) -> str:
 
 
 def _verb(name: str, what: str) -> list[str]:
-    """What a verb does, and its example on a line below where there is no room for both."""
+    """Return what a verb does, and its example on a line below where there is no room for both."""
     text, _, example = what.partition(": ")
     if len(what) + 12 <= WIDTH:
         return [f"  {name:<9} {what}"]

@@ -41,7 +41,7 @@ class _Stopped(BaseException):
 
 
 def launched(composer: Composer, cfg: DictConfig, planned: Sweep, log: Log) -> list[RunResult]:
-    """What all runs came to, also when the launcher fails: then some are killed or not begun."""
+    """Do all runs by a launcher; where it fails, some are killed or not begun."""
     from hydra.core.plugins import Plugins
     from hydra.types import HydraContext
     from omegaconf import open_dict, read_write
@@ -82,7 +82,7 @@ def launched(composer: Composer, cfg: DictConfig, planned: Sweep, log: Log) -> l
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the block as an interrupt does, unless they are ignored."""
+    """Let SIGTERM and SIGHUP end the block as an interrupt does, unless they are ignored."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise _Stopped(number)
@@ -99,7 +99,7 @@ def _stoppable() -> Iterator[None]:
 
 
 def _failure(returned: Any) -> str:
-    """What went wrong around a run, empty if nothing did."""
+    """Return what went wrong around a run, empty if nothing did."""
     from hydra.core.utils import JobStatus
 
     failed = getattr(returned, "status", None) == JobStatus.FAILED
@@ -111,7 +111,7 @@ def _in_a_line(error: BaseException) -> str:
 
 
 def _left(folder: RunDir, code: int, message: str) -> RunResult:
-    """A run as the launcher's processes left it.
+    """Return a run as the launcher's processes left it.
 
     Args:
         code: the exit code for one that is not done.
@@ -133,7 +133,7 @@ def _left(folder: RunDir, code: int, message: str) -> RunResult:
 
 
 def foreign_sweeper(composer: Composer, cfg: DictConfig) -> int:
-    """A sweeper plugin of the user's: it chooses the runs, and gets each one's score."""
+    """Let a sweeper plugin of the user's choose the runs; it gets each one's score."""
     from hydra.core.plugins import Plugins
     from hydra.types import HydraContext
 
@@ -146,7 +146,7 @@ def foreign_sweeper(composer: Composer, cfg: DictConfig) -> int:
 
 
 def task(cfg: DictConfig) -> float | None:
-    """What a launcher's process calls: one run in the folder that Hydra made; its best score."""
+    """Do one run in the folder that Hydra made, for a launcher's process; return its best score."""
     from hydra.core.hydra_config import HydraConfig
 
     hydra = cast(DictConfig, HydraConfig.get())

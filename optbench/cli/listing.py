@@ -15,17 +15,17 @@ from optbench.errors import UserError
 
 
 def groups() -> list[str]:
-    """The groups that have choices."""
+    """Return the groups that have choices."""
     return sorted(path.name for path in configs_folder().iterdir() if path.is_dir())
 
 
 def choices(group: str, config_dir: Path | None = None) -> list[tuple[str, str]]:
-    """Name and description of each choice, a user's own last."""
+    """Return name and description of each choice, a user's own last."""
     return [(path.stem, description_of(path)[DESCRIPTION]) for path in files(group, config_dir)]
 
 
 def files(group: str, config_dir: Path | None = None) -> list[Path]:
-    """The files of a group; of two with a name, ours, as it is ours that Hydra takes."""
+    """Return the files of a group; of two of one name ours, for that is the one Hydra takes."""
     found: dict[str, Path] = {}
     for folder in (configs_folder(), *([config_dir] if config_dir else [])):
         for path in config_files(folder / group):
@@ -34,7 +34,7 @@ def files(group: str, config_dir: Path | None = None) -> list[Path]:
 
 
 def listing(arguments: Sequence[str]) -> int:
-    """All groups; `list GROUP`: its choices, one line each; `list GROUP NAME`: one choice."""
+    """Print all groups; `list GROUP`: its choices, a line each; `list GROUP NAME`: one choice."""
     words, own = _config_dir(arguments)
     if not words:
         rows = [[g, " ".join(path.stem for path in files(g, own))] for g in groups()]
@@ -56,7 +56,7 @@ def listing(arguments: Sequence[str]) -> int:
 
 
 def _group(word: str) -> str | None:
-    """The group of this name, also in the plural."""
+    """Return the group of this name, also in the plural."""
     known = groups()
     return next((name for name in (word, word.removesuffix("s")) if name in known), None)
 
@@ -71,7 +71,7 @@ def _print_group(group: str, own: Path | None) -> None:
 
 
 def _print_choice(group: str, name: str, own: Path | None) -> None:
-    """What there is to say of one choice: of an optimizer as a table, else its file."""
+    """Print what there is to say of one choice: of an optimizer as a table, else its file."""
     found = {path.stem: path for path in files(group, own)}
     if group == "optimizer":
         from optbench.compose.optimizers import optimizers
@@ -87,7 +87,7 @@ def _print_choice(group: str, name: str, own: Path | None) -> None:
 
 
 def _config_dir(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
-    """The groups that are named, and the folder of the user's own configs."""
+    """Return the groups that are named, and the folder of the user's own configs."""
     words: list[str] = []
     folder, given = None, iter(arguments)
     for argument in given:
@@ -107,13 +107,13 @@ def _config_dir(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
 
 
 def print_optimizers(rows: list[list[str]]) -> None:
-    """A line each: what there is to choose from."""
+    """Print what optimizers there are to choose from, a line each."""
     print_table("", [HEADER[0], HEADER[1], WHAT], [[row[0], row[1], row[6]] for row in rows])
     print_lines("\noptbench list optimizer NAME says more of one.")
 
 
 def print_one(row: list[str]) -> None:
-    """All there is to say of one, a line each."""
+    """Print all there is to say of one, a line each."""
     print_table(
         "",
         [HEADER[0], row[0]],

@@ -85,7 +85,7 @@ VERBS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code, 2 for bad input."""
+    """Run the command line; return the exit code, 2 for bad input."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _verb_meant(word: str, rest: Sequence[str]) -> str:
-    """What was meant by a word that is no verb; one may have been left out."""
+    """Return what was meant by a word that is no verb; the verb may have been left out."""
     from optbench.config.suggest import did_you_mean
 
     if "=" in word or word in ("-m", "--multirun", "--cfg"):

@@ -70,7 +70,7 @@ def runs(arguments: Sequence[str]) -> int:
 
 
 def _as_table(found: Sequence[Past]) -> None:
-    """A line each, the oldest first, so that the newest stands next to the prompt."""
+    """Print a line each, the oldest first, so that the newest stands next to the prompt."""
     top = Path(os.path.commonpath([run.run.path.parent for run in found]))
     metrics = list(dict.fromkeys(str(run.best["metric"]) for run in found if run.best))
     started = [_when(run.started) for run in found]
@@ -100,12 +100,12 @@ def _as_table(found: Sequence[Past]) -> None:
 
 
 def _unusual(run: Past, path: str) -> str:
-    """The name of a run that neither its folder nor its choices tell."""
+    """Return the name of a run that neither its folder nor its choices tell."""
     return "" if run.name in path or run.name == default_name(run.choices) else run.name
 
 
 def _when(started: str) -> str:
-    """A time as a clock here shows it, to the minute; empty for what is no time."""
+    """Return a time as a clock here shows it, to the minute; empty for what is no time."""
     try:
         return datetime.fromisoformat(started).astimezone().strftime("%Y-%m-%d %H:%M")
     except (ValueError, OverflowError, OSError):

@@ -20,7 +20,7 @@ WITHOUT = "none"
 
 
 def recommend(arguments: Sequence[str]) -> int:
-    """`optbench recommend [overrides of train]`; returns the exit code."""
+    """Run `optbench recommend [overrides of train]`; return the exit code."""
     flags = parse(arguments, ("--config-dir", "--help"))
     for flag in ("multirun", "cfg", "info", "hydra_help"):
         if getattr(flags, flag):
@@ -52,7 +52,7 @@ def _read(folder: Path) -> Iterator[Recipe]:
 
 
 def _rows(recipe: Recipe) -> list[list[str]]:
-    """A recipe in three lines of a table."""
+    """Return a recipe in three lines of a table."""
     said = {setting.key: setting.value.replace(", ", ",") for setting in recipe.settings}
     if "optimizer" not in said and recipe.optimizer:
         said = {"optimizer": recipe.optimizer, **said}
@@ -62,7 +62,7 @@ def _rows(recipe: Recipe) -> list[list[str]]:
 
 
 def _one(composer: Composer, recipes: dict[str, Recipe], overrides: list[str]) -> None:
-    """Prints the recipe for what the overrides lead to, and the command, which is checked."""
+    """Print the recipe for what the overrides lead to, and the command, which is checked."""
     choices = composer.spec(composer.compose(overrides), overrides).choices
     asked = recipes.get(choices["recipe"])
     recipe = asked or choose(recipes.values(), choices["model"], choices["task"])
@@ -84,7 +84,7 @@ def _one(composer: Composer, recipes: dict[str, Recipe], overrides: list[str]) -
 
 
 def _command(overrides: list[str], choices: dict[str, str], recipe: Recipe) -> list[str]:
-    """What to train with: model and data set by name, or the workload, and what else was said."""
+    """Return what to train with: the workload, or model and data set, and what else was said."""
     named = ["workload"] if choices["workload"] != "none" else ["model", "dataset"]
     begin = {f"{group}={choices[group]}" for group in named}
     said = [line for line in overrides if line not in begin and keys_of([line])[0] != "recipe"]

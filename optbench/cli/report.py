@@ -22,7 +22,7 @@ MOST_CHARACTERS = 600
 
 
 def finish(result: RunResult, log: Log) -> int:
-    """Tells how a run ended; its exit code."""
+    """Tell how a run ended; return its exit code."""
     if result.state == "failed":
         log.tell(f"failed: {result.message}")
         if not result.explained:
@@ -33,7 +33,7 @@ def finish(result: RunResult, log: Log) -> int:
 
 
 def print_summary(result: RunResult) -> None:
-    """The final and best values, and the commands that come next."""
+    """Print the final and best values, and the commands that come next."""
     rows = [["state", result.state], ["steps", str(result.step)]]
     last = result.best.get("step") == result.step
     for metric, value in result.metrics.items():
@@ -67,7 +67,7 @@ def print_summary(result: RunResult) -> None:
 
 
 def goes_on_with(result: RunResult) -> str | None:
-    """The override with which a run goes on, empty if it does with none; None if with no one.
+    """Return the override a run goes on with, empty if it needs none; None if none helps.
 
     One that has finished goes on if it is made longer, twice as long, say; one that stopped early
     to its planned length.
@@ -98,7 +98,7 @@ def _target(target: Mapping[str, Any]) -> str:
 def print_sweep(
     folder: Path, results: Sequence[tuple[list[str], RunResult]], metric: str, varied: Sequence[str]
 ) -> None:
-    """A sweep's runs, best first; those without a score come last.
+    """Print a sweep's runs, best first; those without a score come last.
 
     Args:
         folder: the sweep's.

@@ -32,7 +32,7 @@ def resume(
     at: str | None = None,
     to: str | None = None,
 ) -> int:
-    """Goes on with a run or a sweep, or shows the config that it would go on with.
+    """Go on with a run or a sweep, or show the config that it would go on with.
 
     Args:
         run: its folder.
@@ -76,7 +76,7 @@ def resume(
 
 
 def _tell_ended(folder: RunDir, changes: Collection[str], log: Log) -> int:
-    """What a run came to that has nothing left to do, and why the changes make no difference."""
+    """Tell what a run that has ended came to, and why the changes make no difference."""
     ended = load_result(folder)
     length = goes_on_with(ended)
     more = f"; {length} goes on" if length and ended.state == "stopped_early" else ""

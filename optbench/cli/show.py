@@ -19,7 +19,7 @@ from optbench.plots.terminal import ascii_only, curve
 
 
 def show(arguments: Sequence[str]) -> int:
-    """`optbench show [--png FILE] [overrides of train]`; returns the exit code."""
+    """Run `optbench show [--png FILE] [overrides of train]`; return the exit code."""
     rest, path = _png(arguments)
     flags = parse(rest, ("--png", "--config-dir", "--help"))
     for flag in ("multirun", "cfg", "info", "hydra_help"):
@@ -42,7 +42,7 @@ def show(arguments: Sequence[str]) -> int:
 
 
 def _png(arguments: Sequence[str]) -> tuple[list[str], str | None]:
-    """The arguments without `--png FILE`, and the file."""
+    """Split off `--png FILE`; return the other arguments, and the file."""
     rest, path, given = [], None, iter(arguments)
     for argument in given:
         name, equals, value = argument.partition("=")
@@ -56,7 +56,7 @@ def _png(arguments: Sequence[str]) -> tuple[list[str], str | None]:
 
 
 def _title(spec: RunSpec) -> str:
-    """The schedule, or that of each player."""
+    """Return the title: the schedule, or each player's."""
     if not spec.config.player:
         return _schedule(spec.choices["schedule"], spec.config.schedule)
     each = spec.config.players.items()
@@ -86,7 +86,7 @@ def _text(curves: Curves, spec: RunSpec) -> str:
 
 
 def pictures_of(curves: Curves, title: str) -> list[png.Picture]:
-    """The learning rates, and each other setting that is scheduled."""
+    """Return pictures of the learning rates, and of each other setting that is scheduled."""
     rates = {name: (curves.steps, values) for name, values in curves.rates.items()}
     pictures = [png.Picture(rates, title, "step", "learning rate")]
     for name, values in curves.others.items():

@@ -13,7 +13,7 @@ from optbench.runs.sweep import Sweep, begin, run_sequentially
 
 
 def sweep(composer: Composer, overrides: Sequence[str]) -> int:
-    """Does all runs of the grid; the exit code is 1 if one of them failed."""
+    """Do all runs of the grid; return the exit code, 1 if one of them failed."""
     log = Log()
     grid = compose_grid(composer, overrides)
     if not isinstance(grid, Grid):
@@ -32,7 +32,7 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
 
 
 def report(planned: Sweep, results: Sequence[RunResult | None], log: Log) -> int:
-    """The table of the runs that were done, best first."""
+    """Print the table of the runs that were done, best first; return the exit code."""
     done = [
         (overrides, result)
         for overrides, result in zip(planned.grid, results, strict=False)

@@ -90,7 +90,7 @@ def _training(verb: str, arguments: Sequence[str]) -> int:
 
 
 def parse(arguments: Sequence[str], known: Sequence[str] = TRAINS) -> Namespace:
-    """Hydra's flags and the overrides; UserError for a flag that there is not.
+    """Parse Hydra's flags and the overrides; raise UserError for a flag that there is not.
 
     Args:
         known: the flags that may have been meant. None can be shortened.
@@ -122,7 +122,7 @@ def parse(arguments: Sequence[str], known: Sequence[str] = TRAINS) -> Namespace:
 
 
 def _part(plain: Mapping[str, Any], package: str | None) -> str:
-    """A run's config as YAML, or what stands below a dotted key, headed as Hydra heads it."""
+    """Return a run's config as YAML, or what is below a dotted key, headed as Hydra heads it."""
     if not package or package == "_global_":
         return dump_yaml(plain)
     found: Any = plain
@@ -135,7 +135,7 @@ def _part(plain: Mapping[str, Any], package: str | None) -> str:
 
 
 def _hydra(arguments: Sequence[str]) -> int:
-    """Hydra's own flags (`--cfg`, `--info`, `--hydra-help`, completion) are Hydra's to answer."""
+    """Let Hydra answer its own flags (`--cfg`, `--info`, `--hydra-help`, completion)."""
     import hydra
     from hydra.core.global_hydra import GlobalHydra
 

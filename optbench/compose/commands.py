@@ -11,7 +11,7 @@ from optbench.escape import shell_word
 def train_command(
     spec: RunSpec, lr: float, base: float, player: str, config_dir: str | None = None
 ) -> str:
-    """The command that trains with `lr`: the player's others follow it in proportion."""
+    """Return the command that trains with `lr`: the player's others follow it in proportion."""
     own = spec.config.players[player]
     optimizer, at = own.optimizer, f"{own.at}optimizer"
     factor = lr / base

@@ -69,18 +69,18 @@ class SeveralValues(UserError):
         self._said, self._hint = said, hint
 
     def needing(self, what: str) -> UserError:
-        """The line for somebody who does many runs with something else than `-m`."""
+        """Return the error for somebody who does many runs with something else than `-m`."""
         return UserError(f"{self._said} need {what}{self._hint}")
 
 
 def keys_of(overrides: Sequence[str]) -> list[str]:
-    """The keys that overrides set."""
+    """Return the keys that overrides set."""
     return [line.lstrip("+~").partition("=")[0] for line in overrides]
 
 
 @contextmanager
 def hydra_session(config_dir: str | None = None) -> Iterator[Composer]:
-    """Hydra, started on our configs and, after them, a user's own `config_dir`.
+    """Start Hydra on our configs and, after them, a user's own `config_dir`.
 
     A program that is Hydra's itself gets its own Hydra back.
     """
@@ -102,7 +102,7 @@ def hydra_session(config_dir: str | None = None) -> Iterator[Composer]:
 
 @contextmanager
 def _hydra_put_back() -> Iterator[None]:
-    """Whatever of Hydra's is process-wide is in the end what it was."""
+    """Put back, after the block, whatever of Hydra's is process-wide."""
     instance, of_the_job = GlobalHydra.instance(), HydraConfig.instance()
     version = VersionBase.instance()
     hydra, cfg, base = instance.hydra, of_the_job.cfg, version.version_base
@@ -138,12 +138,12 @@ class Composer:
         self._defaults: dict[str, dict[str, Any]] = {}
 
     def parse(self, overrides: Sequence[str]) -> list[Override]:
-        """The overrides as Hydra reads them, every named choice known to exist."""
+        """Parse the overrides as Hydra reads them, every named choice known to exist."""
         parsed = [self._reader(overrides, index) for index in range(len(overrides))]
         return [o for o in parsed if o.key_or_group != "task" or o.value() != AUTO]
 
     def compose(self, overrides: Sequence[str], mode: RunMode = RunMode.RUN) -> DictConfig:
-        """The composed config with its `hydra` node; UserError for whatever Hydra refuses."""
+        """Compose the config, with its `hydra` node; raise UserError for what Hydra refuses."""
         parsed = self.parse(overrides)
         if mode == RunMode.RUN:
             for override in parsed:
@@ -163,16 +163,16 @@ class Composer:
         return cfg
 
     def lines(self, overrides: Sequence[str]) -> list[str]:
-        """All that Hydra has to be given for some overrides, in its own words; the task first."""
+        """Return all that Hydra has to be given for some overrides, in its words; task first."""
         parsed = self.parse(overrides)
         return [*self.task(parsed), *(str(override.input_line) for override in parsed)]
 
     def spec(self, cfg: DictConfig, overrides: Sequence[str]) -> RunSpec:
-        """A composed config, checked."""
+        """Check a composed config; return what to run."""
         return self.spec_of(cfg, cfg.hydra, overrides)
 
     def spec_of(self, cfg: DictConfig, hydra: DictConfig, overrides: Sequence[str]) -> RunSpec:
-        """The same for a config whose `hydra` node stands elsewhere."""
+        """Do the same for a config whose `hydra` node stands elsewhere."""
         choices = self._choices(hydra)
         named = "name" in cfg and _as_written(cfg)["name"] is not None
         if not named:
@@ -187,7 +187,7 @@ class Composer:
         return RunSpec(from_plain(checked), *said, warnings=(warning,) if warning else ())
 
     def _choices(self, hydra: DictConfig) -> dict[str, str]:
-        """The file of each group, and of each player's own."""
+        """Return the file of each group, and of each player's own."""
         known = hydra.runtime.choices
         choices = {g: str(known.get(g)) for g in GROUPS}
         return choices | {key: str(known[key]) for key in known if is_choice(str(key))}
@@ -195,7 +195,7 @@ class Composer:
     def _checked(
         self, cfg: DictConfig, choices: Mapping[str, str], overrides: Sequence[str]
     ) -> dict[str, Any]:
-        """A composed config as plain data, resolved and checked."""
+        """Return a composed config as plain data, resolved and checked."""
         reference = self.files.reference(choices)
         drop_replaced_settings(cfg, self.files, choices, reference, keys_of(overrides))
         written = _as_written(cfg)
@@ -206,7 +206,7 @@ class Composer:
         return self.check(decoded(found, written, reference), choices, overrides)
 
     def _as_it_stands(self, workload: str) -> tuple[dict[str, Any], dict[str, str]]:
-        """The config and the choices of a workload that nobody has changed."""
+        """Return the config and the choices of a workload that nobody has changed."""
         lines = self.lines([f"workload={workload}"])
         cfg = self.loader.load_configuration("config", lines, RunMode.RUN)
         choices = self._choices(cfg.hydra)
@@ -215,7 +215,7 @@ class Composer:
         return self._checked(cfg, choices, []), choices
 
     def variant(self, overrides: Sequence[str]) -> RunSpec:
-        """One run of a sweep; runs that choose the same files are composed once."""
+        """Compose one run of a sweep; runs that choose the same files are composed once."""
         parsed = self.parse(overrides)
         chosen = [o for o in parsed if self._is_group(o)]
         key = tuple(str(o.input_line) for o in chosen)
@@ -240,7 +240,7 @@ class Composer:
     def check(
         self, plain: Mapping[str, Any], choices: Mapping[str, str], typed: Sequence[str] = ()
     ) -> dict[str, Any]:
-        """Plain data in the types of the files that it came from; `typed`: the overrides."""
+        """Bring plain data to the types of the files that it came from; `typed`: the overrides."""
         reference = self.files.reference(choices)
         refuse_strange_texts(plain)
         for group in ("model", "dataset"):
@@ -255,15 +255,14 @@ class Composer:
         return self.expand(checked)
 
     def _unchosen(self) -> dict[str, dict[str, Any]]:
-        """Optimizer and schedule as they are when nobody chooses them."""
+        """Return optimizer and schedule as they are when nobody chooses them."""
         if not self._defaults:
             choices = self.files.defaults()
             self._defaults = {group: self.files.file(group, choices[group]) for group in OWN}
         return self._defaults
 
     def expand(self, plain: Mapping[str, Any]) -> dict[str, Any]:
-        """Conformed data with all keys of the schedules that are named inside it, checked, and
-        with absolute paths to data."""
+        """Expand named schedules in conformed data, make its paths absolute, and check it."""
         expanded = expand_schedules(with_absolute_paths(plain), self._schedule_file)
         for at, node in optimizers_of(expanded):
             check_parameter_groups(node, at)
@@ -276,7 +275,7 @@ class Composer:
         return self.files.file("schedule", name)
 
     def _explain(self, error: Exception, parsed: Sequence[Override]) -> UserError:
-        """Which override it was, and what it might have meant."""
+        """Return an error that says which override it was, and what it might have meant."""
         base = self._base(parsed)
         if base is None:
             return UserError(as_typed(self._culprit(parsed, error)))
@@ -287,7 +286,7 @@ class Composer:
         return UserError(as_typed(found or self._culprit(parsed, error)))
 
     def _culprit(self, parsed: Sequence[Override], error: Exception) -> str:
-        """The first override that Hydra refuses by itself, and why; else only why."""
+        """Return the first override that Hydra refuses by itself, and why; else only why."""
         for override in parsed:
             line = str(override.input_line)
             try:
@@ -298,7 +297,7 @@ class Composer:
         return first_line(error)
 
     def _base(self, parsed: Sequence[Override]) -> DictConfig | None:
-        """The config of the overrides that choose files alone; None if that fails too."""
+        """Return the config of the overrides that choose files alone; None if that fails too."""
         groups = [str(o.input_line) for o in parsed if self._is_group(o) and o.package is None]
         try:
             lines = [*self.task(parsed), *groups]
@@ -307,7 +306,7 @@ class Composer:
             return None
 
     def _as_one(self, override: Override, parsed: Sequence[Override]) -> str:
-        """How a list, or a text with commas, is written, if one was probably meant."""
+        """Return how a list, or a text with commas, is written, if one was probably meant."""
         key, base = override.key_or_group, self._base(parsed)
         text = str(override.input_line).partition("=")[2]
         if override.is_choice_sweep() and field_of(key) is not None and is_text(None, key):
@@ -321,7 +320,7 @@ class Composer:
         return f"; a list: {key}=[{text}]"
 
     def setting_meant(self, word: str, text: str, overrides: Sequence[str]) -> str | None:
-        """The override that a word and a value mean, with the files that overrides choose."""
+        """Return the override that a word and a value mean, with the files of `overrides`."""
         base = self._base(self.parse(overrides))
         read = self._reader.read(f"key={text}")
         value = None if read is None or read.is_sweep_override() else read.value()
@@ -333,7 +332,7 @@ def _keys(cfg: DictConfig) -> list[str]:
 
 
 def folder_of(hydra: DictConfig, of: str) -> str:
-    """The folder that `hydra.run.dir` or `hydra.sweep.dir` comes to; `of`: run or sweep."""
+    """Return the folder that `hydra.run.dir` or `hydra.sweep.dir` comes to; `of`: run or sweep."""
     try:
         return str(hydra[of].dir)
     except Exception as error:
@@ -341,7 +340,7 @@ def folder_of(hydra: DictConfig, of: str) -> str:
 
 
 def _as_written(cfg: DictConfig) -> dict[str, Any]:
-    """A config's own keys as plain data, with `${...}` in it."""
+    """Return a config's own keys as plain data, with `${...}` in it."""
     written = plain(cfg)
     written.pop("hydra", None)
     return written

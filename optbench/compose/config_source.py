@@ -30,7 +30,7 @@ class CheckedFiles(FolderOfConfigs):
     """A folder of config files, each of which is looked at before Hydra reads it, but for ours."""
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """The file, without its `_about_`; UserError for one that is no config."""
+        """Load the file, without its `_about_`; raise UserError for one that is no config."""
         path = self.file_of(config_path)
         try:
             if self.provider != OURS and path.exists():
@@ -45,7 +45,7 @@ class CheckedFiles(FolderOfConfigs):
             raise UserError(f"{path}: {fault(error)}") from error
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        """The names of what lies in a folder."""
+        """Return the names of what lies in a folder."""
         try:
             return super().list(config_path, results_filter)
         except OSError as error:
@@ -59,7 +59,7 @@ class CheckedFolders(FoldersOfConfigs):
 
 
 def fault(error: Exception) -> str:
-    """What is wrong with a file, on one line, and where."""
+    """Return what is wrong with a file, on one line, and where."""
     if isinstance(error, yaml.MarkedYAMLError):
         marks = [error.problem_mark, error.context_mark]
         if "simple key" in (error.context or ""):  # a word without its colon, in a line before
@@ -78,8 +78,11 @@ def fault(error: Exception) -> str:
 
 
 def _check(path: Path, group: str) -> None:
-    """UserError, or YAML's own, for what is no mapping of keys to values that has an end, and for
-    what a choice of a group can't say of itself."""
+    """Raise UserError, or YAML's own, for what is no config.
+
+    That is no mapping of keys to values that has an end, or what a choice of a group can't say of
+    itself.
+    """
     if not path.is_file():
         raise UserError(f"{path}: not a file")
     if os.stat(path).st_size > LARGEST:
@@ -97,7 +100,7 @@ def _check(path: Path, group: str) -> None:
 
 
 def _size(node: Any, known: dict[int, int], above: tuple[int, ...]) -> int:
-    """How many nodes there are when aliases are written out."""
+    """Return how many nodes there are when aliases are written out."""
     if id(node) in above:
         raise ValueError("an alias that contains itself")
     if id(node) not in known:

@@ -25,7 +25,7 @@ HasKey = Callable[[str, str], list[str]]
 def explain(
     base: DictConfig, parsed: Sequence[Override], choices: Sequence[str], having: HasKey
 ) -> str | None:
-    """Which override a config has no place for, and the nearest that it has one for.
+    """Return which override a config has no place for, and the nearest that it has one for.
 
     Args:
         base: the config without the overrides that set values.
@@ -54,7 +54,7 @@ def explain(
 
 
 def value_of(override: Override) -> Any:
-    """The value of an override as plain data; None where there is none or several."""
+    """Return the value of an override as plain data; None where there is none or several."""
     return None if override.is_sweep_override() or override.is_delete() else override.value()
 
 
@@ -85,7 +85,7 @@ def _unknown_key(base: DictConfig, key: str, value: Any, having: HasKey) -> str 
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
-    """A config as plain data, as it is written."""
+    """Return a config as plain data, as it is written."""
     found = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(found, dict)
     return {str(key): value for key, value in found.items()}
@@ -102,7 +102,7 @@ def _has(cfg: DictConfig, key: str) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """The innermost message, on one line."""
+    """Return the innermost message, on one line."""
     while error.__cause__ is not None:
         error = error.__cause__
     if isinstance(error, RecursionError):
@@ -115,7 +115,7 @@ def first_line(error: BaseException) -> str:
 
 
 def unresolved(cfg: DictConfig, keys: Sequence[str]) -> str:
-    """Which value under some keys can't be made of what it refers to, and why."""
+    """Return which value under some keys can't be made of what it refers to, and why."""
     for key in keys:
         raw = OmegaConf.to_container(cfg, resolve=False, throw_on_missing=False)
         assert isinstance(raw, dict)
@@ -128,7 +128,7 @@ def unresolved(cfg: DictConfig, keys: Sequence[str]) -> str:
 
 
 def _references(value: Any, at: str) -> Iterator[tuple[str, str]]:
-    """Dotted keys and texts of all interpolations."""
+    """Yield dotted keys and texts of all interpolations."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from _references(item, f"{at}.{key}")

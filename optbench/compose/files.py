@@ -47,7 +47,7 @@ class ConfigFiles:
         self._references: dict[tuple[str, ...], dict[str, Any]] = {}
 
     def reference(self, choices: Mapping[str, str]) -> dict[str, Any]:
-        """The defaults, with their types, of config.yaml and the chosen files."""
+        """Return the defaults, with their types, of config.yaml and the chosen files."""
         key = tuple(choices.values())
         if key not in self._references:
             reference = self._shared("config")
@@ -69,7 +69,7 @@ class ConfigFiles:
         return self._references[key]
 
     def check_whole(self, plain: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
-        """A config that was not composed just now, held against the files all the same.
+        """Check a config that was not composed just now against the files all the same.
 
         Args:
             plain: it.
@@ -120,26 +120,26 @@ class ConfigFiles:
         }
 
     def file(self, group: str, choice: str) -> dict[str, Any]:
-        """All keys of a choice, those that every choice of the group has among them."""
+        """Return all keys of a choice, with those that every choice of the group has."""
         return {**self._of_every_choice(group), **self.chain(group, choice)}
 
     def _of_every_choice(self, group: str) -> dict[str, Any]:
         return self._shared(f"_{group}") if group in OWN else {}
 
     def chain(self, group: str, choice: str) -> dict[str, Any]:
-        """A group's file with the files of the same group that its defaults list names."""
+        """Return a group's file with those of the same group that its defaults list names."""
         values: dict[str, Any] = {}
         for _, said in self.written(group, choice):
             values.update(said)
         return values
 
     def defaults(self) -> dict[str, str]:
-        """The file of each group in config.yaml's defaults list."""
+        """Return the file of each group in config.yaml's defaults list."""
         entries = self._entries("config")
         return {str(e.group): str(e.value) for e in entries if getattr(e, "group", None)}
 
     def chooses(self, group: str, choice: str) -> bool:
-        """Whether a file, or one of the same group that it is made of, chooses for other groups."""
+        """Return whether a file, or one of its group in it, chooses for other groups."""
         if any(
             (getattr(e, "path", None) or "/").startswith("/")
             for e in self._entries(f"{group}/{choice}")
@@ -148,14 +148,14 @@ class ConfigFiles:
         return any(self.chooses(group, part) for part in self._parts(group, choice))
 
     def players_of(self, group: str, choice: str) -> dict[str, dict[str, Any]]:
-        """What a file says of players, by name; what is no mapping is refused elsewhere."""
+        """Return what a file says of players, by name; what is no mapping is refused elsewhere."""
         players = self.chain(group, choice).get("player")
         if not isinstance(players, Mapping):
             return {}
         return {str(k): dict(v) if isinstance(v, Mapping) else {} for k, v in players.items()}
 
     def chosen(self, group: str, choice: str, key: str) -> str | None:
-        """The file that a file, or one that it is made of, chooses for another group.
+        """Return the file that a file, or one that it is made of, chooses for another group.
 
         Args:
             key: of the other choice, such as `optimizer` or `optimizer@player.generator.optimizer`.
@@ -168,23 +168,23 @@ class ConfigFiles:
         return next((name for name in found if name is not None), None)
 
     def written(self, group: str, choice: str) -> list[tuple[str, dict[str, Any]]]:
-        """The files that a file is made of by name, with what stands in each; itself is last."""
+        """Return what stands in each of the files that a file is made of, itself last."""
         parts = [pair for part in self._parts(group, choice) for pair in self.written(group, part)]
         result = self._load(f"{group}/{choice}")
         return [*parts, (choice, _plain(result.config))] if result else parts
 
     def _parts(self, group: str, choice: str) -> list[str]:
-        """The files of the same group in a file's defaults list."""
+        """Return the files of the same group in a file's defaults list."""
         names = [getattr(entry, "path", None) for entry in self._entries(f"{group}/{choice}")]
         return [name for name in names if name and name != "_self_" and not name.startswith("/")]
 
     def _entries(self, path: str) -> list[Any]:
-        """A file's defaults list."""
+        """Return a file's defaults list."""
         result = self._load(path)
         return list(result.defaults_list or []) if result else []
 
     def _shared(self, path: str) -> dict[str, Any]:
-        """What stands in a file that is always there."""
+        """Return what stands in a file that is always there."""
         result = self._load(path)
         assert result is not None, path
         return _plain(result.config)
@@ -201,13 +201,13 @@ class ConfigFiles:
         return self._read[path]
 
     def having(self, group: str, key: str) -> list[str]:
-        """The choices of a group whose files have a key; none where there is no such group."""
+        """Return a group's choices whose files have a key; none where there is no such group."""
         if group not in GROUPS or group in (*OVERLAYS, "task"):
             return []
         return [choice for choice in self.options(group) if key in self.chain(group, choice)]
 
     def options(self, group: str) -> list[str]:
-        """The choices that a group has."""
+        """Return the choices that a group has."""
         if group not in self._options:
             # The loader's own method of this name copies the whole repository every time.
             found = repository(self.loader).get_group_options(group)

@@ -22,7 +22,7 @@ PARAMS = "hydra.sweeper.params"
 
 
 def combinations(overrides: Sequence[Override]) -> list[list[str]]:
-    """The overrides of each run, the last key changing fastest.
+    """Return the overrides of each run, the last key changing fastest.
 
     Raises:
         UserError: an override that lists nothing, or no end of values; more runs than can be.
@@ -43,7 +43,7 @@ def combinations(overrides: Sequence[Override]) -> list[list[str]]:
 
 
 def number_of_values(override: Override) -> int:
-    """How many values an override lists, without making them; 1 if it is no sweep.
+    """Return how many values an override lists, without making them; 1 if it is no sweep.
 
     Raises:
         UserError: none, or no end of them.
@@ -80,12 +80,12 @@ def _in_range(sweep: RangeSweep, line: str) -> int:
 
 
 def without_params(overrides: Sequence[str]) -> list[str]:
-    """The overrides that Hydra is to compose: its sweeper's params are read here."""
+    """Return the overrides that Hydra is to compose: its sweeper's params are read here."""
     return [line for line in overrides if not is_param(line.lstrip("+").partition("=")[0])]
 
 
 def params_of(overrides: Sequence[Override]) -> dict[str, Any]:
-    """The sweeper's params that overrides set, `hydra.sweeper.params={seed: "0,1"}`, by key."""
+    """Return by key the sweeper's params of overrides, `hydra.sweeper.params={seed: "0,1"}`."""
     found: dict[str, Any] = {}
     for override in overrides:
         key = override.key_or_group
@@ -101,7 +101,7 @@ def params_of(overrides: Sequence[Override]) -> dict[str, Any]:
 
 
 def as_lines(params: Mapping[str, Any]) -> list[str]:
-    """Params as overrides: a text is in Hydra's grammar already, such as `0,1`."""
+    """Return params as overrides: a text is in Hydra's grammar already, such as `0,1`."""
     return [
         f"{key}={value if isinstance(value, str) else value_text(value)}"
         for key, value in params.items()
@@ -109,7 +109,7 @@ def as_lines(params: Mapping[str, Any]) -> list[str]:
 
 
 def is_param(key: str) -> bool:
-    """Whether a key is of the sweeper's params."""
+    """Return whether a key is of the sweeper's params."""
     return key == PARAMS or key.startswith(f"{PARAMS}.")
 
 

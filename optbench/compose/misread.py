@@ -37,7 +37,7 @@ _BRACKETS = {"[": "]", "(": ")", "{": "}"}
 
 
 def no_override(words: Sequence[str], index: int, meant: Callable[[str, str], str | None]) -> str:
-    """The line for a word without `=`; its neighbours may be what belongs to it.
+    """Return the line for a word without `=`; its neighbours may be what belongs to it.
 
     Args:
         words: all of them.
@@ -64,13 +64,13 @@ def no_override(words: Sequence[str], index: int, meant: Callable[[str, str], st
 
 
 def too_deep(line: str) -> bool:
-    """Whether brackets stand in brackets as no config has them; the parser takes ever longer."""
+    """Return whether brackets nest deeper than in any config; the parser takes ever longer."""
     depths = accumulate((letter in "[{(") - (letter in "]})") for letter in line)
     return max(depths, default=0) > DEEPEST
 
 
 def misread(line: str, readable: Readable) -> str:
-    """The line for an override that Hydra's grammar has no place for."""
+    """Return the line for an override that Hydra's grammar has no place for."""
     key, _, text = line.partition("=")
     if too_deep(line):
         return f"{line}: nested too deeply"
@@ -103,7 +103,7 @@ def _wrong(key: str, text: str, readable: Readable) -> str:
 
 
 def _as_list(text: str) -> str | None:
-    """A tuple, or a set, as a list."""
+    """Return a tuple, or a set, as a list."""
     if text[:1] + text[-1:] not in ("()", "{}") or ":" in text:
         return None
     return "[" + text[1:-1].strip().rstrip(",") + "]"
@@ -118,7 +118,7 @@ def _of_functions(name: str) -> str:
 
 
 def _unclosed(text: str) -> str | None:
-    """The bracket, or quote, that has no other."""
+    """Return the bracket, or quote, that has no other."""
     for quote in "\"'":
         if text.count(quote) % 2:
             return quote

@@ -24,7 +24,7 @@ HEADER = [
 
 
 def optimizers(files: Iterable[Path]) -> list[list[str]]:
-    """Rows as `HEADER` names their cells, from YAMLs and from the zoo's table."""
+    """Return rows as `HEADER` names their cells, from YAMLs and from the zoo's table."""
     rows = []
     for path in files:
         rows.append(_row(path.stem, about(description_of(path)), defaults(text_of(path))))
@@ -35,7 +35,7 @@ def optimizers(files: Iterable[Path]) -> list[list[str]]:
 
 
 def defaults(text: str) -> str:
-    """A YAML's settings on one line; those of a companion are left out."""
+    """Return a YAML's settings on one line; those of a companion are left out."""
     try:
         own = [setting for setting in settings(text) if "." not in setting.key]
     except NO_YAML:  # whoever chooses it is told

@@ -27,8 +27,10 @@ def drop_replaced_settings(
     reference: Mapping[str, Any],
     typed: Sequence[str],
 ) -> None:
-    """Takes back, in `cfg`, what overlays say about files that somebody else replaced, and how long
-    the run is in epochs if the command line says it in steps.
+    """Take back, in `cfg`, what overlays say that no longer holds.
+
+    That is what they say about files that somebody else replaced, and how long the run is in epochs
+    if the command line says it in steps.
 
     Args:
         cfg: the composed config.
@@ -54,7 +56,7 @@ def drop_replaced_settings(
 
 
 def _said(files: ConfigFiles, choices: Mapping[str, str]) -> Iterator[tuple[str, str, str, bool]]:
-    """Node, dotted key, setting, and whether it holds, of all that overlays say."""
+    """Yield node, dotted key, setting, and whether it holds, of all that overlays say."""
     for group in ("task", *OVERLAYS):
         for name, said in files.written(group, choices[group]):
             for own in NODES:

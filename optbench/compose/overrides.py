@@ -38,7 +38,7 @@ class OverrideReader:
         self._parsed: dict[str, Override] = {}
 
     def __call__(self, overrides: Sequence[str], index: int) -> Override:
-        """One of the overrides; UserError for what is none, or chooses what there is not."""
+        """Read an override; raise UserError for what is none, or chooses what there is not."""
         line = overrides[index]
         if ("=" not in line and not line.startswith("~")) or line.startswith("="):
             raise UserError(no_override(overrides, index, self._word_meant))
@@ -55,7 +55,7 @@ class OverrideReader:
         return self._parsed[line]
 
     def read(self, line: str) -> Override | None:
-        """One override, None if Hydra can't read it."""
+        """Read one override; return None if Hydra can't."""
         if too_deep(line):
             return None
         try:
@@ -65,7 +65,7 @@ class OverrideReader:
             return None
 
     def _word_meant(self, word: str, after: str) -> str | None:
-        """The override that a word means which is a choice, or a key before its value."""
+        """Return the override that a word means: it is a choice, or a key before its value."""
         groups = [group for group in GROUPS if word in self.files.options(group)]
         if len(groups) == 1:
             return f"{groups[0]}={word}"

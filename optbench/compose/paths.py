@@ -11,7 +11,7 @@ LARGEST = 256 * 1024
 
 
 def configs_folder() -> Path:
-    """`optbench/configs` of an installed wheel, or the repository's `configs`."""
+    """Return `optbench/configs` of an installed wheel, or the repository's `configs`."""
     package = Path(__file__).resolve().parent.parent
     for folder in (package / "configs", package.parent / "configs"):
         if (folder / "config.yaml").is_file():
@@ -20,16 +20,16 @@ def configs_folder() -> Path:
 
 
 def config_files(folder: Path) -> list[Path]:
-    """The config files in a folder; none where there is no folder."""
+    """Return the config files in a folder; none where there is no folder."""
     return sorted(path for path in folder.glob("*.yaml") if path.is_file())
 
 
 def text_of(path: Path) -> str:
-    """The text of a config file, of one that is none too; more than a config has is left out."""
+    """Read the text of a file, also of one that is no config; leave out more than a config has."""
     with path.open(encoding="utf-8", errors="replace") as file:
         return file.read(LARGEST)
 
 
 def description_of(path: Path) -> dict[str, str]:
-    """What a group's config file says it is, by key; see `config.about.described`."""
+    """Return what a group's config file says it is, by key; see `config.about.described`."""
     return described(text_of(path), path.parent.name, path)

@@ -19,17 +19,17 @@ _WEIGHTS = re.compile(r"^weights=(?!\{)")
 
 
 def as_hydra_says(line: str) -> str:
-    """`player.generator.optimizer=sgd`, `weights=PATH` as Hydra wants it; others as they are."""
+    """Return `player.generator.optimizer=sgd`, `weights=PATH` as Hydra wants it; others as is."""
     return _WEIGHTS.sub("weights.path=", _TYPED.sub(r"\2@player.\1.\2=", line))
 
 
 def as_typed(text: str) -> str:
-    """The way back, for messages."""
+    """Turn it back into what was typed, for messages."""
     return _HYDRAS.sub(r"player.\2.\1", text)
 
 
 def unknown_player(text: str) -> str:
-    """Hydra's message, or ours where a file chooses for a player that the task does not have."""
+    """Return Hydra's message, or ours where a file chooses for a player that there is not."""
     found = re.match(r"In '(\w+)/([^']+)': Could not override '([^']+)'", text)
     if found is None or not is_choice(found[3]):
         return as_typed(text)
@@ -37,22 +37,22 @@ def unknown_player(text: str) -> str:
 
 
 def is_own(group: str, package: str | None) -> bool:
-    """Whether an override with a package is a player's choice."""
+    """Return whether an override with a package is a player's choice."""
     return bool(_HYDRAS.fullmatch(f"{group}@{package}"))
 
 
 def choice_key(name: str, group: str) -> str:
-    """The key of a player's choice in Hydra's list of choices."""
+    """Return the key of a player's choice in Hydra's list of choices."""
     return f"{group}@player.{name}.{group}"
 
 
 def is_choice(key: str) -> bool:
-    """Whether a key of Hydra's list of choices is a player's."""
+    """Return whether a key of Hydra's list of choices is a player's."""
     return bool(_HYDRAS.fullmatch(key))
 
 
 def check_player(key: str, line: str, players: Iterable[str]) -> None:
-    """UserError for an override of a player that the task does not have."""
+    """Raise UserError for an override of a player that the task does not have."""
     name = key.split(".")[1] if key.startswith("player.") else ""
     known = list(players)
     if not name or name in known:
@@ -65,7 +65,7 @@ def check_player(key: str, line: str, players: Iterable[str]) -> None:
 def refuse_strangers(
     plain: Mapping[str, Any], reference: Mapping[str, Any], task: str, said: Mapping[str, Any]
 ) -> None:
-    """Refuses players, as an overlay or `++player.x` may set them, of a task that has none.
+    """Refuse players, as an overlay or `++player.x` may set them, of a task that has none.
 
     Args:
         said: what each overlay says of players, by its choice, such as `recipe=gan`.
@@ -86,7 +86,7 @@ def refuse_unowned(
     said: Mapping[str, str],
     typed: Sequence[str],
 ) -> None:
-    """Refuses an optimizer or schedule that is given to nobody, where each player has its own.
+    """Refuse an optimizer or schedule that is given to nobody, where each player has its own.
 
     Args:
         plain: the config.

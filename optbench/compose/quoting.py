@@ -11,17 +11,17 @@ from hydra.core.override_parser.types import Quote, QuotedString
 
 
 def literal(text: str) -> str:
-    r"""A text in which OmegaConf finds nothing to interpolate: `\${` for `${`."""
+    r"""Return a text in which OmegaConf finds nothing to interpolate: `\${` for `${`."""
     return re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + r"\${", text)
 
 
 def quoted(text: str) -> str:
-    """A text in quotes, whatever letters are in it."""
+    """Quote a text, whatever letters are in it."""
     return QuotedString(literal(text), Quote.single).with_quotes()
 
 
 def with_quotes(line: str) -> str:
-    """An override whose value is one `${...}` as a whole, in the quotes that nested ones need."""
+    """Return an override with its value quoted if it is one `${...}`, as nested ones need it."""
     key, _, text = line.partition("=")
     if not (text.startswith("${") and text.endswith("}")):
         return line
@@ -29,7 +29,7 @@ def with_quotes(line: str) -> str:
 
 
 def value_text(value: Any) -> str:
-    """What stands behind `key=` for a value."""
+    """Return what stands behind `key=` for a value."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {value_text(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):

@@ -13,7 +13,7 @@ from optbench.errors import UserError
 
 
 def resolve_player(config: RunConfig, asked: str) -> str:
-    """The player whose learning rate is looked for.
+    """Return the player whose learning rate is looked for.
 
     Raises:
         UserError: there is none of that name, or several and none is named.
@@ -29,7 +29,7 @@ def resolve_player(config: RunConfig, asked: str) -> str:
 
 
 def range_test_config(spec: RunSpec, composer: Composer, steps: int, player: str) -> RunConfig:
-    """The config of the test: the ramp takes the place of schedules, EMA and the run's length.
+    """Return the config of the test, with the ramp in place of schedules, EMA and length.
 
     Raises:
         UserError: an optimizer that has no learning rate, or reads it only once.

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 
 def register_resolvers() -> None:
-    """`${cache_folder:}`, `${world_size:}` and `${world_size:32}` (32 times the world size)."""
+    """Register `${cache_folder:}`, `${world_size:}` and `${world_size:32}`, 32 times the ranks."""
     OmegaConf.register_new_resolver("cache_folder", _cache_folder, replace=True)
     OmegaConf.register_new_resolver("world_size", _world_size, replace=True)
 
@@ -24,5 +24,5 @@ def _world_size(times: int = 1) -> int:
 
 
 def launched_ranks() -> int:
-    """The number of ranks that torchrun started, 1 without it; known before torch is."""
+    """Return the number of ranks that torchrun started, 1 without it; known before torch is."""
     return int(os.environ.get("WORLD_SIZE", "1"))

@@ -40,7 +40,7 @@ def apply(
     task: str,
     when: str = "when a run is resumed",
 ) -> dict[str, Any]:
-    """The saved config with the overrides; the saved one is the schema of what may be set.
+    """Apply the overrides to the saved config, which is the schema of what may be set.
 
     Args:
         task: that the run chose.
@@ -92,7 +92,7 @@ _PLAYERS = re.compile(r"^player\.\w+\.")
 
 
 def goes_on(state: str, changes: Mapping[str, Any], asked: Collection[str] = ()) -> bool:
-    """Whether a run that had ended has something left to do after the changes.
+    """Return whether a run that had ended has something left to do after the changes.
 
     Args:
         asked: the keys that were said. One that stopped early, as a callback may ask for, goes on
@@ -107,7 +107,7 @@ def goes_on(state: str, changes: Mapping[str, Any], asked: Collection[str] = ())
 
 
 def _is_of(key: str, nodes: Sequence[str]) -> bool:
-    """Whether a key is one of some, or stands in one of them."""
+    """Return whether a key is one of some, or stands in one of them."""
     return any(key == node or key.startswith(f"{node}.") for node in nodes)
 
 
@@ -116,12 +116,12 @@ Chosen = Mapping[str, tuple[str, str]]
 
 
 def chosen_anew(old: Mapping[str, str], new: Mapping[str, str]) -> Chosen:
-    """The groups that have another choice than they had."""
+    """Return the groups that have another choice than they had."""
     return {g: (old[g], new[g]) for g in new if g in old and old[g] != new[g]}
 
 
 def as_chosen(key: str, old: Any, new: Any, chosen: Chosen) -> tuple[str, str]:
-    """A change as it was said, such as `dataset=mnist`, and what was there before.
+    """Return a change as it was said, such as `dataset=mnist`, and what was there before.
 
     Args:
         key, old, new: the value that differs.
@@ -134,7 +134,7 @@ def as_chosen(key: str, old: Any, new: Any, chosen: Chosen) -> tuple[str, str]:
 
 
 def refuse_fixed(changes: Mapping[str, Any], chosen: Chosen) -> None:
-    """UserError if one of the changes is of something that can't change."""
+    """Raise UserError if one of the changes is of something that can't change."""
     for key, (old, new) in changes.items():
         own = _PLAYERS.sub("", key)
         if _is_of(own, FIXED) and not _is_of(key, FREE):

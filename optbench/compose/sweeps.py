@@ -57,7 +57,7 @@ def compose_grid(composer: Composer, overrides: Sequence[str]) -> Grid | DictCon
 
 
 def expand(composer: Composer, cfg: DictConfig, parsed: Sequence[Override]) -> list[list[str]]:
-    """The overrides of each run: all combinations, the last key changing fastest."""
+    """Return the overrides of each run: all combinations, the last key changing fastest."""
     params = cast(dict[str, Any], OmegaConf.to_container(cfg.hydra.sweeper)).get("params") or {}
     fixed = composer.parse(as_lines({**params, **params_of(parsed)}))
     task = [o for o in [*fixed, *parsed] if not o.key_or_group.startswith("hydra")]
@@ -65,7 +65,7 @@ def expand(composer: Composer, cfg: DictConfig, parsed: Sequence[Override]) -> l
 
 
 def varied_keys(grid: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """The keys that differ among the runs of a grid."""
+    """Return the keys that differ among the runs of a grid."""
     values: dict[str, set[str]] = {}
     for line in itertools.chain.from_iterable(grid):
         values.setdefault(keys_of([line])[0], set()).add(line)

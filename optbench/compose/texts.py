@@ -8,7 +8,7 @@ from optbench.errors import UserError
 
 
 def check_texts(function: str, overrides: Iterable[object]) -> None:
-    """UserError for an override that is no text, such as a list of them.
+    """Raise UserError for an override that is no text, such as a list of them.
 
     Args:
         function: that was given them.

@@ -25,7 +25,7 @@ MOST_NAMED = 3
 
 
 def differences(old: Any, new: Any, at: str = "") -> dict[str, tuple[Any, Any]]:
-    """The dotted keys whose values differ, with both values."""
+    """Return the dotted keys whose values differ, with both values."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         found: dict[str, tuple[Any, Any]] = {}
         for key in dict.fromkeys([*old, *new]):
@@ -35,14 +35,14 @@ def differences(old: Any, new: Any, at: str = "") -> dict[str, tuple[Any, Any]]:
 
 
 def typed_value(value: Any) -> str:
-    """A value as it is typed."""
+    """Return a value as it is typed."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return str(value)
 
 
 def default_name(choices: Mapping[str, str]) -> str:
-    """What a run is called that was given no name."""
+    """Return what a run is called that was given no name."""
     own = dict.fromkeys(choice for key, choice in choices.items() if key.startswith("optimizer@"))
     workload = choices["workload"]
     what = [choices["dataset"], choices["model"]] if workload == NONE else [workload]
@@ -68,7 +68,7 @@ class Workloads:
     def leave(
         self, config: dict[str, Any], choices: dict[str, str], typed: Sequence[str]
     ) -> str | None:
-        """Takes the workload's choice, name and target from a run that is another; a line tells so.
+        """Take the workload's choice, name and target from a run that is another; return a line.
 
         Args:
             config, choices: the run's, which are changed.
@@ -94,7 +94,7 @@ class Workloads:
     def _departures(
         self, config: Mapping[str, Any], choices: Mapping[str, str], typed: Sequence[str]
     ) -> list[str]:
-        """What is not the workload's, as it is typed; what it leaves open is any run's."""
+        """Return what is not the workload's, as it is typed; what it leaves open is free."""
         name = choices["workload"]
         touched = any(key.partition(".")[0] in PARTS for key in typed)
         if name == NONE or not (touched or choices["recipe"] != NONE):
@@ -130,7 +130,7 @@ def _target(
     default: Mapping[str, Any],
     typed: Sequence[str],
 ) -> dict[str, Any]:
-    """A target that somebody else has set, without the source of the workload's; or none."""
+    """Return a target that somebody else has set, without the source of the workload's; or none."""
     set_anew = any(key.partition(".")[0] == "target" for key in typed)
     if not set_anew and all(own[key] == value for key, value in its.items()):
         return dict(default)

@@ -100,7 +100,7 @@ def _is_null(node: Any) -> bool:
 
 
 def _first_comment(text: str) -> str:
-    """The first comment of a config file that is not a directive to Hydra."""
+    """Return the first comment of a config file that is not a directive to Hydra."""
     for line in text.splitlines():
         if line.startswith("#") and "@package" not in line:
             return line.lstrip("# ").strip()

@@ -24,7 +24,7 @@ class Setting:
 
 
 def tree(text: str) -> yaml.Node | None:
-    """Return the nodes of a YAML text, None of an empty one; raise `NO_YAML` for what is none."""
+    """Parse the nodes of a YAML text, None of an empty one; raise `NO_YAML` for what is none."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     found: yaml.Node | None = yaml.compose(text.removeprefix("\ufeff"), Loader=loader)
     return found
@@ -56,7 +56,7 @@ def _settings(node: yaml.MappingNode, at: str, text: str) -> Iterator[Setting]:
 
 
 def _choices(node: yaml.Node, text: str) -> Iterator[Setting]:
-    """The entries `override /GROUP: NAME` of a defaults list."""
+    """Yield the entries `override /GROUP: NAME` of a defaults list."""
     entries = node.value if isinstance(node, yaml.SequenceNode) else []
     for entry in entries:
         for key, value in entry.value if isinstance(entry, yaml.MappingNode) else []:
@@ -71,11 +71,11 @@ def _is_inline(node: yaml.Node) -> bool:
 
 
 def _words(node: yaml.Node, text: str) -> str:
-    """A value as it is written, on one line."""
+    """Return a value as it is written, on one line."""
     return " ".join(text[node.start_mark.index : node.end_mark.index].split())
 
 
 def _comment(node: yaml.Node, text: str) -> str:
-    """The comment behind a value, empty if there is none."""
+    """Return the comment behind a value, empty if there is none."""
     rest = text[node.end_mark.index :].partition("\n")[0].strip()
     return rest.removeprefix("#").strip() if rest.startswith("#") else ""

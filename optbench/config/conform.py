@@ -24,7 +24,7 @@ NONE: Mapping[str, Any] = {}
 def conform(
     values: Mapping[str, Any], reference: Mapping[str, Any], at: str = ""
 ) -> dict[str, Any]:
-    """`values` with every entry brought to the type that `reference` has for it.
+    """Bring every entry of `values` to the type that `reference` has for it.
 
     Args:
         values: plain nested data, as composed.
@@ -47,7 +47,7 @@ def conform(
 
 
 def conform_value(value: Any, like: Any, key: str, beside: Mapping[str, Any] = NONE) -> Any:
-    """One value in the type of `like`, its default in the YAML, and within its key's range.
+    """Return one value in the type of `like`, its default in the YAML, and within its key's range.
 
     Args:
         key: dotted.
@@ -72,13 +72,13 @@ def _fits(value: Any, like: Any, key: str) -> bool:
 
 
 def is_text(like: Any, key: str) -> bool:
-    """Whether a key wants a text, so that `007` is one; `like` is its default."""
+    """Return whether a key wants a text, so that `007` is one; `like` is its default."""
     field = field_of(key)
     return field.read in (word, folder_name) if field is not None else isinstance(like, str | None)
 
 
 def _as_python(value: Any) -> Any:
-    """What a text would be elsewhere: None, or a number in quotes; else the same object."""
+    """Return what a text would be elsewhere: None, or a number in quotes; else the same object."""
     if not isinstance(value, str):
         return value
     read = None if value in ("None", "none", "nil", "NULL") else plain_value(value)
@@ -136,7 +136,7 @@ def _convert(value: Any, like: Any, key: str) -> Any:
 
 
 def _wrong(key: str, value: Any, expected: str, hint: str | None = None) -> UserError:
-    """The line for a value that can't be: the hint, or what is expected."""
+    """Return the error for a value that can't be: the hint, or what is expected."""
     hint = hint or f"expected {expected}"
     shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else value
     return UserError(f"{key}={shown}: not valid; {hint}")
@@ -145,7 +145,7 @@ def _wrong(key: str, value: Any, expected: str, hint: str | None = None) -> User
 def _expected(
     field: Field, value: Any, key: str, beside: Mapping[str, Any]
 ) -> tuple[str, str | None]:
-    """What a field expects, and the hint for a value that is nearly right, or another key's."""
+    """Return what a field expects, and the hint for a value nearly right, or another key's."""
     words = getattr(field.read, "words", ())
     if words:
         if nearest(str(value), words) is None:

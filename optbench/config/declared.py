@@ -19,12 +19,12 @@ _OWN = {key: each.field for key, each in SETTINGS.items() if each.field is not N
 
 
 def field_of(key: str) -> Field | None:
-    """How the value of a dotted key is read; None where its default alone tells."""
+    """Return how the value of a dotted key is read; None where its default alone tells."""
     return _OWN.get(key) or WORDS.get(key.rpartition(".")[2])
 
 
 def holds_numbers(key: str) -> bool | None:
-    """Whether a key holds numbers and nothing else but null; None of a key that is not reserved.
+    """Return whether a key holds nothing but numbers and null; None of a key not reserved.
 
     A length may be `10` and `10%`, Adafactor's eps a number and a pair of them: these do not.
 
@@ -38,7 +38,7 @@ def holds_numbers(key: str) -> bool | None:
 
 
 def _reads(field: Field, *values: Any) -> bool:
-    """Whether a field takes one of some values."""
+    """Return whether a field takes one of some values."""
     for value in values:
         with suppress(ValueError, TypeError):
             field.read(value)

@@ -43,7 +43,7 @@ def number(
     low_open: bool = False,
     high_open: bool = False,
 ) -> Callable[[Any], float]:
-    """Reads a finite float inside an interval."""
+    """Make a reader of finite floats inside an interval."""
 
     def read(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -59,7 +59,7 @@ def number(
 
 
 def integer(low: int, high: int = 2**53) -> Callable[[Any], int]:
-    """Reads a whole number from `low` to `high`, by default as far as floats are exact."""
+    """Make a reader of whole numbers from `low` to `high`, by default where floats are exact."""
 
     def read(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
@@ -72,7 +72,7 @@ def integer(low: int, high: int = 2**53) -> Callable[[Any], int]:
 
 
 def one_of(*words: str) -> Callable[[Any], str]:
-    """Reads one of a closed list of words."""
+    """Make a reader of one of a closed list of words."""
 
     def read(value: Any) -> str:
         if value not in words:
@@ -84,7 +84,7 @@ def one_of(*words: str) -> Callable[[Any], str]:
 
 
 def each(read: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
-    """Reads a list, every element by `read`."""
+    """Make a reader of lists, every element by `read`."""
 
     def read_all(value: Any) -> list[Any]:
         if not isinstance(value, list):
@@ -95,14 +95,14 @@ def each(read: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
 
 
 def eps(value: Any) -> float | list[float | None] | None:
-    """Reads a number of at least 0, or Adafactor's pair of them, of which one may be null."""
+    """Read a number of at least 0, or Adafactor's pair of them, of which one may be null."""
     if isinstance(value, list):
         return [None if item is None else number(0)(item) for item in value]
     return number(0)(value)
 
 
 def interval(value: str | int | float) -> str | int | float:
-    """Reads a `Length` and leaves it as it was written, so that the config stays plain data."""
+    """Read a `Length` and leave it as it was written, so that the config stays plain data."""
     if isinstance(value, bool):
         return "1ep" if value else 0
     Length.parse(value)
@@ -110,14 +110,14 @@ def interval(value: str | int | float) -> str | int | float:
 
 
 def word(value: Any) -> str:
-    """Reads any text; numbers count as text."""
+    """Read any text; numbers count as text."""
     if isinstance(value, bool | list | dict):
         raise ValueError
     return str(value)
 
 
 def sink(value: Any) -> str | dict[str, Any]:
-    """Reads a place for measurements to go: its name, or a mapping with a `_target_`."""
+    """Read a place for measurements to go: its name, or a mapping with a `_target_`."""
     if isinstance(value, Mapping):
         if not isinstance(value.get("_target_"), str):
             raise ValueError
@@ -128,7 +128,7 @@ def sink(value: Any) -> str | dict[str, Any]:
 
 
 def count_or_full(value: Any) -> int | str:
-    """Reads a whole number of at least 1, or the word `full`."""
+    """Read a whole number of at least 1, or the word `full`."""
     return "full" if value == "full" else integer(1)(value)
 
 
@@ -143,7 +143,7 @@ def tag(value: Any) -> str:
 
 
 def folder_name(value: Any) -> str:
-    """Reads a text that can be a part of a folder's name, beside a date and a number."""
+    """Read a text that can be a part of a folder's name, beside a date and a number."""
     text = word(value)
     if text.strip() in ("", ".", "..") or "/" in text or len(text.encode()) > LONGEST_NAME:
         raise ValueError

@@ -12,7 +12,7 @@ from optbench.errors import UserError
 
 
 def decoded(value: Any, written: Any, like: Any, at: str = "") -> Any:
-    """Resolved data, in which texts from interpolations are what their keys want.
+    """Turn texts from interpolations, in resolved data, into what their keys want.
 
     The environment knows texts only: `optimizer.lr=${oc.env:LR}` is "0.05", and a number.
 

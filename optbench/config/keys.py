@@ -53,17 +53,17 @@ LEAST = 0.72
 
 
 def children(node: Mapping[str, Any]) -> list[str]:
-    """The keys that may be set in a node."""
+    """Return the keys that may be set in a node."""
     return [str(key) for key in node if not str(key).startswith("_") and key != "hydra"]
 
 
 def join(at: str, key: str) -> str:
-    """A dotted key."""
+    """Join a dotted key."""
     return f"{at}.{key}" if at else str(key)
 
 
 def find(config: Mapping[str, Any], key: str) -> Any:
-    """What stands at a dotted key, None if nothing does."""
+    """Return what stands at a dotted key, None if nothing does."""
     found: Any = config
     for part in key.split(".") if key else ():
         found = found.get(part) if isinstance(found, Mapping) else None
@@ -71,7 +71,7 @@ def find(config: Mapping[str, Any], key: str) -> Any:
 
 
 def meant(key: str, value: Any, config: Mapping[str, Any], at: str = "") -> str:
-    """`did you mean optimizer.lr?`, or the list of what there is when nothing is alike.
+    """Return `did you mean optimizer.lr?`, or the list of what there is when nothing is alike.
 
     Args:
         key: as it was written, dotted; there is none such.
@@ -92,7 +92,7 @@ def meant(key: str, value: Any, config: Mapping[str, Any], at: str = "") -> str:
 
 
 def _of_implementation(key: str, value: Any, config: Mapping[str, Any]) -> str | None:
-    """What says the same as a flag of torch's, None if it is none."""
+    """Return the override that says the same as a flag of torch's, None if it is no such flag."""
     parent, _, last = key.rpartition(".")
     own = f"{parent}.implementation" if parent else "implementation"
     if last not in FLAGS or find(config, own) is None:
@@ -101,7 +101,7 @@ def _of_implementation(key: str, value: Any, config: Mapping[str, Any]) -> str |
 
 
 def _beside(key: str, config: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """The dotted key of the node that a key stands in, and its keys; the whole if it has none."""
+    """Return the dotted key of the node that a key is in, and its keys; the whole if in none."""
     parent = key.rpartition(".")[0]
     node = find(config, parent)
     if not isinstance(node, Mapping):
@@ -110,7 +110,7 @@ def _beside(key: str, config: Mapping[str, Any]) -> tuple[str, list[str]]:
 
 
 def nearest_key(key: str, value: Any, config: Mapping[str, Any]) -> str | None:
-    """The dotted key most like one that there is not, None if none is alike."""
+    """Return the dotted key most like one that there is not, None if none is alike."""
     parent, beside = _beside(key, config)
     last = key.removeprefix(f"{parent}.") if parent else key
     mended = _mended(key, config) if "." in last else None
@@ -126,7 +126,7 @@ def nearest_key(key: str, value: Any, config: Mapping[str, Any]) -> str | None:
 
 
 def _mended(key: str, config: Mapping[str, Any]) -> str | None:
-    """A key with each part that is not there replaced by the one most like it beside it.
+    """Return a key with each part that is not there replaced by the one most like it beside it.
 
     `task.los._target_` is `task.loss._target_`; None if there is no such key.
     """
@@ -144,7 +144,7 @@ def _mended(key: str, config: Mapping[str, Any]) -> str | None:
 
 
 def setting(word: str, text: str, value: Any, config: Mapping[str, Any]) -> str | None:
-    """The override `key=text` that a word means which is no key, None if it means none.
+    """Return the override `key=text` that a word means which is no key, None if it means none.
 
     Args:
         value: what the text says, None if there is none.
@@ -159,7 +159,7 @@ def setting(word: str, text: str, value: Any, config: Mapping[str, Any]) -> str 
 
 
 def instead(name: str, value: Any, node: Mapping[str, Any]) -> str | None:
-    """The key that elsewhere has this one's name and can take the value, which this one can't."""
+    """Return the key that is called so elsewhere and can take the value, which this one can't."""
     for other in children(node):
         if name in CALLED.get(other, ()) and _takes(other, node[other], value):
             return other
@@ -167,7 +167,7 @@ def instead(name: str, value: Any, node: Mapping[str, Any]) -> str | None:
 
 
 def leaves(node: Mapping[str, Any], at: str = "") -> Iterator[str]:
-    """The dotted keys that hold a value, those least deep first."""
+    """Yield the dotted keys that hold a value, those least deep first."""
     below = []
     for key in children(node):
         dotted = f"{at}.{key}" if at else key
@@ -180,7 +180,7 @@ def leaves(node: Mapping[str, Any], at: str = "") -> Iterator[str]:
 
 
 def _score(key: str, last: str, other: str) -> float:
-    """How much a key looks like one that there is, or like what that one is called elsewhere."""
+    """Return how much a key looks like one that there is, or like what that is called elsewhere."""
     end = other.rpartition(".")[2]
     if "." in last:  # its parent is wrong too
         return max(likeness(flat(key), flat(other)), 0.8 * likeness(last.rpartition(".")[2], end))
@@ -191,7 +191,7 @@ def _score(key: str, last: str, other: str) -> float:
 
 
 def _takes(key: str, default: Any, value: Any) -> bool:
-    """Whether a key can take a value, as far as the table of fields and its default tell."""
+    """Return whether a key can take a value, as far as the table of fields and its default tell."""
     if value is None:
         return True
     if isinstance(default, Mapping):  # a number is no choice
@@ -211,7 +211,7 @@ def _reads(field: Field, value: Any) -> bool:
 
 
 def first_that_takes(key: str, node: Mapping[str, Any], value: Any) -> str | None:
-    """The first key of a group that can take a value, None if none can; texts take texts only."""
+    """Return a group's first key that can take a value, or None; texts take texts only."""
     for name in children(node):
         field = field_of(f"{key}.{name}")
         text = field is not None and field.read is word

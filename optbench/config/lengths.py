@@ -27,7 +27,7 @@ class Length:
 
     @classmethod
     def parse(cls, value: object) -> Length:
-        """Reads `100`, `"5ep"`, `"10%"` or `0.1`; raises ValueError for anything else."""
+        """Read `100`, `"5ep"`, `"10%"` or `0.1`; raise ValueError for anything else."""
         if isinstance(value, Length):
             return value
         if isinstance(value, bool) or value is None:
@@ -53,6 +53,6 @@ class Length:
         return cls.parse(number)
 
     def steps(self, steps_per_epoch: int, total_steps: int) -> int:
-        """This length in optimizer steps; at least 1 unless it is 0."""
+        """Return this length in optimizer steps; at least 1 unless it is 0."""
         scale = {"steps": 1, "epochs": steps_per_epoch, "run": total_steps}[self.unit]
         return max(1, round(self.value * scale)) if self.value else 0

@@ -14,7 +14,7 @@ _MODEL = re.compile(r"^@register_model\(\)\n(?:@.*\n)*def (\w+)\(", re.MULTILINE
 
 
 def torchvision_names() -> list[str]:
-    """Its classifiers, as its sources register them; importing it would take seconds."""
+    """Return torchvision's classifiers as its sources register them; importing takes seconds."""
     try:
         spec = importlib.util.find_spec("torchvision")
     except ValueError:
@@ -32,7 +32,7 @@ LIBRARIES: dict[str, tuple[str, Callable[[], Iterable[str]]]] = {
 
 
 def choice_meant(group: str, word: str, options: Iterable[str], key: str | None = None) -> str:
-    """`did you mean X?` for a choice that a group does not have, or the list of those it has.
+    """Return `did you mean X?` for a choice that a group lacks, or the list of its choices.
 
     Ours go before a library's, unless the word is that one's to the letter, or nearly.
 

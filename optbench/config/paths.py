@@ -13,14 +13,14 @@ PRETRAINED = "torchvision"
 
 
 def is_pretrained(path: Any) -> bool:
-    """Whether `weights.path` is torchvision's weights; a file of that name is `./torchvision`."""
+    """Return whether `weights.path` is torchvision's; a file of that name is `./torchvision`."""
     return isinstance(path, str) and path.partition(":")[0] == PRETRAINED
 
 
 def with_absolute_paths(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with the paths to data and weights absolute, and `~` a folder.
+    """Return the config with the paths to data and weights absolute, and `~` a folder.
 
-    Arguments of these names of a data set of the user's own too, where they are of what there is.
+    So are arguments of these names of a user's own data set, where they name what there is.
     """
     node = dict(plain["dataset"])
     for name in OF_CUSTOM:

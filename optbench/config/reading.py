@@ -12,7 +12,7 @@ _NUMBER = re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 
 
 def plain_value(text: str) -> Any:
-    """What a text says, if it is a number, true, false, null, a list or a mapping; else itself."""
+    """Return the number, true, false, null, list or mapping that a text says; else the text."""
     word = text.strip()
     if word.lower() in _WORDS:
         return _WORDS[word.lower()]
@@ -30,7 +30,7 @@ def plain_value(text: str) -> Any:
 
 
 def _within(value: Any) -> Any:
-    """The same for the texts in a list or mapping: to YAML, 1e-3 is one."""
+    """Do the same for the texts in a list or mapping: to YAML, 1e-3 is one."""
     if isinstance(value, list):
         return [_within(item) for item in value]
     if isinstance(value, dict):

@@ -34,13 +34,13 @@ class Recipe:
     settings: tuple[Setting, ...] = field(default=())
 
     def value(self, key: str) -> str:
-        """A setting's value, or of all players that have it, such as `4e-4, 1e-4`; else empty."""
+        """Return a setting's value, or those of the players, such as `4e-4, 1e-4`; else empty."""
         own = [s.value for s in self.settings if s.key == key]
         return ", ".join(own or [s.value for s in self.settings if s.key.endswith(f".{key}")])
 
 
 def read_recipe(name: str, text: str, file: object) -> Recipe:
-    """Return what a recipe's text says.
+    """Read what a recipe's text says.
 
     Args:
         name: the recipe's.
@@ -66,7 +66,7 @@ def read_recipe(name: str, text: str, file: object) -> Recipe:
 
 
 def choose(recipes: Iterable[Recipe], model: str, task: str) -> Recipe | None:
-    """The recipe that names the model, or else the task."""
+    """Choose the recipe that names the model, or else the task."""
     known = list(recipes)
     for recipe in known:
         if model in recipe.models:

@@ -75,12 +75,12 @@ FIXED = (
 
 
 def own_arguments(node: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys that are arguments of the optimizer's class."""
+    """Return the keys that are arguments of the optimizer's class."""
     return {k: v for k, v in node.items() if not k.startswith("_") and k not in OURS}
 
 
 def settable_in_a_group(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that a parameter group may set for itself, of a companion's too, with their values."""
+    """Return what a parameter group may set for itself, of a companion's too, with the values."""
     settings = own_arguments(node.get("companion") or {}) | own_arguments(node)
     never = (*OF_NAMED, *IMPLEMENTATIONS)
     return {k: v for k, v in settings.items() if k not in never}

@@ -338,7 +338,7 @@ class RunConfig:
     def with_player(
         self, name: str, optimizer: dict[str, Any], schedule: dict[str, Any]
     ) -> RunConfig:
-        """The same with another optimizer and schedule of a player."""
+        """Return the same config with another optimizer and schedule of a player."""
         if not self.player:
             return dataclasses.replace(self, optimizer=optimizer, schedule=schedule)
         new = {**self.player[name], "optimizer": optimizer, "schedule": schedule}

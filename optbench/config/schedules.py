@@ -25,7 +25,7 @@ ReferenceOf = Callable[[str, str], Mapping[str, Any]]
 
 
 def expand_schedules(plain: Mapping[str, Any], reference_of: ReferenceOf) -> dict[str, Any]:
-    """Every schedule that is named (`{schedule: cosine, min_ratio: 0.1}`) with all its keys.
+    """Give every schedule that is named (`{schedule: cosine, min_ratio: 0.1}`) all its keys.
 
     What is expanded already stays as it is, so the result is enough to run again.
 
@@ -48,7 +48,7 @@ def expand_schedules(plain: Mapping[str, Any], reference_of: ReferenceOf) -> dic
 
 
 def _expanded(node: Mapping[str, Any], at: str, reference_of: ReferenceOf) -> dict[str, Any]:
-    """The schedule, and the optimizer, of the run or of one of its players."""
+    """Expand the schedule, and the optimizer's, of the run or of one of its players."""
     groups = []
     for index, group in enumerate(node["optimizer"].get("groups") or []):
         if isinstance(group, Mapping) and "schedule" in group:
@@ -117,7 +117,7 @@ def _split(node: Any, keys: tuple[str, ...]) -> tuple[dict[str, Any], Any]:
 def _named(
     node: Any, at: str, reference_of: ReferenceOf, besides: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """A schedule given by its name, or by its name and some of its keys, with all of them.
+    """Return a schedule given by its name, or by its name and some of its keys, with all of them.
 
     Args:
         besides: keys that were taken out of the node, for messages.
@@ -156,7 +156,7 @@ def _number(value: Any, at: str, high: float, high_open: bool) -> float:
 def schedules_of(
     schedule: Mapping[str, Any], groups: list[Any], at: str = ""
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Key and node of every schedule of learning rates: the run's, its parts, the groups'.
+    """Yield key and node of every schedule of learning rates: the run's, its parts, the groups'.
 
     Args:
         schedule: of the run or of a player.

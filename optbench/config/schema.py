@@ -18,7 +18,7 @@ DEFAULT_EPOCHS = 20
 
 
 def schedules_in(config: RunConfig) -> list[tuple[str, Mapping[str, Any]]]:
-    """Key and node of every schedule of learning rates."""
+    """Return key and node of every schedule of learning rates."""
     return [
         found
         for player in config.players.values()
@@ -27,7 +27,7 @@ def schedules_in(config: RunConfig) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def from_plain(values: Mapping[str, Any]) -> RunConfig:
-    """The typed config of conformed plain data.
+    """Build the typed config from conformed plain data.
 
     Raises:
         UserError: fields that contradict each other.
@@ -43,7 +43,7 @@ def from_plain(values: Mapping[str, Any]) -> RunConfig:
 
 
 def _refuse_other_keys(cls: type, values: Mapping[str, Any], at: str = "") -> None:
-    """UserError for a key that is unknown, or missing and without a default: an older run's."""
+    """Raise UserError for a key that is unknown, or missing with no default: an older run's."""
     fields = {f.name: f for f in dataclasses.fields(cls)}
     for key in values:
         if key not in fields:

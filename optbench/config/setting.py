@@ -39,7 +39,7 @@ OF_GROUP = object()
 
 
 def setting(default: Any, help: str = "", field: Field | None = None, **more: Any) -> Any:
-    """A field of a config's dataclass.
+    """Declare a field of a config's dataclass.
 
     Args:
         default, help, field: see `Setting`.
@@ -54,7 +54,7 @@ def setting(default: Any, help: str = "", field: Field | None = None, **more: An
 def settings_of(
     cls: type, nested: Mapping[str, type], at: str = ""
 ) -> Iterator[tuple[str, Setting]]:
-    """Every setting by its dotted key, in the order of config.yaml.
+    """Yield every setting by its dotted key, in the order of config.yaml.
 
     Args:
         cls: the dataclass of the config.

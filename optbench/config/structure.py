@@ -14,7 +14,7 @@ COMPONENTS = ("model", "dataset", "optimizer", "schedule", "task")
 
 
 def refuse_strange_texts(value: Any, at: str = "") -> None:
-    """UserError for a text that no run's config can hold: half a letter, a null character, `${`."""
+    """Raise UserError for texts that no config can hold: half a letter, a null character, `${`."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             refuse_strange_texts(str(key), at)
@@ -30,7 +30,7 @@ def refuse_strange_texts(value: Any, at: str = "") -> None:
 
 
 def refuse_missing(plain: Mapping[str, Any], reference: Mapping[str, Any], at: str = "") -> None:
-    """Keys that were deleted (`~key`), and components that do not say what they are."""
+    """Refuse deleted keys (`~key`), and components that do not say what they are."""
     for key, default in reference.items():
         name = f"{at}.{key}" if at else key
         if key not in plain:
@@ -49,7 +49,7 @@ def refuse_missing(plain: Mapping[str, Any], reference: Mapping[str, Any], at: s
 
 
 def optimizers_of(plain: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Key and node of every optimizer: the run's, or its players'."""
+    """Yield key and node of every optimizer: the run's, or its players'."""
     if not plain.get("player"):
         yield "optimizer", plain["optimizer"]
     for name, player in (plain.get("player") or {}).items():
@@ -57,7 +57,7 @@ def optimizers_of(plain: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, 
 
 
 def check_parameter_groups(optimizer: Mapping[str, Any], key: str = "optimizer") -> None:
-    """UserError for a setting, or a parameter group's key, that the optimizer does not have."""
+    """Raise UserError for a setting, or parameter group's key, that the optimizer does not have."""
     check_named(optimizer)
     settable = settable_in_a_group(optimizer)
     if "arguments" in optimizer:

@@ -21,7 +21,7 @@ ALIKE = 0.65
 
 
 def nearest(word: str, options: Iterable[str], cutoff: float = ALIKE) -> str | None:
-    """The option most like `word`, or None when nothing is alike by as much as `cutoff`."""
+    """Return the option most like `word`, or None when nothing is alike by as much as `cutoff`."""
     options = list(options)
     if ALIASES.get(word.lower()) in options:
         return ALIASES[word.lower()]
@@ -30,19 +30,19 @@ def nearest(word: str, options: Iterable[str], cutoff: float = ALIKE) -> str | N
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str:
-    """`did you mean X?`, or the list of what there is when nothing is alike."""
+    """Return `did you mean X?`, or the list of what there is when nothing is alike."""
     options = list(options)
     match = nearest(word, options)
     return f"did you mean {match}?" if match else f"choose from {', '.join(sorted(options))}"
 
 
 def flat(word: str) -> str:
-    """A word without case and punctuation, in which people differ: `AdamW` and `adam_w`."""
+    """Return a word without case and punctuation, in which people differ: `AdamW` and `adam_w`."""
     return "".join(letter for letter in word.lower() if letter.isalnum())
 
 
 def likeness(one: str, other: str) -> float:
-    """How alike two words are, from 0 to 1; a slip of one letter is nearly nothing."""
+    """Return how alike two words are, from 0 to 1; a slip of one letter is nearly nothing."""
     one, other = one.lower(), other.lower()
     if one == other:
         return 1.0
@@ -57,7 +57,7 @@ def likeness(one: str, other: str) -> float:
 
 
 def _one_slip(one: str, other: str) -> bool:
-    """Whether a letter too many, too few, a wrong one, or two that are swapped, is all."""
+    """Return whether words differ by one letter too many, too few or wrong, or by two swapped."""
     start = _same_start(one, other)
     one, other = one[start:], other[start:]
     if one[1:] == other[1:] or one[1:] == other or one == other[1:]:
@@ -66,11 +66,11 @@ def _one_slip(one: str, other: str) -> bool:
 
 
 def _order(word: str, option: str) -> tuple[float, int]:
-    """Of options that are equally alike, the one that begins as the word does goes first."""
+    """Return a key to sort by: of options equally alike, one that begins as the word goes first."""
     return likeness(word, option), _same_start(word.lower(), option.lower())
 
 
 def _same_start(one: str, other: str) -> int:
-    """How many letters two words begin with that are the same."""
+    """Return how many letters two words begin with that are the same."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))

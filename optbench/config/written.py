@@ -20,7 +20,7 @@ COLUMN = 28
 
 
 def lines() -> list[str]:
-    """One a setting, with its default and its comment, and those in between."""
+    """Return a line for each setting, with its default and its comment, and those in between."""
     found: list[str] = []
     for each in dataclasses.fields(RunConfig):
         own: Setting | None = each.metadata.get(KEY)
@@ -50,7 +50,7 @@ def _yaml(value: object) -> str:
 
 
 def written_into(text: str) -> str:
-    """The text of config.yaml with its part of settings as it is declared."""
+    """Return the text of config.yaml with its part of settings as it is declared."""
     before, _, rest = text.partition(f"{FIRST}\n")
     _, _, after = rest.partition(f"\n{LAST}\n")
     return "\n".join([before + FIRST, *lines(), "", LAST, after])

@@ -72,7 +72,7 @@ class Entry:
 
 @cache
 def zoo() -> dict[str, Entry]:
-    """The table by name."""
+    """Return the table by name."""
     with TABLE.open(encoding="utf-8", newline="") as file:
         return {row["name"]: _entry(row) for row in csv.DictReader(file)}
 
@@ -90,12 +90,12 @@ def _entry(row: Mapping[str, str]) -> Entry:
 
 
 def entry_of(node: Mapping[str, Any]) -> Entry | None:
-    """The table's line that an optimizer's node names; None for other optimizers."""
+    """Return the table's line that an optimizer's node names; None for other optimizers."""
     return zoo()[node["name"]] if node.get("_target_") == TARGET else None
 
 
 def check_named(node: Mapping[str, Any]) -> None:
-    """Holds a node that names its optimizer (`zoo`, `custom`) against what that one takes.
+    """Check a node that names its optimizer (`zoo`, `custom`) against what that one takes.
 
     Raises:
         UserError: no such name, one that can't be trained here, or a setting that it does not take.
@@ -135,7 +135,7 @@ def check_named(node: Mapping[str, Any]) -> None:
 
 
 def no_argument(name: str, argument: str, takes: Iterable[str]) -> str:
-    """The line for an argument that an optimizer does not take."""
+    """Return the message for an argument that an optimizer does not take."""
     others = [word for word in takes if word not in ("lr", "weight_decay")]
     if not others:
         return f"optimizer.arguments.{argument}: {name} takes no further arguments"
@@ -150,7 +150,7 @@ def _nearest(name: str) -> str:
 
 
 def settable_in_groups(node: Mapping[str, Any]) -> dict[str, Any]:
-    """What a parameter group of such a node may set, besides what its YAML has."""
+    """Return what a parameter group of such a node may set, besides what its YAML has."""
     entry = entry_of(node) if node.get("name") in zoo() else None
     given = node["arguments"] or {}
     names = entry.settable if entry is not None else list(given)

@@ -25,7 +25,7 @@ class Appended:
         self._dirty = False
 
     def _append(self, text: str) -> None:
-        """A whole line or several, with their ends."""
+        """Append a whole line or several, with their ends."""
         self._begun = True
         data = text.encode("utf-8")
         with naming(self._path):
@@ -34,7 +34,7 @@ class Appended:
         self._dirty = True
 
     def flush(self) -> None:
-        """To the disk."""
+        """Flush the file to the disk."""
         if self._dirty:
             with naming(self._path):
                 self._file.flush()
@@ -42,10 +42,10 @@ class Appended:
             self._dirty = False
 
     def positions(self) -> dict[str, Position]:
-        """The file's length and checksum by its name in the run folder, what is flushed."""
+        """Return length and checksum of what is flushed, by the file's name in the run folder."""
         return {self._path.name: (os.fstat(self._file.fileno()).st_size, self._crc)}
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         with naming(self._path):
             self._file.close()

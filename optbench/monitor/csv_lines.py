@@ -29,7 +29,7 @@ class CsvLines(Appended):
         super().__init__(folder / CSV_FILE)
 
     def write(self, record: Record) -> None:
-        """A line for each value; what is no number is `nan`, `inf` or `-inf`."""
+        """Write a line for each value; what is no number is `nan`, `inf` or `-inf`."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         if not self._begun:
@@ -41,7 +41,7 @@ class CsvLines(Appended):
 
 
 def csv_lines(path: Path) -> Iterator[tuple[int, tuple[int, str] | None]]:
-    """The position after each whole line of a `metrics.csv`, and its step and kind.
+    """Yield the position after each whole line of a `metrics.csv`, and its step and kind.
 
     None for a line that can't be read; of the header it is step 0 and no kind.
     """

@@ -49,7 +49,7 @@ class EventFile:
         self.flush()
 
     def add(self, event: Any, when: float | None = None) -> None:
-        """Appends one event, dated now unless it says `when`."""
+        """Append one event, dated now unless it says `when`."""
         event.wall_time = time.time() if when is None else when
         data = event.SerializeToString()
         length = _LENGTH.pack(len(data))
@@ -61,29 +61,29 @@ class EventFile:
             self.flush()
 
     def flush(self) -> None:
-        """To the file system, where a running TensorBoard sees it."""
+        """Flush to the file system, where a running TensorBoard sees it."""
         with naming(self.path):
             self._file.flush()
         self._flushed = time.monotonic()
 
     def sync(self) -> None:
-        """To the disk."""
+        """Flush to the disk."""
         self.flush()
         with naming(self.path):
             os.fsync(self._file.fileno())
 
     def length(self) -> int:
-        """The bytes that are flushed."""
+        """Return how many bytes are flushed."""
         return os.fstat(self._file.fileno()).st_size
 
     def close(self) -> None:
-        """Writes what is left and closes the file."""
+        """Write what is left and close the file."""
         with naming(self.path):
             self._file.close()
 
 
 def _next_path(folder: Path) -> Path:
-    """A name of its own that says when and where, behind those of all event files that are there.
+    """Return a new file's path, with when and where in its name, behind all that are there.
 
     TensorBoard reads them in the order of their names. Two of a run may be of one second, the later
     one with the smaller process number, and a clock may be set back.
@@ -95,13 +95,13 @@ def _next_path(folder: Path) -> Path:
 
 
 def masked_crc(data: bytes) -> int:
-    """The CRC-32C as TFRecords have it: rotated and shifted, lest a checksum of checksums be 0."""
+    """Return a TFRecord's CRC-32C: rotated and shifted, lest a checksum of checksums be 0."""
     crc: int = google_crc32c.value(data)
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def read_events(file: BinaryIO) -> Iterator[tuple[Any, int]]:
-    """The events of a file, each with the position after it; ends before one that is damaged."""
+    """Yield a file's events, each with the position after it; end before one that is damaged."""
     position, size = 0, file.seek(0, os.SEEK_END)
     file.seek(0)
     while len(header := file.read(_HEADER.size)) == _HEADER.size:

@@ -22,26 +22,26 @@ class Guarded:
         self._positions: dict[str, Position] = {}
 
     def write(self, record: Record) -> None:
-        """Hands the record on."""
+        """Hand the record on."""
         self._call("write", record)
 
     def flush(self) -> None:
-        """Asks the sink to flush."""
+        """Ask the sink to flush."""
         self._call("flush")
 
     def show(self, step: int, texts: Mapping[str, str], images: Mapping[str, bytes]) -> None:
-        """Hands samples on, to a sink that takes such."""
+        """Hand samples on, to a sink that takes such."""
         self._call("show", step, texts, images)
 
     def positions(self) -> dict[str, Position]:
-        """Of the sink's files, once it has failed as they last were."""
+        """Return the sink's positions; once it has failed, those of before."""
         found = self._call("positions")
         if isinstance(found, dict):
             self._positions = found
         return self._positions
 
     def close(self) -> None:
-        """Ends the sink."""
+        """Close the sink."""
         self._call("close")
         self._sink = None
 

@@ -26,7 +26,7 @@ class Histogram:
 
 
 def histograms(names: Sequence[str], tensors: Sequence[Tensor | None]) -> dict[str, Histogram]:
-    """One histogram a name, of at most SAMPLE values at equal strides.
+    """Return a histogram for each name, of at most SAMPLE values at equal strides.
 
     Tensors that are None, empty, or hold values that are not finite are left out.
     """

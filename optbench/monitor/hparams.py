@@ -22,7 +22,7 @@ def metric_tags(
     sets: Collection[str],
     players: Sequence[str],
 ) -> list[str]:
-    """The metrics for the table, those that the run is judged by first.
+    """Return the metrics for the table, those that the run is judged by first.
 
     Args:
         task: its main metric, such as `val/accuracy`, and the names of all its scores.
@@ -45,7 +45,7 @@ def start_summaries(
     first: Collection[str] = (),
     started: float | None = None,
 ) -> list[Any]:
-    """The records that open a run: which columns there are, and this run's values.
+    """Return the records that open a run: which columns there are, and this run's values.
 
     Built from the plugin's messages, as torch does: its own `summary` module needs TensorFlow.
 
@@ -86,7 +86,7 @@ def start_summaries(
 
 
 def end_summary(state: str) -> Any:
-    """The record that closes a run."""
+    """Return the record that closes a run."""
     from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 
     good = state in ("finished", "stopped_early")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def images(tensors: Mapping[str, Tensor]) -> dict[str, bytes]:
-    """PNG files by name.
+    """Encode images as PNG files, by name.
 
     Args:
         tensors: `[channels, height, width]`, 1 or 3 channels, from 0 to 1; what lies outside is

@@ -16,7 +16,7 @@ class JsonLines(Appended):
     """One object a record, as in `metrics.jsonl`."""
 
     def write(self, record: Record) -> None:
-        """One line."""
+        """Write one line."""
         line = {
             **({} if self._begun else {"format": FORMAT}),
             "kind": record.kind,

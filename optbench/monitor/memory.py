@@ -28,7 +28,7 @@ class PeakMemory:
             torch.cuda.reset_peak_memory_stats(device)
 
     def mib(self) -> float:
-        """The peak so far."""
+        """Return the peak so far."""
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device) / 2**20
         now = time.monotonic()

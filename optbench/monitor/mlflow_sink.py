@@ -53,13 +53,13 @@ class MLflow:
             self._client.log_batch(self._id, params=said[start : start + AT_ONCE])
 
     def write(self, record: Record) -> None:
-        """The values by tag, at the record's step."""
+        """Log the values by tag, at the record's step."""
         metric, now = self._entities.Metric, int(record.time * 1000)
         values = [metric(tag, float(v), now, record.step) for tag, v in record.values.items()]
         self._client.log_batch(self._id, metrics=values)
 
     def close(self) -> None:
-        """Ends the run there."""
+        """End the run there."""
         self._client.set_terminated(self._id)
 
 

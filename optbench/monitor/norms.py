@@ -37,7 +37,7 @@ _NARROW = {torch.float16, torch.bfloat16}
 
 
 def norms(tensors: Sequence[Tensor]) -> Norms:
-    """A norm each: numbers of what a processor holds, else tensors, which are read later."""
+    """Return the norm of each: a number of what a processor holds, else a tensor, read later."""
     if tensors[0].device.type != "cpu":
         dtypes = {tensor.dtype for tensor in tensors}
         wide = reduce(torch.promote_types, dtypes, torch.float32) if dtypes & _NARROW else None
@@ -62,19 +62,19 @@ class Snapshot:
         self._old = [torch.empty_like(tensor) for tensor in tensors]
 
     def take(self, tensors: Sequence[Tensor]) -> Norms:
-        """Keeps the values; their norms."""
+        """Keep the values; return their norms."""
         found = norms(tensors)  # first: what has just been written is slow to read
         torch._foreach_copy_(self._old, list(tensors))
         return found
 
     def moved(self, tensors: Sequence[Tensor]) -> Norms:
-        """The norms of what has changed since; once, for it takes the place of what was kept."""
+        """Return the norms of what has changed since; once, for it replaces what was kept."""
         torch._foreach_sub_(self._old, list(tensors))
         return norms(self._old)
 
 
 def _rows(tensor: Tensor) -> Tensor:
-    """What has the same norm: those of its rows and of what is left."""
+    """Return a tensor of the same norm: the norms of its rows and of what is left."""
     count = tensor.numel()
     if tensor.is_contiguous():
         row = ROW if count % ROW == 0 else tensor.shape[-1]
@@ -93,7 +93,7 @@ def _of_each(rows: Tensor) -> Tensor:
 
 
 def _scaled(tensor: Tensor) -> float:
-    """The norm of what has no square in its own precision: of a multiple of it that has."""
+    """Return the norm of what has no square in its own precision, by a multiple of it that has."""
     tensor = tensor.float() if tensor.dtype in _NARROW else tensor
     low, high = (end.item() for end in torch.aminmax(tensor))
     largest = max(-low, high)

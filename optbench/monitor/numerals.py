@@ -6,7 +6,7 @@ import math
 
 
 def significant(value: float) -> str:
-    """Four significant digits, with an exponent where there would be more digits than that.
+    """Format four significant digits, with an exponent where there would be more digits than that.
 
     Example:
         >>> significant(0.94444), significant(1e-5), significant(12345.0)

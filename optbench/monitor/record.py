@@ -40,15 +40,15 @@ class Sink(Protocol):
     """Where records go: a file, TensorBoard, the terminal."""
 
     def write(self, record: Record) -> None:
-        """Takes one record."""
+        """Take one record."""
         ...
 
     def flush(self) -> None:
-        """Brings what was taken to where a crash can't reach it."""
+        """Bring what was taken to where a crash can't reach it."""
         ...
 
     def close(self) -> None:
-        """No more records."""
+        """Close; no more records come."""
         ...
 
 
@@ -82,7 +82,7 @@ class Recorder:
         self._handed_out = time.monotonic()
 
     def write(self, record: Record) -> None:
-        """To every sink."""
+        """Write the record to every sink."""
         for sink in self._at_once:
             sink.write(record)
         self._pending.append(record)
@@ -97,13 +97,13 @@ class Recorder:
         self._handed_out = time.monotonic()
 
     def histograms(self, step: int, histograms: Mapping[str, Any]) -> None:
-        """Sampled histograms, by tag."""
+        """Write sampled histograms, by tag."""
         if self.tensorboard is not None:
             self._hand_out()
             self.tensorboard.write_histograms(step, histograms)
 
     def show(self, step: int, texts: Mapping[str, str], images: Mapping[str, bytes]) -> None:
-        """Samples to look at by name, images as PNG, for the sinks that take such."""
+        """Show samples to look at by name, images as PNG, in the sinks that take such."""
         self._hand_out()
         for sink in self.sinks:
             show = getattr(sink, "show", None)
@@ -111,23 +111,23 @@ class Recorder:
                 show(step, texts, images)
 
     def tick(self, step: int) -> None:
-        """After every step, for what is shown live."""
+        """Tell what is shown live of every step."""
         if self.live is not None:
             self.live.tick(step)
 
     def decided(self, what: str) -> None:
-        """The newest evaluation has decided something: it is shown live."""
+        """Tell what is shown live that the newest evaluation has decided something."""
         if self.live is not None:
             self.live.decided(what)
 
     def flush(self) -> None:
-        """Before a checkpoint: what it resumes after must be on disk."""
+        """Flush before a checkpoint: what it resumes after must be on disk."""
         self._hand_out()
         for sink in self.sinks:
             sink.flush()
 
     def positions(self) -> dict[str, Position]:
-        """How long each file of records is, what is flushed, by its name in the run folder.
+        """Return how long each file of records is, what is flushed, by its name in the run folder.
 
         A checkpoint keeps it, and a run that goes on from there cuts the files to it.
         """
@@ -139,7 +139,7 @@ class Recorder:
         return found
 
     def close(self) -> None:
-        """At the end of the run: every sink is closed, whatever one of them raises.
+        """Close every sink at the end of the run, whatever one of them raises.
 
         Raises:
             OSError: the first that a sink raised.

@@ -32,7 +32,7 @@ def cut(
     warn: Callable[[str], None],
     note: Callable[[str], None],
 ) -> dict[str, Position]:
-    """Drops what is after `positions` from the files of records.
+    """Drop what is after `positions` from the files of records.
 
     Args:
         folder: of the run.
@@ -84,7 +84,7 @@ def _cut_lines(
 
 
 def _what_became(size: int, length: int, bad: int) -> str:
-    """What is wrong with a file that was `length` bytes long, and had no bad lines."""
+    """Return what is wrong with a file that was `length` bytes long, and had no bad lines."""
     if not size:
         return f"it is empty, and the {length:,} bytes that had been recorded are lost"
     said = [f"{size:,} of {length:,} bytes are left"] if size < length else []
@@ -103,7 +103,7 @@ def _step_and_kind(record: Mapping[str, Any] | None) -> tuple[int, Any] | None:
 
 
 def _told_by_records(lines: Sequence[Line], length: int, step: int) -> int:
-    """Where to cut lines that have been damaged, so that their bytes tell nothing.
+    """Return where to cut lines that have been damaged, so that their bytes tell nothing.
 
     What is of a later step comes again, and so does a test score. A line that can't be read is
     kept if it began before `length`.
@@ -121,7 +121,7 @@ def _told_by_records(lines: Sequence[Line], length: int, step: int) -> int:
 def _cut_events(
     path: Path, length: int, warn: Callable[[str], None], note: Callable[[str], None]
 ) -> int | None:
-    """The length that is left of the file, None if it is not there."""
+    """Return the length that is left of the file, None if it is not there."""
     if not path.exists():
         if length:
             warn(f"tb/{path.name} is missing: what had been recorded in it is lost")
@@ -137,7 +137,7 @@ def _cut_events(
 
 
 def _kept(path: Path, length: int, ends: Sequence[int], warn: Callable[[str], None]) -> int:
-    """What of a file is kept: `length`, or up to the last whole record of one too short for it."""
+    """Return how much of a file is kept: `length`, or its whole records if it is too short."""
     size = path.stat().st_size
     if size >= length:
         return length
@@ -159,7 +159,7 @@ def _shorten(path: Path, length: int, dropped: int, note: Callable[[str], None])
 
 
 def positions_of(manifest: Mapping[str, Any]) -> dict[str, Position]:
-    """The files of records as they were when a checkpoint was written, as its manifest says.
+    """Return the files of records as they were when a checkpoint was written, as its manifest says.
 
     Names that are of no file of records are left out: a manifest is not to be trusted.
     """

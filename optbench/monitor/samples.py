@@ -19,7 +19,7 @@ class Samples:
         self._folder = folder
 
     def show(self, step: int, texts: Mapping[str, str], images: Mapping[str, bytes]) -> None:
-        """One file for each."""
+        """Write a file for each."""
         folder = self._folder / f"step-{step:08d}"
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
@@ -28,10 +28,10 @@ class Samples:
             (folder / f"{name}.png").write_bytes(image)
 
     def write(self, record: Record) -> None:
-        """Numbers go elsewhere."""
+        """Ignore numbers, which go elsewhere."""
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: nothing is held back."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""

@@ -36,18 +36,18 @@ class TensorBoard:
             self._file.add(Event(step=resumed_at + 1, session_log=start))
 
     def write(self, record: Record) -> None:
-        """One event with all of the record's values."""
+        """Write one event with all of the record's values."""
         Value = Summary.Value
         values = [Value(tag=tag, simple_value=value) for tag, value in record.values.items()]
         self._file.add(Event(step=record.step, summary=Summary(value=values)), record.time)
 
     def write_histograms(self, step: int, histograms: Mapping[str, Histogram]) -> None:
-        """One event with all histograms."""
+        """Write one event with all histograms."""
         values = [Summary.Value(tag=tag, histo=_proto(h)) for tag, h in histograms.items()]
         self._file.add(Event(step=step, summary=Summary(value=values)))
 
     def show(self, step: int, texts: Mapping[str, str], images: Mapping[str, bytes]) -> None:
-        """One event with all samples: texts in the text dashboard, images in the image one."""
+        """Write one event with all samples, for the text dashboard and the image one."""
         values = [text_value(f"samples/{name}", text) for name, text in texts.items()]
         for name, png in images.items():
             width, height = struct.unpack(">II", png[16:24])
@@ -56,25 +56,25 @@ class TensorBoard:
         self._file.add(Event(step=step, summary=Summary(value=values)))
 
     def write_summary(self, summary: Any) -> None:
-        """A ready summary, such as the HParams dashboard's."""
+        """Write a ready summary, such as the HParams dashboard's."""
         self._file.add(Event(step=0, summary=summary))
 
     def flush(self) -> None:
-        """To the disk."""
+        """Flush the file to the disk."""
         self._file.sync()
 
     def positions(self) -> dict[str, Position]:
-        """The file's length by its name in the run folder, what is flushed."""
+        """Return the length of what is flushed, by the file's name in the run folder."""
         path = self._file.path
         return {f"{path.parent.name}/{path.name}": (self._file.length(), None)}
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         self._file.close()
 
 
 def write_anew(folder: Path, summaries: Sequence[Any]) -> None:
-    """Summaries in the place of those that the run has had under their tags.
+    """Write summaries in the place of those that the run has had under their tags.
 
     TensorBoard takes a tag's metadata, which is all that the HParams dashboard reads, from where it
     comes first. So they go to a file of their own, before all others by its name.
@@ -100,7 +100,7 @@ def _proto(histogram: Histogram) -> Any:
 
 
 def text_value(tag: str, text: str) -> Any:
-    """A text, shown as it is: indented, TensorBoard's Markdown takes it for code."""
+    """Return a text to be shown as it is: indented, TensorBoard's Markdown takes it for code."""
     indented = "\n".join(f"    {line}" for line in text.splitlines())
     plugin = SummaryMetadata.PluginData(
         plugin_name="text", content=TextPluginData().SerializeToString()

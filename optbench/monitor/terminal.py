@@ -26,7 +26,7 @@ WIDTH = 80
 
 
 def shorter(line: str) -> str:
-    """A line of scores in which only the first of a set says which: `val/loss 1  accuracy 0.5`."""
+    """Return a line of scores with each set said once: `val/loss 1  accuracy 0.5`."""
     cells: list[str] = []
     last = ""
     for cell in line.split("  "):
@@ -81,7 +81,7 @@ class Terminal:
             self._bar.start()
 
     def write(self, record: Record) -> None:
-        """Remembers the values; scores get a line of their own, if there are not too many.
+        """Remember the values; say scores in a line of their own, if there are not too many.
 
         They are said a little later, with what they have decided.
         """
@@ -100,7 +100,7 @@ class Terminal:
         self._due = record.kind == "test" or record.step % self._score_every == 0
 
     def decided(self, what: str) -> None:
-        """The newest scores have decided something, so they are said, and what it was.
+        """Have the newest scores said, and what they have decided.
 
         `best` is said once it stands: when the next scores are no better, or the run ends.
         """
@@ -110,7 +110,7 @@ class Terminal:
         self._due |= what != BEST
 
     def _settle(self) -> None:
-        """What the newest scores have decided is known now: says what is due."""
+        """Say what is due, once what the newest scores have decided is known."""
         if self._fresh and not self._improved and self._best is not None:
             self._say(self._best)
         if self._fresh:
@@ -120,13 +120,13 @@ class Terminal:
             self._say_held()
 
     def _say_held(self) -> None:
-        """The newest scores, unless they were said."""
+        """Say the newest scores, unless they were said."""
         if self._held is not None:
             self._say(self._held)
         self._held, self._due = None, False
 
     def tick(self, step: int) -> None:
-        """After every step: says scores that are due, and redraws when it is time to."""
+        """Say, after every step, scores that are due, and redraw when it is time to."""
         if self._fresh or self._due:
             self._settle()
         now = time.perf_counter()
@@ -143,7 +143,7 @@ class Terminal:
             self._say(f"{at}{self._numbers(WIDTH - len(at) - len(end))}{end}")
 
     def _numbers(self, width: int) -> str:
-        """The newest values, as many as there is room for."""
+        """Return the newest values, as many as there is room for."""
         shown = [f"{n} {self._values[tag]:.3g}" for n, tag in _SHOWN.items() if tag in self._values]
         lrs = [f"lr {v:.3g}" for tag, v in self._values.items() if tag.startswith("lr/")]
         speed = self._values.get("throughput/examples_per_second")
@@ -153,10 +153,10 @@ class Terminal:
         return "  ".join(every)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: nothing is held back."""
 
     def close(self) -> None:
-        """Says the last scores, and takes the bar away."""
+        """Say the last scores, and take the bar away."""
         self._settle()
         self._say_held()
         if self._bar is not None:

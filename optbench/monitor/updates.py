@@ -38,7 +38,7 @@ class UpdateWatch:
 
     @torch.no_grad()
     def see_gradients(self) -> None:
-        """After backward (and unscaling), before clipping and before the step."""
+        """Look after backward (and unscaling), before clipping and before the step."""
         zero = None
         gradients = []
         for parameter in self._parameters:
@@ -53,20 +53,20 @@ class UpdateWatch:
 
     @torch.no_grad()
     def see_before(self) -> None:
-        """Right before the step."""
+        """Look right before the step."""
         if self._snapshot is None:
             self._snapshot = Snapshot(self._parameters)
         self._weights = self._snapshot.take(self._parameters)
 
     @torch.no_grad()
     def see_after(self) -> None:
-        """Right after the step."""
+        """Look right after the step."""
         assert self._snapshot is not None
         self._updates = self._snapshot.moved(self._parameters)
         self.fresh = True
 
     def read(self) -> dict[str, float]:
-        """The norms and ratios by TensorBoard tag."""
+        """Return the norms and ratios by TensorBoard tag."""
         self.fresh = False
         numbers = _numbers([*self._gradients, *self._weights, *self._updates])
         n = len(self._names)
@@ -85,7 +85,7 @@ class UpdateWatch:
 
 
 def _numbers(found: Sequence[Tensor | float]) -> list[float]:
-    """One transfer from a GPU."""
+    """Read the norms as numbers, in one transfer from a GPU."""
     tensors = [norm for norm in found if isinstance(norm, Tensor)]
     if not tensors:
         return [float(norm) for norm in found]

@@ -30,9 +30,9 @@ class WeightsAndBiases:
         self._run: Any = wandb.init(**given)
 
     def write(self, record: Record) -> None:
-        """The values by tag, at the record's step."""
+        """Log the values by tag, at the record's step."""
         self._run.log({**record.values, "epoch": record.epoch}, step=record.step)
 
     def close(self) -> None:
-        """Ends the run there."""
+        """End the run there."""
         self._run.finish()

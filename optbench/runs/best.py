@@ -25,7 +25,7 @@ def scores_of_best(
     metrics: Mapping[str, float],
     interruption: Interruption,
 ) -> dict[str, float]:
-    """The scores of the best checkpoint on the test set, by tags such as `test_best/accuracy`.
+    """Return the best checkpoint's scores on the test set by tag, such as `test_best/accuracy`.
 
     The validation set has chosen the checkpoint; the test set chooses nothing. The model is
     afterwards as it was.
@@ -57,9 +57,9 @@ def scores_of_best(
 def _scores_at(
     step: int, experiment: Experiment, folder: RunDir, interruption: Interruption
 ) -> dict[str, float]:
-    """The test scores of a checkpoint; none, and a warning, if it can't be read.
+    """Return a checkpoint's test scores; warn, and return none, if it can't be read.
 
-    None without one if the run is asked to stop.
+    None without a warning if the run is asked to stop.
     """
     from optbench.assemble.experiment import evaluation_sets
     from optbench.runs.weights import load_weights

@@ -24,7 +24,7 @@ _SAMPLES = re.compile(r"step-([0-9]{1,18})")
 def branch(
     going: Continuation, at: str | int, to: str | os.PathLike[str] | None, log: Log
 ) -> Iterator[Continuation]:
-    """A copy of a run as it was at a checkpoint, to go on with; the run itself stays as it is.
+    """Copy a run as it was at a checkpoint, to go on with; the run itself stays as it is.
 
     A copy that can't be gone on with is removed again.
 
@@ -75,7 +75,7 @@ def branch(
 
 
 def _copy_run(old: RunDir, new: RunDir, step: int) -> None:
-    """What a run has at a checkpoint; its records are cut when it goes on."""
+    """Copy what a run has at a checkpoint; its records are cut when it goes on."""
     from optbench.monitor.record_files import positions_of
     from optbench.training import checkpoint
 
@@ -94,7 +94,7 @@ def _copy_run(old: RunDir, new: RunDir, step: int) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """A regular file, whose links are not followed."""
+    """Copy a regular file, without following links."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with naming(source), reading(source) as file, target.open("xb") as copied:
         shutil.copyfileobj(file, copied)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def at_rest() -> Iterator[None]:
-    """The collector rests until `at_work`, at most as long as this lasts."""
+    """Let the collector rest until `at_work`, at most as long as the block lasts."""
     worked = gc.isenabled()
     gc.disable()
     try:
@@ -25,7 +25,7 @@ def at_rest() -> Iterator[None]:
 
 @contextmanager
 def at_work() -> Iterator[None]:
-    """The collector works; where it rested until now, it leaves alone what there is already."""
+    """Let the collector work; where it rested until now, it ignores what there is already."""
     rested = not gc.isenabled()
     if rested:
         gc.freeze()

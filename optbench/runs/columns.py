@@ -32,7 +32,7 @@ Row = dict[str, Any]
 
 
 def row(config: Mapping[str, Any], choices: Mapping[str, str], overridden: Sequence[str]) -> Row:
-    """A run's hyperparameters: standard ones that it has, and what the command line overrides.
+    """Return a run's standard hyperparameters, and what the command line overrides.
 
     Args:
         config: the resolved config, plain.
@@ -54,7 +54,7 @@ def row(config: Mapping[str, Any], choices: Mapping[str, str], overridden: Seque
 
 
 def columns_of(rows: Sequence[Row], varied: Sequence[str] = ()) -> dict[str, str]:
-    """The columns that all of some runs have, each with its kind.
+    """Return the columns that some runs have in common, each with its kind.
 
     What a sweep varies is of the kind that all its values are, or text. Any other key is of the
     same kind whatever its value and whichever the run, so that runs which know nothing of each
@@ -74,7 +74,7 @@ def columns_of(rows: Sequence[Row], varied: Sequence[str] = ()) -> dict[str, str
 
 
 def cells(own: Row, columns: Mapping[str, str], batch_size: int) -> dict[str, str | float | bool]:
-    """What a run has in the columns; a cell stays empty where it has no value of the column's kind.
+    """Return what a run has in the columns; a cell is empty without a value of the column's kind.
 
     Args:
         own: the run's row.
@@ -96,7 +96,7 @@ def cells(own: Row, columns: Mapping[str, str], batch_size: int) -> dict[str, st
 
 
 def _kinds_of(key: str, values: Sequence[Any]) -> Iterator[str]:
-    """The kinds of a key's values, from what the key is said to hold, wherever it is known."""
+    """Yield the kinds of a key's values: what it is said to hold, wherever that is known."""
     known = True if key == "batch_size" else holds_numbers(key)
     for value in values:
         if isinstance(value, str) and key != "batch_size":
@@ -110,7 +110,7 @@ def _kinds_of(key: str, values: Sequence[Any]) -> Iterator[str]:
 
 
 def _kind(value: Any) -> str:
-    """The kind of one value; a number that is not finite can be no number of TensorBoard's."""
+    """Return the kind of a value; TensorBoard's numbers are finite."""
     if isinstance(value, bool):
         return BOOL
     return NUMBER if isinstance(value, int | float) and math.isfinite(value) else TEXT

@@ -19,7 +19,7 @@ PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "tensorboard", "n
 
 @lru_cache
 def _constant() -> dict[str, Any]:
-    """What does not change while the process lives."""
+    """Return what does not change while the process lives."""
     versions = {"optbench": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -36,7 +36,7 @@ def _constant() -> dict[str, Any]:
 
 
 def _git(folder: Path) -> dict[str, Any]:
-    """The commit that the code is of, and whether it was changed since, if git can tell."""
+    """Return the commit that the code is of, and whether it was changed since, if git can tell."""
     commit = _run(folder, "rev-parse", "HEAD")
     if commit is None:
         return {}
@@ -59,7 +59,7 @@ def _run(folder: Path, *arguments: str) -> str | None:
 
 
 def environment(device: Any, world_size: int, implementation: str) -> dict[str, Any]:
-    """Versions, commit, host, device, ranks, the optimizer's implementation, the command line."""
+    """Return versions, commit, host, device, ranks, optimizer implementation and command line."""
     import torch
 
     cuda = device.type == "cuda"

@@ -114,7 +114,7 @@ def _refuse_others(changes: Mapping[str, tuple[Any, Any]], chosen: Chosen) -> No
 
 
 def _check_shape(then: Any, data: Any) -> None:
-    """UserError for data of another shape than the model was made for."""
+    """Raise UserError for data of another shape than the model was made for."""
     now = described(data)
     for what in ("input_shape", "num_classes"):
         was = then.get(what) if isinstance(then, Mapping) else None
@@ -125,7 +125,7 @@ def _check_shape(then: Any, data: Any) -> None:
 def _scores(
     config: RunConfig, data: Any, folder: RunDir, step: int
 ) -> tuple[dict[str, float], bool]:
-    """The scores by tag, and whether they are of averaged weights."""
+    """Return the scores by tag, and whether they are of averaged weights."""
     world: World = join(config.device)
     task, source = make_task(config, data), data.open("train", world.device)
     sets = [each for each in evaluation_sets(config, data, source, world.device) if each]
@@ -154,7 +154,7 @@ def _scores(
 
 
 def _which(config: RunConfig, folder: RunDir) -> str:
-    """What a run calls the weights that it scores where they are not those that it trains."""
+    """Return what a run calls the weights that it scores, where it trains others."""
     said = folder.read_summary().get("scored_weights")
     if config.ema:
         return f"EMA {config.ema:g}"

@@ -43,7 +43,7 @@ def execute(
     callbacks: Sequence[Callback] = (),
     raising: bool = False,
 ) -> RunResult:
-    """Does one run.
+    """Do one run.
 
     Everything is built before the folder is made, so that bad input leaves nothing behind.
 
@@ -114,7 +114,7 @@ class _Run:
         self.keeper: Checkpointer | None = None
 
     def do(self, resume: bool, callbacks: Sequence[Callback], raising: bool) -> RunResult:
-        """Trains, and writes down how it ended, whatever happens."""
+        """Train, and write down how it ended, whatever happens."""
         from optbench.training.signals import Interruption
 
         with Interruption().listening() as interruption:
@@ -146,7 +146,7 @@ class _Run:
                 return failed
 
     def _write_down(self, resume: bool) -> None:
-        """What is run, and with what; the seal before the config that it is of."""
+        """Write down what is run, and with what; the seal before the config that it is of."""
         from optbench.runs.environment import environment
 
         device, size = self.world.device, self.world.size
@@ -174,7 +174,7 @@ class _Run:
             self.log.warn(line)
 
     def _resume(self) -> tuple[int | None, dict[str, Position]]:
-        """Goes on from the newest checkpoint; what was recorded after it is dropped.
+        """Go on from the newest checkpoint; drop what was recorded after it.
 
         Nothing in the folder is changed before it is certain that the run can go on.
 
@@ -204,7 +204,7 @@ class _Run:
         return step, cut(self.folder, positions, step or 0, self.log.warn, self.log.note)
 
     def _refuse_lost(self) -> None:
-        """UserError where steps were taken that nothing is left of but their records."""
+        """Raise UserError where steps were taken that nothing is left of but their records."""
         status = self.folder.read_status()
         state, step = status.get("state"), status.get("checkpoint", status.get("step"))
         records = next(self.folder.read_metrics(), None) is not None
@@ -241,7 +241,7 @@ class _Run:
             self.folder.write_status(state, step, message, **more)
 
     def _failed(self, error: BaseException, recorder: Recorder | None) -> RunResult:
-        """Writes the failure down; a mistake of the user's is then told by the caller.
+        """Write the failure down; a mistake of the user's is then told by the caller.
 
         Nothing here raises what a full disk would: the error is told, wherever else it can't be.
         """
@@ -333,7 +333,7 @@ class _Run:
 
 
 def check_surroundings(spec: RunSpec) -> Any:
-    """The run's data, once all that a run wants of the machine is known to be there.
+    """Return the run's data, once all that a run wants of the machine is known to be there.
 
     Raises:
         UserError: data, a device, or what a sink needs is missing.
@@ -357,7 +357,7 @@ def _check_callbacks(callbacks: Sequence[Callback]) -> None:
 
 
 def check_device(device: str) -> None:
-    """UserError if torch does not find the device that was asked for."""
+    """Raise UserError if torch does not find the device that was asked for."""
     if device == "cuda":
         import torch
 

@@ -32,7 +32,7 @@ class Weights:
 
 
 def weights_of(folder: RunDir, step: int) -> Weights:
-    """The weights that a run was scored with at a step, read without building the model.
+    """Return the weights that a run was scored with at a step, read without building the model.
 
     Raises:
         UserError: no such checkpoint, a damaged one, one of something else than tensors.

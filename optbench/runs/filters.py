@@ -21,7 +21,7 @@ OWN = ("state", "tag", "name", "notes")
 
 
 def filter_of(line: str, runs: Sequence[Past]) -> Filter:
-    """What a run has to be; several values with commas are any of them, `*` is any text.
+    """Return a filter of runs; several values with commas are any of them, `*` is any text.
 
     Args:
         line: `key=value`.
@@ -56,7 +56,7 @@ def filter_of(line: str, runs: Sequence[Past]) -> Filter:
 
 
 def meant(word: str) -> str | None:
-    """The filter that a word without a value looks like, None for one that looks like none."""
+    """Return the filter that a word without a value looks like, None if it looks like none."""
     if word in (*STATES, KILLED):
         return f"state={word}"
     groups = {path.name for path in configs_folder().iterdir() if path.is_dir()}
@@ -67,7 +67,7 @@ def meant(word: str) -> str | None:
 
 
 def _values(text: str) -> list[str]:
-    """The values between commas; a list in brackets is one."""
+    """Split values at the commas; a list in brackets is one."""
     return [text] if text.startswith(("[", "{")) else text.split(",")
 
 
@@ -76,7 +76,7 @@ def _matches(value: str, texts: Iterable[str]) -> bool:
 
 
 def _is(run: Past, key: str, texts: Sequence[str]) -> bool:
-    """Whether a setting has one of some values; `1e-3` is 0.001, too."""
+    """Return whether a setting has one of some values; `1e-3` is 0.001, too."""
     value = run.settings[key]
     meant = [plain_value(text) for text in texts]
     same = any(type(m) is type(value) and m == value for m in meant)
@@ -86,7 +86,7 @@ def _is(run: Past, key: str, texts: Sequence[str]) -> bool:
 
 
 def _known(line: str, texts: Iterable[str], known: Iterable[str], what: str) -> None:
-    """UserError for a value that no run can have."""
+    """Raise UserError for a value that no run can have."""
     known = set(known)
     for text in texts:
         if not re.search(r"[*?\[]", text) and text not in known:
@@ -94,7 +94,7 @@ def _known(line: str, texts: Iterable[str], known: Iterable[str], what: str) -> 
 
 
 def _hint(key: str, settings: Iterable[str], groups: Iterable[str]) -> str:
-    """The key that was meant, anywhere in the config."""
+    """Return the key that was probably meant, anywhere in the config."""
     known = [*OWN, *sorted(groups), *sorted(settings)]
     ends = [other for other in known if other.rpartition(".")[2] == key]
     match = min(ends, key=len) if ends else nearest(key, known)

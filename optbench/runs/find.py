@@ -21,7 +21,7 @@ MOST_FOLDERS = 100_000
 
 
 def open_run(path: str | os.PathLike[str] | RunResult | Run) -> Run:
-    """A run to be read.
+    """Open a run to be read.
 
     Args:
         path: its folder, or what `train` gave.
@@ -44,7 +44,7 @@ def open_run(path: str | os.PathLike[str] | RunResult | Run) -> Run:
 
 
 def find_runs(*paths: str | os.PathLike[str]) -> list[Run]:
-    """The runs at and below some folders: of a run, a sweep, a folder of runs.
+    """Find the runs at and below some folders: of a run, a sweep, a folder of runs.
 
     Links below a path, hidden folders, and what is inside of a run, are not looked into.
 
@@ -80,7 +80,7 @@ def find_runs(*paths: str | os.PathLike[str]) -> list[Run]:
 
 
 def _runs_below(top: Path) -> Iterator[Path]:
-    """The run folders, depth first."""
+    """Yield the run folders, depth first."""
     left = MOST_FOLDERS
     to_do = [(top, 0)]
     while to_do:
@@ -96,7 +96,7 @@ def _runs_below(top: Path) -> Iterator[Path]:
 
 
 def _is_run(folder: Path) -> bool:
-    """Whether a folder has a config, and what no folder of configs has."""
+    """Return whether a folder has a config, and what no folder of configs has."""
     others = ("status.json", "overrides.yaml", "metrics.jsonl")
     return _is_file(folder / "config.yaml") and any(_is_file(folder / name) for name in others)
 
@@ -125,6 +125,6 @@ def _folders_in(folder: Path, required: bool) -> list[Path]:
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """Numbers in a name by their value."""
+    """Return a key to sort by, in which numbers in a name count by their value."""
     parts = re.split(r"(\d+)", path.name)
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

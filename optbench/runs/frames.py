@@ -28,7 +28,7 @@ def _polars() -> Any:
 
 
 def frame(records: Iterable[Mapping[str, Any]], name: str) -> polars.DataFrame:
-    """A row a record and a column a tag; null where a record has none.
+    """Return a frame with a row a record and a column a tag; null where a record has none.
 
     Args:
         records: lines of `metrics.jsonl`, whoever wrote them.
@@ -66,7 +66,7 @@ def frame(records: Iterable[Mapping[str, Any]], name: str) -> polars.DataFrame:
 
 
 def series(records: Iterable[Mapping[str, Any]], tag: str, name: str) -> polars.DataFrame:
-    """The values of a tag by step, the last one of each; UserError if there is no such tag."""
+    """Return a tag's values by step, the last of each; raise UserError if nothing has the tag."""
     pl = _polars()
     values: dict[int, float] = {}
     tags: set[str] = set()

@@ -45,7 +45,7 @@ class FunctionRun:
         return name if dim == 2 else f"{name}, {dim} dimensions"
 
     def setting(self, key: str) -> Any:
-        """The value of a dotted key of the config."""
+        """Return the value of a dotted key of the config."""
         node: Any = self.config
         for part in key.split("."):
             node = node.get(part) if isinstance(node, Mapping) else None
@@ -53,7 +53,7 @@ class FunctionRun:
 
 
 def read_all(paths: Sequence[str]) -> list[FunctionRun]:
-    """All runs, those of a sweep's folder one after the other.
+    """Read all runs, those of a sweep's folder one after the other.
 
     Raises:
         UserError: a folder that is no run, a run on something else, runs on several functions.
@@ -69,7 +69,7 @@ def read_all(paths: Sequence[str]) -> list[FunctionRun]:
 
 
 def named(runs: Sequence[FunctionRun]) -> list[str]:
-    """A name for each run: its optimizer, lr, and whatever else differs among them."""
+    """Return a name for each run: its optimizer, lr, and whatever else differs among them."""
     keys = ["optimizer.lr", *(f"optimizer.{key}" for key in _changing(runs)), "batch_size", "seed"]
     names = []
     for run in runs:
@@ -92,7 +92,7 @@ def named(runs: Sequence[FunctionRun]) -> list[str]:
 
 
 def _changing(runs: Sequence[FunctionRun]) -> list[str]:
-    """The optimizer's own keys but lr, in the order of their first appearance."""
+    """Return the optimizer's own keys but lr, in the order of their first appearance."""
     keys = [key for run in runs for key in run.config["optimizer"] if not key.startswith("_")]
     left_out = ("lr", "implementation", "groups", *OF_THE_FILE)
     return [key for key in dict.fromkeys(keys) if key not in left_out]
@@ -103,7 +103,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _runs(path: str) -> list[Run]:
-    """A run, or those of a sweep; UserError for anything else."""
+    """Return a run, or those of a sweep; raise UserError for anything else."""
     found = find_runs(RunDir.existing(path, "", sweep=True).path)
     if not found:
         raise UserError(f"{path}: none of its runs has begun")
@@ -111,7 +111,7 @@ def _runs(path: str) -> list[Run]:
 
 
 def _read_plain(run: Run) -> FunctionRun:
-    """A run; UserError for whatever its files say that no run does; a warning for what is lost."""
+    """Read a run; raise UserError for what no run has in its files; warn of what is lost."""
     folder = run.path
     try:
         found = _read(run)
@@ -150,5 +150,5 @@ def _read(run: Run) -> FunctionRun:
 
 
 def _same(run: FunctionRun) -> dict[str, Any]:
-    """What two runs on one function have in common."""
+    """Return what two runs on one function have in common."""
     return {k: v for k, v in run.config["model"].items() if k not in ("start", "dtype")}

@@ -27,7 +27,7 @@ class Busy(UserError):
 
 
 def lock(file: TextIO, folder: Path, warn: Callable[[str], None]) -> None:
-    """Locks an open file; where the file system has no locks, says so, once a process.
+    """Lock an open file; where the file system has no locks, say so, once a process.
 
     Args:
         folder: the run's, for messages.
@@ -58,17 +58,17 @@ def lock(file: TextIO, folder: Path, warn: Callable[[str], None]) -> None:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether another process is at the run with this log, as far as can be told."""
+    """Return whether another process is at the run with this log, as far as can be told."""
     return _taken(path) is True
 
 
 def is_free(path: Path) -> bool:
-    """Whether no process of this machine is at the run with this log, as far as can be told."""
+    """Return whether, as far as can be told, no process of this machine is at this log's run."""
     return _taken(path) is False
 
 
 def _taken(path: Path) -> bool | None:
-    """Whether a log is locked; None if that can't be told. Nothing is written to it."""
+    """Return whether a log is locked; None if that can't be told. Nothing is written to it."""
     with suppress(OSError, BadFile), reading(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

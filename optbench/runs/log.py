@@ -50,7 +50,7 @@ class Log:
         return self.console if draws else None
 
     def open(self, path: Path) -> None:
-        """From now on to this file too, which no other process may have open.
+        """Write from now on to this file too, which no other process may have open.
 
         Raises:
             Busy: one has; nothing was written to it.
@@ -69,25 +69,25 @@ class Log:
         self._file, self._path = file, path
 
     def say(self, line: str, short: str = "") -> None:
-        """One line, to both; `short` to a terminal that is too narrow for it."""
+        """Say a line to both; `short` to a terminal that is too narrow for it."""
         self.tell(short if short and not fits(line) else line)
         self.note(line)
 
     def tell(self, line: str) -> None:
-        """To the terminal only."""
+        """Say a line to the terminal only."""
         self._print(line)
 
     def warn(self, line: str) -> None:
-        """A line that asks for attention."""
+        """Say a line that asks for attention."""
         self._print(f"warning: {line}", "yellow")
         self.note(f"warning: {line}")
 
     def note(self, line: str) -> None:
-        """To the file only."""
+        """Write a line to the file only."""
         self._write(escaped(line))
 
     def note_lines(self, text: str) -> None:
-        """Several lines, such as a traceback, to the file only."""
+        """Write several lines, such as a traceback, to the file only."""
         self._write(escaped_lines(text))
 
     def _print(self, line: str, style: str | None = None) -> None:
@@ -99,7 +99,7 @@ class Log:
             self._file.write(f"{now} {text}\n")
 
     def close(self) -> None:
-        """Ends the file."""
+        """End the file."""
         file, self._file, self._path = self._file, None, None
         if file is not None:
             file.close()
@@ -116,7 +116,7 @@ class _Heard(logging.Handler):
 
 @contextmanager
 def heard(log: Log) -> Iterator[None]:
-    """What other parts warn of by Python's logging, which is all that they know, is said here."""
+    """Say what other parts warn of by Python's logging, which is all that they know."""
     logger, handler = logging.getLogger("optbench"), _Heard(log)
     logger.addHandler(handler)
     propagated, logger.propagate = logger.propagate, False

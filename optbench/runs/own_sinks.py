@@ -28,7 +28,7 @@ Said = str | Mapping[str, Any]
 
 
 def check_sinks(said: Sequence[Said]) -> None:
-    """Looks whether the sinks can be made, before a run has a folder.
+    """Check whether the sinks can be made, before a run has a folder.
 
     Raises:
         UserError: a class that is not there or takes other arguments, a package that is missing,
@@ -62,7 +62,7 @@ def make_sinks(
     resumed_at: int | None,
     warn: Callable[[str], None],
 ) -> list[Guarded]:
-    """The sinks of a run; one that fails later says so once, and the run goes on.
+    """Make the sinks of a run; one that fails later says so once, and the run goes on.
 
     Args:
         said: `monitor.sinks`.
@@ -93,7 +93,7 @@ def make_sinks(
 
 
 def _target(said: Said, key: str) -> tuple[str, Any]:
-    """What a sink is called, and its class."""
+    """Return what a sink is called, and its class."""
     name = said if isinstance(said, str) else str(said["_target_"])
     if name not in CLASSES and "." not in name:
         raise UserError(f"{key}={name}: no such sink; {did_you_mean(name, CLASSES)}")
@@ -107,6 +107,6 @@ def _given(said: Said, key: str) -> dict[str, Any]:
 def _known(
     target: Any, folder: Path, name: str, config: Mapping[str, Any], resumed_at: int | None
 ) -> dict[str, Any]:
-    """What of the run a sink asks for by name."""
+    """Return what of the run a sink asks for by name."""
     of_the_run = {"folder": folder, "name": name, "config": config, "resumed_at": resumed_at}
     return wanted(target, of_the_run)

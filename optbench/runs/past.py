@@ -43,7 +43,7 @@ class Past:
 
     @classmethod
     def of(cls, run: Run) -> Past:
-        """All of it read, once."""
+        """Read all of it, once."""
         config: Mapping[str, Any] = {}
         problem = ""
         try:
@@ -90,14 +90,14 @@ class Past:
         return dict(_leaves(self.config))
 
     def value(self, key: str) -> str:
-        """What a choice or a setting is, as it is typed; empty where the run has none."""
+        """Return what a choice or a setting is, as it is typed; empty where the run has none."""
         if key in self.choices:
             return self.choices[key]
         return typed_value(self.settings[key]) if key in self.settings else ""
 
 
 def differing(runs: Sequence[Past]) -> list[str]:
-    """The choices that differ among runs, and the settings that do for more than that reason.
+    """Return the choices that differ among runs, and the settings that differ beyond these.
 
     A setting below a choice counts where runs of the same choice differ in it, or where somebody
     set it: that adam's eps is not rmsprop's says nothing.
@@ -124,7 +124,7 @@ def differing(runs: Sequence[Past]) -> list[str]:
 
 
 def telling_first(runs: Sequence[Past]) -> list[str]:
-    """What differs among runs: what command lines set first, choices, then what differs most."""
+    """Return what differs among runs: command lines' first, choices, then what differs most."""
 
     def order(key: str) -> tuple[bool, bool, int]:
         said = any(key in run.overridden for run in runs)
@@ -165,7 +165,7 @@ def _told(run: Past) -> dict[str, Any]:
 
 
 def as_json(runs: Sequence[Past]) -> str:
-    """A JSON list of runs, with the choices of each and what differs among them."""
+    """Return a JSON list of runs, with the choices of each and what differs among them."""
     keys = differing(runs)
     told = []
     for run in runs:
@@ -175,7 +175,7 @@ def as_json(runs: Sequence[Past]) -> str:
 
 
 def as_csv(runs: Sequence[Past]) -> str:
-    """A line a run, with a column for each choice and setting that differs."""
+    """Return CSV with a line a run, and a column for each choice and setting that differs."""
     keys = differing(runs)
     first = ["path", "name", "state", "step", "started"]
     text = io.StringIO()

@@ -31,7 +31,7 @@ class Plan:
 
 
 def write_plan(folder: Path, overrides: Sequence[str], plan: Plan) -> None:
-    """Writes a sweep's plan into its folder; `overrides`: as the command line had them."""
+    """Write a sweep's plan into its folder; `overrides`: as the command line had them."""
     said = {
         "overrides": list(overrides),
         "grid": plan.grid,
@@ -43,7 +43,7 @@ def write_plan(folder: Path, overrides: Sequence[str], plan: Plan) -> None:
 
 
 def read_plan(folder: Path, trust: bool = False) -> Plan:
-    """The plan of a sweep's folder.
+    """Read the plan of a sweep's folder.
 
     Args:
         folder: the sweep's.
@@ -88,7 +88,7 @@ def read_plan(folder: Path, trust: bool = False) -> Plan:
 
 
 def _refuse_reach(path: Path, grid: Sequence[Sequence[str]], config_dir: object) -> None:
-    """UserError where a stranger's plan reads the environment, or config files of his own."""
+    """Raise UserError where a stranger's plan reads the environment, or config files of his own."""
     for line in (line for run in grid for line in run):
         if "${" in line or line.lstrip("+~").startswith("hydra"):
             raise UserError(f"{path}: {line}: not in a sweep that you did not begin here")

@@ -14,7 +14,7 @@ HEAD_START_SECONDS = 1.0
 
 
 def tell(error: UserError) -> None:
-    """Shows the error, unless another rank does."""
+    """Show the error, unless another rank does."""
     rank = int(os.environ.get("RANK", "0"))
     if rank:
         if _is_own(error, rank):
@@ -28,7 +28,7 @@ def tell(error: UserError) -> None:
 
 
 def _is_own(error: UserError, rank: int) -> bool:
-    """Whether it is another than rank 0's."""
+    """Return whether an error is this rank's own, not rank 0's."""
     if error.rank is not None:
         return error.rank == rank
     if not have_joined():  # every rank has read the same command line and config
@@ -40,7 +40,7 @@ def _is_own(error: UserError, rank: int) -> bool:
 
 
 def have_joined() -> bool:
-    """Whether this process has found the other ranks."""
+    """Return whether this process has found the other ranks."""
     if "torch.distributed" not in sys.modules:
         return False
     import torch.distributed as dist

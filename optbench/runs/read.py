@@ -68,7 +68,7 @@ class Run:
         return read_saved(self._folder, trust=True, to_write=False).plain
 
     def setting(self, key: str) -> Any:
-        """The value of a dotted key of the config, None if there is none.
+        """Return the value of a dotted key of the config, None if there is none.
 
         Example:
             >>> run.setting("optimizer.lr")
@@ -123,7 +123,7 @@ class Run:
         return KILLED if state == "running" and self._left() else state
 
     def _left(self) -> bool:
-        """Whether nobody is at the run; a lock that another machine has may not be seen here."""
+        """Return whether nobody is at the run; another machine's lock may not be seen here."""
         here = self._folder.read_json("env.json").get("host") == socket.gethostname()
         return here and is_free(self._folder.log)
 
@@ -138,12 +138,14 @@ class Run:
         return self._folder.read_summary()
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """The lines of `metrics.jsonl` as they are; those that can't be read are left out."""
+        """Return the lines of `metrics.jsonl` as they are, but those that can't be read."""
         return self._folder.read_metrics()
 
     def metrics(self) -> polars.DataFrame:
-        """All that was measured: a row a record, with the columns `kind` (train, monitor, val,
-        test), `step`, `epoch`, `examples`, `seconds`, and one for each tag.
+        """Return a frame of all that was measured.
+
+        It has a row a record, with the columns `kind` (train, monitor, val, test), `step`, `epoch`,
+        `examples`, `seconds`, and one for each tag.
 
         Raises:
             UserError: polars is not installed; more than a frame can hold.
@@ -157,7 +159,7 @@ class Run:
         return frame(self.records(), str(self.path))
 
     def series(self, tag: str) -> polars.DataFrame:
-        """The values of one tag: the columns `step`, ascending, and `value`.
+        """Return the values of one tag: the columns `step`, ascending, and `value`.
 
         Raises:
             UserError: nothing of this name was measured; polars is not installed.
@@ -183,7 +185,7 @@ class Run:
         return checkpoints(self._folder)
 
     def model(self, at: str | int = "best", device: str = "cpu", trust: bool = False) -> nn.Module:
-        """The bare model with its weights of a checkpoint, in evaluation mode.
+        """Return the bare model with its weights of a checkpoint, in evaluation mode.
 
         These are the weights that the run was scored with: an EMA's, or those of an optimizer that
         averages, where it has them. Of several players the model is a ModuleDict by name. Its data

@@ -9,7 +9,7 @@ from optbench.rundir import PLAN, RunDir
 
 
 def remember(folder: RunDir) -> RunDir:
-    """The folder, of which the same ranks begun anew will know; rank 0 calls it."""
+    """Return the folder, which the same ranks will know when begun anew; rank 0 calls it."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
         from optbench.training.notes import remember_folder
 
@@ -18,7 +18,7 @@ def remember(folder: RunDir) -> RunDir:
 
 
 def begun_before() -> Path | None:
-    """The folder of the run or sweep that these ranks were at, None if they are no restarted ones.
+    """Return the folder of the run or sweep that restarted ranks were at, else None.
 
     Raises:
         UserError: they are, and torchrun has no store that knows.
@@ -32,5 +32,5 @@ def begun_before() -> Path | None:
 
 
 def has_begun(folder: Path) -> bool:
-    """Whether the folder's run or sweep came as far as saying what it is."""
+    """Return whether the folder's run or sweep came as far as saying what it is."""
     return any((folder / name).is_file() for name in ("config.yaml", PLAN))

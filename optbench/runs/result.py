@@ -53,7 +53,7 @@ class RunResult:
 
 
 def load_result(folder: RunDir) -> RunResult:
-    """A run's result as its folder tells it."""
+    """Load a run's result as its folder tells it."""
     status, summary = folder.read_status(), folder.read_summary()
     state = status.get("state", "failed")
     return RunResult(
@@ -71,7 +71,7 @@ def load_result(folder: RunDir) -> RunResult:
 
 
 def score(result: RunResult, metric: str) -> float | None:
-    """A run's best value of the metric, or its last."""
+    """Return a run's best value of the metric, or its last."""
     if result.best.get("metric") == metric:
         return float(result.best["value"])
     value = result.metrics.get(metric)

@@ -76,7 +76,7 @@ def continuation(
     config_dir: str | None = None,
     trust: bool = False,
 ) -> Continuation:
-    """How a run would go on with some overrides; nothing is changed yet.
+    """Return how a run would go on with some overrides; nothing is changed yet.
 
     Args:
         run: its folder.
@@ -98,7 +98,7 @@ def continuation(
 
 
 def _changed(composer: Composer, folder: RunDir, saved: Saved, overrides: Sequence[str]) -> RunSpec:
-    """The run with the overrides."""
+    """Return the run with the overrides."""
     said = folder.read_overrides()
     choices = said["choices"]
     saved.check(folder, composer.files)

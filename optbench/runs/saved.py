@@ -34,7 +34,7 @@ class Saved:
     own: bool = False
 
     def check(self, folder: RunDir, files: ConfigFiles) -> None:
-        """UserError for a config that makes no run; this user's own is known to make one."""
+        """Raise UserError for a config that makes no run; this user's own is known to make one."""
         with self._telling(folder):
             if not self.own:
                 files.check_whole(self.plain, folder.read_overrides()["choices"])
@@ -42,7 +42,7 @@ class Saved:
 
     @contextmanager
     def _telling(self, folder: RunDir) -> Iterator[None]:
-        """Tells in one line of a config that makes no run, whatever is wrong with it."""
+        """Tell in one line of a config that makes no run, whatever is wrong with it."""
         try:
             yield
         except UserError as error:
@@ -59,7 +59,7 @@ def read_saved(
     hint: str = "",
     as_trained: bool = False,
 ) -> Saved:
-    """The config of a run folder that one is about to go on with, or to build from.
+    """Read the config of a run folder that one is about to go on with, or to build from.
 
     Args:
         folder: the run's.
@@ -112,7 +112,7 @@ TRUST = "; optbench resume RUN --trust runs it all the same"
 
 
 def refuse_foreign(path: Path, plain: Mapping[str, Any], hint: str = TRUST) -> None:
-    """UserError, which names `path`, for a config that names classes of a stranger's own."""
+    """Raise UserError, which names `path`, for a config that names classes of a stranger's own."""
     for key, value in foreign(plain):
         raise UserError(
             f"{path}: {key}={value}: not optbench's, and not a run that you began here{hint}"
@@ -120,7 +120,7 @@ def refuse_foreign(path: Path, plain: Mapping[str, Any], hint: str = TRUST) -> N
 
 
 def _seals(folder: RunDir) -> Iterator[Seal]:
-    """Of the status and of every manifest that can be read."""
+    """Yield the seals of the status and of every manifest that can be read."""
     listed = folder.read_json("status.json").get("config")
     found = list(listed) if isinstance(listed, list) else []
     for path in sorted(folder.checkpoints.glob("step-*/manifest.json")):

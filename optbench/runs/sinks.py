@@ -28,7 +28,7 @@ def make_recorder(
     resumed_at: int | None,
     earlier: Mapping[str, Position] | None = None,
 ) -> Recorder:
-    """The recorder of rank 0.
+    """Make the recorder of rank 0.
 
     Args:
         resumed_at: the step that the run goes on from, None for a new one.
@@ -72,7 +72,7 @@ def _tensorboard(
 
 
 def _started(folder: RunDir) -> float | None:
-    """When the run began, in seconds since 1970."""
+    """Return when the run began, in seconds since 1970."""
     try:
         return datetime.fromisoformat(str(folder.read_json("status.json")["started"])).timestamp()
     except (KeyError, ValueError):
@@ -80,14 +80,14 @@ def _started(folder: RunDir) -> float | None:
 
 
 def row_of(spec: RunSpec) -> Row:
-    """A run's row of the HParams table, for which a player's choice is called as it is typed."""
+    """Return a run's row of the HParams table, with a player's choice called as it is typed."""
     overridden = [as_typed(key) for key in keys_of(spec.overrides)]
     choices = {as_typed(key): choice for key, choice in spec.choices.items()}
     return row(spec.plain, choices, overridden)
 
 
 def _start_hparams(spec: RunSpec, experiment: Experiment, started: float | None) -> list[Any]:
-    """What the HParams table is made of."""
+    """Return what the HParams table is made of."""
     from optbench.monitor.hparams import metric_tags, start_summaries
 
     task, players = experiment.state.task, experiment.state.players
@@ -108,7 +108,7 @@ def _start_hparams(spec: RunSpec, experiment: Experiment, started: float | None)
 
 
 def end_hparams(recorder: Recorder, state: str) -> None:
-    """Tells TensorBoard's dashboard how the run ended; one that goes on later has not ended."""
+    """Tell TensorBoard's dashboard how the run ended; one that goes on later has not ended."""
     if recorder.tensorboard is not None and state != "preempted":
         from optbench.monitor.hparams import end_summary
 

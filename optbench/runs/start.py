@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def start_weights(config: RunConfig, world: World) -> dict[str, Tensor] | None:
-    """The state dict that `weights` names, None where the run draws its own weights.
+    """Return the state dict that `weights` names, None where the run draws its own weights.
 
     Of a run it is what it was scored with at `weights.at`. Nothing that is read is run.
 

@@ -51,7 +51,7 @@ class Sweep:
 
 
 def specs_of(composer: Composer, grid: Sequence[list[str]]) -> list[RunSpec]:
-    """A checked specification a run."""
+    """Return a checked specification for each run."""
     varied = varied_keys(grid)
     specs = [composer.variant(overrides) for overrides in grid]
     columns = columns_of([row_of(spec) for spec in specs], varied)
@@ -59,7 +59,7 @@ def specs_of(composer: Composer, grid: Sequence[list[str]]) -> list[RunSpec]:
 
 
 def of_its_sweep(spec: RunSpec, folder: RunDir) -> RunSpec:
-    """A run that knows its sweep's table, where a plan stands beside its folder."""
+    """Return a run that knows its sweep's table, where a plan stands beside its folder."""
     try:
         plan = read_plan(folder.path.parent)
     except UserError:
@@ -68,7 +68,7 @@ def of_its_sweep(spec: RunSpec, folder: RunDir) -> RunSpec:
 
 
 def begin(composer: Composer, overrides: Sequence[str], grid: Grid, quiet: bool) -> Sweep:
-    """A new sweep in a new folder, with its plan.
+    """Make a new sweep in a new folder, with its plan.
 
     Every run's config is checked before the first starts, and before a folder is made.
 
@@ -91,7 +91,7 @@ def begin(composer: Composer, overrides: Sequence[str], grid: Grid, quiet: bool)
 
 
 def _on_main(device: str, make: Callable[[], T]) -> T:
-    """What rank 0 finds, for it alone may look at folders that it changes."""
+    """Return what rank 0 finds, for it alone may look at folders that it changes."""
     if launched_ranks() == 1:
         return make()
     from optbench.training.distributed import join
@@ -100,7 +100,7 @@ def _on_main(device: str, make: Callable[[], T]) -> T:
 
 
 def _claim(folder: RunDir, log: Log) -> str:
-    """How far a run is: `done`, or else `begun` or `new`, and nobody but this process is at it.
+    """Return how far a run is: `done`, or else, once it is locked, `begun` or `new`.
 
     Raises:
         Busy: another process is.
@@ -116,7 +116,7 @@ def _claim(folder: RunDir, log: Log) -> str:
 
 
 def run_sequentially(planned: Sweep, log: Log) -> list[RunResult | None]:
-    """One run after the other; what an earlier part of the sweep has done is not done again.
+    """Do one run after the other; what an earlier part of the sweep has done is not done again.
 
     Runs that another process is at are looked at once more at the end.
     """
@@ -145,7 +145,7 @@ def run_sequentially(planned: Sweep, log: Log) -> list[RunResult | None]:
 
 
 def run_one(spec: RunSpec, folder: RunDir, log: Log, seals: Sequence[Seal] = ()) -> RunResult:
-    """A run in its own folder: done already, to be resumed, new, or another process's."""
+    """Do a run in its own folder: done already, to be resumed, new, or another process's."""
     try:
         begun = _on_main(spec.config.device, lambda: _claim(folder, log))
     except Busy as busy:
@@ -177,7 +177,7 @@ def reopen(
     overrides: Sequence[str],
     trust: bool = False,
 ) -> Sweep:
-    """A sweep to go on with: runs that are done are skipped, the others resumed or started.
+    """Reopen a sweep, to go on: runs that are done are skipped, the others resumed or started.
 
     Raises:
         UserError: there are overrides, which a sweep's own runs would contradict; a run's folder
@@ -202,7 +202,7 @@ def reopen(
 def _saved(
     composer: Composer, folder: RunDir, number: int, trust: bool, links: bool
 ) -> Saved | None:
-    """What a run that has begun was begun with; `links`: see `RunDir.inspect`."""
+    """Return what a run that has begun was begun with; `links`: see `RunDir.inspect`."""
     own = RunDir(folder.path / str(number))
     if own.path.is_symlink():
         raise UserError(f"{own.path}: a link, where a folder is meant")
@@ -215,7 +215,7 @@ def _saved(
 
 
 def _saved_spec(saved: Saved | None, spec: RunSpec) -> RunSpec:
-    """A run that has begun goes on with its own config, not with today's files."""
+    """Return what to run: where a run has begun, with its own config, not today's files."""
     if saved is None:
         return spec
     return replace(spec, config=from_plain(saved.plain), plain=saved.plain)

@@ -16,7 +16,7 @@ ALWAYS = "OPTBENCH_TRACEBACK"
 
 
 def show(error: UserError, before: str = "") -> None:
-    """The line, after the traceback of code of the user's own, or of any if they ask for it.
+    """Print the line, after the traceback of code of the user's own, or of any if they ask for it.
 
     Args:
         error: what to show.
@@ -30,7 +30,7 @@ def show(error: UserError, before: str = "") -> None:
 
 
 def own_part(error: BaseException) -> str:
-    """The traceback of an exception without the steps of ours that led to the user's code."""
+    """Return an exception's traceback without the steps of ours that led to the user's code."""
     told = traceback.TracebackException.from_exception(error)
     packages = [importlib, *map(sys.modules.get, ("optbench", "torch"))]
     between = tuple(f"{Path(str(p.__file__)).parent}{os.sep}" for p in packages if p is not None)

@@ -43,7 +43,7 @@ _NAMED = ("_target_", "takes", "scheduler")
 
 
 def _key() -> bytes | None:
-    """The user's key, made when it is first asked for; None where there is no place for it."""
+    """Return the user's key, made when first asked for; None where there is no place for it."""
     base = os.environ.get("XDG_STATE_HOME", "")
     try:
         state = Path(base if os.path.isabs(base) else "~/.local/state").expanduser()
@@ -72,7 +72,7 @@ def _key() -> bytes | None:
 
 
 def seal(text: str) -> Seal:
-    """The seal of a config's text."""
+    """Return the seal of a config's text."""
     found = {"sha256": hashlib.sha256(text.encode("utf-8")).hexdigest()}
     key = _key()
     if key is not None:
@@ -81,7 +81,7 @@ def seal(text: str) -> Seal:
 
 
 def sealed(config: Mapping[str, Any], before: Iterable[Seal]) -> list[Seal]:
-    """The seals of a run that has a new config: of this one first, and those that it had."""
+    """Return the seals of a run that has a new config: of this one first, and those that it had."""
     own = seal(dump_yaml(dict(config)))
     return [own, *(each for each in before if each["sha256"] != own["sha256"])]
 
@@ -91,7 +91,7 @@ def _signature(key: bytes, checksum: str) -> str:
 
 
 def is_own(text: str, seals: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether one of the seals says that this user began a run with this config."""
+    """Return whether one of the seals says that this user began a run with this config."""
     key = _key()
     if key is None:
         return False
@@ -101,7 +101,7 @@ def is_own(text: str, seals: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def foreign(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Key and value of what a config names that neither optbench's own configs nor torch have."""
+    """Yield key and value of what a config names beyond optbench's own configs and torch."""
     ours = _ours()
     for key, role, name, value in _paths(config):
         if value is None or (name == "scheduler" and "." not in str(value)):
@@ -113,14 +113,14 @@ def foreign(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _ours() -> set[str]:
-    """What the config files of optbench name."""
+    """Return what the config files of optbench name."""
     named = re.compile(rf"\b(?:{'|'.join(_NAMED)}):\s*([\w.]+)")
     texts = (path.read_text(encoding="utf-8") for path in configs_folder().rglob("*.yaml"))
     return {name for text in texts for name in named.findall(text)}
 
 
 def _paths(node: Any, at: str = "", role: str = "") -> Iterator[tuple[str, str, str, Any]]:
-    """Every key that names a class: dotted, with the role of its node, the last part, the value."""
+    """Yield every key that names a class: dotted, its node's role, its last part, the value."""
     if isinstance(node, Mapping):
         for key, value in node.items():
             dotted = f"{at}.{key}" if at else str(key)

@@ -23,7 +23,7 @@ MOST_DIGITS = 18
 
 
 def checkpoints(folder: RunDir) -> Checkpoints:
-    """The checkpoints that are whole, and which of them scored best."""
+    """Return the checkpoints that are whole, and which of them scored best."""
     whole = []
     for step in checkpoint.steps(folder.checkpoints):
         try:
@@ -38,7 +38,7 @@ def checkpoints(folder: RunDir) -> Checkpoints:
 
 
 def _best_of(folder: RunDir, newest: int) -> int | None:
-    """The best step, as the newest checkpoint knows it, or the summary of an older run."""
+    """Return the best step, as the newest checkpoint knows it, or the summary of an older run."""
     try:
         said = checkpoint.read_manifest(folder.checkpoints / checkpoint_name(newest))
     except (OSError, BadFile):
@@ -48,7 +48,7 @@ def _best_of(folder: RunDir, newest: int) -> int | None:
 
 
 def load_model(folder: RunDir, saved: Saved, step: int, device: str = "cpu") -> nn.Module:
-    """The model with the weights that the run was scored with at a step, in evaluation mode.
+    """Load the model with the weights that the run was scored with at a step, in evaluation mode.
 
     Args:
         folder: the run's.
@@ -96,7 +96,7 @@ def load_weights(modules: Mapping[str, nn.Module], folder: RunDir, step: int) ->
 
 
 def step_of(folder: RunDir, at: str | int) -> int:
-    """The step of a checkpoint: `best`, `last`, or a step, as a number or a text.
+    """Return the step of a checkpoint: `best`, `last`, or a step, as a number or a text.
 
     Raises:
         UserError: there is no such checkpoint.
@@ -120,7 +120,7 @@ def step_of(folder: RunDir, at: str | int) -> int:
 
 
 def _refuse_damaged(folder: RunDir, wanted: int | None) -> None:
-    """UserError that says what is wrong with the checkpoint of a step, or else the newest."""
+    """Raise UserError that says what is wrong with the checkpoint of a step, or else the newest."""
     there = checkpoint.steps(folder.checkpoints)
     for step in [wanted] if wanted in there and wanted is not None else there[-1:]:
         at = folder.checkpoints / checkpoint_name(step)
@@ -133,7 +133,7 @@ def _refuse_damaged(folder: RunDir, wanted: int | None) -> None:
 
 
 def default_at(folder: RunDir) -> str:
-    """`best` if that checkpoint is there, else `last`."""
+    """Return `best` if that checkpoint is there, else `last`."""
     return "best" if checkpoints(folder).best is not None else "last"
 
 
