@@ -9,7 +9,6 @@ import errno
 import itertools
 import json
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from optbench.files import (
 )
 from optbench.inspection import inspect, refuse_unreadable
 from optbench.metric_lines import records
+from optbench.step_folders import SAMPLES, sample_step
 
 DONE = ("finished", "stopped_early", "diverged")
 """States of a run that has nothing left to do."""
@@ -64,7 +64,6 @@ _SMALL: dict[str, tuple[Callable[[Path], Any], Callable[[Any], dict[str, Any]]]]
 
 KEPT_IN_STATUS = ("started", "config", "checkpoint")
 MOST_SAMPLES, LONGEST_SAMPLE = 100, MIB
-_SAMPLES = re.compile(r"step-(\d{1,18})")
 
 FORMAT = 1
 """Of a run's folder, higher with each change that older versions of optbench can't read.
@@ -319,20 +318,15 @@ class RunDir:
     def last_texts(self, last_step: int) -> dict[str, str]:
         """Return the last sample of each text up to `last_step`, by name."""
         newest: dict[str, Path] = {}
-        for folder in sorted(self.samples.glob("step-*")):
-            step = _SAMPLES.fullmatch(folder.name)
-            if step and int(step[1]) <= last_step:
+        for folder in sorted(self.samples.glob(SAMPLES)):
+            step = sample_step(folder.name)
+            if step is not None and step <= last_step:
                 newest |= {path.stem: path for path in sorted(folder.glob("*.txt"))}
         texts: dict[str, str] = {}
         for name, path in list(newest.items())[:MOST_SAMPLES]:
             with suppress(OSError, BadFile):  # it is shown, nothing depends on it
                 texts[name] = read_text(path, LONGEST_SAMPLE)
         return texts
-
-
-def checkpoint_name(step: int) -> str:
-    """Return the name of the folder of a step's checkpoint, below `checkpoints`."""
-    return f"step-{step:08d}"
 
 
 def path_of(text: str | os.PathLike[str]) -> Path:

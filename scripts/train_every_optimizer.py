@@ -23,7 +23,7 @@ import optbench
 from common import parser, start, train
 from optbench.compose.paths import configs_folder
 from optbench.config.zoo import zoo
-from optbench.rundir import checkpoint_name
+from optbench.step_folders import checkpoint_name
 
 STEP = 7
 RUN = ["dataset=digits", "threads=1", "device=cpu", "epochs=2", "monitor.tensorboard=false"]

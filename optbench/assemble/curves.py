@@ -10,6 +10,7 @@ from optbench.assemble.data import Split, batch_size, dataset
 from optbench.assemble.schedule import Base, build_schedule, build_values
 from optbench.config.run_config import PlayerConfig, RunConfig
 from optbench.config.schema import DEFAULT_EPOCHS
+from optbench.data.epoch_length import steps_per_epoch
 from optbench.errors import UserError
 from optbench.schedules.base import is_reactive, watches_updates
 
@@ -103,7 +104,8 @@ def _draw(
 def _lengths(config: RunConfig) -> tuple[int, int]:
     """Return the steps of an epoch, and of the run."""
     data = dataset(config)
-    per_epoch = -(-Split.of(config, data).train // batch_size(config, data))
+    examples, carries = Split.of(config, data).train, bool(config.task.get("carry"))
+    per_epoch = steps_per_epoch(examples, batch_size(config, data), lanes=carries)
     return per_epoch, config.steps or (config.epochs or DEFAULT_EPOCHS) * per_epoch
 
 

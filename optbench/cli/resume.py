@@ -13,7 +13,7 @@ from optbench.compose.workloads import typed_value
 from optbench.console import print_lines, shown
 from optbench.errors import UserError
 from optbench.files import dump_yaml
-from optbench.rundir import PLAN, RunDir, checkpoint_name, path_of
+from optbench.rundir import PLAN, RunDir, path_of
 from optbench.runs.branch import branch
 from optbench.runs.execute import execute
 from optbench.runs.log import Log
@@ -21,6 +21,7 @@ from optbench.runs.plan import read_plan
 from optbench.runs.result import load_result
 from optbench.runs.resume import continuation
 from optbench.runs.sweep import reopen, run_sequentially
+from optbench.step_folders import checkpoint_name
 
 
 def resume(
@@ -59,8 +60,8 @@ def resume(
     going = continuation(run, overrides, config_dir, trust)
     folder, changes = going.folder, going.changes
     if at is not None and not show:
-        _tell_changes(changes, log)
         with branch(going, at, to, log) as new:
+            _tell_changes(changes, log)
             return finish(execute(new.spec, log, new.folder, resume=True, seals=new.seals), log)
     if going.ended and going.labels and not show:
         _tell_changes(changes, log)

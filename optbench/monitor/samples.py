@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from optbench.monitor.record import Record
+from optbench.step_folders import sample_name
 
 
 class Samples:
@@ -20,7 +21,7 @@ class Samples:
 
     def show(self, step: int, texts: Mapping[str, str], images: Mapping[str, bytes]) -> None:
         """Write a file for each."""
-        folder = self._folder / f"step-{step:08d}"
+        folder = self._folder / sample_name(step)
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             (folder / f"{name}.txt").write_text(text, encoding="utf-8")

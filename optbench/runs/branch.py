@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,11 +12,10 @@ from pathlib import Path
 from optbench.console import shown
 from optbench.errors import UserError
 from optbench.files import naming, reading
-from optbench.rundir import RunDir, checkpoint_name, path_of
+from optbench.rundir import RunDir, path_of
 from optbench.runs.log import Log
 from optbench.runs.resume import Continuation
-
-_SAMPLES = re.compile(r"step-([0-9]{1,18})")
+from optbench.step_folders import SAMPLES, checkpoint_name, sample_step
 
 
 @contextmanager
@@ -86,9 +84,9 @@ def _copy_run(old: RunDir, new: RunDir, step: int) -> None:
     for name in names:
         if os.path.lexists(old.path / name):
             _copy(old.path / name, new.path / name)
-    for samples in sorted(old.samples.glob("step-*")):
-        found = _SAMPLES.fullmatch(samples.name)
-        if found and int(found[1]) <= step and samples.is_dir():
+    for samples in sorted(old.samples.glob(SAMPLES)):
+        found = sample_step(samples.name)
+        if found is not None and found <= step and samples.is_dir():
             for path in samples.iterdir():
                 _copy(path, new.samples / samples.name / path.name)
 

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from optbench.errors import UserError
 from optbench.files import BadFile
-from optbench.rundir import RunDir, checkpoint_name
+from optbench.rundir import RunDir
+from optbench.step_folders import checkpoint_name
 from optbench.training import checkpoint
 from optbench.training.weights_file import check_name, write_weights
 

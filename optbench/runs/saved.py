@@ -14,6 +14,7 @@ from optbench.errors import UserError, reason
 from optbench.files import BadFile, load_json, parse_yaml, read_text
 from optbench.rundir import FORMAT, RunDir
 from optbench.runs.trust import Seal, foreign, is_own
+from optbench.step_folders import CHECKPOINTS
 
 if TYPE_CHECKING:
     from optbench.compose.files import ConfigFiles
@@ -123,7 +124,7 @@ def _seals(folder: RunDir) -> Iterator[Seal]:
     """Yield the seals of the status and of every manifest that can be read."""
     listed = folder.read_json("status.json").get("config")
     found = list(listed) if isinstance(listed, list) else []
-    for path in sorted(folder.checkpoints.glob("step-*/manifest.json")):
+    for path in sorted(folder.checkpoints.glob(f"{CHECKPOINTS}/manifest.json")):
         try:
             found.append(load_json(path).get("config"))
         except (OSError, BadFile):

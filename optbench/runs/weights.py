@@ -13,9 +13,10 @@ from optbench.compose.composer import hydra_session
 from optbench.config.schema import from_plain
 from optbench.errors import UserError, reason
 from optbench.files import BadFile
-from optbench.rundir import RunDir, checkpoint_name
+from optbench.rundir import RunDir
 from optbench.runs.read import Checkpoints
 from optbench.runs.saved import Saved
+from optbench.step_folders import checkpoint_name
 from optbench.training import checkpoint, rng
 
 MOST_DIGITS = 18

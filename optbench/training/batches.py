@@ -9,6 +9,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from optbench.data.dataset import Source
+from optbench.data.epoch_length import steps_per_epoch
 from optbench.data.order import epoch_key, epoch_order, share
 from optbench.tasks.base import Batch, Lanes
 
@@ -75,9 +76,7 @@ class BatchStream:
         self.source, self.indices, self.batch_size = source, indices, batch_size
         self.accumulate, self.seed, self.rank, self.ranks = accumulate, seed, rank, ranks
         self.lanes, self.shuffle = lanes, shuffle
-        self.steps_per_epoch = (
-            len(indices) // batch_size if lanes else -(-len(indices) // batch_size)
-        )
+        self.steps_per_epoch = steps_per_epoch(len(indices), batch_size, lanes)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[StepBatch]:
         """Yield the steps of an epoch from its step `start` on."""

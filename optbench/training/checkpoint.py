@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping
@@ -17,11 +16,10 @@ import torch
 
 from optbench.errors import UserError, reason
 from optbench.files import DEEPEST, MIB, BadFile, load_json, naming, reading
-from optbench.rundir import checkpoint_name
+from optbench.step_folders import CHECKPOINTS, checkpoint_name, checkpoint_step
 from optbench.training.distributed import World
 from optbench.training.serialise import write_hashed
 
-_FOLDER = re.compile(r"step-([0-9]{8}|[1-9][0-9]{8,17})")
 FORMAT = 2
 """Of what is saved; higher with each change that older checkpoints can't be read after."""
 
@@ -137,8 +135,8 @@ def _named(folder: Path) -> list[tuple[int, bool]]:
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
-        found = [(_FOLDER.fullmatch(e.name), e.is_dir(follow_symlinks=False)) for e in entries]
-    return sorted((int(match[1]), is_folder) for match, is_folder in found if match)
+        found = [(checkpoint_step(e.name), e.is_dir(follow_symlinks=False)) for e in entries]
+    return sorted((step, is_folder) for step, is_folder in found if step is not None)
 
 
 def prune(folder: Path, keep_last: int, best: int | None) -> None:
@@ -146,7 +144,7 @@ def prune(folder: Path, keep_last: int, best: int | None) -> None:
 
     What an interrupted write left behind goes too.
     """
-    for left in [*folder.glob("step-*.tmp"), *folder.glob("step-*.old")]:
+    for left in [*folder.glob(f"{CHECKPOINTS}.tmp"), *folder.glob(f"{CHECKPOINTS}.old")]:
         shutil.rmtree(left, ignore_errors=True)
     present = steps(folder)
     kept = {*present[-max(2, keep_last) :], best}
@@ -180,7 +178,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(ranks, int) or not isinstance(files, dict) or ranks != len(files) - 1:
         raise BadFile(f"{path}: it does not list the files of its ranks")
     expected = {SHARED, *(rank_file(rank) for rank in range(ranks))}
-    if set(files) != expected or f"step-{manifest.get('step')!s:0>8}" != folder.name:
+    step = manifest.get("step")
+    if set(files) != expected or type(step) is not int or checkpoint_name(step) != folder.name:
         raise BadFile(f"{path}: it does not fit its folder")
     return manifest
 
@@ -217,7 +216,7 @@ def newest_verified(folder: Path, warn: Callable[[str], None]) -> int | None:
     Raises:
         UserError: there are checkpoints, but all are damaged, or one can't be read.
     """
-    for old in folder.glob("step-*.old"):  # a kill came between two renames
+    for old in folder.glob(f"{CHECKPOINTS}.old"):  # a kill came between two renames
         if not old.with_suffix("").exists():
             os.rename(old, old.with_suffix(""))
     problems: list[str] = []

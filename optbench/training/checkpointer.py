@@ -9,7 +9,7 @@ from typing import Any
 
 from optbench.errors import UserError
 from optbench.monitor.record import Position
-from optbench.rundir import checkpoint_name
+from optbench.step_folders import checkpoint_name
 from optbench.tasks.base import Task
 from optbench.training import checkpoint, rng
 from optbench.training.distributed import World
