@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import io
+import os
 import tempfile
 from functools import cache
 from typing import Any
@@ -20,6 +21,7 @@ from hypothesis import HealthCheck, configuration, settings
 from omegaconf import OmegaConf
 
 load = OmegaConf.load
+os.environ.pop("COLUMNS", None)  # how wide the terminal is that the tests are begun in
 
 # The same examples in every run, however slow the machine is, and no folder in the repository.
 configuration.set_hypothesis_home_dir(f"{tempfile.gettempdir()}/optbench-hypothesis")

@@ -110,7 +110,7 @@ def test_notes_on_the_data_are_warnings_of_the_run(workplace: Path) -> None:
 
 @pytest.mark.parametrize("key", OF_READING)
 def test_where_and_how_data_is_read_is_free_and_no_other_workload(key: str) -> None:
-    refuse_fixed({f"dataset.{key}": ("a", "b")})
+    refuse_fixed({f"dataset.{key}": ("a", "b")}, {})
     assert key in NO_PART
     with pytest.raises(UserError, match="can't change"):
-        refuse_fixed({"dataset.size": (1, 2)})
+        refuse_fixed({"dataset.size": (1, 2)}, {})

@@ -82,7 +82,10 @@ def test_what_there_is_no_room_for_is_named(place: Path) -> None:
     assert lines[-1] == "optimizer.lr, notes differ, too: --csv has all of it"
 
 
-def test_many_unlike_runs_are_a_line_each(place: Path, workplace: Path) -> None:
+def test_many_unlike_runs_are_a_line_each(
+    place: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workplace)
     for number in range(40):
         run = workplace / "many" / str(number)
         shutil.copytree(place / "day" / "here", run)
@@ -91,7 +94,7 @@ def test_many_unlike_runs_are_a_line_each(place: Path, workplace: Path) -> None:
         optimizer = {**config["optimizer"], "lr": 0.123456789 + number, "eps": 1 / (number + 3)}
         text = dump_yaml({**config, **own, "optimizer": optimizer, "name": f"run-{number}" * 5})
         (run / "config.yaml").write_text(text, encoding="utf-8")
-    lines = call(["runs", str(workplace / "many")]).out.splitlines()
+    lines = call("runs many").out.splitlines()
     assert len(lines) < 40 + 8 and max(map(len, lines)) <= 80
     assert "more differ, too: --csv has all of it" in " ".join(lines[-2:])
 

@@ -240,7 +240,7 @@ BAD = [
     ("recommend modle=gpt", ["modle=gpt", "did you mean model?"]),
     ("recommend gpt", ["gpt", "key=value"]),
     ("recommend -m model=gpt", ["--multirun", "not with recommend"]),
-    ("recommend model=mlp,gpt", ["model=mlp,gpt", "need -m"]),
+    ("recommend model=mlp,gpt", ["model=mlp,gpt", "need optbench train -m, recommend takes one"]),
     ("recommend model=mlp recipe=gan", ["recipe=gan", "task=classification"]),
     ("recommend --config-dir nowhere", ["--config-dir=nowhere", "no such folder"]),
 ]

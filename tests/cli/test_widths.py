@@ -51,7 +51,7 @@ def made(shared_place: Path) -> Iterator[Path]:
             ),
             encoding="utf-8",
         )
-        yield shared_place
+    yield shared_place
 
 
 def too_wide(text: str) -> list[str]:
