@@ -19,16 +19,18 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": {"api", "compose", "config", "errors", "runs", "training", "version"},
     "__main__": {"cli", "training"},
     "cli": {
+        "launched",
         *("assemble", "training", "monitor", "rundir", "config", "plots", "errors"),
         *("search", "files", "escape", "compose", "runs", "console", "version", "shapes", "layout"),
         "step_folders",
     },
     "api": {"compose", "config", "errors", "rundir", "runs", "training"},
     "runs": {
+        "launched",
         *("compose", "assemble", "training", "monitor", "rundir", "config", "errors"),
         *("files", "escape", "console", "version", "shapes", "step_folders"),
     },
-    "compose": {"config", "errors", "escape"},
+    "compose": {"config", "errors", "escape", "launched"},
     "console": {"escape", "layout"},
     "search": {"assemble", "training", "monitor", "plots", "errors"},
     "assemble": {
@@ -36,6 +38,7 @@ ALLOWED: dict[str, set[str]] = {
         *("optim", "schedules", "models", "data", "tasks"),
     },
     "training": {
+        "launched",
         "step_folders",
         "torch_internals",
         "monitor",
@@ -64,6 +67,7 @@ ALLOWED: dict[str, set[str]] = {
     "plots": {"errors"},
     "errors": set(),
     "escape": set(),
+    "launched": {"errors"},
     "layout": set(),
     "version": set(),
 }

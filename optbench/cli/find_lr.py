@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from optbench.config.run_spec import RunSpec
 from optbench.config.suggest import did_you_mean
 from optbench.console import print_error
 from optbench.errors import UserError
+from optbench.launched import launched_ranks
 from optbench.rundir import RunDir
 from optbench.runs.collector import at_work
 from optbench.runs.log import Log, heard
@@ -130,7 +130,7 @@ def read(arguments: Sequence[str]) -> FindLrArguments:
         if getattr(flags, flag):
             name = flag.replace("_", "-")
             raise UserError(f"--{name}: not with find-lr, which tests one config")
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if launched_ranks() > 1:
         raise UserError("find-lr: one process does it; leave out torchrun")
     low, high = _rate("--from", values["--from"]), _rate("--to", values["--to"])
     if low >= high:

@@ -54,6 +54,7 @@ from optbench.config.structure import (
 )
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
+from optbench.launched import launched_ranks
 
 
 class SeveralValues(UserError):
@@ -85,6 +86,7 @@ def hydra_session(config_dir: str | None = None) -> Iterator[Composer]:
     A program that is Hydra's itself gets its own Hydra back.
     """
     register_resolvers()
+    launched_ranks()  # of which configs may ask: what is wrong with it is no config's fault
     folder = _folder(config_dir) if config_dir is not None else None
     with (
         _hydra_put_back(),

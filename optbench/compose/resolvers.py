@@ -7,6 +7,8 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from optbench.launched import launched_ranks
+
 
 def register_resolvers() -> None:
     """Register `${cache_folder:}`, `${world_size:}` and `${world_size:32}`, 32 times the ranks."""
@@ -21,8 +23,3 @@ def _cache_folder() -> str:
 
 def _world_size(times: int = 1) -> int:
     return int(times) * launched_ranks()
-
-
-def launched_ranks() -> int:
-    """Return the number of ranks that torchrun started, 1 without it; known before torch is."""
-    return int(os.environ.get("WORLD_SIZE", "1"))

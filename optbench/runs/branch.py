@@ -12,6 +12,7 @@ from pathlib import Path
 from optbench.console import shown
 from optbench.errors import UserError
 from optbench.files import naming, reading
+from optbench.launched import launched_ranks
 from optbench.rundir import RunDir, path_of
 from optbench.runs.log import Log
 from optbench.runs.resume import Continuation
@@ -37,7 +38,6 @@ def branch(
     """
     from optbench.runs.weights import step_of
     from optbench.training import checkpoint
-    from optbench.training.distributed import launched_ranks
 
     if launched_ranks() > 1:
         raise UserError("--at: in one process, without torchrun")

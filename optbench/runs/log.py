@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, TextIO, cast
 from optbench.console import ERR, fits, fitting
 from optbench.escape import escaped, escaped_lines
 from optbench.files import open_regular
+from optbench.launched import launched_rank
 from optbench.runs.lock import lock
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Log:
 
     def __init__(self, quiet: bool | None = None, draws: bool = True, tells: bool = True) -> None:
         self._draws, self._tells = draws and tells, tells
-        self.quiet = os.environ.get("RANK", "0") != "0" if quiet is None else quiet
+        self.quiet = launched_rank() > 0 if quiet is None else quiet
         self._file: TextIO | None = None
         self._path: Path | None = None
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 
 from optbench.errors import UserError
+from optbench.launched import launched_rank
 from optbench.runs.tracebacks import show
 
 HEAD_START_SECONDS = 1.0
@@ -15,7 +15,11 @@ HEAD_START_SECONDS = 1.0
 
 def tell(error: UserError) -> None:
     """Show the error, unless another rank does."""
-    rank = int(os.environ.get("RANK", "0"))
+    try:
+        rank = launched_rank()
+    except UserError:  # which says so itself, or is what is told
+        show(error)
+        return
     if rank:
         if _is_own(error, rank):
             show(error, f"[rank {rank}] ")

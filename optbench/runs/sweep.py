@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from optbench.compose.composer import Composer
-from optbench.compose.resolvers import launched_ranks
 from optbench.compose.sweeps import Grid, varied_keys
 from optbench.config.run_spec import RunSpec
 from optbench.config.schema import from_plain
 from optbench.errors import UserError
+from optbench.launched import launched_ranks
 from optbench.rundir import PLAN, RunDir
 from optbench.runs.columns import columns_of
 from optbench.runs.execute import check_surroundings, execute

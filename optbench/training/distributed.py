@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from optbench.errors import UserError
+from optbench.launched import launched_rank, launched_ranks, local_rank
 from optbench.training import notes
 
 T = TypeVar("T")
@@ -111,11 +111,6 @@ class World:
             dist.barrier()
 
 
-def launched_ranks() -> int:
-    """Return the number of ranks that torchrun started, 1 without it."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
 def join(device: str) -> World:
     """Join the process group, once a process, and give this rank its device.
 
@@ -129,10 +124,10 @@ def join(device: str) -> World:
         return World(torch.device("cuda", torch.cuda.current_device()) if cuda else _cpu())
     here = _cpu()
     if cuda:
-        local = int(os.environ.get("LOCAL_RANK", "0"))
+        local = local_rank()
         if local >= torch.cuda.device_count():
             lacking = UserError(f"device=cuda: rank {local} of this machine has no GPU of its own")
-            lacking.rank = int(os.environ["RANK"])
+            lacking.rank = launched_rank()
             raise lacking
         here = torch.device("cuda", local)
         torch.cuda.set_device(here)

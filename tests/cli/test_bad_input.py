@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+import optbench
+from optbench.errors import UserError
+
 from .program import call, left_in
 
 Row = tuple[str, list[str]]
@@ -273,9 +276,45 @@ def test_a_folder_that_is_no_run_is_not_resumed(tmp_path: Path) -> None:
 
 
 def test_only_the_first_rank_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RANK", "1")
+    for name, value in RANKS.items():
+        monkeypatch.setenv(name, value)
     answer = call("train optimizer=adamm")
     assert (answer.code, answer.err) == (2, "")
+
+
+RANKS = {"WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
+
+
+@pytest.mark.parametrize(
+    ("others", "named"),
+    [
+        ({"RANK": ""}, "WORLD_SIZE=2, but RANK is not set: start with torchrun, or unset"),
+        ({"MASTER_ADDR": ""}, "WORLD_SIZE=2, but MASTER_ADDR is not set"),
+        ({"MASTER_PORT": ""}, "WORLD_SIZE=2, but MASTER_PORT is not set"),
+        ({"MASTER_PORT": "http"}, "MASTER_PORT=http: expected a whole number"),
+        ({"LOCAL_RANK": "-1"}, "LOCAL_RANK=-1: expected a whole number"),
+        ({"RANK": "2"}, "RANK=2: not one of the WORLD_SIZE=2 ranks"),
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE=two: expected a whole number of 1 or more"),
+        ({"WORLD_SIZE": "0"}, "WORLD_SIZE=0: expected"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["train", "find-lr"])
+def test_variables_of_torchrun_without_torchrun(
+    verb: str, others: dict[str, str], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**RANKS, **others}.items():
+        monkeypatch.setenv(name, value)
+    assert_refused(f"{verb} steps=2", [named])
+    with pytest.raises(UserError, match=named.partition(":")[0]):
+        optbench.train("steps=2")
+
+
+def test_a_rank_without_others_is_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "5")
+    assert_refused("train optimizer=adamm", ["did you mean"])
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    answer = call("train steps=1 device=cpu threads=1 hydra.run.dir=alone")
+    assert answer.code == 0 and "finished" in answer.out
 
 
 IMPORTS = """

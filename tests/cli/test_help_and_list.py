@@ -166,7 +166,9 @@ def test_the_config_of_a_workload() -> None:
 
 def test_the_resolver_of_the_world_size(monkeypatch: pytest.MonkeyPatch) -> None:
     line = "train batch_size='${world_size:32}' seed='${world_size:}' --cfg job --resolve"
-    monkeypatch.setenv("WORLD_SIZE", "4")
+    ranks = {"WORLD_SIZE": "4", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
+    for name, value in ranks.items():
+        monkeypatch.setenv(name, value)
     config = yaml.safe_load(call(line).out)
     assert (config["batch_size"], config["seed"]) == (128, 4)
 

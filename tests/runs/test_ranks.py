@@ -17,6 +17,8 @@ from optbench.training.distributed import World, join
 def store(monkeypatch: pytest.MonkeyPatch) -> dist.HashStore:
     """Stands for torchrun's, whose ranks have found one another."""
     kept = dist.HashStore()
+    for name, value in (("WORLD_SIZE", "3"), ("MASTER_ADDR", "host"), ("MASTER_PORT", "1")):
+        monkeypatch.setenv(name, value)
     monkeypatch.setattr(notes, "_store", lambda: kept)
     monkeypatch.setattr(notes, "TOLD_SECONDS", 0.0)
     monkeypatch.setattr(ranks, "HEAD_START_SECONDS", 0.0)
@@ -76,7 +78,6 @@ def test_before_the_ranks_have_joined(
     monkeypatch.setattr(ranks, "have_joined", lambda: False)
     assert said(UserError("x=1: no"), 1, monkeypatch, capfd) == ""
     assert main(["nonsense"]) == 2 and capfd.readouterr().err == ""
-    monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", "1")
     monkeypatch.setattr(distributed.torch.cuda, "device_count", lambda: 1)
     with pytest.raises(UserError) as caught:
