@@ -167,9 +167,8 @@ def sweep(
         if folder is not None:
             grid = replace(grid, folder=os.fspath(folder))
         with _of_a_library(quiet) as (log, results):
-            results += filter(
-                None, run_sequentially(begin(composer, overrides, grid, log.quiet), log)
-            )
+            planned = begin(composer, overrides, grid, log)
+            results += filter(None, run_sequentially(planned, log))
     return results
 
 

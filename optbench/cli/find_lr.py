@@ -19,7 +19,7 @@ from optbench.errors import UserError
 from optbench.launched import launched_ranks
 from optbench.rundir import RunDir
 from optbench.runs.collector import at_work
-from optbench.runs.log import Log, heard
+from optbench.runs.log import Log, heard, say_taken
 from optbench.runs.start import start_weights
 from optbench.search.lr_range import Ramp
 
@@ -84,6 +84,7 @@ def find_lr(arguments: Sequence[str]) -> int:
             experiment = build_experiment(replace(config, seed=seed), data, world, weights)
             if folder is None:  # only now: what can't be built leaves nothing behind
                 folder = RunDir.reserve(_folder(spec))
+                say_taken(_folder(spec), folder.path, log)
                 for note in notes_on(data):
                     log.warn(note)
             base = base_lr(experiment, player)

@@ -62,7 +62,8 @@ def print_summary(result: RunResult) -> None:
         print_lines(f"\n{escaped(name)}:\n{shortened}")
     print_lines(f"\n  tensorboard --logdir {folder}")
     change = goes_on_with(result)
-    if change is not None and result.folder.checkpoints.is_dir():
+    anew = result.state == "preempted" and not result.step
+    if change is not None and (anew or result.folder.checkpoints.is_dir()):
         print_lines(f"  optbench resume {folder} {change}".rstrip())
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
 from optbench.cli.report import finish, goes_on_with
 from optbench.cli.sweep import report
 from optbench.compose.composer import hydra_session
-from optbench.compose.workloads import typed_value
 from optbench.console import print_lines, shown
 from optbench.errors import UserError
 from optbench.files import dump_yaml
@@ -61,18 +59,17 @@ def resume(
     folder, changes = going.folder, going.changes
     if at is not None and not show:
         with branch(going, at, to, log) as new:
-            _tell_changes(changes, log)
             return finish(execute(new.spec, log, new.folder, resume=True, seals=new.seals), log)
     if going.ended and going.labels and not show:
-        _tell_changes(changes, log)
         going.relabel(log)
+        for line in going.spec.changes:
+            log.tell(line)
         return 0
     if going.ended and not show:
         return _tell_ended(folder, changes, log)
     if show:
         print_lines(dump_yaml(going.spec.plain).rstrip("\n"))
         return 0
-    _tell_changes(changes, log)
     return finish(execute(going.spec, log, folder, resume=True, seals=going.seals), log)
 
 
@@ -89,8 +86,3 @@ def _tell_ended(folder: RunDir, changes: Collection[str], log: Log) -> int:
     if kept is not None and not (folder.checkpoints / checkpoint_name(kept)).is_dir():
         log.warn(f"its checkpoint of step {kept} is gone, so it can't be made longer")
     return finish(ended, log)
-
-
-def _tell_changes(changes: Mapping[str, tuple[Any, Any]], log: Log) -> None:
-    for key, (old, new) in changes.items():
-        log.tell(f"changed: {key}={typed_value(new)} (was {typed_value(old)})")

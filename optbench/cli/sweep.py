@@ -20,7 +20,7 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
         from optbench.cli.launchers import foreign_sweeper
 
         return foreign_sweeper(composer, grid)
-    planned = begin(composer, overrides, grid, log.quiet)
+    planned = begin(composer, overrides, grid, log)
     results: list[RunResult | None]
     if grid.basic:
         results = run_sequentially(planned, log)

@@ -22,6 +22,7 @@ class RunSpec:
         varied: the keys that differ among the runs of its sweep.
         columns: of its sweep's table in TensorBoard, with their kinds; empty without a sweep.
         warnings: what is to be told before it begins.
+        changes: what is to be told when it goes on otherwise than it began.
     """
 
     config: RunConfig
@@ -32,3 +33,4 @@ class RunSpec:
     varied: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()

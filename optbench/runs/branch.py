@@ -14,7 +14,7 @@ from optbench.errors import UserError
 from optbench.files import naming, reading
 from optbench.launched import launched_ranks
 from optbench.rundir import RunDir, path_of
-from optbench.runs.log import Log
+from optbench.runs.log import Log, say_taken
 from optbench.runs.resume import Continuation
 from optbench.step_folders import SAMPLES, checkpoint_name, sample_step
 
@@ -57,6 +57,7 @@ def branch(
         status = {"checkpoint": step, "config": going.seals}
         new.write_status("preempted", step, f"a branch of {old.path.name}", **status)
         log.open(new.log)
+        say_taken(wanted, new.path, log)
         log.say(f"a branch of {shown(old.path)} at step {step}")
         log.close()
         begun = True

@@ -17,7 +17,7 @@ from optbench.errors import UserError
 from optbench.rundir import DONE, FORMAT, RunDir
 from optbench.runs.best import scores_of_best
 from optbench.runs.collector import at_work
-from optbench.runs.log import Log, heard
+from optbench.runs.log import Log, heard, say_taken
 from optbench.runs.own_sinks import check_sinks
 from optbench.runs.restart import remember
 from optbench.runs.result import EXIT_FAILED, RunResult
@@ -166,8 +166,12 @@ class _Run:
             self.keeper.on_written = lambda step: folder.write_status(
                 "running", step, checkpoint=step
             )
+        if self.made:
+            say_taken(self.spec.folder, self.folder.path, self.log)
         verb = "resuming" if resume else "training"
         self.log.say(f"{verb} {self.spec.config.name} in {shown(self.folder.path)}")
+        for line in self.spec.changes:  # only now: before, it may still be refused
+            self.log.tell(line)
         if self.experiment.validation is None and self.spec.config.checkpoint.best == "auto":
             self.log.note("no validation set (dataset.val_fraction=0): no best checkpoint")
         for line in [*([] if resume else self.spec.warnings), *notes_on(self.experiment.dataset)]:
@@ -212,10 +216,11 @@ class _Run:
         taken = (*DONE, "preempted", "running")  # one that failed may have had no time for any
         if "checkpoint" in status or (state in taken and step) or state in DONE or none:
             steps = f"{step} steps were taken" if step else "steps were taken"
-            raise UserError(
-                f"{shown(self.folder.path)}: {steps}, and no checkpoint is there; "
-                "put checkpoints/ back, or start a new run"
-            )
+            never = "checkpoint" not in status and "format" in status
+            what = "no checkpoint was kept" if never else "no checkpoint is there"
+            mend = "" if never else "put checkpoints/ back, or "
+            path = shown(self.folder.path)
+            raise UserError(f"{path}: {steps}, and {what}; {mend}start a new run")
 
     def _check_length(self, taken: int) -> None:
         total_steps, config = self.experiment.settings.total_steps, self.spec.config
@@ -248,6 +253,8 @@ class _Run:
         from optbench.training.notes import said
 
         error = self.world.cause(error)
+        if isinstance(error, KeyboardInterrupt):
+            return self._interrupted(recorder)
         step = self.experiment.state.progress.step
         if not self.world.is_main:
             text = "".join(traceback.format_exception(error))
@@ -275,8 +282,23 @@ class _Run:
             shutil.rmtree(self.folder.path, ignore_errors=True)
         if isinstance(error, UserError):
             raise error
-        code = 130 if isinstance(error, KeyboardInterrupt) else EXIT_FAILED
-        return RunResult(self.folder, "failed", step, message, exit_code=code, explained=known)
+        return RunResult(
+            self.folder, "failed", step, message, exit_code=EXIT_FAILED, explained=known
+        )
+
+    def _interrupted(self, recorder: Recorder | None) -> RunResult:
+        """Write down that the run was ended at once; it goes on from the checkpoint that it has."""
+        for end in (self.keeper and self.keeper.wait, recorder and recorder.close):
+            with suppress(Exception):
+                end and end()
+        kept = self.folder.read_status().get("checkpoint", 0)
+        message = f"interrupted, without a checkpoint of step {self.experiment.state.progress.step}"
+        with suppress(OSError):
+            if self.told and self.world.is_main:
+                self.folder.write_status("preempted", kept, message)
+            self.log.say(message)
+            self.log.close()
+        return RunResult(self.folder, "preempted", kept, message, exit_code=130)
 
     def _ended(self, outcome: Outcome) -> RunResult:
         state, progress = self.experiment.state, self.experiment.state.progress

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TextIO, cast
 
-from optbench.console import ERR, fits, fitting
+from optbench.console import ERR, fits, fitting, shown
 from optbench.escape import escaped, escaped_lines
 from optbench.files import open_regular
 from optbench.launched import launched_rank
@@ -113,6 +113,13 @@ class _Heard(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._log.warn(record.getMessage())
+
+
+def say_taken(wanted: str | os.PathLike[str], got: Path, log: Log) -> None:
+    """Say so where a folder was there already and another was made in its place."""
+    first = Path(wanted).expanduser().absolute()
+    if got != first:
+        log.say(f"{shown(first)} is there already: this goes to {shown(got)}")
 
 
 @contextmanager

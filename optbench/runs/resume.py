@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from optbench.compose.composer import Composer, hydra_session
@@ -88,12 +88,17 @@ def continuation(
         UserError: no such run, or a change that a run can't take.
     """
     with hydra_session(config_dir) as composer:
-        folder = RunDir.existing(run)
+        folder = RunDir.existing(run, whole="optbench.resume_sweep goes on with it; ")
         saved = read_saved(folder, trust)
         spec = _changed(composer, folder, saved, overrides)
         asked = frozenset(str(o.key_or_group) for o in composer.parse(overrides))
     changes = differences(saved.plain, spec.plain)
     refuse_fixed(changes, chosen_anew(folder.read_overrides()["choices"], spec.choices))
+    told = (
+        f"changed: {key}={typed_value(new)} (was {typed_value(old)})"
+        for key, (old, new) in changes.items()
+    )
+    spec = replace(spec, changes=tuple(told))
     return Continuation(folder, spec, saved.seals, changes, asked)
 
 

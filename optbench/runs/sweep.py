@@ -20,7 +20,7 @@ from optbench.rundir import PLAN, RunDir
 from optbench.runs.columns import columns_of
 from optbench.runs.execute import check_surroundings, execute
 from optbench.runs.lock import Busy
-from optbench.runs.log import Log
+from optbench.runs.log import Log, say_taken
 from optbench.runs.plan import Plan, read_plan, write_plan
 from optbench.runs.restart import remember
 from optbench.runs.result import EXIT_FAILED, RunResult, load_result
@@ -67,7 +67,7 @@ def of_its_sweep(spec: RunSpec, folder: RunDir) -> RunSpec:
     return replace(spec, varied=varied_keys(plan.grid), columns=plan.columns)
 
 
-def begin(composer: Composer, overrides: Sequence[str], grid: Grid, quiet: bool) -> Sweep:
+def begin(composer: Composer, overrides: Sequence[str], grid: Grid, log: Log) -> Sweep:
     """Make a new sweep in a new folder, with its plan.
 
     Every run's config is checked before the first starts, and before a folder is made.
@@ -76,7 +76,7 @@ def begin(composer: Composer, overrides: Sequence[str], grid: Grid, quiet: bool)
         composer: of the runs.
         overrides: as the command line had them.
         grid: what they come to.
-        quiet: write nothing, as every rank but 0.
+        log: is told; a quiet one, as of every rank but 0, writes nothing.
     """
     specs = specs_of(composer, grid.runs)
     for spec in specs:
@@ -84,7 +84,8 @@ def begin(composer: Composer, overrides: Sequence[str], grid: Grid, quiet: bool)
     folder = _on_main(
         specs[0].config.device, lambda: remember(RunDir.reserve(grid.folder, "hydra.sweep.dir"))
     )
-    if not quiet:
+    say_taken(grid.folder, folder.path, log)
+    if not log.quiet:
         plan = Plan(grid.runs, composer.config_dir, columns=specs[0].columns)
         write_plan(folder.path, overrides, plan)
     return Sweep(folder, grid.runs, specs)

@@ -171,4 +171,4 @@ def said(error: BaseException) -> str:
         return str(error)
     if isinstance(error, OSError):
         return reason(error)
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")

@@ -108,14 +108,22 @@ class Raising(optbench.Callback):
             raise self.error
 
 
-@pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt()], ids=repr)
-def test_what_ends_a_run_is_raised_when_its_folder_says_so(error: BaseException) -> None:
+@pytest.mark.parametrize(
+    ("error", "ended", "says"),
+    [
+        (ValueError("mine"), ("failed", 2), "ValueError: mine"),
+        (KeyboardInterrupt(), ("preempted", 0), "interrupted, without a checkpoint of step 2"),
+    ],
+)
+def test_what_ends_a_run_is_raised_when_its_folder_says_so(
+    error: BaseException, ended: tuple[str, int], says: str
+) -> None:
     with pytest.raises(type(error)) as raised:
         optbench.train(*SMALL, "steps=4", folder="here", callbacks=[Raising(error)])
     assert raised.value is error
     run = optbench.open_run("here")
-    assert (run.state, run.status["step"]) == ("failed", 2)
-    assert type(error).__name__ in RunDir(run.path).log.read_text(encoding="utf-8")
+    assert (run.state, run.status["step"]) == ended
+    assert says in RunDir(run.path).log.read_text(encoding="utf-8")
 
 
 class Seen(optbench.Callback):

@@ -10,7 +10,7 @@ import pytest
 from optbench.files import load_yaml
 from optbench.rundir import RunDir
 
-from .program import Answer, assert_same_bits, call, final_state, left_in, records, train
+from .program import SMALL, Answer, assert_same_bits, call, final_state, left_in, records, train
 
 LINE = "epochs=2 monitor.every=10 optimizer.lr=0.01 model.dropout=0.1"
 
@@ -76,6 +76,26 @@ def test_nothing_is_left_of_a_finished_run(run: RunDir, line: str) -> None:
     assert "run is finished: nothing is left to do" in answer.err
     assert "optbench resume run" in answer.out
     assert files(run) == before
+
+
+@pytest.mark.parametrize("line", ["checkpoint=none", "optimizer=sgd optimizer.lr=1e30"])
+def test_a_run_that_never_had_a_checkpoint(line: str, workplace: Path) -> None:
+    call(f"train {SMALL} {line} steps=5 hydra.run.dir=run")
+    assert not (workplace / "run" / "checkpoints").exists()
+    answer = call("resume run steps=40")
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert "no checkpoint was kept; start a new run" in answer.err
+
+
+def test_a_run_whose_checkpoints_are_gone(run: RunDir) -> None:
+    shutil.rmtree(run.checkpoints)
+    assert "no checkpoint is there; put checkpoints/ back" in call("resume run steps=60").err
+
+
+def test_a_change_that_is_refused_is_not_told(run: RunDir) -> None:
+    answer = call("resume run steps=10")
+    assert answer.code == 2 and "42" in answer.err and changes(answer) == []
+    assert changes(call("resume run steps=43")) == ["epochs=null (was 2)", "steps=43 (was null)"]
 
 
 def test_a_change_of_a_finished_run_that_has_no_effect_is_named(run: RunDir) -> None:

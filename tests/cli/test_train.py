@@ -220,8 +220,10 @@ def test_a_name_of_ones_own(workplace: Path) -> None:
 
 def test_a_folder_of_ones_own_is_never_shared(workplace: Path) -> None:
     (workplace / "mine").mkdir()
-    for _ in range(2):
-        assert call(f"train {SMALL} steps=1 hydra.run.dir=mine").code == 0
+    for number in (2, 3):
+        answer = call(f"train {SMALL} steps=1 hydra.run.dir=mine")
+        assert answer.code == 0
+        assert f"mine is there already: this goes to mine-{number}\n" in answer.err
     assert {path.name for path in workplace.iterdir()} == {"mine", "mine-2", "mine-3"}
     assert left_in(workplace / "mine") == []
 

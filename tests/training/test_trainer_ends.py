@@ -309,11 +309,24 @@ def test_a_signal_finishes_the_step_and_saves(
     assert [signal.getsignal(s) for s in STOPS] == handlers
 
 
-def test_a_second_interrupt_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    send_in_step(monkeypatch, 7, signal.SIGINT, signal.SIGINT)
-    assert train(Path("run"), *STEPS, "checkpoint.every=3") == 130
-    assert newest(Path("run")).name == "step-00000006"
-    assert status_of(Path("run"))["step"] == 6
+@pytest.mark.parametrize(("every", "kept"), [("3", 6), ("100", 0)])
+def test_a_second_interrupt_stops_at_once(
+    every: str, kept: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        send_in_step(patch, 7, signal.SIGINT, signal.SIGINT)
+        assert train(Path("run"), *STEPS, f"checkpoint.every={every}") == 130
+    status, said = status_of(Path("run")), capfd.readouterr()
+    assert (status["state"], status["step"], status.get("checkpoint", 0)) == (
+        *("preempted", kept),
+        kept,
+    )
+    assert "interrupted, without a checkpoint of step 6\n" in said.err
+    assert "failed" not in said.err and "traceback" not in said.err
+    assert "optbench resume run\n" in said.out
+    assert resume(Path("run")) == 0
+    assert train(Path("whole"), *STEPS, f"checkpoint.every={every}") == 0
+    assert_same_run(Path("whole"), Path("run"))
 
 
 def test_a_signal_during_the_last_step_leaves_the_end_to_the_resume(
