@@ -105,8 +105,8 @@ class RunDir:
             first = Path(wanted).expanduser().absolute()
             if not str(wanted).strip() or not first.name:
                 raise ValueError("which folder?")
-            if first.is_file():
-                raise ValueError("a file is there")
+            if os.path.lexists(first) and not first.is_dir():
+                raise ValueError(f"{kind(os.lstat(first).st_mode)} is there")
             made = [path for path in first.parents if not path.exists()]
             first.parent.mkdir(parents=True, exist_ok=True)
             return cls(_make_first_free(first))
@@ -121,7 +121,11 @@ class RunDir:
 
     @classmethod
     def existing(
-        cls, path: str | os.PathLike[str], key: str = "resume=", sweep: bool = False
+        cls,
+        path: str | os.PathLike[str],
+        key: str = "resume=",
+        sweep: bool = False,
+        whole: str = "",
     ) -> RunDir:
         """Return a run folder that is there.
 
@@ -129,6 +133,7 @@ class RunDir:
             path: of the folder.
             key: what it was said with, for messages.
             sweep: whether it may be a sweep's.
+            whole: what would be done with a sweep's, for messages.
 
         Raises:
             UserError: there is none.
@@ -149,7 +154,7 @@ class RunDir:
             raise UserError(f"{key}{path}: not a run folder: it has no config.yaml")
         made = cls(folder)
         if not sweep and not os.path.lexists(made.config):
-            raise UserError(f"{key}{path}: a sweep's folder; {_its_runs(folder)}")
+            raise UserError(f"{key}{path}: a sweep's folder; {whole}{_its_runs(Path(path))}")
         return made
 
     def inspect(self, links: bool = False) -> None:
@@ -365,13 +370,13 @@ def _is_run(folder: Path) -> bool:
 
 
 def _its_runs(sweep: Path) -> str:
-    """Return which runs a sweep's folder has, for messages."""
-    with os.scandir(sweep) as entries:
+    """Return which runs a sweep's folder has, as its path is typed, for messages."""
+    with os.scandir(path_of(sweep)) as entries:
         numbers = sorted(int(entry.name) for entry in entries if entry.name.isdecimal())
-    begun = [number for number in numbers if _is_run(sweep / str(number))]
+    begun = [number for number in numbers if _is_run(path_of(sweep / str(number)))]
     if not begun:
         return "none of its runs has begun"
-    names = dict.fromkeys(f"{sweep.name}/{number}" for number in (begun[0], begun[-1]))
+    names = dict.fromkeys(str(sweep / str(number)) for number in (begun[0], begun[-1]))
     return f"name one of its runs: {' to '.join(names)}"
 
 

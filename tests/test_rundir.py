@@ -57,6 +57,11 @@ def test_a_name_that_is_taken_gets_a_number(tmp_path: Path) -> None:
     assert names == ["run-2", "run-4", "run-5"]
 
 
+def test_a_device_is_no_folder() -> None:
+    with pytest.raises(UserError, match=r"^hydra.run.dir=/dev/full: .*\(a device is there\)"):
+        RunDir.reserve("/dev/full")
+
+
 def test_a_relative_path_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))

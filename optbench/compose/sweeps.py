@@ -44,6 +44,12 @@ def compose_grid(composer: Composer, overrides: Sequence[str]) -> Grid | DictCon
         UserError: what Hydra refuses, or a setting of it that a sweep here has no use for.
     """
     parsed = composer.parse(overrides)
+    for override in parsed:
+        if override.key_or_group == "hydra.run.dir":
+            where = str(override.input_line).partition("=")[2]
+            raise UserError(
+                f"{override.input_line}: of one run; with several hydra.sweep.dir={where}"
+            )
     own = [o for o in parsed if o.key_or_group == "hydra/sweeper" and str(o.value()) not in BASIC]
     cfg = composer.compose(overrides if own else without_params(overrides), RunMode.MULTIRUN)
     choices = cfg.hydra.runtime.choices

@@ -201,6 +201,16 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_starts_anew(workplace
     assert [record["step"] for record in records(folder, "train")] == [1, 2, 3, 4]
 
 
+def test_where_its_folder_is(workplace: Path) -> None:
+    (workplace / "mine").mkdir()
+    answer = call(f"train -m {SMALL} seed=0 steps=1 hydra.sweep.dir=mine")
+    assert "mine is there already: this goes to mine-2\n" in answer.err
+    answer = call("train hydra.run.dir=its/own -m seed=0,1")
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert "hydra.run.dir=its/own: of one run" in answer.err
+    assert "hydra.sweep.dir=its/own" in answer.err and not (workplace / "its").exists()
+
+
 def test_a_sweep_is_resumed_as_it_was_planned(sweep: Path) -> None:
     answer = call(f"resume {sweep} epochs=3")
     assert answer.code == 2

@@ -51,7 +51,21 @@ def test_a_sweep_is_answered_with_its_runs(
     monkeypatch.chdir(place)
     answer = call(line)
     assert answer.code == 2 and answer.err.count("\n") == 1
-    assert "sweep: a sweep's folder; name one of its runs: sweep/0 to sweep/1" in answer.err
+    sweep = place / "sweep" if "weights=" in line else "sweep"  # paths in a config are absolute
+    says = f"{sweep}: a sweep's folder; name one of its runs: {sweep}/0 to {sweep}/1"
+    assert says in answer.err
+
+
+def test_its_runs_are_named_as_they_can_be_pasted(
+    place: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workplace)
+    sweep = os.path.relpath(place / "sweep")
+    said = call(f"evaluate {sweep}").err
+    first = said.partition("name one of its runs: ")[2].split()[0]
+    assert first == f"{sweep}/0" and call(f"evaluate {first}").code == 0
+    with pytest.raises(optbench.UserError, match=r"optbench\.resume_sweep goes on with it; name"):
+        optbench.resume(sweep)
 
 
 def test_a_sweep_of_which_nothing_has_begun(place: Path, workplace: Path) -> None:
