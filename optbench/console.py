@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from optbench.escape import escaped, escaped_lines
-from optbench.layout import GAP, broken, columns, widths
+from optbench.layout import GAP, broken, columns, room_for, widths
 from optbench.layout import header as broken_header
 
 WIDTH = 80
@@ -183,7 +183,7 @@ def add_what_fits(
             continue
         cut = [v if len(v) <= longest else f"{v[: longest - 3]}..." for v in map(escaped, values)]
         cells = [[key, *column] for key, column in [*table.items(), (name, cut)]]
-        wanted = [max(map(len, [*broken_header(column[0], 1), *column[1:]])) for column in cells]
+        wanted = [room_for(column[0], column[1:]) for column in cells]
         if sum(wanted) <= table_room(len(cells)):
             table[name] = cut
         else:

@@ -52,24 +52,27 @@ def _broken(line: str, width: int, hang: int) -> str:
 def widths(rows: Sequence[Sequence[str]], room: int) -> list[int]:
     """Return how wide each column of a table is to be.
 
-    Every column is as wide as its longest word, or part of a header; what is left of the room goes
-    to the columns that lack least, and so most of it to that of sentences.
+    Every column is as wide as its longest word, or part of a header. What is left of the room goes
+    to the words of headers, those of several first, for they take most lines; then to cells; then
+    to headers on one line. Each time columns that lack least come first, and so sentences last.
 
     Args:
         rows: the cells, the header first.
         room: columns for all of them, without what is between them.
     """
     columns = list(zip(*rows, strict=True))
-    natural = [max(map(len, column)) for column in columns]
-    least = [_least(column) for column in columns]
-    left = room - sum(least)
-    found = list(least)
-    for i in sorted(range(len(columns)), key=lambda i: (natural[i] - least[i], i)):
-        more = max(0, min(natural[i] - least[i], left))
-        found[i] += more
-        left -= more
+    found = [_least(column) for column in columns]
+    left = room - sum(found)
+    for wish in (_of_words, _of_cells, lambda column: len(column[0])):
+        lack = [max(0, wish(column) - has) for column, has in zip(columns, found, strict=True)]
+        one_word = [wish is _of_words and " " not in column[0] for column in columns]
+        for i in sorted(range(len(columns)), key=lambda i: (one_word[i], lack[i], i)):
+            more = max(0, min(lack[i], left))
+            found[i] += more
+            left -= more
     if left < 0:  # the last one's words may be cut, or stick out
-        found[-1] = max(min(NARROWEST, natural[-1]), found[-1] + left)
+        natural = max(map(len, columns[-1]))
+        found[-1] = max(min(NARROWEST, natural), found[-1] + left)
     return found
 
 
@@ -78,10 +81,16 @@ def fits(rows: Sequence[Sequence[str]], room: int) -> bool:
     return sum(map(_least, zip(*rows, strict=True))) <= room
 
 
+def room_for(name: str, values: Sequence[str]) -> int:
+    """Return how wide a column must be for its values to stand on a line each."""
+    return max(_of_words([name]), _of_cells([name, *values]))
+
+
 def header(name: str, width: int) -> list[str]:
-    """Break a header into lines that fit: between words, or after `.`, `/` and `_`."""
+    """Break a header into lines that fit: between words, else after `.`, `/` and `_` too."""
     lines = [""]
-    for part in _parts(name, spaces=True):
+    whole = _longest(name.split()) <= width
+    for part in re.findall(r"\S+\s*", name) if whole else _parts(name, spaces=True):
         if len((lines[-1] + part).rstrip()) > width and lines[-1]:
             lines.append("")
         lines[-1] += part
@@ -111,6 +120,16 @@ def columns(rows: Sequence[Sequence[str]], room: int) -> list[str]:
 def _least(column: Sequence[str]) -> int:
     """Return how wide a column must be for its words, and its header's parts, to stay whole."""
     return max(_longest(_parts(column[0])), *(_longest(cell.split()) for cell in column[1:]), 1)
+
+
+def _of_words(column: Sequence[str]) -> int:
+    """Return the same with the header's words whole."""
+    return max(_least(column), _longest(column[0].split()))
+
+
+def _of_cells(column: Sequence[str]) -> int:
+    """Return how wide a column's cells are, without its header."""
+    return max(map(len, column[1:]), default=0)
 
 
 def _parts(name: str, spaces: bool = False) -> list[str]:

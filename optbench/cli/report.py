@@ -123,6 +123,8 @@ def print_sweep(
     if any(chosen in result.metrics for _, result in results) and chosen != metric:
         columns[f"its {tested}"] = chosen
     columns[f"last {tested}"] = tested
+    having = [m for m in columns.values() if any(score(r, m) is not None for _, r in results)]
+    columns = {name: metric for name, metric in columns.items() if metric in having}
     rows = [_sweep_row(line, result, columns.values(), varied) for line, result in ranked]
     header = ["run", *varied, "state", *columns]
     if not fits([header, *rows], table_room(len(header))):  # what varies goes behind, on more lines
@@ -130,7 +132,9 @@ def print_sweep(
         header = ["run", "state", *columns, "what varies"]
     print_table(f"sweep {shown(folder)}", header, rows)
     if not best:
-        print_text("\nin their own order: there is no validation, and the test set chooses nothing")
+        known = any(result.state in ("finished", "stopped_early") for _, result in results)
+        why = "there is no validation, and the test set chooses nothing"
+        print_text(f"\nin their own order: {why if known else 'none has been scored yet'}")
     quoted = shell_word(shown(folder))
     print_lines(f"\n  tensorboard --logdir {quoted}")
     if any(result.state not in DONE for _, result in results):

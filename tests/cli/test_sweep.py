@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import optbench.runs.sweep as sweep_module
+from optbench.cli.report import print_sweep
 from optbench.compose.quoting import quoted
 from optbench.files import load_yaml
 from optbench.monitor.numerals import significant
@@ -199,6 +200,20 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_starts_anew(workplace
     folder.write_status("running", 0)
     assert call("resume mine").code == 0
     assert [record["step"] for record in records(folder, "train")] == [1, 2, 3, 4]
+
+
+def test_a_sweep_that_was_stopped_before_any_score(
+    workplace: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folders = [RunDir(workplace / "mine" / str(number)) for number in range(2)]
+    stopped = RunResult(folders[0], "preempted", 26, exit_code=130)
+    done = RunResult(folders[1], "finished", 26, metrics={"test/accuracy": 0.5})
+    print_sweep(workplace / "mine", [(["seed=0"], stopped)], "test/accuracy", ["seed"])
+    said = capfd.readouterr().out
+    assert "none has been scored yet" in said and "accuracy" not in said
+    print_sweep(workplace / "mine", [(["seed=1"], done)], "test/accuracy", ["seed"])
+    said = capfd.readouterr().out
+    assert "there is no validation" in said and "last test/accuracy" in said
 
 
 def test_where_its_folder_is(workplace: Path) -> None:

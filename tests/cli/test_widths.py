@@ -16,6 +16,7 @@ import pytest
 from optbench.cli.listing import groups
 from optbench.cli.main import VERBS
 from optbench.compose.paths import configs_folder
+from optbench.console import add_what_fits
 from optbench.layout import broken, columns, header, widths
 
 from .program import SMALL, call
@@ -147,9 +148,31 @@ def test_a_line_is_broken_between_words_or_cells() -> None:
     assert broken("a/path/that/is/long", 5) == "a/path/that/is/long"
 
 
+def test_what_room_there_is_goes_to_words_then_to_cells() -> None:
+    rows = [["run", "batch_size", "last test/accuracy"], ["0", "16", "0.9444"]]
+    assert [line.split() for line in columns(rows, 30)] == [
+        ["run", "batch_size", "last"],
+        ["test/accuracy"],
+        ["0", "16", "0.9444"],
+    ]
+    assert columns(rows, 27)[1].split() == ["size", "test/accuracy"], "that broke in three"
+    rows = [["begun", "dataset.num_classes"], ["11-29 09:01", "10"]]
+    assert widths(rows, 30) == [11, 19] and widths(rows, 29) == [10, 19]
+
+
+def test_a_column_whose_header_does_not_fit_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = {"begun": ["11-29 09:01"], "run": ["a" * 40]}
+    more = {"dataset.num_classes": ["10"], "seed": ["0"], "device": ["auto"]}
+    monkeypatch.setenv("COLUMNS", "67")
+    assert add_what_fits(table, more, 24) == ["dataset.num_classes"]
+    header, cells = list(table), [values[0] for values in table.values()]
+    assert header == ["begun", "run", "seed", "device"] and len(columns([header, cells], 67)) == 2
+
+
 def test_a_table_is_narrowed_by_its_header_then_by_sentences() -> None:
     rows = [["run", "optimizer.lr", "why"], ["0", "0.1", "it is said to be good"]]
     assert header("best val/accuracy", 8) == ["best", "val/", "accuracy"]
+    assert header("last test/accuracy", 13) == ["last", "test/accuracy"]
     assert widths(rows, 100) == [3, 12, 21]
     assert widths(rows, 25) == [3, 12, 10]
     assert columns(rows, 29)[:2] == ["run  optimizer.lr  why", "0    0.1           it is said"]
