@@ -49,6 +49,25 @@ def _broken(line: str, width: int, hang: int) -> str:
     )
 
 
+def commented(line: str, width: int) -> str:
+    """Break a line of YAML whose comment makes it too wide; the rest of it stands below."""
+    found = re.match(r"(|.*?\s)# (.*)", line)
+    if len(line) <= width or found is None:
+        return line
+    code, comment = found.groups()
+    below = f"{'':<{len(code)}}# "
+    return "\n".join(
+        textwrap.wrap(
+            comment,
+            max(width, len(below) + NARROWEST),
+            initial_indent=f"{code}# ",
+            subsequent_indent=below,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    )
+
+
 def widths(rows: Sequence[Sequence[str]], room: int) -> list[int]:
     """Return how wide each column of a table is to be.
 

@@ -132,9 +132,10 @@ def _chain(
         parts.append(Part(schedule, steps, node.get("scale", 1.0)))
         used += steps or 0
         if used >= total:
+            taking = f"the first {index + 1} parts take {used} steps" if index else f"{used} steps"
             raise UserError(
-                f"{at}.for={node['for']}: the first {index + 1} parts take {used} of the "
-                f"{total} steps that there are, and leave none for the rest"
+                f"{at}.for={node['for']}: {taking}, where the whole has {total}: "
+                "none are left for the rest"
             )
     chain: Chain = call(Chain, key, parts)
     return chain

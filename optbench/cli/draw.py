@@ -64,7 +64,7 @@ def draw(arguments: Sequence[str]) -> int:
     curves = [_curve(run, name, asked.fit) for run, name in zip(runs, names, strict=True)]
     files.append(folder / "gaps.png")
     gaps.save(files[-1], curves, runs[0].function)
-    _say(curves)
+    _say(curves, runs)
     print_lines("\n".join(escaped(str(file)) for file in files))
     return 0
 
@@ -102,8 +102,10 @@ def read(arguments: Sequence[str]) -> DrawArguments:
 
 def _range(text: str) -> tuple[int, int]:
     first, _, last = text.partition(":")
-    if not (first.isdecimal() and last.isdecimal() and 0 < int(first) < int(last)):
+    if not (first.isdecimal() and last.isdecimal() and int(first)):
         raise UserError(f"--fit {text}: two steps, such as 10:1000")
+    if int(first) >= int(last):
+        raise UserError(f"--fit {text}: FROM:TO, and {first} is not before {last}")
     return int(first), int(last)
 
 
@@ -132,18 +134,21 @@ def paths(
 
 
 def _curve(run: FunctionRun, name: str, asked: tuple[int, int] | None) -> gaps.Gaps:
+    if run.diverged:
+        return gaps.Gaps(name, run.steps, run.gaps)
     first, last = asked or (max(1, run.steps[-1] // 10), run.steps[-1])
     power = fit(run.steps, run.gaps, first, last, power=True)
     linear = fit(run.steps, run.gaps, first, last, power=False)
     return gaps.Gaps(name, run.steps, run.gaps, power, linear)
 
 
-def _say(curves: Sequence[gaps.Gaps]) -> None:
+def _say(curves: Sequence[gaps.Gaps], runs: Sequence[FunctionRun]) -> None:
     """Print the fitted rates as a table."""
     rows = []
-    for curve in curves:
+    for curve, run in zip(curves, runs, strict=True):
         power, linear = curve.power, curve.linear
-        over = f"{power.first} to {power.last}" if power else "too few points"
+        none = "diverged" if run.diverged else "too few points"
+        over = f"{power.first} to {power.last}" if power else none
         lines = [line.words if line else "" for line in (power, linear)]
         rows.append([curve.name, f"{curve.gaps[-1]:.4g}", str(curve.steps[-1]), over, *lines])
     header = ["run", "loss gap", "at step", "fitted to steps", "power law", "linear rate"]

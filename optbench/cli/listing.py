@@ -10,8 +10,9 @@ from optbench.compose.optimizers import HEADER, WHAT
 from optbench.compose.paths import config_files, configs_folder, description_of, text_of
 from optbench.config.about import DESCRIPTION
 from optbench.config.suggest import did_you_mean
-from optbench.console import print_lines, print_table
+from optbench.console import print_lines, print_table, width
 from optbench.errors import UserError
+from optbench.layout import commented
 
 
 def groups() -> list[str]:
@@ -83,7 +84,8 @@ def _print_choice(group: str, name: str, own: Path | None) -> None:
         found = dict.fromkeys(rows, Path())
     if name not in found:
         raise UserError(f"list {group} {name}: no such {group}; {did_you_mean(name, found)}")
-    print_lines("\n".join(text_of(found[name]).splitlines()))
+    lines = text_of(found[name]).splitlines()
+    print_lines("\n".join(commented(line, width()) for line in lines))
 
 
 def _config_dir(arguments: Sequence[str]) -> tuple[list[str], Path | None]:

@@ -96,7 +96,8 @@ def _as_table(found: Sequence[Past]) -> None:
     if left:
         others = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
         differ = "differs" if len(left) == 1 else "differ"
-        print_text(f"{', '.join(left[:NAMED])}{others} {differ}, too: --csv has all of it")
+        names = ["the metric of best" if name == "best of" else name for name in left[:NAMED]]
+        print_text(f"{', '.join(names)}{others} {differ}, too: --csv has all of it")
 
 
 def _unusual(run: Past, path: str) -> str:

@@ -59,7 +59,7 @@ def print_summary(result: RunResult) -> None:
     print_table("", ["run", Path(result.folder.path).name], rows)
     for name, text in result.texts.items():
         shortened = text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + " ..."
-        print_lines(f"\n{escaped(name)}:\n{shortened}")
+        print_text(f"\n{escaped(name)}:\n{shortened}")
     print_lines(f"\n  tensorboard --logdir {folder}")
     change = goes_on_with(result)
     anew = result.state == "preempted" and not result.step

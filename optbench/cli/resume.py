@@ -78,7 +78,9 @@ def _tell_ended(folder: RunDir, changes: Collection[str], log: Log) -> int:
     ended = load_result(folder)
     length = goes_on_with(ended)
     more = f"; {length} goes on" if length and ended.state == "stopped_early" else ""
-    log.tell(f"{shown(folder.path)} is {folder.state}: nothing is left to do{more}")
+    log.tell(
+        f"{shown(folder.path)} is {ended.state.replace('_', ' ')}: nothing is left to do{more}"
+    )
     if changes:
         names = ", ".join(changes)
         log.warn(f"{names}: no effect on a run that has ended; epochs=N makes it longer")

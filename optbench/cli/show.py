@@ -74,7 +74,8 @@ def _schedule(choice: str, node: Mapping[str, Any]) -> str:
 def _text(curves: Curves, spec: RunSpec) -> str:
     steps = curves.steps
     epochs = (steps[-1] + 1) / curves.epoch
-    lines = [f"{_title(spec)}: {steps[-1] + 1} steps, {epochs:g} epochs of {curves.epoch}", ""]
+    count = f"{steps[-1] + 1} step{'s' * (steps[-1] > 0)}"
+    lines = [f"{_title(spec)}: {count}, {epochs:.4g} epochs of {curves.epoch}", ""]
     series = {name: (steps, values) for name, values in curves.rates.items()}
     draw = partial(curve, x_label="step", ascii_only=ascii_only(OUT))
     lines.append(draw(series, y_label="lr"))

@@ -68,7 +68,8 @@ def curve(
     for name, (xs, ys) in series.items():
         if len(xs) != len(ys):
             raise ValueError(f"{name}: {len(xs)} x values, but {len(ys)} y values")
-    x_scale = Scale.around((x for xs, _ in series.values() for x in xs), log_x)
+    at = {x for xs, _ in series.values() for x in xs if can_be_drawn(x, log_x)}
+    x_scale = Scale(min(at), min(at) + 1.0, log_x) if len(at) == 1 else Scale.around(at, log_x)
     y_scale = Scale.around((y for _, ys in series.values() for y in ys), log_y)
     rows = max(height, 5) - 2 - (1 if y_label else 0) - (1 if len(series) > 1 else 0)
     drawn = {y for _, ys in series.values() for y in ys if can_be_drawn(y, log_y)}

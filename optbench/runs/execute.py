@@ -311,7 +311,7 @@ class _Run:
             self.folder.write_json("summary.json", self._summary(outcome, best))
             self._status(outcome.state, outcome.message)
         message = f": {outcome.message}" if outcome.message else ""
-        self.log.say(f"{outcome.state} at step {progress.step}{message}")
+        self.log.say(f"{outcome.state.replace('_', ' ')} at step {progress.step}{message}")
         self.log.close()
         return RunResult(
             self.folder,

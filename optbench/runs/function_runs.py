@@ -29,6 +29,7 @@ class FunctionRun:
         steps: of the evaluations, ascending.
         gaps: value less minimum at these.
         points: where the optimizer was at these, in two dimensions; None in any others.
+        diverged: whether it ended so.
     """
 
     folder: Path
@@ -37,6 +38,7 @@ class FunctionRun:
     steps: list[int]
     gaps: list[float]
     points: list[tuple[float, float]] | None
+    diverged: bool = False
 
     @property
     def function(self) -> str:
@@ -146,6 +148,7 @@ def _read(run: Run) -> FunctionRun:
         [int(record["step"]) for record in records],
         [float(record["val/loss_gap"]) for record in records],
         points,
+        run.state == "diverged",
     )
 
 

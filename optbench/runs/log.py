@@ -69,9 +69,11 @@ class Log:
             raise
         self._file, self._path = file, path
 
-    def say(self, line: str, short: str = "") -> None:
-        """Say a line to both; `short` to a terminal that is too narrow for it."""
-        self.tell(short if short and not fits(line) else line)
+    def say(self, line: str, *shorter: str) -> None:
+        """Say a line to both; to a terminal that is too narrow the first `shorter` one that fits,
+        or else the last."""
+        forms = (line, *shorter)
+        self.tell(next(filter(fits, forms), forms[-1]))
         self.note(line)
 
     def tell(self, line: str) -> None:

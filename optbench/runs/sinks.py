@@ -37,12 +37,12 @@ def make_recorder(
     from optbench.monitor.jsonl import JsonLines
     from optbench.monitor.record import Recorder
     from optbench.monitor.samples import Samples
-    from optbench.monitor.terminal import Terminal, shorter
+    from optbench.monitor.terminal import Terminal, shorter, shortest
 
     total, evaluate = experiment.settings.total_steps, experiment.settings.cadence.evaluate
 
     def say(line: str) -> None:
-        log.say(line, shorter(line))
+        log.say(line, shorter(line), shortest(line))
 
     terminal = Terminal(total, resumed_at or 0, say, log.live, evaluate)
     sinks: list[Any] = [JsonLines(folder.metrics), Samples(folder.samples)]

@@ -21,6 +21,7 @@ from optbench.training import checkpoint, rng
 
 MOST_DIGITS = 18
 """Of a step."""
+NONE = "it has no checkpoint"
 
 
 def checkpoints(folder: RunDir) -> Checkpoints:
@@ -107,7 +108,8 @@ def step_of(folder: RunDir, at: str | int) -> int:
     if isinstance(at, int) and not isinstance(at, bool):
         there = checkpoint.steps(folder.checkpoints)
         if at not in there:
-            raise UserError(f"{folder.path}: no checkpoint of step {at}; {_listed(there)}")
+            lacking = f"no checkpoint of step {at}; {_listed(there)}" if there else NONE
+            raise UserError(f"{folder.path}: {lacking}")
         return at
     if at not in ("best", "last"):
         raise UserError(f"at={at}: expected best, last or a step")
@@ -116,7 +118,8 @@ def step_of(folder: RunDir, at: str | int) -> int:
     if step is None:
         best = _best_of(folder, found.last) if at == "best" and found.last is not None else None
         _refuse_damaged(folder, best)
-        raise UserError(f"{folder.path}: no {at} checkpoint; {_listed(found.steps)}")
+        lacking = f"no {at} checkpoint; {_listed(found.steps)}" if found.steps else NONE
+        raise UserError(f"{folder.path}: {lacking}")
     return step
 
 
@@ -141,4 +144,4 @@ def default_at(folder: RunDir) -> str:
 def _listed(steps: Sequence[int]) -> str:
     if len(steps) == 1:
         return f"there is that of step {steps[0]}"
-    return f"there are {', '.join(map(str, steps))}" if steps else "there is none"
+    return f"there are {', '.join(map(str, steps))}"

@@ -166,7 +166,11 @@ WRONG: list[tuple[tuple[str, ...], str]] = [
             *CHAIN,
             "schedule.parts=[{schedule: cosine, for: 70%}, {schedule: linear, for: 30%}, constant]",
         ),
-        "the first 2 parts take 100 of the 100 steps",
+        "the first 2 parts take 100 steps, where the whole has 100",
+    ),
+    (
+        (*CHAIN, "schedule.parts=[{schedule: cosine, for: 100}, constant]"),
+        "parts[0].for=100: 100 steps, where the whole has 100: none are left",
     ),
     ((*CHAIN, "schedule.parts=[{for: 50%}, constant]"), "which schedule?"),
     ((*CHAIN, "schedule.parts=[]"), "name at least one schedule"),

@@ -59,6 +59,14 @@ def test_paths_and_gaps_of_several_runs(runs: dict[str, Path], tmp_path: Path) -
     assert all("3 to 9" in row and "slope" in row and "a step" in row for row in rows)
 
 
+def test_a_run_that_diverged_has_no_rate(tmp_path: Path) -> None:
+    steep = "model=rosenbrock optimizer=sgd optimizer.lr=10 steps=50 eval.every=1 threads=1"
+    assert call(f"train {steep} device=cpu hydra.run.dir={tmp_path}/run").code == 1
+    answer = call(f"draw {tmp_path}/run")
+    assert answer.code == 0 and "diverged" in answer.out
+    assert "slope" not in answer.out and "a step" not in answer.out
+
+
 def test_one_runs_pictures_lie_in_its_folder(runs: dict[str, Path]) -> None:
     answer = draw(runs, "{deep} --fit 5:20")
     assert answer.code == 0, answer.err
@@ -115,7 +123,7 @@ def test_runs_that_are_alike_are_told_apart_by_their_folders(
         ("{deep} --animate", "--animate: quadratic, 5 dimensions has no plane"),
         ("{adam} --animated", "--animated: no such flag; did you mean --animate?"),
         ("{adam} --to", "--to: into which folder? --to FOLDER"),
-        ("{adam} --fit 9:3", "--fit 9:3: two steps, such as 10:1000"),
+        ("{adam} --fit 9:3", "--fit 9:3: FROM:TO, and 9 is not before 3"),
         ("{adam} --fit some", "--fit some: two steps"),
     ],
 )

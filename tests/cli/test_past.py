@@ -74,6 +74,21 @@ def test_a_table_has_a_line_a_run_with_what_differs(
     assert answer.out.splitlines()[-1] == "6 runs in runs; best val/accuracy"
 
 
+def test_of_what_the_best_is_is_named_where_there_is_no_room(
+    place: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workplace)
+    monkeypatch.setenv("COLUMNS", "40")
+    for name in ("one", "other"):
+        run = workplace / "many" / name
+        shutil.copytree(place / "day" / "here", run)
+        summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+        summary["best"]["metric"] = f"val/{name}"
+        (run / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    said = " ".join(call("runs many").out.split())
+    assert "the metric of best" in said and "differ" in said
+
+
 def test_what_there_is_no_room_for_is_named(place: Path) -> None:
     answer = call("runs")
     lines = answer.out.splitlines()

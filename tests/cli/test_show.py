@@ -89,6 +89,12 @@ def test_the_text_has_the_curve_and_the_length() -> None:
     assert "0.001 ┤" in answer.out and "reacts" not in answer.out
 
 
+def test_a_run_of_one_step() -> None:
+    lines = call("show schedule=cosine steps=1").out.splitlines()
+    assert lines[0] == "cosine: 1 step, 0.04762 epochs of 21"
+    assert lines[-1].split() == ["0", "step", "1"]
+
+
 @pytest.mark.parametrize("schedule", ["plateau", "auto_loss", "auto_grad_norm", "hypergradient"])
 def test_one_that_reacts_says_so(schedule: str) -> None:
     assert "lr reacts to the run" in call(f"show schedule={schedule}").out

@@ -91,6 +91,8 @@ def test_early_stopping(workplace: Path) -> None:
     assert (status["state"], status["step"]) == ("stopped_early", 9)
     assert status["message"].startswith("val/loss has not improved on ")
     assert [record["step"] for record in records(folder, "test")] == [9]
+    assert "stopped early at step 9: " in folder.log.read_text(encoding="utf-8")
+    assert "run is stopped early: nothing is left to do" in call("resume run").err
 
 
 @pytest.mark.parametrize(("rule", "lr"), [("none", 0.5), ("linear", 0.125), ("sqrt", 0.25)])

@@ -17,7 +17,7 @@ from optbench.cli.listing import groups
 from optbench.cli.main import VERBS
 from optbench.compose.paths import configs_folder
 from optbench.console import add_what_fits
-from optbench.layout import broken, columns, header, widths
+from optbench.layout import broken, columns, commented, header, widths
 
 from .program import SMALL, call
 
@@ -72,6 +72,11 @@ def fitting(line: str, code: int = 0) -> str:
 def test_help(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS")  # a pipe, too
     fitting(f"{verb} --help")
+
+
+@pytest.mark.parametrize("choice", ["model resnet18", "dataset digits", "schedule wsd"])
+def test_a_choice(choice: str) -> None:
+    fitting(f"list {choice}")
 
 
 @pytest.mark.parametrize("group", ["", *groups()])
@@ -146,6 +151,15 @@ def test_a_line_is_broken_between_words_or_cells() -> None:
     assert broken("step 1  loss 2  best", 14) == "step 1  loss 2\n  best"
     assert broken("step 1  loss 2.5  best", 14) == "step 1\n  loss 2.5\n  best"
     assert broken("a/path/that/is/long", 5) == "a/path/that/is/long"
+
+
+def test_a_comment_goes_on_below() -> None:
+    assert commented("lr: 0.1  # how far a step goes downhill", 31).splitlines() == [
+        "lr: 0.1  # how far a step goes",
+        "         # downhill",
+    ]
+    assert commented("# words of a long comment", 22) == "# words of a long\n# comment"
+    assert commented("url: https://long/#anchor", 10) == "url: https://long/#anchor"
 
 
 def test_what_room_there_is_goes_to_words_then_to_cells() -> None:

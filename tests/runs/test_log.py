@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from optbench.console import OUT, print_error, print_lines, print_table
+from optbench.monitor.terminal import shorter, shortest
 from optbench.plots.terminal import ascii_only
 from optbench.runs import lock
 from optbench.runs.lock import Busy
@@ -41,6 +42,23 @@ def test_a_line_is_one_line_in_which_nothing_is_obeyed(
     said = (tmp_path / "log.txt").read_text(encoding="utf-8").splitlines()
     assert [line.split(" ", 1)[1] for line in said] == [SHOWN, f"warning: {SHOWN}", SHOWN]
     assert capsys.readouterr().err.splitlines() == [SHOWN, f"warning: {SHOWN}"]
+
+
+def test_a_narrow_terminal_gets_the_longest_form_that_fits(
+    log: Log, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "step 1000  epoch 47.62  train/loss 0.01747  val/loss 0.1059  val/accuracy 0.9722  best"
+    monkeypatch.setenv("COLUMNS", "80")
+    log.open(tmp_path / "log.txt")
+    log.say(line, shorter(line), shortest(line))
+    log.close()
+    assert capsys.readouterr().err == (
+        "step 1000  train/loss 0.01747  val/loss 0.1059  accuracy 0.9722  best\n"
+    )
+    assert line in (tmp_path / "log.txt").read_text(encoding="utf-8")
+    monkeypatch.setenv("COLUMNS", "85")
+    log.say(line, shorter(line), shortest(line))
+    assert capsys.readouterr().err == f"{shorter(line)}\n"
 
 
 def test_a_traceback_keeps_its_lines(log: Log, tmp_path: Path) -> None:

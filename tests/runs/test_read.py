@@ -121,7 +121,7 @@ def test_checkpoints_are_those_that_are_whole(run: Run) -> None:
         run.model(at=12)
     shutil.rmtree(run.path / "checkpoints")
     assert run.checkpoints == optbench.Checkpoints()
-    with pytest.raises(optbench.UserError, match="no best checkpoint; there is none"):
+    with pytest.raises(optbench.UserError, match="it has no checkpoint"):
         run.model()
 
 
