@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import NamedTuple
 
@@ -99,7 +100,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         tell(error)
         return EXIT_FAILED if isinstance(error, OwnCodeError) else EXIT_BAD_INPUT
     except KeyboardInterrupt:
-        print_error("optbench: interrupted")
+        with suppress(KeyboardInterrupt):  # once more, by who presses twice
+            print_error("optbench: interrupted")
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

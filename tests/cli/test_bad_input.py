@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import optbench
+import optbench.cli.main as program
 from optbench.errors import UserError
 
 from .program import call, left_in
@@ -315,6 +316,16 @@ def test_a_rank_without_others_is_nobody(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("WORLD_SIZE", "1")
     answer = call("train steps=1 device=cpu threads=1 hydra.run.dir=alone")
     assert answer.code == 0 and "finished" in answer.out
+
+
+def test_interrupted_twice_before_a_run_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pressed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(program, "_dispatch", pressed)
+    assert call("train").code == 130
+    monkeypatch.setattr(program, "print_error", pressed)
+    assert call("train").code == 130
 
 
 IMPORTS = """
