@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -50,7 +51,11 @@ _DEFAULT_THREADS = torch.get_num_threads()
 
 @dataclass
 class Experiment:
-    """A run that is ready to start: nothing of it is on the disk yet."""
+    """A run that is ready to start: nothing of it is on the disk yet.
+
+    Attributes:
+        notes: what whoever trains should know of how it was built.
+    """
 
     config: RunConfig
     world: World
@@ -63,6 +68,7 @@ class Experiment:
     implementation: str
     parameters: int
     dataset: Dataset
+    notes: Sequence[str] = ()
 
     def keeper(self, folder: RunDir) -> Checkpointer | None:
         """Return the checkpointer of the run in its folder; None for a run without checkpoints."""
@@ -132,11 +138,13 @@ def build_experiment(
     dataset: Dataset,
     world: World,
     weights: Mapping[str, Tensor] | None = None,
+    choices: Mapping[str, str] = MappingProxyType({}),
 ) -> Experiment:
     """Build the run; raise UserError for what does not fit together.
 
     Args:
         weights: a state dict to start from, instead of those that are drawn.
+        choices: the file that each group chose, for messages.
     """
     if config.checkpoint.async_write and world.size > 1:
         raise UserError("checkpoint.async_write=true: only with one rank; use checkpoint=default")
@@ -144,16 +152,13 @@ def build_experiment(
     rng.seed_everything(config.seed)
     task = make_task(config, dataset)
     feed, validation, test = _data(config, dataset, world, task.carries)
-    modules = build_modules(config, dataset, task, feed.source, feed.indices, world.device)
-    if weights is not None:
-        start_from(config, modules, weights)
-    freeze(config, modules)
+    modules, notes = _started_modules(config, dataset, task, feed, world.device, weights, choices)
     check_metrics(config, task, _parameter_names(modules))
     if task.carries:
         _check_carrying(config, dataset, modules)
     total_steps = config.steps or (config.epochs or DEFAULT_EPOCHS) * feed.steps_per_epoch
     precision = precision_of(config, world.device)
-    check_fit(config, task, modules, feed.source, feed.indices, precision)
+    check_fit(config, task, modules, feed.source, feed.indices, precision, choices)
     strategy = strategy_of(world)
     players, implementation = build_players(
         config, modules, task, feed, total_steps, world, strategy
@@ -185,7 +190,25 @@ def build_experiment(
         implementation=implementation,
         parameters=sum(parameter_count(player.parameters) for player in players),
         dataset=dataset,
+        notes=notes,
     )
+
+
+def _started_modules(
+    config: RunConfig,
+    dataset: Dataset,
+    task: Task,
+    feed: BatchStream,
+    device: torch.device,
+    weights: Mapping[str, Tensor] | None,
+    choices: Mapping[str, str],
+) -> tuple[dict[str, nn.Module], list[str]]:
+    """Return the players' modules as training finds them, and what is to be told of them."""
+    source, indices = feed.source, feed.indices
+    modules = build_modules(config, dataset, task, source, indices, device, choices)
+    note = None if weights is None else start_from(config, modules, weights)
+    freeze(config, modules)
+    return modules, [note] if note else []
 
 
 def _clipping(config: RunConfig) -> dict[str, Clipping]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TextIO
 
 import torch
 from torch import Tensor, nn
 
-from optbench.assemble.own import told
+from optbench.assemble.blame import Parts
 from optbench.assemble.smallest import untouched
 from optbench.config.run_config import RunConfig
 from optbench.data.dataset import Source
-from optbench.errors import OwnCodeError, UserError
+from optbench.errors import UserError
 from optbench.tasks.base import Task
 from optbench.training.precision import Precision
 
@@ -25,8 +28,12 @@ def check_fit(
     source: Source,
     indices: Tensor,
     precision: Precision,
+    choices: Mapping[str, str],
 ) -> None:
     """Score two examples, and change nothing.
+
+    Args:
+        choices: the file that each group chose, for messages.
 
     Raises:
         UserError: they can't be scored.
@@ -36,7 +43,7 @@ def check_fit(
         for module in modules.values():
             module.eval()
         with precision.forward():
-            scored(config, task, modules, source, indices)
+            scored(config, task, modules, source, indices, choices)
 
 
 def scored(
@@ -45,22 +52,46 @@ def scored(
     modules: Mapping[str, nn.Module],
     source: Source,
     indices: Tensor,
+    choices: Mapping[str, str],
 ) -> None:
     """Score the first two examples; tell the user of errors in that."""
     few = indices[:EXAMPLES]
+    batch: Any = None
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _warnings_of_what_works():
             for batch in source.stream(few, [(0, len(few))]):
                 task.score(modules, batch)
                 task.collect(modules, batch)
     except UserError:
         raise
     except Exception as error:
-        model, data, scores = (
-            str(node["_target_"]) for node in (config.model, config.dataset, config.task)
-        )
-        where = f"model={model}: does not fit dataset={data} and task={scores}"
-        found = told(error, where, [model, data, scores])
-        if isinstance(found, OwnCodeError):  # it fits nothing, then
-            found = told(error, f"model={model}", [model, data, scores])
-        raise found from error
+        parts = Parts(config, choices, task, modules)
+        raise parts.fault(error, batch) from error
+
+
+@contextmanager
+def _warnings_of_what_works() -> Iterator[None]:
+    """Keep warnings until the block has ended, and drop those of one that fails.
+
+    Its error says the same in a line.
+    """
+    shown = warnings.showwarning
+    held: list[tuple[Warning | str, type[Warning], str, int, TextIO | None, str | None]] = []
+
+    def hold(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        held.append((message, category, filename, lineno, file, line))
+
+    warnings.showwarning = hold
+    try:
+        yield
+    finally:
+        warnings.showwarning = shown
+    for message, category, filename, lineno, file, line in held:
+        shown(message, category, filename, lineno, file, line)

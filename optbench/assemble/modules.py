@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from optbench.assemble.blame import named
 from optbench.assemble.create import created, kind_of, own_target
 from optbench.assemble.data import known_sizes, wanted
 from optbench.assemble.fitting import scored
@@ -31,11 +33,13 @@ def build_modules(
     source: Source,
     indices: Tensor,
     device: torch.device,
+    choices: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, nn.Module]:
     """Return the players' modules by name.
 
     Args:
         source, indices: examples to train on; what a lazy module wants to see.
+        choices: the file that each group chose, for messages.
 
     Raises:
         UserError: no module, or one that the task or the settings do not fit.
@@ -48,9 +52,9 @@ def build_modules(
             f"model._target_={node['_target_']}: gives {kind_of(module)}; "
             "expected a torch.nn.Module"
         )
-    modules = by_player(config, module)
+    modules = by_player(config, module, choices)
     module.to(device)
-    _materialise(config, task, modules, source, indices)
+    _materialise(config, task, modules, source, indices, choices)
     _initialise(config, module)
     try:
         if config.activation_checkpointing:
@@ -77,7 +81,9 @@ def _initialise(config: RunConfig, module: nn.Module) -> None:
     initialise(module, rule, std=std, bias=bias)
 
 
-def by_player(config: RunConfig, module: nn.Module) -> dict[str, nn.Module]:
+def by_player(
+    config: RunConfig, module: nn.Module, choices: Mapping[str, str]
+) -> dict[str, nn.Module]:
     """Return the parts of a model by the player that trains them."""
     names = list(config.players)
     if not config.player:
@@ -86,8 +92,8 @@ def by_player(config: RunConfig, module: nn.Module) -> dict[str, nn.Module]:
             raise UserError(f"model: it has the players {parts}, of which the task knows nothing")
         return {names[0]: module}
     if not isinstance(module, nn.ModuleDict) or set(module) != set(names):
-        target = config.model["_target_"]
-        raise UserError(f"model={target}: the task needs one with the parts {' and '.join(names)}")
+        said = named("model", config.model, choices)
+        raise UserError(f"{said}: the task needs one with the parts {' and '.join(names)}")
     return {name: module[name] for name in names}
 
 
@@ -106,6 +112,7 @@ def _materialise(
     modules: Mapping[str, nn.Module],
     source: Source,
     indices: Tensor,
+    choices: Mapping[str, str],
 ) -> None:
     """Give lazy parameters (`nn.LazyLinear`) the shapes that two examples lead to.
 
@@ -115,11 +122,10 @@ def _materialise(
         return
     for module in modules.values():
         module.eval()
-    scored(config, task, modules, source, indices)
+    scored(config, task, modules, source, indices, choices)
     for module in modules.values():
         module.train()
     left = _lazy(modules)
     if left:
-        raise UserError(
-            f"model={config.model['_target_']}: {left[0]} is lazy, and no example leads through it"
-        )
+        said = named("model", config.model, choices)
+        raise UserError(f"{said}: {left[0]} is lazy, and no example leads through it")

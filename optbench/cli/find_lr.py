@@ -81,11 +81,12 @@ def find_lr(arguments: Sequence[str]) -> int:
     log = Log()
     with Interruption().listening() as interruption, at_work(), heard(log):
         for seed in range(config.seed, config.seed + asked.seeds):
-            experiment = build_experiment(replace(config, seed=seed), data, world, weights)
+            seeded = replace(config, seed=seed)
+            experiment = build_experiment(seeded, data, world, weights, spec.choices)
             if folder is None:  # only now: what can't be built leaves nothing behind
                 folder = RunDir.reserve(_folder(spec))
                 say_taken(_folder(spec), folder.path, log)
-                for note in notes_on(data):
+                for note in [*experiment.notes, *notes_on(data)]:
                     log.warn(note)
             base = base_lr(experiment, player)
             board = _board(folder, seed) if config.monitor.tensorboard else None

@@ -75,7 +75,7 @@ def execute(
     try:
         # A checkpoint has its own.
         weights = None if going_on else start_weights(spec.config, world)
-        experiment = build_experiment(spec.config, data, world, weights)
+        experiment = build_experiment(spec.config, data, world, weights, spec.choices)
     except Exception as error:
         cause = world.cause(error)
         if cause is error:
@@ -174,7 +174,8 @@ class _Run:
             self.log.tell(line)
         if self.experiment.validation is None and self.spec.config.checkpoint.best == "auto":
             self.log.note("no validation set (dataset.val_fraction=0): no best checkpoint")
-        for line in [*([] if resume else self.spec.warnings), *notes_on(self.experiment.dataset)]:
+        new = [] if resume else [*self.spec.warnings, *self.experiment.notes]
+        for line in [*new, *notes_on(self.experiment.dataset)]:
             self.log.warn(line)
 
     def _resume(self) -> tuple[int | None, dict[str, Position]]:

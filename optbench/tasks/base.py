@@ -110,6 +110,13 @@ class Task:
             batch = next(iter(batch.values() if isinstance(batch, Mapping) else batch))
         return len(batch)
 
+    def wanted(self, batch: Batch) -> str | None:
+        """Return what an example has to be, in words, where those of a batch are something else.
+
+        It is asked where a batch can't be scored; None where the examples are not to blame.
+        """
+        return None
+
     def score(self, modules: Modules, batch: Batch) -> dict[str, Tensor]:
         """Return sums over the examples, by metric; divided by their number they are scores."""
         raise NotImplementedError

@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 from optbench.errors import ArgumentError, Choice
 from optbench.tasks.base import Modules, Task
 from optbench.tasks.chosen_loss import Loss, mean_loss
+from optbench.tasks.examples import labels_wanted
 
 LabelledBatch = tuple[Tensor, Tensor]
 
@@ -71,6 +72,10 @@ class Classification(Task):
                 f"the model gives a tensor of shape {shape}, not logits [{examples}, "
                 f"{self.num_classes}]"
             )
+
+    def wanted(self, batch: LabelledBatch) -> str | None:
+        """Return what an example has to be where there are no labels of the classes."""
+        return labels_wanted(batch, 1 if self.chosen is not None else self.num_classes)
 
     def score(self, modules: Modules, batch: LabelledBatch) -> dict[str, Tensor]:
         """Return the summed loss, and the number of examples whose largest logit is right."""

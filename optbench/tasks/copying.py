@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from optbench.tasks.base import Modules, Task
+from optbench.tasks.examples import tokens_wanted
 from optbench.tasks.sequences import last_outputs
 
 Sequences = tuple[Tensor, Tensor]
@@ -32,6 +33,10 @@ class Copying(Task):
         """Return the mean cross-entropy over all symbols of the batch."""
         logits, targets = outputs.flatten(0, 1), batch[1].flatten()
         return cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
+
+    def wanted(self, batch: Sequences) -> str | None:
+        """Return what an example has to be where it is no sequence of symbols."""
+        return tokens_wanted(batch, "the symbols at the last places")
 
     def score(self, modules: Modules, batch: Sequences) -> dict[str, Tensor]:
         """Return the mean loss of each example's symbols and the part that is right, summed."""

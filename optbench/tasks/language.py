@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from optbench.errors import ArgumentError, Choice
 from optbench.tasks.base import Lanes, Modules, Shown, Task
 from optbench.tasks.carried import CarriedState
+from optbench.tasks.examples import tokens_wanted
 from optbench.tasks.sampling import sample
 from optbench.tasks.sequences import last_outputs
 
@@ -92,6 +93,10 @@ class Language(Task):
         """Go on from `state_dict()`."""
         if self.carries and state:
             self._carried.load_state_dict(state)
+
+    def wanted(self, batch: Windows) -> str | None:
+        """Return what an example has to be where it is no window of tokens."""
+        return tokens_wanted(batch, "the tokens that come next")
 
     def score(self, modules: Modules, batch: Windows) -> dict[str, Tensor]:
         """Return the mean loss of each example's tokens, summed."""

@@ -8,6 +8,7 @@ from torch.nn.functional import mse_loss
 
 from optbench.tasks.base import Modules, Task
 from optbench.tasks.chosen_loss import Loss, mean_loss
+from optbench.tasks.examples import are_pairs
 from optbench.tasks.sequences import outputs_of
 
 Pairs = tuple[Tensor, Tensor]
@@ -37,6 +38,10 @@ class Regression(Task):
         if self.chosen is not None:
             return mean_loss(self.chosen, outputs, targets)
         return mse_loss(outputs, targets)
+
+    def wanted(self, batch: Pairs) -> str | None:
+        """Return what an example has to be where it is no pair of tensors."""
+        return None if are_pairs(batch) else "(inputs, targets), targets a tensor or a number"
 
     def score(self, modules: Modules, batch: Pairs) -> dict[str, Tensor]:
         """Return the loss of each example, a mean over its numbers, summed."""

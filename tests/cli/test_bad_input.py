@@ -146,8 +146,11 @@ NEEDS_TORCH: list[Row] = [
     ("dataset=synthetic dataset.noise=-1", ["synthetic: dataset.noise=-1.0 must not be neg"]),
     ("dataset=synthetic model=vae task.beta=-1", ["task.beta=-1.0 is below 0"]),
     ("dataset=synthetic model=vae", ["no mean and std", "set task.mean=[0] task.std=[1]"]),
-    ("model=beale dataset.dim=3", ["Beale: does not fit", "Draws"]),
-    ("model=beale task=classification dataset=digits", ["Beale: does not fit", "digits"]),
+    ("model=beale dataset.dim=3", ["model=beale: does not fit dataset=draws and task=function"]),
+    (
+        "model=beale task=classification dataset=digits",
+        ["model=beale: does not fit dataset=digits"],
+    ),
     ("model=mlp task=adversarial dataset=digits", ["discriminator and generator"]),
     ("task=functon", ["task=functon", "did you mean function?"]),
     ("target.metric=val/acuracy target.value=1", ["val/acuracy", "did you mean val/accuracy?"]),

@@ -130,7 +130,11 @@ def test_symbols_are_copied(tmp_path: Path) -> None:
         (LINE.encode() * 9, f"{TEXT} dataset.by=word", ["dataset.by=word", "bytes"]),
         (LINE.encode() * 9, f"{TEXT} dataset.stride=-1", ["dataset.stride=-1", "at least 1"]),
         (LINE.encode() * 9, f"{TEXT} batch_size=4 model.heads=3", ["heads=3", "width=128"]),
-        (LINE.encode() * 9, f"{TEXT} batch_size=4 model=mlp", ["MLP", "does not fit", "Language"]),
+        (
+            LINE.encode() * 9,
+            f"{TEXT} batch_size=4 model=mlp",
+            ["model=mlp: takes floats", "dataset=text"],
+        ),
         (None, TEXT, ["dataset.path=/", "/some.txt: no such file"]),
         (None, "dataset=text", ["dataset.path=null", "dataset.path=FILE"]),
         (None, "dataset=tiny_shakespeare dataset.download=false", ["input.txt", "OPTBENCH_DATA"]),

@@ -1,0 +1,141 @@
+"""Model, data set, task and loss that don't go together: one line says which is at fault."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+import yaml
+
+from optbench.assemble.blame import OF_TOKENS
+
+from .program import call
+
+PARTS = """
+import torch
+from torch import nn
+
+def one(outputs):
+    return outputs.sum()
+
+class Examples(torch.utils.data.Dataset):
+    num_classes = 3
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def __len__(self):
+        return 40
+
+    def __getitem__(self, number):
+        if self.kind == "broken":
+            return [].nothing
+        x = torch.ones(6)
+        return {
+            "text": (x, "cat"),
+            "lone": x,
+            "mapping": {"x": x, "y": 1},
+            "negative": (x, -1),
+            "high": (x, 3),
+            "nested": ((x, x), 1),
+            "three": (x, 1, 2),
+        }[self.kind]
+
+class Sum(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(6, 3)
+
+    def forward(self, pair):
+        return self.layer(pair[0] + pair[1])
+"""
+
+OWN = "dataset=custom dataset._target_=fit_parts.Examples batch_size=8"
+LABELS = "task=classification wants (inputs, label), the label a whole number from 0 to 2"
+CALLED = "(it is called with (outputs, targets): float32 [2, 10] and int64 [2])"
+
+
+@pytest.fixture(autouse=True)
+def parts(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (workplace / "fit_parts.py").write_text(PARTS, encoding="utf-8")
+    monkeypatch.delitem(sys.modules, "fit_parts", raising=False)
+    monkeypatch.syspath_prepend(str(workplace))
+
+
+def refused(line: str) -> str:
+    answer = call(f"train threads=1 device=cpu steps=1 {line} hydra.run.dir=new")
+    assert answer.code == 2 and answer.err.count("\n") == 1, answer.err
+    assert not Path("new").exists()
+    return answer.err.removeprefix("optbench: ").rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("kind", "example", "more"),
+    [
+        ("text", "(float32 [6], text)", ""),
+        ("lone", "float32 [6]", ""),
+        ("mapping", "{x: float32 [6], y: int64}", ""),
+        ("three", "(float32 [6], int64, int64)", ""),
+        ("negative", "(float32 [6], int64)", "; there is a label -1"),
+        ("high", "(float32 [6], int64)", "; there is a label 3"),
+    ],
+)
+def test_examples_of_a_wrong_shape_are_described(kind: str, example: str, more: str) -> None:
+    said = refused(f"{OWN} 'dataset.arguments={{kind: {kind}}}' model=mlp")
+    assert said == f"dataset._target_=fit_parts.Examples: an example is {example}; {LABELS}{more}"
+
+
+def test_other_tasks_say_what_they_want() -> None:
+    text = f"{OWN} 'dataset.arguments={{kind: text}}'"
+    assert refused(f"{text} model=mlp task=regression").endswith(
+        "task=regression wants (inputs, targets), targets a tensor or a number"
+    )
+    wants = "wants (tokens, the tokens that come next), two sequences of whole numbers"
+    assert wants in refused(f"{text} model=gpt")
+
+
+def test_inputs_of_a_model_of_its_own_may_be_anything() -> None:
+    line = f"{OWN} 'dataset.arguments={{kind: nested}}'"
+    own = "model=custom model._target_=fit_parts.Sum"
+    assert call(f"train threads=1 device=cpu steps=1 {line} {own}").code == 0
+    said = refused(f"{line} model=mlp")
+    assert said.startswith("model=mlp: does not fit dataset._target_=fit_parts.Examples and ")
+    assert said.endswith("(an example is ((float32 [6], float32 [6]), int64))")
+
+
+def test_an_example_that_fails_is_the_data_sets() -> None:
+    answer = call(f"train threads=1 steps=1 {OWN} 'dataset.arguments={{kind: broken}}' model=mlp")
+    assert answer.code == 1 and "optbench: dataset: AttributeError" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("loss", "why"),
+    [
+        ("fit_parts.one", "one() takes 1 positional argument but 2 were given"),
+        (
+            "torch.nn.CrossEntropyLoss 'task.loss.arguments={label_smoothing: 2}'",
+            "label_smoothing must be between 0.0 and 1.0. Got: 2",
+        ),
+        ("torch.nn.MSELoss", "The size of tensor a (10) must match the size of tensor b (2)"),
+    ],
+)
+def test_a_loss_that_does_not_fit_is_named(loss: str, why: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")  # torch warns before it fails: that is no line of ours
+        said = refused(f"task.loss._target_={loss}")
+    assert said.startswith(f"task.loss._target_={loss.split()[0]}: {why}") and CALLED in said
+
+
+def test_whole_numbers_for_a_model_of_floats_name_models_that_take_them() -> None:
+    assert refused("dataset=copy model=mlp batch_size=8") == (
+        "model=mlp: takes floats, but the inputs of dataset=copy are whole numbers (int64 [40]); "
+        "take model=gpt, gru, lstm or rnn"
+    )
+
+
+def test_the_models_of_whole_numbers_are_those_of_language() -> None:
+    folder = Path(__file__).parents[2] / "configs" / "model"
+    tasks = {f.stem: yaml.safe_load(f.read_text("utf-8")).get("task") for f in folder.glob("*")}
+    assert sorted(name for name, task in tasks.items() if task == "language") == list(OF_TOKENS)
