@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import torch
@@ -31,13 +32,16 @@ def whole(modules: Mapping[str, nn.Module], alone: bool) -> nn.Module:
 
 def start_from(
     config: RunConfig, modules: Mapping[str, nn.Module], state: Mapping[str, Tensor]
-) -> None:
+) -> str | None:
     """Give the modules the weights and buffers of a state dict.
 
     Args:
         config: its `weights.strict` and `weights.exclude` say which.
         modules: by player, with parameters of their own draw.
         state: tensors by name.
+
+    Returns:
+        What is to be told where most of the model stays as it was drawn; None else.
 
     Raises:
         UserError: a name that only one of both has, unless `weights.strict=false`; a shape that
@@ -50,52 +54,93 @@ def start_from(
         if isinstance(value, Tensor)
     }
     excluded = matched("weights.exclude", config.weights.exclude, {**own, **state})
-    wanted = [name for name in own if name not in excluded]
-    given = [name for name in state if name not in excluded]
-    if config.weights.strict:
-        _refuse_unlike(said, wanted, given)
-    taken = [name for name in wanted if name in state]
-    if not taken:
-        raise UserError(f"{said}: nothing in it is of this model; {_nearest(given, wanted)}")
-    _refuse_other_shapes(said, config.weights.exclude, {n: (state[n], own[n]) for n in taken})
+    wanted = {name: value for name, value in own.items() if name not in excluded}
+    given = {name: value for name, value in state.items() if name not in excluded}
+    if not wanted.keys() & given.keys():
+        raise UserError(
+            f"{said}: nothing in it is of this model; {_nearest(list(given), list(wanted))}"
+        )
+    _Fit(said, config.weights.exclude, wanted, given).check(config.weights.strict)
+    taken = [name for name in wanted if name in given]
     with torch.no_grad():
         for name in taken:
             own[name].copy_(state[name])
+    if not _few(len(taken), len(own)):
+        return None
+    verb = "comes" if len(taken) == 1 else "come"
+    of = f"{len(taken)} of the model's {len(own)} tensors"
+    return f"{said}: {of} {verb} from it; the others are as drawn"
 
 
-def _refuse_unlike(said: str, wanted: Sequence[str], given: Sequence[str]) -> None:
-    """Raise UserError where the model and the file have not the same names."""
-    lacking = [name for name in wanted if name not in given]
-    besides = [name for name in given if name not in wanted]
-    hint = "weights.strict=false takes what there is"
-    if lacking:
-        like = nearest(lacking[0], besides)
-        found = f"; {like} is there" if like else ""
-        raise UserError(f"{said}: it has no {lacking[0]}{_more(lacking)}{found}; {hint}")
-    if besides:
-        like = nearest(besides[0], wanted)
-        found = f", which has {like}" if like else ""
-        raise UserError(f"{said}: {besides[0]}{_more(besides)} is not in the model{found}; {hint}")
+def _few(fitting: int, all_of_them: int) -> bool:
+    """Return whether so few tensors fit that the weights are rather another model's."""
+    return 2 * fitting < all_of_them
 
 
-def _refuse_other_shapes(
-    said: str, excluded: Sequence[str], pairs: Mapping[str, tuple[Tensor, Tensor]]
-) -> None:
-    """Raise UserError with the first tensor of another shape, and the override that mends all.
+@dataclass(frozen=True)
+class _Fit:
+    """How weights fit a model.
 
-    Args:
+    Attributes:
+        said: where the weights are from, for messages.
         excluded: patterns that stand in the config already.
-        pairs: by name, of the file and of the model.
+        wanted: the model's tensors by name, without what is excluded.
+        given: those of the file, without what is excluded.
     """
-    unlike = [name for name, (there, here) in pairs.items() if there.shape != here.shape]
-    if not unlike:
-        return
-    there, here = [list(each.shape) for each in pairs[unlike[0]]]
-    mended = ",".join([*excluded, *unlike]) if len(unlike) <= MOST_NAMES else "PATTERN"
-    raise UserError(
-        f"{said}: {unlike[0]}{_more(unlike)} is {there} there and {here} in the model; "
-        f"'weights.exclude=[{mended}]' leaves {'it' if len(unlike) == 1 else 'them'} as drawn"
-    )
+
+    said: str
+    excluded: Sequence[str]
+    wanted: Mapping[str, Tensor]
+    given: Mapping[str, Tensor]
+
+    def check(self, strict: bool) -> None:
+        """Raise UserError with what fits, the first that does not, and the override that mends all.
+
+        Args:
+            strict: whether both have to have the same names.
+        """
+        unlike = self._unlike_shapes()
+        excludes = self._excludes(unlike) if unlike else ""
+        what = self._unlike_names() if strict else None
+        mend = "weights.strict=false takes what there is"
+        if unlike:
+            mend = f"weights.strict=false {excludes} takes the rest"
+        if what is None and unlike:
+            there, here = (list(each[unlike[0]].shape) for each in (self.given, self.wanted))
+            what = f"{unlike[0]}{_more(unlike)} is {there} there and {here} in the model"
+            mend = f"{excludes} leaves {'it' if len(unlike) == 1 else 'them'} as drawn"
+        if what is None:
+            return
+        count = sum(name in self.given for name in self.wanted) - len(unlike)
+        verb = "fits" if count == 1 else "fit"
+        fits = f"{count} of the model's {len(self.wanted)} tensors {verb}"
+        hint = "is it of another model?" if _few(count, len(self.wanted)) else mend
+        raise UserError(f"{self.said}: {fits}; {what}; {hint}")
+
+    def _unlike_names(self) -> str | None:
+        """Return which names the model and the file have not both, None where there are none."""
+        lacking = [name for name in self.wanted if name not in self.given]
+        besides = [name for name in self.given if name not in self.wanted]
+        if lacking:
+            like = nearest(lacking[0], besides)
+            found = f"; {like} is there" if like else ""
+            return f"it has no {lacking[0]}{_more(lacking)}{found}"
+        if besides:
+            like = nearest(besides[0], self.wanted)
+            found = f", which has {like}" if like else ""
+            return f"{besides[0]}{_more(besides)} is not in the model{found}"
+        return None
+
+    def _unlike_shapes(self) -> list[str]:
+        """Return the names that both have, of different shapes."""
+        both = (name for name in self.wanted if name in self.given)
+        return [name for name in both if self.wanted[name].shape != self.given[name].shape]
+
+    def _excludes(self, unlike: Sequence[str]) -> str:
+        """Return the override that leaves tensors out."""
+        short = len(unlike) <= MOST_NAMES
+        mended = ",".join([*self.excluded, *unlike]) if short else "PATTERN"
+        return f"'weights.exclude=[{mended}]'"
 
 
 def _more(names: Sequence[str]) -> str:

@@ -177,3 +177,41 @@ def test_neither_changes_when_a_run_is_resumed() -> None:
     for change, why in said.items():
         answer = call(f"resume first {change} steps=9")
         assert answer.code == 2 and why in answer.err
+
+
+def counted(line: str) -> str:
+    answer = call(f"train threads=1 device=cpu steps=1 {line} hydra.run.dir=new")
+    assert answer.code == 2 and " tensors fit" in answer.err, answer.err
+    return answer.err
+
+
+def test_weights_of_another_model_are_counted_and_no_way_around_is_offered() -> None:
+    torch.save({"head.bias": torch.zeros(10), "other.weight": torch.ones(3, 3)}, "other.pt")
+    said = counted("weights=other.pt model.hidden=[8,8]")
+    assert "other.pt: 1 of the model's 6 tensors fits; it has no blocks.0.0.weight" in said
+    assert said.rstrip().endswith("is it of another model?") and "strict" not in said
+    wide = counted("weights=first model.hidden=[9] model.batch_norm=true")
+    assert "first: 2 of the model's 9 tensors fit; " in wide and "exclude" not in wide
+
+
+def test_a_way_around_names_all_that_has_to_be_said() -> None:
+    state = torch.nn.Linear(8, 10).state_dict()
+    given = {f"head.{name}": value for name, value in state.items()}
+    own = {"blocks.0.0.weight": torch.zeros(8, 64), "blocks.0.0.bias": torch.zeros(7)}
+    torch.save({**given, **own, "extra": torch.ones(1)}, "most.pt")
+    said = counted("weights=most.pt model.hidden=[8]")
+    assert "3 of the model's 4 tensors fit; extra is not in the model" in said
+    mend = "weights.strict=false 'weights.exclude=[blocks.0.0.bias]'"
+    assert f"; {mend} takes the rest" in said
+    line = f"train threads=1 device=cpu steps=1 weights=most.pt model.hidden=[8] {mend}"
+    assert call(line).code == 0
+
+
+def test_a_run_that_starts_with_little_of_what_it_was_given_is_warned() -> None:
+    torch.save({"head.bias": torch.zeros(10), "other": torch.ones(1)}, "little.pt")
+    line = "train threads=1 device=cpu steps=1 weights=little.pt weights.strict=false"
+    answer = call(f"{line} model.hidden=[8]")
+    warned = "little.pt: 1 of the model's 4 tensors comes from it; the others are as drawn"
+    assert answer.code == 0 and "warning: " in answer.err and warned in answer.err
+    half = call(f"{line} 'weights.exclude=[other]' model=logistic")
+    assert half.code == 0 and "warning" not in half.err
