@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
+import torch
+from torch import Tensor
+
+from optbench.training.batches import StepBatch
 from optbench.training.train_step import TrainStep
 
 
@@ -30,8 +35,16 @@ class NonFinite:
         self.at = 0
         self.message = ""
 
-    def check(self, what: str, step: int, value: float) -> bool:
+    def check(
+        self, what: str, step: int, value: float, work: Callable[[], StepBatch] | None = None
+    ) -> bool:
         """Return whether `value` is finite; if not, and the policy says so, have the run end.
+
+        Args:
+            what: it is.
+            step: whose value it is.
+            value: to look at.
+            work: gives the examples that it is of.
 
         Raises:
             FloatingPointError: the policy is `raise`.
@@ -39,7 +52,7 @@ class NonFinite:
         if math.isfinite(value):
             return True
         if self._ends and not self.at:
-            self.end(step, f"{what} is {value}")
+            self.end(step, f"{what} is {value}", work)
         return False
 
     def check_norms(self, step: int, norms: Mapping[str, float]) -> None:
@@ -58,10 +71,11 @@ class NonFinite:
             return False
         return True
 
-    def end(self, step: int, what: str) -> None:
-        """Have the run end for this reason."""
+    def end(self, step: int, what: str, work: Callable[[], StepBatch] | None = None) -> None:
+        """Have the run end for this reason; `work` gives the examples that may be to blame."""
         self.at = step
-        self.message = f"{what} at step {step}{self._first()}"
+        found = _of_examples(work()) if work is not None else ""
+        self.message = f"{what} at step {step}{found or self._first()}"
         if self._raises:
             raise FloatingPointError(self.message)
 
@@ -75,3 +89,27 @@ class NonFinite:
             if name is not None:
                 return f"; first gradient{of} not finite: {name}"
         return ""
+
+
+def _of_examples(work: StepBatch) -> str:
+    """Return how many examples hold what is not finite, empty where none does."""
+    bad = examples = 0
+    for batch, _ in work.micros:
+        tensors = [each for each in _tensors(batch) if each.ndim]
+        count = len(tensors[0]) if tensors else 0
+        rows = torch.zeros(count, dtype=torch.bool)
+        for tensor in tensors:
+            if tensor.is_floating_point() and len(tensor) == count:
+                rows |= ~tensor.isfinite().reshape(count, -1).all(dim=1).cpu()
+        bad, examples = bad + int(rows.sum()), examples + count
+    verb = "is" if bad == 1 else "are"
+    return f"; of the batch's {examples} examples {bad} {verb} not finite" if bad else ""
+
+
+def _tensors(batch: Any) -> Iterator[Tensor]:
+    """Yield the tensors of a batch."""
+    if isinstance(batch, Tensor):
+        yield batch
+    elif isinstance(batch, Mapping | tuple | list):
+        for part in batch.values() if isinstance(batch, Mapping) else batch:
+            yield from _tensors(part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from math import isfinite
 
 from optbench.data.dataset import end_all
@@ -23,7 +24,7 @@ from optbench.training.signals import Abandoned, Interruption
 from optbench.training.stops import Stops
 from optbench.training.train_step import TrainStep
 
-Turn = tuple[int, int, int]
+Turn = tuple[int, int, int, int]
 """What a loss is of: the step, so many examples, the pass over the training set."""
 
 MOST_SKIPPED = 100
@@ -188,7 +189,7 @@ class Trainer:
         """Take one step of every player; then move the position on."""
         progress = self.progress
         number = progress.step + 1
-        turn = (number, work.examples, progress.epoch)
+        turn = (number, work.examples, progress.epoch, progress.index)
         taken = False
         for player, step, closure, watch, reader, watched, sampled in self._turns:
             if number % player.every:
@@ -217,9 +218,11 @@ class Trainer:
             self._skipped(number)
 
     def _record_loss(self, player: Player, turn: Turn, loss: float) -> None:
-        step, examples, epoch = turn
-        if isfinite(loss) or self._nonfinite.check("loss", step, loss):
+        step, examples, epoch, index = turn
+        if isfinite(loss):
             player.loss.add(loss, examples, epoch)
+        else:
+            self._nonfinite.check("loss", step, loss, partial(self.feed.step_at, epoch, index))
 
     def _drain_losses(self) -> None:
         """Take in the losses that are still on their way from the GPU."""

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,28 @@ def test_stop_ends_before_the_weights_are_touched_by_what_evaluates_the_loss_its
     assert outcome.message.startswith("loss is nan at step 7; first gradient not finite: ")
     assert torch.equal(weights_of(made), kept[6])
     assert memory.kinds("test") == []
+
+
+@pytest.mark.parametrize("more", [[], ["accumulate=2"], ["optimizer=lbfgs"]])
+def test_examples_that_are_not_finite_are_counted(
+    more: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = experiment(*STEPS, *more)
+    chosen = made.feed._order(0)[3 * made.feed.batch_size :][:2]
+    true = made.feed.source.stream
+
+    def stream(indices: Tensor, *arguments: Any) -> Iterator[Any]:
+        for (inputs, targets), (first, stop) in zip(
+            true(indices, *arguments), arguments[0], strict=True
+        ):
+            bad = torch.isin(indices[first:stop], chosen)
+            yield torch.where(bad[:, None, None, None], torch.nan, inputs), targets
+
+    monkeypatch.setattr(made.feed.source, "stream", stream)
+    outcome, _ = fit(made)
+    size = made.feed.batch_size
+    said = f"loss is nan at step 4; of the batch's {size} examples 2 are not finite"
+    assert (outcome.state, outcome.message) == ("diverged", said)
 
 
 def test_stop_is_told_in_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
