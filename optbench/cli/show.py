@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from optbench.assemble.curves import Curves, curves_of
@@ -50,6 +51,8 @@ def _png(arguments: Sequence[str]) -> tuple[list[str], str | None]:
             path = value if equals else next(given, "")
             if not path or path.startswith("-"):
                 raise UserError("--png: into which file? --png FILE")
+            if Path(path).suffix.lower() != ".png":
+                raise UserError(f"--png {path}: a file .png; nothing else is written")
         else:
             rest.append(argument)
     return rest, path

@@ -60,19 +60,20 @@ def export(folder: RunDir, step: int, target: Path, force: bool = False) -> Weig
     Args:
         folder: the run's.
         step: of a checkpoint.
-        target: a file `.safetensors`, `.pt` or `.pth`, in a folder that is there.
+        target: a file `.safetensors`, `.pt` or `.pth`, whose folder is made if it is not there.
         force: write over a file that is there.
 
     Raises:
-        UserError: no such checkpoint, no such folder, or a file that is there.
+        UserError: no such checkpoint, a folder that is none, or a file that is there.
     """
     check_name(target, "")
     if target.is_dir():
         raise UserError(f"{target}: a folder, where a file is meant")
     if not force and target.exists():
         raise UserError(f"{target}: it is there already; --force writes over it")
-    if not target.parent.is_dir():
+    if target.parent.exists() and not target.parent.is_dir():
         raise UserError(f"{target}: {target.parent} is no folder")
     found = weights_of(folder, step)
+    target.parent.mkdir(parents=True, exist_ok=True)
     write_weights(target, found.state, {"step": str(step)}, force)
     return found

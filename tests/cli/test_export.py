@@ -32,6 +32,11 @@ def test_it_says_what_was_written(run: Path) -> None:
     assert stat.S_IMODE(os.stat("weights.pt").st_mode) == 0o666 & ~before
 
 
+def test_the_files_folder_is_made(run: Path) -> None:
+    assert call("export mine -o new/one/model.pt").code == 0
+    assert "head.weight" in torch.load("new/one/model.pt")
+
+
 def test_a_file_that_is_there_stays_without_force(run: Path) -> None:
     Path("weights.pt").write_text("dear", encoding="utf-8")
     answer = call("export mine -o weights.pt")
@@ -57,7 +62,8 @@ def test_without_safetensors_it_says_what_to_install(
         ("mine", "which run, and where?"),
         ("mine -o", "-o: it wants a value"),
         ("mine -o model.onnx", "model.onnx: a file .safetensors or .pt"),
-        ("mine -o no/model.pt", "no is no folder"),
+        ("mine -o file/model.pt", "file is no folder"),
+        ("mine -o no/model.pt --at 5", "no checkpoint of step 5"),
         ("mine -o model.pt --at 5", "no checkpoint of step 5; there are 9, 12"),
         ("mine -o model.pt epochs=3", "which run, and where?"),
         ("mine -o model.pt --json", "--json: no such flag"),
@@ -67,6 +73,7 @@ def test_without_safetensors_it_says_what_to_install(
 )
 def test_bad_input_is_one_line(run: Path, line: str, said: str) -> None:
     Path("taken.pt").mkdir()
+    Path("file").write_text("", encoding="utf-8")
     before = left_in(Path.cwd())
     answer = call(f"export {line}")
     assert answer.code == 2 and said in answer.err, answer.err
