@@ -52,7 +52,7 @@ def compose(*overrides: str, config_dir: str | None = None) -> RunSpec:
 def train(
     *overrides: str | RunSpec,
     folder: Path | None = None,
-    callbacks: Sequence[Callback] = (),
+    callbacks: Sequence[Callback] | None = (),
     quiet: bool = True,
     config_dir: str | None = None,
 ) -> RunResult:
@@ -88,7 +88,7 @@ def train(
     if folder is not None:
         spec = replace(spec, folder=os.fspath(folder))
     with _of_a_library(quiet) as (log, results):
-        results.append(execute(spec, log, callbacks=callbacks, raising=True))
+        results.append(execute(spec, log, callbacks=callbacks or (), raising=True))
     return results[0]
 
 
@@ -124,14 +124,15 @@ def _check_folders(folder: Path | None, config_dir: str | None) -> None:
     from optbench.rundir import path_of
 
     if folder is not None:
-        path_of(folder)
-    if config_dir is not None and not path_of(config_dir).is_dir():
+        path_of(folder, "folder")
+    if config_dir is not None and not path_of(config_dir, "config_dir").is_dir():
         raise UserError(f"config_dir={config_dir}: no such folder")
 
 
 def sweep(
     *overrides: str,
     folder: Path | None = None,
+    callbacks: Sequence[Callback] | None = (),
     quiet: bool = True,
     config_dir: str | None = None,
 ) -> list[RunResult]:
@@ -140,6 +141,7 @@ def sweep(
     Args:
         overrides: as on the command line, with commas: `optimizer=sgd,adam`, `seed=0,1`.
         folder: of the sweep. Default: in `runs/sweeps/`.
+        callbacks: told of each run, the same ones.
         quiet: say nothing; else what `train` says.
         config_dir: a folder of your own config files.
 
@@ -156,9 +158,11 @@ def sweep(
         ['sgd', 'adam']
     """
     from optbench.compose.sweeps import Grid, compose_grid
+    from optbench.runs.execute import check_callbacks
     from optbench.runs.sweep import begin, run_sequentially
 
     check_texts("sweep", overrides)
+    check_callbacks(callbacks or ())
     _check_folders(folder, config_dir)
     with _composer(config_dir) as composer:
         grid = compose_grid(composer, overrides)
@@ -168,14 +172,14 @@ def sweep(
             grid = replace(grid, folder=os.fspath(folder))
         with _of_a_library(quiet) as (log, results):
             planned = begin(composer, overrides, grid, log)
-            results += filter(None, run_sequentially(planned, log))
+            results += filter(None, run_sequentially(planned, log, callbacks or ()))
     return results
 
 
 def resume(
     path: Path,
     *overrides: str,
-    callbacks: Sequence[Callback] = (),
+    callbacks: Sequence[Callback] | None = (),
     quiet: bool = True,
     config_dir: str | None = None,
     trust: bool = False,
@@ -226,7 +230,7 @@ def resume(
                 going.folder,
                 resume=True,
                 seals=going.seals,
-                callbacks=callbacks,
+                callbacks=callbacks or (),
                 raising=True,
             )
         )
@@ -234,12 +238,17 @@ def resume(
 
 
 def resume_sweep(
-    path: Path, quiet: bool = True, config_dir: str | None = None, trust: bool = False
+    path: Path,
+    callbacks: Sequence[Callback] | None = (),
+    quiet: bool = True,
+    config_dir: str | None = None,
+    trust: bool = False,
 ) -> list[RunResult]:
     """Go on with a sweep: runs that are done are skipped, the others resumed or begun.
 
     Args:
         path: the sweep's folder.
+        callbacks: told of each run that is gone on with or begun, the same ones.
         quiet, config_dir, trust: as for `resume`.
 
     Returns:
@@ -254,9 +263,11 @@ def resume_sweep(
         ['finished', 'finished']
     """
     from optbench.rundir import RunDir, path_of
+    from optbench.runs.execute import check_callbacks
     from optbench.runs.plan import read_plan
     from optbench.runs.sweep import reopen, run_sequentially
 
+    check_callbacks(callbacks or ())
     folder = path_of(path).absolute()
     plan = read_plan(folder, trust)
     with (
@@ -264,7 +275,7 @@ def resume_sweep(
         _of_a_library(quiet) as (log, results),
     ):
         rest = reopen(composer, RunDir(folder), plan, (), trust)
-        results += filter(None, run_sequentially(rest, log))
+        results += filter(None, run_sequentially(rest, log, callbacks or ()))
     return results
 
 
@@ -277,6 +288,8 @@ def _of_a_library(quiet: bool) -> Iterator[tuple[Log, list[RunResult]]]:
     from optbench.runs.log import Log
     from optbench.runs.process import left_as_found
 
+    if not isinstance(quiet, bool):
+        raise UserError(f"quiet={quiet!r}: expected True or False")
     results: list[RunResult] = []
     with left_as_found():
         yield Log(tells=not quiet), results

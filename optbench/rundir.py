@@ -334,7 +334,7 @@ class RunDir:
         return texts
 
 
-def path_of(text: str | os.PathLike[str]) -> Path:
+def path_of(text: str | os.PathLike[str], name: str = "") -> Path:
     """Return a path as it is typed, with the home folder in place of `~`.
 
     Raises:
@@ -343,7 +343,10 @@ def path_of(text: str | os.PathLike[str]) -> Path:
     if not isinstance(text, str | os.PathLike):
         several = "; several are given one by one" if isinstance(text, list | tuple) else ""
         given = "None" if text is None else f"of type {type(text).__name__}"
-        raise UserError(f"expected a folder's path, as text or pathlib.Path, not {given}{several}")
+        hint = "; its folder is .path" if hasattr(text, "path") else several
+        hint = "; its folder is .run.path" if hasattr(text, "run") else hint
+        what = "expected a folder's path, as text or pathlib.Path, not"
+        raise UserError(f"{f'{name}: ' if name else ''}{what} {given}{hint}")
     try:
         path = Path(text).expanduser()
         os.lstat(path)

@@ -74,8 +74,9 @@ def test_the_readme_prints_the_better_ones_loss() -> None:
     code, _ = readme()
     names: dict[str, object] = {}
     said = run(code, names)
-    runs = names["runs"]
-    assert isinstance(runs, dict)
+    results = names["results"]
+    assert isinstance(results, dict)
+    runs = {name: each.run for name, each in results.items()}
     losses = {name: each.summary["final"]["val/loss"] for name, each in runs.items()}
     best = min(losses, key=losses.__getitem__)
     assert said.splitlines()[-1] == f"{best} {losses[best]}"

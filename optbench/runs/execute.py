@@ -61,7 +61,7 @@ def execute(
         UserError: the config does not fit together, or the folder can't be resumed.
     """
     data = check_surroundings(spec)
-    _check_callbacks(callbacks)
+    check_callbacks(callbacks)
     if spec.config.deterministic:
         _deterministic_environment()
     import rich.style  # noqa: F401  (draws a random number; later, the seeded ones would shift)
@@ -367,7 +367,8 @@ def check_surroundings(spec: RunSpec) -> Any:
     return data
 
 
-def _check_callbacks(callbacks: Sequence[Callback]) -> None:
+def check_callbacks(callbacks: Sequence[Callback]) -> None:
+    """Raise UserError for what is no list of callbacks, and for one that is never called."""
     from optbench.training.callback import Callback
 
     given = callbacks if isinstance(callbacks, Sequence) else [callbacks]
@@ -377,6 +378,13 @@ def _check_callbacks(callbacks: Sequence[Callback]) -> None:
                 f"callbacks={callbacks!r:.80}: expected a list of optbench.Callback's, "
                 "such as [StopBelow()]"
             )
+        there = [name for name in dir(Callback) if name.startswith("on_")]
+        for name in dir(type(each)):
+            if name.startswith("on_") and name not in there:
+                raise UserError(
+                    f"callbacks: {type(each).__name__}.{name} is never called; "
+                    f"there is {', '.join(there)}"
+                )
 
 
 def check_device(device: str) -> None:

@@ -67,6 +67,8 @@ def frame(records: Iterable[Mapping[str, Any]], name: str) -> polars.DataFrame:
 
 def series(records: Iterable[Mapping[str, Any]], tag: str, name: str) -> polars.DataFrame:
     """Return a tag's values by step, the last of each; raise UserError if nothing has the tag."""
+    if not isinstance(tag, str):
+        raise UserError(f"series: expected a tag, such as 'val/loss', not {tag!r:.80}")
     pl = _polars()
     values: dict[int, float] = {}
     tags: set[str] = set()

@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optbench.compose.texts import check_texts
+from optbench.config.keys import children, find, join
+from optbench.config.suggest import nearest
+from optbench.errors import UserError
 from optbench.rundir import RunDir
 from optbench.runs.lock import is_free
 from optbench.runs.saved import read_saved
@@ -37,6 +40,14 @@ class Checkpoints:
     steps: tuple[int, ...] = ()
     best: int | None = None
     last: int | None = None
+
+
+def _others_have(group: str, key: str) -> bool:
+    """Return whether a choice of a group has a key."""
+    from optbench.compose.composer import hydra_session
+
+    with hydra_session() as composer:
+        return bool(composer.files.having(group, key))
 
 
 @dataclass(frozen=True)
@@ -68,16 +79,26 @@ class Run:
         return read_saved(self._folder, trust=True, to_write=False).plain
 
     def setting(self, key: str) -> Any:
-        """Return the value of a dotted key of the config, None if there is none.
+        """Return the value of a dotted key of the config.
+
+        None where this run has no such key, as `optimizer.momentum` of one with adam.
+
+        Raises:
+            UserError: no run has it, and one that this run has is spelled nearly so.
 
         Example:
             >>> run.setting("optimizer.lr")
             0.1
         """
-        node: Any = self.config
-        for part in key.split("."):
-            node = node.get(part) if isinstance(node, Mapping) else None
-        return node
+        if not isinstance(key, str):
+            raise UserError(f"setting: expected a key, such as 'optimizer.lr', not {key!r:.80}")
+        at, _, last = key.rpartition(".")
+        beside = find(self.config, at)
+        if isinstance(beside, Mapping) and last not in beside:
+            near = nearest(last, children(beside))
+            if near is not None and not _others_have(at, last):
+                raise UserError(f"{key}: no such key; did you mean {join(at, near)}?")
+        return find(self.config, key)
 
     @property
     def choices(self) -> Mapping[str, str]:
@@ -136,6 +157,17 @@ class Run:
     def summary(self) -> Mapping[str, Any]:
         """`summary.json`: `final` and `best` values, speed; empty as long as there is none."""
         return self._folder.read_summary()
+
+    @property
+    def best(self) -> Mapping[str, Any]:
+        """The best evaluation: `metric`, `mode`, `value`, `step`; empty of a run without one.
+
+        Example:
+            >>> run.best["metric"]
+            'val/accuracy'
+        """
+        best = self.summary.get("best")
+        return best if isinstance(best, Mapping) else {}
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Return the lines of `metrics.jsonl` as they are, but those that can't be read."""

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from optbench.compose.composer import Composer
 from optbench.compose.sweeps import Grid, varied_keys
@@ -27,6 +27,9 @@ from optbench.runs.result import EXIT_FAILED, RunResult, load_result
 from optbench.runs.saved import Saved, read_saved, refuse_foreign
 from optbench.runs.sinks import row_of
 from optbench.runs.trust import Seal
+
+if TYPE_CHECKING:
+    from optbench.training.callback import Callback
 
 T = TypeVar("T")
 ELSEWHERE = "running elsewhere"
@@ -116,10 +119,17 @@ def _claim(folder: RunDir, log: Log) -> str:
     return "begun" if folder.config.is_file() else "new"
 
 
-def run_sequentially(planned: Sweep, log: Log) -> list[RunResult | None]:
+def run_sequentially(
+    planned: Sweep, log: Log, callbacks: Sequence[Callback] = ()
+) -> list[RunResult | None]:
     """Do one run after the other; what an earlier part of the sweep has done is not done again.
 
     Runs that another process is at are looked at once more at the end.
+
+    Args:
+        planned: the sweep.
+        log: whom to tell.
+        callbacks: told of each run.
     """
     numbers = range(len(planned.specs))
     results: list[RunResult | None] = [None for _ in numbers]
@@ -127,9 +137,8 @@ def run_sequentially(planned: Sweep, log: Log) -> list[RunResult | None]:
     for number in itertools.chain(numbers, elsewhere):
         folder, spec = RunDir(planned.folder.path / str(number)), planned.specs[number]
         log.tell(f"[{number + 1}/{len(numbers)}] {' '.join(planned.grid[number])}")
-        result = results[number] = run_one(
-            spec, folder, log, planned.seals[number] if planned.seals else ()
-        )
+        seals = planned.seals[number] if planned.seals else ()
+        result = results[number] = run_one(spec, folder, log, seals, callbacks)
         if result.state == ELSEWHERE:
             log.tell(result.message)
         if result.state == "failed":
@@ -145,7 +154,13 @@ def run_sequentially(planned: Sweep, log: Log) -> list[RunResult | None]:
     return results
 
 
-def run_one(spec: RunSpec, folder: RunDir, log: Log, seals: Sequence[Seal] = ()) -> RunResult:
+def run_one(
+    spec: RunSpec,
+    folder: RunDir,
+    log: Log,
+    seals: Sequence[Seal] = (),
+    callbacks: Sequence[Callback] = (),
+) -> RunResult:
     """Do a run in its own folder: done already, to be resumed, new, or another process's."""
     try:
         begun = _on_main(spec.config.device, lambda: _claim(folder, log))
@@ -154,7 +169,8 @@ def run_one(spec: RunSpec, folder: RunDir, log: Log, seals: Sequence[Seal] = ())
     if begun == "done":
         return load_result(folder)
     try:
-        return execute(spec, log, folder, resume=begun == "begun", seals=seals)
+        resume = begun == "begun"
+        return execute(spec, log, folder, resume=resume, seals=seals, callbacks=callbacks)
     except Exception as error:  # whatever it is, the other runs of the sweep go on
         if launched_ranks() > 1 and not isinstance(error, UserError):
             raise  # unless another rank waits for this one, in the middle of a run

@@ -106,7 +106,11 @@ class Objective:
         Args:
             parameters: some or all of the player's; the Hessian is in these.
             vectors: one tensor of each one's shape.
+
+        Raises:
+            ValueError: something else than such lists.
         """
+        _check(parameters, vectors)
 
         def of(batch: Any, weight: float) -> Sequence[Tensor] | None:
             loss = self._aside.loss(batch) * weight
@@ -128,9 +132,11 @@ class Objective:
             vectors: one tensor of each one's shape.
 
         Raises:
+            ValueError: something else than such lists.
             UserError: the task's loss is no criterion of one model's outputs, or is linear in them,
                 so that the matrix is 0.
         """
+        _check(parameters, vectors)
         aside = self._aside
         if not aside.task.splits:
             raise UserError(
@@ -212,6 +218,23 @@ class Objective:
 
     def _mean(self, value: Tensor) -> Tensor:
         return self._aside.world.mean(value)
+
+
+def _check(parameters: Sequence[Tensor], vectors: Sequence[Tensor]) -> None:
+    """Raise ValueError unless both are lists of tensors, of the same shapes."""
+    for name, given in (("parameters", parameters), ("vectors", vectors)):
+        if not isinstance(given, Sequence) or not all(isinstance(each, Tensor) for each in given):
+            kind = type(given).__name__
+            raise ValueError(f"{name}: expected a list of tensors, not an object of {kind}")
+    if len(parameters) != len(vectors):
+        raise ValueError(
+            f"vectors: {len(vectors)}, where there are {len(parameters)} parameters; "
+            "expected one of each one's shape"
+        )
+    for number, (parameter, vector) in enumerate(zip(parameters, vectors, strict=True)):
+        if parameter.shape != vector.shape:
+            there, here = list(vector.shape), list(parameter.shape)
+            raise ValueError(f"vectors[{number}] is {there}, its parameter {here}")
 
 
 def _pulled_back(

@@ -33,8 +33,13 @@ ANY: Any = optbench
         (lambda: ANY.open_run(b"run"), "not of type bytes"),
         (lambda: ANY.find_runs(["a", "b"]), "several are given one by one"),
         (lambda: ANY.find_runs(""), "which folder?"),
-        (lambda: ANY.train("steps=1", folder=3), "expected a folder's path"),
-        (lambda: ANY.sweep("steps=1", folder=[]), "expected a folder's path"),
+        (lambda: ANY.train("steps=1", folder=3), "folder: expected a folder's path"),
+        (lambda: ANY.sweep("steps=1", folder=[]), "folder: expected a folder's path"),
+        (lambda: ANY.train("steps=1", quiet="no"), "quiet='no': expected True or False"),
+        (lambda: ANY.sweep("steps=1", callbacks=3), "callbacks=3: expected a list"),
+        (lambda: ANY.sweep("steps=1", callbacks=[Late()]), "Late.on_epoch_end is never called"),
+        (lambda: ANY.train("steps=1", callbacks=[Late()]), "there is on_checkpoint, on_eval"),
+        (lambda: ANY.resume(optbench.Run(Path("x"))), "not of type Run; its folder is .path"),
         (lambda: ANY.train("steps=1", config_dir="nosuch"), "config_dir=nosuch: no such folder"),
         (lambda: ANY.train("steps=1", config_dir=3), "expected a folder's path"),
     ],
@@ -46,6 +51,13 @@ def test_a_wrong_argument_is_one_line(
         wrong()
     assert says in str(raised.value) and "\n" not in str(raised.value)
     assert not list(workplace.iterdir())
+
+
+class Late(optbench.Callback):
+    """Waits for what never comes."""
+
+    def on_epoch_end(self, trainer: Any, epoch: int) -> None:
+        raise AssertionError
 
 
 class Stop(optbench.Callback):
@@ -67,3 +79,53 @@ def test_a_run_that_a_callback_stopped_goes_on_to_its_planned_length() -> None:
     assert (on.state, on.step) == ("finished", 4)
     whole = optbench.train(*words, folder="whole")
     assert on.metrics["test/loss"] == whole.metrics["test/loss"]
+
+
+SMALL = ("threads=1", "device=cpu", "model.hidden=[4]", "steps=3", "eval.every=2")
+
+
+class Count(optbench.Callback):
+    """Counts the steps that it is told of."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def on_step_end(self, trainer: Any, step: int) -> None:
+        self.steps += 1
+
+
+def test_a_sweep_tells_callbacks_of_each_run_and_none_are_none() -> None:
+    count = Count()
+    optbench.sweep("seed=0,1", *SMALL, folder="both", callbacks=[count])
+    assert count.steps == 6
+    optbench.resume_sweep("both", callbacks=[count])
+    assert count.steps == 6
+    assert optbench.train(*SMALL, folder="run", callbacks=None).step == 3
+    assert optbench.resume("run", "steps=4", callbacks=None).step == 4
+
+
+def test_a_result_points_to_its_folder_and_a_misspelt_name_to_the_right_one() -> None:
+    result = optbench.train(*SMALL, "optimizer=adam", folder="run")
+    run = result.run
+    for wrong, says in (
+        (lambda: ANY.resume(result), "not of type RunResult; its folder is .run.path"),
+        (lambda: run.setting("optimizer.lrr"), "optimizer.lrr: no such key; did you mean optim"),
+        (lambda: run.setting("step"), "step: no such key; did you mean steps?"),
+        (lambda: ANY.open_run("run").setting(3), "setting: expected a key"),
+        (lambda: ANY.open_run("run").series(3), "series: expected a tag, such as 'val/loss', not"),
+    ):
+        with pytest.raises(optbench.UserError) as raised:
+            wrong()
+        assert says in str(raised.value)
+    assert run.setting("optimizer.momentum") is None  # of other optimizers
+    nadam = optbench.train(*SMALL, "optimizer=nadam", folder="nadam").run
+    assert nadam.setting("optimizer.momentum") is None  # though it has a momentum_decay
+
+
+def test_best_is_empty_of_a_run_that_diverged_at_once() -> None:
+    diverged = optbench.train(*SMALL, "optimizer=sgd", "optimizer.lr=1e30", folder="diverged")
+    good = optbench.train(*SMALL, folder="good")
+    assert diverged.state == "diverged" and diverged.run.best == {}
+    assert good.run.best == good.best
+    runs = optbench.find_runs(".")
+    assert max(runs, key=lambda each: each.best.get("value", 0.0)).path.name == "good"

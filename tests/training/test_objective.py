@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -119,6 +120,23 @@ def test_without_a_gauss_newton_matrix_one_line_says_so(task: Task, said: str) -
     with pytest.raises(UserError, match=said):
         problem.objective().ggnvp(problem.parameters, vectors)
     problem.objective().hvp(problem.parameters, vectors)
+
+
+@pytest.mark.parametrize("product", ["hvp", "ggnvp"])
+def test_what_is_no_list_of_vectors_is_named(product: str) -> None:
+    problem = PROBLEMS["mlp"]()
+    take: Any = getattr(problem.objective(), product)
+    parameters = problem.parameters
+    vectors = [torch.ones_like(p) for p in parameters]
+    count = len(vectors)
+    for wrong, said in (
+        ((1, 2), "parameters: expected a list of tensors, not an object of int"),
+        ((parameters, vectors[0]), "vectors: expected a list of tensors, not an object of Tensor"),
+        ((parameters, vectors[:-1]), f"vectors: {count - 1}, where there are {count} parameters"),
+        ((parameters, [v[None] for v in vectors]), r"vectors\[0\] is \[1, "),
+    ):
+        with pytest.raises(ValueError, match=said):
+            take(*wrong)
 
 
 def test_outputs_in_which_parameters_have_no_part() -> None:
