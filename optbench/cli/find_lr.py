@@ -82,7 +82,7 @@ def find_lr(arguments: Sequence[str]) -> int:
     with Interruption().listening() as interruption, at_work(), heard(log):
         for seed in range(config.seed, config.seed + asked.seeds):
             seeded = replace(config, seed=seed)
-            experiment = build_experiment(seeded, data, world, weights, spec.choices)
+            experiment = build_experiment(seeded, data, world, weights, spec.names)
             if folder is None:  # only now: what can't be built leaves nothing behind
                 folder = RunDir.reserve(_folder(spec))
                 say_taken(_folder(spec), folder.path, log)

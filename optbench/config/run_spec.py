@@ -34,3 +34,9 @@ class RunSpec:
     columns: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The choices that tell what a group is: of those no override names another class."""
+        keys = {override.lstrip("+").partition("=")[0] for override in self.overrides}
+        return {g: choice for g, choice in self.choices.items() if f"{g}._target_" not in keys}

@@ -75,7 +75,7 @@ def execute(
     try:
         # A checkpoint has its own.
         weights = None if going_on else start_weights(spec.config, world)
-        experiment = build_experiment(spec.config, data, world, weights, spec.choices)
+        experiment = build_experiment(spec.config, data, world, weights, spec.names)
     except Exception as error:
         cause = world.cause(error)
         if cause is error:

@@ -247,7 +247,9 @@ def test_a_run_that_fails_does_not_stop_the_sweep(workplace: Path, models: None)
     failed, finished = runs_of(workplace / "mine")
     assert (failed.state, finished.state) == ("failed", "finished")
     message = failed.read_json("status.json")["message"]
-    assert message.startswith("model=sweep_models.Broken: RuntimeError: nothing comes out of this")
+    assert message.startswith(
+        "model._target_=sweep_models.Broken: RuntimeError: nothing comes out of this"
+    )
     assert "Traceback" in failed.log.read_text(encoding="utf-8")
     assert f"failed: {message}" in answer.err
     assert [row[0] for row in rows(answer)] == ["1", "0"]
