@@ -158,8 +158,8 @@ def sweep(
         ['sgd', 'adam']
     """
     from optbench.compose.sweeps import Grid, compose_grid
-    from optbench.runs.execute import check_callbacks
     from optbench.runs.sweep import begin, run_sequentially
+    from optbench.training.callback import check_callbacks
 
     check_texts("sweep", overrides)
     check_callbacks(callbacks or ())
@@ -263,9 +263,9 @@ def resume_sweep(
         ['finished', 'finished']
     """
     from optbench.rundir import RunDir, path_of
-    from optbench.runs.execute import check_callbacks
     from optbench.runs.plan import read_plan
     from optbench.runs.sweep import reopen, run_sequentially
+    from optbench.training.callback import check_callbacks
 
     check_callbacks(callbacks or ())
     folder = path_of(path).absolute()

@@ -61,6 +61,8 @@ def execute(
         UserError: the config does not fit together, or the folder can't be resumed.
     """
     data = check_surroundings(spec)
+    from optbench.training.callback import check_callbacks
+
     check_callbacks(callbacks)
     if spec.config.deterministic:
         _deterministic_environment()
@@ -365,26 +367,6 @@ def check_surroundings(spec: RunSpec) -> Any:
     check_device(spec.config.device)
     check_sinks(spec.config.monitor.sinks)
     return data
-
-
-def check_callbacks(callbacks: Sequence[Callback]) -> None:
-    """Raise UserError for what is no list of callbacks, and for one that is never called."""
-    from optbench.training.callback import Callback
-
-    given = callbacks if isinstance(callbacks, Sequence) else [callbacks]
-    for each in given:
-        if not isinstance(each, Callback) or given is not callbacks:
-            raise UserError(
-                f"callbacks={callbacks!r:.80}: expected a list of optbench.Callback's, "
-                "such as [StopBelow()]"
-            )
-        there = [name for name in dir(Callback) if name.startswith("on_")]
-        for name in dir(type(each)):
-            if name.startswith("on_") and name not in there:
-                raise UserError(
-                    f"callbacks: {type(each).__name__}.{name} is never called; "
-                    f"there is {', '.join(there)}"
-                )
 
 
 def check_device(device: str) -> None:

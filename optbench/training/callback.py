@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+
+from optbench.errors import UserError
 
 if TYPE_CHECKING:
     from optbench.training.trainer import Trainer
@@ -40,3 +42,21 @@ class Callback:
 def overrides_step_end(callback: Callback) -> bool:
     """Return whether a callback wants to be told of every step; most do not, and cost nothing."""
     return type(callback).on_step_end is not Callback.on_step_end
+
+
+def check_callbacks(callbacks: Sequence[Callback]) -> None:
+    """Raise UserError for what is no list of callbacks, and for one that is never called."""
+    given = callbacks if isinstance(callbacks, Sequence) else [callbacks]
+    for each in given:
+        if not isinstance(each, Callback) or given is not callbacks:
+            raise UserError(
+                f"callbacks={callbacks!r:.80}: expected a list of optbench.Callback's, "
+                "such as [StopBelow()]"
+            )
+        there = [name for name in dir(Callback) if name.startswith("on_")]
+        for name in dir(type(each)):
+            if name.startswith("on_") and name not in there:
+                raise UserError(
+                    f"callbacks: {type(each).__name__}.{name} is never called; "
+                    f"there is {', '.join(there)}"
+                )
