@@ -12,6 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from optbench.compose.composer import Composer, folder_of, keys_of
+from optbench.compose.files import GROUPS, OVERLAYS
 from optbench.compose.grid import as_lines, combinations, params_of, without_params
 from optbench.compose.players import as_typed
 from optbench.errors import UserError
@@ -51,7 +52,8 @@ def compose_grid(composer: Composer, overrides: Sequence[str]) -> Grid | DictCon
                 f"{override.input_line}: of one run; with several hydra.sweep.dir={where}"
             )
     own = [o for o in parsed if o.key_or_group == "hydra/sweeper" and str(o.value()) not in BASIC]
-    cfg = composer.compose(overrides if own else without_params(overrides), RunMode.MULTIRUN)
+    said = overrides if own else without_params(_for_all(parsed))
+    cfg = composer.compose(said, RunMode.MULTIRUN)
     choices = cfg.hydra.runtime.choices
     if str(choices.get("hydra/sweeper")) not in BASIC:
         return cfg
@@ -60,6 +62,20 @@ def compose_grid(composer: Composer, overrides: Sequence[str]) -> Grid | DictCon
         raise UserError("hydra.sweep.subdir: a sweep's runs are numbered, so it can't be set")
     basic = str(choices.get("hydra/launcher")) in BASIC
     return Grid(expand(composer, cfg, parsed), folder_of(cfg.hydra, "sweep"), basic, cfg)
+
+
+def _for_all(parsed: Sequence[Override]) -> list[str]:
+    """Return the overrides without the settings of groups of which each run has a file of its own.
+
+    The file of no run may have such a key: `optimizer=sgd,heavy_ball optimizer.momentum=0.9`.
+    """
+    swept = {o.package or o.key_or_group for o in parsed if o.is_sweep_override()}
+    if swept & {*OVERLAYS, "task"}:
+        swept |= {*GROUPS, "player"}
+    elif swept & {"model", "dataset"}:  # which choose the task
+        swept |= {"task", "player"}
+    groups = tuple(f"{at}." for at in swept if at.partition(".")[0] in (*GROUPS, "player"))
+    return [str(o.input_line) for o in parsed if not o.key_or_group.startswith(groups) or o.package]
 
 
 def expand(composer: Composer, cfg: DictConfig, parsed: Sequence[Override]) -> list[list[str]]:

@@ -306,3 +306,11 @@ def test_a_launcher_finds_a_folder_whatever_its_name(name: str, workplace: Path)
     folder = f"hydra.sweep.dir={quoted(name)}"
     assert call(["train", "-m", *SMALL.split(), *line.split(), folder]).code == 0
     assert [run.state for run in runs_of(workplace / name)] == ["finished"] * 2
+
+
+def test_settings_of_a_swept_group_are_of_its_runs() -> None:
+    line = "train -m optimizer=sgd,heavy_ball optimizer.momentum=0.8 steps=1"
+    answer = call(f"{line} {SMALL}")
+    assert answer.code == 0, answer.err
+    configs = sorted(Path("runs/sweeps").rglob("[01]/config.yaml"))
+    assert [load_yaml(config)["optimizer"]["momentum"] for config in configs] == [0.8, 0.8]
