@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 ALIASES = {
     **{"gpu": "cuda", "none": "constant"},
     **{"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "half": "fp16", "16": "fp16"},
+    "-v": "--version",
 }
 """Words that mean another word without looking like it."""
 
@@ -18,6 +20,10 @@ BEGUN = 0.7
 """How alike a word is to a longer one that it begins."""
 ALIKE = 0.65
 """Words that are less alike have nothing to do with each other: `test` and `list`."""
+SHORT = 4
+"""Letters of words of which another letter makes another word: `foo` and `zoo`."""
+_ROWS = ("1234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm")
+"""Of a keyboard; of two keys one above the other the place is the same, or one less below."""
 
 
 def nearest(word: str, options: Iterable[str], cutoff: float = ALIKE) -> str | None:
@@ -48,6 +54,10 @@ def likeness(one: str, other: str) -> float:
         return 1.0
     if flat(one) == flat(other) != "":
         return 0.99
+    if _parts(one) == _parts(other):
+        return 0.98
+    if len(one) == len(other) <= SHORT and _another_letter(one, other):
+        return 0.0
     ratio = difflib.SequenceMatcher(None, other, one).ratio()
     if len(one) > 2 and _one_slip(one, other):
         return 0.85 + 0.1 * ratio
@@ -63,6 +73,28 @@ def _one_slip(one: str, other: str) -> bool:
     if one[1:] == other[1:] or one[1:] == other or one == other[1:]:
         return True
     return one[:2] == other[1::-1] and one[2:] == other[2:]
+
+
+def _parts(word: str) -> list[str]:
+    """Return the parts of a word in order, so that `lr-find` is `find-lr`."""
+    return sorted(re.split(r"[^a-z0-9]+", word))
+
+
+def _another_letter(one: str, other: str) -> bool:
+    """Return whether words differ in one letter that nobody hits or says in the other's place."""
+    pairs = [pair for pair in zip(one, other, strict=True) if pair[0] != pair[1]]
+    if len(pairs) != 1:
+        return False
+    return not (set(pairs[0]) <= set("aeiouy") or _neighbours(*pairs[0]))
+
+
+def _neighbours(one: str, other: str) -> bool:
+    """Return whether two keys lie beside each other on a keyboard."""
+    places = {letter: (y, x) for y, row in enumerate(_ROWS) for x, letter in enumerate(row)}
+    if one not in places or other not in places:
+        return False
+    (y, x), (below, u) = sorted((places[one], places[other]))
+    return (y == below and u == x + 1) or (below == y + 1 and u in (x, x - 1))
 
 
 def _order(word: str, option: str) -> tuple[float, int]:

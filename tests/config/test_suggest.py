@@ -11,7 +11,14 @@ OPTIMIZERS = ["adam", "adamax", "adamw", "lbfgs", "sgd"]
     ("word", "right"),
     [
         *(("adamm", "adam"), ("ADAMW", "adamw"), ("sdg", "sgd"), ("lbgfs", "lbfgs")),
-        *(("adma", "adam"), ("adam_w", "adamw"), ("Adam-W", "adamw"), ("adam2", "adam")),
+        *(
+            ("adma", "adam"),
+            ("adem", "adam"),
+            ("sgf", "sgd"),
+            ("adam_w", "adamw"),
+            ("Adam-W", "adamw"),
+            ("adam2", "adam"),
+        ),
     ],
 )
 def test_a_typing_error_gets_the_word_that_was_meant(word: str, right: str) -> None:
@@ -29,12 +36,22 @@ def test_a_word_for_the_same_thing_is_known(word: str, right: str) -> None:
 
 
 def test_an_alias_counts_only_where_its_word_is_an_option() -> None:
-    assert nearest("gpu", ["auto", "cpu"]) == "cpu"
+    assert nearest("none", ["auto", "once"]) == "once"
 
 
 def test_a_word_like_none_of_them_gets_the_list_in_order() -> None:
     assert nearest("xyzzy", ["sgd", "adam"]) is None
     assert did_you_mean("xyzzy", ["sgd", "adam"]) == "choose from adam, sgd"
+
+
+@pytest.mark.parametrize(("word", "other"), [("foo", "zoo"), ("nope", "none"), ("gpu", "cpu")])
+def test_a_short_word_with_another_letter_is_another_word(word: str, other: str) -> None:
+    assert nearest(word, [other]) is None
+
+
+def test_words_in_another_order_are_the_same() -> None:
+    assert nearest("lr-find", ["find-lr", "list"]) == "find-lr"
+    assert nearest("steps_warmup", ["warmup_steps", "steps"]) == "warmup_steps"
 
 
 def test_nothing_is_near_where_there_is_nothing() -> None:
