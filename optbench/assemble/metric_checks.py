@@ -66,6 +66,11 @@ def _check_watched(config: RunConfig, key: str, watched: str, known: list[str]) 
 
 def _check(key: str, metric: str, known: list[str]) -> None:
     if metric not in known:
+        kind, _, name = metric.partition("/")
+        if kind in ("train", "test") and f"val/{name}" in known:
+            sets = "validation set" + (" or test set" if "test/loss" in known else "")
+            hint = f"only scores of the {sets} are taken here; did you mean {key}=val/{name}?"
+            raise UserError(f"{key}={metric}: {hint}")
         nearest = did_you_mean(metric, known[:8] if len(known) > 20 else known)
         raise UserError(f"{key}={metric}: no such metric; {nearest}")
 

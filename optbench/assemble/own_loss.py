@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from optbench.assemble.create import call, given, locate, parameters_of
+from optbench.config.libraries import loss_meant
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 
@@ -36,6 +37,10 @@ def chosen_loss(node: Mapping[str, Any]) -> Any:
         if arguments:
             raise UserError(f"{key}.arguments={arguments}: of which loss? set {key}._target_")
         return None
+    named = loss_meant(str(path))
+    if named is not None:
+        at = f"{key}._target_"
+        raise UserError(f"{at}={path}: expected a dotted path; did you mean {at}={named}?")
     target = locate(str(path), f"{key}._target_")
     if not inspect.isclass(target):
         return partial(target, **arguments) if arguments else target

@@ -5,17 +5,18 @@ from __future__ import annotations
 import copy
 import inspect
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from optbench.assemble.create import call, create, locate
+from optbench.assemble.create import call, create, locate, parameters_of
 from optbench.assemble.milestones import refuse_unreached
 from optbench.assemble.own import module_of, told
 from optbench.config.fields import LENGTHS
 from optbench.config.lengths import Length
-from optbench.config.schedules import VALUE_KEYS
+from optbench.config.schedules import VALUE_KEYS, flow
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 from optbench.schedules.base import Schedule, has_state
@@ -153,6 +154,7 @@ def _torch(
     """Return one of torch's; a part of the run in its arguments is one of the steps it counts."""
     cls = _torch_class(node, key)
     written = _arguments(node, key)
+    _check_arguments(cls, written, key)
     target = locate(TORCH, key)
     if not (inspect.isclass(cls) and issubclass(cls, target.counting_warmup)):
         lengths = replace(lengths, total_steps=max(lengths.total_steps - warmup, 1))
@@ -164,6 +166,29 @@ def _torch(
     call(schedule.check, key, end)
     checked: Schedule = schedule
     return checked
+
+
+NEVER = ("last_epoch", "verbose")
+"""Arguments of torch's schedulers that nobody sets here."""
+
+
+def _check_arguments(cls: Any, written: Mapping[str, Any], key: str) -> None:
+    """Refuse arguments that a scheduler does not take, and one that it lacks."""
+    takes = dict(list(parameters_of(cls).items())[1:])  # without the optimizer
+    if not takes or any(p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in takes.values()):
+        return
+    for name in written:
+        if name not in takes:
+            own = [each for each in takes if each not in NEVER]
+            hint = did_you_mean(str(name), own) if own else "it takes none"
+            raise UserError(f"{key}.arguments.{name}: {cls.__name__} takes none such; {hint}")
+    needed = [name for name, each in takes.items() if each.default is each.empty]
+    lacking = [name for name in needed if name not in written]
+    if lacking:
+        said = {**written, **dict.fromkeys(lacking, "...")}
+        line = shlex.quote(f"{key}.arguments={flow(said)}")
+        line = f"arguments: {flow(said)}" if "[" in key else line
+        raise UserError(f"{key}: {cls.__name__} needs {', '.join(lacking)}; write {line}")
 
 
 def _torch_class(node: Mapping[str, Any], key: str) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from optbench.config.declared import FIXED
+from optbench.config.elsewhere import elsewhere
+from optbench.config.reading import plain_value
 from optbench.config.suggest import likeness, nearest
 from optbench.errors import UserError
 
@@ -28,7 +30,8 @@ ALIKE = 0.85
 def flag_meant(name: str, known: Iterable[str]) -> str | None:
     """Return the flag that a word is nearly, or begins; of several that it begins, all of them."""
     known = [flag for flag in known if flag.startswith("--")]
-    near = nearest(name, known, cutoff=ALIKE)
+    ends = [flag for flag in known if name.endswith(flag[1:]) and name != flag]
+    near = nearest(name, known, cutoff=ALIKE) or next(iter(ends), None)  # --num-seeds
     begun = [flag for flag in known if len(name) > 2 and flag.startswith(name)]
     if near is not None and (near in begun or not begun):
         return near
@@ -58,6 +61,9 @@ def no_such_flag(
         return UserError(f"{name}: no such flag; did you mean {match}?")
     if not equals and flag in arguments:
         value = _next(arguments, list(arguments).index(flag))
+    other_way = elsewhere(word, plain_value(value))
+    if other_way is not None:
+        return UserError(f"{name}: no such flag; {other_way}")
     said = _setting(word, value, arguments, config_dir) if len(word) > 1 else None
     resumes = set(RESUMES) <= set(known)
     if resumes and said is not None and said.partition("=")[0] in FIXED:

@@ -113,17 +113,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _verb_meant(word: str, rest: Sequence[str]) -> str:
     """Return what was meant by a word that is no verb; the verb may have been left out."""
-    from optbench.config.suggest import did_you_mean
+    from optbench.config.suggest import did_you_mean, nearest
 
     if "=" in word or word in ("-m", "--multirun", "--cfg"):
         return f"did you mean optbench train {shlex.join([word, *rest])}?"
     if word == "run":
         return "did you mean train, or runs?"
-    return did_you_mean(word, FLAGS if word.startswith("-") else VERBS)
+    flag = word.startswith("-") or nearest(word, FLAGS) is not None
+    return did_you_mean(word, FLAGS if flag else VERBS)
 
 
 def _dispatch(arguments: list[str]) -> int:
-    if arguments[:1] == ["help"] and arguments[1:2] and arguments[1] in VERBS:
+    if arguments[:1] == ["help"] and arguments[1:]:
         arguments = [arguments[1], "--help"]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         from optbench.cli import help as texts

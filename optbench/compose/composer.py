@@ -25,7 +25,7 @@ from optbench.compose.files import GROUPS, OVERLAYS, ConfigFiles
 from optbench.compose.grid import is_param
 from optbench.compose.hydra_internals import repository
 from optbench.compose.overlays import drop_replaced_settings
-from optbench.compose.overrides import OverrideReader
+from optbench.compose.overrides import OverrideReader, refuse_two_wrappers
 from optbench.compose.paths import configs_folder
 from optbench.compose.players import (
     OWN,
@@ -142,6 +142,7 @@ class Composer:
     def parse(self, overrides: Sequence[str]) -> list[Override]:
         """Parse the overrides as Hydra reads them, every named choice known to exist."""
         parsed = [self._reader(overrides, index) for index in range(len(overrides))]
+        refuse_two_wrappers(parsed)
         return [o for o in parsed if o.key_or_group != "task" or o.value() != AUTO]
 
     def compose(self, overrides: Sequence[str], mode: RunMode = RunMode.RUN) -> DictConfig:
@@ -284,7 +285,7 @@ class Composer:
         for override in parsed:
             line = as_typed(str(override.input_line))
             check_player(line.lstrip("+~"), line, base.player)
-        found = explain(base, parsed, GROUPS, self.files.having)
+        found = explain(base, parsed, GROUPS, self.files)
         return UserError(as_typed(found or self._culprit(parsed, error)))
 
     def _culprit(self, parsed: Sequence[Override], error: Exception) -> str:

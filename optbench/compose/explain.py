@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hydra.core.override_parser.types import Override
@@ -12,18 +12,18 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigTypeError, MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
-from optbench.config.keys import children, find, meant, nearest_key
+from optbench.compose.files import GROUPS, ConfigFiles
+from optbench.config.elsewhere import elsewhere
+from optbench.config.keys import CALLED, children, find, meant, nearest_key
+from optbench.config.libraries import choice_meant
 from optbench.config.suggest import nearest
 
 MOST_CHOICES = 6
 """That are named as having a key."""
 
-HasKey = Callable[[str, str], list[str]]
-"""From a group and a key to the choices of the group that have it."""
-
 
 def explain(
-    base: DictConfig, parsed: Sequence[Override], choices: Sequence[str], having: HasKey
+    base: DictConfig, parsed: Sequence[Override], choices: Sequence[str], files: ConfigFiles
 ) -> str | None:
     """Return which override a config has no place for, and the nearest that it has one for.
 
@@ -31,16 +31,21 @@ def explain(
         base: the config without the overrides that set values.
         parsed: all overrides.
         choices: keys of those that choose a file.
-        having: finds the choices that have a key.
+        files: knows the choices that have a key.
     """
     for override in parsed:
         key = override.key_or_group
-        if key in choices or override.package is not None or key.startswith("hydra"):
+        if key in choices or override.package is not None or key.startswith("hydra/"):
+            continue
+        if key.startswith("hydra."):
+            problem = _of_hydra(base, key, value_of(override))
+            if problem and not override.is_add():
+                return f"{override.input_line}: {problem}"
             continue
         if override.is_add() and _has(base, key):
             return f"{override.input_line}: it is there already; leave out the +"
         if override.is_add() or not _has(base, key):
-            problem = _unknown_key(base, key, value_of(override), having)
+            problem = _unknown_key(base, key, value_of(override), files)
             if problem:
                 return f"{override.input_line}: {problem}"
             continue
@@ -62,7 +67,20 @@ MAPPINGS = r"(_schedule|\.arguments)$"
 """Keys that are null until they are given whole, with keys of their own."""
 
 
-def _unknown_key(base: DictConfig, key: str, value: Any, having: HasKey) -> str | None:
+def _of_hydra(base: DictConfig, key: str, value: Any) -> str | None:
+    """Return what a key of Hydra's own might have meant; None for one that it has."""
+    config, own = find(plain(base), "hydra"), key.removeprefix("hydra.")
+    node = config
+    for part in own.split("."):
+        if not isinstance(node, dict) or not node:  # it may have any
+            return None
+        if part not in node:
+            return f"no such key; {meant(own, value, config, 'hydra')}"
+        node = node[part]
+    return None
+
+
+def _unknown_key(base: DictConfig, key: str, value: Any, files: ConfigFiles) -> str | None:
     parent, _, last = key.rpartition(".")
     node = OmegaConf.select(base, parent) if parent else base
     if isinstance(node, DictConfig):
@@ -70,18 +88,62 @@ def _unknown_key(base: DictConfig, key: str, value: Any, having: HasKey) -> str 
             return None
         if "arguments" in node and nearest_key(last, value, plain(node)) is None:
             return f"no such key; write '{parent}.arguments={{{last}: ...}}'"
-        others = having(parent, last)
-        if others and nearest(last, children(node), cutoff=0.85) is None:
-            names = ", ".join(others[:MOST_CHOICES]) + (", ..." if others[MOST_CHOICES:] else "")
-            return f"no such key here; {parent}={names} {'has' if len(others) == 1 else 'have'} it"
+        named = _as_choice(parent, last, value, files)
+        if named:
+            return f"no such key; {named}"
+        elsewhere_in = _other_choices(base, key, value, files)
+        if elsewhere_in:
+            return elsewhere_in
         if parent and not children(node):
             return f"{parent} takes no keys here"
-        return f"no such key; {meant(key, value, plain(base))}"
+        hint = None if parent else elsewhere(key, value)
+        return f"no such key; {hint or meant(key, value, plain(base))}"
     if parent and node is None and re.search(MAPPINGS, parent) and _has(base, parent):
         return f"{parent} is null, and has no keys yet; write '{parent}={{{last}: ...}}'"
     if parent and _has(base, parent):
         return f"{parent} takes no keys"
     return f"no such key; {meant(key, value, plain(base))}"
+
+
+NAMES = ("name", "type", "kind")
+"""Keys under which other programs have the choice of a group."""
+
+
+def _as_choice(parent: str, last: str, value: Any, files: ConfigFiles) -> str | None:
+    """Return the choice that is meant by `dataset.name=mnist`, or what says how one is made."""
+    if parent not in GROUPS or last not in NAMES:
+        return None
+    hint = choice_meant(parent, str(value), files.options(parent))
+    match = re.fullmatch(r"did you mean (\S+)\?", hint)
+    if match and "=" not in match[1]:
+        return f"did you mean {parent}={match[1]}?"
+    return hint if match or "=" in hint else f"write {parent}=NAME; {hint}"
+
+
+def _other_choices(base: DictConfig, key: str, value: Any, files: ConfigFiles) -> str | None:
+    """Return which other choices of its group have a key that the chosen one lacks."""
+    parent, _, last = key.rpartition(".")
+    if parent not in GROUPS:
+        return None
+    own = children(OmegaConf.select(base, parent))
+    others, called = files.having(parent, last), ""
+    if nearest(last, own, cutoff=0.85) is not None:
+        return None
+    said = f"{parent}={base.hydra.runtime.choices[parent]} has no such key;"
+    alias = next((name for name in own if last in CALLED.get(name, ())), None)
+    if alias is not None:
+        hint = meant(key, value, plain(base))
+        if not others or "[" not in hint:
+            return f"{said} {hint}"
+        said += f" {hint}"
+    if not others and nearest_key(key, value, plain(base)) is None:
+        called = next((name for name, words in CALLED.items() if last in words), "")
+        others = files.having(parent, called) if called else []
+    if not others:
+        return None
+    names = ", ".join(others[:MOST_CHOICES]) + (", ..." if others[MOST_CHOICES:] else "")
+    it = f"it, as {called}" if called else last if alias else "it"
+    return f"{said} {parent}={names} {'has' if len(others) == 1 else 'have'} {it}"
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:

@@ -201,10 +201,15 @@ class ConfigFiles:
         return self._read[path]
 
     def having(self, group: str, key: str) -> list[str]:
-        """Return a group's choices whose files have a key; none where there is no such group."""
+        """Return a group's choices whose files have a key, torch's own first.
+
+        None where there is no such group.
+        """
         if group not in GROUPS or group in (*OVERLAYS, "task"):
             return []
-        return [choice for choice in self.options(group) if key in self.chain(group, choice)]
+        files = {choice: self.chain(group, choice) for choice in self.options(group)}
+        found = [choice for choice in files if key in files[choice]]
+        return sorted(found, key=lambda name: not _is_torchs(files[name].get("_target_")))
 
     def options(self, group: str) -> list[str]:
         """Return the choices that a group has."""
@@ -213,6 +218,10 @@ class ConfigFiles:
             found = repository(self.loader).get_group_options(group)
             self._options[group] = sorted(o for o in found if not o.startswith("_"))
         return self._options[group]
+
+
+def _is_torchs(target: Any) -> bool:
+    return str(target).startswith("torch.")
 
 
 def _plain(node: Any) -> dict[str, Any]:

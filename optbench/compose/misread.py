@@ -9,7 +9,9 @@ from itertools import accumulate
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
+from optbench.compose.files import GROUPS
 from optbench.compose.quoting import literal
+from optbench.config.declared import field_of, holds_numbers
 from optbench.config.suggest import nearest
 
 Readable = Callable[[str], bool]
@@ -98,6 +100,14 @@ def _wrong(key: str, text: str, readable: Readable) -> str:
     unclosed = _unclosed(text)
     if unclosed:
         return f"{unclosed} is not closed, or never opened"
+    apart = re.split(r"\s+(?=[\w./@]+=)", f"{key}={text}")
+    if len(apart) > 1 and all(map(readable, apart)):
+        return f"two overrides in one text? write {shlex.join(apart)}"
+    field, several = field_of(key), text.replace(";", ",")
+    if holds_numbers(key) or key in GROUPS:
+        if several != text and readable(f"{key}={several}"):
+            return f"several values are told apart by commas, with -m: {key}={several}"
+        return f"can't be parsed as key=value; expected {field.says if field else f'{key}=NAME'}"
     own = shlex.quote(f"{key}={QuotedString(literal(text), Quote.double).with_quotes()}")
     return f"can't be parsed as key=value; a text needs quotes: {own}"
 

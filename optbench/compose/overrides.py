@@ -13,13 +13,37 @@ from omegaconf import DictConfig
 from optbench.compose.explain import plain
 from optbench.compose.files import GROUPS, ConfigFiles
 from optbench.compose.grid import number_of_values
+from optbench.compose.hydra_internals import repository
 from optbench.compose.misread import misread, no_override, too_deep
 from optbench.compose.players import as_hydra_says, as_typed, is_own
 from optbench.compose.quoting import with_quotes
 from optbench.config.about import ABOUT
 from optbench.config.keys import leaves
 from optbench.config.libraries import choice_meant
+from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
+
+SLURM = "submitit_slurm"
+
+
+def _launcher_meant(kind: str, word: str, found: Sequence[str]) -> str:
+    """Return which of Hydra's choices was meant, or where it comes from."""
+    if kind == "launcher" and word in ("slurm", SLURM, "submitit"):
+        if SLURM in found:
+            return f"did you mean hydra/launcher={SLURM}?"
+        return f"hydra/launcher={SLURM} comes with pip install hydra-submitit-launcher"
+    return did_you_mean(word, found)
+
+
+def refuse_two_wrappers(overrides: Sequence[Override]) -> None:
+    """Refuse a wrapper after another: the later one would be the only one, not the outer one."""
+    said = [o for o in overrides if o.key_or_group == "wrapper" and not o.is_sweep_override()]
+    names = [str(o.value()) for o in said if o.value() not in ("none", None)]
+    if len(set(names)) > 1:
+        first, second = names[0], next(name for name in names if name != names[0])
+        raise UserError(
+            f"wrapper={second}: after wrapper={first}; an optimizer has one wrapper, leave out one"
+        )
 
 
 class OverrideReader:
@@ -83,9 +107,20 @@ class OverrideReader:
         if key == "hydra.mode":
             raise UserError(f"{line}: for several runs write -m")
 
+    def _check_launcher(self, override: Override) -> None:
+        """Refuse a choice of Hydra's own that there is not."""
+        group, value = override.key_or_group, override.value()
+        if not group.startswith("hydra/") or override.is_sweep_override() or override.is_delete():
+            return
+        found = repository(self.loader).get_group_options(group)
+        if found and value is not None and str(value) not in found:
+            kind, line = group.removeprefix("hydra/"), override.input_line
+            raise UserError(f"{line}: no such {kind}; {_launcher_meant(kind, str(value), found)}")
+
     def _check_choice(self, override: Override) -> None:
         group = override.key_or_group
         if group not in GROUPS:
+            self._check_launcher(override)
             return
         misplaced = override.package is not None and not is_own(group, override.package)
         if override.is_delete() or override.is_add() or misplaced:

@@ -13,7 +13,8 @@ from typing import Any
 
 from optbench.config.declared import field_of
 from optbench.config.fields import Field, folder_name, word
-from optbench.config.keys import children, first_that_takes, instead, join, meant
+from optbench.config.keys import as_list, children, first_that_takes, instead, join, meant
+from optbench.config.libraries import loss_meant
 from optbench.config.reading import plain_value
 from optbench.config.suggest import did_you_mean, nearest
 from optbench.errors import UserError
@@ -93,9 +94,9 @@ def _read(value: Any, like: Any, key: str, beside: Mapping[str, Any]) -> Any:
         try:
             read = field.read(value)
         except (ValueError, TypeError, OverflowError):
-            raise _wrong(key, value, *_expected(field, value, key, beside)) from None
+            raise _wrong(key, value, *_expected(field, value, key, beside, like)) from None
         if field.fixed and isinstance(like, list) and len(read) != len(like):
-            raise _wrong(key, value, f"{len(like)} numbers, such as {like}")
+            raise _wrong(key, value, f"{len(like)} numbers, such as {_whole(key, value, like)}")
         return read
     if like is None or (isinstance(like, str) and "${" in like):
         return value
@@ -103,7 +104,7 @@ def _read(value: Any, like: Any, key: str, beside: Mapping[str, Any]) -> Any:
         if not isinstance(value, Mapping):
             first = first_that_takes(key, like, value)
             if first is None and isinstance(value, str) and like.get("_target_", "") is None:
-                first = "_target_"  # a class, to be named
+                first = f"_target_={loss_meant(value) or value}"  # a class, to be named
             keys = f"a group of keys: {', '.join(children(like))}"
             raise _wrong(key, value, keys, hint=first and f"did you mean {key}.{first}?")
         return conform(value, like, key) if like else dict(value)
@@ -143,7 +144,7 @@ def _wrong(key: str, value: Any, expected: str, hint: str | None = None) -> User
 
 
 def _expected(
-    field: Field, value: Any, key: str, beside: Mapping[str, Any]
+    field: Field, value: Any, key: str, beside: Mapping[str, Any], like: Any
 ) -> tuple[str, str | None]:
     """Return what a field expects, and the hint for a value nearly right, or another key's."""
     words = getattr(field.read, "words", ())
@@ -154,8 +155,16 @@ def _expected(
                 at = key.rpartition(".")[0]
                 return field.says, f"expected {field.says}; did you mean {join(at, other)}?"
         return field.says, did_you_mean(str(value), words)
-    try:
-        field.read([value])
-    except (ValueError, TypeError, OverflowError):
+    names = getattr(field.read, "names", ())
+    if names and isinstance(value, str) and "." not in value:
+        value = nearest(value, names) or names[0]
+    listed = as_list(key, value, like)
+    if listed is None or value == "*":
         return field.says, None
-    return f"{field.says}, such as [{value}]", None
+    return f"{field.says}, such as {listed}", None
+
+
+def _whole(key: str, value: list[Any], like: list[Any]) -> str:
+    """Return the override of a list that has as many numbers as it has to."""
+    items = [*value, *like[len(value) :]][: len(like)]
+    return (as_list(key, items[0], items) if items else None) or str(like)

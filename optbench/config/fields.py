@@ -91,6 +91,7 @@ def each(read: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
             raise ValueError
         return [read(item) for item in value]
 
+    read_all.names = getattr(read, "names", ())  # type: ignore[attr-defined]
     return read_all
 
 
@@ -125,6 +126,9 @@ def sink(value: Any) -> str | dict[str, Any]:
     if not isinstance(value, str):
         raise ValueError
     return value
+
+
+sink.names = ("csv", "wandb", "mlflow")  # type: ignore[attr-defined]
 
 
 def count_or_full(value: Any) -> int | str:

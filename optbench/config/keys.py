@@ -6,6 +6,7 @@ counts less.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -28,6 +29,10 @@ CALLED: dict[str, tuple[str, ...]] = {
     "monitor.every": ("log_every", "log_interval", "logging_steps"),
     "checkpoint.every": ("save_every", "save_interval", "save_steps"),
     "early_stopping.patience": ("early_stop", "early_stopping"),
+    "early_stopping.metric": ("monitor",),
+    "patch_size": ("patch",),
+    "width": ("dim", "d_model", "n_embd", "hidden_size", "hidden_dim", "embed_dim"),
+    "sync_period": ("k",),
     "workers": ("num_workers", "n_workers"),
     "ema": ("ema_decay", "averaging"),
     "model": ("arch", "architecture", "net", "network"),
@@ -48,6 +53,8 @@ REFUSED = 0.3
 """What a key loses that can't take the value."""
 BESIDE = 0.1
 """What a key gains that stands beside the one that was written, or below."""
+ELSEWHERE = 0.97
+"""Least score of a key that stands elsewhere than in the group that was named."""
 LEAST = 0.72
 """A lower score is not alike."""
 
@@ -85,10 +92,46 @@ def meant(key: str, value: Any, config: Mapping[str, Any], at: str = "") -> str:
         return f"how a step runs is said by {join(at, flag)}"
     best = nearest_key(key, value, config)
     if best is not None:
-        return f"did you mean {best.rpartition('.')[2] if best in beside else best}?"
+        return f"did you mean {_said(best, value, config, at)}?"
     if not beside:
         return f"{at or parent} takes no keys"
     return f"choose from {', '.join(sorted(name.rpartition('.')[2] for name in beside))}"
+
+
+def _said(key: str, value: Any, config: Mapping[str, Any], at: str) -> str:
+    """Return a key as it can be typed, with the value where only a list of it would be taken."""
+    if "[" in at or at.endswith("_schedule"):  # within a mapping, which is given whole
+        return key
+    whole, default = join(at, key), find(config, key)
+    listed = isinstance(default, list) and value is not None and not isinstance(value, list)
+    if not listed or field_of(whole) is None:
+        return whole
+    return as_list(whole, value, default) or whole
+
+
+def as_list(key: str, value: Any, default: Any) -> str | None:
+    """Return the override that gives a key a list which begins with a value; None for no such one.
+
+    Args:
+        key: dotted; its field tells how many there are.
+        default: what it is when nobody gives it, whose further items are kept.
+    """
+    field = field_of(key)
+    if field is None or "[" in key or isinstance(value, Mapping | list) or not word_of(value):
+        return None
+    further = default[1:] if field.fixed and isinstance(default, list) else []
+    items = [value, *further]
+    try:
+        field.read(items)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return shlex.quote(f"{key}=[{','.join(word_of(item) for item in items)}]")
+
+
+def word_of(value: Any) -> str:
+    """Return a value as it is typed in a list; empty for a text that would need quotes there."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return "" if any(letter in text for letter in " ,=[]{}'\"()") else text
 
 
 def _of_implementation(key: str, value: Any, config: Mapping[str, Any]) -> str | None:
@@ -119,7 +162,10 @@ def nearest_key(key: str, value: Any, config: Mapping[str, Any]) -> str | None:
     scored: dict[str, float] = {}
     for other in dict.fromkeys([*beside, *leaves(config)]):
         near = other in beside or (parent and other.startswith(f"{parent}."))
-        score = _score(key, last, other) + (BESIDE if near else 0.0)
+        score = _score(key, last, other)
+        if parent and not near and score < ELSEWHERE:
+            continue
+        score += BESIDE if near else 0.0
         scored[other] = score - (0.0 if _takes(other, find(config, other), value) else REFUSED)
     best = max(scored, key=lambda other: scored[other], default=None)
     return best if best is not None and scored[best] >= LEAST else None
@@ -154,7 +200,7 @@ def setting(word: str, text: str, value: Any, config: Mapping[str, Any]) -> str 
         return None
     default = find(config, key)
     if isinstance(default, list) and not isinstance(value, list):
-        return f"{key}=[...]"
+        return (as_list(key, value, default) if text else None) or f"{key}=[...]"
     return f"{key}={text or ('true' if default is False else '...')}"
 
 
@@ -216,6 +262,9 @@ def first_that_takes(key: str, node: Mapping[str, Any], value: Any) -> str | Non
         field = field_of(f"{key}.{name}")
         text = field is not None and field.read is word
         if field is None or value is None or (text and not isinstance(value, str)):
+            continue
+        names = getattr(field.read, "names", ())
+        if names and value not in names:
             continue
         if _takes(f"{key}.{name}", node[name], value):
             return name

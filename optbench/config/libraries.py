@@ -31,6 +31,38 @@ LIBRARIES: dict[str, tuple[str, Callable[[], Iterable[str]]]] = {
 """By group: the config that takes a name, and what names there are."""
 
 
+LOSSES = (
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "CrossEntropyLoss",
+    "GaussianNLLLoss",
+    "HingeEmbeddingLoss",
+    "HuberLoss",
+    "KLDivLoss",
+    "L1Loss",
+    "MSELoss",
+    "MultiLabelMarginLoss",
+    "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss",
+    "NLLLoss",
+    "PoissonNLLLoss",
+    "SmoothL1Loss",
+    "SoftMarginLoss",
+)
+"""torch's, of outputs and targets."""
+_CALLED = {"mae": "L1Loss", "squarederror": "MSELoss", "hinge": "MultiMarginLoss", "ce": LOSSES[2]}
+
+
+def loss_meant(word: str) -> str | None:
+    """Return the path of the loss of torch's that a name means, such as `mse`, or None."""
+    if "." in word:
+        return None
+    name = flat(word).removesuffix("loss")
+    short = {flat(loss).removesuffix("loss"): loss for loss in LOSSES} | _CALLED
+    found = nearest(name, short, cutoff=0.85)
+    return f"torch.nn.{short[found]}" if found else None
+
+
 def choice_meant(group: str, word: str, options: Iterable[str], key: str | None = None) -> str:
     """Return `did you mean X?` for a choice that a group lacks, or the list of its choices.
 
@@ -40,6 +72,10 @@ def choice_meant(group: str, word: str, options: Iterable[str], key: str | None 
         key: of the choice, if it is not the group's.
     """
     options = list(options)
+    if "." in word:
+        path = _path_meant(group, word, options, key or group)
+        if path:
+            return path
     ours = nearest(word, options)
     own = likeness(word, ours) if ours else 0.0
     if group in LIBRARIES and own < 0.99:
@@ -49,3 +85,16 @@ def choice_meant(group: str, word: str, options: Iterable[str], key: str | None 
             key = key or group
             return f"did you mean {key}={config} {key}.name={found}?"
     return did_you_mean(word, options)
+
+
+def _path_meant(group: str, path: str, options: list[str], key: str) -> str | None:
+    """Return how a class is chosen, given by its path: by the name of its config, or by its own."""
+    name = path.rpartition(".")[2]
+    ways = [f"{key}={option}" for option in options if flat(option) == flat(name)]
+    if group == "schedule" and path.startswith("torch.optim.lr_scheduler.") and "torch" in options:
+        ways.append(f"{key}=torch {key}.scheduler={name}")
+    elif group in LIBRARIES and path.startswith(f"{LIBRARIES[group][0]}.models."):
+        ways.append(f"{key}={LIBRARIES[group][0]} {key}.name={name}")
+    elif "custom" in options and path.replace(".", "").isidentifier() and name:
+        ways.append(f"{key}=custom {key}._target_={path}")
+    return f"did you mean {', or '.join(ways)}?" if ways else None

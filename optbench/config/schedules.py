@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from optbench.config.conform import conform
 from optbench.config.fields import number
@@ -66,7 +67,9 @@ def _with_parts(node: Mapping[str, Any], at: str, reference_of: ReferenceOf) -> 
         return dict(node)
     parts, at = node["parts"], join(at, "parts")
     if not isinstance(parts, list) or not parts:
-        raise UserError(f"{at}={parts}: name at least one schedule, such as [{{schedule: cosine}}]")
+        raise UserError(
+            f"{at}={flow(parts)}: name at least one schedule, such as [{{schedule: cosine}}]"
+        )
     expanded = [_part(part, f"{at}[{i}]", reference_of) for i, part in enumerate(parts)]
     for number_, part in enumerate(expanded[:-1]):
         if part["for"] is None:
@@ -77,12 +80,14 @@ def _with_parts(node: Mapping[str, Any], at: str, reference_of: ReferenceOf) -> 
     return {**node, "parts": expanded}
 
 
+_NAMES = {"schedule", "_target_"}
 _OF_A_PART, _OF_A_VALUE = ("for", "scale"), ("from", "to", "for")
 """What stands beside a schedule's own keys."""
 
 
 def _part(part: Any, at: str, reference_of: ReferenceOf) -> dict[str, Any]:
     own, rest = _split(part, _OF_A_PART)
+    _refuse_unnamed(part, rest, at, "constant" if own.get("for") is not None else "cosine")
     scale = own.get("scale", 1.0)
     return {
         "for": _length(own.get("for"), f"{at}.for"),
@@ -93,8 +98,12 @@ def _part(part: Any, at: str, reference_of: ReferenceOf) -> dict[str, Any]:
 
 def _value(node: Any, key: str, reference_of: ReferenceOf) -> dict[str, Any]:
     own, rest = _split(node, _OF_A_VALUE)
-    if "to" not in own:
-        raise UserError(f"{key}={node}: to which value? such as {{schedule: linear, to: 0.99}}")
+    if "to" in own:
+        _refuse_unnamed(node, rest, key, "linear", to=own["to"])
+    else:
+        numeric = isinstance(node, int | float) and not isinstance(node, bool)
+        to = node if numeric else 0.1 if key == "weight_decay_schedule" else 0.99
+        _refuse_unended(node, key, to)
     start, most = own.get("from"), _RANGES[key]
     schedule = _named(rest, key, reference_of, _OF_A_VALUE)
     if any(node.get("metric") is not None for _, node in _nodes(schedule, key)):
@@ -105,6 +114,47 @@ def _value(node: Any, key: str, reference_of: ReferenceOf) -> dict[str, Any]:
         "for": _length(own.get("for"), f"{key}.for"),
         **schedule,
     }
+
+
+def _refuse_unnamed(node: Any, rest: Any, at: str, schedule: str, **more: Any) -> None:
+    """Refuse a mapping that names no schedule, and say how it would with all that it has.
+
+    Args:
+        rest: what the node has of a schedule's own.
+        schedule: the one to name.
+    """
+    if isinstance(rest, str) or (isinstance(rest, Mapping) and rest.keys() & _NAMES):
+        return
+    if not isinstance(node, Mapping):
+        raise UserError(f"{at}={flow(node)}: which schedule? such as {{schedule: cosine}}")
+    said = {key: value for key, value in node.items() if key != "name"}
+    meant = {"schedule": node.get("name") or schedule, **said, **more}
+    raise UserError(f"{at}={flow(node)}: which schedule? such as {_typed(at, meant)}")
+
+
+def _refuse_unended(node: Any, key: str, to: Any) -> NoReturn:
+    """Refuse a schedule of a value that does not say what it is to become."""
+    said = (
+        {"schedule": node} if isinstance(node, str) else node if isinstance(node, Mapping) else {}
+    )
+    meant = {**({} if said.keys() & _NAMES else {"schedule": "linear"}), **said, "to": to}
+    raise UserError(f"{key}={flow(node)}: to which value? such as {_typed(key, meant)}")
+
+
+def _typed(at: str, meant: Mapping[str, Any]) -> str:
+    """Return an override as a shell takes it, or the mapping alone where it stands in a list."""
+    return flow(meant) if "[" in at else shlex.quote(f"{at}={flow(meant)}")
+
+
+def flow(value: Any) -> str:
+    """Return plain data on one line, as YAML and overrides have it."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(flow, value))}]"
+    return (
+        "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    )
 
 
 def _split(node: Any, keys: tuple[str, ...]) -> tuple[dict[str, Any], Any]:
@@ -130,7 +180,7 @@ def _named(
         conformed = conform({**reference, **overrides}, reference, at)
         node = {k: v for k, v in conformed.items() if k not in besides}
     elif not isinstance(node, Mapping) or "_target_" not in node:
-        raise UserError(f"{at}={node}: which schedule? such as {{schedule: cosine}}")
+        raise UserError(f"{at}={flow(node)}: which schedule? such as {{schedule: cosine}}")
     return _with_parts(node, at, reference_of)
 
 

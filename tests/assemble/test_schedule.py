@@ -181,7 +181,10 @@ WRONG: list[tuple[tuple[str, ...], str]] = [
     ((*CHAIN, "schedule.parts=[{schedule: cosine, scale: -1}]"), "parts[0].scale=-1: not valid"),
     (TORCH, "schedule.scheduler=null: which one?"),
     ((*TORCH, "schedule.scheduler=StepLr"), "torch has no such scheduler; did you mean StepLR?"),
-    ((*TORCH, "schedule.scheduler=StepLR"), "missing 1 required positional argument: 'step_size'"),
+    (
+        (*TORCH, "schedule.scheduler=StepLR"),
+        "'schedule.arguments={step_size: ...}'",
+    ),
     (
         (*TORCH, "schedule.scheduler=StepLR", "schedule.arguments=5"),
         "schedule.arguments=5: expected a mapping",

@@ -25,10 +25,13 @@ MUST_SHOW: list[Row] = [
     ("optimizer=adamm", ["optimizer=adamm", "did you mean adam?"]),
     ("optimizr=sgd", ["optimizr=sgd", "did you mean optimizer?"]),
     ("+optimizr=sgd", ["optimizr=sgd", "did you mean optimizer?"]),
-    ("+optimizer.lrr=1", ["optimizer.lrr=1", "did you mean lr?"]),
+    ("+optimizer.lrr=1", ["optimizer.lrr=1", "did you mean optimizer.lr?"]),
     ("optimizer.lr=abc", ["optimizer.lr=abc", "a number"]),
     ("optimizer.lr=-1", ["optimizer.lr=-1", "at least 0"]),
-    ("optimizer.betas=[0.9]", ["optimizer.betas=[0.9]", "2 numbers", "[0.9, 0.999]"]),
+    (
+        "optimizer.betas=[0.9]",
+        ["optimizer.betas=[0.9]", "2 numbers", "betas=[0.9,0.999]'"],
+    ),
     ("epochs=1 steps=5", ["epochs=1", "steps=5", "contradiction"]),
     ("epochs=0", ["epochs=0", "at least 1"]),
     ("precision=fp8", ["precision=fp8", "did you mean fp"]),
@@ -46,15 +49,15 @@ MUST_SHOW: list[Row] = [
 """What anybody may type."""
 
 CHOICES_AND_KEYS: list[Row] = [
-    ("++optimizer.lrr=1", ["optimizer.lrr=1", "did you mean lr?"]),
-    ("optimizer.lrr=1", ["optimizer.lrr=1", "did you mean lr?"]),
-    ("model.hiden=[100]", ["model.hiden=[100]", "did you mean hidden?"]),
+    ("++optimizer.lrr=1", ["optimizer.lrr=1", "did you mean optimizer.lr?"]),
+    ("optimizer.lrr=1", ["optimizer.lrr=1", "did you mean optimizer.lr?"]),
+    ("model.hiden=[100]", ["model.hiden=[100]", "did you mean model.hidden?"]),
     ("momentum_schedule.from=0.5", ["momentum_schedule.from=0.5", "momentum_schedule={from: ...}"]),
     (
         "optimizer=zoo optimizer.name=lion optimizer.arguments.betas=1",
         ["optimizer.arguments.betas=1", "optimizer.arguments={betas: ...}"],
     ),
-    ("clip.nrom=1", ["clip.nrom=1", "did you mean norm?"]),
+    ("clip.nrom=1", ["clip.nrom=1", "did you mean clip.norm?"]),
     ("+model.depth.width=1", ["model.depth", "no such key"]),
     ("precision=bfloat16", ["precision=bfloat16", "did you mean bf16?"]),
     ("dataset=mnits", ["dataset=mnits", "did you mean mnist?"]),
@@ -208,7 +211,7 @@ LATE_IN_HYDRA: list[tuple[str, list[str]]] = [
     ("-m hydra/launcher=foo", ["hydra/launcher", "foo"]),
     ("=5", ["=5", "key=value"]),
     ("seed=99999999999999999999999", ["seed=999"]),
-    ("--cfg job optimizer.lrr=1", ["did you mean lr?"]),
+    ("--cfg job optimizer.lrr=1", ["did you mean optimizer.lr?"]),
     ("--cfg job -m seed=0,1", ["--multirun"]),
     (
         "optimizer=lbfgs optimizer.line_search_fn=foo steps=1",
@@ -277,6 +280,13 @@ def test_a_folder_with_nearly_the_name_is_suggested(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_run_is_not_resumed(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert_refused(f"resume {tmp_path}/empty", ["not a run folder", "config.yaml"])
+
+
+def test_a_sweep_names_the_choice_that_lacks_a_key() -> None:
+    assert_refused(
+        "train -m optimizer=sgd,adam optimizer.momentum=0.9",
+        ["optimizer=adam has no such key", "optimizer.betas=[0.9,0.999]", "rmsprop, sgd"],
+    )
 
 
 def test_only_the_first_rank_speaks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,8 @@ def test_its_keys_can_be_overridden_and_are_checked(own: Path) -> None:
     folder = train_own(own, "optimizer=extended optimizer.nesterov=true")
     assert load_yaml(folder.config)["optimizer"]["nesterov"] is True
     answer = call(f"train --config-dir {own} optimizer=extended optimizer.momentun=0.5")
-    assert answer.err == ("optbench: optimizer.momentun=0.5: no such key; did you mean momentum?\n")
+    wrong = "optbench: optimizer.momentun=0.5"
+    assert answer.err == f"{wrong}: no such key; did you mean optimizer.momentum?\n"
 
 
 def test_a_recipe_goes_over_the_defaults_and_under_the_command_line(own: Path) -> None:
@@ -94,7 +95,7 @@ def test_an_own_choice_is_suggested_too(own: Path) -> None:
 
 TYPOS: list[tuple[str, list[str]]] = [
     ("recipe=key", ["epohcs=3", "did you mean epochs?"]),
-    ("recipe=deep", ["optimizer.lrr=3", "did you mean lr?"]),
+    ("recipe=deep", ["optimizer.lrr=3", "did you mean optimizer.lr?"]),
     ("recipe=value", ["optimizer.lr=abc", "a number"]),
     ("optimizer=argument", ["optimizer", "momentun"]),
 ]

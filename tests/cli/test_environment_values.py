@@ -63,7 +63,10 @@ def test_parts_of_lists_and_nested_references_do_too(monkeypatch: pytest.MonkeyP
     ("line", "named"),
     [
         ("'optimizer.lr=${oc.env:NOT_SET}'", ["optimizer.lr=${oc.env:NOT_SET}: no environment"]),
-        ("'optimizer.lr=${optimizer.lrr}'", ["no such key: optimizer.lrr; did you mean lr?"]),
+        (
+            "'optimizer.lr=${optimizer.lrr}'",
+            ["optimizer.lrr; did you mean optimizer.lr?"],
+        ),
         ("'optimizer.lr=${optimizer.lr}'", ["optimizer.lr=${optimizer.lr}: "]),
         ("'name=${nope}'", ["name=${nope}: no such key"]),
         ("'hydra.run.dir=${nope}'", ["hydra.run.dir=${nope}: no such key"]),

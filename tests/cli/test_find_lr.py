@@ -97,7 +97,7 @@ BAD = [
     ("optimizer=rprop", ["optimizer=rprop", "reads lr once"]),
     ("optimizer.lr=0", ["optimizer.lr=0", "above 0"]),
     ("optimizer=adamm", ["optimizer=adamm", "did you mean adam?"]),
-    ("optimizer.lrr=1", ["optimizer.lrr=1", "did you mean lr?"]),
+    ("optimizer.lrr=1", ["optimizer.lrr=1", "did you mean optimizer.lr?"]),
     ("optimizer=muon model=logistic", ["Muon", "no parameter"]),
 ]
 

@@ -30,6 +30,9 @@ from .program import call, left_in
         ("export run --out x", "--out: no such flag; did you mean --output?"),
         ("export run --forc", "did you mean --force?"),
         ("find-lr --see 3", "--see: no such flag; did you mean --seeds?"),
+        ("find-lr --num-seeds 2", "--num-seeds: no such flag; did you mean --seeds?"),
+        ("train --gpus 4", "torchrun --nproc-per-node 4 -m optbench train"),
+        ("train --output-dir x", "did you mean hydra.run.dir=x?"),
         ("find-lr --fro 3", "did you mean --from?"),
         ("show --pn x", "--pn: no such flag; did you mean --png?"),
         ("show --at best", "with resume only"),
@@ -56,7 +59,10 @@ def test_a_flag_that_there_is_not(line: str, says: str) -> None:
     [
         ("task.los._target_=torch.nn.HuberLoss", "did you mean task.loss._target_?"),
         ("task.los.arguments=null", "did you mean task.loss.arguments?"),
-        ("task.loss=huber", "task.loss=huber: not valid; did you mean task.loss._target_?"),
+        (
+            "task.loss=huber",
+            "not valid; did you mean task.loss._target_=torch.nn.HuberLoss?",
+        ),
         ("optimzer.lrr=0.1", "did you mean optimizer.lr?"),
     ],
 )

@@ -96,7 +96,7 @@ def test_every_seed_sees_the_same_draws_in_another_order(tmp_path: Path) -> None
         ("model=beale dataset=digits", "take dataset=draws"),
         ("dataset=draws model=mlp", "noise for test functions, but the model is none"),
         ("model=beale dataset.noise=-1", "dataset.noise=-1.0 must not be negative"),
-        ("model=beale model.dimm=2", "did you mean dim?"),
+        ("model=beale model.dimm=2", "did you mean model.dim?"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(line: str, says: str, workplace: Path) -> None:

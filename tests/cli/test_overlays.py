@@ -205,7 +205,7 @@ BAD = [
     ),
     (
         "model=dcgan player.generator.optimizer.lrr=1",
-        ["player.generator.optimizer.lrr=1", "did you mean lr?"],
+        ["player.generator.optimizer.lrr=1", "did you mean player.generator.optimizer.lr?"],
     ),
     ("model=mlp player.model.optimizer=sgd", ["player.model.optimizer=sgd", "one player"]),
     ("model=mlp recipe=gan", ["recipe=gan", "task=classification has one player", "model=dcgan"]),

@@ -80,7 +80,7 @@ def test_a_sink_that_fails_says_so_once_and_the_run_goes_on() -> None:
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        ("csv", "such as [csv]"),
+        ("csv", "such as 'monitor.sinks=[csv]'"),
         ("[cvs]", "monitor.sinks[0]=cvs: no such sink; did you mean csv?"),
         ("[3]", "expected a list of csv, wandb, mlflow"),
         ("[{port: 3}]", "expected a list of csv, wandb, mlflow"),

@@ -47,7 +47,7 @@ WRONG = [
     ({"numbers": 1}, "numbers=1: not valid; expected a list, such as [0.1, 0.2]"),
     ({"numbers": [1, "a"]}, "numbers[1]=a: not valid; expected a number"),
     ({"lr": -1}, "lr=-1: not valid; expected a number, at least 0"),
-    ({"betas": [0.9]}, "betas=[0.9]: not valid; expected 2 numbers, such as [0.9, 0.999]"),
+    ({"betas": [0.9]}, "betas=[0.9]: not valid; expected 2 numbers, such as 'betas=[0.9,0.999]'"),
     ({"device": "gpu"}, "device=gpu: not valid; did you mean cuda?"),
     ({"group": 5}, "group=5: not valid; did you mean group.lr?"),
     ({"group": [5]}, "group=[5]: not valid; expected a group of keys: lr, text"),
@@ -55,7 +55,7 @@ WRONG = [
 ]
 UNKNOWN = [
     ({"flg": True}, "flg=True: no such key; did you mean flag?"),
-    ({"group": {"lrr": 1}}, "group.lrr=1: no such key; did you mean lr?"),
+    ({"group": {"lrr": 1}}, "group.lrr=1: no such key; did you mean group.lr?"),
     ({"group": {"new": {"a": 1}}}, "group.new: no such key; choose from lr, text"),
 ]
 

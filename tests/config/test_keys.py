@@ -52,9 +52,23 @@ def test_the_nearest_key_is_found_wherever_it_stands(
     assert nearest_key(key, value, CONFIG) == right
 
 
-def test_beside_the_wrong_key_the_right_one_is_named_alone() -> None:
-    assert meant("optimizer.lrr", 1, CONFIG) == "did you mean lr?"
+def test_the_right_key_is_named_in_full_wherever_the_wrong_one_stands() -> None:
+    assert meant("optimizer.lrr", 1, CONFIG) == "did you mean optimizer.lr?"
     assert meant("lrr", 1, CONFIG) == "did you mean optimizer.lr?"
+    assert meant("lrr", 1, CONFIG["optimizer"], "optimizer") == "did you mean optimizer.lr?"
+    assert meant("nrom", 1, {"norm": 1}, "groups[0]") == "did you mean norm?"
+
+
+def test_a_value_for_a_list_is_shown_in_one() -> None:
+    assert meant("hidden", 3, CONFIG) == "did you mean 'model.hidden=[3]'?"
+    assert meant("momentum", 0.9, CONFIG) == "did you mean 'optimizer.betas=[0.9,0.99]'?"
+    assert meant("hidden", [3], CONFIG) == "did you mean model.hidden?"
+
+
+def test_a_key_of_another_group_has_to_be_the_very_one() -> None:
+    config = {"model": {"patch_size": 4}, "weights": {"path": None}}
+    assert nearest_key("model.patch", 5, config) == "model.patch_size"
+    assert nearest_key("model.pat", 5, {"model": {"a": 1}, "weights": {"path": None}}) is None
 
 
 def test_what_is_like_none_gets_the_list_of_what_stands_there() -> None:
@@ -67,7 +81,8 @@ def test_what_is_like_none_gets_the_list_of_what_stands_there() -> None:
     [
         ("epochs", "3", 3, "epochs=3"),
         ("epochs", "", None, "epochs=..."),
-        ("hidden", "256", 256, "model.hidden=[...]"),
+        ("hidden", "256", 256, "'model.hidden=[256]'"),
+        ("hidden", "", None, "model.hidden=[...]"),
         ("deterministic", "", None, "deterministic=true"),
         ("xyzzy", "1", 1, None),
     ],

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import torch
 
+from optbench.config import fields
 from optbench.errors import UserError
 from optbench.monitor.record import Record
-from optbench.runs.own_sinks import check_sinks, make_sinks
+from optbench.runs.own_sinks import CLASSES, check_sinks, make_sinks
 
 RECORD = Record("val", 7, 0.5, 8, 0.5, {"val/loss": 1.5}, time=2.0)
 CONFIG = {"name": "run", "seed": 3, "optimizer": {"lr": 0.1, "groups": []}}
@@ -181,3 +182,7 @@ def test_what_is_refused_before_a_run(said: Any, why: str) -> None:
 def test_what_is_refused_as_it_begins(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"monitor.sinks\[0\].*no such port"):
         make_sinks([{"_target_": f"{__name__}.Refuses"}], tmp_path, CONFIG, None, pytest.fail)
+
+
+def test_the_names_in_hints_are_those_that_there_are() -> None:
+    assert set(fields.sink.names) == set(CLASSES)  # type: ignore[attr-defined]
