@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -320,7 +321,7 @@ class Composer:
             or not isinstance(find(plain(base), key), list)
         ):
             return ""
-        return f"; a list: {key}=[{text}]"
+        return f"; a list: {shlex.quote(f'{key}=[{text}]')}"
 
     def setting_meant(self, word: str, text: str, overrides: Sequence[str]) -> str | None:
         """Return the override that a word and a value mean, with the files of `overrides`."""

@@ -91,7 +91,7 @@ def _wrong(key: str, text: str, readable: Readable) -> str:
         return f"{key} can't be a key; expected key=value"
     listed = _as_list(text)
     if listed and readable(f"{key}={listed}"):
-        return f"a list is written in brackets: {key}={listed}"
+        return f"a list is written in brackets: {shlex.quote(f'{key}={listed}')}"
     if text.endswith(",") and readable(f"{key}={text.rstrip(',')}"):
         return f"without the comma at the end: {key}={text.rstrip(',')}"
     function = re.fullmatch(r"(\w+)\(.*\)", text, re.DOTALL)

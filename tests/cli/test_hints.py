@@ -126,7 +126,7 @@ VALUES: list[Row] = [
     ("early_stopping=3", ["did you mean early_stopping.patience?"]),
     ("schedule.warmup=10%", ["schedule.warmup=10%", "did you mean schedule.warmup_steps?"]),
     ("optimizer.decay=0.1", ["coupled", "did you mean optimizer.weight_decay?"]),
-    ("model.hidden=256,128", ["several values need -m", "a list: model.hidden=[256,128]"]),
+    ("model.hidden=256,128", ["several values need -m", "a list: 'model.hidden=[256,128]'"]),
     ("-m model.hidden=256,128", ["model.hidden=256", "such as 'model.hidden=[256]'"]),
 ]
 

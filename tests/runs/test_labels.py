@@ -51,7 +51,7 @@ def test_what_is_no_tag_is_refused(tags: str, tmp_path: Path) -> None:
     ("line", "says"),
     [
         ("notes=hello, world", "a text with commas: 'notes=\"hello, world\"'"),
-        ("tags=a,b", "a list: tags=[a,b]"),
+        ("tags=a,b", "a list: 'tags=[a,b]'"),
         ("tags=null", "expected a list of words without spaces and commas\n"),
         ("tag=a", "did you mean 'tags=[a]'?"),
     ],
