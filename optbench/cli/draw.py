@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from optbench.cli.flags import flag_meant
+from optbench.config.suggest import flag_meant
 from optbench.console import print_lines, print_table
 from optbench.errors import UserError
 from optbench.escape import escaped

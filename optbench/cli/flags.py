@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from optbench.config.declared import FIXED
 from optbench.config.elsewhere import elsewhere
 from optbench.config.reading import plain_value
-from optbench.config.suggest import likeness, nearest
+from optbench.config.suggest import SAME_FLAG, flag_meant, likeness
 from optbench.errors import UserError
 
 TRAINS = (
@@ -23,19 +23,6 @@ TRAINS = (
 """The flags of `train`; `-m` and `-p` are short for two."""
 RESUMES = ("--at", "--to", "--trust")
 """Those that `resume` has besides."""
-ALIKE = 0.85
-"""Flags are short: less alike is another word."""
-
-
-def flag_meant(name: str, known: Iterable[str]) -> str | None:
-    """Return the flag that a word is nearly, or begins; of several that it begins, all of them."""
-    known = [flag for flag in known if flag.startswith("--")]
-    ends = [flag for flag in known if name.endswith(flag[1:]) and name != flag]
-    near = nearest(name, known, cutoff=ALIKE) or next(iter(ends), None)  # --num-seeds
-    begun = [flag for flag in known if len(name) > 2 and flag.startswith(name)]
-    if near is not None and (near in begun or not begun):
-        return near
-    return " or ".join(begun) or None
 
 
 def no_such_flag(
@@ -79,7 +66,9 @@ def no_such_flag(
 def _is_key(word: str, said: str | None) -> bool:
     """Return whether a word is the last part of the key that an override sets, nearly."""
     key = (said or "").partition("=")[0].rpartition(".")[2]
-    return said is not None and "." not in said.partition("=")[0] and likeness(word, key) >= ALIKE
+    return (
+        said is not None and "." not in said.partition("=")[0] and likeness(word, key) >= SAME_FLAG
+    )
 
 
 def _next(arguments: Sequence[str], index: int) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from optbench.cli.flags import flag_meant
 from optbench.compose.optimizers import HEADER, WHAT
 from optbench.compose.paths import config_files, configs_folder, description_of, text_of
 from optbench.config.about import DESCRIPTION
-from optbench.config.suggest import did_you_mean
+from optbench.config.suggest import did_you_mean, flag_meant
 from optbench.console import print_lines, print_table, width
 from optbench.errors import UserError
 from optbench.layout import commented

@@ -20,6 +20,8 @@ BEGUN = 0.7
 """How alike a word is to a longer one that it begins."""
 ALIKE = 0.65
 """Words that are less alike have nothing to do with each other: `test` and `list`."""
+SAME_FLAG = 0.85
+"""Flags are short: less alike is another word."""
 SHORT = 4
 """Letters of words of which another letter makes another word: `foo` and `zoo`."""
 _ROWS = ("1234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm")
@@ -40,6 +42,17 @@ def did_you_mean(word: str, options: Iterable[str]) -> str:
     options = list(options)
     match = nearest(word, options)
     return f"did you mean {match}?" if match else f"choose from {', '.join(sorted(options))}"
+
+
+def flag_meant(name: str, known: Iterable[str]) -> str | None:
+    """Return the flag that a word is nearly, or begins; of several that it begins, all of them."""
+    known = [flag for flag in known if flag.startswith("--")]
+    ends = [flag for flag in known if name.endswith(flag[1:]) and name != flag]
+    near = nearest(name, known, cutoff=SAME_FLAG) or next(iter(ends), None)  # --num-seeds
+    begun = [flag for flag in known if len(name) > 2 and flag.startswith(name)]
+    if near is not None and (near in begun or not begun):
+        return near
+    return " or ".join(begun) or None
 
 
 def flat(word: str) -> str:
