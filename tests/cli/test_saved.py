@@ -236,7 +236,7 @@ def test_folders_may_be_links_in_ones_own_runs_only(run: RunDir, name: str, tmp_
 def test_without_its_checkpoints_a_run_is_not_trained_over(run: RunDir, state: str) -> None:
     run.write_status(state, 4)
     shutil.rmtree(run.checkpoints)
-    refused(run, "4 steps were taken, and no checkpoint is there")
+    refused(run, "4 steps were taken, and no checkpoint was kept")
     run.checkpoints.symlink_to("/nowhere/at/all")
     refused(run, "checkpoints: a link to /nowhere/at/all, which is not there")
 
@@ -347,7 +347,7 @@ def test_what_an_earlier_checkpoint_was_resumed_from_is_not_forgotten(run: RunDi
 def test_a_run_that_was_stopped_and_kept_nothing_is_not_begun_anew(workplace: Path) -> None:
     made = train("steps=4 monitor.every=1 checkpoint=none", workplace / "none")
     made.write_status("preempted", 4)
-    refused(made, "4 steps were taken, and no checkpoint is there")
+    refused(made, "4 steps were taken, and no checkpoint was kept")
 
 
 @pytest.mark.parametrize("content", ["", "00", "zz" * 32])
