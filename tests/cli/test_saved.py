@@ -236,7 +236,7 @@ def test_folders_may_be_links_in_ones_own_runs_only(run: RunDir, name: str, tmp_
 def test_without_its_checkpoints_a_run_is_not_trained_over(run: RunDir, state: str) -> None:
     run.write_status(state, 4)
     shutil.rmtree(run.checkpoints)
-    refused(run, "4 steps were taken, and no checkpoint was kept")
+    refused(run, "4 steps were taken, and no checkpoint is there")
     run.checkpoints.symlink_to("/nowhere/at/all")
     refused(run, "checkpoints: a link to /nowhere/at/all, which is not there")
 
