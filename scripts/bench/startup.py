@@ -99,12 +99,12 @@ def first_step(empty: Path, runs: int, warmup: int, clock: str) -> None:
     """From the start of the process until a first step on digits is taken."""
     bare, ours, many = "bare script", "optbench train dataset=digits", "and with -m optimizer=a,b"
     script, given = [sys.executable, str(HERE / "first_step.py")], ["dataset=digits"]
-    folder = [f"hydra.run.dir={empty / 'run'}", f"hydra.sweep.dir={empty / 'sweep'}"]
+    alone, all_of_them = f"hydra.run.dir={empty / 'run'}", f"hydra.sweep.dir={empty / 'sweep'}"
     times = alternate(
         {
             bare: lambda: run([sys.executable, str(HERE / "first_step_bare.py")], empty),
-            ours: lambda: run([*script, *given, *folder], empty),
-            many: lambda: run([*script, "-m", "optimizer=adamw,sgd", *given, *folder], empty),
+            ours: lambda: run([*script, *given, alone], empty),
+            many: lambda: run([*script, "-m", "optimizer=adamw,sgd", *given, all_of_them], empty),
         },
         runs,
         warmup,
