@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from optbench.optim.engine.ops import Operand, Quotient, ema_, ema_of_square_, share
+from optbench.optim.engine.ops import Operand, Quotient, ema_, ema_of_square_, ema_weights
 from optbench.optim.engine.ranges import at_least_zero, betas_in_range
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
@@ -47,18 +47,23 @@ class AdaBelief(RuleOptimizer):
         super().__init__(params, defaults, maximize=maximize, implementation=implementation)
 
     @staticmethod
-    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
+    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], hp: Any) -> Any:
         """Return the formula above, fraction expanded by the root of the correction."""
-        m = ema_(state["exp_avg"], gradient, h.beta1)
-        s = ema_of_square_(state["exp_avg_var"], gradient - m, h.beta2).add_(h.eps)
-        return Quotient(m, s.sqrt().add_(h.eps * h.root2)), h.lr * h.root2 / h.correction1
+        m = ema_(state["exp_avg"], gradient, hp.beta1)
+        s = ema_of_square_(state["exp_avg_var"], gradient - m, hp.beta2).add_(hp.eps)
+        return Quotient(m, s.sqrt().add_(hp.eps * hp.root2)), hp.lr * hp.root2 / hp.correction1
 
     @staticmethod
-    def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
+    def scalars(group: Mapping[str, Any], step: int) -> dict[str, Any]:
         """Return betas, their corrections, eps."""
         beta1, beta2 = group["betas"]
         corrections = {"correction1": 1 - beta1**step, "root2": (1 - beta2**step) ** 0.5}
-        return {"beta1": share(beta1), "beta2": share(beta2), "eps": group["eps"], **corrections}
+        return {
+            "beta1": ema_weights(beta1),
+            "beta2": ema_weights(beta2),
+            "eps": group["eps"],
+            **corrections,
+        }
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:

@@ -14,8 +14,8 @@ from optbench.optim.engine.ops import (
     clamp_,
     ema_,
     ema_of_square_,
+    ema_weights,
     maximum_,
-    share,
 )
 from optbench.optim.engine.ranges import above_zero, at_least_zero, betas_in_range
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
@@ -75,27 +75,27 @@ class AdaBound(RuleOptimizer):
         super().add_param_group({"base_lr": base_lr, **param_group})
 
     @staticmethod
-    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
+    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], hp: Any) -> Any:
         """Return the formula above."""
-        m = ema_(state["exp_avg"], gradient, h.beta1)
-        v = ema_of_square_(state["exp_avg_sq"], gradient, h.beta2)
-        return AdaBound.bounded(m, v, h), 1.0
+        m = ema_(state["exp_avg"], gradient, hp.beta1)
+        v = ema_of_square_(state["exp_avg_sq"], gradient, hp.beta2)
+        return AdaBound.bounded(m, v, hp), 1.0
 
     @staticmethod
-    def bounded(m: Operand, v: Operand, h: Any) -> Any:
+    def bounded(m: Operand, v: Operand, hp: Any) -> Any:
         """Return the clipped step along m."""
-        steps = v.sqrt().add_(h.eps).reciprocal_().mul_(h.step_size)
-        return Product(clamp_(steps, h.lower, h.upper), m)
+        steps = v.sqrt().add_(hp.eps).reciprocal_().mul_(hp.step_size)
+        return Product(clamp_(steps, hp.lower, hp.upper), m)
 
     @staticmethod
-    def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
+    def scalars(group: Mapping[str, Any], step: int) -> dict[str, Any]:
         """Return betas, eps, the corrected step size and its bounds."""
         beta1, beta2 = group["betas"]
         lr, gamma = group["lr"], group["gamma"]
         final = group["final_lr"] * _fraction(lr, group["base_lr"])
         return {
-            "beta1": share(beta1),
-            "beta2": share(beta2),
+            "beta1": ema_weights(beta1),
+            "beta2": ema_weights(beta2),
             "eps": group["eps"],
             "step_size": lr * (1 - beta2**step) ** 0.5 / (1 - beta1**step),
             "lower": final * (1 - 1 / (gamma * step + 1)),
@@ -117,11 +117,11 @@ class AMSBound(AdaBound):
     state_names = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
 
     @staticmethod
-    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
+    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], hp: Any) -> Any:
         """Return AdaBound's step with the maximum."""
-        m = ema_(state["exp_avg"], gradient, h.beta1)
-        v = ema_of_square_(state["exp_avg_sq"], gradient, h.beta2)
-        return AdaBound.bounded(m, maximum_(state["max_exp_avg_sq"], v), h), 1.0
+        m = ema_(state["exp_avg"], gradient, hp.beta1)
+        v = ema_of_square_(state["exp_avg_sq"], gradient, hp.beta2)
+        return AdaBound.bounded(m, maximum_(state["max_exp_avg_sq"], v), hp), 1.0
 
 
 def _fraction(lr: Any, base_lr: Any) -> Any:

@@ -53,13 +53,13 @@ class AdagradEpsInside(RuleOptimizer):
         super().__init__(params, defaults, maximize=maximize, implementation=implementation)
 
     @staticmethod
-    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
+    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], hp: Any) -> Any:
         """Return the formula above."""
         total = add_square_(state["sum"], gradient)
-        return Product(gradient, (total + h.eps).rsqrt_()), h.lr
+        return Product(gradient, (total + hp.eps).rsqrt_()), hp.lr
 
     @staticmethod
-    def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
+    def scalars(group: Mapping[str, Any], step: int) -> dict[str, Any]:
         """Return eps."""
         return {"eps": group["eps"]}
 

@@ -10,9 +10,9 @@ from optbench.optim.engine.ops import (
     Quotient,
     ema_,
     ema_of_square_,
+    ema_weights,
     is_set,
     plus,
-    share,
 )
 from optbench.optim.engine.ranges import at_least_zero, betas_in_range
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
@@ -60,31 +60,31 @@ class Adan(RuleOptimizer):
         super().__init__(params, defaults, maximize=maximize, implementation=implementation)
 
     @staticmethod
-    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
+    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], hp: Any) -> Any:
         """Return the formula above, fractions expanded by the corrections."""
-        if h.first:
+        if hp.first:
             state["previous_gradient"].copy_(gradient)
         difference = gradient - state["previous_gradient"]
         state["previous_gradient"].copy_(gradient)
-        m = ema_(state["exp_avg"], gradient, h.beta1)
-        v = ema_(state["exp_avg_diff"], difference, h.beta2)
-        n = ema_of_square_(state["exp_avg_sq"], plus(gradient, difference, h.beta2.kept), h.beta3)
-        root = n.sqrt().add_(h.eps * h.root3)
-        looking = plus(m, v, h.beta2.kept * h.correction1 / h.correction2)
-        size = h.lr * h.root3 / h.correction1
-        if not h.decays:
+        m = ema_(state["exp_avg"], gradient, hp.beta1)
+        v = ema_(state["exp_avg_diff"], difference, hp.beta2)
+        n = ema_of_square_(state["exp_avg_sq"], plus(gradient, difference, hp.beta2.kept), hp.beta3)
+        root = n.sqrt().add_(hp.eps * hp.root3)
+        looking = plus(m, v, hp.beta2.kept * hp.correction1 / hp.correction2)
+        size = hp.lr * hp.root3 / hp.correction1
+        if not hp.decays:
             return Quotient(looking, root), size
-        return looking.div_(root).mul_(size * h.shrink).add_(parameter * h.shrunk), 1.0
+        return looking.div_(root).mul_(size * hp.shrink).add_(parameter * hp.shrunk), 1.0
 
     @staticmethod
-    def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
+    def scalars(group: Mapping[str, Any], step: int) -> dict[str, Any]:
         """Return betas, their corrections, eps, decay, and what the first step and no decay leave
         out."""
         found = {"eps": group["eps"], "first": step == 1, "decays": is_set(group["weight_decay"])}
         decay = group["lr"] * group["weight_decay"]
         found |= {"shrink": 1 / (1 + decay), "shrunk": decay / (1 + decay)}
         for number, beta in enumerate(group["betas"], start=1):
-            found |= {f"beta{number}": share(beta), f"correction{number}": 1 - beta**step}
+            found |= {f"beta{number}": ema_weights(beta), f"correction{number}": 1 - beta**step}
         return found | {"root3": (1 - group["betas"][2] ** step) ** 0.5}
 
     @staticmethod

@@ -10,8 +10,8 @@ from optbench.optim.engine.ops import (
     Quotient,
     ema_,
     ema_of_square_,
+    ema_weights,
     maximum_,
-    share,
 )
 from optbench.optim.engine.ranges import at_least_zero, betas_in_range
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
@@ -58,19 +58,24 @@ class AMSGrad(RuleOptimizer):
         super().__init__(params, defaults, maximize=maximize, implementation=implementation)
 
     @staticmethod
-    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
+    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], hp: Any) -> Any:
         """Return the formula above."""
-        m = ema_(state["exp_avg"], gradient, h.beta1)
-        v = ema_of_square_(state["exp_avg_sq"], gradient, h.beta2)
-        largest = maximum_(state["max_exp_avg_sq"], v / h.correction2)
-        return Quotient(m, largest.sqrt().add_(h.eps)), h.lr / h.correction1
+        m = ema_(state["exp_avg"], gradient, hp.beta1)
+        v = ema_of_square_(state["exp_avg_sq"], gradient, hp.beta2)
+        largest = maximum_(state["max_exp_avg_sq"], v / hp.correction2)
+        return Quotient(m, largest.sqrt().add_(hp.eps)), hp.lr / hp.correction1
 
     @staticmethod
-    def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
+    def scalars(group: Mapping[str, Any], step: int) -> dict[str, Any]:
         """Return betas, their corrections, eps."""
         beta1, beta2 = group["betas"]
         corrections = {"correction1": 1 - beta1**step, "correction2": 1 - beta2**step}
-        return {"beta1": share(beta1), "beta2": share(beta2), "eps": group["eps"], **corrections}
+        return {
+            "beta1": ema_weights(beta1),
+            "beta2": ema_weights(beta2),
+            "eps": group["eps"],
+            **corrections,
+        }
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:

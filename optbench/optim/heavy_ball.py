@@ -53,18 +53,18 @@ class HeavyBall(RuleOptimizer):
         super().__init__(params, defaults, maximize=maximize, implementation=implementation)
 
     @staticmethod
-    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
+    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], hp: Any) -> Any:
         """Return the formula above."""
         displacement = parameter - state["previous"]
-        step = plus(gradient * h.lr, displacement, -h.momentum)
-        if h.narrow is None:
+        step = plus(gradient * hp.lr, displacement, -hp.momentum)
+        if hp.narrow is None:
             becomes_(state["previous"], parameter)
         else:
-            state["previous"].copy_((parameter - step).to(h.narrow)).add_(step)
+            state["previous"].copy_((parameter - step).to(hp.narrow)).add_(step)
         return step, 1.0
 
     @staticmethod
-    def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
+    def scalars(group: Mapping[str, Any], step: int) -> dict[str, Any]:
         """Return the momentum."""
         return {"momentum": group["momentum"]}
 

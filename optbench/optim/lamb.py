@@ -9,10 +9,10 @@ from optbench.optim.engine.ops import (
     Operand,
     ema_,
     ema_of_square_,
+    ema_weights,
     is_set,
     plus_,
     ratio_or_one,
-    share,
 )
 from optbench.optim.engine.ranges import at_least_zero, betas_in_range
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
@@ -58,27 +58,27 @@ class LAMB(RuleOptimizer):
 
     @staticmethod
     def measure(
-        parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any
+        parameter: Operand, gradient: Operand, state: Mapping[str, Operand], hp: Any
     ) -> Operand:
         """Update the moments; return r without the corrections' scale."""
-        ema_(state["exp_avg"], gradient, h.beta1)
-        ema_of_square_(state["exp_avg_sq"], gradient, h.beta2)
-        root = state["exp_avg_sq"].sqrt().add_(h.eps * h.root2)
+        ema_(state["exp_avg"], gradient, hp.beta1)
+        ema_of_square_(state["exp_avg_sq"], gradient, hp.beta2)
+        root = state["exp_avg_sq"].sqrt().add_(hp.eps * hp.root2)
         adam = state["exp_avg"] / root
-        return plus_(adam, parameter, h.weight_decay / h.scale) if h.decays else adam
+        return plus_(adam, parameter, hp.weight_decay / hp.scale) if hp.decays else adam
 
     @staticmethod
-    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
+    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], hp: Any) -> Any:
         """Return the formula above."""
-        weights, update = h.norms
-        trust = ratio_or_one(weights, update * h.scale)
-        return h.measured, trust * (h.lr * h.scale)
+        weights, update = hp.norms
+        trust = ratio_or_one(weights, update * hp.scale)
+        return hp.measured, trust * (hp.lr * hp.scale)
 
     @staticmethod
-    def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
+    def scalars(group: Mapping[str, Any], step: int) -> dict[str, Any]:
         """Return betas, their corrections, eps, and whether there is decay."""
         beta1, beta2 = group["betas"]
-        found = {"beta1": share(beta1), "beta2": share(beta2), "eps": group["eps"]}
+        found = {"beta1": ema_weights(beta1), "beta2": ema_weights(beta2), "eps": group["eps"]}
         root2 = (1 - beta2**step) ** 0.5
         found |= {"root2": root2, "scale": root2 / (1 - beta1**step)}
         return found | {"decays": is_set(group["weight_decay"])}

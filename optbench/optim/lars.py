@@ -35,7 +35,7 @@ class LARS(RuleOptimizer):
     state_names = ("velocity",)
     decay = "none"
     norms_first = True
-    vectors_apart = True
+    separate_vectors = True
 
     def __init__(
         self,
@@ -54,24 +54,24 @@ class LARS(RuleOptimizer):
 
     @staticmethod
     def measure(
-        parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any
+        parameter: Operand, gradient: Operand, state: Mapping[str, Operand], hp: Any
     ) -> Operand:
         """Return g, whose norm is wanted."""
         return gradient
 
     @staticmethod
-    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
+    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], hp: Any) -> Any:
         """Return the formula above."""
-        velocity = state["velocity"].mul_(h.momentum)
-        if h.vector:
-            return plus_(velocity, gradient, h.lr), 1.0
-        weights, slope = h.norms
-        local = ratio_or_one(weights * h.trust_coefficient, slope + weights * h.weight_decay)
-        decayed = plus(gradient, parameter, h.weight_decay) if h.decays else gradient
-        return subtract_(velocity, decayed, local * -h.lr), 1.0
+        velocity = state["velocity"].mul_(hp.momentum)
+        if hp.vector:
+            return plus_(velocity, gradient, hp.lr), 1.0
+        weights, slope = hp.norms
+        local = ratio_or_one(weights * hp.trust_coefficient, slope + weights * hp.weight_decay)
+        decayed = plus(gradient, parameter, hp.weight_decay) if hp.decays else gradient
+        return subtract_(velocity, decayed, local * -hp.lr), 1.0
 
     @staticmethod
-    def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
+    def scalars(group: Mapping[str, Any], step: int) -> dict[str, Any]:
         """Return momentum, trust coefficient, and whether there is decay."""
         found = {name: group[name] for name in ("momentum", "trust_coefficient")}
         return found | {"decays": is_set(group["weight_decay"])}

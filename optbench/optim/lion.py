@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from optbench.optim.engine.ops import Operand, ema_, mix, share
+from optbench.optim.engine.ops import Operand, ema_, ema_weights, mix
 from optbench.optim.engine.ranges import betas_in_range
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
@@ -47,17 +47,17 @@ class Lion(RuleOptimizer):
         super().__init__(params, defaults, maximize=maximize, implementation=implementation)
 
     @staticmethod
-    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
+    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], hp: Any) -> Any:
         """Return the formula above, without the decay."""
-        direction = mix(state["exp_avg"], gradient, h.beta1).sign_()
-        ema_(state["exp_avg"], gradient, h.beta2)
-        return direction, h.lr
+        direction = mix(state["exp_avg"], gradient, hp.beta1).sign_()
+        ema_(state["exp_avg"], gradient, hp.beta2)
+        return direction, hp.lr
 
     @staticmethod
-    def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
+    def scalars(group: Mapping[str, Any], step: int) -> dict[str, Any]:
         """Return both betas."""
         beta1, beta2 = group["betas"]
-        return {"beta1": share(beta1), "beta2": share(beta2)}
+        return {"beta1": ema_weights(beta1), "beta2": ema_weights(beta2)}
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:

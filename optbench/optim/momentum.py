@@ -47,12 +47,12 @@ class Momentum(RuleOptimizer):
         super().__init__(params, defaults, maximize=maximize, implementation=implementation)
 
     @staticmethod
-    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
+    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], hp: Any) -> Any:
         """Return the formula above."""
-        return plus_(state["velocity"].mul_(h.momentum), gradient, h.lr), 1.0
+        return plus_(state["velocity"].mul_(hp.momentum), gradient, hp.lr), 1.0
 
     @staticmethod
-    def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
+    def scalars(group: Mapping[str, Any], step: int) -> dict[str, Any]:
         """Return the momentum."""
         return {"momentum": group["momentum"]}
 

@@ -93,17 +93,17 @@ class NAG(Momentum):
             torch._foreach_copy_(back, [ahead[parameter] for parameter in back])
 
     @staticmethod
-    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
+    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], hp: Any) -> Any:
         """Return the last formula above, at the look-ahead point; a narrow parameter is theta."""
         velocity = state["velocity"]
-        if h.decays:
-            theta = parameter if h.narrow else parameter + velocity * h.momentum
-            gradient = gradient + theta * h.weight_decay
-        plus_(velocity.mul_(h.momentum), gradient, h.lr)
-        return (velocity, 1.0) if h.narrow else (gradient, h.lr)
+        if hp.decays:
+            theta = parameter if hp.narrow else parameter + velocity * hp.momentum
+            gradient = gradient + theta * hp.weight_decay
+        plus_(velocity.mul_(hp.momentum), gradient, hp.lr)
+        return (velocity, 1.0) if hp.narrow else (gradient, hp.lr)
 
     @staticmethod
-    def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
+    def scalars(group: Mapping[str, Any], step: int) -> dict[str, Any]:
         """Return the momentum, and whether there is weight decay."""
         decay = group["weight_decay"]
         return {"momentum": group["momentum"], "decays": isinstance(decay, Tensor) or decay != 0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from optbench.optim.engine.ops import Operand, Product, ema_of_square_, share
+from optbench.optim.engine.ops import Operand, Product, ema_of_square_, ema_weights
 from optbench.optim.engine.ranges import at_least_zero, in_unit_interval
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
 
@@ -48,15 +48,15 @@ class RMSpropEpsInside(RuleOptimizer):
         super().__init__(params, defaults, maximize=maximize, implementation=implementation)
 
     @staticmethod
-    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
+    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], hp: Any) -> Any:
         """Return the formula above."""
-        mean = ema_of_square_(state["square_avg"], gradient, h.alpha)
-        return Product(gradient, (mean + h.eps).rsqrt_()), h.lr
+        mean = ema_of_square_(state["square_avg"], gradient, hp.alpha)
+        return Product(gradient, (mean + hp.eps).rsqrt_()), hp.lr
 
     @staticmethod
-    def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
+    def scalars(group: Mapping[str, Any], step: int) -> dict[str, Any]:
         """Return alpha and eps."""
-        return {"alpha": share(group["alpha"]), "eps": group["eps"]}
+        return {"alpha": ema_weights(group["alpha"]), "eps": group["eps"]}
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:

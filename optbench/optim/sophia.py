@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from optbench.optim.engine.ops import Operand, at_least_, clamp_, ema_, per_member, share
+from optbench.optim.engine.ops import Operand, at_least_, clamp_, ema_, ema_weights, per_member
 from optbench.optim.engine.ranges import above_zero, betas_in_range
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
 from optbench.optim.needs import Needs
@@ -95,19 +95,23 @@ class Sophia(RuleOptimizer):
                 self._start(parameter, group)
             diagonal = self.state[parameter]["hessian"]
             found = vector * product.to(diagonal.dtype)
-            beta = per_member(share(group["betas"][1]), parameter.ndim)
+            beta = per_member(ema_weights(group["betas"][1]), parameter.ndim)
             ema_(diagonal, -found if group["maximize"] else found, beta)
 
     @staticmethod
-    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
+    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], hp: Any) -> Any:
         """Return the formula above, without the decay."""
-        m = ema_(state["exp_avg"], gradient, h.beta1)
-        return clamp_(m / at_least_(state["hessian"] * h.gamma, h.eps), -1.0, 1.0), h.lr
+        m = ema_(state["exp_avg"], gradient, hp.beta1)
+        return clamp_(m / at_least_(state["hessian"] * hp.gamma, hp.eps), -1.0, 1.0), hp.lr
 
     @staticmethod
-    def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
+    def scalars(group: Mapping[str, Any], step: int) -> dict[str, Any]:
         """Return beta1, gamma and eps."""
-        return {"beta1": share(group["betas"][0]), "gamma": group["gamma"], "eps": group["eps"]}
+        return {
+            "beta1": ema_weights(group["betas"][0]),
+            "gamma": group["gamma"],
+            "eps": group["eps"],
+        }
 
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ def test_bounds_follow_the_schedule_from_the_lr_of_the_start() -> None:
     optimizer = AdaBound([parameter], lr=0.5)
     assert optimizer.param_groups[0]["base_lr"] == 0.5
     optimizer.param_groups[0]["lr"] = 0.25
-    assert AdaBound.numbers(optimizer.param_groups[0], 1)["upper"] == pytest.approx(
+    assert AdaBound.scalars(optimizer.param_groups[0], 1)["upper"] == pytest.approx(
         0.05 * (1 + 1 / 1e-3)
     )
 

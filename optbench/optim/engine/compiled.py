@@ -12,7 +12,7 @@ from torch import Tensor
 
 from optbench.optim.engine.foreach import Slot
 from optbench.optim.engine.form import Form, apply, finish, measured_operand
-from optbench.optim.engine.ops import Share
+from optbench.optim.engine.ops import EmaWeights
 
 KEPT = 1024
 """Compiled functions of each kind; the one used least lately goes first."""
@@ -38,14 +38,14 @@ def kind_of(parameter: Tensor, gradient: Tensor) -> Kind:
     return parameter.shape, parameter.stride(), gradient.stride()
 
 
-def run_compiled(form: Form, slots: Sequence[Slot], gradients: Sequence[Tensor], h: Any) -> None:
+def run_compiled(form: Form, slots: Sequence[Slot], gradients: Sequence[Tensor], hp: Any) -> None:
     """Update all parameters: one after the other on a CPU, in one graph on a GPU.
 
     Numbers go in as a tensor: as numbers they would be part of the code, which would be compiled
     anew whenever a schedule changes the learning rate.
     """
     first = slots[0].parameter
-    numbers, settings = split(h, form.wide or first.dtype)
+    numbers, settings = split(hp, form.wide or first.dtype)
     names = tuple(slots[0].state)
     if first.device.type != "cpu":
         run_together(form, slots, gradients, numbers, settings)
@@ -63,7 +63,7 @@ def run_compiled(form: Form, slots: Sequence[Slot], gradients: Sequence[Tensor],
         # Norms by torch: the compiler's sums take longer, and part the graph in more passes.
         if form.norms_first:
             named = dict(zip(names, state, strict=True))
-            wide, measured = measured_operand(form, parameter, flat, named, h)
+            wide, measured = measured_operand(form, parameter, flat, named, hp)
         else:
             wide = parameter if form.wide is None else parameter.to(form.wide)
             measured = torch.empty_like(parameter, dtype=form.wide)
@@ -106,7 +106,7 @@ def _flattened(slot: Slot, gradient: Tensor) -> tuple[Tensor, Tensor, list[Tenso
 
 class Settings(NamedTuple):
     """What is compiled in: the type of the hyperparameters, with `float` in place of each number
-    and `Share` in place of each share."""
+    and `EmaWeights` in place of each share."""
 
     kind: Any
     fixed: tuple[Any, ...]
@@ -118,26 +118,26 @@ class Settings(NamedTuple):
         for value in self.fixed:
             if value is float:
                 value = next(left)
-            elif value is Share:
-                value = Share(next(left), next(left))
+            elif value is EmaWeights:
+                value = EmaWeights(next(left), next(left))
             values.append(value)
         return self.kind(*values)
 
 
-def split(h: Any, dtype: torch.dtype) -> tuple[Tensor, Settings]:
+def split(hp: Any, dtype: torch.dtype) -> tuple[Tensor, Settings]:
     """Return the numbers among the hyperparameters as one tensor, and everything else."""
     numbers: list[float] = []
     fixed: list[Any] = []
-    for value in h:
-        if isinstance(value, Share):
+    for value in hp:
+        if isinstance(value, EmaWeights):
             numbers += map(float, value)
-            fixed.append(Share)
+            fixed.append(EmaWeights)
         elif isinstance(value, int | float | Tensor) and not isinstance(value, bool):
             numbers.append(float(value))
             fixed.append(float)
         else:
             fixed.append(value)
-    return torch.tensor(numbers, dtype=dtype), Settings(type(h), tuple(fixed))
+    return torch.tensor(numbers, dtype=dtype), Settings(type(hp), tuple(fixed))
 
 
 @lru_cache(KEPT)
@@ -163,8 +163,8 @@ def measure_one(
         parameter: Tensor, gradient: Tensor, state: list[Tensor], numbers: Tensor, into: Tensor
     ) -> None:
         named = dict(zip(names, state, strict=True))
-        h = settings.filled(numbers)
-        into.copy_(measured_operand(form, parameter, gradient, named, h)[1])
+        hp = settings.filled(numbers)
+        into.copy_(measured_operand(form, parameter, gradient, named, hp)[1])
 
     return _compile(measure, form, dynamic=dense)
 
@@ -183,8 +183,8 @@ def finish_one(
         norms: Tensor,
         measured: Tensor,
     ) -> None:
-        h = settings.filled(numbers)._replace(norms=tuple(norms.unbind()), measured=measured)
-        finish(form, parameter, gradient, dict(zip(names, state, strict=True)), h)
+        hp = settings.filled(numbers)._replace(norms=tuple(norms.unbind()), measured=measured)
+        finish(form, parameter, gradient, dict(zip(names, state, strict=True)), hp)
 
     return _compile(update, form, dynamic=dense)
 
@@ -201,9 +201,9 @@ def run_lists(
         states: list[list[Tensor]],
         numbers: Tensor,
     ) -> None:
-        h = settings.filled(numbers)
+        hp = settings.filled(numbers)
         for parameter, gradient, state in zip(parameters, gradients, states, strict=True):
-            apply(form, parameter, gradient, dict(zip(names, state, strict=True)), h)
+            apply(form, parameter, gradient, dict(zip(names, state, strict=True)), hp)
 
     return _compile(run, form, dynamic=False, options={"combo_kernels": True})
 

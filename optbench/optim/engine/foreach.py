@@ -25,27 +25,27 @@ class Slot(NamedTuple):
     state: Mapping[str, Tensor]
 
 
-def run_foreach(form: Form, slots: Sequence[Slot], gradients: Sequence[Tensor], h: Any) -> None:
+def run_foreach(form: Form, slots: Sequence[Slot], gradients: Sequence[Tensor], hp: Any) -> None:
     """Update all slots: on a GPU together, on a CPU the small ones together.
 
     Args:
         form: the optimizer's.
         slots: of one dtype and device.
         gradients: one for each slot.
-        h: the hyperparameters.
+        hp: the hyperparameters.
     """
     if form.measure is not None and slots[0].parameter.device.type == "cpu":
         # Norms are Python's numbers there, which do not go with tensors.
-        h = type(h)(*[value.item() if isinstance(value, Tensor) else value for value in h])
+        hp = type(hp)(*[value.item() if isinstance(value, Tensor) else value for value in hp])
     for numbers in _batches(slots):
         some = [slots[number] for number in numbers]
         parameter = _operand([slot.parameter.detach() for slot in some])
         gradient = _operand([gradients[number] for number in numbers])
         state = {name: _operand([slot.state[name] for slot in some]) for name in some[0].state}
-        own = h
+        own = hp
         if form.measure is not None:
-            found = measured_operand(form, parameter, gradient, state, h)
-            own = h._replace(norms=tuple(map(_norms, found)), measured=found[1])
+            found = measured_operand(form, parameter, gradient, state, hp)
+            own = hp._replace(norms=tuple(map(_norms, found)), measured=found[1])
         finish(form, parameter, gradient, state, own)
 
 

@@ -11,12 +11,12 @@ import torch
 from optbench.optim.engine.ops import Operand, norm, subtract_
 
 Rule = Callable[[Operand, Operand, Mapping[str, Operand], Any], tuple[Operand, Any]]
-"""`(parameter, gradient, state, h) -> (direction, size)`: `size * direction` is subtracted from the
-parameter. It changes the state in place."""
+"""`(parameter, gradient, state, hp) -> (direction, size)`: `size * direction` is subtracted from
+the parameter. It changes the state in place."""
 
 Measure = Callable[[Operand, Operand, Mapping[str, Operand], Any], Operand]
-"""With the same arguments, before the rule: an operand which the rule finds in `h.measured`; the
-norms of the parameter and of it are in `h.norms`. It may change the state."""
+"""With the same arguments, before the rule: an operand which the rule finds in `hp.measured`; the
+norms of the parameter and of it are in `hp.norms`. It may change the state."""
 
 
 class Form(NamedTuple):
@@ -55,7 +55,7 @@ def hyperparameters(values: Mapping[str, Any]) -> Any:
 
 
 def apply(
-    form: Form, parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any
+    form: Form, parameter: Operand, gradient: Operand, state: Mapping[str, Operand], hp: Any
 ) -> None:
     """Update a parameter and its state in place.
 
@@ -63,35 +63,35 @@ def apply(
         form: the optimizer's.
         parameter, gradient: tensors or lists of tensors.
         state: of the same shape as the parameter, by name.
-        h: the hyperparameters by attribute, `lr` and `weight_decay` among them.
+        hp: the hyperparameters by attribute, `lr` and `weight_decay` among them.
     """
     if form.measure is not None:
-        wide, measured = measured_operand(form, parameter, gradient, state, h)
-        norms = (norm(wide, h.population), norm(measured, h.population))
-        h = h._replace(norms=norms, measured=measured)
-    finish(form, parameter, gradient, state, h)
+        wide, measured = measured_operand(form, parameter, gradient, state, hp)
+        norms = (norm(wide, hp.population), norm(measured, hp.population))
+        hp = hp._replace(norms=norms, measured=measured)
+    finish(form, parameter, gradient, state, hp)
 
 
 def measured_operand(
-    form: Form, parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any
+    form: Form, parameter: Operand, gradient: Operand, state: Mapping[str, Operand], hp: Any
 ) -> tuple[Operand, Operand]:
     """Return what the rule needs the norms of: the parameter, and what is measured."""
     assert form.measure is not None
     parameter, gradient = _widened(form, parameter, gradient)
-    return parameter, form.measure(parameter, gradient, state, h)
+    return parameter, form.measure(parameter, gradient, state, hp)
 
 
 def finish(
-    form: Form, parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any
+    form: Form, parameter: Operand, gradient: Operand, state: Mapping[str, Operand], hp: Any
 ) -> None:
-    """Do the update, element-wise, with the norms in `h`."""
+    """Do the update, element-wise, with the norms in `hp`."""
     narrow = parameter
     parameter, gradient = _widened(form, parameter, gradient)
     if form.decay == "coupled":
-        gradient = gradient + parameter * h.weight_decay
+        gradient = gradient + parameter * hp.weight_decay
     elif form.decay == "decoupled":
-        parameter.mul_(1 - h.lr * h.weight_decay)
-    subtract_(parameter, *form.rule(parameter, gradient, state, h))
+        parameter.mul_(1 - hp.lr * hp.weight_decay)
+    subtract_(parameter, *form.rule(parameter, gradient, state, hp))
     if form.wide is not None:
         narrow.copy_(parameter)
 

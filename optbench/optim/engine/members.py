@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from optbench.optim.engine.ops import Share, per_member
+from optbench.optim.engine.ops import EmaWeights, per_member
 
-PLAIN = frozenset({float, bool, int, type(None), Share})
+PLAIN = frozenset({float, bool, int, type(None), EmaWeights})
 """Types of what has one value."""
 
 
@@ -43,6 +43,6 @@ def _several(value: Any) -> bool:
     return bool(tensors) and any(tensor.numel() > 1 for tensor in tensors)
 
 
-def for_members(h: Any, ndim: int) -> Any:
+def for_members(hp: Any, ndim: int) -> Any:
     """Return hyperparameters as they go with a population's stack of so many dimensions."""
-    return type(h)(*[per_member(value, ndim) for value in h])
+    return type(hp)(*[per_member(value, ndim) for value in hp])

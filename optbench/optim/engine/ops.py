@@ -50,7 +50,7 @@ SEVERAL = (Tensor, TensorList, NumberList)
 """Sizes that are more than a number."""
 
 
-class Share(NamedTuple):
+class EmaWeights(NamedTuple):
     """How much of an average stays, `beta`, and how much of the new goes in, `1 - beta`.
 
     Both are numbers of their own: in the float32 of a compiled kernel 1 - 0.999 is off by 1.3e-5,
@@ -61,26 +61,26 @@ class Share(NamedTuple):
     new: Number
 
 
-class TensorShare(Share):
+class TensorEmaWeights(EmaWeights):
     """A share of tensors, so that a look at the type tells."""
 
 
-def share(beta: Number) -> Share:
+def ema_weights(beta: Number) -> EmaWeights:
     """Return the share of a decay in [0, 1); what `numbers` gives for a beta."""
-    return (TensorShare if isinstance(beta, Tensor) else Share)(beta, 1 - beta)
+    return (TensorEmaWeights if isinstance(beta, Tensor) else EmaWeights)(beta, 1 - beta)
 
 
-def ema_(average: Operand, value: Operand, beta: Number | Share) -> Operand:
+def ema_(average: Operand, value: Operand, beta: Number | EmaWeights) -> Operand:
     """Do `average <- beta average + (1 - beta) value`."""
-    kept, new = beta if isinstance(beta, Share) else share(beta)
+    kept, new = beta if isinstance(beta, EmaWeights) else ema_weights(beta)
     if isinstance(kept, Tensor):
         return average.mul_(kept).add_(value * new)
     return average.lerp_(value, new)
 
 
-def ema_of_square_(average: Operand, value: Operand, beta: Number | Share) -> Operand:
+def ema_of_square_(average: Operand, value: Operand, beta: Number | EmaWeights) -> Operand:
     """Do `average <- beta average + (1 - beta) value^2`."""
-    kept, new = beta if isinstance(beta, Share) else share(beta)
+    kept, new = beta if isinstance(beta, EmaWeights) else ema_weights(beta)
     if isinstance(kept, Tensor):
         return average.mul_(kept).add_((value * value).mul_(new))
     return average.mul_(kept).addcmul_(value, value, value=new)
@@ -91,18 +91,18 @@ def add_square_(total: Operand, value: Operand) -> Operand:
     return total.addcmul_(value, value)
 
 
-def mix(first: Operand, second: Operand, beta: Number | Share) -> Operand:
+def mix(first: Operand, second: Operand, beta: Number | EmaWeights) -> Operand:
     """Return `beta first + (1 - beta) second`."""
-    kept, new = beta if isinstance(beta, Share) else share(beta)
+    kept, new = beta if isinstance(beta, EmaWeights) else ema_weights(beta)
     if isinstance(kept, Tensor):
         return (first * kept).add_(second * new)
     return first.lerp(second, new)
 
 
-def per_member(number: Number | Share, ndim: int) -> Any:
+def per_member(number: Number | EmaWeights, ndim: int) -> Any:
     """Return one value for each member, `[members]` or `[members, 1, ...]`, as `[members, 1, ...]`
     of as many dimensions as a population's stack; anything else as it is."""
-    if isinstance(number, Share):
+    if isinstance(number, EmaWeights):
         return type(number)(per_member(number.kept, ndim), per_member(number.new, ndim))
     if isinstance(number, Tensor) and number.numel() > 1:
         return number.reshape(-1, *[1] * (ndim - 1))

@@ -27,7 +27,7 @@ class ParameterBatch(NamedTuple):
     Attributes:
         slots: of one device and dtype.
         step: the number of their update, from 1.
-        vector: what a rule with `vectors_apart` is told of them.
+        vector: what a rule with `separate_vectors` is told of them.
         small: too small to be worth calling a compiled kernel for each.
     """
 
@@ -82,17 +82,17 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     measure: Any = None
     norms_first: ClassVar[bool] = False
-    vectors_apart: ClassVar[bool] = False
+    separate_vectors: ClassVar[bool] = False
     """`measure` is a static method, what a layer-wise rule needs the norm of; see `Form`. A rule
-    with `vectors_apart` is told in `h.vector` whether it has vectors, such as biases."""
+    with `separate_vectors` is told in `hp.vector` whether it has vectors, such as biases."""
 
     @staticmethod
-    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], h: Any) -> Any:
+    def rule(parameter: Operand, gradient: Operand, state: Mapping[str, Operand], hp: Any) -> Any:
         """Return direction and size of what is subtracted from the parameter; change the state."""
         raise NotImplementedError
 
     @staticmethod
-    def numbers(group: Mapping[str, Any], step: int) -> dict[str, Any]:
+    def scalars(group: Mapping[str, Any], step: int) -> dict[str, Any]:
         """Return the rule's hyperparameters at an update, numbered from 1: the group's, and what
         follows from them and the step, such as bias corrections, computed in double precision."""
         return {}
@@ -175,7 +175,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             if "step" not in state:
                 self._start(parameter, group)
             counts.append(state["step"])
-            vector = self.vectors_apart and parameter.ndim - population < 2
+            vector = self.separate_vectors and parameter.ndim - population < 2
             small = self.implementation == "compiled" and is_small(parameter)
             step = int(state["step"]) + 1
             key = (parameter.device, parameter.dtype, step, vector, small)
@@ -199,18 +199,18 @@ class RuleOptimizer(torch.optim.Optimizer):
         gradients = [g.to_dense() if g.is_sparse else g for g in given]
         narrow = batch.slots[0].parameter.dtype
         wide = torch.float32 if narrow in NARROW else None
-        h = self._hyperparameters(group, batch, None if wide is None else narrow)
+        hp = self._hyperparameters(group, batch, None if wide is None else narrow)
         cls = type(self)
         maximize, decay = bool(group["maximize"]), self._decay(group)
         form = Form(cls.rule, cls.measure, maximize, decay, wide, cls.norms_first)
         if self.implementation == "compiled" and not batch.small:
-            run_compiled(form, batch.slots, gradients, h)
+            run_compiled(form, batch.slots, gradients, hp)
         elif self.implementation == "loop":
             for slot, gradient in zip(batch.slots, gradients, strict=True):
-                own = for_members(h, slot.parameter.ndim) if h.population else h
+                own = for_members(hp, slot.parameter.ndim) if hp.population else hp
                 apply(form, slot.parameter.detach(), gradient, slot.state, own)
         else:
-            run_foreach(form, batch.slots, gradients, h)
+            run_foreach(form, batch.slots, gradients, hp)
 
     def _decay(self, group: Mapping[str, Any]) -> str:
         weight_decay = group.get("weight_decay", 0.0)
@@ -222,7 +222,7 @@ class RuleOptimizer(torch.optim.Optimizer):
     ) -> Any:
         values = {"lr": group["lr"], "weight_decay": group.get("weight_decay", 0.0)}
         values["population"] = bool(group.get("population", False))
-        values.update(self.numbers(group, batch.step))
+        values.update(self.scalars(group, batch.step))
         self._refuse_members(values)
         values.update(norms=(), measured=(), vector=batch.vector, narrow=narrow)
         return hyperparameters(values)

@@ -22,8 +22,8 @@ from .some import made, walk, weights
 def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """All parameters in one graph."""
 
-    def together(form: Any, slots: Any, gradients: Any, h: Any) -> None:
-        split = compiled.split(h, form.wide or slots[0].parameter.dtype)
+    def together(form: Any, slots: Any, gradients: Any, hp: Any) -> None:
+        split = compiled.split(hp, form.wide or slots[0].parameter.dtype)
         compiled.run_together(form, slots, gradients, *split)
 
     monkeypatch.setattr("optbench.optim.engine.rule_optimizer.run_compiled", together)
@@ -116,9 +116,9 @@ def test_small_tensors_are_left_to_foreach(cls: Any, monkeypatch: pytest.MonkeyP
     seen: list[list[int]] = []
     run = compiled.run_compiled
 
-    def recording(form: Any, slots: Any, gradients: Any, h: Any) -> None:
+    def recording(form: Any, slots: Any, gradients: Any, hp: Any) -> None:
         seen.append([slot.parameter.numel() for slot in slots])
-        run(form, slots, gradients, h)
+        run(form, slots, gradients, hp)
 
     monkeypatch.setattr("optbench.optim.engine.rule_optimizer.run_compiled", recording)
     ends = []
