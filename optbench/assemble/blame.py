@@ -65,7 +65,10 @@ class Parts:
         model, data, task = self._names.values()
         if batch is None:
             return told(error, data, [self._targets["dataset"]])
-        wanted = self._task.wanted(batch)
+        try:
+            wanted = self._task.wanted(batch)
+        except Exception:  # a task of the user's own, of a batch that it did not expect
+            wanted = None
         if wanted is not None:
             return UserError(f"{data}: an example is {example(batch)}; {task} wants {wanted}")
         of_loss = [f for f in frames if f.f_globals.get("__name__") == chosen_loss.__name__]

@@ -295,7 +295,8 @@ class _Run:
             with suppress(Exception):
                 end and end()
         kept = self.folder.read_status().get("checkpoint", 0)
-        message = f"interrupted, without a checkpoint of step {self.experiment.state.progress.step}"
+        step = self.experiment.state.progress.step
+        message = "interrupted" + (f", without a checkpoint of step {step}" if kept != step else "")
         with suppress(OSError):
             if self.told and self.world.is_main:
                 self.folder.write_status("preempted", kept, message)

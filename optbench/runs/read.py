@@ -141,7 +141,10 @@ class Run:
         `killed` where the status says `running` and no process of this machine is at the run.
         """
         state = str(self.status.get("state", "unknown"))
-        return KILLED if state == "running" and self._left() else state
+        if state != "running" or not self._left():
+            return state
+        now = str(self.status.get("state", "unknown"))  # it may have ended between the two looks
+        return KILLED if now == "running" else now
 
     def _left(self) -> bool:
         """Return whether nobody is at the run; another machine's lock may not be seen here."""

@@ -29,7 +29,8 @@ def labels_wanted(batch: Any, classes: int) -> str | None:
         return None  # told with the task that takes them
     if labels.ndim != 1:
         return wanted
-    low, high = int(labels.min()), int(labels.max())
+    numbers = [int(label) for label in labels.tolist()]  # of some dtypes torch has no minimum
+    low, high = min(numbers, default=0), max(numbers, default=0)
     if low < 0 or (classes > 1 and high >= classes):
         return f"{wanted}; there is a label {low if low < 0 else high}"
     return None

@@ -68,7 +68,7 @@ class TrainStep:
         # What needs no look at a step is found out once: at each it would cost ten calls.
         self._autocast = precision.forward if precision.autocast is not None else None
         watches = player.hyperparameters.watches_updates
-        self._prepares = self._leaves_out or clipping.acts or watches
+        self._prepares = self._leaves_out or watches
         self._no_sync = strategy.before_last(player.forward)
 
     def loss_and_gradients(self, work: StepBatch) -> Tensor:
@@ -119,7 +119,7 @@ class TrainStep:
         `watch` measures, and `sample` looks at, the gradients when they are unscaled.
         """
         taken = True
-        if self._prepares or watch is not None or sample is not None:
+        if self._prepares or self.clipping.acts or watch is not None or sample is not None:
             taken = self._prepare_gradients(watch, sample)
         if taken:
             if watch is not None:

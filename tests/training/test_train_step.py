@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from optbench.assemble.experiment import Experiment
+from optbench.training.clipping import Clipping
 
 from .experiments import experiment, fit, player_of, trained, weights_of
 
@@ -255,3 +256,13 @@ def test_gradients_are_none_after_a_step() -> None:
     seen = []
     fit(made, lambda step: seen.extend(p.grad for p in player_of(made).parameters))
     assert len(seen) == 8 and set(seen) == {None}
+
+
+def test_clipping_that_a_callback_brings_holds_from_then_on() -> None:
+    made = experiment("steps=4", "optimizer=sgd", "optimizer.lr=0.1", "monitor.every=0")
+    trainer = made.trainer()
+    trainer.run(until=2)
+    trainer.steps[0].clipping = Clipping(norm=1e-12)
+    before = weights_of(made).clone()
+    trainer.run()
+    assert torch.dist(weights_of(made), before) < 1e-9

@@ -344,7 +344,8 @@ def test_a_second_interrupt_stops_at_once(
         *("preempted", kept),
         kept,
     )
-    assert "interrupted, without a checkpoint of step 6\n" in said.err
+    lost = "" if kept == 6 else ", without a checkpoint of step 6"
+    assert f"interrupted{lost}\n" in said.err
     assert "failed" not in said.err and "traceback" not in said.err
     assert "optbench resume run\n" in said.out
     assert resume(Path("run")) == 0

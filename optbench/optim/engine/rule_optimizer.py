@@ -168,7 +168,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         found: dict[Any, list[Slot]] = {}
         population = int(group.get("population", False))
         counts = []
-        for parameter in group["params"]:
+        for parameter in dict.fromkeys(group["params"]):  # of which torch lets one stand twice
             if parameter.grad is None:
                 continue
             state = self.state[parameter]
@@ -246,7 +246,9 @@ class RuleOptimizer(torch.optim.Optimizer):
             last.remove()
         for parameter, saved in self._saved(taken[0]):
             state = self.state[parameter]
-            state["step"] = torch.as_tensor(state["step"], dtype=torch.float32).clone()
+            state["step"] = torch.as_tensor(
+                state["step"], dtype=torch.float32, device="cpu"
+            ).clone()
             for name in self.state_names:
                 if name in saved and state[name].dtype != saved[name].dtype:
                     state[name] = saved[name].to(state[name].device, copy=True)

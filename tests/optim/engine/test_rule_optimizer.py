@@ -185,6 +185,19 @@ def test_hooks_run_once(cls: type[RuleOptimizer]) -> None:
     assert calls == ["before", "after"]
 
 
+@some
+@pytest.mark.filterwarnings("ignore:optimizer contains a parameter group with duplicate")
+def test_a_parameter_that_stands_twice_takes_one_step(cls: type[RuleOptimizer]) -> None:
+    (once, *_), (twice, *_) = weights(), weights()
+    one, other = made(cls, [once]), made(cls, [twice, twice])
+    for parameter in (once, twice):
+        parameter.grad = torch.ones_like(parameter)
+    one.step()
+    other.step()
+    assert int(other.state[twice]["step"]) == 1
+    assert torch.equal(once, twice)
+
+
 @pytest.mark.parametrize("before", [True, False])
 def test_the_mode_of_gradients_is_as_before(before: bool) -> None:
     class Broken(Lion):
