@@ -16,6 +16,7 @@ from optbench.console import (
     print_table,
     print_text,
     shown,
+    table_room,
 )
 from optbench.errors import UserError
 from optbench.escape import shell_word
@@ -82,6 +83,9 @@ def _as_table(found: Sequence[Past]) -> None:
         "best": [significant(run.best["value"]) if run.best else "" for run in found],
         "run": own,
     }
+    widest = sum(max(map(len, [name, *values])) for name, values in table.items())
+    if widest > table_room(len(table)):  # long paths: a day is enough, so that each has one line
+        table["begun"] = [when.partition(" ")[0] for when in table["begun"]]
     more: dict[str, list[str]] = {}
     if len(metrics) > 1:
         more["best of"] = [str(run.best["metric"]) if run.best else "" for run in found]

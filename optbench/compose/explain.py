@@ -173,6 +173,9 @@ def first_line(error: BaseException) -> str:
         return "nothing that can be set here"  # they trip over it: the message would be of theirs
     text = re.sub(r"\s+", " ", str(error).split("\n    full_key")[0]).strip()
     text = text.partition(" Config search path:")[0].rstrip(".")
+    lacking = re.fullmatch(r"Key '(.*)' is not in struct", text)
+    if lacking:
+        return f"there is no key {lacking[1]}; arguments of a class are in arguments={{...}}"
     return text or type(error).__name__
 
 

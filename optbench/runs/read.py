@@ -98,6 +98,13 @@ class Run:
             near = nearest(last, children(beside))
             if near is not None and not _others_have(at, last):
                 raise UserError(f"{key}: no such key; did you mean {join(at, near)}?")
+            inside = [
+                f"{group}.{key}"
+                for group, own in beside.items()
+                if isinstance(own, Mapping) and key in own
+            ]
+            if not at and inside:
+                raise UserError(f"{key}: no such key; did you mean {' or '.join(inside)}?")
         return find(self.config, key)
 
     @property

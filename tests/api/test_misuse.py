@@ -111,6 +111,7 @@ def test_a_result_points_to_its_folder_and_a_misspelt_name_to_the_right_one() ->
         (lambda: ANY.resume(result), "not of type RunResult; its folder is .run.path"),
         (lambda: run.setting("optimizer.lrr"), "optimizer.lrr: no such key; did you mean optim"),
         (lambda: run.setting("step"), "step: no such key; did you mean steps?"),
+        (lambda: run.setting("lr"), "lr: no such key; did you mean optimizer.lr?"),
         (lambda: ANY.open_run("run").setting(3), "setting: expected a key"),
         (lambda: ANY.open_run("run").series(3), "series: expected a tag, such as 'val/loss', not"),
     ):

@@ -203,3 +203,11 @@ def test_a_verb_that_there_is_not(line: str, meant: str) -> None:
 @pytest.mark.parametrize(("line", "named"), FLAGS)
 def test_a_flag_that_there_is_not_is_told_the_setting(line: str, named: list[str]) -> None:
     assert_refused(line, named)
+
+
+def test_a_loss_given_whole_says_where_its_arguments_go() -> None:
+    answer = call(
+        ["train", "task.loss={_target_: torch.nn.CrossEntropyLoss, label_smoothing: 0.1}"]
+    )
+    assert answer.code == 2 and "no key label_smoothing" in answer.err
+    assert "arguments={...}" in answer.err and "struct" not in answer.err
