@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 
@@ -26,6 +27,7 @@ def main() -> None:
     from optbench.cli.main import main as run
 
     code = run()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # one more Ctrl-C changes nothing any more
     if "torch" in sys.modules:
         from optbench.training.distributed import leave
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from optbench.config.declared import SETTINGS
 from optbench.config.run_config import RunConfig
 from optbench.config.schema import schedules_in
 from optbench.config.suggest import did_you_mean
@@ -42,9 +43,10 @@ def check_metrics(config: RunConfig, task: Task, parameters: Sequence[str]) -> N
     best = config.checkpoint.best
     if best not in (None, "auto"):
         _check("checkpoint.best", str(best), scores)
-    if config.early_stopping.patience:
-        _check("early_stopping.metric", config.early_stopping.metric, scores)
-        if not config.eval.every.value:
+    stopping = config.early_stopping
+    if stopping.patience or stopping.metric != SETTINGS["early_stopping.metric"].default:
+        _check("early_stopping.metric", stopping.metric, scores)
+        if stopping.patience and not config.eval.every.value:
             raise UserError("eval.every=0: early_stopping.patience needs evaluations")
     if config.target.metric is not None:
         tests = [f"test/{name}" for name in task.metrics]

@@ -134,6 +134,7 @@ NEEDS_TORCH: list[Row] = [
     ("schedule=cyclic optimizer=adagrad", ["schedule.cycle_momentum=true", "Adagrad"]),
     ("'optimizer.groups=[{params: haed*}]'", ["optimizer.groups", "params=haed*", "head.weight"]),
     ("early_stopping.patience=1 early_stopping.metric=val/acc", ["did you mean val/accuracy?"]),
+    ("early_stopping.metric=test/loss", ["only scores of the validation set"]),
     ("checkpoint.best=val/los", ["checkpoint.best=val/los", "did you mean val/loss?"]),
     ("early_stopping.patience=1 eval.every=0", ["eval.every=0", "early_stopping.patience"]),
     ("model.activation=rleu", ["activation", "rleu", "did you mean relu"]),
