@@ -1,7 +1,8 @@
 """What all scripts share: a command line with --quick, a prompt end, and runs of optbench.
 
 A script ends with 128 + the number of a SIGTERM, SIGINT or SIGHUP, whatever it is at: temporary
-folders are removed and child processes ended on the way out. optbench takes the signals itself
+folders are removed and child processes ended on the way out, and what other code makes of the
+exception on its way (another error, or nothing) changes neither. optbench takes the signals itself
 while it trains, ends that one run, and then hands the signal on, which ends the script.
 """
 
@@ -20,8 +21,15 @@ from optbench import Callback, Run, RunResult
 
 ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
+EVERY = 0.25
+"""Seconds after which an exception that went nowhere is raised once more."""
+
 _ended_by: list[int] = []
-"""The signals that have come: Python drops what is raised inside a destructor."""
+"""The signals that have come."""
+
+
+class Ended(KeyboardInterrupt):
+    """A signal came. No SystemExit: that is taken for a model's or a data set's own `exit()`."""
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -42,12 +50,35 @@ def start(script: Callable[[], int | None]) -> NoReturn:
     for number in ENDING:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # by nohup
             signal.signal(number, _end)
-    sys.exit(script())
+    signal.signal(signal.SIGALRM, _end_still)
+    try:
+        code = script()
+    except BaseException:
+        _end_if_told()
+        raise
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    _end_if_told()
+    sys.exit(code)
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
     _ended_by.append(number)
-    raise SystemExit(128 + number)
+    signal.setitimer(signal.ITIMER_REAL, EVERY, EVERY)
+    raise Ended
+
+
+def _end_still(number: int, frame: FrameType | None) -> None:
+    """Raise it again where it was dropped, by Python in a destructor or by others' code in C."""
+    if not _is_ending(sys.exc_info()[1]):
+        raise Ended
+
+
+def _is_ending(handled: BaseException | None) -> bool:
+    """Whether what is being cleaned up after is the end, or what others made of it."""
+    while handled is not None and not isinstance(handled, Ended):
+        handled = handled.__context__
+    return handled is not None
 
 
 def train(
@@ -78,4 +109,4 @@ def succeeded(*results: RunResult) -> list[Run]:
 
 def _end_if_told() -> None:
     if _ended_by:
-        raise SystemExit(128 + _ended_by[0])
+        raise SystemExit(128 + _ended_by[0]) from None

@@ -55,6 +55,7 @@ def name(path: Path) -> str:
 
 SCRIPTS = [path for path in FILES if guarded(path)]
 each_script = pytest.mark.parametrize("script", SCRIPTS, ids=name)
+linux = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 
 
 def test_each_file_is_a_script_or_used_by_one() -> None:
@@ -108,12 +109,62 @@ def test_a_signal_that_python_swallowed_ends_the_script_before_the_next_run(
     common: ModuleType, trained: Callable[[str], None]
 ) -> None:
     trained("finished")
-    with pytest.raises(SystemExit):
-        common._end(signal.SIGTERM, None)
+    common._ended_by.append(signal.SIGTERM)
     for run in (common.train, common.sweep):
         with pytest.raises(SystemExit) as ended:
             run("steps=1")
         assert ended.value.code == 128 + signal.SIGTERM
+
+
+SIGNALLED = {
+    "dropped by Python": "value = Dropped(); del value; time.sleep(60)",
+    "caught by the code of others": """
+try:
+    os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)
+except BaseException:
+    pass
+time.sleep(60)""",
+    "made another error": """
+try:
+    os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)
+except BaseException as error:
+    raise ValueError("wrong") from error""",
+    "made a result": """
+try:
+    os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)
+except BaseException:
+    pass""",
+    "cleaned up after, slowly": """
+try:
+    os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)
+finally:
+    time.sleep(4 * common.EVERY); open("cleaned", "x").close()""",
+}
+PROGRAM = """
+import os, signal, sys, time
+sys.path.insert(0, {path!r})
+import common
+
+class Dropped:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)
+
+def script():
+    exec({code!r})
+
+common.start(script)
+"""
+
+
+@linux
+@pytest.mark.parametrize("code", SIGNALLED.values(), ids=SIGNALLED)
+def test_a_script_ends_by_the_signal_whatever_becomes_of_the_exception(
+    code: str, tmp_path: Path
+) -> None:
+    program = PROGRAM.format(path=str(ROOT / "scripts"), code=code)
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, timeout=PATIENCE)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert ("open(" in code) == (tmp_path / "cleaned").exists()
 
 
 def test_what_has_to_succeed_says_what_went_wrong(
@@ -243,9 +294,6 @@ def ended(script: Path, folder: Path, number: int, ready: Callable[[int], bool])
             os.kill(child, signal.SIGKILL)
         process.wait()
     return code
-
-
-linux = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 
 
 @linux
