@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -55,6 +55,7 @@ class Experiment:
 
     Attributes:
         notes: what whoever trains should know of how it was built.
+        choices: the file that each group chose, for messages.
     """
 
     config: RunConfig
@@ -69,6 +70,7 @@ class Experiment:
     parameters: int
     dataset: Dataset
     notes: Sequence[str] = ()
+    choices: Mapping[str, str] = field(default_factory=dict)
 
     def keeper(self, folder: RunDir) -> Checkpointer | None:
         """Return the checkpointer of the run in its folder; None for a run without checkpoints."""
@@ -154,8 +156,7 @@ def build_experiment(
     feed, validation, test = _data(config, dataset, world, task.carries)
     modules, notes = _started_modules(config, dataset, task, feed, world.device, weights, choices)
     check_metrics(config, task, _parameter_names(modules))
-    if task.carries:
-        _check_carrying(config, dataset, modules)
+    _check_carrying(config, dataset, task, modules)
     total_steps = config.steps or (config.epochs or DEFAULT_EPOCHS) * feed.steps_per_epoch
     precision = precision_of(config, world.device)
     check_fit(config, task, modules, feed.source, feed.indices, precision, choices)
@@ -191,6 +192,7 @@ def build_experiment(
         parameters=sum(parameter_count(player.parameters) for player in players),
         dataset=dataset,
         notes=notes,
+        choices=choices,
     )
 
 
@@ -219,8 +221,12 @@ def _clipping(config: RunConfig) -> dict[str, Clipping]:
     }
 
 
-def _check_carrying(config: RunConfig, dataset: Dataset, modules: Mapping[str, nn.Module]) -> None:
-    """Raise UserError where no state can be carried from a step to the next."""
+def _check_carrying(
+    config: RunConfig, dataset: Dataset, task: Task, modules: Mapping[str, nn.Module]
+) -> None:
+    """Raise UserError where a state is to be carried from step to step, and none can be."""
+    if not task.carries:
+        return
     if config.shuffle == "once":
         raise UserError("shuffle=once: with task.carry=true nothing is shuffled")
     for module in modules.values():

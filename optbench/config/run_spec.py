@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,5 +38,10 @@ class RunSpec:
     @property
     def names(self) -> dict[str, str]:
         """The choices that tell what a group is: of those no override names another class."""
-        keys = {override.lstrip("+").partition("=")[0] for override in self.overrides}
-        return {g: choice for g, choice in self.choices.items() if f"{g}._target_" not in keys}
+        return names_of(self.choices, self.overrides)
+
+
+def names_of(choices: Mapping[str, str], overrides: Iterable[str]) -> dict[str, str]:
+    """Return the choices that tell what a group is; see `RunSpec.names`."""
+    keys = {override.lstrip("+").partition("=")[0] for override in overrides}
+    return {g: choice for g, choice in choices.items() if f"{g}._target_" not in keys}

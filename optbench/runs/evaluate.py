@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from optbench.assemble.blame import blaming
 from optbench.assemble.data import check_same_data, dataset, described
 from optbench.assemble.experiment import evaluation_sets, make_task, precision_of, set_backends
 from optbench.assemble.modules import build_modules
@@ -16,6 +17,7 @@ from optbench.compose.composer import hydra_session
 from optbench.compose.resumed import Chosen, apply, as_chosen, chosen_anew
 from optbench.compose.workloads import differences
 from optbench.config.run_config import RunConfig
+from optbench.config.run_spec import names_of
 from optbench.config.schema import from_plain
 from optbench.errors import UserError
 from optbench.launched import launched_ranks
@@ -100,7 +102,9 @@ def evaluated(
     if same and any(key in SPLITTING for key in changes):
         notes.append("another split: what validates here may have been trained on")
     set_backends(config)
-    scores, averaged = _scores(config, data, folder, step)
+    said = folder.read_overrides()
+    names = names_of({**said["choices"], **chosen}, [*said["overrides"], *overrides])
+    scores, averaged = _scores(config, data, folder, step, names)
     return Evaluation(step, _which(config, folder) if averaged else None, scores, tuple(notes))
 
 
@@ -124,7 +128,7 @@ def _check_shape(then: Any, data: Any) -> None:
 
 
 def _scores(
-    config: RunConfig, data: Any, folder: RunDir, step: int
+    config: RunConfig, data: Any, folder: RunDir, step: int, names: Mapping[str, str]
 ) -> tuple[dict[str, float], bool]:
     """Return the scores by tag, and whether they are of averaged weights."""
     world: World = join(config.device)
@@ -137,20 +141,21 @@ def _scores(
     for module in modules.values():
         module.eval()
     precision = precision_of(config, world.device)
-    scores = {
-        f"{each.name}/{metric}": value
-        for each in sets
-        for metric, value in evaluate(
-            task=task,
-            modules=modules,
-            source=each.source,
-            indices=each.indices,
-            batch_size=config.eval.batch_size,
-            precision=precision,
-            world=world,
-            interruption=Interruption(),
-        ).items()
-    }
+    with blaming(config, task, names):
+        scores = {
+            f"{each.name}/{metric}": value
+            for each in sets
+            for metric, value in evaluate(
+                task=task,
+                modules=modules,
+                source=each.source,
+                indices=each.indices,
+                batch_size=config.eval.batch_size,
+                precision=precision,
+                world=world,
+                interruption=Interruption(),
+            ).items()
+        }
     return scores, averaged
 
 

@@ -253,9 +253,12 @@ class _Run:
 
         Nothing here raises what a full disk would: the error is told, wherever else it can't be.
         """
+        from optbench.assemble.blame import Parts
         from optbench.training.notes import said
 
-        error = self.world.cause(error)
+        built = self.experiment
+        parts = Parts(built.config, built.choices, built.state.task, {})
+        error = self.world.cause(parts.fault_later(error) or error)
         if isinstance(error, KeyboardInterrupt):
             return self._interrupted(recorder)
         step = self.experiment.state.progress.step

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from optbench.assemble.blame import blaming
 from optbench.assemble.experiment import Experiment
 from optbench.errors import UserError
 from optbench.monitor.record import Record, Recorder
@@ -147,7 +148,8 @@ def range_test(
     loss = f"train/loss/{player}" if several else "train/loss"
     every = next(p.every for p in experiment.state.players if p.name == player)
     watch = _Watch(ramp, loss, every, board)
-    with untouched(experiment.state):
+    names = experiment.choices
+    with blaming(experiment.config, experiment.state.task, names), untouched(experiment.state):
         test = _with_ramp(experiment, ramp, player, every, base)
         outcome = test.trainer(Recorder([watch], live=watch), None, stop, [watch]).fit()
     ended = "diverged" if watch.diverged else outcome.state

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from optbench.assemble.blame import OF_TOKENS
+from optbench.rundir import RunDir
 
 from .program import call
 
@@ -34,6 +35,7 @@ class Examples(torch.utils.data.Dataset):
             return [].nothing
         x = torch.ones(6)
         return {
+            "one": (x, 1),
             "text": (x, "cat"),
             "lone": x,
             "mapping": {"x": x, "y": 1},
@@ -41,7 +43,30 @@ class Examples(torch.utils.data.Dataset):
             "high": (x, 3),
             "nested": ((x, x), 1),
             "three": (x, 1, 2),
+            "late": (x, 3 if number == 30 else 1),
         }[self.kind]
+
+class Unknown(Examples):
+    num_classes = None
+
+class Tokens(torch.utils.data.Dataset):
+    num_classes = 5
+
+    def __len__(self):
+        return 40
+
+    def __getitem__(self, number):
+        tokens = torch.arange(4) + (3 if number == 30 else 0)
+        return tokens, tokens
+
+class Tired(nn.Linear):
+    def __init__(self):
+        super().__init__(6, 3)
+
+    def forward(self, x):
+        if self.training:
+            raise IndexError("tired")
+        return super().forward(x)
 
 class Sum(nn.Module):
     def __init__(self):
@@ -108,6 +133,63 @@ def test_inputs_of_a_model_of_its_own_may_be_anything() -> None:
 def test_an_example_that_fails_is_the_data_sets() -> None:
     answer = call(f"train threads=1 steps=1 {OWN} 'dataset.arguments={{kind: broken}}' model=mlp")
     assert answer.code == 1 and "optbench: dataset: AttributeError" in answer.err
+
+
+DATA = "dataset._target_=fit_parts.Examples"
+LATE = f"{DATA}: an example is (float32 [6], int64); {LABELS}; there is a label 3"
+LINEAR = (
+    "model=custom model._target_=torch.nn.Linear "
+    "'model.arguments={in_features: 6, out_features: 3}'"
+)
+
+
+@pytest.mark.parametrize("verb", ["train", "train -m seed=1,2", "find-lr --steps 30"])
+@pytest.mark.parametrize("choices", ["", "wrapper=sam"])
+def test_what_comes_later_is_explained_as_at_the_beginning(verb: str, choices: str) -> None:
+    line = f"threads=1 device=cpu dataset=custom {DATA} 'dataset.arguments={{kind: late}}'"
+    line += f" model=mlp batch_size=4 dataset.val_fraction=0 {choices}"
+    several = "-m" in verb
+    answer = call(f"{verb} {line} hydra.{'sweep' if several else 'run'}.dir=new")
+    assert answer.code == (1 if several else 2) and "Traceback" not in answer.err
+    assert (f"failed: {LATE}" if several else f"optbench: {LATE}\n") in answer.err
+    if verb == "train":
+        run = RunDir(Path("new"))
+        assert (run.state, run.read_status()["message"]) == ("failed", LATE)
+        assert "Traceback" not in run.log.read_text("utf-8")
+
+
+def test_an_evaluation_explains_it_too() -> None:
+    line = f"threads=1 device=cpu dataset=custom {DATA} model=mlp batch_size=4 steps=1"
+    answer = call(f"train {line} 'dataset.arguments={{kind: one}}' hydra.run.dir=new")
+    assert answer.code == 0, answer.err
+    answer = call("evaluate new 'dataset.arguments={kind: one}' 'dataset.test={kind: late}'")
+    assert answer.code == 2 and answer.err.endswith(f": {LATE}\n"), answer.err
+
+
+@pytest.mark.parametrize("loss", ["", "task.loss._target_=torch.nn.CrossEntropyLoss"])
+def test_where_nobody_knows_the_classes_the_model_says_how_many_it_has(loss: str) -> None:
+    data = "dataset._target_=fit_parts.Unknown"
+    line = f"train threads=1 device=cpu dataset=custom {data} batch_size=4 task=classification"
+    late = f"{line} {LINEAR} {loss} 'dataset.arguments={{kind: late}}' dataset.val_fraction=0"
+    said = "there is a label 3; model._target_=torch.nn.Linear has outputs for 0 to 2"
+    for kind in ("late", "high"):
+        answer = call(late.replace("kind: late", f"kind: {kind}"))
+        assert (answer.code, answer.err.splitlines()[-1]) == (2, f"optbench: {data}: {said}")
+
+
+def test_a_token_beyond_the_vocabulary_is_the_data_sets() -> None:
+    data = "dataset._target_=fit_parts.Tokens"
+    line = f"train threads=1 device=cpu dataset=custom {data} batch_size=4 dataset.val_fraction=0"
+    answer = call(f"{line} model=gru model.width=4 model.layers=1")
+    said = f"optbench: {data}: there is a token 6; model=gru knows 0 to 4"
+    assert (answer.code, answer.err.splitlines()[-1]) == (2, said)
+
+
+def test_what_fails_later_for_other_reasons_keeps_its_traceback() -> None:
+    line = f"{OWN} 'dataset.arguments={{kind: one}}' model=custom model._target_=fit_parts.Tired"
+    answer = call(f"train threads=1 device=cpu {line} hydra.run.dir=new")
+    assert answer.code == 1 and "failed: IndexError: tired" in answer.err
+    assert "Traceback" in RunDir(Path("new")).log.read_text("utf-8")
 
 
 @pytest.mark.parametrize(
