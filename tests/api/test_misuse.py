@@ -127,6 +127,8 @@ def test_best_is_empty_of_a_run_that_diverged_at_once() -> None:
     diverged = optbench.train(*SMALL, "optimizer=sgd", "optimizer.lr=1e30", folder="diverged")
     good = optbench.train(*SMALL, folder="good")
     assert diverged.state == "diverged" and diverged.run.best == {}
+    assert (diverged.run.summary["best"], diverged.run.summary["target"]) == ({}, {})
+    assert good.run.summary["best"] == good.best
     assert good.run.best == good.best
     runs = optbench.find_runs(".")
     assert max(runs, key=lambda each: each.best.get("value", 0.0)).path.name == "good"
