@@ -262,7 +262,7 @@ class _Run:
         if isinstance(error, KeyboardInterrupt):
             return self._interrupted(recorder)
         step = self.experiment.state.progress.step
-        if not self.world.is_main:
+        if not self.world.is_main and not isinstance(error, UserError):  # which the caller tells
             text = "".join(traceback.format_exception(error))
             print_error(f"[rank {self.world.rank}] {text}", lines=True)
         for end in (self.keeper and self.keeper.wait, recorder and recorder.close):

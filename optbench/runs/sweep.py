@@ -14,7 +14,7 @@ from optbench.compose.composer import Composer
 from optbench.compose.sweeps import Grid, varied_keys
 from optbench.config.run_spec import RunSpec
 from optbench.config.schema import from_plain
-from optbench.errors import UserError
+from optbench.errors import OwnCodeError, UserError
 from optbench.launched import launched_ranks
 from optbench.rundir import PLAN, RunDir
 from optbench.runs.columns import columns_of
@@ -176,11 +176,16 @@ def run_one(
             raise  # unless another rank waits for this one, in the middle of a run
         from optbench.training.notes import said
 
-        step = folder.read_status().get("step", 0)
-        if not log.quiet and (begun == "new" or not isinstance(error, UserError)):
+        status, user = folder.read_status(), isinstance(error, UserError)
+        step = status.get("step", 0)
+        told = user and status.get("message") == said(error)  # by the run, as it ended
+        if not log.quiet and not told and (begun == "new" or not user):
             with suppress(OSError, UserError):  # the table tells it, wherever else it can't be
                 log.open(folder.log)
-                log.note_lines("".join(traceback.format_exception(error)))
+                if user and not isinstance(error, OwnCodeError):
+                    log.note(said(error))
+                else:
+                    log.note_lines("".join(traceback.format_exception(error)))
                 folder.write_status("failed", step, said(error))
         with suppress(OSError):
             log.close()

@@ -155,7 +155,8 @@ def test_what_comes_later_is_explained_as_at_the_beginning(verb: str, choices: s
     if verb == "train":
         run = RunDir(Path("new"))
         assert (run.state, run.read_status()["message"]) == ("failed", LATE)
-        assert "Traceback" not in run.log.read_text("utf-8")
+    for log in Path("new").rglob("log.txt"):
+        assert log.read_text("utf-8").count(LATE) == 1 and "Traceback" not in log.read_text("utf-8")
 
 
 def test_an_evaluation_explains_it_too() -> None:
