@@ -49,11 +49,16 @@ def _broken(line: str, width: int, hang: int) -> str:
     )
 
 
-def commented(line: str, width: int) -> str:
-    """Break a line of YAML whose comment makes it too wide; the rest of it stands below."""
-    found = re.match(r"(|.*?\s)# (.*)", line)
-    if len(line) <= width or found is None:
+def yaml_line(line: str, width: int) -> str:
+    """Break a line of YAML that is too wide, in its comment or else its value: the same YAML.
+
+    A value of one word, such as a URL, that is too wide by itself stays beside its key.
+    """
+    if len(line) <= width:
         return line
+    found = re.match(r"(|.*?\s)# (.*)", line)
+    if found is None:
+        return _yaml_value(line, width)
     code, comment = found.groups()
     below = f"{'':<{len(code)}}# "
     return "\n".join(
@@ -61,6 +66,25 @@ def commented(line: str, width: int) -> str:
             comment,
             max(width, len(below) + NARROWEST),
             initial_indent=f"{code}# ",
+            subsequent_indent=below,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    )
+
+
+def _yaml_value(line: str, width: int) -> str:
+    body = line.lstrip(" ")
+    indent = line[: len(line) - len(body)]
+    below = f"{indent}    "  # further than the key of `- key: value`
+    words = body.removeprefix("- ").split()
+    if len(words) == 2 and len(below) + len(words[1]) > width:
+        return line
+    return "\n".join(
+        textwrap.wrap(
+            body,
+            width,
+            initial_indent=indent,
             subsequent_indent=below,
             break_long_words=False,
             break_on_hyphens=False,

@@ -11,7 +11,7 @@ from optbench.config.about import DESCRIPTION
 from optbench.config.suggest import did_you_mean, flag_meant
 from optbench.console import print_lines, print_table, width
 from optbench.errors import UserError
-from optbench.layout import commented
+from optbench.layout import yaml_line
 
 
 def groups() -> list[str]:
@@ -84,7 +84,7 @@ def _print_choice(group: str, name: str, own: Path | None) -> None:
     if name not in found:
         raise UserError(f"list {group} {name}: no such {group}; {did_you_mean(name, found)}")
     lines = text_of(found[name]).splitlines()
-    print_lines("\n".join(commented(line, width()) for line in lines))
+    print_lines("\n".join(yaml_line(line, width()) for line in lines))
 
 
 def _config_dir(arguments: Sequence[str]) -> tuple[list[str], Path | None]:

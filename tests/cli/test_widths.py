@@ -13,15 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from optbench.cli.listing import groups
+from optbench.cli.listing import files, groups
 from optbench.cli.main import VERBS
 from optbench.compose.paths import configs_folder
 from optbench.console import add_what_fits
-from optbench.layout import broken, columns, commented, header, widths
+from optbench.files import load_yaml, parse_yaml
+from optbench.layout import broken, columns, header, widths, yaml_line
 
 from .program import SMALL, call
 
 COLUMNS = 80
+URL = re.compile(r"^ *(\w+:|-) https?://\S+$")
 TO_PASTE = re.compile(r"^ *(optbench|tensorboard) ")
 
 
@@ -74,9 +76,15 @@ def test_help(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fitting(f"{verb} --help")
 
 
-@pytest.mark.parametrize("choice", ["model resnet18", "dataset digits", "schedule wsd"])
-def test_a_choice(choice: str) -> None:
-    fitting(f"list {choice}")
+@pytest.mark.parametrize("group", groups())
+def test_every_choice(group: str) -> None:
+    """A URL that is too wide stays whole; what a file says is the same YAML."""
+    for file in files(group):
+        answer = call(f"list {group} {file.stem}")
+        assert answer.code == 0, answer.err
+        assert [line for line in too_wide(answer.out) if not URL.match(line)] == []
+        if group != "optimizer":  # a table
+            assert parse_yaml(answer.out, file) == load_yaml(file)
 
 
 @pytest.mark.parametrize("group", ["", *groups()])
@@ -153,13 +161,15 @@ def test_a_line_is_broken_between_words_or_cells() -> None:
     assert broken("a/path/that/is/long", 5) == "a/path/that/is/long"
 
 
-def test_a_comment_goes_on_below() -> None:
-    assert commented("lr: 0.1  # how far a step goes downhill", 31).splitlines() == [
+def test_a_line_of_yaml_goes_on_below() -> None:
+    assert yaml_line("key: of several words", 12) == "key: of\n    several\n    words"
+    assert yaml_line("- _target_: my.own.Class", 20) == "- _target_:\n    my.own.Class"
+    assert yaml_line("lr: 0.1  # how far a step goes downhill", 31).splitlines() == [
         "lr: 0.1  # how far a step goes",
         "         # downhill",
     ]
-    assert commented("# words of a long comment", 22) == "# words of a long\n# comment"
-    assert commented("url: https://long/#anchor", 10) == "url: https://long/#anchor"
+    assert yaml_line("# words of a long comment", 22) == "# words of a long\n# comment"
+    assert yaml_line("url: https://long/#anchor", 10) == "url: https://long/#anchor"
 
 
 def test_what_room_there_is_goes_to_words_then_to_cells() -> None:
