@@ -23,7 +23,7 @@ from optbench.compose import hydra_internals
 from optbench.compose.config_source import CheckedFolders
 from optbench.compose.explain import explain, first_line, plain, unresolved
 from optbench.compose.files import GROUPS, OVERLAYS, ConfigFiles
-from optbench.compose.grid import is_param
+from optbench.compose.grid import is_of_sweeps, is_param
 from optbench.compose.hydra_internals import repository
 from optbench.compose.overlays import drop_replaced_settings
 from optbench.compose.overrides import OverrideReader, refuse_two_wrappers
@@ -73,6 +73,15 @@ class SeveralValues(UserError):
     def needing(self, what: str) -> UserError:
         """Return the error for somebody who does many runs with something else than `-m`."""
         return UserError(f"{self._said} need {what}{self._hint}")
+
+
+def _of_sweeps(override: Override) -> SeveralValues:
+    """Return the error for a setting of Hydra's that one run would leave unused."""
+    key, line = override.key_or_group, str(override.input_line)
+    where = line.partition("=")[2]
+    hint = f"; of one run write hydra.run.dir={where}" if key == "hydra.sweep.dir" else ""
+    what = "values" if is_param(key) else "settings"
+    return SeveralValues(f"{line}: {what} of a sweep", hint)
 
 
 def keys_of(overrides: Sequence[str]) -> list[str]:
@@ -151,8 +160,8 @@ class Composer:
         parsed = self.parse(overrides)
         if mode == RunMode.RUN:
             for override in parsed:
-                if is_param(override.key_or_group):
-                    raise SeveralValues(f"{override.input_line}: values of a sweep")
+                if is_of_sweeps(override.key_or_group):
+                    raise _of_sweeps(override)
                 if override.is_sweep_override():
                     hint = self._as_one(override, parsed)
                     raise SeveralValues(f"{override.input_line}: several values", hint)

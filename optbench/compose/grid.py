@@ -113,6 +113,12 @@ def is_param(key: str) -> bool:
     return key == PARAMS or key.startswith(f"{PARAMS}.")
 
 
+def is_of_sweeps(key: str) -> bool:
+    """Return whether a key of Hydra's is of where a sweep's runs go, who chooses or starts them."""
+    name = key.removeprefix("hydra").lstrip("./").partition(".")[0]
+    return key.startswith("hydra") and name in ("sweep", "sweeper", "launcher")
+
+
 def _flat(values: Mapping[Any, Any], at: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
         name = f"{at}{key}"

@@ -16,23 +16,12 @@ from optbench.compose.grid import number_of_values
 from optbench.compose.hydra_internals import repository
 from optbench.compose.misread import misread, no_override, too_deep
 from optbench.compose.players import as_hydra_says, as_typed, is_own
+from optbench.compose.plugins import plugin_meant
 from optbench.compose.quoting import with_quotes
 from optbench.config.about import ABOUT
 from optbench.config.keys import leaves
 from optbench.config.libraries import choice_meant
-from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
-
-SLURM = "submitit_slurm"
-
-
-def _launcher_meant(kind: str, word: str, found: Sequence[str]) -> str:
-    """Return which of Hydra's choices was meant, or where it comes from."""
-    if kind == "launcher" and word in ("slurm", SLURM, "submitit"):
-        if SLURM in found:
-            return f"did you mean hydra/launcher={SLURM}?"
-        return f"hydra/launcher={SLURM} comes with pip install hydra-submitit-launcher"
-    return did_you_mean(word, found)
 
 
 def refuse_two_wrappers(overrides: Sequence[Override]) -> None:
@@ -115,7 +104,7 @@ class OverrideReader:
         found = repository(self.loader).get_group_options(group)
         if found and value is not None and str(value) not in found:
             kind, line = group.removeprefix("hydra/"), override.input_line
-            raise UserError(f"{line}: no such {kind}; {_launcher_meant(kind, str(value), found)}")
+            raise UserError(f"{line}: no such {kind}; {plugin_meant(kind, str(value), found)}")
 
     def _check_choice(self, override: Override) -> None:
         group = override.key_or_group

@@ -51,7 +51,8 @@ def apply(
     for override in composer.parse(overrides):
         key = override.key_or_group
         touched.add(key)
-        if override.is_sweep_override() or override.is_delete() or key in OVERLAYS:
+        of_hydra = key.startswith(("hydra.", "hydra/"))
+        if override.is_sweep_override() or override.is_delete() or key in OVERLAYS or of_hydra:
             raise UserError(f"{override.input_line}: not {when}")
         if key in ("steps", "epochs") and override.value() is None:
             raise UserError(

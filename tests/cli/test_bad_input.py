@@ -189,6 +189,18 @@ COMMANDS: list[Row] = [
     ("train optimizer=sgd,adam", ["optimizer=sgd,adam", "need -m"]),
     ("train optimizer.lr=1,2", ["optimizer.lr=1,2", "need -m"]),
     ("train 'seed=range(3)'", ["seed=range(3)", "need -m"]),
+    (
+        "train hydra.sweep.dir=mine",
+        ["hydra.sweep.dir=mine: settings of a sweep need -m; of one run write hydra.run.dir=mine"],
+    ),
+    ("train hydra/launcher=joblib", ["hydra/launcher=joblib: settings of a sweep need -m"]),
+    ("train hydra/sweeper=basic", ["hydra/sweeper=basic: settings of a sweep need -m"]),
+    ("train --cfg job hydra.launcher.n_jobs=2", ["n_jobs=2: settings of a sweep need -m"]),
+    (
+        "find-lr hydra.sweep.dir=mine",
+        ["settings of a sweep need optbench train -m, find-lr takes one; of one run write"],
+    ),
+    ("show hydra.sweep.subdir=x", ["settings of a sweep need optbench train -m, show takes one"]),
     ("train a=b=c", ["a=b=c"]),
     ("train --cfg job optimizer=adamm", ["optimizer=adamm", "did you mean adam?"]),
 ]

@@ -31,7 +31,15 @@ CHOICES: list[Row] = [
     ),
     ("model=torchvision.models.resnet50", ["mean model=torchvision model.name=resnet50?"]),
     ("wrapper=sam wrapper=lookahead", ["wrapper=lookahead: after wrapper=sam", "one wrapper"]),
-    ("hydra/launcher=slurm", ["hydra/launcher=slurm: no such launcher", "submitit_slurm comes"]),
+    ("hydra/launcher=slurm", ["hydra/launcher=slurm: no such launcher; submitit_slurm, if"]),
+    (
+        "hydra/launcher=submitit_slurm",
+        ["=submitit_slurm: no such launcher; it comes with pip install hydra-submitit-launcher"],
+    ),
+    ("hydra/launcher=ray", ["no such launcher; it comes with pip install hydra-ray-launcher"]),
+    ("hydra/sweeper=optuna", ["no such sweeper; it comes with pip install hydra-optuna-sweeper"]),
+    ("hydra/sweeper=optunna", ["no such sweeper; optuna, if that is meant, comes with pip"]),
+    ("hydra/sweeper=nothing", ["no such sweeper; choose from basic"]),
     ("hydra/launcher=jobib", ["hydra/launcher=jobib: no such launcher; did you mean joblib?"]),
 ]
 

@@ -60,6 +60,8 @@ REFUSED = [
     ("optimizer.lr=5 steps=8", ["optimizer.lr=5", "player.generator.optimizer.lr=5"]),
     ("workload=digits_mlp", ["workload=digits_mlp", "not when a run is resumed"]),
     ("recipe=gan", ["recipe=gan", "not when a run is resumed"]),
+    ("hydra.run.dir=other", ["hydra.run.dir=other: not when a run is resumed"]),
+    ("hydra/launcher=joblib", ["hydra/launcher=joblib: not when a run is resumed"]),
     ("player.generator.optimizer=sgd", ["player.generator.optimizer._target_", "can't change"]),
     ("player.generator.update_every=2", ["player.generator.update_every=2", "can't change"]),
     ("player.generater.optimizer=sgd", ["player.generater.optimizer=sgd", "mean generator?"]),
