@@ -15,8 +15,9 @@ from optbench.assemble.create import call, create, locate, parameters_of
 from optbench.assemble.milestones import refuse_unreached
 from optbench.assemble.own import module_of, told
 from optbench.config.fields import LENGTHS
+from optbench.config.flow import flow
 from optbench.config.lengths import Length
-from optbench.config.schedules import VALUE_KEYS, flow
+from optbench.config.schedules import VALUE_KEYS
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 from optbench.schedules.base import Schedule, has_state

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from typing import Any
-
+from optbench.config.flow import flow
 from optbench.errors import Argument, ArgumentError, Choice
 
 ENVIRONMENT = {"dataset.root": "OPTBENCH_DATA"}
@@ -32,12 +30,5 @@ def _worded(part: str | Argument | Choice, at: str | None) -> str:
         return str(part)
     key = f"{at}.{part.name}"
     if part.value is not ...:
-        return f"{key}={_value(part.value)}"
+        return f"{key}={flow(part.value)}"
     return f"{key} (or {ENVIRONMENT[key]})" if key in ENVIRONMENT else key
-
-
-def _value(value: Any) -> str:
-    """Return the value as it is written in YAML."""
-    if value is None or isinstance(value, bool):
-        return "null" if value is None else str(value).lower()
-    return os.fspath(value) if isinstance(value, os.PathLike) else str(value)

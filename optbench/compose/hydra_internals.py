@@ -8,8 +8,9 @@ holds Hydra at one minor version.
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import ChoiceSweep, Override, Sweep
 from omegaconf import DictConfig
 
 
@@ -70,8 +71,25 @@ def apply(overrides: list[Override], config: DictConfig) -> None:
 
 def combinations(overrides: list[Override]) -> list[list[list[str]]]:
     """Return all combinations of the values that overrides list, in batches."""
-    batches: list[list[list[str]]] = BasicSweeper.split_arguments(overrides, None)
+    spelled = list(map(_spelled, overrides))
+    batches: list[list[list[str]]] = BasicSweeper.split_arguments(spelled, None)
     return batches
+
+
+def _spelled(override: Override) -> Override:
+    """Return an override whose booleans are spelled as in YAML; Hydra would write Python's."""
+    value = override._value
+    if isinstance(value, ChoiceSweep):
+        return replace(override, _value=replace(value, list=_lower(value.list)))
+    return override if isinstance(value, Sweep) else replace(override, _value=_lower(value))
+
+
+def _lower(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {_lower(key): _lower(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return list(map(_lower, value))
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def repository(loader: ConfigLoader) -> Any:

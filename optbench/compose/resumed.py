@@ -12,9 +12,9 @@ from omegaconf import OmegaConf
 from optbench.compose.composer import Composer
 from optbench.compose.explain import unresolved, value_of
 from optbench.compose.files import GROUPS, OVERLAYS
-from optbench.compose.workloads import typed_value
 from optbench.config.conform import conform
 from optbench.config.declared import FIXED as SETTINGS_FIXED
+from optbench.config.flow import flow
 from optbench.config.interpolated import decoded
 from optbench.config.keys import meant
 from optbench.config.reserved import FIXED as NODES
@@ -131,7 +131,7 @@ def as_chosen(key: str, old: Any, new: Any, chosen: Chosen) -> tuple[str, str]:
     for group, (was, now) in chosen.items():
         if key.startswith(f"{group}."):
             return f"{group}={now}", was
-    return f"{key}={typed_value(new)}", typed_value(old)
+    return f"{key}={flow(new)}", flow(old)
 
 
 def refuse_fixed(changes: Mapping[str, Any], chosen: Chosen) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from optbench.compose.files import ConfigFiles
+from optbench.config.flow import flow
 from optbench.config.reserved import OF_READING
 
 PARTS = ("model", "dataset", "task")
@@ -32,13 +33,6 @@ def differences(old: Any, new: Any, at: str = "") -> dict[str, tuple[Any, Any]]:
             found |= differences(old.get(key), new.get(key), f"{at}.{key}" if at else str(key))
         return found
     return {} if old == new else {at: (old, new)}
-
-
-def typed_value(value: Any) -> str:
-    """Return a value as it is typed."""
-    if value is None or isinstance(value, bool):
-        return "null" if value is None else str(value).lower()
-    return str(value)
 
 
 def default_name(choices: Mapping[str, str]) -> str:
@@ -118,7 +112,7 @@ class Workloads:
 def _other_settings(group: str, its: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
     found = differences(its[group], own[group], group).items()
     return [
-        f"{key}={typed_value(value)}"
+        f"{key}={flow(value)}"
         for key, (_, value) in found
         if group != "dataset" or key.split(".")[1] not in NO_PART
     ]

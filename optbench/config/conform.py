@@ -13,6 +13,7 @@ from typing import Any
 
 from optbench.config.declared import field_of
 from optbench.config.fields import Field, folder_name, word
+from optbench.config.flow import flow
 from optbench.config.keys import as_list, children, first_that_takes, instead, join, meant
 from optbench.config.libraries import loss_meant
 from optbench.config.reading import plain_value
@@ -39,7 +40,7 @@ def conform(
     if unknown:
         key = join(at, unknown[0])
         value = values[unknown[0]]
-        shown = "" if isinstance(value, Mapping) else f"={value}"
+        shown = "" if isinstance(value, Mapping) else f"={flow(value)}"
         given = None if isinstance(value, Mapping) else value
         raise UserError(f"{key}{shown}: no such key; {meant(unknown[0], given, reference, at)}")
     return {
@@ -139,8 +140,7 @@ def _convert(value: Any, like: Any, key: str) -> Any:
 def _wrong(key: str, value: Any, expected: str, hint: str | None = None) -> UserError:
     """Return the error for a value that can't be: the hint, or what is expected."""
     hint = hint or f"expected {expected}"
-    shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else value
-    return UserError(f"{key}={shown}: not valid; {hint}")
+    return UserError(f"{key}={flow(value)}: not valid; {hint}")
 
 
 def _expected(

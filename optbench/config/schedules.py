@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from optbench.config.conform import conform
 from optbench.config.fields import number
+from optbench.config.flow import flow
 from optbench.config.keys import join
 from optbench.config.lengths import Length
 from optbench.errors import UserError
@@ -146,17 +147,6 @@ def _typed(at: str, meant: Mapping[str, Any]) -> str:
     return flow(meant) if "[" in at else shlex.quote(f"{at}={flow(meant)}")
 
 
-def flow(value: Any) -> str:
-    """Return plain data on one line, as YAML and overrides have it."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {flow(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(flow, value))}]"
-    return (
-        "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    )
-
-
 def _split(node: Any, keys: tuple[str, ...]) -> tuple[dict[str, Any], Any]:
     if not isinstance(node, Mapping):
         return {}, node
@@ -192,7 +182,9 @@ def _length(value: Any, at: str) -> Any:
             return value
     except ValueError:
         pass
-    raise UserError(f"{at}={value}: not valid; expected steps (100), epochs (5ep) or a part (10%)")
+    raise UserError(
+        f"{at}={flow(value)}: not valid; expected steps (100), epochs (5ep) or a part (10%)"
+    )
 
 
 def _number(value: Any, at: str, high: float, high_open: bool) -> float:
@@ -200,7 +192,9 @@ def _number(value: Any, at: str, high: float, high_open: bool) -> float:
         return number(0, high, high_open=high_open)(value)
     except ValueError:
         upto = "" if high == float("inf") else f", below {high:g}"
-        raise UserError(f"{at}={value}: not valid; expected a number, at least 0{upto}") from None
+        raise UserError(
+            f"{at}={flow(value)}: not valid; expected a number, at least 0{upto}"
+        ) from None
 
 
 def schedules_of(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from optbench.config.declared import SETTINGS
+from optbench.config.flow import flow
 from optbench.config.lengths import Length
 from optbench.config.run_config import NESTED, RunConfig
 from optbench.config.schedules import schedules_of
@@ -72,7 +73,9 @@ def _contradictions(config: RunConfig) -> None:
     for key in ("at", "strict", "exclude") if config.weights.path is None else ():
         value = getattr(config.weights, key)
         if value != SETTINGS[f"weights.{key}"].default and value != ():
-            raise UserError(f"weights.{key}={value}: of which weights? add weights=RUN or a file")
+            raise UserError(
+                f"weights.{key}={flow(value)}: of which weights? add weights=RUN or a file"
+            )
     if config.dataset["val_fraction"] == 0:
         _needs_validation(config)
 

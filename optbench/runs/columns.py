@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from optbench.compose.workloads import typed_value
 from optbench.config.declared import holds_numbers
+from optbench.config.flow import flow
 
 RUNS = ("model", "dataset")
 PLAYERS = (
@@ -87,7 +87,7 @@ def cells(own: Row, columns: Mapping[str, str], batch_size: int) -> dict[str, st
             continue
         value = own[key]
         if kind == TEXT:
-            found[key] = typed_value(value)
+            found[key] = flow(value)
         elif kind == NUMBER and key == "batch_size" and value == "full":
             found[key] = batch_size
         elif kind == _kind(value):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from optbench.config.flow import flow
 from optbench.config.reserved import OF_THE_FILE
 from optbench.console import print_error
 from optbench.errors import UserError
@@ -84,7 +85,7 @@ def named(runs: Sequence[FunctionRun]) -> list[str]:
                 name += (
                     f" {key.rpartition('.')[2]}={value:g}"
                     if _is_number(value)
-                    else (f" {key.rpartition('.')[2]}={value}")
+                    else (f" {key.rpartition('.')[2]}={flow(value)}")
                 )
         names.append(name)
     return [

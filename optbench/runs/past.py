@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from optbench.compose.workloads import typed_value
+from optbench.config.flow import flow
 from optbench.config.reserved import OF_READING, OF_THE_FILE
 from optbench.errors import UserError
 from optbench.files import strict
@@ -93,7 +93,7 @@ class Past:
         """Return what a choice or a setting is, as it is typed; empty where the run has none."""
         if key in self.choices:
             return self.choices[key]
-        return typed_value(self.settings[key]) if key in self.settings else ""
+        return flow(self.settings[key]) if key in self.settings else ""
 
 
 def differing(runs: Sequence[Past]) -> list[str]:

@@ -10,7 +10,8 @@ from typing import Any
 from optbench.compose.composer import Composer, hydra_session
 from optbench.compose.players import refuse_unowned
 from optbench.compose.resumed import LABELS, apply, chosen_anew, goes_on, refuse_fixed
-from optbench.compose.workloads import differences, typed_value
+from optbench.compose.workloads import differences
+from optbench.config.flow import flow
 from optbench.config.run_spec import RunSpec
 from optbench.config.schema import from_plain
 from optbench.rundir import RunDir
@@ -65,7 +66,7 @@ class Continuation:
             said = {"overrides": spec.overrides, "choices": spec.choices}
             folder.write_config(spec.plain, said)
             for key in self.changes:
-                log.note(f"{key}={typed_value(spec.plain[key])}")
+                log.note(f"{key}={flow(spec.plain[key])}")
         finally:
             log.close()
 
@@ -94,10 +95,7 @@ def continuation(
         asked = frozenset(str(o.key_or_group) for o in composer.parse(overrides))
     changes = differences(saved.plain, spec.plain)
     refuse_fixed(changes, chosen_anew(folder.read_overrides()["choices"], spec.choices))
-    told = (
-        f"changed: {key}={typed_value(new)} (was {typed_value(old)})"
-        for key, (old, new) in changes.items()
-    )
+    told = (f"changed: {key}={flow(new)} (was {flow(old)})" for key, (old, new) in changes.items())
     spec = replace(spec, changes=tuple(told))
     return Continuation(folder, spec, saved.seals, changes, asked)
 

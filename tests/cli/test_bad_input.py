@@ -112,7 +112,7 @@ TOGETHER: list[Row] = [
         ["schedule.parts[0].fro", "did you mean for?"],
     ),
     ("weights.at=last", ["weights.at=last", "add weights=RUN"]),
-    ("weights.strict=false", ["weights.strict=False", "add weights=RUN"]),
+    ("weights.strict=false", ["weights.strict=false", "add weights=RUN"]),
     ("'weights.exclude=[head.*]'", ["weights.exclude=", "add weights=RUN"]),
     ("'monitor.sinks=[csv,csv]'", ["monitor.sinks[1]=csv", "named already"]),
     ("checkpoint.best=val/loss dataset.val_fraction=0", ["checkpoint.best=val/loss", "fraction=0"]),

@@ -92,7 +92,7 @@ def test_what_was_overridden_is_a_column_too() -> None:
         ([[0.9], [0.8]], "text", ["[0.9]", "[0.8]"]),
         ([1, [1]], "text", ["1", "[1]"]),
         (["a", "b"], "text", ["a", "b"]),
-        ([{"from": 1}, None], "text", ["{'from': 1}", "null"]),
+        ([{"from": 1}, None], "text", ["{from: 1}", "null"]),
     ],
 )
 def test_what_is_varied_is_of_one_kind_in_all_runs(

@@ -232,6 +232,25 @@ def test_a_sweep_is_resumed_as_it_was_planned(sweep: Path) -> None:
     assert "epochs=3: a sweep is resumed as it was planned" in answer.err
 
 
+def test_booleans_are_said_as_they_are_typed(workplace: Path) -> None:
+    line = (
+        "optimizer=sgd optimizer.momentum=0.9 optimizer.nesterov=true,false seed=1 steps=1 "
+        "'tags=[\"True\",b]' monitor.tensorboard=False hydra.sweep.dir=mine"
+    )
+    answer = call(f"train -m {SMALL} {line}")
+    assert answer.code == 0, answer.err
+    first = answer.err.splitlines()[0]
+    assert "optimizer.nesterov=true" in first and "monitor.tensorboard=false" in first
+    assert sorted(row[1] for row in rows(answer)) == ["false", "true"]
+    run = runs_of(workplace / "mine")[0]
+    assert "optimizer.nesterov=true" in run.read_overrides()["overrides"]
+    assert load_yaml(run.config)["tags"] == ["True", "b"]
+    table = call("runs mine").out
+    assert "true" in table and "False" not in table
+    answer = call("train -m 'freeze=[true],[false]' seed=1")
+    assert "freeze=[true]: not valid" in answer.err
+
+
 def test_a_run_that_diverges_does_not_stop_the_sweep(workplace: Path) -> None:
     line = "optimizer=sgd optimizer.lr=1e30,1e-2 steps=5 hydra.sweep.dir=mine"
     answer = call(f"train -m {SMALL} {line}")

@@ -54,7 +54,7 @@ WRONG = [
     ({"group": {"lr": -1}}, "group.lr=-1: not valid; expected a number, at least 0"),
 ]
 UNKNOWN = [
-    ({"flg": True}, "flg=True: no such key; did you mean flag?"),
+    ({"flg": True}, "flg=true: no such key; did you mean flag?"),
     ({"group": {"lrr": 1}}, "group.lrr=1: no such key; did you mean group.lr?"),
     ({"group": {"new": {"a": 1}}}, "group.new: no such key; choose from lr, text"),
 ]
