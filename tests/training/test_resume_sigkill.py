@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from .runs import assert_same_run, newest, resume, small, status_of, train
-from .test_resume_exact import HARD, OPTIMIZERS, schedule_for
+from .test_resume_exact import HARD, NAMED, OPTIMIZERS, schedule_for
 
 QUICK = ("adamw",)
 LONG = [*HARD, "epochs=16"]
@@ -31,7 +31,7 @@ def optimizers() -> list[object]:
 @pytest.mark.parametrize("optimizer", optimizers())
 def test_every_optimizer(optimizer: str) -> None:
     overrides = [*LONG, *schedule_for(optimizer), f"optimizer={optimizer}"]
-    compare_with_killed(*overrides)
+    compare_with_killed(*overrides, *NAMED.get(optimizer, []))
 
 
 @pytest.mark.slow
