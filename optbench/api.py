@@ -136,12 +136,13 @@ def sweep(
     quiet: bool = True,
     config_dir: str | None = None,
 ) -> list[RunResult]:
-    """Train all combinations of some values, as `optbench train -m` does, one after the other.
+    """Train all combinations of some values, as `optbench train -m` does.
 
     Args:
-        overrides: as on the command line, with commas: `optimizer=sgd,adam`, `seed=0,1`.
+        overrides: as on the command line, with commas: `optimizer=sgd,adam`, `seed=0,1`; who does
+            the runs, such as `executor=local`, is by default this process, one after the other.
         folder: of the sweep. Default: in `runs/sweeps/`.
-        callbacks: told of each run, the same ones.
+        callbacks: told of each run, the same ones; copies of them where other processes do them.
         quiet: say nothing; else what `train` says.
         config_dir: a folder of your own config files.
 
@@ -157,22 +158,27 @@ def sweep(
         >>> [result.run.choices["optimizer"] for result in results]
         ['sgd', 'adam']
     """
+    from optbench.compose.executors import without_executor
     from optbench.compose.sweeps import Grid, compose_grid
-    from optbench.runs.sweep import begin, run_sequentially
+    from optbench.executors.make import make_executor
+    from optbench.executors.many import run_all
+    from optbench.runs.sweep import begin
     from optbench.training.callback import check_callbacks
 
     check_texts("sweep", overrides)
     check_callbacks(callbacks or ())
     _check_folders(folder, config_dir)
     with _composer(config_dir) as composer:
-        grid = compose_grid(composer, overrides)
+        choice, rest = without_executor(composer, overrides)
+        grid = compose_grid(composer, rest)
         if not isinstance(grid, Grid) or not grid.basic:
             raise UserError("hydra/launcher, hydra/sweeper: for optbench train -m only")
         if folder is not None:
             grid = replace(grid, folder=os.fspath(folder))
         with _of_a_library(quiet) as (log, results):
-            planned = begin(composer, overrides, grid, log)
-            results += filter(None, run_sequentially(planned, log, callbacks or ()))
+            executor = make_executor(choice, log)
+            planned = begin(composer, rest, grid, log, choice.lines)
+            results += filter(None, run_all(planned, executor, log, callbacks or ()))
     return results
 
 
@@ -239,6 +245,7 @@ def resume(
 
 def resume_sweep(
     path: Path,
+    *overrides: str,
     callbacks: Sequence[Callback] | None = (),
     quiet: bool = True,
     config_dir: str | None = None,
@@ -248,6 +255,7 @@ def resume_sweep(
 
     Args:
         path: the sweep's folder.
+        overrides: who does the runs, such as `executor=local`; nothing else can change.
         callbacks: told of each run that is gone on with or begun, the same ones.
         quiet, config_dir, trust: as for `resume`.
 
@@ -262,11 +270,15 @@ def resume_sweep(
         >>> [result.state for result in optbench.resume_sweep("runs/both")]
         ['finished', 'finished']
     """
+    from optbench.compose.executors import gone_on_with, without_executor
+    from optbench.executors.make import make_executor
+    from optbench.executors.many import run_all
     from optbench.rundir import RunDir, path_of
     from optbench.runs.plan import read_plan
-    from optbench.runs.sweep import reopen, run_sequentially
+    from optbench.runs.sweep import reopen
     from optbench.training.callback import check_callbacks
 
+    check_texts("resume_sweep", overrides)
     check_callbacks(callbacks or ())
     folder = path_of(path).absolute()
     plan = read_plan(folder, trust)
@@ -274,8 +286,10 @@ def resume_sweep(
         _composer(config_dir or plan.config_dir) as composer,
         _of_a_library(quiet) as (log, results),
     ):
-        rest = reopen(composer, RunDir(folder), plan, (), trust)
-        results += filter(None, run_sequentially(rest, log, callbacks or ()))
+        choice, rest = without_executor(composer, gone_on_with(plan.executor, overrides))
+        executor = make_executor(choice, log)
+        planned = reopen(composer, RunDir(folder), plan, rest, trust)
+        results += filter(None, run_all(planned, executor, log, callbacks or ()))
     return results
 
 

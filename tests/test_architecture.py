@@ -20,11 +20,16 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli", "training"},
     "cli": {
         "launched",
+        "executors",
         *("assemble", "training", "monitor", "rundir", "config", "plots", "errors"),
         *("search", "files", "escape", "compose", "runs", "console", "version", "shapes", "layout"),
         "step_folders",
     },
-    "api": {"compose", "config", "errors", "rundir", "runs", "training"},
+    "api": {"compose", "config", "errors", "executors", "rundir", "runs", "training"},
+    "executors": {
+        *("runs", "compose", "config", "assemble", "training", "monitor"),
+        *("rundir", "errors", "escape", "files", "launched"),
+    },
     "runs": {
         "launched",
         *("compose", "assemble", "training", "monitor", "rundir", "config", "errors"),
@@ -84,7 +89,7 @@ WITHOUT_TORCH = [
     *("optbench.errors", "optbench.rundir", "optbench.config.*", "optbench.assemble.data"),
     *("optbench.assemble.create", "optbench.assemble.schedule", "optbench.assemble.curves"),
     *("optbench.cli.*", "optbench.compose.*", "optbench.plots.*", "optbench.search.lr_range"),
-    *("optbench.api", "optbench"),
+    *("optbench.api", "optbench", "optbench.executors.*"),
 ]
 """Modules that load without torch; what of it they need they import when they need it."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
@@ -21,15 +20,10 @@ from optbench.compose.players import as_typed
 from optbench.compose.quoting import literal, quoted
 from optbench.compose.resolvers import register_resolvers
 from optbench.rundir import RunDir
-from optbench.runs.lock import is_locked
+from optbench.runs.left import left
 from optbench.runs.log import Log
-from optbench.runs.result import EXIT_FAILED, RunResult, load_result
-from optbench.runs.sweep import ELSEWHERE, Sweep, of_its_sweep, run_one
-
-NOT_BEGUN, KILLED = "not begun", "killed"
-"""States in the table of runs that a launcher left."""
-PATIENCE_SECONDS = 3.0
-"""How long processes that are being ended may still hold their runs."""
+from optbench.runs.result import EXIT_FAILED, RunResult
+from optbench.runs.sweep import Sweep, of_its_sweep, run_one
 
 
 class _Stopped(BaseException):
@@ -73,7 +67,7 @@ def launched(composer: Composer, cfg: DictConfig, planned: Sweep, log: Log) -> l
         log.tell(f"the launcher failed: {_in_a_line(error)}")
         log.tell(f"the traceback is in {planned.folder.log}")
     folders = [RunDir(planned.folder.path / str(number)) for number in range(len(lines))]
-    results = [_left(folder, code, text) for folder, text in zip(folders, messages, strict=True)]
+    results = [left(folder, code, text) for folder, text in zip(folders, messages, strict=True)]
     for number, result in enumerate(results):
         if result.state == "failed":
             log.tell(f"[{number + 1}/{len(results)}] failed: {result.message}")
@@ -108,28 +102,6 @@ def _failure(returned: Any) -> str:
 
 def _in_a_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
-
-
-def _left(folder: RunDir, code: int, message: str) -> RunResult:
-    """Return a run as the launcher's processes left it.
-
-    Args:
-        code: the exit code for one that is not done.
-        message: what went wrong before it began, if something did.
-    """
-    state = folder.state
-    if state is None:
-        named = "failed" if message else NOT_BEGUN
-        return RunResult(folder, named, 0, message, exit_code=code)
-    found = load_result(folder)
-    if state != "running":
-        return found
-    until = time.monotonic() + PATIENCE_SECONDS
-    while (locked := is_locked(folder.log)) and time.monotonic() < until:
-        time.sleep(0.05)
-    if folder.state != "running":
-        return load_result(folder)
-    return RunResult(folder, ELSEWHERE if locked else KILLED, found.step, exit_code=code)
 
 
 def foreign_sweeper(composer: Composer, cfg: DictConfig) -> int:

@@ -8,8 +8,11 @@ from collections.abc import Collection, Sequence
 from optbench.cli.report import finish, goes_on_with
 from optbench.cli.sweep import report
 from optbench.compose.composer import hydra_session
+from optbench.compose.executors import gone_on_with, without_executor
 from optbench.console import print_lines, shown
 from optbench.errors import UserError
+from optbench.executors.make import make_executor
+from optbench.executors.many import run_all
 from optbench.files import dump_yaml
 from optbench.rundir import PLAN, RunDir, path_of
 from optbench.runs.branch import branch
@@ -18,7 +21,7 @@ from optbench.runs.log import Log
 from optbench.runs.plan import read_plan
 from optbench.runs.result import load_result
 from optbench.runs.resume import continuation
-from optbench.runs.sweep import reopen, run_sequentially
+from optbench.runs.sweep import reopen
 from optbench.step_folders import checkpoint_name
 
 
@@ -53,8 +56,10 @@ def resume(
             raise UserError(f"--at={at}: of one run, not of a sweep's folder")
         plan = read_plan(path, trust)
         with hydra_session(config_dir or plan.config_dir) as composer:
+            choice, overrides = without_executor(composer, gone_on_with(plan.executor, overrides))
+            executor = make_executor(choice, log)
             rest = reopen(composer, RunDir(path.absolute()), plan, overrides, trust)
-            return report(rest, run_sequentially(rest, log), log)
+            return report(rest, run_all(rest, executor, log), log)
     going = continuation(run, overrides, config_dir, trust)
     folder, changes = going.folder, going.changes
     if at is not None and not show:

@@ -6,24 +6,33 @@ from collections.abc import Sequence
 
 from optbench.cli.report import print_sweep
 from optbench.compose.composer import Composer
+from optbench.compose.executors import SERIAL, without_executor
 from optbench.compose.sweeps import Grid, compose_grid, varied_keys
+from optbench.errors import UserError
+from optbench.executors.make import make_executor
+from optbench.executors.many import run_all
 from optbench.runs.log import Log
 from optbench.runs.result import RunResult
-from optbench.runs.sweep import Sweep, begin, run_sequentially
+from optbench.runs.sweep import Sweep, begin
 
 
 def sweep(composer: Composer, overrides: Sequence[str]) -> int:
     """Do all runs of the grid; return the exit code, 1 if one of them failed."""
     log = Log()
+    choice, overrides = without_executor(composer, overrides)
     grid = compose_grid(composer, overrides)
+    foreign = not isinstance(grid, Grid) or not grid.basic
+    if foreign and choice.name != SERIAL:
+        raise UserError(f"executor={choice.name}: with hydra/launcher or hydra/sweeper; choose one")
+    executor = make_executor(choice, log)
     if not isinstance(grid, Grid):
         from optbench.cli.launchers import foreign_sweeper
 
         return foreign_sweeper(composer, grid)
-    planned = begin(composer, overrides, grid, log)
+    planned = begin(composer, overrides, grid, log, choice.lines)
     results: list[RunResult | None]
     if grid.basic:
-        results = run_sequentially(planned, log)
+        results = run_all(planned, executor, log)
     else:
         from optbench.cli.launchers import launched
 

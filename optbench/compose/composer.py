@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from optbench.compose import hydra_internals
 from optbench.compose.config_source import CheckedFolders
+from optbench.compose.executors import refuse_executor
 from optbench.compose.explain import explain, first_line, plain, unresolved
 from optbench.compose.files import GROUPS, OVERLAYS, ConfigFiles
 from optbench.compose.grid import is_of_sweeps, is_param
@@ -157,6 +158,7 @@ class Composer:
 
     def compose(self, overrides: Sequence[str], mode: RunMode = RunMode.RUN) -> DictConfig:
         """Compose the config, with its `hydra` node; raise UserError for what Hydra refuses."""
+        refuse_executor(overrides, "of many runs; write -m")
         parsed = self.parse(overrides)
         if mode == RunMode.RUN:
             for override in parsed:

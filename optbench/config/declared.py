@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from optbench.config.fields import WORDS, Field
+from optbench.config.fields import EXECUTOR, WORDS, Field
 from optbench.config.run_config import NESTED, RunConfig
 from optbench.config.setting import Setting, settings_of
 
@@ -15,7 +15,7 @@ SETTINGS: dict[str, Setting] = dict(settings_of(RunConfig, NESTED))
 FIXED = tuple(key for key, each in SETTINGS.items() if each.fixed)
 """Those that a resumed run can't change."""
 
-_OWN = {key: each.field for key, each in SETTINGS.items() if each.field is not None}
+_OWN = {key: each.field for key, each in SETTINGS.items() if each.field is not None} | EXECUTOR
 
 
 def field_of(key: str) -> Field | None:

@@ -224,5 +224,13 @@ WORDS: dict[str, Field] = {
     ),
 }
 
+EXECUTOR: dict[str, Field] = {
+    "executor.workers": COUNT_OR_NULL,
+    "executor.threads": COUNT_OR_NULL,
+    "executor.timeout": POSITIVE_OR_NULL,
+    "executor.memory": POSITIVE_OR_NULL,
+}
+"""What is said of those who do a sweep's runs: no setting of a run."""
+
 LENGTHS = frozenset(key for key, field in WORDS.items() if field.says.endswith(LENGTH.says))
 """The schedules' keys that are lengths of time."""

@@ -22,12 +22,14 @@ class Plan:
         config_dir: of the user's own config files, if there is one.
         own: whether this user made the plan.
         columns: of the runs' table in TensorBoard, with their kinds.
+        executor: the overrides that say who does the runs.
     """
 
     grid: list[list[str]]
     config_dir: str | None = None
     own: bool = True
     columns: Mapping[str, str] = field(default_factory=dict)
+    executor: Sequence[str] = ()
 
 
 def write_plan(folder: Path, overrides: Sequence[str], plan: Plan) -> None:
@@ -37,6 +39,7 @@ def write_plan(folder: Path, overrides: Sequence[str], plan: Plan) -> None:
         "grid": plan.grid,
         "config_dir": plan.config_dir,
         "columns": dict(plan.columns),
+        **({"executor": list(plan.executor)} if plan.executor else {}),
     }
     sealed = {**said, "seal": seal(dump_yaml(said))}
     write_atomically(folder / PLAN, dump_yaml(sealed), sync=True)
@@ -84,7 +87,10 @@ def read_plan(folder: Path, trust: bool = False) -> Plan:
         for key, kind in columns.items()
     ):
         columns = {}
-    return Plan(grid, config_dir if isinstance(config_dir, str) else None, own, columns)
+    executor = said.get("executor") if own or trust else None  # it may run commands
+    if not isinstance(executor, list) or not all(isinstance(line, str) for line in executor):
+        executor = []
+    return Plan(grid, config_dir if isinstance(config_dir, str) else None, own, columns, executor)
 
 
 def _refuse_reach(path: Path, grid: Sequence[Sequence[str]], config_dir: object) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from optbench.compose.composer import Composer, hydra_session
+from optbench.compose.executors import refuse_executor
 from optbench.compose.players import refuse_unowned
 from optbench.compose.resumed import LABELS, apply, chosen_anew, goes_on, refuse_fixed
 from optbench.compose.workloads import differences
@@ -88,6 +89,7 @@ def continuation(
     Raises:
         UserError: no such run, or a change that a run can't take.
     """
+    refuse_executor(overrides, "of many runs, and this is one")
     with hydra_session(config_dir) as composer:
         folder = RunDir.existing(run, whole="optbench.resume_sweep goes on with it; ")
         saved = read_saved(folder, trust)

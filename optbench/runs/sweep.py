@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import traceback
 from collections.abc import Callable, Sequence
@@ -70,7 +69,13 @@ def of_its_sweep(spec: RunSpec, folder: RunDir) -> RunSpec:
     return replace(spec, varied=varied_keys(plan.grid), columns=plan.columns)
 
 
-def begin(composer: Composer, overrides: Sequence[str], grid: Grid, log: Log) -> Sweep:
+def begin(
+    composer: Composer,
+    overrides: Sequence[str],
+    grid: Grid,
+    log: Log,
+    executor: Sequence[str] = (),
+) -> Sweep:
     """Make a new sweep in a new folder, with its plan.
 
     Every run's config is checked before the first starts, and before a folder is made.
@@ -80,6 +85,7 @@ def begin(composer: Composer, overrides: Sequence[str], grid: Grid, log: Log) ->
         overrides: as the command line had them.
         grid: what they come to.
         log: is told; a quiet one, as of every rank but 0, writes nothing.
+        executor: the overrides that say who does the runs, for those who go on with it.
     """
     specs = specs_of(composer, grid.runs)
     for spec in specs:
@@ -89,7 +95,7 @@ def begin(composer: Composer, overrides: Sequence[str], grid: Grid, log: Log) ->
     )
     say_taken(grid.folder, folder.path, log)
     if not log.quiet:
-        plan = Plan(grid.runs, composer.config_dir, columns=specs[0].columns)
+        plan = Plan(grid.runs, composer.config_dir, columns=specs[0].columns, executor=executor)
         write_plan(folder.path, overrides, plan)
     return Sweep(folder, grid.runs, specs)
 
@@ -117,41 +123,6 @@ def _claim(folder: RunDir, log: Log) -> str:
         log.close()
         return "done"
     return "begun" if folder.config.is_file() else "new"
-
-
-def run_sequentially(
-    planned: Sweep, log: Log, callbacks: Sequence[Callback] = ()
-) -> list[RunResult | None]:
-    """Do one run after the other; what an earlier part of the sweep has done is not done again.
-
-    Runs that another process is at are looked at once more at the end.
-
-    Args:
-        planned: the sweep.
-        log: whom to tell.
-        callbacks: told of each run.
-    """
-    numbers = range(len(planned.specs))
-    results: list[RunResult | None] = [None for _ in numbers]
-    elsewhere = (n for n in numbers if (r := results[n]) and r.state == ELSEWHERE)
-    for number in itertools.chain(numbers, elsewhere):
-        folder, spec = RunDir(planned.folder.path / str(number)), planned.specs[number]
-        log.tell(f"[{number + 1}/{len(numbers)}] {' '.join(planned.grid[number])}")
-        seals = planned.seals[number] if planned.seals else ()
-        result = results[number] = run_one(spec, folder, log, seals, callbacks)
-        if result.state == ELSEWHERE:
-            log.tell(result.message)
-        if result.state == "failed":
-            log.tell(f"failed: {result.message}")
-            if spec.config.sweep.fail_fast:
-                log.tell("sweep.fail_fast=true: the sweep stops here")
-                break
-        if result.exit_code > 128:
-            break
-        if result.state == "failed" and launched_ranks() > 1:
-            log.tell("the ranks may be out of step: resume the sweep to go on")
-            break
-    return results
 
 
 def run_one(

@@ -14,8 +14,8 @@ import pytest
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 
-from optbench.cli import launchers
 from optbench.rundir import RunDir
+from optbench.runs import left
 from optbench.runs.log import Log
 
 from .program import SMALL, Answer, call
@@ -37,7 +37,7 @@ class Launcher:
 @pytest.fixture
 def launching(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[list[RunDir]], Any]], Answer]:
     def launched(launch: Callable[[list[RunDir]], Any]) -> Answer:
-        monkeypatch.setattr(launchers, "PATIENCE_SECONDS", 0.0)
+        monkeypatch.setattr(left, "PATIENCE_SECONDS", 0.0)
         made = Launcher(launch)
         monkeypatch.setattr(Plugins, "instantiate_launcher", lambda *_, **__: made)
         return call(LINE)

@@ -1,0 +1,237 @@
+"""What is seen of many runs as they go on: a table on a terminal, a line for each run elsewhere."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from optbench.compose.composer import keys_of
+from optbench.compose.sweeps import varied_keys
+from optbench.escape import escaped
+from optbench.executors.base import Executor
+from optbench.files import MIB, parse_json, reading
+from optbench.monitor.numerals import significant
+from optbench.rundir import RunDir
+from optbench.runs.log import Log
+from optbench.runs.result import RunResult, score
+from optbench.runs.sweep import ELSEWHERE, Sweep
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+
+DRAWS_SECONDS = 0.5
+TAIL = MIB // 4
+"""Bytes at the end of a run's records in which its newest ones are looked for."""
+
+
+@dataclass
+class Tally:
+    """How many runs have ended and how, and which is the best so far."""
+
+    total: int
+    states: dict[int, str] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
+    best: tuple[int, str, float] | None = None
+
+    @property
+    def ended(self) -> int:
+        """How many are not waiting and not being done."""
+        return len(self.states)
+
+    @property
+    def failed(self) -> int:
+        """How many of them have no result to go by."""
+        good = ("finished", "stopped_early", ELSEWHERE)
+        return sum(state not in good for state in self.states.values())
+
+    def add(self, number: int, result: RunResult, seconds: float) -> None:
+        """Take in a run's result, the newer one of two."""
+        self.states[number] = result.state
+        if result.state != ELSEWHERE:
+            self.seconds.append(seconds)
+        metric = result.best.get("metric")
+        value = None if metric is None else score(result, str(metric))
+        if metric is None or value is None or value != value or result.state == "diverged":
+            return
+        sign = -1 if result.best.get("mode") == "max" else 1
+        if self.best is None or sign * value < sign * self.best[2]:
+            self.best = (number, str(metric), value)
+
+    def left(self, slots: int) -> str:
+        """Return how long the rest takes, if it takes as long as what is done."""
+        if not self.seconds or self.ended >= self.total:
+            return ""
+        mean = sum(self.seconds) / len(self.seconds)
+        return duration(mean * (self.total - self.ended) / slots)
+
+
+class Board:
+    """Tells of runs as they begin and end, a line each.
+
+    Args:
+        planned: the sweep.
+        executor: who does the runs.
+        log: whom to tell.
+    """
+
+    def __init__(self, planned: Sweep, executor: Executor, log: Log) -> None:
+        self._planned, self._executor, self._log = planned, executor, log
+        self._tally = Tally(len(planned.specs))
+        self._since: dict[int, float] = {}
+        self._varied = varied_keys(planned.grid)
+
+    def begins(self, number: int) -> None:
+        """Tell of a run that begins, where it is seen; those elsewhere are told of at their end."""
+        self._since[number] = time.monotonic()
+        if self._executor.here:
+            self._log.tell(f"{self._count(number)} {' '.join(self._planned.grid[number])}")
+
+    def again(self, number: int, why: str) -> None:
+        """Tell of a run that goes on in another process."""
+        self._since.pop(number, None)
+        self._log.tell(f"{self._count(number)} {why}: it goes on from its checkpoint")
+
+    def ends(self, number: int, result: RunResult) -> None:
+        """Tell what a run came to."""
+        now = time.monotonic()
+        self._tally.add(number, result, now - self._since.pop(number, now))
+        message = f": {result.message}" if result.message else ""
+        if not self._executor.here:
+            self._log.tell(f"{self._count(number)} {self._line(number, result)}")
+        elif result.state == ELSEWHERE:
+            self._log.tell(result.message)
+        elif result.state == "failed":
+            self._log.tell(f"failed{message}")
+
+    def draw(self) -> None:
+        """Show how it stands, if it is time to."""
+
+    def _count(self, number: int) -> str:
+        return f"[{number + 1}/{self._tally.total}]"
+
+    def _line(self, number: int, result: RunResult) -> str:
+        """Return what varies of a run, how it ended, and how many are left."""
+        said = self._said(number)
+        state = result.state.replace("_", " ")
+        if result.message and result.state not in ("finished", "stopped_early"):
+            state += f": {result.message}"
+        metric = result.best.get("metric")
+        value = None if metric is None else score(result, str(metric))
+        scored = "" if value is None else f"  {metric} {significant(value)}"
+        rest = self._tally.total - self._tally.ended
+        left = f"  {rest} left" if rest else ""
+        about = self._tally.left(self._executor.slots)
+        return f"{said}: {state}{scored}{left}{f', about {about}' if about else ''}"
+
+    def _said(self, number: int) -> str:
+        """Return what varies of a run, or all that is said of the only one."""
+        grid = self._planned.grid[number]
+        lines = [line for line in grid if keys_of([line])[0] in self._varied] or grid
+        return " ".join(lines)
+
+
+class LiveBoard(Board):
+    """Shows the runs that are being done in a table that is drawn anew."""
+
+    live: Live
+
+    def ends(self, number: int, result: RunResult) -> None:
+        """Count a run; a line tells of one that has no result to go by."""
+        if result.state in ("finished", "stopped_early"):
+            now = time.monotonic()
+            self._tally.add(number, result, now - self._since.pop(number, now))
+        else:
+            super().ends(number, result)
+
+    def draw(self) -> None:
+        """Draw the table, twice a second at most."""
+        self.live.update(self._table())
+
+    def _table(self) -> RenderableType:
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, expand=False)
+        for name, right in (("run", True), ("for", True), ("epoch", True), ("loss", True)):
+            table.add_column(name, justify="right" if right else "left", no_wrap=True)
+        table.add_column("what varies", overflow="ellipsis", no_wrap=True)
+        now = time.monotonic()
+        for number, since in sorted(self._since.items()):
+            newest = newest_record(RunDir(self._planned.folder.path / str(number)))
+            cells = [f"{newest['epoch']:.1f}" if "epoch" in newest else ""]
+            cells.append(significant(newest["train/loss"]) if "train/loss" in newest else "")
+            said = escaped(self._said(number))
+            table.add_row(str(number), duration(now - since), *cells, said)
+        table.caption = self._caption()
+        table.caption_justify = "left"
+        return table
+
+    def _caption(self) -> str:
+        tally = self._tally
+        said = [f"{tally.ended} of {tally.total} done"]
+        if tally.failed:
+            said.append(f"{tally.failed} failed")
+        if tally.best is not None:
+            number, metric, value = tally.best
+            said.append(f"best {metric} {significant(value)} (run {number})")
+        about = tally.left(self._executor.slots)
+        return ", ".join([*said, *([f"about {about} left"] if about else [])])
+
+
+@contextmanager
+def board(planned: Sweep, executor: Executor, log: Log) -> Iterator[Board]:
+    """Yield what shows the runs of a sweep: a live table, where other processes do them."""
+    console = None if executor.here else log.live
+    if console is None:
+        yield Board(planned, executor, log)
+        return
+    from rich.live import Live
+
+    shown = LiveBoard(planned, executor, log)
+    with Live(console=console, refresh_per_second=1 / DRAWS_SECONDS, transient=True) as live:
+        shown.live = live
+        yield shown
+
+
+def newest_record(folder: RunDir) -> Mapping[str, Any]:
+    """Return the newest numbers of a run's training that are in its file; empty if there are none.
+
+    A file that can't be read has none: it is only looked at.
+    """
+    for line in reversed(_tail(folder)):
+        try:
+            record = parse_json(line)
+        except ValueError:  # the first line may be half a one, and the last
+            continue
+        if isinstance(record, dict) and record.get("kind") == "train":
+            shown = {key: record.get(key) for key in ("step", "epoch", "train/loss")}
+            return {k: v for k, v in shown.items() if isinstance(v, int | float)}
+    return {}
+
+
+def _tail(folder: RunDir) -> Sequence[bytes]:
+    try:
+        with reading(folder.metrics) as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
+            return file.read(TAIL).splitlines()
+    except Exception:  # whatever it is, it is the run's to say
+        return []
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in two units.
+
+    Example:
+        >>> duration(42.3), duration(192), duration(7980)
+        ('42 s', '3 min 12 s', '2 h 13 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

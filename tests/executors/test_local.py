@@ -1,0 +1,192 @@
+"""Runs in processes of this machine, which are real ones here."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import optbench
+from optbench.errors import ArgumentError, UserError
+from optbench.executors import local
+from optbench.executors.base import OverLimit, WorkerDied
+from optbench.executors.local import Local
+from optbench.rundir import RunDir
+
+SMALL = ("threads=1", "device=cpu", "model.hidden=[8]", "monitor.tensorboard=false")
+LONG = ("steps=100000", "eval.every=0", "checkpoint.every=20")
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def executor() -> Iterator[Local]:
+    made = Local(workers=1)
+    yield made
+    made.close()
+
+
+def kept(run: RunDir) -> dict[str, float]:
+    """What does not depend on the clock."""
+    final = json.loads((run.path / "summary.json").read_text(encoding="utf-8"))["final"]
+    return {k: v for k, v in final.items() if k.partition("/")[0] not in ("throughput", "memory")}
+
+
+def has_checkpoint(folder: Path) -> None:
+    end = time.monotonic() + 120
+    while not list(folder.glob("checkpoints/step*")):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def process_of(executor: Local) -> int:
+    (process,) = [worker._process for worker in executor._all]
+    assert process is not None
+    return process
+
+
+def gone(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2]
+    except OSError:
+        return True
+    return state.split()[0] == "Z"
+
+
+def test_results_are_those_of_one_run_after_the_other_to_the_bit(tmp_path: Path) -> None:
+    grid = (*SMALL, "optimizer=sgd,adam", "seed=0,1", "steps=12")
+    serial = optbench.sweep(*grid, folder=tmp_path / "serial")
+    local = optbench.sweep(*grid, "executor=local", "executor.workers=2", folder=tmp_path / "local")
+    assert [r.state for r in local] == ["finished"] * 4
+    assert [kept(r.folder) for r in local] == [kept(r.folder) for r in serial]
+    for one, other in zip(local, serial, strict=True):
+        assert one.best == other.best
+        configs = [
+            (r.folder.path / "config.yaml").read_text(encoding="utf-8") for r in (one, other)
+        ]
+        assert configs[0] == configs[1]
+
+
+def test_a_process_that_is_killed_costs_its_run_nothing_but_time(
+    tmp_path: Path, executor: Local
+) -> None:
+    spec = optbench.compose(*SMALL, *LONG)
+    future = executor.submit(spec, RunDir(tmp_path / "run"))
+    has_checkpoint(tmp_path / "run")
+    first = process_of(executor)
+    assert os.getpgid(first) == first  # Ctrl-C does not reach it
+    os.kill(first, signal.SIGKILL)
+    with pytest.raises(WorkerDied, match=r"its process ended by SIGKILL\(-9\)"):
+        future.result(60)
+    shorter = optbench.compose(*SMALL, "steps=5")
+    assert executor.submit(shorter, RunDir(tmp_path / "next")).result(60).state == "finished"
+    assert process_of(executor) != first
+
+
+def test_a_process_that_died_with_nothing_to_do_is_replaced(
+    tmp_path: Path, executor: Local
+) -> None:
+    spec = optbench.compose(*SMALL, "steps=5")
+    executor.submit(spec, RunDir(tmp_path / "one")).result(60)
+    first = process_of(executor)
+    os.kill(first, signal.SIGKILL)
+    end = time.monotonic() + 60
+    while not gone(first):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    results = []
+    for name in ("two", "three"):  # of the first loky may not know yet
+        try:
+            results.append(executor.submit(spec, RunDir(tmp_path / name)).result(60).state)
+        except WorkerDied:
+            continue
+    assert results[-1:] == ["finished"]
+
+
+def test_asked_to_stop_a_run_ends_with_a_checkpoint(tmp_path: Path, executor: Local) -> None:
+    future = executor.submit(optbench.compose(*SMALL, *LONG), RunDir(tmp_path / "run"))
+    has_checkpoint(tmp_path / "run")
+    executor.stop(signal.SIGINT)
+    ended = future.result(60)
+    assert (ended.state, ended.exit_code) == ("preempted", 130)
+    assert RunDir(tmp_path / "run").read_status()["checkpoint"] == ended.step
+
+
+def test_a_run_that_takes_too_long_is_ended(tmp_path: Path, executor: Local) -> None:
+    future = executor.submit(optbench.compose(*SMALL, *LONG), RunDir(tmp_path / "run"))
+    has_checkpoint(tmp_path / "run")
+    executor._limits.timeout = 0.5
+    with pytest.raises(OverLimit, match=r"it took longer than executor\.timeout=0\.5 seconds"):
+        future.result(60)
+    assert RunDir(tmp_path / "run").state == "preempted"
+
+
+def test_a_run_that_hangs_is_killed(
+    tmp_path: Path, executor: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "GRACE_SECONDS", 0.5)
+    future = executor.submit(optbench.compose(*SMALL, *LONG), RunDir(tmp_path / "run"))
+    has_checkpoint(tmp_path / "run")
+    process = process_of(executor)
+    os.kill(process, signal.SIGSTOP)
+    executor._limits.timeout = 0.5
+    with pytest.raises(OverLimit):
+        future.result(60)
+    assert gone(process)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
+def test_a_run_that_takes_too_much_memory_is_ended(tmp_path: Path) -> None:
+    executor = Local(workers=1, memory=0.01)
+    try:
+        future = executor.submit(optbench.compose(*SMALL, *LONG), RunDir(tmp_path / "run"))
+        with pytest.raises(OverLimit, match=r"GiB, more than executor\.memory=0\.01"):
+            future.result(60)
+    finally:
+        executor.close()
+
+
+def test_a_run_that_is_bad_input_is_a_failed_run(tmp_path: Path, executor: Local) -> None:
+    spec = optbench.compose(*SMALL, "steps=5", "dataset.val_fraction=0.1")
+    spec.plain["optimizer"]["lr"] = spec.config.optimizer["lr"] = "none"
+    ended = executor.submit(spec, RunDir(tmp_path / "run")).result(60)
+    assert ended.state == "failed"
+
+
+@pytest.mark.parametrize("name", ["workers", "threads", "timeout", "memory"])
+def test_numbers_that_can_not_be_are_refused(name: str) -> None:
+    with pytest.raises(ArgumentError, match=f"{name}=0"):
+        Local(**{name: 0})
+
+
+def test_by_default_there_is_a_process_for_each_core() -> None:
+    executor = Local()
+    assert executor.slots == len(os.sched_getaffinity(0))
+    executor.close()
+
+
+def test_a_closed_executor_starts_nothing(tmp_path: Path) -> None:
+    executor = Local(workers=1)
+    executor.close()
+    with pytest.raises(RuntimeError):
+        executor.submit(optbench.compose(*SMALL, "steps=5"), RunDir(tmp_path / "run"))
+
+
+def test_a_sweep_is_gone_on_with_by_who_began_it(tmp_path: Path) -> None:
+    grid = (*SMALL, "seed=0,1", "steps=4")
+    optbench.sweep(*grid, "executor=local", "executor.workers=1", folder=tmp_path / "s")
+    plan = (tmp_path / "s/sweep.yaml").read_text(encoding="utf-8")
+    assert "- executor=local\n- executor.workers=1\n" in plan
+    assert "executor" not in (tmp_path / "s/0/config.yaml").read_text(encoding="utf-8")
+    results = optbench.resume_sweep(tmp_path / "s", "executor=serial")
+    assert [r.state for r in results] == ["finished"] * 2
+    with pytest.raises(UserError, match="a sweep is resumed as it was planned"):
+        optbench.resume_sweep(tmp_path / "s", "seed=3")
