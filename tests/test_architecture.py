@@ -37,7 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "compose": {"config", "errors", "escape", "launched"},
     "console": {"escape", "layout"},
-    "search": {"assemble", "training", "monitor", "plots", "errors"},
+    "search": {"compose", "config", "assemble", "training", "monitor", "plots", "errors"},
     "assemble": {
         *("training", "monitor", "rundir", "config", "errors"),
         *("optim", "schedules", "models", "data", "tasks"),
@@ -90,6 +90,7 @@ WITHOUT_TORCH = [
     *("optbench.assemble.create", "optbench.assemble.schedule", "optbench.assemble.curves"),
     *("optbench.cli.*", "optbench.compose.*", "optbench.plots.*", "optbench.search.lr_range"),
     *("optbench.api", "optbench", "optbench.executors.*"),
+    *("optbench.search.distribution", "optbench.search.space"),
 ]
 """Modules that load without torch; what of it they need they import when they need it."""
 

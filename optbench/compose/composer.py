@@ -27,7 +27,7 @@ from optbench.compose.files import GROUPS, OVERLAYS, ConfigFiles
 from optbench.compose.grid import is_of_sweeps, is_param
 from optbench.compose.hydra_internals import repository
 from optbench.compose.overlays import drop_replaced_settings
-from optbench.compose.overrides import OverrideReader, refuse_two_wrappers
+from optbench.compose.overrides import OverrideReader, refuse_space, refuse_two_wrappers
 from optbench.compose.paths import configs_folder
 from optbench.compose.players import (
     OWN,
@@ -159,6 +159,7 @@ class Composer:
     def compose(self, overrides: Sequence[str], mode: RunMode = RunMode.RUN) -> DictConfig:
         """Compose the config, with its `hydra` node; raise UserError for what Hydra refuses."""
         refuse_executor(overrides, "of many runs; write -m")
+        refuse_space(overrides)
         parsed = self.parse(overrides)
         if mode == RunMode.RUN:
             for override in parsed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -33,6 +34,13 @@ def refuse_two_wrappers(overrides: Sequence[Override]) -> None:
         raise UserError(
             f"wrapper={second}: after wrapper={first}; an optimizer has one wrapper, leave out one"
         )
+
+
+def refuse_space(overrides: Iterable[str]) -> None:
+    """Refuse a search space where there is nothing to search."""
+    for line in overrides:
+        if re.match(r"[+~]*space[=.@]", line):
+            raise UserError(f"{line}: what is searched is said to optbench tune")
 
 
 class OverrideReader:

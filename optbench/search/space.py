@@ -1,0 +1,227 @@
+"""A search space: which keys of a config are searched, and where. No torch.
+
+A YAML of the group `space` says it:
+
+    optimizers: [adamw]       # that it is for; null: any that has the keys
+    source: AlgoPerf          # who says so
+    search:
+      optimizer.lr: {log: [1e-4, 1e-2]}
+      optimizer.betas.0: {one_minus_log: [0.02, 0.5]}   # an item of a list
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from optbench.compose.quoting import value_text
+from optbench.config.conform import conform_value
+from optbench.config.flow import flow
+from optbench.config.keys import find, meant
+from optbench.config.suggest import did_you_mean
+from optbench.errors import UserError
+from optbench.search.distribution import (
+    CHOICE,
+    INT,
+    KINDS,
+    LOG_INT,
+    Distribution,
+    read_distribution,
+)
+
+KEYS = ("optimizers", "source", "search")
+"""Of a space's file."""
+KEY = re.compile(r"[A-Za-z_][\w-]*(\.[\w-]+)*")
+INSIDE = 0.381966
+"""A place within a range at which no round number is to be expected."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """What is searched.
+
+    Attributes:
+        keys: distributions by dotted key of the config; one that ends in a number is an item of a
+            list, as `optimizer.betas.0`.
+        optimizers: choices of the group that it is for; none: any that has the keys.
+        source: who says so.
+        where: what it is called in messages.
+    """
+
+    keys: Mapping[str, Distribution]
+    optimizers: tuple[str, ...] = ()
+    source: str | None = None
+    where: str = "space"
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return what stands in a YAML for it."""
+        return {
+            "optimizers": list(self.optimizers) or None,
+            "source": self.source,
+            "search": {key: found.as_plain() for key, found in self.keys.items()},
+        }
+
+
+def read_space(plain: Any, where: str) -> Space:
+    """Read a space from what stands in its file.
+
+    Args:
+        plain: the file as plain data.
+        where: what it is called in messages, such as `space=adamw`.
+
+    Raises:
+        UserError: it is none; the key, what is wrong, and the nearest that would not be.
+    """
+    if not isinstance(plain, Mapping):
+        raise UserError(f"{where}: expected a group of keys: {', '.join(KEYS)}")
+    for key in plain:
+        if key not in KEYS:
+            value = plain[key]
+            searched = isinstance(value, Mapping) and (set(value) & set(KINDS) or "." in str(key))
+            hint = "what is searched stands under search" if searched else None
+            raise UserError(f"{where}: {key}: no such key; {hint or did_you_mean(str(key), KEYS)}")
+    source = plain.get("source")
+    if source is not None and not isinstance(source, str):
+        raise UserError(f"{where}: source={flow(source)}: expected a text")
+    search = plain.get("search")
+    if search is not None and not isinstance(search, Mapping):
+        raise UserError(f"{where}: search={flow(search)}: expected keys, each with a distribution")
+    if not search:
+        raise UserError(f"{where}: search: no keys to search")
+    keys = {}
+    for key in search:
+        if not isinstance(key, str) or not KEY.fullmatch(key):
+            raise UserError(f"{where}: {key}: can't be a key; expected one such as optimizer.lr")
+        keys[key] = read_distribution(search[key], f"{where}: {key}")
+    for key in keys:
+        for other in keys:
+            if key.startswith(f"{other}."):
+                raise UserError(f"{where}: {key}: {other} is searched as a whole")
+    return Space(keys, _optimizers(plain.get("optimizers"), where), source, where)
+
+
+def _optimizers(said: Any, where: str) -> tuple[str, ...]:
+    if said is None:
+        return ()
+    names = [said] if isinstance(said, str) else said
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{where}: optimizers={flow(said)}: expected a list of names, or null")
+    if not names:
+        raise UserError(f"{where}: optimizers=[]: for none; for any optimizer write null")
+    return tuple(names)
+
+
+def overrides(space: Space, values: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+    """Return the overrides that give keys of a space their values, exactly.
+
+    Args:
+        values: by key; a key that lacks one keeps what it has.
+        config: plain, composed without the space: where the other items of lists come from.
+
+    Example:
+        >>> space = read_space({"search": {"betas.0": {"one_minus_log": [0.02, 0.5]}}}, "space")
+        >>> overrides(space, {"betas.0": 0.93}, {"betas": [0.9, 0.999]})
+        ['betas=[0.93, 0.999]']
+    """
+    found: dict[str, Any] = {}
+    for key in space.keys:
+        if key not in values:
+            continue
+        whole, index = _list_of(key, config)
+        if index is None:
+            found[key] = values[key]
+        else:
+            found.setdefault(whole, list(find(config, whole)))[index] = values[key]
+    return [f"{key}={value_text(value)}" for key, value in found.items()]
+
+
+def refuse_strangers(space: Space, config: Mapping[str, Any], optimizer: str) -> None:
+    """Refuse a space that a config has no place for.
+
+    Args:
+        config: plain, composed without the space.
+        optimizer: its choice of the group.
+
+    Raises:
+        UserError: a key that there is not, or that can't take a value of its distribution; a space
+            for another optimizer.
+    """
+    if space.optimizers and optimizer not in space.optimizers:
+        names = " or ".join(f"optimizer={name}" for name in space.optimizers)
+        raise UserError(f"{space.where}: for {names}; this is optimizer={optimizer}")
+    for key, distribution in space.keys.items():
+        problem = refusal(key, distribution, config)
+        if problem is not None:
+            raise UserError(f"{space.where}: {problem}")
+
+
+def refusal(key: str, distribution: Distribution, config: Mapping[str, Any]) -> str | None:
+    """Return why a key of a config can't take a value of a distribution; None if it can all.
+
+    Of a range both ends are tried, and a value within.
+
+    Args:
+        key: dotted; an item of a list ends in its number.
+        config: plain, composed.
+    """
+    whole, index = _list_of(key, config)
+    parent, _, last = whole.rpartition(".")
+    beside = find(config, parent) if parent else config
+    if not isinstance(beside, Mapping) or last not in beside:
+        return _no_such(key, config)
+    default = beside[last]
+    item = default if index is None else default[index] if index < len(default) else None
+    if index is not None and index >= len(default):
+        return f"{key}: {whole} has {len(default)} items, and the first is {whole}.0"
+    if isinstance(item, Mapping):
+        return f"{key}: a group of keys; each value is a key of its own"
+    for value in _samples(distribution):
+        given = value if index is None else [*default[:index], value, *default[index + 1 :]]
+        try:
+            conform_value(given, default, whole, beside)
+        except UserError as error:
+            return f"{error}{_as_whole(distribution, given, default, whole)}"
+    return None
+
+
+def _samples(distribution: Distribution) -> list[Any]:
+    if distribution.kind == CHOICE:
+        return list(distribution.choices)
+    return [distribution.value(u) for u in (0.0, 1.0, INSIDE)]
+
+
+def _as_whole(distribution: Distribution, given: Any, default: Any, key: str) -> str:
+    """Return the hint for a range of numbers where whole ones are wanted."""
+    if distribution.kind == CHOICE or distribution.whole or isinstance(given, list):
+        return ""
+    try:
+        conform_value(round(given), default, key)
+    except UserError:
+        return ""
+    return f"; of whole numbers write {LOG_INT if distribution.logarithmic else INT}"
+
+
+def _no_such(key: str, config: Mapping[str, Any]) -> str:
+    """Return the line for a key that there is not, with the nearest."""
+    whole, _, last = key.rpartition(".")
+    group = key.partition(".")[0]
+    if last.isdecimal() and whole:
+        if not isinstance(find(config, whole), Mapping | None):
+            return f"{key}: {whole} is no list"
+        key, last = whole, f".{last}"
+    else:
+        last = ""
+    hint = meant(key, None, config)
+    if hint == f"{group} takes no keys":  # as wrapper=none
+        hint = f"choose one that has it with {group}=NAME"
+    return f"{key}{last}: no such key; {hint}"
+
+
+def _list_of(key: str, config: Mapping[str, Any]) -> tuple[str, int | None]:
+    """Return the list that a key is an item of, and the place; else the key itself, and None."""
+    whole, _, last = key.rpartition(".")
+    if last.isdecimal() and isinstance(find(config, whole), list):
+        return whole, int(last)
+    return key, None
