@@ -185,7 +185,7 @@ def build_experiment(
         state=state,
         feed=feed,
         validation=validation,
-        test=test,
+        test=test if config.eval.test else None,
         clipping=_clipping(config),
         settings=_settings(config, feed, total_steps),
         implementation=implementation,

@@ -51,6 +51,11 @@ VERBS = {
         "find_lr:find_lr",
         "learning rate range test: optbench find-lr optimizer=sgd model=2c2d",
     ),
+    "tune": Verb(
+        "train",
+        "tune:tune",
+        "search for settings: optbench tune space=adamw trials=30",
+    ),
     "recommend": Verb(
         "train",
         "recommend:recommend",

@@ -23,6 +23,7 @@ from optbench.runs.result import load_result
 from optbench.runs.resume import continuation
 from optbench.runs.sweep import reopen
 from optbench.step_folders import checkpoint_name
+from optbench.tuning.plan import STUDY
 
 
 def resume(
@@ -51,6 +52,10 @@ def resume(
     path = path_of(run)
     if to is not None and at is None:
         raise UserError(f"--to={to}: from which checkpoint? --at best|last|STEP --to={to}")
+    if os.path.lexists(path / STUDY):
+        from optbench.cli.tune import resume_study
+
+        return resume_study(path, overrides, config_dir, log)
     if os.path.lexists(path / PLAN):
         if at is not None:
             raise UserError(f"--at={at}: of one run, not of a sweep's folder")

@@ -74,6 +74,7 @@ class Eval:
         "1ep", "evaluations: steps (100), epochs (1ep), 0 is off", LENGTH, example="eval.every=1ep"
     )
     batch_size: int = setting(1000, "", COUNT)
+    test: bool = setting(True, "score the test set at the end", before=True)
 
 
 @dataclass(frozen=True)

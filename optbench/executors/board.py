@@ -9,16 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from optbench.compose.composer import keys_of
-from optbench.compose.sweeps import varied_keys
 from optbench.escape import escaped
 from optbench.executors.base import Executor
+from optbench.executors.jobs import Job, Jobs
 from optbench.files import MIB, parse_json, reading
 from optbench.monitor.numerals import significant
 from optbench.rundir import RunDir
 from optbench.runs.log import Log
 from optbench.runs.result import RunResult, score
-from optbench.runs.sweep import ELSEWHERE, Sweep
+from optbench.runs.sweep import ELSEWHERE
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -74,49 +73,50 @@ class Board:
     """Tells of runs as they begin and end, a line each.
 
     Args:
-        planned: the sweep.
-        executor: who does the runs.
+        jobs: the runs.
+        executor: who does them.
         log: whom to tell.
     """
 
-    def __init__(self, planned: Sweep, executor: Executor, log: Log) -> None:
-        self._planned, self._executor, self._log = planned, executor, log
-        self._tally = Tally(len(planned.specs))
-        self._since: dict[int, float] = {}
-        self._varied = varied_keys(planned.grid)
+    def __init__(self, jobs: Jobs, executor: Executor, log: Log) -> None:
+        self._executor, self._log = executor, log
+        self._tally = Tally(jobs.total)
+        self._running: dict[int, tuple[Job, float]] = {}
 
-    def begins(self, number: int) -> None:
+    def begins(self, job: Job) -> None:
         """Tell of a run that begins, where it is seen; those elsewhere are told of at their end."""
-        self._since[number] = time.monotonic()
+        self._running[job.number] = (job, time.monotonic())
         if self._executor.here:
-            self._log.tell(f"{self._count(number)} {' '.join(self._planned.grid[number])}")
+            self._log.tell(f"{self._count(job)} {job.said}")
 
-    def again(self, number: int, why: str) -> None:
+    def again(self, job: Job, why: str) -> None:
         """Tell of a run that goes on in another process."""
-        self._since.pop(number, None)
-        self._log.tell(f"{self._count(number)} {why}: it goes on from its checkpoint")
+        self._running.pop(job.number, None)
+        self._log.tell(f"{self._count(job)} {why}: it goes on from its checkpoint")
 
-    def ends(self, number: int, result: RunResult) -> None:
+    def ends(self, job: Job, result: RunResult) -> None:
         """Tell what a run came to."""
-        now = time.monotonic()
-        self._tally.add(number, result, now - self._since.pop(number, now))
-        message = f": {result.message}" if result.message else ""
+        self._tally_up(job, result)
         if not self._executor.here:
-            self._log.tell(f"{self._count(number)} {self._line(number, result)}")
+            self._log.tell(f"{self._count(job)} {self._line(job, result)}")
         elif result.state == ELSEWHERE:
             self._log.tell(result.message)
         elif result.state == "failed":
-            self._log.tell(f"failed{message}")
+            self._log.tell(f"failed: {result.message}")
+
+    def _tally_up(self, job: Job, result: RunResult) -> None:
+        now = time.monotonic()
+        _, began = self._running.pop(job.number, (job, now))
+        self._tally.add(job.number, result, now - began)
 
     def draw(self) -> None:
         """Show how it stands, if it is time to."""
 
-    def _count(self, number: int) -> str:
-        return f"[{number + 1}/{self._tally.total}]"
+    def _count(self, job: Job) -> str:
+        return f"[{job.number + 1}/{self._tally.total}]"
 
-    def _line(self, number: int, result: RunResult) -> str:
+    def _line(self, job: Job, result: RunResult) -> str:
         """Return what varies of a run, how it ended, and how many are left."""
-        said = self._said(number)
         state = result.state.replace("_", " ")
         if result.message and result.state not in ("finished", "stopped_early"):
             state += f": {result.message}"
@@ -126,13 +126,8 @@ class Board:
         rest = self._tally.total - self._tally.ended
         left = f"  {rest} left" if rest else ""
         about = self._tally.left(self._executor.slots)
+        said = job.differs or job.said
         return f"{said}: {state}{scored}{left}{f', about {about}' if about else ''}"
-
-    def _said(self, number: int) -> str:
-        """Return what varies of a run, or all that is said of the only one."""
-        grid = self._planned.grid[number]
-        lines = [line for line in grid if keys_of([line])[0] in self._varied] or grid
-        return " ".join(lines)
 
 
 class LiveBoard(Board):
@@ -140,13 +135,12 @@ class LiveBoard(Board):
 
     live: Live
 
-    def ends(self, number: int, result: RunResult) -> None:
+    def ends(self, job: Job, result: RunResult) -> None:
         """Count a run; a line tells of one that has no result to go by."""
         if result.state in ("finished", "stopped_early"):
-            now = time.monotonic()
-            self._tally.add(number, result, now - self._since.pop(number, now))
+            self._tally_up(job, result)
         else:
-            super().ends(number, result)
+            super().ends(job, result)
 
     def draw(self) -> None:
         """Draw the table, twice a second at most."""
@@ -160,12 +154,12 @@ class LiveBoard(Board):
             table.add_column(name, justify="right" if right else "left", no_wrap=True)
         table.add_column("what varies", overflow="ellipsis", no_wrap=True)
         now = time.monotonic()
-        for number, since in sorted(self._since.items()):
-            newest = newest_record(RunDir(self._planned.folder.path / str(number)))
+        for number, (job, began) in sorted(self._running.items()):
+            newest = newest_record(job.folder)
             cells = [f"{newest['epoch']:.1f}" if "epoch" in newest else ""]
             cells.append(significant(newest["train/loss"]) if "train/loss" in newest else "")
-            said = escaped(self._said(number))
-            table.add_row(str(number), duration(now - since), *cells, said)
+            said = escaped(job.differs or job.said)
+            table.add_row(str(number), duration(now - began), *cells, said)
         table.caption = self._caption()
         table.caption_justify = "left"
         return table
@@ -183,15 +177,15 @@ class LiveBoard(Board):
 
 
 @contextmanager
-def board(planned: Sweep, executor: Executor, log: Log) -> Iterator[Board]:
-    """Yield what shows the runs of a sweep: a live table, where other processes do them."""
+def board(jobs: Jobs, executor: Executor, log: Log) -> Iterator[Board]:
+    """Yield what shows the runs: a live table on a terminal, where other processes do them."""
     console = None if executor.here else log.live
     if console is None:
-        yield Board(planned, executor, log)
+        yield Board(jobs, executor, log)
         return
     from rich.live import Live
 
-    shown = LiveBoard(planned, executor, log)
+    shown = LiveBoard(jobs, executor, log)
     with Live(console=console, refresh_per_second=1 / DRAWS_SECONDS, transient=True) as live:
         shown.live = live
         yield shown

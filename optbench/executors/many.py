@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from optbench.executors.base import Executor, OverLimit, WorkerDied
 from optbench.executors.board import Board, board
+from optbench.executors.jobs import Job, Jobs, SweepJobs
 from optbench.launched import launched_ranks
-from optbench.rundir import RunDir
 from optbench.runs.left import KILLED, left
 from optbench.runs.log import Log
 from optbench.runs.result import EXIT_FAILED, RunResult
@@ -34,10 +34,6 @@ def run_all(
 ) -> list[RunResult | None]:
     """Do the runs of a sweep; what an earlier part of it has done is not done again.
 
-    A run whose process dies goes on from its checkpoint once more. Runs that another program is at
-    are looked at again at the end. Of a signal all runs end with a checkpoint, and the sweep with
-    them; of a second Ctrl-C at once.
-
     Args:
         planned: the sweep.
         executor: who does the runs; closed at the end.
@@ -45,7 +41,33 @@ def run_all(
         callbacks: told of each run.
 
     Returns:
-        What each run came to; None for those that were not begun.
+        What each run came to; None for those that were not begun here.
+    """
+    jobs = SweepJobs(planned, callbacks)
+    number = do_all(jobs, executor, log)
+    results: list[RunResult | None] = []
+    for run, folder in enumerate(jobs.folders):
+        result = jobs.results.get(run)
+        if result is None and not executor.here:
+            result = left(folder, 128 + number if number else EXIT_FAILED, "")
+        results.append(result)
+    return results
+
+
+def do_all(jobs: Jobs, executor: Executor, log: Log) -> int:
+    """Do runs as long as there are any.
+
+    A run whose process dies goes on from its checkpoint once more. Runs that another program is at
+    are looked at again at the end. Of a signal all runs end with a checkpoint, and the whole with
+    them; of a second Ctrl-C at once.
+
+    Args:
+        jobs: gives the runs, and takes what they came to.
+        executor: who does them; closed at the end.
+        log: whom to tell.
+
+    Returns:
+        The number of the signal that ended it, 0 for none.
     """
     from optbench.training.signals import Interruption
 
@@ -54,65 +76,68 @@ def run_all(
         stack.callback(executor.close)
         if not executor.here:  # else each run takes the signals itself
             stack.enter_context(interruption.listening())
-        shown = stack.enter_context(board(planned, executor, log))
-        runs = _Runs(planned, executor, log, shown, callbacks)
+        shown = stack.enter_context(board(jobs, executor, log))
+        runs = _Runs(jobs, executor, log, shown)
         try:
             runs.do(interruption)
         except KeyboardInterrupt:
             if executor.here:
                 raise
             log.tell("stopped at once: runs go on from the checkpoints that they have")
-    return runs.results(interruption.number)
+    return interruption.number or runs.ended_by
 
 
 class _Runs:
-    """The runs of a sweep that are waiting, being done and done."""
+    """The runs that are being done, and those that are to be done again."""
 
-    def __init__(
-        self,
-        planned: Sweep,
-        executor: Executor,
-        log: Log,
-        shown: Board,
-        callbacks: Sequence[Callback],
-    ) -> None:
-        self._planned, self._executor, self._log, self._board = planned, executor, log, shown
-        self._callbacks = callbacks
-        self._folders = [RunDir(planned.folder.path / str(n)) for n in range(len(planned.specs))]
-        self._waiting = deque(range(len(planned.specs)))
-        self._running: dict[Future[RunResult], int] = {}
-        self._results: dict[int, RunResult] = {}
+    def __init__(self, jobs: Jobs, executor: Executor, log: Log, shown: Board) -> None:
+        self._jobs, self._executor, self._log, self._board = jobs, executor, log, shown
+        self._again: deque[Job] = deque()
+        self._elsewhere: deque[Job] = deque()
+        self._running: dict[Future[RunResult], Job] = {}
         self._died: set[int] = set()
         self._seen_twice: set[int] = set()
         self._stopping = False
+        self.ended_by = 0
 
     def do(self, interruption: Interruption) -> None:
         """Go on until nothing is left to do, or to wait for."""
-        while self._waiting or self._running:
-            while self._waiting and len(self._running) < self._executor.slots:
-                self._submit(self._waiting.popleft())
+        while True:
+            while len(self._running) < self._executor.slots:
+                job = self._next()
+                if job is None:
+                    break
+                self._submit(job)
+            if not self._running:
+                return
             done, _ = wait(self._running, LOOKS_SECONDS, FIRST_COMPLETED)
-            for future in done:
+            for future in sorted(done, key=lambda each: self._running[each].number):
                 self._take(self._running.pop(future), future.result)
             self._board.draw()
             if interruption.number and not self._stopping:
-                count = len(self._running)
-                if count:
+                if self._running:
+                    count = len(self._running)
                     self._log.tell(f"stopping: {count} runs write their checkpoints")
                 self._stop(interruption.number)
-            if not self._waiting and not self._running and not self._stopping:
-                self._look_again()
 
-    def _submit(self, number: int) -> None:
-        self._board.begins(number)
-        seals = self._planned.seals[number] if self._planned.seals else ()
-        spec = self._planned.specs[number]
-        future = self._executor.submit(spec, self._folders[number], seals, self._callbacks)
-        self._running[future] = number
+    def _next(self) -> Job | None:
+        """Return a run that was cut short, or a new one, or at the end one that was elsewhere."""
+        if self._stopping:
+            return None
+        if self._again:
+            return self._again.popleft()
+        job = self._jobs.next()
+        if job is None and not self._running and self._elsewhere:
+            return self._elsewhere.popleft()
+        return job
 
-    def _take(self, number: int, result: Callable[[], RunResult]) -> None:
+    def _submit(self, job: Job) -> None:
+        self._board.begins(job)
+        future = self._executor.submit(job.spec, job.folder, job.seals, job.callbacks)
+        self._running[future] = job
+
+    def _take(self, job: Job, result: Callable[[], RunResult]) -> None:
         """Take a run's result, or do it again if its process has died once."""
-        folder = self._folders[number]
         try:
             found = result()
             if not self._executor.here and found.exit_code > 128 and not self._stopping:
@@ -120,53 +145,36 @@ class _Runs:
         except WorkerDied as died:
             if self._stopping:
                 return
-            if number not in self._died:
-                self._died.add(number)
-                self._waiting.appendleft(number)
-                self._board.again(number, str(died))
+            if job.number not in self._died:
+                self._died.add(job.number)
+                self._again.append(job)
+                self._board.again(job, str(died))
                 return
-            step = folder.read_status().get("step", 0)
-            found = RunResult(folder, KILLED, step, f"{died}, twice", exit_code=EXIT_FAILED)
+            step = job.folder.read_status().get("step", 0)
+            found = RunResult(job.folder, KILLED, step, f"{died}, twice", exit_code=EXIT_FAILED)
         except OverLimit as over:
-            step = folder.read_status().get("step", 0)
-            found = RunResult(folder, OVER_LIMIT, step, str(over), exit_code=EXIT_FAILED)
-        self._results[number] = found
-        self._board.ends(number, found)
-        self._after(found)
+            step = job.folder.read_status().get("step", 0)
+            found = RunResult(job.folder, OVER_LIMIT, step, str(over), exit_code=EXIT_FAILED)
+        if found.state == ELSEWHERE and job.number not in self._seen_twice:
+            self._seen_twice.add(job.number)
+            self._elsewhere.append(job)
+        self._board.ends(job, found)
+        self._jobs.take(job, found)
+        self._after(job, found)
 
-    def _after(self, found: RunResult) -> None:
+    def _after(self, job: Job, found: RunResult) -> None:
         """Stop, where nothing more is to be done after such a result."""
-        config = self._planned.specs[0].config
-        if found.state == "failed" and config.sweep.fail_fast:
+        if found.state == "failed" and job.spec.config.sweep.fail_fast:
             self._log.tell("sweep.fail_fast=true: the sweep stops here")
             self._stop()
         elif found.exit_code > 128 and self._executor.here:
+            self.ended_by = found.exit_code - 128
             self._stop()
         elif found.state == "failed" and launched_ranks() > 1:
             self._log.tell("the ranks may be out of step: resume the sweep to go on")
             self._stop()
 
-    def _look_again(self) -> None:
-        """Look once more at the runs that another program was at."""
-        self._waiting.extend(
-            number
-            for number, found in sorted(self._results.items())
-            if found.state == ELSEWHERE and number not in self._seen_twice
-        )
-        self._seen_twice |= set(self._waiting)
-
-    def _stop(self, number: int = 0) -> None:
+    def _stop(self, number: int = signal.SIGTERM) -> None:
         """Begin no more runs; let those that are at work end with a checkpoint."""
         self._stopping = True
-        self._waiting.clear()
-        self._executor.stop(number or signal.SIGTERM)
-
-    def results(self, number: int) -> list[RunResult | None]:
-        """Return what each run came to; `number`: of the signal that ended them, 0 for none."""
-        found: list[RunResult | None] = []
-        for run, folder in enumerate(self._folders):
-            result = self._results.get(run)
-            if result is None and not self._executor.here:
-                result = left(folder, 128 + number if number else EXIT_FAILED, "")
-            found.append(result)
-        return found
+        self._executor.stop(number)

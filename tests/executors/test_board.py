@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from optbench.executors.board import Board, LiveBoard, Tally, board, duration, newest_record
+from optbench.executors.jobs import Job, SweepJobs
 from optbench.rundir import RunDir
 from optbench.runs.log import Log
 from optbench.runs.result import RunResult
@@ -76,20 +77,27 @@ def test_the_newest_numbers_of_a_run_are_at_the_end_of_its_records(tmp_path: Pat
     assert newest_record(folder) == {}
 
 
-def planned(folder: Path, count: int) -> Sweep:
+def planned(folder: Path, count: int) -> SweepJobs:
     grid = [[f"optimizer.lr={n}e-05", "name=" + "long" * 30, f"seed={n}"] for n in range(count)]
-    return Sweep(RunDir(folder), grid, [cast(Any, None)] * count)
+    return SweepJobs(Sweep(RunDir(folder), grid, [cast(Any, None)] * count))
+
+
+def given(jobs: SweepJobs, count: int) -> list[Job]:
+    """The first runs."""
+    return [job for _ in range(count) if (job := jobs.next()) is not None]
 
 
 def test_the_live_table_fits_80_columns_and_says_what_there_is(tmp_path: Path) -> None:
-    shown = LiveBoard(planned(tmp_path, 200), ELSEWHERES, Log(tells=False))
-    for number in range(4):
-        (tmp_path / str(number)).mkdir()
-        shown.begins(number)
+    sweep = planned(tmp_path, 200)
+    shown = LiveBoard(sweep, ELSEWHERES, Log(tells=False))
+    jobs = given(sweep, 4)
+    for job in jobs:
+        job.folder.path.mkdir()
+        shown.begins(job)
     record = {"kind": "train", "step": 20, "epoch": 12.25, "train/loss": 1.25e-7}
     (tmp_path / "3/metrics.jsonl").write_text(json.dumps(record) + "\n", encoding="utf-8")
-    shown.ends(0, scored(0, 0.98765))
-    shown.ends(1, RunResult(RunDir(tmp_path / "1"), "failed", 0, "no such layer"))
+    shown.ends(jobs[0], scored(0, 0.98765))
+    shown.ends(jobs[1], RunResult(RunDir(tmp_path / "1"), "failed", 0, "no such layer"))
     out = io.StringIO()
     Console(file=out, width=80, force_terminal=False).print(shown._table())
     lines = out.getvalue().splitlines()
@@ -112,13 +120,15 @@ def test_on_a_terminal_the_table_goes_away_at_the_end(tmp_path: Path) -> None:
     log.__dict__["console"] = Console(
         file=io.StringIO(), force_terminal=True, width=80, highlight=False
     )
-    with board(planned(tmp_path, 2), ELSEWHERES, log) as shown:
+    sweep = planned(tmp_path, 2)
+    first, second = given(sweep, 2)
+    with board(sweep, ELSEWHERES, log) as shown:
         assert type(shown) is LiveBoard
-        shown.begins(0)
+        shown.begins(first)
         shown.draw()
-        shown.ends(0, scored(0, 0.5))
-        shown.begins(1)
-        shown.ends(1, RunResult(RunDir(tmp_path / "1"), "failed", 0, "no such layer"))
+        shown.ends(first, scored(0, 0.5))
+        shown.begins(second)
+        shown.ends(second, RunResult(RunDir(tmp_path / "1"), "failed", 0, "no such layer"))
     told = cast(io.StringIO, log.console.file).getvalue()
     assert "failed: no such layer" in told
     assert "0.5000" not in told

@@ -1,0 +1,85 @@
+"""The verb `tune`: searching for settings, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optbench.cli.training import parse
+from optbench.compose.composer import Composer, folder_of, hydra_session
+from optbench.console import print_lines, print_table, print_text, shown
+from optbench.errors import UserError
+from optbench.escape import shell_word
+from optbench.runs.log import Log
+
+if TYPE_CHECKING:
+    from optbench.tuning.tune import Searched
+
+EXIT_NONE = 1
+"""No trial has a score."""
+
+
+def tune(arguments: Sequence[str]) -> int:
+    """Run `optbench tune [overrides] space=NAME trials=N`; return the exit code."""
+    from optbench.tuning.samplers import require
+
+    flags = parse(arguments)
+    for flag in ("multirun", "cfg", "info", "hydra_help"):
+        if getattr(flags, flag):
+            raise UserError(f"--{flag}: not with tune, whose trials are many runs anyway")
+    require("tune", "optuna")
+    from optbench.tuning import tune as tuning
+
+    log = Log()
+    own = [line for line in flags.overrides if line.startswith("hydra.sweep.dir=")]
+    rest = [line for line in flags.overrides if line not in own]
+    with hydra_session(flags.config_dir) as composer:
+        folder = _folder(composer, own)
+        return report(tuning.tune(composer, rest, folder, log), log)
+
+
+def resume_study(folder: Path, overrides: Sequence[str], config_dir: str | None, log: Log) -> int:
+    """Go on with a study; return the exit code."""
+    from optbench.tuning.samplers import require
+
+    require("resume", "optuna")
+    from optbench.tuning import tune as tuning
+    from optbench.tuning.plan import read_plan
+
+    with hydra_session(config_dir or read_plan(folder).config_dir) as composer:
+        return report(tuning.go_on(composer, folder.absolute(), overrides, log), log)
+
+
+def _folder(composer: Composer, own: Sequence[str]) -> str:
+    """Return where the study goes: where a sweep would, unless it is said."""
+    from hydra.types import RunMode
+
+    wanted = folder_of(composer.compose(own, RunMode.MULTIRUN).hydra, "sweep")
+    return wanted if own else wanted.replace("/sweeps/", "/studies/")
+
+
+def report(searched: Searched, log: Log) -> int:
+    """Print what a study came to; return its exit code."""
+    from optbench.tuning.report import command, importances, rows_of, warnings_of, write_recipe
+
+    study, best = searched.study, searched.study.best()
+    folder = shell_word(shown(study.folder))
+    header, rows = rows_of(study)
+    print_table(f"study {shown(study.folder)}", header, rows)
+    if best is not None:
+        found = importances(study)
+        if found:
+            print_text(f"\nwhat decides (PED-ANOVA): {', '.join(found)}")
+        for line in warnings_of(study, best):
+            print_text(line)
+        recipe = write_recipe(study, best, searched.base)
+        print_text(f"\nthe best as a recipe: {shown(recipe)}")
+        print_lines(f"\n  {command(study, best, searched.base)}")
+    print_lines(f"  tensorboard --logdir {folder}")
+    left = study.plan.trials - len(study.tried())
+    if left:
+        print_lines(f"  optbench resume {folder}")
+    if searched.signal:
+        return 128 + searched.signal
+    return 0 if best is not None else EXIT_NONE

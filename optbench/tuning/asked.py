@@ -1,0 +1,116 @@
+"""What a command line asks of a study: its own words, and what is of its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from optbench.compose.composer import Composer
+from optbench.config.suggest import did_you_mean
+from optbench.errors import UserError
+from optbench.search.distribution import CHOICE
+from optbench.search.space import Space, read_space
+from optbench.tuning.samplers import check_names, size_of
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+
+GROUP = "space"
+COUNTS = ("trials", "seeds")
+WORDS = (GROUP, "search", *COUNTS, "sampler", "pruner", "metric")
+TRIALS = 30
+"""By default, but of a grid: all of it."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a study.
+
+    Attributes:
+        space: what is searched.
+        named: how it was named, for messages.
+        trials: how many.
+        seeds: runs of each trial.
+        sampler, pruner: by name.
+        metric: None for the task's own.
+    """
+
+    space: Space
+    named: str
+    trials: int
+    seeds: int
+    sampler: str
+    pruner: str
+    metric: str | None
+
+
+def asked(composer: Composer, overrides: Sequence[str]) -> tuple[Asked, list[str]]:
+    """Return what is asked of the study, and the overrides that are of its runs.
+
+    Raises:
+        UserError: a word that is not valid, no space, or two of them.
+    """
+    said: dict[str, Any] = {}
+    rest: list[str] = []
+    for line in overrides:
+        key = line.partition("=")[0]
+        if key not in WORDS:
+            rest.append(line)
+            continue
+        (override,) = composer.parse([line])
+        said[key] = _value(override, line)
+    sampler, pruner = str(said.get("sampler", "tpe")), str(said.get("pruner", "none"))
+    counts = {name: _count(name, said.get(name)) for name in COUNTS}
+    seeds = counts["seeds"] or 1
+    space, named = _space(composer, said)
+    if "sampler" not in said and all(each.kind == CHOICE for each in space.keys.values()):
+        sampler = "grid"
+    check_names(sampler, pruner, seeds)
+    trials = counts["trials"]
+    if sampler == "grid":
+        trials = min(trials or size_of(space), size_of(space))
+    metric = said.get("metric")
+    if metric is not None and not str(metric).startswith("val/"):
+        raise UserError(f"metric={metric}: expected such as val/loss; the test set chooses nothing")
+    metric = None if metric is None else str(metric)
+    return Asked(space, named, trials or TRIALS, seeds, sampler, pruner, metric), rest
+
+
+def _value(override: Override, line: str) -> Any:
+    if override.is_sweep_override():
+        raise UserError(f"{line}: one value; what is searched stands in search={{...}}")
+    if override.is_add() or override.is_delete() or override.package is not None:
+        raise UserError(f"{line}: write {override.key_or_group}=...")
+    return override.value()
+
+
+def _count(name: str, value: Any) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UserError(f"{name}={value}: not valid; expected a whole number, at least 1")
+    return value
+
+
+def _space(composer: Composer, said: Mapping[str, Any]) -> tuple[Space, str]:
+    """Return what is searched: a file of the group, or what stands in `search`."""
+    if "search" in said:
+        if GROUP in said:
+            raise UserError(f"{GROUP}={said[GROUP]}: beside search={{...}}; one of them")
+        own = said["search"]
+        if not isinstance(own, Mapping):
+            raise UserError(
+                f"search={own}: not valid; expected such as {{optimizer.lr: {{log: [1e-4, 1]}}}}"
+            )
+        return read_space({"search": own}, "search"), "search"
+    options = composer.files.options(GROUP)
+    name = said.get(GROUP)
+    if name is None:
+        raise UserError(
+            f"tune: which space? {GROUP}=NAME, of the optimizer's name, or {GROUP}=lr; "
+            "optbench list space"
+        )
+    if str(name) not in options:
+        raise UserError(f"{GROUP}={name}: no such space; {did_you_mean(str(name), options)}")
+    return read_space(composer.files.file(GROUP, str(name)), f"{GROUP}={name}"), f"{GROUP}={name}"

@@ -1,0 +1,88 @@
+"""What a study is to do: `study.yaml`, sealed as a run's config is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from optbench.errors import UserError, reason
+from optbench.files import BadFile, dump_yaml, load_yaml, write_atomically
+from optbench.runs.trust import is_own, seal
+
+STUDY = "study.yaml"
+"""What makes a folder a study's."""
+VERSION = 1
+"""Of studies, higher with each change that older versions of optbench can't go on with."""
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """What `study.yaml` says.
+
+    Attributes:
+        overrides: of every run.
+        space: by key, as a file of the group `space` has it.
+        named: where the space comes from, for messages: `space=adamw` or `search`.
+        trials: how many.
+        sampler, pruner: by name.
+        runs: the overrides in which the runs of a trial differ: `seed=0`, `seed=1`.
+        metric: by which trials are compared, of the validation set.
+        mode: `min` or `max`.
+        seed: of the sampler.
+        executor: the overrides that say who does the runs.
+        config_dir: of the user's own config files, if there is one.
+    """
+
+    overrides: Sequence[str]
+    space: dict[str, Any]
+    named: str
+    trials: int
+    sampler: str
+    pruner: str
+    runs: Sequence[Sequence[str]]
+    metric: str
+    mode: str
+    seed: int = 0
+    executor: Sequence[str] = ()
+    config_dir: str | None = None
+    version: int = field(default=VERSION)
+
+
+def write_plan(folder: Path, plan: StudyPlan) -> None:
+    """Write a study's plan into its folder."""
+    said = dataclasses.asdict(plan)
+    for key in ("overrides", "executor"):
+        said[key] = list(said[key])
+    said["runs"] = [list(lines) for lines in plan.runs]
+    write_atomically(folder / STUDY, dump_yaml({**said, "seal": seal(dump_yaml(said))}), sync=True)
+
+
+def read_plan(folder: Path) -> StudyPlan:
+    """Read the plan of a study's folder.
+
+    Raises:
+        UserError: it can't be read, is none, is another version's, or was not made by this user
+            here: its runs could be anything.
+    """
+    path = folder / STUDY
+    try:
+        said = load_yaml(path)
+    except OSError as error:
+        raise UserError(reason(error)) from None
+    sealed = said.pop("seal", None) if isinstance(said, dict) else None
+    if not isinstance(said, dict) or not isinstance(sealed, dict):
+        raise BadFile(f"{path}: not the plan of a study")
+    if said.get("version") != VERSION:
+        raise UserError(
+            f"{path}: version {said.get('version')!r:.20} of a study; "
+            f"this optbench goes on with {VERSION}"
+        )
+    if not is_own(dump_yaml(said), [sealed]):
+        raise UserError(f"{path}: not the one that the study was begun with here")
+    try:
+        return StudyPlan(**said)
+    except TypeError:
+        raise BadFile(f"{path}: not the plan of a study") from None

@@ -1,0 +1,66 @@
+"""The values of a study's next trial.
+
+A sampler is made anew for each trial, with a seed of its own, and sees the trials before in a study
+of its own in memory: what it draws is a function of these and of the place, and a kill loses none
+of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from optbench.search.space import Space
+from optbench.tuning.plan import StudyPlan
+from optbench.tuning.samplers import distributions, grid_of, make_sampler, params_of
+from optbench.tuning.storage import DIRECTIONS
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+Proposal = tuple[dict[str, Any], dict[str, Any]]
+"""Parameters in optuna's terms, and what a sampler keeps with its trial."""
+
+
+def proposed(plan: StudyPlan, space: Space, place: int, before: Sequence[FrozenTrial]) -> Proposal:
+    """Return what a trial tries.
+
+    Args:
+        plan: of the study.
+        space: that of the plan.
+        place: of the trial, from 0.
+        before: the trials before it, those that are still running among them.
+    """
+    if plan.sampler == "grid":
+        return params_of(space, next(itertools.islice(grid_of(space), place, None))), {}
+    if plan.sampler == "qmc":
+        return params_of(space, _of_sequence(space, plan.seed, place)), {}
+    import optuna
+
+    sampler = make_sampler(plan.sampler, derived(plan.seed, place), len(space.keys))
+    study = optuna.create_study(sampler=sampler, direction=DIRECTIONS[plan.mode])  # type: ignore[arg-type]
+    study.add_trials(before)
+    trial = study.ask(distributions(space))
+    found = study.get_trials(deepcopy=False)[trial.number]
+    return dict(found.params), dict(found.system_attrs)
+
+
+def _of_sequence(space: Space, seed: int, place: int) -> dict[str, Any]:
+    """Return a point of a scrambled Sobol sequence, as values by key."""
+    from scipy.stats.qmc import Sobol
+
+    sequence = Sobol(len(space.keys), scramble=True, rng=derived(seed, 0))
+    if place:
+        sequence.fast_forward(place)
+    (point,) = sequence.random(1)
+    return {
+        key: each.value(float(u)) for (key, each), u in zip(space.keys.items(), point, strict=True)
+    }
+
+
+def derived(seed: int, place: int) -> int:
+    """Return a seed of 32 bits for one trial of a study."""
+    digest = hashlib.sha256(f"{seed}/{place}".encode()).digest()
+    return int.from_bytes(digest[:4], "little")

@@ -1,0 +1,106 @@
+"""What a study came to: the best trial as a recipe and a command, and what to make of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from optbench.config.flow import flow
+from optbench.config.run_spec import RunSpec
+from optbench.escape import shell_word
+from optbench.files import dump_yaml, parse_yaml, write_atomically
+from optbench.monitor.numerals import significant
+from optbench.search.space import overrides as lines_of
+from optbench.tuning.study import Study, Tried
+
+RECIPE = "tuned"
+"""The recipe's name, in the study's folder as one of the user's own config files."""
+
+
+def rows_of(study: Study, most: int = 5) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the rows of a table of the best trials."""
+    metric, several = study.plan.metric, len(study.plan.runs) > 1
+    sign = 1 if study.plan.mode == "min" else -1
+    ended = [t for t in study.tried() if t.state == "complete"]
+    ranked = sorted(ended, key=lambda t: (not math.isfinite(t.value), sign * t.value))
+    header = ["trial", *study.space.keys, metric, *(["over its runs"] if several else [])]
+    rows = []
+    for tried in ranked[:most]:
+        values = [_said(tried.values[key]) for key in study.space.keys]
+        score = significant(tried.value) if math.isfinite(tried.value) else "none"
+        rows.append([str(tried.place), *values, score, *([_spread(tried)] if several else [])])
+    return header, rows
+
+
+def _spread(tried: Tried) -> str:
+    """Return the range of the scores of a trial's runs."""
+    low, high = min(tried.scores), max(tried.scores)
+    return f"{significant(low)} to {significant(high)}"
+
+
+def _said(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def command(study: Study, best: Tried, base: RunSpec) -> str:
+    """Return the command that trains with the best trial's values, the test set scored too."""
+    words = [*study.plan.overrides, *lines_of(study.space, best.values, base.plain)]
+    if study.plan.config_dir is not None:
+        words += ["--config-dir", study.plan.config_dir]
+    return " ".join(["optbench train", *map(shell_word, words)])
+
+
+def write_recipe(study: Study, best: Tried, base: RunSpec) -> Path:
+    """Write the best trial's values as a recipe; return its file.
+
+    `optbench train recipe=tuned --config-dir STUDY` trains with it.
+    """
+    body: dict[str, Any] = {}
+    for line in lines_of(study.space, best.values, base.plain):
+        key, _, text = line.partition("=")
+        _put(body, key.split("."), parse_yaml(text, key))
+    about = {
+        "description": f"The best of {len(study.tried())} trials: "
+        f"{study.plan.metric} {significant(best.value)}",
+    }
+    choices = [{f"override /{group}": base.choices[group]} for group in ("optimizer", "schedule")]
+    text = dump_yaml({"_about_": about, "defaults": choices, **body})
+    path = study.folder / "recipe" / f"{RECIPE}.yaml"
+    path.parent.mkdir(exist_ok=True)
+    write_atomically(path, f"# @package _global_\n{text}", sync=True)
+    return path
+
+
+def _put(body: dict[str, Any], parts: Sequence[str], value: object) -> None:
+    """Put a value at its place."""
+    for part in parts[:-1]:
+        body = body.setdefault(part, {})
+    body[parts[-1]] = value
+
+
+def warnings_of(study: Study, best: Tried) -> list[str]:
+    """Return a line for each key whose best lies at an end of its range, and the wider space."""
+    found = []
+    wider = dict(study.space.keys)
+    for key, each in study.space.keys.items():
+        side = each.at_edge(best.values[key])
+        if side is None:
+            continue
+        wider[key] = each.wider(side)
+        found.append(
+            f"{key}: the best, {_said(best.values[key])}, is at an end of its range; "
+            "the optimum may be beyond"
+        )
+    if found:
+        searched = flow(replace(study.space, keys=wider).as_plain()["search"])
+        found.append(f"a wider space: {shell_word(f'search={searched}')}")
+    return found
+
+
+def importances(study: Study) -> list[str]:
+    """Return how much of what differs among good and other trials each key explains, in words."""
+    found = study.importances()
+    return [f"{key} {share:.0%}" for key, share in found.items()]

@@ -1,0 +1,154 @@
+"""Who chooses a trial's values, and who gives a trial up: optuna's samplers and pruners by name."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from optbench.config.suggest import did_you_mean
+from optbench.errors import UserError
+from optbench.search.distribution import CHOICE
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+
+    from optbench.search.distribution import Distribution
+    from optbench.search.space import Space
+
+SAMPLERS = ("tpe", "random", "grid", "qmc", "cmaes", "gp")
+PRUNERS = ("none", "median", "hyperband", "wilcoxon")
+NEEDS = {"cmaes": "cmaes", "qmc": "scipy", "gp": "scipy"}
+"""What a sampler needs beside optuna."""
+
+
+def check_names(sampler: str, pruner: str, runs: int) -> None:
+    """Check that sampler and pruner exist, and that what they need is there.
+
+    Args:
+        sampler: its name.
+        pruner: its name.
+        runs: of each trial.
+
+    Raises:
+        UserError: one does not, or the package is missing.
+    """
+    if sampler not in SAMPLERS:
+        raise UserError(f"sampler={sampler}: no such sampler; {did_you_mean(sampler, SAMPLERS)}")
+    if pruner not in PRUNERS:
+        raise UserError(f"pruner={pruner}: no such pruner; {did_you_mean(pruner, PRUNERS)}")
+    require(f"sampler={sampler}", "optuna")
+    if sampler in NEEDS:
+        require(f"sampler={sampler}", NEEDS[sampler])
+    if pruner == "wilcoxon" and runs < 3:
+        raise UserError(
+            "pruner=wilcoxon: it compares the runs of a trial, of which it needs several: seeds=5"
+        )
+    if pruner in ("median", "hyperband") and runs > 1:
+        raise UserError(
+            f"pruner={pruner}: it gives up single runs, and a trial has {runs}; pruner=wilcoxon"
+        )
+
+
+def require(what: str, package: str) -> None:
+    """Raise UserError if a package of the extra `tune` is missing."""
+    if importlib.util.find_spec(package) is None:
+        raise UserError(f"{what}: needs {package}, which is missing; pip install 'optbench[tune]'")
+
+
+def make_sampler(name: str, seed: int, keys: int) -> BaseSampler:
+    """Make one of optuna's samplers for one trial.
+
+    Args:
+        name: `tpe`, `random`, `cmaes` or `gp`.
+        seed: of what it draws.
+        keys: how many there are.
+    """
+    import optuna
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if name == "random":
+            return optuna.samplers.RandomSampler(seed=seed)
+        if name == "cmaes":
+            return optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
+        if name == "gp":
+            return optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False)
+        return optuna.samplers.TPESampler(seed=seed, multivariate=keys > 1)
+
+
+def make_pruner(name: str, evaluations: int) -> BasePruner:
+    """Make a pruner; `evaluations`: how often a whole run is scored."""
+    import optuna
+
+    if name == "median":
+        return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1)
+    if name == "hyperband":
+        return optuna.pruners.HyperbandPruner(
+            min_resource=1, max_resource=max(1, evaluations), reduction_factor=3
+        )
+    if name == "wilcoxon":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return optuna.pruners.WilcoxonPruner(p_threshold=0.1, n_startup_steps=2)
+    return optuna.pruners.NopPruner()
+
+
+def distributions(space: Space) -> dict[str, BaseDistribution]:
+    """Return a space in optuna's terms, `one_minus_log` by what is subtracted from 1."""
+    return {key: _distribution(each) for key, each in space.keys.items()}
+
+
+def _distribution(given: Distribution) -> BaseDistribution:
+    from optuna.distributions import (
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
+
+    if given.kind == CHOICE:
+        return CategoricalDistribution([_plain(choice) for choice in given.choices])
+    if given.whole:
+        return IntDistribution(int(given.low), int(given.high), log=given.logarithmic)
+    return FloatDistribution(given.low, given.high, log=given.logarithmic)
+
+
+def _plain(choice: Any) -> Any:
+    """Return a choice as optuna keeps it: a list or a mapping by its text."""
+    return choice if choice is None or isinstance(choice, str | int | float) else repr(choice)
+
+
+def values_of(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the config's keys that optuna's parameters stand for."""
+    found: dict[str, Any] = {}
+    for key, param in params.items():
+        given = space.keys[key]
+        if given.kind == CHOICE:
+            found[key] = next((c for c in given.choices if _plain(c) == param), param)
+        else:
+            found[key] = given.to_value(param)
+    return found
+
+
+def params_of(space: Space, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return optuna's parameters for values of the config's keys."""
+    return {
+        key: _plain(value) if space.keys[key].kind == CHOICE else space.keys[key].from_value(value)
+        for key, value in values.items()
+    }
+
+
+def grid_of(space: Space) -> Iterator[dict[str, Any]]:
+    """Yield all combinations of the points of a grid, the last key changing fastest."""
+    for point in itertools.product(*(each.grid() for each in space.keys.values())):
+        yield dict(zip(space.keys, point, strict=True))
+
+
+def size_of(space: Space) -> int:
+    """Return how many points a grid has."""
+    return math.prod(len(each.grid()) for each in space.keys.values())

@@ -1,0 +1,72 @@
+"""A study's journal: a file to which what was asked and told is appended, by any process."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optbench.files import open_regular
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+JOURNAL = "journal.log"
+NAME = "study"
+DIRECTIONS = {"min": "minimize", "max": "maximize"}
+
+
+def opened(journal: Path, mode: str) -> Study:
+    """Open a study, made if the journal has none; once a process.
+
+    Args:
+        journal: its file.
+        mode: `min` or `max`.
+
+    Raises:
+        OSError, ValueError, KeyError, AssertionError: what optuna makes of a damaged file.
+    """
+    return _opened(str(journal), mode)
+
+
+STALE_SECONDS = 5.0
+"""After which a lock of the journal is one that a kill left: it is held for milliseconds."""
+
+
+def mend(journal: Path) -> None:
+    """Leave out half a line at the end, and a lock, both of a process that was killed.
+
+    Raises:
+        BadFile: it is a link, or no file.
+    """
+    if not os.path.lexists(journal):
+        return
+    with os.fdopen(open_regular(journal, os.O_RDWR), "r+b") as file:
+        data = file.read()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            file.truncate(whole)
+            os.fsync(file.fileno())
+    lock = journal.with_name(f"{journal.name}.lock")
+    with suppress(OSError):
+        if time.time() - os.lstat(lock).st_mtime > STALE_SECONDS:
+            lock.unlink()
+
+
+@lru_cache(maxsize=4)
+def _opened(journal: str, mode: str) -> Study:
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = JournalStorage(JournalFileBackend(journal))
+    return optuna.create_study(
+        storage=storage,
+        study_name=NAME,
+        direction=DIRECTIONS[mode],  # type: ignore[arg-type]
+        load_if_exists=True,
+    )

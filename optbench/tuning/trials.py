@@ -1,0 +1,112 @@
+"""A study's runs: of trials that were left, then of new ones, as many as are planned."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from optbench.config.flow import flow
+from optbench.config.run_spec import RunSpec
+from optbench.executors.jobs import Job
+from optbench.rundir import RunDir
+from optbench.runs.result import RunResult, score
+from optbench.runs.sweep import ELSEWHERE
+from optbench.tuning.pruning import PRUNED, Pruning
+from optbench.tuning.study import Study, Trial
+
+if TYPE_CHECKING:
+    from optbench.training.callback import Callback
+
+DONE = ("finished", "stopped_early", "diverged", "failed", "killed", "over limit")
+"""States of a run that is not done again by itself."""
+
+
+class TrialJobs:
+    """Gives the runs of a study's trials, and tells the study what they came to.
+
+    Args:
+        study: of which.
+        spec: makes a run of the lines that a trial has of its own.
+        words: returns a trial's own lines, given its values.
+
+    Attributes:
+        total: runs of the whole study.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        spec: Callable[[Sequence[str]], RunSpec],
+        words: Callable[[Trial], Sequence[str]],
+    ) -> None:
+        self._study, self._spec, self._words = study, spec, words
+        self._runs = len(study.plan.runs)
+        self.total = study.plan.trials * self._runs
+        self._waiting: deque[tuple[Trial, int]] = deque()
+        self._trials: dict[int, Trial] = {}
+        self._given_up: set[int] = set()
+        for trial in study.running():
+            self._plan(trial)
+
+    def _plan(self, trial: Trial) -> None:
+        """Put the runs of a trial that are not done yet in the queue; tell of one that has none."""
+        self._trials[trial.place] = trial
+        left = [run for run in range(self._runs) if run not in trial.scores]
+        self._waiting.extend((trial, run) for run in left)
+        if not left:
+            self._study.tell(trial)
+
+    def next(self) -> Job | None:
+        """Return the next run, of a new trial if no other has one left."""
+        while True:
+            while self._waiting:
+                trial, run = self._waiting.popleft()
+                if trial.place not in self._given_up:
+                    return self._job(trial, run)
+            if self._study.asked >= self._study.plan.trials:
+                return None
+            self._plan(self._study.ask())
+
+    def _job(self, trial: Trial, run: int) -> Job:
+        plan = self._study.plan
+        own = [*self._words(trial), *plan.runs[run]]
+        name = str(trial.place) if self._runs == 1 else f"{trial.place}-{run}"
+        callbacks: list[Callback] = []
+        if plan.pruner in ("median", "hyperband"):
+            journal = self._study.journal
+            callbacks.append(Pruning(journal, trial.place, plan.pruner, plan.metric, plan.mode))
+        folder = RunDir(self._study.folder / name)
+        number = trial.place * self._runs + run
+        said = " ".join([*_said(trial.values), *plan.runs[run]])
+        return Job(number, said, self._spec(own), folder, callbacks=callbacks)
+
+    def take(self, job: Job, result: RunResult) -> None:
+        """Tell the study of a run, and of the trial if that was its last one."""
+        place, run = divmod(job.number, self._runs)
+        trial = self._trials[place]
+        if result.state == ELSEWHERE or result.state not in DONE or place in self._given_up:
+            return
+        pruned = result.state == "stopped_early" and result.message.startswith(PRUNED)
+        if pruned or self._study.tell_run(trial, run, self._score(result)):
+            self._given_up.add(place)
+            self._study.tell(trial, pruned=True)
+        elif len(trial.scores) == self._runs:
+            self._study.tell(trial)
+
+    def _score(self, result: RunResult) -> float:
+        """Return a run's best score by the study's metric; the worst if it has none."""
+        value = score(result, self._study.plan.metric)
+        ended_well = result.state in ("finished", "stopped_early")
+        if not ended_well or value is None or math.isnan(value):
+            return self._study.worst
+        return value
+
+
+def _said(values: Mapping[str, Any]) -> list[str]:
+    """Return values as they are shown: four digits say which trial it is."""
+    return [
+        f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={flow(value)}"
+        for key, value in values.items()
+    ]

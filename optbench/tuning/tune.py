@@ -1,0 +1,194 @@
+"""A study from its beginning to its end, or from where it was left."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from optbench.compose.composer import Composer
+from optbench.compose.executors import ExecutorChoice, gone_on_with, without_executor
+from optbench.config.run_spec import RunSpec
+from optbench.errors import UserError
+from optbench.executors.make import make_executor
+from optbench.executors.many import do_all
+from optbench.launched import launched_ranks
+from optbench.rundir import RunDir
+from optbench.runs.execute import check_surroundings
+from optbench.runs.log import Log, say_taken
+from optbench.runs.restart import remember
+from optbench.search.space import overrides as lines_of
+from optbench.search.space import read_space, refuse_strangers
+from optbench.tuning.asked import Asked, asked
+from optbench.tuning.plan import StudyPlan, read_plan, write_plan
+from optbench.tuning.study import Study, Trial
+from optbench.tuning.trials import TrialJobs
+
+NO_TEST = "eval.test=false"
+"""The test set is not looked at: it chooses nothing."""
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A study that was at work.
+
+    Attributes:
+        study: with what was tried.
+        base: a run without a trial's values.
+        signal: that ended it, 0 for none.
+    """
+
+    study: Study
+    base: RunSpec
+    signal: int
+
+
+def tune(composer: Composer, overrides: Sequence[str], folder: str, log: Log) -> Searched:
+    """Begin a study and do it.
+
+    Everything is checked before its folder is made.
+
+    Args:
+        composer: of its runs.
+        overrides: of the runs, with the study's own words among them.
+        folder: wanted for it.
+        log: whom to tell.
+
+    Raises:
+        UserError: bad input.
+    """
+    if launched_ranks() > 1:
+        raise UserError("tune: not under torchrun; executor=local does runs side by side")
+    choice, rest = without_executor(composer, overrides)
+    wanted, rest = asked(composer, rest)
+    if wanted.metric is not None:
+        rest.append(f"checkpoint.best={wanted.metric}")
+    base = composer.spec(composer.compose([*rest, NO_TEST]), [*rest, NO_TEST])
+    refuse_strangers(wanted.space, base.plain, base.choices["optimizer"])
+    make_executor(choice, log).close()
+    metric, mode = _metric(base)
+    seed = base.config.seed
+    runs = [[f"seed={seed + n}"] for n in range(wanted.seeds)] if wanted.seeds > 1 else [[]]
+    plan = StudyPlan(
+        overrides=rest,
+        space=wanted.space.as_plain(),
+        named=wanted.named,
+        trials=wanted.trials,
+        sampler=wanted.sampler,
+        pruner=wanted.pruner,
+        runs=runs,
+        metric=metric,
+        mode=mode,
+        seed=seed,
+        executor=choice.lines,
+        config_dir=composer.config_dir,
+    )
+    _check_ends(composer, plan, wanted, base)
+    made = remember(RunDir.reserve(folder, "hydra.sweep.dir"))
+    say_taken(folder, made.path, log)
+    try:
+        write_plan(made.path, plan)
+    except OSError:
+        shutil.rmtree(made.path, ignore_errors=True)
+        raise
+    return _search(composer, made, plan, choice, base, log)
+
+
+def go_on(composer: Composer, folder: Path, overrides: Sequence[str], log: Log) -> Searched:
+    """Go on with a study: its trials that were cut short first.
+
+    Args:
+        composer: of its runs.
+        folder: the study's.
+        overrides: who does the runs, and `trials=N` for more of them.
+        log: whom to tell.
+
+    Raises:
+        UserError: another change, no study, or another process is at it.
+    """
+    plan = read_plan(folder)
+    choice, rest = without_executor(composer, gone_on_with(plan.executor, overrides))
+    for line in rest:
+        key, _, value = line.partition("=")
+        if key != "trials":
+            raise UserError(f"{line}: a study goes on as planned, but for trials and executor")
+        if not value.isascii() or not value.isdecimal() or int(value) < plan.trials:
+            raise UserError(f"{line}: expected a whole number, at least the {plan.trials} planned")
+        plan = replace(plan, trials=int(value))
+    base = composer.spec(composer.compose([*plan.overrides, NO_TEST]), [*plan.overrides, NO_TEST])
+    made = RunDir(folder)
+    with _alone(made, log):
+        write_plan(folder, plan)
+    return _search(composer, made, plan, choice, base, log)
+
+
+def _search(
+    composer: Composer,
+    folder: RunDir,
+    plan: StudyPlan,
+    choice: ExecutorChoice,
+    base: RunSpec,
+    log: Log,
+) -> Searched:
+    space = read_space(plan.space, plan.named)
+    own = Log(draws=False, tells=False)
+    with _alone(folder, own):
+        study = Study(folder.path, plan, space)
+        jobs = TrialJobs(
+            study,
+            partial(_spec, composer, [*plan.overrides, NO_TEST]),
+            lambda trial: _lines(study, trial, base),
+        )
+        ended = do_all(jobs, make_executor(choice, log), log)
+    return Searched(study, base, ended)
+
+
+@contextmanager
+def _alone(folder: RunDir, log: Log) -> Iterator[None]:
+    """Keep other processes from a study; raise UserError if one is at it."""
+    log.open(folder.log)
+    try:
+        yield
+    finally:
+        log.close()
+
+
+def _spec(composer: Composer, overrides: Sequence[str], own: Sequence[str]) -> RunSpec:
+    return composer.variant([*overrides, *own])
+
+
+def _lines(study: Study, trial: Trial, base: RunSpec) -> list[str]:
+    return lines_of(study.space, trial.values, base.plain)
+
+
+def _metric(base: RunSpec) -> tuple[str, str]:
+    """Return by which metric of the validation set runs are compared, and its mode.
+
+    Raises:
+        UserError: there is none: no validation set, or nothing is said to be the best.
+    """
+    data = check_surroundings(base)
+    from optbench.assemble.experiment import build_experiment
+    from optbench.runs.process import left_as_found
+    from optbench.training.distributed import join
+
+    with left_as_found():
+        world = join(base.config.device)
+        experiment = build_experiment(base.config, data, world, None, base.names)
+    best = experiment.state.best
+    if experiment.validation is None:
+        raise UserError("tune: there is no validation set to compare by; dataset.val_fraction=0.1")
+    if best.metric is None or not best.metric.startswith("val/"):
+        raise UserError(f"checkpoint.best={best.metric}: tune compares by it; metric=val/loss")
+    return best.metric, best.mode
+
+
+def _check_ends(composer: Composer, plan: StudyPlan, wanted: Asked, base: RunSpec) -> None:
+    """Compose a run at either end of the space, so that what can't be is said at once."""
+    for end in (0.0, 1.0):
+        values = {key: each.value(end) for key, each in wanted.space.keys.items()}
+        own = [*lines_of(wanted.space, values, base.plain), *plan.runs[0]]
+        composer.variant([*plan.overrides, NO_TEST, *own])

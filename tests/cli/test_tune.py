@@ -1,0 +1,172 @@
+"""`optbench tune`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from optbench.files import load_yaml
+from optbench.rundir import RunDir
+
+from .program import SMALL, Answer, call, left_in
+
+pytest.importorskip("optuna")
+
+LINE = f"tune {SMALL} optimizer=adamw steps=6 eval.every=2 hydra.sweep.dir=study"
+
+
+def runs(folder: str = "study") -> list[RunDir]:
+    found = [path for path in Path(folder).iterdir() if path.name[0].isdigit()]
+    return [RunDir(path) for path in sorted(found, key=lambda p: [*map(int, p.name.split("-"))])]
+
+
+@pytest.fixture(scope="module")
+def answer(shared_place: Path) -> Answer:
+    return call(f"{LINE} space=adamw trials=4 sampler=random")
+
+
+def test_it_ends_with_the_best_as_a_recipe_and_as_a_command(
+    answer: Answer, shared_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(shared_place)
+    assert answer.code == 0, answer.err
+    assert [run.state for run in runs()] == ["finished"] * 4
+    values = [run.read_summary()["best"]["value"] for run in runs()]
+    best = values.index(max(values))
+    rows = [line.split() for line in answer.out.splitlines() if re.match(r"\d+ ", line)]
+    assert int(rows[0][0]) == best
+    (command,) = [line for line in answer.out.splitlines() if "  optbench train" in line]
+    config = load_yaml(runs()[best].config)
+    words = command.strip().removeprefix("optbench ")
+    assert call(f"{words} hydra.run.dir=again").code == 0
+    again = load_yaml(Path("again/config.yaml"))
+    for key in ("optimizer", "schedule", "seed", "steps", "model"):
+        assert again[key] == config[key]
+    by_recipe = call(f"train {SMALL} recipe=tuned --config-dir study --cfg job")
+    assert by_recipe.code == 0, by_recipe.err
+    assert f"lr: {config['optimizer']['lr']}" in by_recipe.out
+    assert max(map(len, answer.out.replace(command, "").splitlines())) <= 80
+
+
+def test_the_test_set_is_not_looked_at(
+    answer: Answer, shared_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(shared_place)
+    for run in runs():
+        text = run.metrics.read_text(encoding="utf-8")
+        assert '"kind": "val"' in text and "test" not in text
+        assert not [tag for tag in run.read_summary()["final"] if tag.startswith("test")]
+    assert "test/" not in answer.out
+
+
+def test_it_goes_on_with_more_trials_as_if_there_had_been_no_end() -> None:
+    first = call(f"{LINE} space=adamw trials=2")
+    assert first.code == 0, first.err
+    assert call("resume study trials=3").code == 0
+    assert call(f"{LINE.replace('=study', '=whole')} space=adamw trials=3").code == 0
+    assert len(runs()) == len(runs("whole")) == 3
+    for one, other in zip(runs(), runs("whole"), strict=True):
+        assert load_yaml(one.config)["optimizer"] == load_yaml(other.config)["optimizer"]
+        assert one.read_summary()["best"] == other.read_summary()["best"]
+    for bad in ("trials=2", "steps=9", "trials=many"):
+        refused = call(f"resume study {bad}")
+        assert refused.code == 2 and refused.err.startswith(f"optbench: {bad}: ")
+    assert call("resume study").code == 0
+
+
+def test_several_seeds_a_trial_are_compared_by_their_mean() -> None:
+    answer = call(f"{LINE} space=lr seeds=2 'trials=2' sampler=random seed=5")
+    assert answer.code == 0, answer.err
+    assert [run.path.name for run in runs()] == ["0-0", "0-1", "1-0", "1-1"]
+    configs = [load_yaml(run.config) for run in runs()]
+    assert [config["seed"] for config in configs] == [5, 6, 5, 6]
+    assert configs[0]["optimizer"]["lr"] == configs[1]["optimizer"]["lr"]
+    values = [run.read_summary()["best"]["value"] for run in runs()]
+    means = [sum(values[:2]) / 2, sum(values[2:]) / 2]
+    assert f"{max(means):#.4g}" in answer.out
+    assert "over its runs" in " ".join(answer.out.split())
+
+
+def test_the_grid_of_learning_rates_is_all_of_it_at_once() -> None:
+    answer = call(f"{LINE} space=lr")
+    assert answer.code == 0, answer.err
+    rates = [load_yaml(run.config)["optimizer"]["lr"] for run in runs()]
+    assert rates == [1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0]
+
+
+def test_a_best_at_an_end_of_its_range_is_warned_of() -> None:
+    answer = call(f"{LINE} 'search={{optimizer.lr: {{log: [1e-9, 2e-9]}}}}' sampler=grid steps=3")
+    text = " ".join(answer.out.split())
+    assert "optimizer.lr: the best, " in text and "is at an end of its range" in text
+    assert "search={optimizer.lr: {log: [" in text
+
+
+def test_a_trial_that_fails_is_the_worst_and_the_study_goes_on() -> None:
+    answer = call(f"{LINE} 'search={{optimizer.lr: {{choice: [1e-3, 1e30]}}}}' nonfinite=raise")
+    assert answer.code == 0, answer.err
+    rows = [line.split() for line in answer.out.splitlines() if re.match(r"\d+ ", line)]
+    assert rows[1] == ["1", "1e+30", "none"]
+
+
+def test_pruned_runs_end_early_and_are_no_best() -> None:
+    rates = "[0.01, 0.02, 0.03, 0.04, 0.05, 1e-9]"
+    line = LINE.replace("steps=6", "steps=60").replace("eval.every=2", "eval.every=10")
+    answer = call(f"{line} 'search={{optimizer.lr: {{choice: {rates}}}}}' pruner=median")
+    assert answer.code == 0, answer.err
+    states = [run.read_status() for run in runs()]
+    assert [status["state"] for status in states[:5]] == ["finished"] * 5
+    assert states[5]["state"] == "stopped_early"
+    assert states[5]["message"].startswith("pruned: others had better val/accuracy at step 10")
+    assert "1e-09" not in answer.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("", "tune: which space? space=NAME"),
+        ("space=adamv", "space=adamv: no such space; did you mean adam?"),
+        ("space=adamw sampler=tpee", "sampler=tpee: no such sampler; did you mean tpe?"),
+        ("space=adamw pruner=medium", "pruner=medium: no such pruner; did you mean median?"),
+        ("space=adamw trials=0", "trials=0: not valid; expected a whole number, at least 1"),
+        ("space=adamw trials=many", "trials=many: not valid"),
+        ("space=adamw seeds=1.5", "seeds=1.5: not valid"),
+        ("space=adamw trials=1,2", "trials=1,2: one value"),
+        ("space=sgd", "space=sgd: for optimizer=sgd; this is optimizer=adamw"),
+        ("'search={optimizer.lr: {log: [1, 1e-4]}}'", "search: optimizer.lr: log=[1, 0.0001]"),
+        ("'search={optimizer.lr: {log: [0, 1]}}'", "search: optimizer.lr: log=[0, 1]"),
+        ("'search={optimizer.momentum: {uniform: [0, 0.9]}}'", "optimizer.momentum: no such key"),
+        ("search=lr", "search=lr: not valid; expected such as {optimizer.lr"),
+        ("space=lr 'search={optimizer.lr: {log: [1e-4, 1]}}'", "space=lr: beside search"),
+        ("space=adamw pruner=wilcoxon", "pruner=wilcoxon: it compares the runs of a trial"),
+        ("space=adamw seeds=3 pruner=median", "pruner=median: it gives up single runs"),
+        ("space=adamw metric=test/accuracy", "metric=test/accuracy: expected such as val/loss"),
+        ("space=adamw metric=val/los", "val/los"),
+        ("space=adamw dataset.val_fraction=0", "tune: there is no validation set"),
+        ("space=adamw executor=lokal", "executor=lokal: no such executor"),
+        ("space=adamw -m", "--multirun: not with tune"),
+        ("space=adamw seed=0,1", "seed=0,1: several values need"),
+        ("space=adamw optimizer.lrr=1", "optimizer.lrr"),
+    ],
+)
+def test_bad_input_is_a_line_and_leaves_nothing(words: str, said: str) -> None:
+    answer = call(f"{LINE} {words}")
+    assert answer.code == 2, answer.out + answer.err
+    assert len(answer.err.splitlines()) == 1 and said in answer.err
+    assert left_in(Path()) == []
+
+
+def test_a_study_that_another_process_is_at_is_left_alone() -> None:
+    from optbench.runs.log import Log
+
+    assert call(f"{LINE} space=adamw trials=1").code == 0
+    log = Log(tells=False)
+    log.open(Path("study/log.txt").absolute())
+    try:
+        refused = call("resume study trials=2")
+    finally:
+        log.close()
+    assert refused.code == 2 and "another process is at" in refused.err
+    assert json.dumps(load_yaml(Path("study/study.yaml"))["trials"]) == "1"
