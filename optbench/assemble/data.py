@@ -15,7 +15,7 @@ from optbench.data.cache import load_cached
 from optbench.data.dataset import Dataset
 from optbench.errors import UserError
 
-OURS = ("task", "split_seed")
+OURS = ("task", "split_seed", "fold")
 """Keys of the dataset node that are not the data set's own."""
 PROTOCOL = ("train_size", "test_size", "input_shape", "num_classes", "open")
 
@@ -85,6 +85,28 @@ def _check_protocol(loaded: Any, target: str) -> None:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """One of the parts of k-fold cross-validation; `number` from 0."""
+
+    number: int
+    count: int
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Fold | None:
+        """Return what `dataset.fold` says, such as `2/5`; None if it says nothing."""
+        said = config.dataset.get("fold")  # runs that are older have none
+        if said is None:
+            return None
+        number, _, count = str(said).partition("/")
+        return cls(int(number) - 1, int(count))
+
+    def part_of(self, size: int) -> int:
+        """Return how many of so many examples are in it."""
+        start, stop = size * self.number // self.count, size * (self.number + 1) // self.count
+        return stop - start
+
+
+@dataclass(frozen=True)
 class Split:
     """How many examples are trained on, how many validate.
 
@@ -105,7 +127,9 @@ class Split:
                 use for.
         """
         fraction, size = config.dataset["val_fraction"], dataset.train_size
-        own = getattr(dataset, "val_size", None)
+        own, fold = getattr(dataset, "val_size", None), Fold.of(config)
+        if fold is not None:
+            return cls._of_fold(fold, size, own is not None)
         if own is not None and is_own(config.dataset):
             return cls(size, own, True)
         if own is not None:
@@ -123,6 +147,16 @@ class Split:
             what = "leaves no example to train on" if validation else "is less than one example"
             raise UserError(f"dataset.val_fraction={fraction}: of {size} this {what}")
         return cls(size - validation, validation, False)
+
+    @classmethod
+    def _of_fold(cls, fold: Fold, size: int, own: bool) -> Split:
+        said = f"dataset.fold={fold.number + 1}/{fold.count}"
+        if own:
+            raise UserError(f"{said}: the data set has a validation set of its own")
+        if fold.count > size:
+            raise UserError(f"{said}: there are {size} examples")
+        part = fold.part_of(size)
+        return cls(size - part, part, False)
 
 
 def batch_size(config: RunConfig, dataset: Dataset) -> int:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from optbench.assemble.create import created, kind_of, own_target
-from optbench.assemble.data import Split, batch_size, known_sizes, wanted
+from optbench.assemble.data import Fold, Split, batch_size, known_sizes, wanted
 from optbench.assemble.fitting import check_fit
 from optbench.assemble.metric_checks import check_metrics, mode_of
 from optbench.assemble.modules import build_modules
@@ -24,7 +24,7 @@ from optbench.assemble.start import freeze, start_from
 from optbench.config.run_config import RunConfig
 from optbench.config.schema import DEFAULT_EPOCHS
 from optbench.data.dataset import Dataset, Source
-from optbench.data.order import split_validation
+from optbench.data.order import split_fold, split_validation
 from optbench.errors import UserError
 from optbench.monitor.record import Recorder
 from optbench.optim.groups import parameter_count
@@ -312,7 +312,9 @@ def _data(
 
 def _split_off(config: RunConfig, dataset: Dataset) -> tuple[Tensor, Tensor]:
     """Return the examples to train on, and those of the validation set that is split off."""
-    node = config.dataset
+    node, fold = config.dataset, Fold.of(config)
+    if fold is not None:
+        return split_fold(dataset.train_size, fold.number, fold.count, node["split_seed"])
     return split_validation(dataset.train_size, node["val_fraction"], node["split_seed"])
 
 

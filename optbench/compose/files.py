@@ -31,6 +31,10 @@ GROUPS = (
 )
 
 
+LATER = ("fold",)
+"""Keys that runs may lack which are older than they are."""
+
+
 class ConfigFiles:
     """What stands in config.yaml and in the files of the groups, a user's own among them.
 
@@ -98,7 +102,7 @@ class ConfigFiles:
                 del needed["_target_"]
             if not isinstance(node, Mapping):
                 raise UserError(f"{group}: is missing" if node is None else f"{group}={node}")
-            if lacking := [key for key in needed if key not in node]:
+            if lacking := [key for key in needed if key not in node and key not in LATER]:
                 raise UserError(f"{group}.{lacking[0]}: is missing")
             known = choices.get(group) in self.options(group) and group != "task"
             reference[group] = self.file(group, choices[group]) if known else dict(node)

@@ -17,8 +17,8 @@ from optbench.config.reserved import OF_READING
 PARTS = ("model", "dataset", "task")
 """The groups that a workload consists of."""
 
-NO_PART = (*OF_READING, "split_seed")
-"""Settings of a data set that do not make it another: where and how it is read, and a seed."""
+NO_PART = (*OF_READING, "split_seed", "fold")
+"""Settings of a data set that do not make it another: how it is read, and what validates."""
 
 NONE = "none"
 MOST_NAMED = 3

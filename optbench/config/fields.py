@@ -136,6 +136,16 @@ def count_or_full(value: Any) -> int | str:
     return "full" if value == "full" else integer(1)(value)
 
 
+def fold(value: Any) -> str:
+    """Read one part of several, of which there are at least two: `2/5`."""
+    number, slash, count = str(value).partition("/")
+    if not slash or not (number.isascii() and number.isdecimal() and count.isascii()):
+        raise ValueError
+    if not count.isdecimal() or not 1 <= int(number) <= int(count) or int(count) < 2:
+        raise ValueError
+    return f"{int(number)}/{int(count)}"
+
+
 def tag(value: Any) -> str:
     """Read a word that runs are found by: no spaces, commas or control characters in it."""
     text = "" if value is None else word(value)
@@ -207,6 +217,7 @@ WORDS: dict[str, Field] = {
     "form": Field(one_of("multiplicative", "additive"), "multiplicative or additive"),
     # data and models
     "val_fraction": SHARE,
+    "fold": Field(fold, "such as 2/5, the second of five parts", nullable=True),
     "dropout": SHARE,
     "hidden": Field(each(integer(1)), "a list of whole numbers, each at least 1"),
     "mean": Field(each(number()), "a list of numbers"),

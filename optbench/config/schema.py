@@ -76,7 +76,7 @@ def _contradictions(config: RunConfig) -> None:
             raise UserError(
                 f"weights.{key}={flow(value)}: of which weights? add weights=RUN or a file"
             )
-    if config.dataset["val_fraction"] == 0:
+    if config.dataset["val_fraction"] == 0 and config.dataset.get("fold") is None:
         _needs_validation(config)
 
 

@@ -51,6 +51,24 @@ def split_validation(size: int, fraction: float, seed: int) -> tuple[Tensor, Ten
     return shuffled[count:].sort().values, shuffled[:count].sort().values
 
 
+def split_fold(size: int, fold: int, folds: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return (train, validation) of k-fold cross-validation: int64, ascending.
+
+    The validation sets of all folds are disjoint and together all examples; they differ in length
+    by at most 1, and are a pure function of the arguments.
+
+    Args:
+        size: examples.
+        fold: which one, from 0.
+        folds: how many, from 2 to `size`.
+        seed: of the order that is cut.
+    """
+    shuffled = _permutation(size, mix64(_VALIDATION, seed))
+    start, stop = share(size, folds, fold)
+    train = torch.cat((shuffled[:start], shuffled[stop:]))
+    return train.sort().values, shuffled[start:stop].sort().values
+
+
 def share(count: int, parts: int, part: int) -> tuple[int, int]:
     """Return (start, stop) of share number `part` (from 0) when `count` items are cut into `parts`.
 

@@ -35,7 +35,7 @@ MAY_DIFFER = (
 )
 """Keys whose values may be others than the run's when it is scored."""
 
-SPLITTING = ("dataset.val_fraction", "dataset.split_seed")
+SPLITTING = ("dataset.val_fraction", "dataset.split_seed", "dataset.fold")
 
 
 @dataclass(frozen=True)

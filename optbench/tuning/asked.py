@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from optbench.compose.composer import Composer
 from optbench.config.suggest import did_you_mean
@@ -13,11 +13,8 @@ from optbench.search.distribution import CHOICE
 from optbench.search.space import Space, read_space
 from optbench.tuning.samplers import check_names, size_of
 
-if TYPE_CHECKING:
-    from hydra.core.override_parser.types import Override
-
 GROUP = "space"
-COUNTS = ("trials", "seeds")
+COUNTS = ("trials", "seeds", "folds")
 WORDS = (GROUP, "search", *COUNTS, "sampler", "pruner", "metric")
 TRIALS = 30
 """By default, but of a grid: all of it."""
@@ -31,7 +28,7 @@ class Asked:
         space: what is searched.
         named: how it was named, for messages.
         trials: how many.
-        seeds: runs of each trial.
+        seeds, folds: runs of each trial are all combinations; 0 folds for the usual split.
         sampler, pruner: by name.
         metric: None for the task's own.
     """
@@ -40,6 +37,7 @@ class Asked:
     named: str
     trials: int
     seeds: int
+    folds: int
     sampler: str
     pruner: str
     metric: str | None
@@ -62,11 +60,13 @@ def asked(composer: Composer, overrides: Sequence[str]) -> tuple[Asked, list[str
         said[key] = _value(override, line)
     sampler, pruner = str(said.get("sampler", "tpe")), str(said.get("pruner", "none"))
     counts = {name: _count(name, said.get(name)) for name in COUNTS}
-    seeds = counts["seeds"] or 1
+    seeds, folds = counts["seeds"] or 1, counts["folds"] or 0
+    if folds == 1:
+        raise UserError("folds=1: expected at least 2; leave it out for the usual split")
     space, named = _space(composer, said)
     if "sampler" not in said and all(each.kind == CHOICE for each in space.keys.values()):
         sampler = "grid"
-    check_names(sampler, pruner, seeds)
+    check_names(sampler, pruner, seeds * max(1, folds))
     trials = counts["trials"]
     if sampler == "grid":
         trials = min(trials or size_of(space), size_of(space))
@@ -74,10 +74,10 @@ def asked(composer: Composer, overrides: Sequence[str]) -> tuple[Asked, list[str
     if metric is not None and not str(metric).startswith("val/"):
         raise UserError(f"metric={metric}: expected such as val/loss; the test set chooses nothing")
     metric = None if metric is None else str(metric)
-    return Asked(space, named, trials or TRIALS, seeds, sampler, pruner, metric), rest
+    return Asked(space, named, trials or TRIALS, seeds, folds, sampler, pruner, metric), rest
 
 
-def _value(override: Override, line: str) -> Any:
+def _value(override: Any, line: str) -> Any:
     if override.is_sweep_override():
         raise UserError(f"{line}: one value; what is searched stands in search={{...}}")
     if override.is_add() or override.is_delete() or override.package is not None:

@@ -71,7 +71,11 @@ def tune(composer: Composer, overrides: Sequence[str], folder: str, log: Log) ->
     make_executor(choice, log).close()
     metric, mode = _metric(base)
     seed = base.config.seed
-    runs = [[f"seed={seed + n}"] for n in range(wanted.seeds)] if wanted.seeds > 1 else [[]]
+    seeds = [[f"seed={seed + n}"] for n in range(wanted.seeds)] if wanted.seeds > 1 else [[]]
+    folds = [[f"dataset.fold={n}/{wanted.folds}"] for n in range(1, wanted.folds + 1)] or [[]]
+    if wanted.folds:  # the same parts, whatever the seed
+        rest.append(f"dataset.split_seed={base.config.dataset['split_seed']}")
+    runs = [[*one, *other] for one in seeds for other in folds]
     plan = StudyPlan(
         overrides=rest,
         space=wanted.space.as_plain(),
@@ -86,6 +90,7 @@ def tune(composer: Composer, overrides: Sequence[str], folder: str, log: Log) ->
         executor=choice.lines,
         config_dir=composer.config_dir,
     )
+    composer.variant([*plan.overrides, NO_TEST, *runs[-1]])
     _check_ends(composer, plan, wanted, base)
     made = remember(RunDir.reserve(folder, "hydra.sweep.dir"))
     say_taken(folder, made.path, log)
