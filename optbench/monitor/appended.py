@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import zlib
 from pathlib import Path
 
@@ -10,8 +11,13 @@ from optbench.files import appending, checksum, naming
 from optbench.monitor.record import Position
 
 
+SEEN_SECONDS = 1.0
+"""After which lines reach the file system at the latest when the next one comes."""
+
+
 class Appended:
-    """Appends lines to a file; a kill leaves at most one torn line, the last.
+    """Appends lines to a file, where others see them soon; a kill leaves at most one torn line, the
+    last.
 
     Args:
         path: of the file, made if it is not there.
@@ -23,6 +29,7 @@ class Appended:
         self._file = appending(path)
         self._begun = self._file.tell() > 0
         self._dirty = False
+        self._seen = time.monotonic()
 
     def _append(self, text: str) -> None:
         """Append a whole line or several, with their ends."""
@@ -30,6 +37,9 @@ class Appended:
         data = text.encode("utf-8")
         with naming(self._path):
             self._file.write(data)
+            if time.monotonic() - self._seen > SEEN_SECONDS:
+                self._file.flush()
+                self._seen = time.monotonic()
         self._crc = zlib.crc32(data, self._crc)
         self._dirty = True
 
