@@ -11,13 +11,14 @@ import optbench.compose as _package  # before the function takes the name, so th
 from optbench.version import __version__
 
 if TYPE_CHECKING:
-    from optbench.api import compose, resume, resume_sweep, sweep, train
+    from optbench.api import compose, resume, resume_sweep, sweep, train, tune
     from optbench.config.run_spec import RunSpec
     from optbench.errors import UserError
     from optbench.runs.find import find_runs, open_run
     from optbench.runs.read import Checkpoints, Run
     from optbench.runs.result import RunResult
     from optbench.training.callback import Callback
+    from optbench.tuning.study import Study, Tried
 
 __all__ = [
     "Callback",
@@ -25,6 +26,8 @@ __all__ = [
     "Run",
     "RunResult",
     "RunSpec",
+    "Study",
+    "Tried",
     "UserError",
     "__version__",
     "compose",
@@ -34,6 +37,7 @@ __all__ = [
     "resume_sweep",
     "sweep",
     "train",
+    "tune",
 ]
 
 _HOMES = {
@@ -42,6 +46,8 @@ _HOMES = {
     "Run": "runs.read",
     "RunResult": "runs.result",
     "RunSpec": "config.run_spec",
+    "Study": "tuning.study",
+    "Tried": "tuning.study",
     "UserError": "errors",
     "compose": "api",
     "find_runs": "runs.find",
@@ -50,6 +56,7 @@ _HOMES = {
     "resume_sweep": "api",
     "sweep": "api",
     "train": "api",
+    "tune": "api",
 }
 
 del _package

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from optbench.runs.log import Log
     from optbench.runs.result import RunResult
     from optbench.training.callback import Callback
+    from optbench.tuning.study import Study
 
 Path = str | os.PathLike[str]
 
@@ -291,6 +292,47 @@ def resume_sweep(
         planned = reopen(composer, RunDir(folder), plan, rest, trust)
         results += filter(None, run_all(planned, executor, log, callbacks or ()))
     return results
+
+
+def tune(
+    *overrides: str,
+    folder: Path | None = None,
+    quiet: bool = True,
+    config_dir: str | None = None,
+) -> Study:
+    """Search for settings, as `optbench tune` does; needs the extra `tune`.
+
+    Args:
+        overrides: of the runs, and the words of the search: `space=adamw`, `trials=30`.
+        folder: of the study. Default: in `runs/studies/`.
+        quiet: say nothing; else what `optbench tune` says as it goes on.
+        config_dir: a folder of your own config files.
+
+    Returns:
+        The study: its trials by `tried()`, the best by `best()`, its `folder`.
+
+    Raises:
+        UserError: bad input.
+
+    Example:
+        >>> study = optbench.tune("optimizer=sgd", "space=lr", "trials=3", "steps=5")
+        >>> [round(tried.values["optimizer.lr"], 5) for tried in study.tried()]
+        [1e-05, 0.0001, 0.001]
+    """
+    from optbench.tuning.samplers import require
+
+    check_texts("tune", overrides)
+    _check_folders(folder, config_dir)
+    require("tune", "optuna")
+    from optbench.tuning.tune import folder_wanted
+    from optbench.tuning.tune import tune as search
+
+    with _composer(config_dir) as composer, _of_a_library(quiet) as (log, _):
+        wanted = os.fspath(folder) if folder is not None else folder_wanted(composer)
+        searched = search(composer, overrides, wanted, log)
+    if searched.signal:
+        signal.raise_signal(searched.signal)
+    return searched.study
 
 
 @contextmanager

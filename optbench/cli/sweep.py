@@ -26,7 +26,7 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
         raise UserError(f"executor={choice.name}: with hydra/launcher or hydra/sweeper; choose one")
     executor = make_executor(choice, log)
     if not isinstance(grid, Grid):
-        from optbench.cli.launchers import foreign_sweeper
+        from optbench.executors.launchers import foreign_sweeper
 
         return foreign_sweeper(composer, grid)
     planned = begin(composer, overrides, grid, log, choice.lines)
@@ -34,7 +34,7 @@ def sweep(composer: Composer, overrides: Sequence[str]) -> int:
     if grid.basic:
         results = run_all(planned, executor, log)
     else:
-        from optbench.cli.launchers import launched
+        from optbench.executors.launchers import launched
 
         results = list(launched(composer, grid.cfg, planned, log))
     return report(planned, results, log)

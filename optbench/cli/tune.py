@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optbench.cli.training import parse
-from optbench.compose.composer import Composer, folder_of, hydra_session
+from optbench.compose.composer import hydra_session
 from optbench.console import print_lines, print_table, print_text, shown
 from optbench.errors import UserError
 from optbench.escape import shell_word
@@ -35,7 +35,7 @@ def tune(arguments: Sequence[str]) -> int:
     own = [line for line in flags.overrides if line.startswith("hydra.sweep.dir=")]
     rest = [line for line in flags.overrides if line not in own]
     with hydra_session(flags.config_dir) as composer:
-        folder = _folder(composer, own)
+        folder = tuning.folder_wanted(composer, own)
         return report(tuning.tune(composer, rest, folder, log), log)
 
 
@@ -49,14 +49,6 @@ def resume_study(folder: Path, overrides: Sequence[str], config_dir: str | None,
 
     with hydra_session(config_dir or read_plan(folder).config_dir) as composer:
         return report(tuning.go_on(composer, folder.absolute(), overrides, log), log)
-
-
-def _folder(composer: Composer, own: Sequence[str]) -> str:
-    """Return where the study goes: where a sweep would, unless it is said."""
-    from hydra.types import RunMode
-
-    wanted = folder_of(composer.compose(own, RunMode.MULTIRUN).hydra, "sweep")
-    return wanted if own else wanted.replace("/sweeps/", "/studies/")
 
 
 def report(searched: Searched, log: Log) -> int:

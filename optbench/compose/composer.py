@@ -230,6 +230,10 @@ class Composer:
             cfg.name = workload
         return self._checked(cfg, choices, []), choices
 
+    def folder_of_sweep(self, overrides: Sequence[str]) -> str:
+        """Return the folder of a sweep with these overrides."""
+        return folder_of(self.compose(overrides, RunMode.MULTIRUN).hydra, "sweep")
+
     def variant(self, overrides: Sequence[str]) -> RunSpec:
         """Compose one run of a sweep; runs that choose the same files are composed once."""
         parsed = self.parse(overrides)

@@ -10,7 +10,6 @@ from pathlib import Path
 from optbench.files import appending, checksum, naming
 from optbench.monitor.record import Position
 
-
 SEEN_SECONDS = 1.0
 """After which lines reach the file system at the latest when the next one comes."""
 

@@ -102,6 +102,12 @@ def tune(composer: Composer, overrides: Sequence[str], folder: str, log: Log) ->
     return _search(composer, made, plan, choice, base, log)
 
 
+def folder_wanted(composer: Composer, own: Sequence[str] = ()) -> str:
+    """Return where a study goes: where a sweep would, unless `own`, an override, says it."""
+    wanted = composer.folder_of_sweep(own)
+    return wanted if own else wanted.replace("/sweeps/", "/studies/")
+
+
 def go_on(composer: Composer, folder: Path, overrides: Sequence[str], log: Log) -> Searched:
     """Go on with a study: its trials that were cut short first.
 
