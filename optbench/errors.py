@@ -86,6 +86,14 @@ _REASONS = {
 """Where the system's own words say too little."""
 
 
+_MACHINES = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EROFS)
+
+
+def is_machines(error: BaseException) -> bool:
+    """Return whether what went wrong is the machine's, not any input's: another would not do."""
+    return isinstance(error, OSError) and error.errno in _MACHINES
+
+
 def reason(error: OSError) -> str:
     """Return what the system refused, in a line: the path where it is known, and why."""
     why = _REASONS.get(error.errno or 0) or error.strerror or str(error) or type(error).__name__

@@ -5,7 +5,6 @@ Analysis reads run folders through this module and nothing else.
 
 from __future__ import annotations
 
-import errno
 import itertools
 import json
 import os
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from optbench import shapes
-from optbench.errors import UserError, reason
+from optbench.errors import UserError, is_machines, reason
 from optbench.files import (
     MIB,
     BadFile,
@@ -49,10 +48,6 @@ FILES = (
 FOLDERS = ("checkpoints", "tb", "samples")
 PLAN = "sweep.yaml"
 """What makes a folder a sweep's."""
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_THE_MACHINES = (*_FULL, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EROFS)
-"""What is wrong with no input: another path would not do."""
 
 _SMALL: dict[str, tuple[Callable[[Path], Any], Callable[[Any], dict[str, Any]]]] = {
     "overrides.yaml": (load_yaml, shapes.overrides),
@@ -114,7 +109,7 @@ class RunDir:
             for path in made:
                 with suppress(OSError):
                     path.rmdir()
-            if isinstance(error, OSError) and error.errno in _THE_MACHINES:
+            if is_machines(error):
                 raise
             why = getattr(error, "strerror", None) or error
             raise UserError(f"{key}={wanted}: no folder can be made there ({why})") from None

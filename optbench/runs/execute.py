@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from optbench.assemble.data import check_same_data, dataset, described, notes_on
 from optbench.config.run_spec import RunSpec
 from optbench.console import print_error, shown
-from optbench.errors import UserError
+from optbench.errors import UserError, is_machines
 from optbench.rundir import DONE, FORMAT, RunDir
 from optbench.runs.best import scores_of_best
 from optbench.runs.collector import at_work
@@ -289,7 +289,13 @@ class _Run:
         if isinstance(error, UserError):
             raise error
         return RunResult(
-            self.folder, "failed", step, message, exit_code=EXIT_FAILED, explained=known
+            self.folder,
+            "failed",
+            step,
+            message,
+            exit_code=EXIT_FAILED,
+            explained=known,
+            machines=is_machines(error),
         )
 
     def _interrupted(self, recorder: Recorder | None) -> RunResult:

@@ -29,6 +29,7 @@ class RunResult:
         target: what was good enough, and when it was reached, or empty.
         texts: the last samples of text.
         scored: which weights were scored, None for those that were trained.
+        machines: whether it failed for want of something on the machine, such as room on the disk.
         explained: whether the message says it all, or a traceback in the log says more.
     """
 
@@ -43,6 +44,7 @@ class RunResult:
     texts: Mapping[str, str] = field(default_factory=dict)
     scored: str | None = None
     explained: bool = False
+    machines: bool = False
 
     @property
     def run(self) -> Run:

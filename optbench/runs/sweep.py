@@ -13,7 +13,7 @@ from optbench.compose.composer import Composer
 from optbench.compose.sweeps import Grid, varied_keys
 from optbench.config.run_spec import RunSpec
 from optbench.config.schema import from_plain
-from optbench.errors import OwnCodeError, UserError
+from optbench.errors import OwnCodeError, UserError, is_machines
 from optbench.launched import launched_ranks
 from optbench.rundir import PLAN, RunDir
 from optbench.runs.columns import columns_of
@@ -160,7 +160,14 @@ def run_one(
                 folder.write_status("failed", step, said(error))
         with suppress(OSError):
             log.close()
-        return RunResult(folder, "failed", step, said(error), exit_code=EXIT_FAILED)
+        return RunResult(
+            folder,
+            "failed",
+            step,
+            said(error),
+            exit_code=EXIT_FAILED,
+            machines=is_machines(error),
+        )
 
 
 def reopen(

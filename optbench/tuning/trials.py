@@ -33,6 +33,7 @@ class TrialJobs:
 
     Attributes:
         total: runs of the whole study.
+        ended_by: what of the machine ended the study, such as a full disk; empty for nothing.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class TrialJobs:
         self._waiting: deque[tuple[Trial, int]] = deque()
         self._trials: dict[int, Trial] = {}
         self._given_up: set[int] = set()
+        self.ended_by = ""
         for trial in study.running():
             self._plan(trial)
 
@@ -60,7 +62,7 @@ class TrialJobs:
 
     def next(self) -> Job | None:
         """Return the next run, of a new trial if no other has one left."""
-        while True:
+        while not self.ended_by:
             while self._waiting:
                 trial, run = self._waiting.popleft()
                 if trial.place not in self._given_up:
@@ -68,6 +70,7 @@ class TrialJobs:
             if self._study.asked >= self._study.plan.trials:
                 return None
             self._plan(self._study.ask())
+        return None
 
     def _job(self, trial: Trial, run: int) -> Job:
         plan = self._study.plan
@@ -84,6 +87,9 @@ class TrialJobs:
 
     def take(self, job: Job, result: RunResult) -> None:
         """Tell the study of a run, and of the trial if that was its last one."""
+        if result.machines:  # no fault of its values
+            self.ended_by = result.message
+            return
         place, run = divmod(job.number, self._runs)
         trial = self._trials[place]
         if result.state == ELSEWHERE or result.state not in DONE or place in self._given_up:

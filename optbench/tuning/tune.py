@@ -154,6 +154,8 @@ def _search(
             lambda trial: _lines(study, trial, base),
         )
         ended = do_all(jobs, make_executor(choice, log), log)
+        if jobs.ended_by:
+            log.tell(f"the study stops here: {jobs.ended_by}")
     return Searched(study, base, ended)
 
 

@@ -170,3 +170,22 @@ def test_a_study_that_another_process_is_at_is_left_alone() -> None:
         log.close()
     assert refused.code == 2 and "another process is at" in refused.err
     assert json.dumps(load_yaml(Path("study/study.yaml"))["trials"]) == "1"
+
+
+def test_a_full_disk_ends_the_study_and_no_trial_is_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+    import os
+
+    from optbench.training import trainer
+
+    def full(self: trainer.Trainer, *more: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "weights.pt")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer.Trainer, "_save", full)
+        answer = call(f"{LINE} space=adamw trials=3")
+    assert answer.code == 1
+    assert "the study stops here: weights.pt: No space left on device" in answer.err
+    assert len(runs()) == 1
+    assert call("resume study").code == 0
+    assert [run.state for run in runs()] == ["finished"] * 3
