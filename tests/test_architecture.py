@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "api": {"compose", "config", "errors", "executors", "rundir", "runs", "training", "tuning"},
     "tuning": {
         *("executors", "runs", "compose", "config", "assemble", "training", "monitor", "search"),
-        *("rundir", "errors", "escape", "files", "launched"),
+        *("rundir", "errors", "escape", "files", "launched", "plots"),
     },
     "executors": {
         *("runs", "compose", "config", "assemble", "training", "monitor"),

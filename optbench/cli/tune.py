@@ -53,6 +53,7 @@ def resume_study(folder: Path, overrides: Sequence[str], config_dir: str | None,
 
 def report(searched: Searched, log: Log) -> int:
     """Print what a study came to; return its exit code."""
+    from optbench.tuning.pictures import draw
     from optbench.tuning.report import command, importances, rows_of, warnings_of, write_recipe
 
     study, best = searched.study, searched.study.best()
@@ -72,6 +73,7 @@ def report(searched: Searched, log: Log) -> int:
     left = study.plan.trials - len(study.tried())
     if left:
         print_lines(f"  optbench resume {folder}")
+    print_text(f"\n{draw(study, shown(study.folder))}")
     if searched.signal:
         return 128 + searched.signal
     return 0 if best is not None else EXIT_NONE

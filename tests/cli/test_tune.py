@@ -48,6 +48,9 @@ def test_it_ends_with_the_best_as_a_recipe_and_as_a_command(
     by_recipe = call(f"train {SMALL} recipe=tuned --config-dir study --cfg job")
     assert by_recipe.code == 0, by_recipe.err
     assert f"lr: {config['optimizer']['lr']}" in by_recipe.out
+    drawn = [path.name for path in Path("study/pictures").iterdir()]
+    assert {"slices.png", "lr.png"} <= set(drawn)
+    assert re.search(r"^pictures in study/pictures: slices\.png, ", answer.out, re.MULTILINE)
     assert max(map(len, answer.out.replace(command, "").splitlines())) <= 80
 
 
