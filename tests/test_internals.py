@@ -22,7 +22,10 @@ FILES = [
     for folder in ("optbench", "scripts")
     for path in sorted((ROOT / folder).rglob("*.py"))
 ]
-OTHERS = {"optbench/data/array_pickle.py": {"_Unpickler"}}
+OTHERS = {
+    "optbench/data/array_pickle.py": {"_Unpickler"},
+    "optbench/tuning/storage.py": {"_trial_id"},
+}
 """Private names of other libraries, by the only file that asks for them."""
 DOCUMENTED = {"_replace", "_make", "_exit"}
 """Of Python's named tuples, and of `os`."""

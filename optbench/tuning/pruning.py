@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optbench.training.callback import Callback
 from optbench.tuning.samplers import make_pruner
-from optbench.tuning.storage import opened
+from optbench.tuning.storage import asked_trial, opened
 
 if TYPE_CHECKING:
     from optbench.training.trainer import Trainer
@@ -45,15 +45,9 @@ class Pruning(Callback):
             value = math.inf if self.mode == "min" else -math.inf
         study = opened(self.journal, self.mode)
         study.pruner = make_pruner(self.pruner, -(-total // every))
-        trial = _trial(study, self.trial)
+        trial = asked_trial(study, self.trial)
         at = step // every
         if at not in study.trials[self.trial].intermediate_values:  # before it was killed
             trial.report(value, at)
         if trial.should_prune():
             trainer.request_stop(f"{PRUNED}: others had better {self.metric} at step {step}")
-
-
-def _trial(study: Any, number: int) -> Any:
-    from optuna.trial import Trial
-
-    return Trial(study, study.trials[number]._trial_id)

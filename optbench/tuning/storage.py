@@ -13,6 +13,7 @@ from optbench.files import open_regular
 
 if TYPE_CHECKING:
     from optuna import Study
+    from optuna.trial import Trial
 
 JOURNAL = "journal.log"
 NAME = "study"
@@ -70,3 +71,10 @@ def _opened(journal: str, mode: str) -> Study:
         direction=DIRECTIONS[mode],  # type: ignore[arg-type]
         load_if_exists=True,
     )
+
+
+def asked_trial(study: Study, number: int) -> Trial:
+    """Return a trial that was asked for, perhaps by another process, to be told of."""
+    import optuna
+
+    return optuna.trial.Trial(study, study.get_trials(deepcopy=False)[number]._trial_id)

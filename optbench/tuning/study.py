@@ -18,7 +18,7 @@ from optbench.search.space import Space
 from optbench.tuning.plan import StudyPlan
 from optbench.tuning.proposing import proposed
 from optbench.tuning.samplers import distributions, make_pruner, values_of
-from optbench.tuning.storage import JOURNAL, mend, opened
+from optbench.tuning.storage import JOURNAL, asked_trial, mend, opened
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -121,14 +121,11 @@ class Study:
     def tell_run(self, trial: Trial, run: int, score: float) -> bool:
         """Keep a run's score; return whether the rest of the trial's runs is not worth doing."""
         trial.scores[run] = score
-        frozen = self._frozen(trial)
-        self._storage.set_trial_user_attr(frozen._trial_id, f"run {run}", score)
+        asked = asked_trial(self._study, trial.place)
+        asked.set_user_attr(f"run {run}", score)
         if self.plan.pruner != "wilcoxon" or not math.isfinite(score):
             return False
-        from optuna.trial import Trial as Asked
-
         self._study.pruner = make_pruner("wilcoxon", len(self.plan.runs))
-        asked = Asked(self._study, frozen._trial_id)
         asked.report(score, run)
         return asked.should_prune() and len(trial.scores) < len(self.plan.runs)
 
@@ -148,13 +145,6 @@ class Study:
     def worst(self) -> float:
         """What a run counts that has no score."""
         return math.inf if self.plan.mode == "min" else -math.inf
-
-    @property
-    def _storage(self) -> Any:
-        return self._study._storage
-
-    def _frozen(self, trial: Trial) -> FrozenTrial:
-        return self._trials()[trial.place]
 
     def tried(self) -> list[Tried]:
         """Return the trials that have ended, in the order of their places."""
