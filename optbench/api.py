@@ -332,6 +332,8 @@ def tune(
         searched = search(composer, overrides, wanted, log)
     if searched.signal:
         signal.raise_signal(searched.signal)
+    if searched.fault:
+        raise UserError(f"{searched.study.folder}: {searched.fault}; resume goes on with it")
     return searched.study
 
 

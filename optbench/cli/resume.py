@@ -53,6 +53,9 @@ def resume(
     if to is not None and at is None:
         raise UserError(f"--to={to}: from which checkpoint? --at best|last|STEP --to={to}")
     if os.path.lexists(path / STUDY):
+        for flag, given in (("--cfg", show), ("--at", at), ("--to", to), ("--trust", trust)):
+            if given:
+                raise UserError(f"{flag}: of one run, not of a study's folder")
         from optbench.cli.tune import resume_study
 
         return resume_study(path, overrides, config_dir, log)

@@ -16,8 +16,8 @@ from optbench.runs.log import Log
 if TYPE_CHECKING:
     from optbench.tuning.tune import Searched
 
-EXIT_NONE = 1
-"""No trial has a score."""
+EXIT_LEFT = 1
+"""Trials are left, or none has a score."""
 
 
 def tune(arguments: Sequence[str]) -> int:
@@ -65,8 +65,8 @@ def report(searched: Searched, log: Log) -> int:
         if found:
             print_text(f"\nwhat decides (PED-ANOVA): {', '.join(found)}")
         for line in warnings_of(study, best):
-            print_text(line)
-        recipe = write_recipe(study, best, searched.base)
+            print_lines(line) if line.startswith("  ") else print_text(line)
+        recipe = write_recipe(study, best, searched.recipe or {})
         print_text(f"\nthe best as a recipe: {shown(recipe)}")
         print_lines(f"\n  {command(study, best, searched.base)}")
     print_lines(f"  tensorboard --logdir {folder}")
@@ -76,4 +76,4 @@ def report(searched: Searched, log: Log) -> int:
     print_text(f"\n{draw(study, shown(study.folder))}")
     if searched.signal:
         return 128 + searched.signal
-    return 0 if best is not None else EXIT_NONE
+    return EXIT_LEFT if left or best is None else 0

@@ -35,7 +35,7 @@ class Tally:
     total: int
     states: dict[int, str] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
-    best: tuple[int, str, float] | None = None
+    best: tuple[str, str, float] | None = None
 
     @property
     def ended(self) -> int:
@@ -59,7 +59,7 @@ class Tally:
             return
         sign = -1 if result.best.get("mode") == "max" else 1
         if self.best is None or sign * value < sign * self.best[2]:
-            self.best = (number, str(metric), value)
+            self.best = (result.folder.path.name, str(metric), value)
 
     def left(self, slots: int) -> str:
         """Return how long the rest takes, if it takes as long as what is done."""
@@ -154,12 +154,12 @@ class LiveBoard(Board):
             table.add_column(name, justify="right" if right else "left", no_wrap=True)
         table.add_column("what varies", overflow="ellipsis", no_wrap=True)
         now = time.monotonic()
-        for number, (job, began) in sorted(self._running.items()):
+        for _, (job, began) in sorted(self._running.items()):
             newest = newest_record(job.folder)
             cells = [f"{newest['epoch']:.1f}" if "epoch" in newest else ""]
             cells.append(significant(newest["train/loss"]) if "train/loss" in newest else "")
             said = escaped(job.differs or job.said)
-            table.add_row(str(number), duration(now - began), *cells, said)
+            table.add_row(job.folder.path.name, duration(now - began), *cells, said)
         table.caption = self._caption()
         table.caption_justify = "left"
         return table
@@ -170,8 +170,8 @@ class LiveBoard(Board):
         if tally.failed:
             said.append(f"{tally.failed} failed")
         if tally.best is not None:
-            number, metric, value = tally.best
-            said.append(f"best {metric} {significant(value)} (run {number})")
+            name, metric, value = tally.best
+            said.append(f"best {metric} {significant(value)} (run {name})")
         about = tally.left(self._executor.slots)
         return ", ".join([*said, *([f"about {about} left"] if about else [])])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import signal
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -72,7 +73,8 @@ class Local:
         self.slots = workers or cores or 1
         share = threads or max(1, (cores or 1) // self.slots)
         self._limits = _Limits(timeout, memory)
-        self._all = [_Worker(share) for _ in range(self.slots)]
+        self._stopped = threading.Event()
+        self._all = [_Worker(share, self._stopped) for _ in range(self.slots)]
         self._free: queue.LifoQueue[_Worker] = queue.LifoQueue()
         for worker in reversed(self._all):
             self._free.put(worker)
@@ -97,6 +99,7 @@ class Local:
 
     def stop(self, number: int) -> None:
         """Send all processes the signal: those at a run end it with a checkpoint."""
+        self._stopped.set()  # also for a process that is just starting, and hears nothing yet
         for worker in self._all:
             worker.signal(signal.SIGTERM if number == signal.SIGHUP else number)
 
@@ -130,10 +133,11 @@ class _Worker:
 
     Args:
         threads: of torch.
+        stopped: set when no run begins any more, and those that are at work end.
     """
 
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
+    def __init__(self, threads: int, stopped: threading.Event) -> None:
+        self._threads, self._stopped = threads, stopped
         self._pool: Any = None
         self._process: int | None = None
         self._closed = False
@@ -152,14 +156,18 @@ class _Worker:
 
     def _submitted(self, job: Sequence[Any]) -> Future[RunResult]:
         """Give the process a run; one that has died since its last run is not this one's fault."""
-        self._begin()
-        try:
-            future: Future[RunResult] = self._pool.submit(work, *job)
-        except BrokenProcessPool:
-            self._forget()
+        for last in (False, True):
             self._begin()
-            future = self._pool.submit(work, *job)
-        return future
+            if self._stopped.is_set() or self._closed:
+                raise WorkerDied("no run begins any more")
+            try:
+                future: Future[RunResult] = self._pool.submit(work, *job)
+                return future
+            except BrokenProcessPool:
+                self._forget()
+                if last:
+                    raise
+        raise AssertionError
 
     def _wait(
         self, future: Future[RunResult], limits: _Limits, began: float, process: int
@@ -170,33 +178,38 @@ class _Worker:
             except NotYet:
                 if future.done():  # it is the run's own error
                     raise
+            if self._stopped.is_set():  # once more: the run may not have listened before
+                self.signal(signal.SIGTERM)
+                continue
             try:
                 limits.check(began, process)
             except OverLimit:
                 self._end(future)
+                ended = future.result() if future.done() and not future.exception() else None
+                if ended is not None and ended.exit_code <= 128:
+                    return ended  # it had come to its end
                 raise
 
     def _end(self, future: Future[RunResult]) -> None:
-        """Let a run write its checkpoint, then kill the process, which may hang."""
+        """Let a run write its checkpoint, then end the process: it may hang, or be too large."""
         self.signal(signal.SIGTERM)
         with suppress(Exception):
             future.result(GRACE_SECONDS)
-        if not future.done():
-            self._kill_process()
-            with suppress(Exception):
-                future.result()
-            self._forget()
+        self._kill_process()
+        with suppress(Exception):
+            future.result()
+        self._forget()
 
     def _begin(self) -> None:
-        """Start the process, if there is none."""
-        if self._process is not None:
+        """Start the process, if there is none and there is to be one."""
+        if self._process is not None or self._closed or self._stopped.is_set():
             return
-        if self._closed:
-            raise WorkerDied("the executor is closed")
         from loky.process_executor import ProcessPoolExecutor
 
         env = dict.fromkeys(THREADS, str(self._threads))
         self._pool = ProcessPoolExecutor(max_workers=1, env=env)
+        if self._closed:  # just now, so that it was not closed with the others
+            self._pool.shutdown(wait=False, kill_workers=True)
         self._process = self._pool.submit(begin, os.getpid(), self._threads).result()
 
     def signal(self, number: int) -> None:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from optbench.executors.base import Executor, OverLimit, WorkerDied
@@ -47,9 +48,11 @@ def run_all(
     number = do_all(jobs, executor, log)
     results: list[RunResult | None] = []
     for run, folder in enumerate(jobs.folders):
-        result = jobs.results.get(run)
+        result, code = jobs.results.get(run), 128 + number if number else EXIT_FAILED
         if result is None and not executor.here:
-            result = left(folder, 128 + number if number else EXIT_FAILED, "")
+            result = left(folder, code, "")
+        elif result is not None and result.exit_code > 128:  # whatever it was sent on as
+            result = replace(result, exit_code=code)
         results.append(result)
     return results
 
@@ -155,6 +158,9 @@ class _Runs:
         except OverLimit as over:
             step = job.folder.read_status().get("step", 0)
             found = RunResult(job.folder, OVER_LIMIT, step, str(over), exit_code=EXIT_FAILED)
+        except Exception as error:  # it could not be sent there, or its result back
+            said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            found = RunResult(job.folder, "failed", 0, said, exit_code=EXIT_FAILED)
         if found.state == ELSEWHERE and job.number not in self._seen_twice:
             self._seen_twice.add(job.number)
             self._elsewhere.append(job)

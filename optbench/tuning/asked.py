@@ -14,8 +14,15 @@ from optbench.search.space import Space, read_space
 from optbench.tuning.samplers import check_names, size_of
 
 GROUP = "space"
+UNSEARCHED = (
+    *("seed", "epochs", "steps", "eval", "checkpoint", "early_stopping", "target", "monitor"),
+    *("name", "tags", "notes", "resume", "data_root", "device", "threads", "sweep", "hydra"),
+    *("dataset._target_", "dataset.fold", "dataset.split_seed", "dataset.val_fraction"),
+)
+"""Keys, with all that is below them, that are the same in all trials."""
 COUNTS = ("trials", "seeds", "folds")
 WORDS = (GROUP, "search", *COUNTS, "sampler", "pruner", "metric")
+MOST = {"trials": 100_000, "seeds": 1000, "folds": 1000}
 TRIALS = 30
 """By default, but of a grid: all of it."""
 
@@ -52,7 +59,7 @@ def asked(composer: Composer, overrides: Sequence[str]) -> tuple[Asked, list[str
     said: dict[str, Any] = {}
     rest: list[str] = []
     for line in overrides:
-        key = line.partition("=")[0]
+        key = line.lstrip("+~").partition("=")[0].partition("@")[0]
         if key not in WORDS:
             rest.append(line)
             continue
@@ -66,15 +73,33 @@ def asked(composer: Composer, overrides: Sequence[str]) -> tuple[Asked, list[str
     space, named = _space(composer, said)
     if "sampler" not in said and all(each.kind == CHOICE for each in space.keys.values()):
         sampler = "grid"
+    refuse_fixed(space)
     check_names(sampler, pruner, seeds * max(1, folds))
     trials = counts["trials"]
     if sampler == "grid":
-        trials = min(trials or size_of(space), size_of(space))
+        size = size_of(space)
+        if size > MOST["trials"]:
+            raise UserError(
+                f"sampler=grid: {size:,} points; at most {MOST['trials']:,}, by fewer points: n"
+            )
+        trials = min(trials or size, size)
     metric = said.get("metric")
     if metric is not None and not str(metric).startswith("val/"):
         raise UserError(f"metric={metric}: expected such as val/loss; the test set chooses nothing")
     metric = None if metric is None else str(metric)
     return Asked(space, named, trials or TRIALS, seeds, folds, sampler, pruner, metric), rest
+
+
+def refuse_fixed(space: Space) -> None:
+    """Refuse to search what makes scores incomparable, or what the study itself sets.
+
+    Raises:
+        UserError: such a key is searched.
+    """
+    for key in space.keys:
+        part = next((each for each in UNSEARCHED if f"{key}.".startswith(f"{each}.")), None)
+        if part is not None or key.endswith("_target_"):
+            raise UserError(f"{space.where}: {key}: not searched, for scores would not compare")
 
 
 def _value(override: Any, line: str) -> Any:
@@ -88,8 +113,9 @@ def _value(override: Any, line: str) -> Any:
 def _count(name: str, value: Any) -> int | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UserError(f"{name}={value}: not valid; expected a whole number, at least 1")
+    most = MOST[name]
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise UserError(f"{name}={value}: not valid; expected a whole number from 1 to {most}")
     return value
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ class StudyPlan:
         seed: of the sampler.
         executor: the overrides that say who does the runs.
         config_dir: of the user's own config files, if there is one.
+        base: the config of a run without a trial's values, plain.
     """
 
     overrides: Sequence[str]
@@ -48,6 +49,7 @@ class StudyPlan:
     seed: int = 0
     executor: Sequence[str] = ()
     config_dir: str | None = None
+    base: Mapping[str, Any] = field(default_factory=dict)
     version: int = field(default=VERSION)
 
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import random
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from optbench.search.space import Space
 from optbench.tuning.plan import StudyPlan
-from optbench.tuning.samplers import distributions, grid_of, make_sampler, params_of
-from optbench.tuning.storage import DIRECTIONS
+from optbench.tuning.samplers import distributions, grid_of, make_sampler, params_of, size_of
+from optbench.tuning.storage import in_memory
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -34,17 +36,22 @@ def proposed(plan: StudyPlan, space: Space, place: int, before: Sequence[FrozenT
         before: the trials before it, those that are still running among them.
     """
     if plan.sampler == "grid":
-        return params_of(space, next(itertools.islice(grid_of(space), place, None))), {}
+        return params_of(space, _of_grid(space, plan.seed, place)), {}
     if plan.sampler == "qmc":
         return params_of(space, _of_sequence(space, plan.seed, place)), {}
-    import optuna
-
     sampler = make_sampler(plan.sampler, derived(plan.seed, place), len(space.keys))
-    study = optuna.create_study(sampler=sampler, direction=DIRECTIONS[plan.mode])  # type: ignore[arg-type]
-    study.add_trials(before)
-    trial = study.ask(distributions(space))
+    study = in_memory(before, plan.mode, sampler)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that infinities are clipped, that a method is new
+        trial = study.ask(distributions(space))
     found = study.get_trials(deepcopy=False)[trial.number]
     return dict(found.params), dict(found.system_attrs)
+
+
+def _of_grid(space: Space, seed: int, place: int) -> dict[str, Any]:
+    """Return a point of the grid, in an order of the seed: some are spread over the whole."""
+    order = random.Random(derived(seed, 0)).sample(range(size_of(space)), size_of(space))
+    return next(itertools.islice(grid_of(space), order[place], None))
 
 
 def _of_sequence(space: Space, seed: int, place: int) -> dict[str, Any]:

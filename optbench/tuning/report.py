@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ from typing import Any
 from optbench.config.flow import flow
 from optbench.config.run_spec import RunSpec
 from optbench.escape import shell_word
-from optbench.files import dump_yaml, parse_yaml, write_atomically
+from optbench.files import dump_yaml, write_atomically
 from optbench.monitor.numerals import significant
 from optbench.search.space import overrides as lines_of
+from optbench.tuning.recipe import headed
 from optbench.tuning.study import Study, Tried
 
 RECIPE = "tuned"
@@ -53,37 +54,26 @@ def command(study: Study, best: Tried, base: RunSpec) -> str:
     return " ".join(["optbench train", *map(shell_word, words)])
 
 
-def write_recipe(study: Study, best: Tried, base: RunSpec) -> Path:
-    """Write the best trial's values as a recipe; return its file.
+def write_recipe(study: Study, best: Tried, recipe: Mapping[str, Any]) -> Path:
+    """Write the best trial as a recipe; return its file.
 
-    `optbench train recipe=tuned --config-dir STUDY` trains with it.
+    `optbench train recipe=tuned --config-dir STUDY` trains with it, on the same model and data
+    where these are said too.
     """
-    body: dict[str, Any] = {}
-    for line in lines_of(study.space, best.values, base.plain):
-        key, _, text = line.partition("=")
-        _put(body, key.split("."), parse_yaml(text, key))
-    about = {
-        "description": f"The best of {len(study.tried())} trials: "
-        f"{study.plan.metric} {significant(best.value)}",
-    }
-    choices = [{f"override /{group}": base.choices[group]} for group in ("optimizer", "schedule")]
-    text = dump_yaml({"_about_": about, "defaults": choices, **body})
+    said = f"The best of {len(study.tried())}: {study.plan.metric} {significant(best.value)}"
     path = study.folder / "recipe" / f"{RECIPE}.yaml"
     path.parent.mkdir(exist_ok=True)
-    write_atomically(path, f"# @package _global_\n{text}", sync=True)
+    write_atomically(path, f"# @package _global_\n{dump_yaml(headed(recipe, said))}", sync=True)
     return path
-
-
-def _put(body: dict[str, Any], parts: Sequence[str], value: object) -> None:
-    """Put a value at its place."""
-    for part in parts[:-1]:
-        body = body.setdefault(part, {})
-    body[parts[-1]] = value
 
 
 def warnings_of(study: Study, best: Tried) -> list[str]:
     """Return a line for each key whose best lies at an end of its range, and the wider space."""
     found = []
+    same = sum(t.value == best.value for t in study.tried() if t.state == "complete")
+    if same > 1:
+        found.append(f"{same} trials share the best score: which of them is better is not known")
+    edges = len(found)
     wider = dict(study.space.keys)
     for key, each in study.space.keys.items():
         side = each.at_edge(best.values[key])
@@ -94,9 +84,9 @@ def warnings_of(study: Study, best: Tried) -> list[str]:
             f"{key}: the best, {_said(best.values[key])}, is at an end of its range; "
             "the optimum may be beyond"
         )
-    if found:
+    if len(found) > edges:
         searched = flow(replace(study.space, keys=wider).as_plain()["search"])
-        found.append(f"a wider space: {shell_word(f'search={searched}')}")
+        found += ["a wider space:", f"  {shell_word(f'search={searched}')}"]
     return found
 
 

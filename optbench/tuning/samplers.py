@@ -100,7 +100,7 @@ def make_pruner(name: str, evaluations: int) -> BasePruner:
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:
-    """Return a space in optuna's terms, `one_minus_log` by what is subtracted from 1."""
+    """Return a space in optuna's terms: choices by number, `one_minus_log` by 1 - value."""
     return {key: _distribution(each) for key, each in space.keys.items()}
 
 
@@ -112,15 +112,16 @@ def _distribution(given: Distribution) -> BaseDistribution:
     )
 
     if given.kind == CHOICE:
-        return CategoricalDistribution([_plain(choice) for choice in given.choices])
+        return CategoricalDistribution(range(len(given.choices)))
     if given.whole:
         return IntDistribution(int(given.low), int(given.high), log=given.logarithmic)
     return FloatDistribution(given.low, given.high, log=given.logarithmic)
 
 
-def _plain(choice: Any) -> Any:
-    """Return a choice as optuna keeps it: a list or a mapping by its text."""
-    return choice if choice is None or isinstance(choice, str | int | float) else repr(choice)
+def _index(given: Distribution, value: Any) -> int:
+    """Return which of the choices a value is; 1 is another than true and 1.0."""
+    same = [type(choice) is type(value) and choice == value for choice in given.choices]
+    return same.index(True)
 
 
 def values_of(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,7 +130,7 @@ def values_of(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
     for key, param in params.items():
         given = space.keys[key]
         if given.kind == CHOICE:
-            found[key] = next((c for c in given.choices if _plain(c) == param), param)
+            found[key] = given.choices[param]
         else:
             found[key] = given.to_value(param)
     return found
@@ -138,7 +139,9 @@ def values_of(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
 def params_of(space: Space, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return optuna's parameters for values of the config's keys."""
     return {
-        key: _plain(value) if space.keys[key].kind == CHOICE else space.keys[key].from_value(value)
+        key: _index(space.keys[key], value)
+        if space.keys[key].kind == CHOICE
+        else space.keys[key].from_value(value)
         for key, value in values.items()
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +14,8 @@ from optbench.files import open_regular
 
 if TYPE_CHECKING:
     from optuna import Study
-    from optuna.trial import Trial
+    from optuna.samplers import BaseSampler
+    from optuna.trial import FrozenTrial, Trial
 
 JOURNAL = "journal.log"
 NAME = "study"
@@ -53,7 +55,7 @@ def mend(journal: Path) -> None:
             os.fsync(file.fileno())
     lock = journal.with_name(f"{journal.name}.lock")
     with suppress(OSError):
-        if time.time() - os.lstat(lock).st_mtime > STALE_SECONDS:
+        if abs(time.time() - os.lstat(lock).st_mtime) > STALE_SECONDS:  # a clock may be set back
             lock.unlink()
 
 
@@ -71,6 +73,20 @@ def _opened(journal: str, mode: str) -> Study:
         direction=DIRECTIONS[mode],  # type: ignore[arg-type]
         load_if_exists=True,
     )
+
+
+def in_memory(
+    trials: Sequence[FrozenTrial], mode: str, sampler: BaseSampler | None = None
+) -> Study:
+    """Return a study of some trials that no file knows of."""
+    import optuna
+
+    study = optuna.create_study(
+        sampler=sampler,
+        direction=DIRECTIONS[mode],  # type: ignore[arg-type]
+    )
+    study.add_trials(trials)
+    return study
 
 
 def asked_trial(study: Study, number: int) -> Trial:

@@ -18,7 +18,7 @@ from optbench.search.space import Space
 from optbench.tuning.plan import StudyPlan
 from optbench.tuning.proposing import proposed
 from optbench.tuning.samplers import distributions, make_pruner, values_of
-from optbench.tuning.storage import JOURNAL, asked_trial, mend, opened
+from optbench.tuning.storage import JOURNAL, asked_trial, in_memory, mend, opened
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -76,7 +76,7 @@ class Study:
         try:
             mend(self.journal)
             self._study = opened(self.journal, plan.mode)
-            self._trials()
+            self._check()
         except UserError:
             raise
         except (OSError, ValueError, KeyError, AssertionError, TypeError) as error:
@@ -84,6 +84,14 @@ class Study:
             raise UserError(
                 f"{self.journal}: can't be read ({type(error).__name__}: {said})"
             ) from None
+
+    def _check(self) -> None:
+        """Raise ValueError for a trial that is not of this study: the file is others' to write."""
+        own = distributions(self.space)
+        for trial in self._trials():
+            if trial.distributions != own or set(trial.params) != set(own):
+                raise ValueError(f"trial {trial.number} is of another space")
+            _scores(trial)
 
     def _trials(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)
@@ -175,14 +183,20 @@ class Study:
         import warnings
 
         import optuna
+        from optuna.trial import TrialState
 
-        good = [t for t in self.tried() if t.state == "complete" and math.isfinite(t.value)]
+        good = [
+            trial
+            for trial in self._trials()
+            if trial.state == TrialState.COMPLETE and math.isfinite(trial.value or 0.0)
+        ]
         if len(self.space.keys) < 2 or len(good) < 4 or len({t.value for t in good}) < 2:
             return {}
+        finite = in_memory(good, self.plan.mode)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-            return dict(optuna.importance.get_param_importances(self._study, evaluator=evaluator))
+            return dict(optuna.importance.get_param_importances(finite, evaluator=evaluator))
 
 
 def _scores(trial: FrozenTrial) -> dict[int, float]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from optbench.config.flow import flow
 from optbench.config.run_spec import RunSpec
+from optbench.errors import UserError
 from optbench.executors.jobs import Job
 from optbench.rundir import RunDir
-from optbench.runs.result import RunResult, score
+from optbench.runs.result import RunResult
+from optbench.runs.result import score as score_of
 from optbench.runs.sweep import ELSEWHERE
 from optbench.tuning.pruning import PRUNED, Pruning
 from optbench.tuning.study import Study, Trial
@@ -19,8 +22,8 @@ from optbench.tuning.study import Study, Trial
 if TYPE_CHECKING:
     from optbench.training.callback import Callback
 
-DONE = ("finished", "stopped_early", "diverged", "failed", "killed", "over limit")
-"""States of a run that is not done again by itself."""
+DONE = ("finished", "stopped_early", "diverged", "failed", "over limit")
+"""States of a run that is told; whose process was killed twice is left to who resumes the study."""
 
 
 class TrialJobs:
@@ -81,6 +84,10 @@ class TrialJobs:
             journal = self._study.journal
             callbacks.append(Pruning(journal, trial.place, plan.pruner, plan.metric, plan.mode))
         folder = RunDir(self._study.folder / name)
+        if os.path.islink(folder.path):
+            raise UserError(f"{folder.path}: a link, where a folder is meant")
+        if folder.path.exists():
+            folder.inspect()
         number = trial.place * self._runs + run
         said = " ".join([*_said(trial.values), *plan.runs[run]])
         return Job(number, said, self._spec(own), folder, callbacks=callbacks)
@@ -95,15 +102,19 @@ class TrialJobs:
         if result.state == ELSEWHERE or result.state not in DONE or place in self._given_up:
             return
         pruned = result.state == "stopped_early" and result.message.startswith(PRUNED)
-        if pruned or self._study.tell_run(trial, run, self._score(result)):
+        score = self._score(result)
+        if pruned or self._study.tell_run(trial, run, score):
             self._given_up.add(place)
             self._study.tell(trial, pruned=True)
+        elif not math.isfinite(score):  # nor is the mean, whatever the others come to
+            self._given_up.add(place)
+            self._study.tell(trial)
         elif len(trial.scores) == self._runs:
             self._study.tell(trial)
 
     def _score(self, result: RunResult) -> float:
         """Return a run's best score by the study's metric; the worst if it has none."""
-        value = score(result, self._study.plan.metric)
+        value = score_of(result, self._study.plan.metric)
         ended_well = result.state in ("finished", "stopped_early")
         if not ended_well or value is None or math.isnan(value):
             return self._study.worst

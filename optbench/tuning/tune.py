@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from optbench.compose.composer import Composer
 from optbench.compose.executors import ExecutorChoice, gone_on_with, without_executor
+from optbench.compose.workloads import differences
+from optbench.config.flow import flow
 from optbench.config.run_spec import RunSpec
 from optbench.errors import UserError
 from optbench.executors.make import make_executor
@@ -22,8 +25,10 @@ from optbench.runs.log import Log, say_taken
 from optbench.runs.restart import remember
 from optbench.search.space import overrides as lines_of
 from optbench.search.space import read_space, refuse_strangers
-from optbench.tuning.asked import Asked, asked
+from optbench.tuning.asked import MOST, Asked, asked
 from optbench.tuning.plan import StudyPlan, read_plan, write_plan
+from optbench.tuning.recipe import recipe_of
+from optbench.tuning.samplers import size_of
 from optbench.tuning.study import Study, Trial
 from optbench.tuning.trials import TrialJobs
 
@@ -39,11 +44,15 @@ class Searched:
         study: with what was tried.
         base: a run without a trial's values.
         signal: that ended it, 0 for none.
+        fault: of the machine, that ended it; empty for none.
+        recipe: what a recipe says of the best trial, None if there is no best.
     """
 
     study: Study
     base: RunSpec
     signal: int
+    fault: str = ""
+    recipe: Mapping[str, Any] | None = None
 
 
 def tune(composer: Composer, overrides: Sequence[str], folder: str, log: Log) -> Searched:
@@ -60,8 +69,7 @@ def tune(composer: Composer, overrides: Sequence[str], folder: str, log: Log) ->
     Raises:
         UserError: bad input.
     """
-    if launched_ranks() > 1:
-        raise UserError("tune: not under torchrun; executor=local does runs side by side")
+    _refuse_ranks()
     choice, rest = without_executor(composer, overrides)
     wanted, rest = asked(composer, rest)
     if wanted.metric is not None:
@@ -69,7 +77,10 @@ def tune(composer: Composer, overrides: Sequence[str], folder: str, log: Log) ->
     base = composer.spec(composer.compose([*rest, NO_TEST]), [*rest, NO_TEST])
     refuse_strangers(wanted.space, base.plain, base.choices["optimizer"])
     make_executor(choice, log).close()
-    metric, mode = _metric(base)
+    if wanted.folds and base.config.dataset.get("fold") is not None:
+        said = f"dataset.fold={base.config.dataset['fold']}"
+        raise UserError(f"{said}: with folds={wanted.folds}, of which each is done; leave it out")
+    metric, mode = _metric(base, wanted)
     seed = base.config.seed
     seeds = [[f"seed={seed + n}"] for n in range(wanted.seeds)] if wanted.seeds > 1 else [[]]
     folds = [[f"dataset.fold={n}/{wanted.folds}"] for n in range(1, wanted.folds + 1)] or [[]]
@@ -89,8 +100,8 @@ def tune(composer: Composer, overrides: Sequence[str], folder: str, log: Log) ->
         seed=seed,
         executor=choice.lines,
         config_dir=composer.config_dir,
+        base=_comparable(base),
     )
-    composer.variant([*plan.overrides, NO_TEST, *runs[-1]])
     _check_ends(composer, plan, wanted, base)
     made = remember(RunDir.reserve(folder, "hydra.sweep.dir"))
     say_taken(folder, made.path, log)
@@ -120,6 +131,7 @@ def go_on(composer: Composer, folder: Path, overrides: Sequence[str], log: Log) 
     Raises:
         UserError: another change, no study, or another process is at it.
     """
+    _refuse_ranks()
     plan = read_plan(folder)
     choice, rest = without_executor(composer, gone_on_with(plan.executor, overrides))
     for line in rest:
@@ -128,10 +140,19 @@ def go_on(composer: Composer, folder: Path, overrides: Sequence[str], log: Log) 
             raise UserError(f"{line}: a study goes on as planned, but for trials and executor")
         if not value.isascii() or not value.isdecimal() or int(value) < plan.trials:
             raise UserError(f"{line}: expected a whole number, at least the {plan.trials} planned")
+        points = size_of(read_space(plan.space, plan.named)) if plan.sampler == "grid" else None
+        if int(value) > (points or MOST["trials"]):
+            most = f"the grid has {points} points" if points else f"at most {MOST['trials']:,}"
+            raise UserError(f"{line}: {most}")
         plan = replace(plan, trials=int(value))
     base = composer.spec(composer.compose([*plan.overrides, NO_TEST]), [*plan.overrides, NO_TEST])
+    changed = differences(dict(plan.base), _comparable(base))
+    for key, (then, now) in changed.items():
+        raise UserError(
+            f"{key}={flow(now)}: a config file says so today; the study was begun with {flow(then)}"
+        )
     made = RunDir(folder)
-    with _alone(made, log):
+    with _alone(made, Log(draws=False, tells=False)):
         write_plan(folder, plan)
     return _search(composer, made, plan, choice, base, log)
 
@@ -150,13 +171,18 @@ def _search(
         study = Study(folder.path, plan, space)
         jobs = TrialJobs(
             study,
-            partial(_spec, composer, [*plan.overrides, NO_TEST]),
+            partial(_spec, composer, plan.overrides),
             lambda trial: _lines(study, trial, base),
         )
         ended = do_all(jobs, make_executor(choice, log), log)
         if jobs.ended_by:
             log.tell(f"the study stops here: {jobs.ended_by}")
-    return Searched(study, base, ended)
+        best = study.best()
+        recipe = None
+        if best is not None:
+            lines = lines_of(space, best.values, base.plain)
+            recipe = recipe_of(composer, _spec(composer, plan.overrides, lines))
+    return Searched(study, base, ended, jobs.ended_by, recipe)
 
 
 @contextmanager
@@ -170,20 +196,36 @@ def _alone(folder: RunDir, log: Log) -> Iterator[None]:
 
 
 def _spec(composer: Composer, overrides: Sequence[str], own: Sequence[str]) -> RunSpec:
-    return composer.variant([*overrides, *own])
+    return composer.variant([*overrides, *own, NO_TEST])
 
 
 def _lines(study: Study, trial: Trial, base: RunSpec) -> list[str]:
     return lines_of(study.space, trial.values, base.plain)
 
 
-def _metric(base: RunSpec) -> tuple[str, str]:
+def _refuse_ranks() -> None:
+    if launched_ranks() > 1:
+        raise UserError("tune: not under torchrun; executor=local does runs side by side")
+
+
+def _comparable(base: RunSpec) -> dict[str, Any]:
+    """Return the config of a run, but for where the data lies."""
+    return {key: value for key, value in base.plain.items() if key != "data_root"}
+
+
+def _metric(base: RunSpec, wanted: Asked) -> tuple[str, str]:
     """Return by which metric of the validation set runs are compared, and its mode.
 
     Raises:
-        UserError: there is none: no validation set, or nothing is said to be the best.
+        UserError: there is none: no validation set, or nothing is said to be the best; a pruner
+            that would never be asked, more folds than examples.
     """
     data = check_surroundings(base)
+    if wanted.folds > data.train_size or (wanted.folds and getattr(data, "val_size", None)):
+        why = f"there are {data.train_size} examples"
+        own = "the data set has a validation set of its own"
+        why = own if getattr(data, "val_size", None) else why
+        raise UserError(f"folds={wanted.folds}: {why}")
     from optbench.assemble.experiment import build_experiment
     from optbench.runs.process import left_as_found
     from optbench.training.distributed import join
@@ -191,7 +233,10 @@ def _metric(base: RunSpec) -> tuple[str, str]:
     with left_as_found():
         world = join(base.config.device)
         experiment = build_experiment(base.config, data, world, None, base.names)
-    best = experiment.state.best
+    best, settings = experiment.state.best, experiment.settings
+    every = settings.cadence.evaluate
+    if wanted.pruner in ("median", "hyperband") and not 0 < every < settings.total_steps:
+        raise UserError(f"pruner={wanted.pruner}: a run is scored once, at its end; set eval.every")
     if experiment.validation is None:
         raise UserError("tune: there is no validation set to compare by; dataset.val_fraction=0.1")
     if best.metric is None or not best.metric.startswith("val/"):
@@ -203,5 +248,5 @@ def _check_ends(composer: Composer, plan: StudyPlan, wanted: Asked, base: RunSpe
     """Compose a run at either end of the space, so that what can't be is said at once."""
     for end in (0.0, 1.0):
         values = {key: each.value(end) for key, each in wanted.space.keys.items()}
-        own = [*lines_of(wanted.space, values, base.plain), *plan.runs[0]]
-        composer.variant([*plan.overrides, NO_TEST, *own])
+        own = [*lines_of(wanted.space, values, base.plain), *plan.runs[-1]]
+        _spec(composer, plan.overrides, own)

@@ -45,9 +45,10 @@ def test_it_ends_with_the_best_as_a_recipe_and_as_a_command(
     again = load_yaml(Path("again/config.yaml"))
     for key in ("optimizer", "schedule", "seed", "steps", "model"):
         assert again[key] == config[key]
-    by_recipe = call(f"train {SMALL} recipe=tuned --config-dir study --cfg job")
+    by_recipe = call(f"train {SMALL} recipe=tuned --config-dir study hydra.run.dir=recipe")
     assert by_recipe.code == 0, by_recipe.err
-    assert f"lr: {config['optimizer']['lr']}" in by_recipe.out
+    recipe = load_yaml(Path("recipe/config.yaml"))
+    assert {**recipe, "eval": 0, "name": 0} == {**again, "eval": 0, "name": 0}
     drawn = [path.name for path in Path("study/pictures").iterdir()]
     assert {"slices.png", "lr.png"} <= set(drawn)
     assert re.search(r"^pictures in study/pictures: slices\.png, ", answer.out, re.MULTILINE)
@@ -97,7 +98,11 @@ def test_the_grid_of_learning_rates_is_all_of_it_at_once() -> None:
     answer = call(f"{LINE} space=lr")
     assert answer.code == 0, answer.err
     rates = [load_yaml(run.config)["optimizer"]["lr"] for run in runs()]
-    assert rates == [1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0]
+    assert sorted(rates) == [1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0]
+    for more in (8, 60):
+        refused = call(f"resume study trials={more}")
+        assert refused.code == 2 and f"trials={more}: the grid has 7 points" in refused.err
+    assert call("resume study").code == 0
 
 
 def test_a_best_at_an_end_of_its_range_is_warned_of() -> None:
@@ -111,10 +116,13 @@ def test_a_trial_that_fails_is_the_worst_and_the_study_goes_on() -> None:
     answer = call(f"{LINE} 'search={{optimizer.lr: {{choice: [1e-3, 1e30]}}}}' nonfinite=raise")
     assert answer.code == 0, answer.err
     rows = [line.split() for line in answer.out.splitlines() if re.match(r"\d+ ", line)]
-    assert rows[1] == ["1", "1e+30", "none"]
+    assert rows[1][1:] == ["1e+30", "none"]
 
 
-def test_pruned_runs_end_early_and_are_no_best() -> None:
+def test_pruned_runs_end_early_and_are_no_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    from optbench.tuning import proposing
+
+    monkeypatch.setattr(proposing.random.Random, "sample", lambda self, of, k: list(of))
     rates = "[0.01, 0.02, 0.03, 0.04, 0.05, 1e-9]"
     line = LINE.replace("steps=6", "steps=60").replace("eval.every=2", "eval.every=10")
     answer = call(f"{line} 'search={{optimizer.lr: {{choice: {rates}}}}}' pruner=median")
@@ -126,6 +134,47 @@ def test_pruned_runs_end_early_and_are_no_best() -> None:
     assert "1e-09" not in answer.out
 
 
+def test_the_recipe_says_all_of_how_the_best_was_trained() -> None:
+    line = "optimizer=adamw 'optimizer.betas=[0.5,0.6]' optimizer.weight_decay=0.3 batch_size=32"
+    line += " schedule=cosine clip.norm=1.0 wrapper=sam"
+    answer = call(f"tune {SMALL} steps=4 {line} space=sam trials=2 hydra.sweep.dir=study")
+    assert answer.code == 0, answer.err
+    (command,) = [line for line in answer.out.splitlines() if "  optbench train" in line]
+    assert call(f"{command.strip().removeprefix('optbench ')} hydra.run.dir=a").code == 0
+    assert call(f"train {SMALL} recipe=tuned --config-dir study hydra.run.dir=b").code == 0
+    one, other = (load_yaml(Path(f"{name}/config.yaml")) for name in "ab")
+    assert {**one, "name": 0} == {**other, "name": 0}
+
+
+def test_a_config_file_that_has_changed_is_told_of(tmp_path: Path) -> None:
+    own = tmp_path / "own" / "optimizer"
+    own.mkdir(parents=True)
+    text = "defaults: [sgd]\nmomentum: {}\n"
+    (own / "mine.yaml").write_text(text.format(0.9), encoding="utf-8")
+    line = LINE.replace("optimizer=adamw", "optimizer=mine")
+    assert call(f"{line} space=lr trials=1 --config-dir {own.parent}").code == 0
+    (own / "mine.yaml").write_text(text.format(0.5), encoding="utf-8")
+    refused = call("resume study trials=2")
+    assert refused.code == 2
+    assert "optimizer.momentum=0.5: a config file says so today" in refused.err
+
+
+def test_a_link_in_a_study_is_not_followed() -> None:
+    assert call(f"{LINE} space=adamw trials=1").code == 0
+    Path("elsewhere").mkdir()
+    Path("study/1").symlink_to(Path("elsewhere").absolute())
+    refused = call("resume study trials=2")
+    assert refused.code == 2 and "a link, where a folder is meant" in refused.err
+    assert left_in(Path("elsewhere")) == []
+
+
+def test_flags_of_one_run_are_refused_of_a_study() -> None:
+    assert call(f"{LINE} space=adamw trials=1").code == 0
+    for flag in ("--cfg job", "--at best", "--trust"):
+        refused = call(f"resume study {flag}")
+        assert refused.code == 2 and "not of a study's folder" in refused.err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -133,7 +182,7 @@ def test_pruned_runs_end_early_and_are_no_best() -> None:
         ("space=adamv", "space=adamv: no such space; did you mean adam?"),
         ("space=adamw sampler=tpee", "sampler=tpee: no such sampler; did you mean tpe?"),
         ("space=adamw pruner=medium", "pruner=medium: no such pruner; did you mean median?"),
-        ("space=adamw trials=0", "trials=0: not valid; expected a whole number, at least 1"),
+        ("space=adamw trials=0", "trials=0: not valid; expected a whole number from 1"),
         ("space=adamw trials=many", "trials=many: not valid"),
         ("space=adamw seeds=1.5", "seeds=1.5: not valid"),
         ("space=adamw trials=1,2", "trials=1,2: one value"),
@@ -148,6 +197,17 @@ def test_pruned_runs_end_early_and_are_no_best() -> None:
         ("space=adamw metric=test/accuracy", "metric=test/accuracy: expected such as val/loss"),
         ("space=adamw metric=val/los", "val/los"),
         ("space=adamw dataset.val_fraction=0", "tune: there is no validation set"),
+        ("'search={eval.test: {choice: [true, false]}}'", "search: eval.test: not searched"),
+        ("'search={seed: {choice: [1, 2]}}' seeds=2", "search: seed: not searched"),
+        ("'search={dataset.fold: {choice: [1/2, 2/2]}}'", "search: dataset.fold: not searched"),
+        ("space=adamw folds=3 dataset.fold=1/3", "dataset.fold=1/3: with folds=3"),
+        (
+            "space=adamw folds=1000 dataset=synthetic dataset.train_size=500",
+            "folds=1000: there are",
+        ),
+        ("space=adamw folds=2000", "folds=2000: not valid"),
+        ("space=adamw pruner=median eval.every=0", "pruner=median: a run is scored once"),
+        ("+space=adamw", "+space=adamw: write space=..."),
         ("space=adamw executor=lokal", "executor=lokal: no such executor"),
         ("space=adamw -m", "--multirun: not with tune"),
         ("space=adamw seed=0,1", "seed=0,1: several values need"),
@@ -188,6 +248,7 @@ def test_a_full_disk_ends_the_study_and_no_trial_is_blamed(monkeypatch: pytest.M
         patch.setattr(trainer.Trainer, "_save", full)
         answer = call(f"{LINE} space=adamw trials=3")
     assert answer.code == 1
+    assert "optbench resume study" in answer.out
     assert "the study stops here: weights.pt: No space left on device" in answer.err
     assert len(runs()) == 1
     assert call("resume study").code == 0

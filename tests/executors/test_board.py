@@ -32,7 +32,7 @@ def test_the_best_is_by_the_mode_and_of_a_run_that_did_not_diverge() -> None:
         for number, value in enumerate([0.5, 0.25, 0.75, float("nan")]):
             tally.add(number, scored(number, value, mode), 1.0)
         tally.add(5, scored(5, 0.1 if mode == "min" else 0.9, mode, "diverged"), 1.0)
-        assert tally.best is not None and tally.best[0] == best
+        assert tally.best is not None and tally.best[0] == str(best)
         assert (tally.ended, tally.failed) == (5, 1)
 
 

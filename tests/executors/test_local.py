@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,6 +119,39 @@ def test_asked_to_stop_a_run_ends_with_a_checkpoint(tmp_path: Path, executor: Lo
     ended = future.result(60)
     assert (ended.state, ended.exit_code) == ("preempted", 130)
     assert RunDir(tmp_path / "run").read_status()["checkpoint"] == ended.step
+
+
+def test_a_signal_while_a_process_starts_is_not_lost(tmp_path: Path, executor: Local) -> None:
+    future = executor.submit(optbench.compose(*SMALL, *LONG), RunDir(tmp_path / "run"))
+    executor.stop(signal.SIGTERM)  # torch is being imported there
+    with pytest.raises(WorkerDied):
+        future.result(60)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_signal_that_a_run_did_not_hear_comes_again(tmp_path: Path, executor: Local) -> None:
+    future = executor.submit(optbench.compose(*SMALL, *LONG), RunDir(tmp_path / "run"))
+    has_checkpoint(tmp_path / "run")
+    executor._stopped.set()
+    assert future.result(60).state == "preempted"
+
+
+def test_what_can_not_be_sent_is_a_failed_run(tmp_path: Path) -> None:
+    class Holding(optbench.Callback):
+        def __init__(self) -> None:
+            self.lock = threading.Lock()
+
+    results = optbench.sweep(
+        *SMALL,
+        "seed=0,1",
+        "steps=3",
+        "executor=local",
+        "executor.workers=1",
+        folder=tmp_path / "s",
+        callbacks=[Holding()],
+    )
+    assert [result.state for result in results] == ["failed", "failed"]
+    assert "ickl" in results[0].message
 
 
 def test_a_run_that_takes_too_long_is_ended(tmp_path: Path, executor: Local) -> None:

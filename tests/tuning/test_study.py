@@ -156,6 +156,35 @@ def test_what_decides_is_found(tmp_path: Path) -> None:
     assert max(found, key=lambda key: found[key]) == "optimizer.lr"
 
 
+def test_what_diverged_does_not_mislead_what_decides(tmp_path: Path) -> None:
+    study = Study(tmp_path, plan("random"), SPACE)
+    for _ in range(40):
+        trial = study.ask()
+        lr = trial.values["optimizer.lr"]
+        study.tell_run(trial, 0, math.inf if lr > 0.1 else score(trial))
+        study.tell(trial)
+    found = study.importances()
+    assert max(found, key=lambda key: found[key]) == "optimizer.lr"
+
+
+def test_choices_are_what_they_are(tmp_path: Path) -> None:
+    choices = [1, True, 2.5, "1", None, [1, 2], "[1, 2]"]
+    space = read_space({"search": {"x": {"choice": choices}}}, "search")
+    (tmp_path / "s").mkdir()
+    study = Study(tmp_path / "s", plan("grid"), space)
+    found = [study.ask().values["x"] for _ in choices]
+    assert sorted(map(repr, found)) == sorted(map(repr, choices))
+    assert [repr(trial.values["x"]) for trial in study.running()] == list(map(repr, found))
+
+
+def test_a_journal_of_another_space_is_a_line(tmp_path: Path) -> None:
+    Study(tmp_path, plan(), SPACE).ask()
+    other = read_space({"search": {**SEARCH, "model.depth": {"int": [1, 4]}}}, "search")
+    _opened.cache_clear()
+    with pytest.raises(UserError, match="trial 0 is of another space"):
+        Study(tmp_path, plan(), other)
+
+
 def test_a_damaged_journal_is_a_line(tmp_path: Path) -> None:
     Study(tmp_path, plan(), SPACE).ask()
     _opened.cache_clear()
