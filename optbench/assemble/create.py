@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Mapping
@@ -20,6 +21,20 @@ EXTRAS = {
     "einops": "; pip install 'optbench[zoo]'",
 }
 """Packages that are not always there, and where they come from."""
+
+
+def need(package: str, extra: str, said: str) -> None:
+    """Raise UserError where a package is missing that one of our extras has.
+
+    Args:
+        package: as it is imported.
+        extra: its name.
+        said: key and value that need it, for the message.
+    """
+    if importlib.util.find_spec(package) is None:
+        raise UserError(
+            f"{said}: needs {package}, which is missing; pip install 'optbench[{extra}]'"
+        )
 
 
 def locate(path: str, key: str) -> Any:

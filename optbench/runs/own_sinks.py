@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optbench.assemble.create import arguments, call, kind_of, locate
+from optbench.assemble.create import arguments, call, kind_of, locate, need
 from optbench.assemble.data import wanted
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
@@ -39,11 +38,8 @@ def check_sinks(said: Sequence[Said]) -> None:
         name, target = _target(each, key)
         if each in said[:number]:
             raise UserError(f"{key}={name}: it is named already, and would get each record twice")
-        if name in PACKAGES and importlib.util.find_spec(PACKAGES[name]) is None:
-            raise UserError(
-                f"{key}={name}: needs {PACKAGES[name]}, which is missing; "
-                f"pip install 'optbench[{name}]'"
-            )
+        if name in PACKAGES:
+            need(PACKAGES[name], name, f"{key}={name}")
         if inspect.isclass(target) and not hasattr(target, "write"):
             raise UserError(f"{key}._target_={name}: has no write(record)")
         try:
