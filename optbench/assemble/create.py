@@ -31,7 +31,11 @@ def need(package: str, extra: str, said: str) -> None:
         extra: its name.
         said: key and value that need it, for the message.
     """
-    if importlib.util.find_spec(package) is None:
+    try:
+        found = importlib.util.find_spec(package)
+    except (ImportError, ValueError):  # whoever looks for modules may refuse this one
+        found = None
+    if found is None:
         raise UserError(
             f"{said}: needs {package}, which is missing; pip install 'optbench[{extra}]'"
         )

@@ -117,6 +117,15 @@ def word(value: Any) -> str:
     return str(value)
 
 
+def options(value: Any) -> dict[str, Any]:
+    """Read names with a word, a number or true each."""
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise ValueError
+    if not all(isinstance(each, str | int | float) for each in value.values()):
+        raise ValueError
+    return dict(value)
+
+
 def sink(value: Any) -> str | dict[str, Any]:
     """Read a place for measurements to go: its name, or a mapping with a `_target_`."""
     if isinstance(value, Mapping):
@@ -235,11 +244,30 @@ WORDS: dict[str, Field] = {
     ),
 }
 
+TEXT_OR_NULL = Field(word, "a text", nullable=True)
+
 EXECUTOR: dict[str, Field] = {
     "executor.workers": COUNT_OR_NULL,
     "executor.threads": COUNT_OR_NULL,
     "executor.timeout": POSITIVE_OR_NULL,
     "executor.memory": POSITIVE_OR_NULL,
+    # of SLURM
+    "executor.cluster": Field(
+        one_of("slurm", "local", "debug"), "slurm, local or debug", nullable=True
+    ),
+    "executor.partition": TEXT_OR_NULL,
+    "executor.time": COUNT,
+    "executor.jobs": COUNT,
+    "executor.grace": COUNT,
+    "executor.setup": Field(each(word), "a list of shell lines, such as ['module load cuda']"),
+    "executor.options": Field(
+        options, "options of sbatch, such as {account: mine, qos: high}", nullable=True
+    ),
+    # of Ray, and of SLURM, which takes whole numbers
+    "executor.cpus": Field(number(0, low_open=True), _positive),
+    "executor.gpus": NOT_NEGATIVE,
+    "executor.address": TEXT_OR_NULL,
+    "executor.connect_timeout": Field(number(0, low_open=True), _positive),
 }
 """What is said of those who do a sweep's runs: no setting of a run."""
 
