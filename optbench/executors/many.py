@@ -1,4 +1,4 @@
-"""Many runs by one executor: each once, a second time if its process died, until told to stop."""
+"""Many runs by one executor: each once, again if its process died, until told to stop."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def run_all(
 def do_all(jobs: Jobs, executor: Executor, log: Log) -> int:
     """Do runs as long as there are any.
 
-    A run whose process dies goes on from its checkpoint once more. Runs that another program is at
-    are looked at again at the end. Of a signal all runs end with a checkpoint, and the whole with
-    them; of a second Ctrl-C at once.
+    A run whose process dies goes on from its checkpoint, as long as it comes further each time.
+    Runs that another program is at are looked at again at the end. Of a signal all runs end with a
+    checkpoint, and the whole with them; of a second Ctrl-C at once.
 
     Args:
         jobs: gives the runs, and takes what they came to.
@@ -98,7 +98,7 @@ class _Runs:
         self._again: deque[Job] = deque()
         self._elsewhere: deque[Job] = deque()
         self._running: dict[Future[RunResult], Job] = {}
-        self._died: set[int] = set()
+        self._died: dict[int, int] = {}
         self._seen_twice: set[int] = set()
         self._stopping = False
         self.ended_by = 0
@@ -148,13 +148,14 @@ class _Runs:
         except WorkerDied as died:
             if self._stopping:
                 return
-            if job.number not in self._died:
-                self._died.add(job.number)
+            kept = job.folder.read_status().get("checkpoint", 0)
+            if kept > self._died.get(job.number, -1):  # it came further than when it died before
+                self._died[job.number] = kept
                 self._again.append(job)
                 self._board.again(job, str(died))
                 return
             step = job.folder.read_status().get("step", 0)
-            found = RunResult(job.folder, KILLED, step, f"{died}, twice", exit_code=EXIT_FAILED)
+            found = RunResult(job.folder, KILLED, step, f"{died}, again", exit_code=EXIT_FAILED)
         except OverLimit as over:
             step = job.folder.read_status().get("step", 0)
             found = RunResult(job.folder, OVER_LIMIT, step, str(over), exit_code=EXIT_FAILED)

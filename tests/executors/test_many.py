@@ -137,7 +137,21 @@ def test_a_run_whose_process_died_twice_is_given_up_and_no_other_one() -> None:
     assert states(results) == ["finished", "killed", "finished"]
     assert executor.submitted.count(1) == 2
     assert results[1] is not None and results[1].exit_code == 1
-    assert "its process ended by SIGKILL(-9), twice" in told
+    assert "its process ended by SIGKILL(-9), again" in told
+
+
+def test_a_run_that_comes_further_each_time_is_not_given_up() -> None:
+    def further(folder: RunDir, before: int) -> RunResult:
+        if before == 4:
+            return finished(folder)
+        folder.path.mkdir(exist_ok=True)
+        folder.write_status("running", before, checkpoint=10 * before)
+        raise WorkerDied("its process ended by SIGKILL(-9)")
+
+    executor = Executor({0: further})
+    results, _ = done(sweep(2), executor)
+    assert states(results) == ["finished", "finished"]
+    assert executor.submitted.count(0) == 5
 
 
 def test_a_process_that_somebody_ended_by_a_signal_counts_as_one_that_died() -> None:
