@@ -20,12 +20,16 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli", "training"},
     "cli": {
         "launched",
-        *("executors", "tuning"),
+        *("executors", "population", "tuning"),
         *("assemble", "training", "monitor", "rundir", "config", "plots", "errors"),
         *("search", "files", "escape", "compose", "runs", "console", "version", "shapes", "layout"),
         "step_folders",
     },
     "api": {"compose", "config", "errors", "executors", "rundir", "runs", "training", "tuning"},
+    "population": {
+        *("tuning", "executors", "runs", "compose", "config", "training", "monitor", "search"),
+        *("rundir", "errors", "launched"),
+    },
     "tuning": {
         *("executors", "runs", "compose", "config", "assemble", "training", "monitor", "search"),
         *("rundir", "errors", "escape", "files", "launched", "plots"),

@@ -16,15 +16,10 @@ from optbench.search.caveats import caveats
 from optbench.search.lr_range import RECOMMENDED, RULES, Ramp, Spread
 from optbench.search.range_picture import drawn, save_picture, smooth
 from optbench.search.range_record import measured
+from optbench.search.range_table import HEADER, end_of, rows_of
 
 if TYPE_CHECKING:
     from optbench.search.find_lr import Trial
-
-LABELS = {
-    "valley": "valley: the middle of the longest descent",
-    "steepest": "steepest descent over log lr",
-    "minimum_over_ten": "a tenth of the minimum's",
-}
 
 
 def report(
@@ -96,22 +91,9 @@ def _print(
         ascii_only=ascii_only(OUT),
     )
     print_lines(f"{picture}\n")
-    rows = []
-    for rule, spread in spreads.items():
-        numbers = [_number(v) for v in (spread.median, spread.low, spread.high)]
-        each = " ".join(_number(trial.suggestions[rule]) for trial in trials)
-        mark = " (recommended)" if rule == RECOMMENDED else ""
-        rows.append([LABELS[rule] + mark, *numbers, each])
-    print_table("", ["rule", "lr", "least", "greatest", "by seed"], rows)
+    print_table("", HEADER, rows_of(spreads, trials))
     for trial in trials:
-        steps = len(trial.curve.losses)
-        why = f": {trial.message}" if trial.message else ""
-        still = (
-            trial.ended == "finished"
-            and min(trial.curve.smoothed().losses[1:]) in (trial.curve.smoothed().losses[-2:])
-        )
-        more = "; the loss still falls: raise --to" if still else ""
-        print_text(f"seed {trial.seed}: {trial.ended} after {steps} steps{why}{more}")
+        print_text(end_of(trial))
     replaced = [k for k in keys_of(spec.overrides) if _is_replaced(k)]
     if replaced:
         print_text(f"for the test the ramp takes the place of {', '.join(replaced)}")
@@ -119,7 +101,3 @@ def _print(
 
 def _is_replaced(key: str) -> bool:
     return key in ("steps", "epochs", "ema", "nonfinite") or "schedule" in key.partition(".")[0]
-
-
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.3g}"

@@ -56,6 +56,11 @@ VERBS = {
         "tune:tune",
         "search for settings: optbench tune space=adamw trials=30",
     ),
+    "pbt": Verb(
+        "train",
+        "pbt:pbt",
+        "settings that change as it trains: optbench pbt space=adamw members=8",
+    ),
     "recommend": Verb(
         "train",
         "recommend:recommend",

@@ -14,6 +14,7 @@ from optbench.errors import UserError
 from optbench.executors.make import make_executor
 from optbench.executors.many import run_all
 from optbench.files import dump_yaml
+from optbench.population.plan import POPULATION
 from optbench.rundir import PLAN, RunDir, path_of
 from optbench.runs.branch import branch
 from optbench.runs.execute import execute
@@ -59,6 +60,10 @@ def resume(
         from optbench.cli.tune import resume_study
 
         return resume_study(path, overrides, config_dir, log)
+    if os.path.lexists(path / POPULATION):
+        from optbench.cli.pbt import resume_population
+
+        return resume_population(path, overrides, config_dir, log)
     if os.path.lexists(path / PLAN):
         if at is not None:
             raise UserError(f"--at={at}: of one run, not of a sweep's folder")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from optbench.cli.training import parse
-from optbench.compose.composer import hydra_session
+from optbench.compose.composer import Composer, hydra_session
 from optbench.console import print_lines, print_table, print_text, shown
 from optbench.errors import UserError
 from optbench.escape import shell_word
@@ -24,19 +24,13 @@ def tune(arguments: Sequence[str]) -> int:
     """Run `optbench tune [overrides] space=NAME trials=N`; return the exit code."""
     from optbench.tuning.samplers import require
 
-    flags = parse(arguments)
-    for flag in ("multirun", "cfg", "info", "hydra_help"):
-        if getattr(flags, flag):
-            raise UserError(f"--{flag}: not with tune, whose trials are many runs anyway")
+    words = study_words(arguments, "tune, whose trials")
     require("tune", "optuna")
     from optbench.tuning import tune as tuning
 
     log = Log()
-    own = [line for line in flags.overrides if line.startswith("hydra.sweep.dir=")]
-    rest = [line for line in flags.overrides if line not in own]
-    with hydra_session(flags.config_dir) as composer:
-        folder = tuning.folder_wanted(composer, own)
-        return report(tuning.tune(composer, rest, folder, log), log)
+    with hydra_session(words.config_dir) as composer:
+        return report(tuning.tune(composer, words.rest, words.folder(composer), log), log)
 
 
 def resume_study(folder: Path, overrides: Sequence[str], config_dir: str | None, log: Log) -> int:
@@ -49,6 +43,31 @@ def resume_study(folder: Path, overrides: Sequence[str], config_dir: str | None,
 
     with hydra_session(config_dir or read_plan(folder).config_dir) as composer:
         return report(tuning.go_on(composer, folder.absolute(), overrides, log), log)
+
+
+class StudyWords(NamedTuple):
+    """A study's command line: of its runs, of its folder, of the user's config files."""
+
+    rest: list[str]
+    own: list[str]
+    config_dir: str | None
+
+    def folder(self, composer: Composer) -> str:
+        """Return where the study goes: where a sweep would, unless it is said."""
+        from optbench.tuning.tune import folder_wanted
+
+        return folder_wanted(composer, self.own)
+
+
+def study_words(arguments: Sequence[str], whose: str) -> StudyWords:
+    """Return a study's words; refuse flags of one run and of sweeps. `whose` runs they are."""
+    flags = parse(arguments)
+    for flag in ("multirun", "cfg", "info", "hydra_help"):
+        if getattr(flags, flag):
+            raise UserError(f"--{flag}: not with {whose} are many runs anyway")
+    own = [line for line in flags.overrides if line.startswith("hydra.sweep.dir=")]
+    rest = [line for line in flags.overrides if line not in own]
+    return StudyWords(rest, own, flags.config_dir)
 
 
 def report(searched: Searched, log: Log) -> int:

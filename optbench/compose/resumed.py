@@ -112,6 +112,12 @@ def _is_of(key: str, nodes: Sequence[str]) -> bool:
     return any(key == node or key.startswith(f"{node}.") for node in nodes)
 
 
+def is_fixed(key: str) -> bool:
+    """Return whether a run that is gone on with has to keep what a key says."""
+    own = _PLAYERS.sub("", key)
+    return _is_of(own, FIXED) and not _is_of(key, FREE)
+
+
 Chosen = Mapping[str, tuple[str, str]]
 """The old and the new choice of each group that has another."""
 
@@ -137,8 +143,7 @@ def as_chosen(key: str, old: Any, new: Any, chosen: Chosen) -> tuple[str, str]:
 def refuse_fixed(changes: Mapping[str, Any], chosen: Chosen) -> None:
     """Raise UserError if one of the changes is of something that can't change."""
     for key, (old, new) in changes.items():
-        own = _PLAYERS.sub("", key)
-        if _is_of(own, FIXED) and not _is_of(key, FREE):
+        if is_fixed(key):
             said, was = as_chosen(key, old, new, chosen)
             raise UserError(
                 f"{said}: can't change when a run is resumed (it is {was}); start a new run"

@@ -26,6 +26,9 @@ class Callback:
         ...             trainer.request_stop("good enough")
     """
 
+    def on_start(self, trainer: Trainer) -> None:
+        """Act before the first step, of a run that is gone on with too: `trainer.progress.step`."""
+
     def on_step_end(self, trainer: Trainer, step: int) -> None:
         """Act after a step: `step` have been taken; a batch that was left out counts for none."""
 

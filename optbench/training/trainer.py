@@ -118,6 +118,9 @@ class Trainer:
         self._clock = time.perf_counter()
         if not self._begun:
             self._scores_and_save()  # of the step that the run goes on from, if abandoned then
+            for callback in self.callbacks:
+                callback.on_start(self)
+            self._stops.check_own()
         self._begun = True
         while self._should_continue():
             self._epoch()

@@ -56,24 +56,15 @@ def asked(composer: Composer, overrides: Sequence[str]) -> tuple[Asked, list[str
     Raises:
         UserError: a word that is not valid, no space, or two of them.
     """
-    said: dict[str, Any] = {}
-    rest: list[str] = []
-    for line in overrides:
-        key = line.lstrip("+~").partition("=")[0].partition("@")[0]
-        if key not in WORDS:
-            rest.append(line)
-            continue
-        (override,) = composer.parse([line])
-        said[key] = _value(override, line)
+    said, rest = words_of(composer, overrides, WORDS)
     sampler, pruner = str(said.get("sampler", "tpe")), str(said.get("pruner", "none"))
-    counts = {name: _count(name, said.get(name)) for name in COUNTS}
+    counts = {name: count(name, said.get(name)) for name in COUNTS}
     seeds, folds = counts["seeds"] or 1, counts["folds"] or 0
     if folds == 1:
         raise UserError("folds=1: expected at least 2; leave it out for the usual split")
-    space, named = _space(composer, said)
+    space, named = searched(composer, said, "tune")
     if "sampler" not in said and all(each.kind == CHOICE for each in space.keys.values()):
         sampler = "grid"
-    refuse_fixed(space)
     check_names(sampler, pruner, seeds * max(1, folds))
     trials = counts["trials"]
     if sampler == "grid":
@@ -83,15 +74,36 @@ def asked(composer: Composer, overrides: Sequence[str]) -> tuple[Asked, list[str
                 f"sampler=grid: {size:,} points; at most {MOST['trials']:,}, by fewer points: n"
             )
         trials = min(trials or size, size)
-    metric = said.get("metric")
-    if metric is not None and not str(metric).startswith("val/"):
-        raise UserError(f"metric={metric}: expected such as val/loss; the test set chooses nothing")
-    metric = None if metric is None else str(metric)
+    metric = metric_in(said)
     return Asked(space, named, trials or TRIALS, seeds, folds, sampler, pruner, metric), rest
 
 
-def refuse_fixed(space: Space) -> None:
-    """Refuse to search what makes scores incomparable, or what the study itself sets.
+def words_of(
+    composer: Composer, overrides: Sequence[str], words: Sequence[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the values of a verb's own words, and the overrides that are of its runs."""
+    said: dict[str, Any] = {}
+    rest: list[str] = []
+    for line in overrides:
+        key = line.lstrip("+~").partition("=")[0].partition("@")[0]
+        if key not in words:
+            rest.append(line)
+            continue
+        (override,) = composer.parse([line])
+        said[key] = _value(override, line)
+    return said, rest
+
+
+def metric_in(said: Mapping[str, Any]) -> str | None:
+    """Return the metric that was asked for, None for the task's own."""
+    metric = said.get("metric")
+    if metric is not None and not str(metric).startswith("val/"):
+        raise UserError(f"metric={metric}: expected such as val/loss; the test set chooses nothing")
+    return None if metric is None else str(metric)
+
+
+def refuse_fixed(space: Space) -> Space:
+    """Return a space that searches nothing that the study sets, or that keeps scores apart.
 
     Raises:
         UserError: such a key is searched.
@@ -100,6 +112,7 @@ def refuse_fixed(space: Space) -> None:
         part = next((each for each in UNSEARCHED if f"{key}.".startswith(f"{each}.")), None)
         if part is not None or key.endswith("_target_"):
             raise UserError(f"{space.where}: {key}: not searched, for scores would not compare")
+    return space
 
 
 def _value(override: Any, line: str) -> Any:
@@ -110,17 +123,28 @@ def _value(override: Any, line: str) -> Any:
     return override.value()
 
 
-def _count(name: str, value: Any) -> int | None:
+def count(name: str, value: Any, least: int = 1) -> int | None:
+    """Return a word's whole number; None where it was not said."""
     if value is None:
         return None
-    most = MOST[name]
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise UserError(f"{name}={value}: not valid; expected a whole number from 1 to {most}")
+    most = MOST.get(name, MOST["trials"])
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        said = f"a whole number from {least} to {most}"
+        raise UserError(f"{name}={value}: not valid; expected {said}")
     return value
 
 
-def _space(composer: Composer, said: Mapping[str, Any]) -> tuple[Space, str]:
-    """Return what is searched: a file of the group, or what stands in `search`."""
+def searched(composer: Composer, said: Mapping[str, Any], verb: str) -> tuple[Space, str]:
+    """Return what is searched, and how it was named: a file of the group, or inline.
+
+    Args:
+        composer: who knows the files.
+        said: the verb's words; `space` or `search` is among them.
+        verb: for messages.
+
+    Raises:
+        UserError: none of the two, both, or what is no space.
+    """
     if "search" in said:
         if GROUP in said:
             raise UserError(f"{GROUP}={said[GROUP]}: beside search={{...}}; one of them")
@@ -129,14 +153,15 @@ def _space(composer: Composer, said: Mapping[str, Any]) -> tuple[Space, str]:
             raise UserError(
                 f"search={own}: not valid; expected such as {{optimizer.lr: {{log: [1e-4, 1]}}}}"
             )
-        return read_space({"search": own}, "search"), "search"
+        return refuse_fixed(read_space({"search": own}, "search")), "search"
     options = composer.files.options(GROUP)
     name = said.get(GROUP)
     if name is None:
         raise UserError(
-            f"tune: which space? {GROUP}=NAME, of the optimizer's name, or {GROUP}=lr; "
+            f"{verb}: which space? {GROUP}=NAME, of the optimizer's name, or {GROUP}=lr; "
             "optbench list space"
         )
     if str(name) not in options:
         raise UserError(f"{GROUP}={name}: no such space; {did_you_mean(str(name), options)}")
-    return read_space(composer.files.file(GROUP, str(name)), f"{GROUP}={name}"), f"{GROUP}={name}"
+    named = f"{GROUP}={name}"
+    return refuse_fixed(read_space(composer.files.file(GROUP, str(name)), named)), named

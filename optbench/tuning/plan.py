@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from optbench.errors import UserError, reason
 from optbench.files import BadFile, dump_yaml, load_yaml, write_atomically
@@ -16,6 +16,8 @@ STUDY = "study.yaml"
 """What makes a folder a study's."""
 VERSION = 1
 """Of studies, higher with each change that older versions of optbench can't go on with."""
+
+P = TypeVar("P")
 
 
 @dataclass(frozen=True)
@@ -55,21 +57,39 @@ class StudyPlan:
 
 def write_plan(folder: Path, plan: StudyPlan) -> None:
     """Write a study's plan into its folder."""
-    said = dataclasses.asdict(plan)
-    for key in ("overrides", "executor"):
-        said[key] = list(said[key])
-    said["runs"] = [list(lines) for lines in plan.runs]
-    write_atomically(folder / STUDY, dump_yaml({**said, "seal": seal(dump_yaml(said))}), sync=True)
+    write_sealed(folder / STUDY, plan)
 
 
 def read_plan(folder: Path) -> StudyPlan:
-    """Read the plan of a study's folder.
+    """Read the plan of a study's folder; raise UserError as `read_sealed` does."""
+    return read_sealed(folder / STUDY, StudyPlan, VERSION)
+
+
+def write_sealed(path: Path, plan: Any) -> None:
+    """Write a plan, a dataclass, with a seal that this user alone can make."""
+    said = _listed(dataclasses.asdict(plan))
+    write_atomically(path, dump_yaml({**said, "seal": seal(dump_yaml(said))}), sync=True)
+
+
+def _listed(node: Any) -> Any:
+    """Return plain data with lists for whatever sequences are in it."""
+    if isinstance(node, Mapping):
+        return {key: _listed(value) for key, value in node.items()}
+    return [_listed(item) for item in node] if isinstance(node, list | tuple) else node
+
+
+def read_sealed(path: Path, kind: type[P], version: int) -> P:
+    """Read a plan as `write_sealed` left it.
+
+    Args:
+        path: of the file.
+        kind: the dataclass.
+        version: of studies, that this optbench goes on with.
 
     Raises:
         UserError: it can't be read, is none, is another version's, or was not made by this user
             here: its runs could be anything.
     """
-    path = folder / STUDY
     try:
         said = load_yaml(path)
     except OSError as error:
@@ -77,14 +97,14 @@ def read_plan(folder: Path) -> StudyPlan:
     sealed = said.pop("seal", None) if isinstance(said, dict) else None
     if not isinstance(said, dict) or not isinstance(sealed, dict):
         raise BadFile(f"{path}: not the plan of a study")
-    if said.get("version") != VERSION:
+    if said.get("version") != version:
         raise UserError(
             f"{path}: version {said.get('version')!r:.20} of a study; "
-            f"this optbench goes on with {VERSION}"
+            f"this optbench goes on with {version}"
         )
     if not is_own(dump_yaml(said), [sealed]):
         raise UserError(f"{path}: not the one that the study was begun with here")
     try:
-        return StudyPlan(**said)
+        return kind(**said)
     except TypeError:
         raise BadFile(f"{path}: not the plan of a study") from None

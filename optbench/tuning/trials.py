@@ -89,7 +89,7 @@ class TrialJobs:
         if folder.path.exists():
             folder.inspect()
         number = trial.place * self._runs + run
-        said = " ".join([*_said(trial.values), *plan.runs[run]])
+        said = " ".join([*said_of(trial.values), *plan.runs[run]])
         return Job(number, said, self._spec(own), folder, callbacks=callbacks)
 
     def take(self, job: Job, result: RunResult) -> None:
@@ -121,7 +121,7 @@ class TrialJobs:
         return value
 
 
-def _said(values: Mapping[str, Any]) -> list[str]:
+def said_of(values: Mapping[str, Any]) -> list[str]:
     """Return values as they are shown: four digits say which trial it is."""
     return [
         f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={flow(value)}"

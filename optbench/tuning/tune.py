@@ -23,8 +23,8 @@ from optbench.rundir import RunDir
 from optbench.runs.execute import check_surroundings
 from optbench.runs.log import Log, say_taken
 from optbench.runs.restart import remember
+from optbench.search.space import Space, read_space, refuse_strangers
 from optbench.search.space import overrides as lines_of
-from optbench.search.space import read_space, refuse_strangers
 from optbench.tuning.asked import MOST, Asked, asked
 from optbench.tuning.plan import StudyPlan, read_plan, write_plan
 from optbench.tuning.recipe import recipe_of
@@ -80,7 +80,8 @@ def tune(composer: Composer, overrides: Sequence[str], folder: str, log: Log) ->
     if wanted.folds and base.config.dataset.get("fold") is not None:
         said = f"dataset.fold={base.config.dataset['fold']}"
         raise UserError(f"{said}: with folds={wanted.folds}, of which each is done; leave it out")
-    metric, mode = _metric(base, wanted)
+    found = measured(base, "tune")
+    _check_runs(wanted, found)
     seed = base.config.seed
     seeds = [[f"seed={seed + n}"] for n in range(wanted.seeds)] if wanted.seeds > 1 else [[]]
     folds = [[f"dataset.fold={n}/{wanted.folds}"] for n in range(1, wanted.folds + 1)] or [[]]
@@ -95,14 +96,14 @@ def tune(composer: Composer, overrides: Sequence[str], folder: str, log: Log) ->
         sampler=wanted.sampler,
         pruner=wanted.pruner,
         runs=runs,
-        metric=metric,
-        mode=mode,
+        metric=found.metric,
+        mode=found.mode,
         seed=seed,
         executor=choice.lines,
         config_dir=composer.config_dir,
         base=_comparable(base),
     )
-    _check_ends(composer, plan, wanted, base)
+    check_ends(composer, [*plan.overrides, NO_TEST], runs[-1], wanted.space, base)
     made = remember(RunDir.reserve(folder, "hydra.sweep.dir"))
     say_taken(folder, made.path, log)
     try:
@@ -152,7 +153,7 @@ def go_on(composer: Composer, folder: Path, overrides: Sequence[str], log: Log) 
             f"{key}={flow(now)}: a config file says so today; the study was begun with {flow(then)}"
         )
     made = RunDir(folder)
-    with _alone(made, Log(draws=False, tells=False)):
+    with alone(made, Log(draws=False, tells=False)):
         write_plan(folder, plan)
     return _search(composer, made, plan, choice, base, log)
 
@@ -167,7 +168,7 @@ def _search(
 ) -> Searched:
     space = read_space(plan.space, plan.named)
     own = Log(draws=False, tells=False)
-    with _alone(folder, own):
+    with alone(folder, own):
         study = Study(folder.path, plan, space)
         jobs = TrialJobs(
             study,
@@ -186,7 +187,7 @@ def _search(
 
 
 @contextmanager
-def _alone(folder: RunDir, log: Log) -> Iterator[None]:
+def alone(folder: RunDir, log: Log) -> Iterator[None]:
     """Keep other processes from a study; raise UserError if one is at it."""
     log.open(folder.log)
     try:
@@ -213,19 +214,41 @@ def _comparable(base: RunSpec) -> dict[str, Any]:
     return {key: value for key, value in base.plain.items() if key != "data_root"}
 
 
-def _metric(base: RunSpec, wanted: Asked) -> tuple[str, str]:
-    """Return by which metric of the validation set runs are compared, and its mode.
+@dataclass(frozen=True)
+class Measured:
+    """What runs are compared by, and what they are.
+
+    Attributes:
+        metric, mode: of the validation set; `min` or `max`.
+        steps: of a run.
+        every: after how many a run is scored, 0 for at its end only.
+        examples: to train on and to validate with, 0 where these are the data set's own.
+    """
+
+    metric: str
+    mode: str
+    steps: int
+    every: int
+    examples: int
+
+
+def _check_runs(wanted: Asked, found: Measured) -> None:
+    """Raise UserError for a pruner that is never asked, and more folds than examples."""
+    if wanted.pruner in ("median", "hyperband") and not 0 < found.every < found.steps:
+        raise UserError(f"pruner={wanted.pruner}: a run is scored once, at its end; set eval.every")
+    if wanted.folds > found.examples:
+        own = "the data set has a validation set of its own"
+        why = f"there are {found.examples} examples" if found.examples else own
+        raise UserError(f"folds={wanted.folds}: {why}")
+
+
+def measured(base: RunSpec, verb: str) -> Measured:
+    """Build a run without training it, and return what runs are compared by.
 
     Raises:
-        UserError: there is none: no validation set, or nothing is said to be the best; a pruner
-            that would never be asked, more folds than examples.
+        UserError: there is no validation set, or nothing is said to be the best.
     """
     data = check_surroundings(base)
-    if wanted.folds > data.train_size or (wanted.folds and getattr(data, "val_size", None)):
-        why = f"there are {data.train_size} examples"
-        own = "the data set has a validation set of its own"
-        why = own if getattr(data, "val_size", None) else why
-        raise UserError(f"folds={wanted.folds}: {why}")
     from optbench.assemble.experiment import build_experiment
     from optbench.runs.process import left_as_found
     from optbench.training.distributed import join
@@ -234,19 +257,29 @@ def _metric(base: RunSpec, wanted: Asked) -> tuple[str, str]:
         world = join(base.config.device)
         experiment = build_experiment(base.config, data, world, None, base.names)
     best, settings = experiment.state.best, experiment.settings
-    every = settings.cadence.evaluate
-    if wanted.pruner in ("median", "hyperband") and not 0 < every < settings.total_steps:
-        raise UserError(f"pruner={wanted.pruner}: a run is scored once, at its end; set eval.every")
     if experiment.validation is None:
-        raise UserError("tune: there is no validation set to compare by; dataset.val_fraction=0.1")
+        raise UserError(
+            f"{verb}: there is no validation set to compare by; dataset.val_fraction=0.1"
+        )
     if best.metric is None or not best.metric.startswith("val/"):
-        raise UserError(f"checkpoint.best={best.metric}: tune compares by it; metric=val/loss")
-    return best.metric, best.mode
+        raise UserError(f"checkpoint.best={best.metric}: {verb} compares by it; metric=val/loss")
+    examples = 0 if getattr(data, "val_size", None) is not None else data.train_size
+    every = settings.cadence.evaluate
+    return Measured(best.metric, best.mode, settings.total_steps, every, examples)
 
 
-def _check_ends(composer: Composer, plan: StudyPlan, wanted: Asked, base: RunSpec) -> None:
-    """Compose a run at either end of the space, so that what can't be is said at once."""
+def check_ends(
+    composer: Composer, overrides: Sequence[str], one: Sequence[str], space: Space, base: RunSpec
+) -> None:
+    """Compose a run at either end of a space, so that what can't be is said at once.
+
+    Args:
+        composer: of the runs.
+        overrides: of every run.
+        one: of one of them, more.
+        space: what is searched.
+        base: a run without any of its values.
+    """
     for end in (0.0, 1.0):
-        values = {key: each.value(end) for key, each in wanted.space.keys.items()}
-        own = [*lines_of(wanted.space, values, base.plain), *plan.runs[-1]]
-        _spec(composer, plan.overrides, own)
+        values = {key: each.value(end) for key, each in space.keys.items()}
+        composer.variant([*overrides, *lines_of(space, values, base.plain), *one])
