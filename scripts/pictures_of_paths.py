@@ -16,8 +16,8 @@ from pathlib import Path
 from PIL import Image
 
 from common import parser, start, sweep
-from optbench.cli.draw import paths
 from optbench.plots import contour
+from optbench.runs.function_pictures import paths
 from optbench.runs.function_runs import FunctionRun, named, read_all
 
 OUT = Path(__file__).parents[1] / "docs" / "images" / "paths.png"

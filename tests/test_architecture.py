@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "api": {"compose", "config", "errors", "executors", "rundir", "runs", "training", "tuning"},
     "population": {
         *("tuning", "executors", "runs", "compose", "config", "training", "monitor", "search"),
-        *("rundir", "errors", "launched"),
+        *("rundir", "errors", "escape", "files", "launched", "console", "plots"),
     },
     "tuning": {
         *("executors", "runs", "compose", "config", "assemble", "training", "monitor", "search"),
@@ -41,13 +41,13 @@ ALLOWED: dict[str, set[str]] = {
     "runs": {
         "launched",
         *("compose", "assemble", "training", "monitor", "rundir", "config", "errors"),
-        *("files", "escape", "console", "version", "shapes", "step_folders"),
+        *("files", "escape", "console", "version", "shapes", "step_folders", "plots"),
     },
     "compose": {"config", "errors", "escape", "launched"},
     "console": {"escape", "layout"},
     "search": {"compose", "config", "assemble", "training", "monitor", "plots", "errors"},
     "assemble": {
-        *("training", "monitor", "rundir", "config", "errors"),
+        *("training", "monitor", "rundir", "config", "errors", "files"),
         *("optim", "schedules", "models", "data", "tasks"),
     },
     "training": {

@@ -14,6 +14,7 @@ from typing import Any
 from optbench.assemble.create import call, create, locate, parameters_of
 from optbench.assemble.milestones import refuse_unreached
 from optbench.assemble.own import module_of, told
+from optbench.assemble.replay import REPLAY, build_replay
 from optbench.config.fields import LENGTHS
 from optbench.config.flow import flow
 from optbench.config.lengths import Length
@@ -84,6 +85,12 @@ def build_schedule(
         schedule = _chain(own["parts"], lengths, total_steps - warmup, base, key)
     elif own["_target_"] == TORCH:
         schedule = _torch(own, lengths, warmup, base or Base(1.0), key, end, update)
+    elif own["_target_"] == REPLAY:
+
+        def inside(inner: Mapping[str, Any]) -> Schedule:
+            return build_schedule(inner, steps_per_epoch, total_steps, base, f"{key}.file")
+
+        schedule = build_replay(node, total_steps - warmup, key, inside)
     elif "arguments" in own and set(own) == {"_target_", "arguments"}:
         schedule = _custom(own, key, total_steps)
     else:

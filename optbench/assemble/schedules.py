@@ -16,6 +16,7 @@ from optbench.errors import UserError
 from optbench.schedules.base import Schedule
 from optbench.schedules.chain import Chain
 from optbench.schedules.constant import Constant
+from optbench.schedules.replay import Replay
 from optbench.schedules.value import ValueSchedule
 from optbench.schedules.warmup import Warmup
 from optbench.tasks.base import Task
@@ -73,7 +74,7 @@ def _every(schedule: Schedule) -> Iterator[Schedule]:
     if isinstance(schedule, Chain):
         for part in schedule.parts:
             yield from _every(part.schedule)
-    elif isinstance(schedule, Warmup):
+    elif isinstance(schedule, Warmup | Replay):
         yield schedule
         yield from _every(schedule.inner)
     else:

@@ -11,12 +11,10 @@ from optbench.console import print_lines, print_table
 from optbench.errors import UserError
 from optbench.escape import escaped
 from optbench.plots import contour, gaps, png
-from optbench.plots.rates import fit
+from optbench.runs.function_pictures import gaps_of, paths
 from optbench.runs.function_runs import FunctionRun, named, read_all
 
 FLAGS = ("--to", "--fit", "--animate")
-GRID = 241
-"""Points along each side of a contour plot's grid."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def draw(arguments: Sequence[str]) -> int:
         if asked.animate:
             files.append(folder / "paths.gif")
             contour.animate(files[-1], landscape, trails)
-    curves = [_curve(run, name, asked.fit) for run, name in zip(runs, names, strict=True)]
+    curves = [gaps_of(run, name, asked.fit) for run, name in zip(runs, names, strict=True)]
     files.append(folder / "gaps.png")
     gaps.save(files[-1], curves, runs[0].function)
     _say(curves, runs)
@@ -112,34 +110,6 @@ def _range(text: str) -> tuple[int, int]:
 def _usual_folder(runs: Sequence[FunctionRun]) -> Path:
     first = runs[0].folder
     return first if len(runs) == 1 else first.parent
-
-
-def paths(
-    runs: Sequence[FunctionRun], names: Sequence[str]
-) -> tuple[contour.Landscape, list[contour.Trail]]:
-    """Return the function around all paths, and the paths, each from its own run's start."""
-    from optbench.assemble.landscape import plane
-
-    planes = [plane(run.config["model"]) for run in runs]
-    trails = [
-        contour.Trail(name, [own.start, *(run.points or [])])
-        for run, name, own in zip(runs, names, planes, strict=True)
-    ]
-    fixed = [*planes[0].minima, *(own.start for own in planes)]
-    left, right, low, high = contour.region(fixed, trails)
-    xs = [left + (right - left) * n / (GRID - 1) for n in range(GRID)]
-    ys = [low + (high - low) * n / (GRID - 1) for n in range(GRID)]
-    title = runs[0].function
-    return contour.Landscape(title, xs, ys, planes[0].gaps(xs, ys), planes[0].minima), trails
-
-
-def _curve(run: FunctionRun, name: str, asked: tuple[int, int] | None) -> gaps.Gaps:
-    if run.diverged:
-        return gaps.Gaps(name, run.steps, run.gaps)
-    first, last = asked or (max(1, run.steps[-1] // 10), run.steps[-1])
-    power = fit(run.steps, run.gaps, first, last, power=True)
-    linear = fit(run.steps, run.gaps, first, last, power=False)
-    return gaps.Gaps(name, run.steps, run.gaps, power, linear)
 
 
 def _say(curves: Sequence[gaps.Gaps], runs: Sequence[FunctionRun]) -> None:

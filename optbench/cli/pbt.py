@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from optbench.cli.tune import EXIT_LEFT, study_words
 from optbench.compose.composer import hydra_session
-from optbench.console import print_error, print_lines, print_table, shown
+from optbench.console import print_error, print_lines, print_table, print_text, shown
 from optbench.escape import shell_word
 from optbench.runs.log import Log
 
@@ -38,7 +38,8 @@ def resume_population(
 
 def report(evolved: Evolved) -> int:
     """Print what a population came to; return its exit code."""
-    from optbench.population.report import history, last_round, line_of, rows_of
+    from optbench.population.replay import write_replay
+    from optbench.population.report import history, last_round, line_of, rows_of, save_tree
 
     jobs = evolved.jobs
     folder = shell_word(shown(jobs.folder.path))
@@ -48,8 +49,14 @@ def report(evolved: Evolved) -> int:
         header, rows = rows_of(jobs, over)
         print_table(f"population {shown(jobs.folder.path)}, after round {many}", header, rows)
     if over is not None and not jobs.lost:
-        header, rows = history(jobs, line_of(jobs, over))
-        print_table("the best member's line of ancestors", header, rows)
+        line = line_of(jobs, over)
+        print_text("")
+        print_table("the best member's line of ancestors", *history(jobs, line))
+        print_text(f"\n{save_tree(jobs, line)}")
+        if jobs.done:
+            written = write_replay(jobs, evolved.base, line)
+            print_text("\n".join(written.said))
+            print_lines(f"\n  {written.command}")
     if over is not None and jobs.lost:
         print_error(f"optbench: {jobs.why_lost()}")
     print_lines(f"  tensorboard --logdir {folder}")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from optbench.config.reserved import OF_CUSTOM, PATHS
+from optbench.config.schedules import VALUE_KEYS
 
 PRETRAINED = "torchvision"
 """`weights=torchvision` or `weights=torchvision:NAME`: no path, but weights by name."""
@@ -37,6 +38,10 @@ def with_absolute_paths(plain: Mapping[str, Any]) -> dict[str, Any]:
         path = plain["weights"]["path"]
         path = path if is_pretrained(path) else _absolute(path)
         paths["weights"] = {**plain["weights"], "path": path}
+    for key in ("schedule", *VALUE_KEYS):
+        schedule = plain.get(key)
+        if isinstance(schedule, Mapping) and "file" in schedule:
+            paths[key] = {**schedule, "file": _absolute(schedule["file"])}
     return {**plain, **paths}
 
 

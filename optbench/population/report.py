@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optbench.config.flow import flow
+from optbench.console import shown
+from optbench.errors import UserError
 from optbench.monitor.numerals import significant
+from optbench.plots.tree import Node, save
 from optbench.population.evolve import Member, ranked
 from optbench.population.members import PopulationJobs
+
+TREE = "tree.png"
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ def line_of(jobs: PopulationJobs, number: int) -> list[Ancestor]:
     return found[::-1]
 
 
-def history(jobs: PopulationJobs, line: list[Ancestor]) -> tuple[list[str], list[list[str]]]:
+def history(jobs: PopulationJobs, line: Sequence[Ancestor]) -> tuple[list[str], list[list[str]]]:
     """Return a table of a line of ancestors: where its values changed, and whom it copied."""
     header = ["round", "member", *jobs.space.keys, jobs.plan.metric]
     rows = []
@@ -80,3 +86,20 @@ def history(jobs: PopulationJobs, line: list[Ancestor]) -> tuple[list[str], list
 
 def _said(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else flow(value)
+
+
+def save_tree(jobs: PopulationJobs, line: Sequence[Ancestor]) -> str:
+    """Draw who copied whom into the population's folder; return what to tell of it."""
+    best = {(each.number, each.member) for each in line}
+    nodes = [
+        Node(number, m, member.parent, each.scores.get(m), (number, m) in best)
+        for number, each in enumerate(jobs.rounds[: len(line)])
+        for m, member in enumerate(each.members)
+    ]
+    path = jobs.folder.path / TREE
+    try:
+        less = jobs.plan.mode == "min"
+        save(path, nodes, jobs.plan.metric, less, "who copied whom; the best one's line in colour")
+    except UserError as error:  # without matplotlib the rest is as good
+        return f"no picture: {error}"
+    return f"who copied whom: {shown(path)}"

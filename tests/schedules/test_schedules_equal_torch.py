@@ -195,7 +195,7 @@ ROWS = {
 
 REACTIVE_CONFIGS = {  # each has a file of tests of its own
     *("plateau", "auto_grad_norm", "auto_loss", "hypergradient"),
-    *("torch", "custom"),
+    *("torch", "custom", "replay"),
 }
 
 
