@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
+from importlib import import_module
+from pathlib import Path
 
 from optbench.cli.report import finish, goes_on_with
 from optbench.cli.sweep import report
@@ -53,26 +55,18 @@ def resume(
     path = path_of(run)
     if to is not None and at is None:
         raise UserError(f"--to={to}: from which checkpoint? --at best|last|STEP --to={to}")
-    if os.path.lexists(path / STUDY):
-        for flag, given in (("--cfg", show), ("--at", at), ("--to", to), ("--trust", trust)):
-            if given:
-                raise UserError(f"{flag}: of one run, not of a study's folder")
-        from optbench.cli.tune import resume_study
-
-        return resume_study(path, overrides, config_dir, log)
-    if os.path.lexists(path / POPULATION):
-        from optbench.cli.pbt import resume_population
-
-        return resume_population(path, overrides, config_dir, log)
-    if os.path.lexists(path / PLAN):
-        if at is not None:
-            raise UserError(f"--at={at}: of one run, not of a sweep's folder")
-        plan = read_plan(path, trust)
-        with hydra_session(config_dir or plan.config_dir) as composer:
-            choice, overrides = without_executor(composer, gone_on_with(plan.executor, overrides))
-            executor = make_executor(choice, log)
-            rest = reopen(composer, RunDir(path.absolute()), plan, overrides, trust)
-            return report(rest, run_all(rest, executor, log), log)
+    many = [name for name in (*_STUDIES, PLAN) if os.path.lexists(path / name)]
+    for flag, given in (("--cfg", show), ("--at", at), ("--to", to)) if many else ():
+        if given:
+            raise UserError(f"{flag}: of one run, and {shown(path)} has many")
+    if many and many[0] in _STUDIES:
+        if trust:
+            raise UserError("--trust: of a run or a sweep; a study goes on where it was begun")
+        module, _, function = _STUDIES[many[0]].partition(":")
+        home = import_module(f"optbench.cli.{module}")
+        return int(getattr(home, function)(path, overrides, config_dir, log))
+    if many:
+        return _sweep(path, overrides, config_dir, trust, log)
     going = continuation(run, overrides, config_dir, trust)
     folder, changes = going.folder, going.changes
     if at is not None and not show:
@@ -106,3 +100,18 @@ def _tell_ended(folder: RunDir, changes: Collection[str], log: Log) -> int:
     if kept is not None and not (folder.checkpoints / checkpoint_name(kept)).is_dir():
         log.warn(f"its checkpoint of step {kept} is gone, so it can't be made longer")
     return finish(ended, log)
+
+
+def _sweep(
+    path: Path, overrides: Sequence[str], config_dir: str | None, trust: bool, log: Log
+) -> int:
+    plan = read_plan(path, trust)
+    with hydra_session(config_dir or plan.config_dir) as composer:
+        choice, overrides = without_executor(composer, gone_on_with(plan.executor, overrides))
+        executor = make_executor(choice, log)
+        rest = reopen(composer, RunDir(path.absolute()), plan, overrides, trust)
+        return report(rest, run_all(rest, executor, log), log)
+
+
+_STUDIES = {STUDY: "tune:resume_study", POPULATION: "pbt:resume_population"}
+"""Who goes on with a study, by the file that makes it one."""

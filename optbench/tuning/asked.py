@@ -15,9 +15,27 @@ from optbench.tuning.samplers import check_names, size_of
 
 GROUP = "space"
 UNSEARCHED = (
-    *("seed", "epochs", "steps", "eval", "checkpoint", "early_stopping", "target", "monitor"),
-    *("name", "tags", "notes", "resume", "data_root", "device", "threads", "sweep", "hydra"),
-    *("dataset._target_", "dataset.fold", "dataset.split_seed", "dataset.val_fraction"),
+    "seed",
+    "epochs",
+    "steps",
+    "eval",
+    "checkpoint",
+    "early_stopping",
+    "target",
+    "monitor",
+    "name",
+    "tags",
+    "notes",
+    "resume",
+    "data_root",
+    "device",
+    "threads",
+    "sweep",
+    "hydra",
+    "dataset._target_",
+    "dataset.fold",
+    "dataset.split_seed",
+    "dataset.val_fraction",
 )
 """Keys, with all that is below them, that are the same in all trials."""
 COUNTS = ("trials", "seeds", "folds")

@@ -12,8 +12,23 @@ from optbench.config.run_spec import RunSpec
 CHOSEN = ("optimizer", "wrapper", "schedule", "precision")
 """Groups of which a recipe says the choice."""
 OTHERS = (
-    *("model", "dataset", "task", "name", "tags", "notes", "target", "seed", "resume", "weights"),
-    *("data_root", "device", "threads", "eval", "monitor", "checkpoint", "sweep"),
+    "model",
+    "dataset",
+    "task",
+    "name",
+    "tags",
+    "notes",
+    "target",
+    "seed",
+    "resume",
+    "weights",
+    "data_root",
+    "device",
+    "threads",
+    "eval",
+    "monitor",
+    "checkpoint",
+    "sweep",
 )
 """Keys that are no part of how something is trained, or of one run alone."""
 
