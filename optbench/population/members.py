@@ -207,7 +207,8 @@ class PopulationJobs:
             return self._spec(lines), ()
         if folder.path.is_symlink():
             raise UserError(f"{folder.path}: a link, where a folder is meant")
-        shutil.rmtree(folder.path, ignore_errors=True)
+        if folder.path.exists():
+            shutil.rmtree(folder.path)
         going = continuation(self.at(number - 1, member.parent).path, lines, config_dir)
         own = Log(draws=False, tells=False)
         with branch(going, self.plan.end(number - 1), folder.path, own) as new:

@@ -7,12 +7,15 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from optbench.executors import serial
+from optbench.executors.base import WorkerDied
 from optbench.files import load_yaml
 from optbench.rundir import RunDir
 from optbench.runs import branch
@@ -195,6 +198,44 @@ def test_where_none_is_left_a_line_says_so() -> None:
     assert again.code == 1 and "no member is left" in again.err
 
 
+def test_where_all_have_failed_they_are_tried_again_on_going_on() -> None:
+    """As of a full disk that has room again; of one that diverged nothing is expected."""
+    assert call(ADAMW).code == 0
+    table = call("resume study").out
+    for later in Path("study").glob("2-*"):
+        shutil.rmtree(later)
+    for m in range(4):
+        (at(1, m).path / "summary.json").unlink()
+        at(1, m).write_status("failed", 8, "No space left on device", checkpoint=8)
+    again = call("resume study")
+    assert (again.code, again.out) == (0, table)
+
+
+def test_one_whose_process_died_twice_is_replaced_whoever_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its folder says so, or who goes on would try it once more."""
+    real = serial.Serial.submit
+
+    def dying(self: Any, spec: Any, folder: RunDir, *args: Any, **more: Any) -> Any:
+        if folder.path.name == "0-1":
+            folder.path.mkdir(exist_ok=True)
+            future: Future[Any] = Future()
+            future.set_exception(WorkerDied("its process ended by SIGKILL"))
+            return future
+        return real(self, spec, folder, *args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(serial.Serial, "submit", dying)
+        found = call(ADAMW)
+    assert found.code == 0, found.err
+    assert at(0, 1).read_status()["message"] == "its process ended by SIGKILL, again"
+    assert at(0, 1).state == "failed"
+    assert parent_of(at(1, 1)) != "0-1"
+    again = call("resume study")
+    assert (again.code, again.out) == (0, found.out)
+
+
 def test_it_goes_on_as_planned() -> None:
     line = f"{LINE} optimizer=sgd steps=4 rounds=2 members=2 'search={{{LR}}}'"
     assert call(line).code == 0
@@ -203,6 +244,9 @@ def test_it_goes_on_as_planned() -> None:
     assert refused.err.startswith("optbench: steps=9: a population goes on as planned")
     ended = call("resume study")
     assert ended.code == 0 and "resume study" not in ended.out
+    branch_of_all = call("resume study --at 2 --to other")
+    assert branch_of_all.code == 2 and not Path("other").exists()
+    assert "--at: of one run" in branch_of_all.err
     plan = Path("study/population.yaml")
     text = plan.read_text(encoding="utf-8")
     plan.write_text(text.replace("members: 2", "members: 3"), encoding="utf-8")
@@ -227,12 +271,14 @@ def test_it_goes_on_as_planned() -> None:
         ("'search={model.depth: {int: [1, 3]}}'", "search: model.depth: "),
         ("'search={steps: {int: [1, 9]}}'", "search: steps: "),
         ("space=lr", "space=lr: beside search={...}; one of them"),
+        ("optimizer=rprop", "search: optimizer.lr: optimizer=rprop reads it only once"),
         ("executor=mars", "executor=mars: no such executor"),
     ],
 )
 def test_bad_input_is_a_line_and_leaves_nothing(more: str, said: str) -> None:
     own = "" if "search=" in more else f"'search={{{LR}}}'"
     line = f"{LINE} optimizer=sgd steps=6 {own}"
+    line = line.replace("optimizer=sgd", "") if "optimizer=" in more else line
     found = call(f"{line.replace(' members=4', '')} {'rounds=3' * ('rounds' not in more)} {more}")
     assert found.code == 2
     assert found.err.startswith(f"optbench: {said}")
