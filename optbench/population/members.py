@@ -123,8 +123,16 @@ class PopulationJobs:
             plan, last = self.plan, self.rounds[-1]
             if not ranked(last.in_order(), plan.mode):
                 return False
-            rest = (plan.seed, plan.mode, plan.quantile, plan.resample)
-            members = next_round(self.space, last.members, last.in_order(), number, *rest)
+            members = next_round(
+                self.space,
+                last.members,
+                last.in_order(),
+                number,
+                seed=plan.seed,
+                mode=plan.mode,
+                quantile=plan.quantile,
+                resample=plan.resample,
+            )
         self.rounds.append(Round(members, {}))
         for m in range(len(members)):
             folder = self.at(number, m)
