@@ -35,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
         *("rundir", "errors", "escape", "files", "launched", "plots"),
     },
     "executors": {
+        "console",
         *("runs", "compose", "config", "assemble", "training", "monitor"),
         *("rundir", "errors", "escape", "files", "launched"),
     },

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from optbench.console import print_lines
 from optbench.errors import Argument, ArgumentError
 
 AUTO, VARIABLE = "auto", "RAY_ADDRESS"
@@ -105,7 +106,8 @@ def _print_nodes(address: str) -> None:
 
     ray.init(address=address, log_to_driver=False, logging_level="CRITICAL")
     nodes: list[dict[str, Any]] = ray.nodes()
-    print(MARK + json.dumps([node["Resources"] for node in nodes if node["Alive"]]), flush=True)
+    print_lines(MARK + json.dumps([node["Resources"] for node in nodes if node["Alive"]]))
+    sys.stdout.flush()
     ray.shutdown()
 
 

@@ -42,7 +42,7 @@ def filter_of(line: str, runs: Sequence[Past]) -> Filter:
         return lambda run: any(_matches(tag, texts) for tag in run.tags)
     if key in ("name", "notes"):
         return lambda run: _matches(getattr(run, key), texts)
-    groups = {path.name for path in configs_folder().iterdir() if path.is_dir()}
+    groups = _groups()
     if key in groups or any(key in run.choices for run in runs):
         there = {run.choices[key] for run in runs if key in run.choices}
         files = {path.stem for path in config_files(configs_folder() / key.rpartition(".")[2])}
@@ -59,11 +59,17 @@ def meant(word: str) -> str | None:
     """Return the filter that a word without a value looks like, None if it looks like none."""
     if word in (*STATES, KILLED):
         return f"state={word}"
-    groups = {path.name for path in configs_folder().iterdir() if path.is_dir()}
+    groups = _groups()
     if word in (*OWN, "tags", *groups) or word in SETTINGS:
         return f"{word}=..."
     found = [group for group in groups if (configs_folder() / group / f"{word}.yaml").is_file()]
     return f"{found[0]}={word}" if len(found) == 1 else None
+
+
+def _groups() -> set[str]:
+    """Return the groups of which a run has a choice."""
+    found = {path.name for path in configs_folder().iterdir() if path.is_dir()}
+    return found - {"executor", "space"}
 
 
 def _values(text: str) -> list[str]:
