@@ -51,8 +51,9 @@ def run_all(
         result, code = jobs.results.get(run), 128 + number if number else EXIT_FAILED
         if result is None and not executor.here:
             result = left(folder, code, "")
-        elif result is not None and result.exit_code > 128:  # whatever it was sent on as
-            result = replace(result, exit_code=code)
+        stopped = result is not None and (result.exit_code > 128 or result.state == "preempted")
+        if result is not None and number and stopped:
+            result = replace(result, exit_code=code)  # by whatever signal it was sent on
         results.append(result)
     return results
 

@@ -92,6 +92,7 @@ def test_a_process_that_is_killed_costs_its_run_nothing_but_time(
     assert process_of(executor) != first
 
 
+@pytest.mark.slow
 def test_a_process_that_died_with_nothing_to_do_is_replaced(
     tmp_path: Path, executor: Local
 ) -> None:
@@ -129,6 +130,7 @@ def test_a_signal_while_a_process_starts_is_not_lost(tmp_path: Path, executor: L
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_signal_that_a_run_did_not_hear_comes_again(tmp_path: Path, executor: Local) -> None:
     future = executor.submit(optbench.compose(*SMALL, *LONG), RunDir(tmp_path / "run"))
     has_checkpoint(tmp_path / "run")
@@ -154,6 +156,7 @@ def test_what_can_not_be_sent_is_a_failed_run(tmp_path: Path) -> None:
     assert "ickl" in results[0].message
 
 
+@pytest.mark.slow
 def test_a_run_that_takes_too_long_is_ended(tmp_path: Path, executor: Local) -> None:
     future = executor.submit(optbench.compose(*SMALL, *LONG), RunDir(tmp_path / "run"))
     has_checkpoint(tmp_path / "run")
@@ -163,6 +166,7 @@ def test_a_run_that_takes_too_long_is_ended(tmp_path: Path, executor: Local) -> 
     assert RunDir(tmp_path / "run").state == "preempted"
 
 
+@pytest.mark.slow
 def test_a_run_that_hangs_is_killed(
     tmp_path: Path, executor: Local, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +192,7 @@ def test_a_run_that_takes_too_much_memory_is_ended(tmp_path: Path) -> None:
         executor.close()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_bad_input_is_a_failed_run(tmp_path: Path, executor: Local) -> None:
     spec = optbench.compose(*SMALL, "steps=5", "dataset.val_fraction=0.1")
     spec.plain["optimizer"]["lr"] = spec.config.optimizer["lr"] = "none"

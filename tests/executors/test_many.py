@@ -227,6 +227,25 @@ def test_at_a_signal_all_runs_end_with_a_checkpoint_and_none_begins(number: int)
     assert "it goes on from its checkpoint" not in told
 
 
+def test_a_process_that_ends_as_it_is_stopped_is_no_failure() -> None:
+    """Its run has written its checkpoint; only the result did not come back."""
+
+    def goes_on(folder: RunDir, before: int) -> RunResult:
+        folder.path.mkdir()
+        folder.write_status("preempted", 2)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return RunResult(folder, "goes on", 0)
+
+    class Dying(Executor):
+        def stop(self, number: int) -> None:
+            for future in self.open.values():
+                future.set_exception(WorkerDied("its process ended by SIGTERM(-15)"))
+
+    results, _ = done(sweep(1), Dying({0: goes_on}))
+    (result,) = results
+    assert result is not None and (result.state, result.exit_code) == ("preempted", 143)
+
+
 def test_a_second_interrupt_stops_at_once() -> None:
     def goes_on(folder: RunDir, before: int) -> RunResult:
         os.kill(os.getpid(), signal.SIGINT)
