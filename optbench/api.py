@@ -319,11 +319,11 @@ def tune(
         >>> [round(tried.values["optimizer.lr"], 5) for tried in study.tried()]
         [1e-05, 0.0001, 0.001]
     """
-    from optbench.tuning.samplers import require
+    from optbench.assemble.create import need
 
     check_texts("tune", overrides)
     _check_folders(folder, config_dir)
-    require("tune", "optuna")
+    need("optuna", "tune", "tune")
     from optbench.tuning.tune import folder_wanted
     from optbench.tuning.tune import tune as search
 

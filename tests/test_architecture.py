@@ -25,7 +25,17 @@ ALLOWED: dict[str, set[str]] = {
         *("search", "files", "escape", "compose", "runs", "console", "version", "shapes", "layout"),
         "step_folders",
     },
-    "api": {"compose", "config", "errors", "executors", "rundir", "runs", "training", "tuning"},
+    "api": {
+        "assemble",
+        "compose",
+        "config",
+        "errors",
+        "executors",
+        "rundir",
+        "runs",
+        "training",
+        "tuning",
+    },
     "population": {
         *("tuning", "executors", "runs", "compose", "config", "training", "monitor", "search"),
         *("rundir", "errors", "escape", "files", "launched", "console", "plots"),

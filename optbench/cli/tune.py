@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from optbench.assemble.create import need
 from optbench.cli.training import parse
 from optbench.compose.composer import Composer, hydra_session
 from optbench.console import print_lines, print_table, print_text, shown
@@ -22,10 +23,8 @@ EXIT_LEFT = 1
 
 def tune(arguments: Sequence[str]) -> int:
     """Run `optbench tune [overrides] space=NAME trials=N`; return the exit code."""
-    from optbench.tuning.samplers import require
-
     words = study_words(arguments, "tune, whose trials")
-    require("tune", "optuna")
+    need("optuna", "tune", "tune")
     from optbench.tuning import tune as tuning
 
     log = Log()
@@ -35,9 +34,7 @@ def tune(arguments: Sequence[str]) -> int:
 
 def resume_study(folder: Path, overrides: Sequence[str], config_dir: str | None, log: Log) -> int:
     """Go on with a study; return the exit code."""
-    from optbench.tuning.samplers import require
-
-    require("resume", "optuna")
+    need("optuna", "tune", "resume")
     from optbench.tuning import tune as tuning
     from optbench.tuning.plan import read_plan
 

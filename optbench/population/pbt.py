@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,16 +13,23 @@ from optbench.config.run_spec import RunSpec
 from optbench.errors import UserError
 from optbench.executors.make import make_executor
 from optbench.executors.many import do_all
-from optbench.launched import launched_ranks
 from optbench.population.asked import Asked, asked, check_space
 from optbench.population.members import PopulationJobs
 from optbench.population.plan import PopulationPlan, read_plan, write_plan
 from optbench.rundir import RunDir
-from optbench.runs.log import Log, say_taken
-from optbench.runs.restart import remember
+from optbench.runs.log import Log
 from optbench.search.space import overrides as lines_of
 from optbench.search.space import read_space
-from optbench.tuning.tune import NO_TEST, alone, check_ends, measured
+from optbench.tuning.tune import (
+    NO_TEST,
+    alone,
+    check_ends,
+    comparable,
+    measured,
+    refuse_changed,
+    refuse_ranks,
+    reserved,
+)
 
 OF_EVERY_RUN = (NO_TEST, "checkpoint.final=true")
 """The test set chooses nothing; a round's end is saved, or nobody could go on from it."""
@@ -58,8 +64,7 @@ def pbt(composer: Composer, overrides: Sequence[str], folder: str, log: Log) -> 
     Raises:
         UserError: bad input.
     """
-    if launched_ranks() > 1:
-        raise UserError("pbt: not under torchrun; executor=local does runs side by side")
+    refuse_ranks("pbt")
     choice, rest = without_executor(composer, overrides)
     wanted, rest = asked(composer, rest)
     if wanted.metric is not None:
@@ -67,13 +72,7 @@ def pbt(composer: Composer, overrides: Sequence[str], folder: str, log: Log) -> 
     base = _base(composer, rest)
     plan = _planned(composer, rest, wanted, base, choice)
     make_executor(choice, log).close()
-    made = remember(RunDir.reserve(folder, "hydra.sweep.dir"))
-    say_taken(folder, made.path, log)
-    try:
-        write_plan(made.path, plan)
-    except OSError:
-        shutil.rmtree(made.path, ignore_errors=True)
-        raise
+    made = reserved(folder, lambda path: write_plan(path, plan), log)
     return _evolve(composer, made, plan, choice, base, log)
 
 
@@ -111,6 +110,7 @@ def _planned(
         seed=base.config.seed,
         executor=choice.lines,
         config_dir=composer.config_dir,
+        base=comparable(base),
     )
 
 
@@ -126,11 +126,13 @@ def go_on(composer: Composer, folder: Path, overrides: Sequence[str], log: Log) 
     Raises:
         UserError: another change, no population, or another process is at it.
     """
+    refuse_ranks("pbt")
     plan = read_plan(folder)
     choice, rest = without_executor(composer, gone_on_with(plan.executor, overrides))
     if rest:
         raise UserError(f"{rest[0]}: a population goes on as planned, but for the executor")
     base = _base(composer, plan.overrides)
+    refuse_changed(plan.base, base)
     return _evolve(composer, RunDir(folder), plan, choice, base, log)
 
 

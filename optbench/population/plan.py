@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ class PopulationPlan:
         seed: of the runs, and of what is drawn.
         executor: the overrides that say who does the runs.
         config_dir: of the user's own config files, if there is one.
+        base: the config of a run without a member's values, plain.
     """
 
     overrides: Sequence[str]
@@ -47,6 +48,7 @@ class PopulationPlan:
     seed: int = 0
     executor: Sequence[str] = ()
     config_dir: str | None = None
+    base: Mapping[str, Any] = field(default_factory=dict)
     version: int = field(default=VERSION)
 
     def end(self, number: int) -> int:

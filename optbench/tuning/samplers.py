@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import math
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from optbench.assemble.create import need
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 from optbench.search.distribution import CHOICE
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SAMPLERS = ("tpe", "random", "grid", "qmc", "cmaes", "gp")
 PRUNERS = ("none", "median", "hyperband", "wilcoxon")
+EXTRA = "tune"
 NEEDS = {"cmaes": "cmaes", "qmc": "scipy", "gp": "scipy"}
 """What a sampler needs beside optuna."""
 
@@ -42,9 +43,9 @@ def check_names(sampler: str, pruner: str, runs: int) -> None:
         raise UserError(f"sampler={sampler}: no such sampler; {did_you_mean(sampler, SAMPLERS)}")
     if pruner not in PRUNERS:
         raise UserError(f"pruner={pruner}: no such pruner; {did_you_mean(pruner, PRUNERS)}")
-    require(f"sampler={sampler}", "optuna")
+    need("optuna", EXTRA, f"sampler={sampler}")
     if sampler in NEEDS:
-        require(f"sampler={sampler}", NEEDS[sampler])
+        need(NEEDS[sampler], EXTRA, f"sampler={sampler}")
     if pruner == "wilcoxon" and runs < 3:
         raise UserError(
             "pruner=wilcoxon: it compares the runs of a trial, of which it needs several: seeds=5"
@@ -53,12 +54,6 @@ def check_names(sampler: str, pruner: str, runs: int) -> None:
         raise UserError(
             f"pruner={pruner}: it gives up single runs, and a trial has {runs}; pruner=wilcoxon"
         )
-
-
-def require(what: str, package: str) -> None:
-    """Raise UserError if a package of the extra `tune` is missing."""
-    if importlib.util.find_spec(package) is None:
-        raise UserError(f"{what}: needs {package}, which is missing; pip install 'optbench[tune]'")
 
 
 def make_sampler(name: str, seed: int, keys: int) -> BaseSampler:

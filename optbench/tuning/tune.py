@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -69,7 +69,7 @@ def tune(composer: Composer, overrides: Sequence[str], folder: str, log: Log) ->
     Raises:
         UserError: bad input.
     """
-    _refuse_ranks()
+    refuse_ranks("tune")
     choice, rest = without_executor(composer, overrides)
     wanted, rest = asked(composer, rest)
     if wanted.metric is not None:
@@ -101,16 +101,10 @@ def tune(composer: Composer, overrides: Sequence[str], folder: str, log: Log) ->
         seed=seed,
         executor=choice.lines,
         config_dir=composer.config_dir,
-        base=_comparable(base),
+        base=comparable(base),
     )
     check_ends(composer, [*plan.overrides, NO_TEST], runs[-1], wanted.space, base)
-    made = remember(RunDir.reserve(folder, "hydra.sweep.dir"))
-    say_taken(folder, made.path, log)
-    try:
-        write_plan(made.path, plan)
-    except OSError:
-        shutil.rmtree(made.path, ignore_errors=True)
-        raise
+    made = reserved(folder, lambda path: write_plan(path, plan), log)
     return _search(composer, made, plan, choice, base, log)
 
 
@@ -132,7 +126,7 @@ def go_on(composer: Composer, folder: Path, overrides: Sequence[str], log: Log) 
     Raises:
         UserError: another change, no study, or another process is at it.
     """
-    _refuse_ranks()
+    refuse_ranks("tune")
     plan = read_plan(folder)
     choice, rest = without_executor(composer, gone_on_with(plan.executor, overrides))
     for line in rest:
@@ -147,11 +141,7 @@ def go_on(composer: Composer, folder: Path, overrides: Sequence[str], log: Log) 
             raise UserError(f"{line}: {most}")
         plan = replace(plan, trials=int(value))
     base = composer.spec(composer.compose([*plan.overrides, NO_TEST]), [*plan.overrides, NO_TEST])
-    changed = differences(dict(plan.base), _comparable(base))
-    for key, (then, now) in changed.items():
-        raise UserError(
-            f"{key}={flow(now)}: a config file says so today; the study was begun with {flow(then)}"
-        )
+    refuse_changed(plan.base, base)
     made = RunDir(folder)
     with alone(made, Log(draws=False, tells=False)):
         write_plan(folder, plan)
@@ -204,12 +194,38 @@ def _lines(study: Study, trial: Trial, base: RunSpec) -> list[str]:
     return lines_of(study.space, trial.values, base.plain)
 
 
-def _refuse_ranks() -> None:
+def refuse_ranks(verb: str) -> None:
+    """Raise UserError under torchrun, whose ranks would each do the whole."""
     if launched_ranks() > 1:
-        raise UserError("tune: not under torchrun; executor=local does runs side by side")
+        raise UserError(f"{verb}: not under torchrun; executor=local does runs side by side")
 
 
-def _comparable(base: RunSpec) -> dict[str, Any]:
+def reserved(folder: str, write: Callable[[Path], None], log: Log) -> RunDir:
+    """Make the folder of a study, with its plan in it; leave none where that can't be written."""
+    made = remember(RunDir.reserve(folder, "hydra.sweep.dir"))
+    say_taken(folder, made.path, log)
+    try:
+        write(made.path)
+    except OSError:
+        shutil.rmtree(made.path, ignore_errors=True)
+        raise
+    return made
+
+
+def refuse_changed(then: Mapping[str, Any], base: RunSpec) -> None:
+    """Raise UserError where a run would be another than when the study was begun.
+
+    Args:
+        then: what `comparable` gave.
+        base: a run as it is composed today.
+    """
+    for key, (old, new) in differences(dict(then), comparable(base)).items():
+        raise UserError(
+            f"{key}={flow(new)}: a config file says so today; the study was begun with {flow(old)}"
+        )
+
+
+def comparable(base: RunSpec) -> dict[str, Any]:
     """Return the config of a run, but for where the data lies."""
     return {key: value for key, value in base.plain.items() if key != "data_root"}
 
