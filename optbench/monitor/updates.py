@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from optbench.monitor.norms import Norms, Snapshot, norms
+from optbench.monitor.norms import Norms, snapshot
 
 
 class UpdateWatch:
@@ -27,16 +27,15 @@ class UpdateWatch:
     def __init__(
         self, names: Sequence[str], parameters: Sequence[Tensor], per_parameter: bool = True
     ) -> None:
-        self._names = names
         self._parameters = parameters
-        self._per_parameter = per_parameter
-        self._snapshot: Snapshot | None = None
+        own = names if per_parameter else []
+        self._tags = [(f"grad_norm/{n}", f"param_norm/{n}", f"update_ratio/{n}") for n in own]
+        self._snapshot = snapshot(parameters)
         self._gradients: Norms = []
         self._weights: Norms = []
         self._updates: Norms = []
         self.fresh = False
 
-    @torch.no_grad()
     def see_gradients(self) -> None:
         """Look after backward (and unscaling), before clipping and before the step."""
         zero = None
@@ -49,19 +48,14 @@ class UpdateWatch:
             elif gradient.is_sparse:
                 gradient = gradient.coalesce().values()
             gradients.append(gradient)
-        self._gradients = norms(gradients)
+        self._gradients = self._snapshot.norms(gradients)
 
-    @torch.no_grad()
     def see_before(self) -> None:
         """Look right before the step."""
-        if self._snapshot is None:
-            self._snapshot = Snapshot(self._parameters)
         self._weights = self._snapshot.take(self._parameters)
 
-    @torch.no_grad()
     def see_after(self) -> None:
         """Look right after the step."""
-        assert self._snapshot is not None
         self._updates = self._snapshot.moved(self._parameters)
         self.fresh = True
 
@@ -69,18 +63,17 @@ class UpdateWatch:
         """Return the norms and ratios by TensorBoard tag."""
         self.fresh = False
         numbers = _numbers([*self._gradients, *self._weights, *self._updates])
-        n = len(self._names)
+        n = len(self._parameters)
         gradients, weights, updates = numbers[:n], numbers[n : 2 * n], numbers[2 * n :]
         total = math.hypot(*weights)
         values = {"grad_norm/total": math.hypot(*gradients), "param_norm/total": total}
         if total > 0:
             values["update_ratio/total"] = math.hypot(*updates) / total
-        if self._per_parameter:
-            for name, g, w, u in zip(self._names, gradients, weights, updates, strict=True):
-                values[f"grad_norm/{name}"] = g
-                values[f"param_norm/{name}"] = w
-                if w > 0:
-                    values[f"update_ratio/{name}"] = u / w
+        each = zip(self._tags, gradients, weights, updates, strict=False)
+        for (gradient, weight, ratio), g, w, u in each:
+            values[gradient], values[weight] = g, w
+            if w > 0:
+                values[ratio] = u / w
         return values
 
 

@@ -109,6 +109,9 @@ class Trainer:
         for player in self.players:
             player.forward.train()
             player.clear_gradients()  # an objective's
+        closures = [player.needs.closure for player in self.players]
+        own = (self.players, self.steps, closures, self.reporter.watches, self._readers)
+        self._own = list(zip(*own, strict=True))
         self._plan()
         self._check_patience()
         if not self._begun and self.world.size > 1 and self._should_continue():
@@ -244,18 +247,13 @@ class Trainer:
         """Find when something is due next, so that a step asks one question only."""
         step, cadence = self.progress.step, self.settings.cadence
         watch, histograms = due(cadence.monitor, step), due(cadence.histograms, step)
-        watched = [player.last_turn(watch) for player in self.players]
-        sampled = [player.last_turn(histograms) for player in self.players]
-        closures = [player.needs.closure for player in self.players]
-        own = (self.players, self.steps, closures, self.reporter.watches, self._readers)
-        self._turns = list(zip(*own, watched, sampled, strict=True))
-        self._next = min(
-            watch,
-            histograms,
-            due(cadence.evaluate, step),
-            due(cadence.save, step),
-            *(turn for turn in watched if turn > step),
-        )
+        self._next = min(watch, histograms, due(cadence.evaluate, step), due(cadence.save, step))
+        self._turns = []
+        for own in self._own:
+            watched, sampled = own[0].last_turn(watch), own[0].last_turn(histograms)
+            self._turns.append((*own, watched, sampled))
+            if step < watched < self._next:
+                self._next = watched
 
     def _run_due(self) -> None:
         """Do what is due at this step: measurements, an evaluation, a checkpoint, in this order."""

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from optbench.monitor.norms import ROW, Snapshot, norms
+from optbench.monitor.norms import PIECE, ROW, SMALL, Norms, snapshot
 from optbench.monitor.updates import UpdateWatch
 
-SIZES = [1, 5, ROW, ROW + 1, 10 * ROW, 100_003, 2_359_296]
+SIZES = [1, 5, ROW, ROW + 1, PIECE, PIECE + 1, 100_003, SMALL, SMALL + 1, 2_359_296]
 KINDS: dict[str, Callable[[int], Tensor]] = {
     "drawn": torch.randn,
     "all alike": lambda size: torch.full((size,), 0.1),
@@ -25,7 +25,11 @@ def plainly(tensor: Tensor) -> float:
     return tensor.detach().double().norm().item()
 
 
-def numbers(found: list[Tensor] | list[float]) -> list[float]:
+def norms(tensors: list[Tensor]) -> Norms:
+    return snapshot(tensors).norms(tensors)
+
+
+def numbers(found: Norms) -> list[float]:
     return [float(norm) for norm in found]
 
 
@@ -44,9 +48,9 @@ def test_so_is_how_far_a_tensor_has_moved(size: int, kind: str) -> None:
     torch.manual_seed(0)
     old = torch.randn(size)
     new = old + 1e-3 * KINDS[kind](size)
-    snapshot = Snapshot([old])
-    (was,) = numbers(snapshot.take([old]))
-    (moved,) = numbers(snapshot.moved([new]))
+    kept = snapshot([old])
+    (was,) = numbers(kept.take([old]))
+    (moved,) = numbers(kept.moved([new]))
     assert was == pytest.approx(plainly(old), rel=1e-6, abs=0)
     assert moved == pytest.approx(plainly(new.double() - old.double()), rel=1e-6, abs=0)
 
@@ -56,8 +60,8 @@ def test_so_is_how_far_a_tensor_has_moved(size: int, kind: str) -> None:
 def test_squares_out_of_range(size: int, scale: float) -> None:
     torch.manual_seed(0)
     tensor = scale * torch.randn(size)
-    snapshot = Snapshot([tensor])
-    found = [*norms([tensor]), *snapshot.take([tensor]), *snapshot.moved([2 * tensor])]
+    kept = snapshot([tensor])
+    found = [*norms([tensor]), *kept.take([tensor]), *kept.moved([2 * tensor])]
     assert numbers(found) == pytest.approx([plainly(tensor)] * 3, rel=1e-6, abs=0)
 
 
@@ -77,9 +81,9 @@ def test_other_precisions_also_side_by_side(dtype: torch.dtype) -> None:
     tensors = [torch.randn(size).to(dtype) for size in (7, 40, 3000)]
     tensors += [torch.randn(9), torch.randn(3000)]
     found = numbers(norms(tensors))
-    snapshot = Snapshot(tensors)
-    was = numbers(snapshot.take(tensors))
-    moved = numbers(snapshot.moved([2 * tensor for tensor in tensors]))
+    kept = snapshot(tensors)
+    was = numbers(kept.take(tensors))
+    moved = numbers(kept.moved([2 * tensor for tensor in tensors]))
     for these in (found, was, moved):
         assert these == pytest.approx([plainly(tensor) for tensor in tensors], rel=1e-6)
 
@@ -95,9 +99,9 @@ def test_tensors_that_lie_otherwise_in_memory(shape: tuple[int, ...]) -> None:
         straight[:1].expand(shape),
     ]
     for tensor in ways:
-        snapshot = Snapshot([tensor])
-        (was,) = numbers(snapshot.take([tensor]))
-        (moved,) = numbers(snapshot.moved([tensor * 3]))
+        kept = snapshot([tensor])
+        (was,) = numbers(kept.take([tensor]))
+        (moved,) = numbers(kept.moved([tensor * 3]))
         assert was == pytest.approx(plainly(tensor), rel=1e-6)
         assert moved == pytest.approx(2 * plainly(tensor), rel=1e-6)
 
@@ -120,3 +124,23 @@ def test_complex_numbers() -> None:
     tensors = [torch.randn(size, dtype=torch.complex64) for size in (3, 5000)]
     expected = [tensor.to(torch.complex128).norm().item() for tensor in tensors]
     assert numbers(norms(tensors)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_what_was_infinite_and_is_again_moves_by_what_no_number_is() -> None:
+    weights = [torch.tensor([1.0, math.inf]), torch.ones(3)]
+    kept = snapshot(weights)
+    kept.take(weights)
+    first, second = numbers(kept.moved([weights[0], torch.zeros(3)]))
+    assert math.isnan(first)
+    assert second == pytest.approx(math.sqrt(3))
+
+
+def test_small_and_large_tensors_side_by_side() -> None:
+    torch.manual_seed(0)
+    tensors = [torch.randn(size) for size in (SMALL + 1, 3, 2 * SMALL, 5000)]
+    kept = snapshot(tensors)
+    expected = [plainly(tensor) for tensor in tensors]
+    assert numbers(kept.norms(tensors)) == pytest.approx(expected, rel=1e-6)
+    assert numbers(kept.take(tensors)) == pytest.approx(expected, rel=1e-6)
+    moved = kept.moved([tensor * 3 for tensor in tensors])
+    assert numbers(moved) == pytest.approx([2 * norm for norm in expected], rel=1e-6)
