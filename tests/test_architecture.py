@@ -89,6 +89,7 @@ ALLOWED: dict[str, set[str]] = {
     "models": {"torch_internals"},
     "torch_internals": set(),
     "plots": {"errors"},
+    "statistics": set(),
     "errors": set(),
     "escape": set(),
     "launched": {"errors"},
@@ -109,7 +110,7 @@ WITHOUT_TORCH = [
     *("optbench.assemble.create", "optbench.assemble.schedule", "optbench.assemble.curves"),
     *("optbench.cli.*", "optbench.compose.*", "optbench.plots.*", "optbench.search.lr_range"),
     *("optbench.api", "optbench", "optbench.executors.*"),
-    *("optbench.search.distribution", "optbench.search.space"),
+    *("optbench.search.distribution", "optbench.search.space", "optbench.statistics.*"),
 ]
 """Modules that load without torch; what of it they need they import when they need it."""
 

@@ -1,0 +1,1 @@
+"""What may be concluded of few runs: tests and intervals. No torch."""
