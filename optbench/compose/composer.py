@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
+import functools
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,12 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from optbench.compose import hydra_internals
 from optbench.compose.config_source import CheckedFolders
+from optbench.compose.draft import Base, Draft, own_keys
 from optbench.compose.executors import refuse_executor
 from optbench.compose.explain import explain, first_line, plain, unresolved
 from optbench.compose.files import GROUPS, OVERLAYS, ConfigFiles
 from optbench.compose.grid import is_of_sweeps, is_param
-from optbench.compose.hydra_internals import repository
-from optbench.compose.overlays import drop_replaced_settings
+from optbench.compose.overlays import drop_replaced_settings, may_drop
 from optbench.compose.overrides import OverrideReader, refuse_space, refuse_two_wrappers
 from optbench.compose.paths import configs_folder
 from optbench.compose.players import (
@@ -145,7 +145,7 @@ class Composer:
         self.files = ConfigFiles(loader)
         self.config_dir = config_dir
         self._reader = OverrideReader(loader, self.files, lambda: self._base([]))
-        self._bases: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}
+        self._bases: dict[tuple[str, ...], tuple[Base, dict[str, str], Callable[[], str]]] = {}
         self._workloads = Workloads(self.files, self._as_it_stands)
         self.task = TaskChoice(loader, self.files)
         self._defaults: dict[str, dict[str, Any]] = {}
@@ -189,18 +189,28 @@ class Composer:
 
     def spec_of(self, cfg: DictConfig, hydra: DictConfig, overrides: Sequence[str]) -> RunSpec:
         """Do the same for a config whose `hydra` node stands elsewhere."""
-        choices = self._choices(hydra)
-        named = "name" in cfg and _as_written(cfg)["name"] is not None
+        folder = functools.partial(folder_of, hydra, "run")
+        return self._spec(Draft(cfg), self._choices(hydra), overrides, folder)
+
+    def _spec(
+        self,
+        draft: Draft,
+        choices: dict[str, str],
+        overrides: Sequence[str],
+        folder: Callable[[], str],
+    ) -> RunSpec:
+        cfg, named = draft.cfg, draft.has("name")
         if not named:
             with open_dict(cfg):
                 cfg.name = default_name(choices)
-        checked = self._checked(cfg, choices, overrides)
+        checked = self._checked(draft, choices, overrides)
         warning = self._workloads.leave(checked, choices, keys_of(overrides))
         if warning and (checked["name"] is None or not named):
             with open_dict(cfg):
                 cfg.name = checked["name"] = default_name(choices)
-        said = (checked, list(overrides), choices, folder_of(hydra, "run"))
-        return RunSpec(from_plain(checked), *said, warnings=(warning,) if warning else ())
+        warnings = (warning,) if warning else ()
+        said = list(overrides)
+        return RunSpec(from_plain(checked), checked, said, choices, folder(), warnings=warnings)
 
     def _choices(self, hydra: DictConfig) -> dict[str, str]:
         """Return the file of each group, and of each player's own."""
@@ -209,16 +219,16 @@ class Composer:
         return choices | {key: str(known[key]) for key in known if is_choice(str(key))}
 
     def _checked(
-        self, cfg: DictConfig, choices: Mapping[str, str], overrides: Sequence[str]
+        self, draft: Draft, choices: Mapping[str, str], overrides: Sequence[str]
     ) -> dict[str, Any]:
         """Return a composed config as plain data, resolved and checked."""
         reference = self.files.reference(choices)
-        drop_replaced_settings(cfg, self.files, choices, reference, keys_of(overrides))
-        written = _as_written(cfg)
+        drop_replaced_settings(draft.cfg, self.files, choices, reference, keys_of(overrides))
+        written = draft.written()
         try:
-            found = {key: _resolved(cfg, key) for key in _keys(cfg)}
+            found = draft.resolved()
         except Exception as error:  # a resolver's, or none of this name
-            raise UserError(unresolved(cfg, _keys(cfg))) from error
+            raise UserError(unresolved(draft.cfg, own_keys(draft.cfg))) from error
         return self.check(decoded(found, written, reference), choices, overrides)
 
     def _as_it_stands(self, workload: str) -> tuple[dict[str, Any], dict[str, str]]:
@@ -228,7 +238,7 @@ class Composer:
         choices = self._choices(cfg.hydra)
         with open_dict(cfg):
             cfg.name = workload
-        return self._checked(cfg, choices, []), choices
+        return self._checked(Draft(cfg), choices, []), choices
 
     def folder_of_sweep(self, overrides: Sequence[str]) -> str:
         """Return the folder of a sweep with these overrides."""
@@ -241,21 +251,21 @@ class Composer:
         key = tuple(str(o.input_line) for o in chosen)
         if key not in self._bases:
             composed = self.compose(key)
-            without_hydra = OmegaConf.masked_copy(composed, _keys(composed))
-            OmegaConf.set_struct(without_hydra, True)
-            self._bases[key] = (without_hydra, composed.hydra)
-        base, hydra = self._bases[key]
-        cfg = copy.deepcopy(base)
+            own = OmegaConf.masked_copy(composed, own_keys(composed))
+            choices = self._choices(composed.hydra)
+            base = Base(own, {"name", *may_drop(self.files, choices)})
+            found = functools.cache(functools.partial(folder_of, composed.hydra, "run"))
+            self._bases[key] = (base, choices, found)
+        base, choices, folder = self._bases[key]
         values = [o for o in parsed if o not in chosen]
         try:
-            hydra_internals.apply(values, cfg)
+            draft = base.draft(values)
         except Exception as error:
             raise self._explain(error, parsed) from error
-        return self.spec_of(cfg, hydra, overrides)
+        return self._spec(draft, dict(choices), overrides, folder)
 
     def _is_group(self, override: Override) -> bool:
-        exists = repository(self.loader).group_exists
-        return override.package is not None or exists(override.key_or_group)
+        return override.package is not None or self.files.is_group(override.key_or_group)
 
     def check(
         self, plain: Mapping[str, Any], choices: Mapping[str, str], typed: Sequence[str] = ()
@@ -347,25 +357,9 @@ class Composer:
         return None if base is None else setting(word, text, value or None, plain(base))
 
 
-def _keys(cfg: DictConfig) -> list[str]:
-    return [str(key) for key in cfg if key != "hydra"]
-
-
 def folder_of(hydra: DictConfig, of: str) -> str:
     """Return the folder that `hydra.run.dir` or `hydra.sweep.dir` comes to; `of`: run or sweep."""
     try:
         return str(hydra[of].dir)
     except Exception as error:
         raise UserError(f"hydra.{unresolved(hydra, [of])}") from error
-
-
-def _as_written(cfg: DictConfig) -> dict[str, Any]:
-    """Return a config's own keys as plain data, with `${...}` in it."""
-    written = plain(cfg)
-    written.pop("hydra", None)
-    return written
-
-
-def _resolved(cfg: DictConfig, key: str) -> Any:
-    value = cfg[key]
-    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value

@@ -48,6 +48,7 @@ class ConfigFiles:
         self.loader = loader
         self._read: dict[str, ConfigResult | None] = {}
         self._options: dict[str, list[str]] = {}
+        self._groups: dict[str, bool] = {}
         self._references: dict[tuple[str, ...], dict[str, Any]] = {}
 
     def reference(self, choices: Mapping[str, str]) -> dict[str, Any]:
@@ -214,6 +215,12 @@ class ConfigFiles:
         files = {choice: self.chain(group, choice) for choice in self.options(group)}
         found = [choice for choice in files if key in files[choice]]
         return sorted(found, key=lambda name: not _is_torchs(files[name].get("_target_")))
+
+    def is_group(self, key: str) -> bool:
+        """Return whether there is a group of this name, one of Hydra's own among them."""
+        if key not in self._groups:
+            self._groups[key] = repository(self.loader).group_exists(key)
+        return self._groups[key]
 
     def options(self, group: str) -> list[str]:
         """Return the choices that a group has."""

@@ -8,6 +8,7 @@ recurrent network, shall have ReLUs. An overlay that chose none means whichever 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -53,6 +54,16 @@ def drop_replaced_settings(
                 OmegaConf.update(cfg, key, default[setting], merge=False)
             else:
                 OmegaConf.select(cfg, node).pop(setting, None)
+
+
+def may_drop(files: ConfigFiles, choices: Mapping[str, str]) -> set[str]:
+    """Return the keys of the config in which `drop_replaced_settings` may take something back."""
+    found = {"steps", "epochs"}
+    with suppress(UserError):  # it raises the same
+        for node, _, _, holds in _said(files, choices):
+            if not holds:
+                found.add(node.partition(".")[0])
+    return found
 
 
 def _said(files: ConfigFiles, choices: Mapping[str, str]) -> Iterator[tuple[str, str, str, bool]]:
