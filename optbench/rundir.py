@@ -193,10 +193,10 @@ class RunDir:
         """What the run said."""
         return self.path / "log.txt"
 
-    def write_config(self, config: Mapping[str, Any], said: Mapping[str, Any]) -> None:
-        """Write `config.yaml`, resolved, and `overrides.yaml`, what the command line said."""
+    def write_config(self, config: str, said: Mapping[str, Any]) -> None:
+        """Write `config.yaml`, whose text is given, and `overrides.yaml`, what was typed."""
         write_atomically(self.overrides, dump_yaml(dict(said)), sync=True)
-        write_atomically(self.config, dump_yaml(dict(config)), sync=True)
+        write_atomically(self.config, config, sync=True)
 
     @property
     def overrides(self) -> Path:

@@ -123,14 +123,14 @@ def test_a_folder_without_a_config_is_no_run(tmp_path: Path) -> None:
 
 
 def test_a_run_folder_is_found_again(folder: RunDir) -> None:
-    folder.write_config({"seed": 1}, {"overrides": []})
+    folder.write_config("seed: 1", {"overrides": []})
     assert RunDir.existing(str(folder.path)) == folder
 
 
 def test_config_and_overrides_are_plain_yaml(folder: RunDir) -> None:
     config = {"name": "größe", "lr": 1e-3, "betas": [0.9, 0.999], "epochs": None}
     said = {"overrides": ["optimizer.lr=1e-3"], "choices": {"model": "mlp"}}
-    folder.write_config(config, said)
+    folder.write_config(dump_yaml(config), said)
     assert load_yaml(folder.config) == config
     assert list(load_yaml(folder.config)) == list(config)
     assert load_yaml(folder.overrides) == said

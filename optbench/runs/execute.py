@@ -14,6 +14,7 @@ from optbench.assemble.data import check_same_data, dataset, described, notes_on
 from optbench.config.run_spec import RunSpec
 from optbench.console import print_error, shown
 from optbench.errors import UserError, is_machines
+from optbench.files import dump_yaml
 from optbench.rundir import DONE, FORMAT, RunDir
 from optbench.runs.best import scores_of_best
 from optbench.runs.collector import at_work
@@ -152,13 +153,14 @@ class _Run:
         from optbench.runs.environment import environment
 
         device, size = self.world.device, self.world.size
-        seals = sealed(self.spec.plain, self.seals)
+        config = dump_yaml(self.spec.plain)
+        seals = sealed(config, self.seals)
         # A checkpoint after the one that the run goes on from is damaged, so this is the newest.
         kept: dict[str, Any] = {"checkpoint": self.resumed_at} if self.resumed_at else {}
         self._status("running", config=seals, **kept)
         self.told = True
         said = {"overrides": self.spec.overrides, "choices": self.spec.choices}
-        self.folder.write_config(self.spec.plain, said)
+        self.folder.write_config(config, said)
         made_with = environment(device, size, self.experiment.implementation)
         made_with["data"] = described(self.experiment.dataset)
         self.folder.write_json("env.json", made_with)

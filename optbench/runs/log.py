@@ -41,13 +41,12 @@ class Log:
         """Standard error; made when there is something to say, for rich takes time to import."""
         from rich.console import Console
 
-        quiet = self.quiet or not self._tells
-        return Console(file=cast(IO[str], ERR), quiet=quiet, highlight=False, soft_wrap=True)
+        return Console(file=cast(IO[str], ERR), highlight=False, soft_wrap=True)
 
     @property
     def live(self) -> Console | None:
         """The terminal to draw a progress bar on, None if there is none."""
-        draws = self._draws and self.console.is_terminal and not self.quiet
+        draws = self._draws and not self.quiet and self.console.is_terminal
         return self.console if draws else None
 
     def open(self, path: Path) -> None:
@@ -94,6 +93,8 @@ class Log:
         self._write(escaped_lines(text))
 
     def _print(self, line: str, style: str | None = None) -> None:
+        if self.quiet or not self._tells:
+            return
         self.console.print(fitting(escaped(line)), markup=False, style=style)
 
     def _write(self, text: str) -> None:

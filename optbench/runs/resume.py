@@ -15,6 +15,7 @@ from optbench.compose.workloads import differences
 from optbench.config.flow import flow
 from optbench.config.run_spec import RunSpec
 from optbench.config.schema import from_plain
+from optbench.files import dump_yaml
 from optbench.rundir import RunDir
 from optbench.runs.log import Log
 from optbench.runs.saved import Saved, read_saved
@@ -61,11 +62,12 @@ class Continuation:
         try:
             status = folder.read_status()
             kept = {"updated": status["updated"]} if "updated" in status else {}
-            seals = sealed(spec.plain, self.seals)
+            config = dump_yaml(spec.plain)
+            seals = sealed(config, self.seals)
             message = status.get("message", "")
             folder.write_status(status["state"], status["step"], message, config=seals, **kept)
             said = {"overrides": spec.overrides, "choices": spec.choices}
-            folder.write_config(spec.plain, said)
+            folder.write_config(config, said)
             for key in self.changes:
                 log.note(f"{key}={flow(spec.plain[key])}")
         finally:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from optbench.compose.paths import configs_folder
-from optbench.files import BadFile, dump_yaml, read_text
+from optbench.files import BadFile, read_text
 
 Seal = dict[str, str]
 KEY_BYTES = 32
@@ -80,9 +80,9 @@ def seal(text: str) -> Seal:
     return found
 
 
-def sealed(config: Mapping[str, Any], before: Iterable[Seal]) -> list[Seal]:
-    """Return the seals of a run that has a new config: of this one first, and those that it had."""
-    own = seal(dump_yaml(dict(config)))
+def sealed(config: str, before: Iterable[Seal]) -> list[Seal]:
+    """Return the seals of a run that has a new config: of its text first, and those that it had."""
+    own = seal(config)
     return [own, *(each for each in before if each["sha256"] != own["sha256"])]
 
 

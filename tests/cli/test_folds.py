@@ -11,7 +11,7 @@ import optbench
 from optbench.assemble.data import Split, dataset
 from optbench.assemble.experiment import build_experiment
 from optbench.data.order import split_fold
-from optbench.files import load_yaml
+from optbench.files import dump_yaml, load_yaml
 from optbench.rundir import RunDir
 from optbench.training.distributed import join
 
@@ -67,8 +67,8 @@ def test_a_run_that_is_older_than_folds_goes_on() -> None:
     plain = load_yaml(folder.config)
     del plain["dataset"]["fold"], plain["eval"]["test"]
     status = folder.read_status()
-    folder.write_config(plain, folder.read_overrides())
-    folder.write_status(status["state"], status["step"], config=sealed(plain, []))
+    folder.write_config(dump_yaml(plain), folder.read_overrides())
+    folder.write_status(status["state"], status["step"], config=sealed(dump_yaml(plain), []))
     assert call("resume run steps=5").code == 0
 
 

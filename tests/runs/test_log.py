@@ -44,6 +44,16 @@ def test_a_line_is_one_line_in_which_nothing_is_obeyed(
     assert capsys.readouterr().err.splitlines() == [SHOWN, f"warning: {SHOWN}"]
 
 
+def test_a_log_that_tells_nobody_makes_no_console(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for silent in (Log(tells=False), Log(quiet=True)):
+        silent.warn("told")
+        assert silent.live is None
+        assert "console" not in vars(silent), "each run of a worker process would make one"
+    assert capsys.readouterr().err == ""
+
+
 def test_a_narrow_terminal_gets_the_longest_form_that_fits(
     log: Log, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
