@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from optbench.config.run_spec import RunSpec
-from optbench.errors import UserError
+from optbench.errors import UserError, is_machines, reason
 from optbench.executors.jobs import Job
 from optbench.executors.worker import GRACE_SECONDS
 from optbench.population.evolve import Member, first_round, next_round, ranked
@@ -91,6 +91,7 @@ class PopulationJobs:
     Attributes:
         total: runs of the whole.
         rounds: those that have begun.
+        ended_by: what of the machine ended the population, such as a full disk; empty for nothing.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class PopulationJobs:
         self._spec, self._lines = spec, lines
         self.total = plan.members * plan.rounds
         self.rounds: list[Round] = []
+        self.ended_by = ""
         self._waiting: deque[int] = deque()
         while self._begin():
             pass
@@ -138,12 +140,13 @@ class PopulationJobs:
             folder = self.at(number, m)
             if folder.state in (*GOOD, *LOST):
                 self._know(number, m, load_result(folder))
+        self._tidy(number - 1)
         known = self.rounds[-1]
         self._waiting.extend(m for m in range(len(members)) if m not in known.scores)
         return known.over
 
     def _once_more(self, last: Round) -> None:
-        """Do again what failed, where nothing else is left: it may be mended, as a full disk."""
+        """Do again what failed, where nothing else is left: it may be mended meanwhile."""
         for m in range(len(last.members)):
             if self.at(len(self.rounds) - 1, m).state == "failed":
                 del last.scores[m]
@@ -178,13 +181,21 @@ class PopulationJobs:
     def next(self) -> Job | None:
         """Return the next run of the round; None until the round is over, and at the end."""
         while not self._waiting:
-            if not self.rounds[-1].over:
+            if self.ended_by or not self.rounds[-1].over:
                 return None
             begun = len(self.rounds)
             self._begin()
             if len(self.rounds) == begun:
                 return None
-        return self._job(len(self.rounds) - 1, self._waiting.popleft())
+        if self.ended_by:
+            return None
+        try:
+            return self._job(len(self.rounds) - 1, self._waiting.popleft())
+        except OSError as error:  # as its folder is made: what it had goes on from the round before
+            if not is_machines(error):
+                raise
+            self.ended_by = reason(error)
+            return None
 
     def _job(self, number: int, m: int) -> Job:
         plan, member = self.plan, self.rounds[number].members[m]
@@ -224,14 +235,24 @@ class PopulationJobs:
 
     def take(self, job: Job, result: RunResult) -> None:
         """Take what a run came to; write it down where its folder does not say it."""
+        if result.machines:  # no fault of its values
+            self.ended_by = result.message
+            return
         number, m = divmod(job.number, self.plan.members)
         if result.state in LOST and job.folder.state not in LOST:
-            job.folder.write_status("failed", result.step, result.message or result.state)
+            try:
+                job.folder.write_status("failed", result.step, result.message or result.state)
+            except OSError as error:
+                self.ended_by = reason(error)
+                return
         self._know(number, m, result)
+        self._tidy(number - 1)
 
     def _know(self, number: int, m: int, result: RunResult) -> None:
         """Keep a run's score at the end of its round; None of one that is lost."""
         scores = self.rounds[number].scores
+        if result.machines:
+            return
         if result.state in LOST:
             scores[m] = None
         elif result.state in GOOD:
@@ -239,3 +260,20 @@ class PopulationJobs:
             whole = result.step == self.plan.end(number)
             good = whole and value is not None and math.isfinite(value)
             scores[m] = float(value) if good and value is not None else None
+
+    def _tidy(self, number: int) -> None:
+        """Remove the checkpoints of a round from which nobody has to go on any more.
+
+        What a member goes on from is kept until it has come to its own round's end. Scores, and so
+        who copies whom, are in other files.
+        """
+        if number < 0:
+            return
+        following = self.rounds[number + 1]
+        wanted = {
+            member.parent for m, member in enumerate(following.members) if m not in following.scores
+        }
+        for m in range(self.plan.members):
+            folder = self.at(number, m)
+            if m not in wanted and not folder.path.is_symlink():
+                shutil.rmtree(folder.checkpoints, ignore_errors=True)

@@ -43,11 +43,13 @@ class Evolved:
         jobs: with what its members came to.
         base: a run without a member's values.
         signal: that ended it, 0 for none.
+        fault: of the machine, that ended it; empty for none.
     """
 
     jobs: PopulationJobs
     base: RunSpec
     signal: int
+    fault: str = ""
 
 
 def pbt(composer: Composer, overrides: Sequence[str], folder: str, log: Log) -> Evolved:
@@ -154,7 +156,9 @@ def _evolve(
         spec = partial(_spec, composer, every)
         jobs = PopulationJobs(folder, plan, space, spec, lines)
         ended = do_all(jobs, make_executor(choice, log), log)
-    return Evolved(jobs, base, ended)
+        if jobs.ended_by:
+            log.tell(f"the population stops here: {jobs.ended_by}")
+    return Evolved(jobs, base, ended, jobs.ended_by)
 
 
 def _spec(composer: Composer, overrides: Sequence[str], own: Sequence[str]) -> RunSpec:

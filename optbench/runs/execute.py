@@ -21,7 +21,7 @@ from optbench.runs.collector import at_work
 from optbench.runs.log import Log, heard, say_taken
 from optbench.runs.own_sinks import check_sinks
 from optbench.runs.restart import remember
-from optbench.runs.result import EXIT_FAILED, RunResult
+from optbench.runs.result import EXIT_FAILED, RunResult, machines_mark
 from optbench.runs.sinks import end_hparams, make_recorder
 from optbench.runs.start import start_weights
 from optbench.runs.trust import Seal, sealed
@@ -283,7 +283,7 @@ class _Run:
                 self.log.note(message)
         with suppress(OSError):
             if self.told and not gone:
-                self._status("failed", message)
+                self._status("failed", message, **machines_mark(error))
         with suppress(OSError):
             self.log.close()
         if gone and self.world.is_main:

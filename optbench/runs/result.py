@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from optbench.errors import is_machines
 from optbench.rundir import RunDir
 
 if TYPE_CHECKING:
     from optbench.runs.read import Run
 
 EXIT_FAILED = 1
+MACHINES = "machines"
+"""In the status of a run that failed for want of something on the machine."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,13 @@ def load_result(folder: RunDir) -> RunResult:
         summary.get("target", {}),
         summary.get("samples", {}),
         summary.get("scored_weights"),
+        machines=state == "failed" and status.get(MACHINES) is True,
     )
+
+
+def machines_mark(error: BaseException) -> dict[str, bool]:
+    """Return what status.json has of a failure beside its message."""
+    return {MACHINES: True} if is_machines(error) else {}
 
 
 def score(result: RunResult, metric: str) -> float | None:

@@ -22,7 +22,7 @@ from optbench.runs.lock import Busy
 from optbench.runs.log import Log, say_taken
 from optbench.runs.plan import Plan, read_plan, write_plan
 from optbench.runs.restart import remember
-from optbench.runs.result import EXIT_FAILED, RunResult, load_result
+from optbench.runs.result import EXIT_FAILED, RunResult, load_result, machines_mark
 from optbench.runs.saved import Saved, read_saved, refuse_foreign
 from optbench.runs.sinks import row_of
 from optbench.runs.trust import Seal
@@ -157,7 +157,7 @@ def run_one(
                     log.note(said(error))
                 else:
                     log.note_lines("".join(traceback.format_exception(error)))
-                folder.write_status("failed", step, said(error))
+                folder.write_status("failed", step, said(error), **machines_mark(error))
         with suppress(OSError):
             log.close()
         return RunResult(

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from optbench.population.members import PopulationJobs
+
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "FORCE_COLOR", "COLUMNS", "COMP_LINE")
 
 
@@ -38,3 +40,9 @@ def shared_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         set_up(folder, patch)
         yield folder
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints of all rounds stay."""
+    monkeypatch.setattr(PopulationJobs, "_tidy", lambda self, number: None)
