@@ -38,6 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "population": {
         *("tuning", "executors", "runs", "compose", "config", "training", "monitor", "search"),
+        "assemble",
         *("rundir", "errors", "escape", "files", "launched", "console", "plots"),
     },
     "tuning": {

@@ -92,6 +92,7 @@ def _player(
         ema=ema,
         group_schedules=schedules.groups,
         values=schedules.values,
+        replayed=schedules.replayed,
         every=every,
         loss=TrainingLoss(min(feed.batch_size, len(feed.indices))),
     )

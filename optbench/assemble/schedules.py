@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from optbench.assemble.metric_checks import with_modes
 from optbench.assemble.optimizer import check_schedule
+from optbench.assemble.replay import (
+    REPLAY,
+    groups_but_companions,
+    replayed_settings,
+    without_factors,
+)
 from optbench.assemble.schedule import Base, build_schedule, build_values
 from optbench.config.run_config import RunConfig
 from optbench.errors import UserError
 from optbench.schedules.base import Schedule
 from optbench.schedules.chain import Chain
 from optbench.schedules.constant import Constant
-from optbench.schedules.replay import Replay
+from optbench.schedules.replay import Replay, ReplayedSetting
 from optbench.schedules.value import ValueSchedule
 from optbench.schedules.warmup import Warmup
 from optbench.tasks.base import Task
@@ -24,11 +30,13 @@ from optbench.tasks.base import Task
 
 @dataclass(frozen=True)
 class Schedules:
-    """What a `Player` is given: the run's schedule, the groups' own, those of other settings."""
+    """What a `Player` is given: the run's schedule, the groups' own, those of other settings, and
+    which of them have another value in each part of the run."""
 
     main: Schedule
     groups: list[Schedule | None]
     values: list[ValueSchedule]
+    replayed: list[ReplayedSetting]
 
 
 def build_schedules(
@@ -58,6 +66,10 @@ def build_schedules(
         None if node is None else build(node, group, "optimizer.groups: schedule")
         for node, group in zip(nodes, groups, strict=True)
     ]
+    if config.schedule["_target_"] == REPLAY and _has_own_lr(config.optimizer.get("companion")):
+        first = groups_but_companions(optimizer)
+        inner = without_factors(main)
+        own[first:] = [inner if each is None else each for each in own[first:]]
     values = [v for g in groups for v in build_values(config, steps_per_epoch, total_steps, g)]
     values = values[: len(values) // len(groups)]
     cycles = [s for s in (main, *own) if s is not None and _cycles(s)]
@@ -66,7 +78,16 @@ def build_schedules(
             "momentum_schedule: the schedule cycles the momentum itself; "
             "set schedule.cycle_momentum=false, or leave momentum_schedule out"
         )
-    return Schedules(main, own, values)
+    replayed = replayed_settings(config.schedule, config.optimizer, optimizer)
+    if isinstance(main, Warmup):  # which the file's parts come after
+        replayed = [
+            replace(each, ends=[end + main.steps for end in each.ends]) for each in replayed
+        ]
+    return Schedules(main, own, values, replayed)
+
+
+def _has_own_lr(companion: Any) -> bool:
+    return isinstance(companion, Mapping) and companion.get("lr") is not None
 
 
 def _every(schedule: Schedule) -> Iterator[Schedule]:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from optbench.assemble.replay import unplayable_setting
 from optbench.compose.quoting import value_text
+from optbench.config.keys import find
 from optbench.config.replayed import LR, numbers, unplayable
 from optbench.config.run_spec import RunSpec
 from optbench.console import shown
+from optbench.errors import UserError
 from optbench.escape import shell_word
 from optbench.files import dump_yaml, write_atomically
 from optbench.population.members import PopulationJobs
 from optbench.population.report import Ancestor
 from optbench.search.space import overrides as lines_of
+from optbench.tuning.tune import optimizer_of
 
 REPLAY = "replay.yaml"
 PLAIN = re.compile(r"/[\w./-]*")
 """A path that needs no quotes."""
-DECAY, DECAY_SCHEDULE = "optimizer.weight_decay", "weight_decay_schedule"
+OF_IT = "schedule."
+"""What a key begins with that is of the schedule itself, which the file has whole."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +35,24 @@ class Written:
     """What there is to train with from scratch.
 
     Attributes:
-        path: of the file; None where the values can't be replayed.
+        path: of the file; None where no value can be replayed.
         said: what to tell: where it is, what is replayed and what is not.
-        command: that trains so.
+        overrides: that train so.
+        config_dir: of the user's own config files, if there is one.
     """
 
     path: Path | None
     said: Sequence[str]
-    command: str
+    overrides: Sequence[str]
+    config_dir: str | None
+
+    @property
+    def command(self) -> str:
+        """The command that trains so, as a shell takes it."""
+        words = [*self.overrides]
+        if self.config_dir is not None:
+            words += ["--config-dir", self.config_dir]
+        return " ".join(["optbench train", *map(shell_word, words)])
 
 
 def write_replay(jobs: PopulationJobs, base: RunSpec, line: Sequence[Ancestor]) -> Written:
@@ -49,70 +65,90 @@ def write_replay(jobs: PopulationJobs, base: RunSpec, line: Sequence[Ancestor]) 
     """
     plan, values = jobs.plan, {k: [each.own.values[k] for each in line] for k in jobs.space.keys}
     path = jobs.folder.path / REPLAY
-    changed = [key for key, each in values.items() if any(value != each[0] for value in each)]
-    why_not = _why_not(base)
-    replayed = [] if why_not else [key for key in changed if _is_replayed(key, values[key], base)]
+    why_not = _unplayable(values, base)
+    replayed = {key: each for key, each in values.items() if key not in why_not}
+    last = {key: values[key][-1] for key in why_not}
+    lr = base.plain["optimizer"].get("lr")
+    factors_of = float(lr or max(replayed.get(LR, [1.0])) or 1.0)
     if replayed:
-        lr = float(base.plain["optimizer"].get("lr") or max(values.get(LR, [1.0])))
         said = {
             "steps": plan.steps,
             "ends": [plan.end(number) for number in range(plan.rounds)],
-            "lr": lr,
-            "values": values,
-            "schedule": base.plain["schedule"],
+            "lr": factors_of,
+            "values": replayed,
+            "schedule": _schedule(base, last),
         }
         write_atomically(path, f"# {', '.join(replayed)} by round\n{dump_yaml(said)}", sync=True)
-    left = [key for key in changed if key not in replayed]
-    told = []
-    if replayed:
-        told.append(f"{', '.join(replayed)} by round: {shown(path)}")
-    if left:
-        why = f" ({why_not})" if why_not else ""
-        told.append(f"not by round, but as in the last one: {', '.join(left)}{why}")
+    told = [f"{', '.join(replayed)} by round: {shown(path)}"] if replayed else []
+    for key, why in why_not.items():
+        if any(value != values[key][0] for value in values[key]):
+            told.append(f"not by round, but as in the last one: {key} ({why})")
     told.append("from scratch, and with another seed, to tell luck from schedule:")
-    last = {key: each[-1] for key, each in values.items() if key not in replayed}
-    own = [*lines_of(jobs.space, last, base.plain), *_lines(path, replayed)]
-    words = [*_kept(plan.overrides, LR in replayed), *own]
-    if plan.config_dir is not None:
-        words += ["--config-dir", plan.config_dir]
-    command = " ".join(["optbench train", *map(shell_word, words)])
-    return Written(path if replayed else None, told, command)
+    words = list(plan.overrides)
+    if replayed:
+        words = _without_schedule(words)
+        last = {key: value for key, value in last.items() if not key.startswith(OF_IT)}
+    words += lines_of(jobs.space, last, base.plain)
+    if replayed:
+        if LR in replayed and factors_of != lr:
+            words.append(f"{LR}={factors_of!r}")
+        words += ["schedule=replay", f"schedule.file={_path_text(path)}"]
+    return Written(path if replayed else None, told, words, plan.config_dir)
 
 
-def _why_not(base: RunSpec) -> str | None:
-    """Return why no schedule gives the values that members had; None if one does."""
-    node = base.plain["optimizer"]
-    if base.plain.get("player"):
-        return "each player has a schedule of its own"
+def _unplayable(values: Mapping[str, list[Any]], base: RunSpec) -> dict[str, str]:
+    """Return why a key's values can't be had again by round, by key; others can."""
+    plain = base.plain
+    why = unplayable(plain["schedule"])
+    if plain.get("player"):
+        why = "each player has a schedule of its own"
+    if why is not None:
+        return dict.fromkeys(values, why)
+    optimizer, found = None, {}
+    for key, each in values.items():
+        if key == LR:
+            reason = _unplayable_lr(each, plain["optimizer"])
+        elif not key.startswith("optimizer."):
+            reason = "no setting of the optimizer"
+        else:
+            try:
+                optimizer = optimizer or optimizer_of(base)
+                reason = unplayable_setting(key, each, plain["optimizer"], optimizer)
+            except UserError as error:  # the data are elsewhere now, or the device is gone
+                reason = str(error)
+        if reason is not None:
+            found[key] = reason
+    return found
+
+
+def _unplayable_lr(values: list[Any], node: Mapping[str, Any]) -> str | None:
+    """Return why no schedule gives the learning rates that members had; None if one does."""
     if any("lr" in group or "schedule" in group for group in node.get("groups") or []):
         return "optimizer.groups has its own lr or schedule"
-    if isinstance(node.get("companion"), dict) and node["companion"].get("lr") is not None:
-        return "optimizer.companion has its own lr"
     if node.get("decay") == "independent":
         return "optimizer.decay=independent follows the schedule, not lr"
-    return unplayable(base.plain["schedule"])
+    return None if numbers(values) and any(values) else "no learning rates"
 
 
-def _is_replayed(key: str, values: list[Any], base: RunSpec) -> bool:
-    free = key == LR or (key == DECAY and base.plain.get(DECAY_SCHEDULE) is None)
-    return free and numbers(values)
+def _schedule(base: RunSpec, last: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the node of the population's schedule, with the last values of what was searched."""
+    plain: dict[str, Any] = {"schedule": copy.deepcopy(base.plain["schedule"])}
+    for key, value in last.items():
+        if key.startswith(OF_IT):
+            whole, _, name = key.rpartition(".")
+            at = find(plain, whole)
+            at[int(name) if isinstance(at, list) else name] = value
+    node: dict[str, Any] = plain["schedule"]
+    return node
 
 
-def _kept(overrides: Sequence[str], replaced: bool) -> list[str]:
-    """Return the population's overrides without those of its schedule, if it is replaced."""
+def _without_schedule(overrides: Sequence[str]) -> list[str]:
+    """Return overrides without those of the schedule, which is another now."""
     keys = [line.lstrip("+~").partition("=")[0] for line in overrides]
-    of_it = [key == "schedule" or key.startswith("schedule.") for key in keys]
-    return [line for line, own in zip(overrides, of_it, strict=True) if not (own and replaced)]
+    of_it = [key == "schedule" or key.startswith(OF_IT) for key in keys]
+    return [line for line, own in zip(overrides, of_it, strict=True) if not own]
 
 
-def _lines(path: Path, replayed: Sequence[str]) -> list[str]:
-    """Return the overrides that replay a file."""
-    lines, file = [], str(path)
-    if not PLAIN.fullmatch(file):
-        file = value_text(file)
-    if LR in replayed:
-        lines += ["schedule=replay", f"schedule.file={file}"]
-    if DECAY in replayed:
-        node = f"schedule: replay, file: {file}, of: {DECAY}, from: 1, to: 0"
-        lines.append(f"{DECAY_SCHEDULE}={{{node}}}")
-    return lines
+def _path_text(path: Path) -> str:
+    """Return a path as an override has it."""
+    return str(path) if PLAIN.fullmatch(str(path)) else value_text(str(path))

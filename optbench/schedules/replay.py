@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from optbench.schedules.base import Schedule
 from optbench.schedules.checks import require_number, require_steps
@@ -46,10 +47,46 @@ class Replay:
             require_steps("ends", end, before + 1)
 
     def __call__(self, step: int, total_steps: int) -> float:
-        part = min(bisect_right(self.ends, step), len(self.ends) - 1)
-        return self.factors[part] * self.inner(step, total_steps)
+        return self.factors[_part(self.ends, step)] * self.inner(step, total_steps)
 
     def momentum(self, step: int, total_steps: int) -> float | None:
         """Return the inner schedule's momentum; `None` if it has none to set."""
         inner = getattr(self.inner, "momentum", None)
         return None if inner is None else inner(step, total_steps)
+
+
+@dataclass(frozen=True)
+class ReplayedSetting:
+    """Gives a setting of an optimizer's parameter groups its value for each part of the run.
+
+    What else is scheduled comes after it, and starts from its value.
+
+    Args:
+        setting: a key of the groups, such as `momentum`, or `betas` as a whole.
+        index: of the item that it is, where the key has several; None for the whole.
+        values: of the parts.
+        ends: of the parts, as many, rising.
+        groups: the places of the groups that follow.
+    """
+
+    setting: str
+    index: int | None
+    values: Sequence[Any]
+    ends: Sequence[int]
+    groups: frozenset[int]
+
+    def value(self, step: int, own: Any) -> Any:
+        """Return the value for the update that follows `step` updates.
+
+        Args:
+            own: the setting's value as it is configured, whose other items stay.
+        """
+        found = self.values[_part(self.ends, step)]
+        if self.index is None:
+            return tuple(found) if isinstance(found, list) else found
+        return (*own[: self.index], found, *own[self.index + 1 :])
+
+
+def _part(ends: Sequence[int], step: int) -> int:
+    """Return in which part the update is that follows `step` updates."""
+    return min(bisect_right(ends, step), len(ends) - 1)

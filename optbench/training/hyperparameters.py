@@ -9,6 +9,7 @@ import torch
 
 from optbench.optim.plain_state import plain
 from optbench.schedules.base import Schedule, is_reactive, watches_updates
+from optbench.schedules.replay import ReplayedSetting
 from optbench.schedules.saving import restore, save
 from optbench.schedules.value import ValueSchedule
 from optbench.training.alignment import Alignment
@@ -26,6 +27,7 @@ class HyperparameterScheduler:
         schedule_steps: the length that schedules are given, in updates.
         group_schedules: of the groups, in order; None follows `schedule`.
         values: schedules of other settings than the learning rate.
+        replayed: settings that have another value in each part of the run.
 
     Attributes:
         base_lrs: the learning rate of each group that its multiplier is of.
@@ -39,12 +41,13 @@ class HyperparameterScheduler:
         schedule_steps: int,
         group_schedules: Sequence[Schedule | None] = (),
         values: Sequence[ValueSchedule] = (),
+        replayed: Sequence[ReplayedSetting] = (),
     ) -> None:
         self._name, self._optimizer, self._schedule_steps = name, optimizer, schedule_steps
         groups = optimizer.param_groups
         self.base_lrs = [float(group["lr"]) for group in groups]
         self._configured = [_settings(group) for group in groups]
-        self._values = values
+        self._values, self._replayed_settings = values, replayed
         own = [*group_schedules, *[None] * (len(groups) - len(group_schedules))]
         self._followed = [schedule if each is None else each for each in own]
         self._distinct = {id(each): each for each in self._followed}
@@ -55,8 +58,9 @@ class HyperparameterScheduler:
             if watches_updates(each):
                 followers = [i for i, other in enumerate(self._followed) if other is each]
                 self._alignments[number] = Alignment(each, optimizer, followers)
-        self._stays = all(getattr(s, "constant", False) for s in distinct) and not values
-        self._moves = bool(values) or any(hasattr(s, "momentum") for s in distinct)
+        moves = bool(values) or bool(replayed)
+        self._stays = all(getattr(s, "constant", False) for s in distinct) and not moves
+        self._moves = moves or any(hasattr(s, "momentum") for s in distinct)
         self._moved = False
         self._step = 0
         self._multipliers: list[float] | None = None
@@ -87,7 +91,8 @@ class HyperparameterScheduler:
     def _move(self) -> None:
         """Set momentum, betas and weight decay of the next update, where they are scheduled."""
         groups = zip(self._optimizer.param_groups, self._followed, self._configured, strict=True)
-        for group, schedule, own in groups:
+        for place, (group, schedule, configured) in enumerate(groups):
+            own = self._replay(place, group, configured)
             cycle = getattr(schedule, "momentum", None)
             if cycle is not None:
                 momentum = cycle(self._step, self._schedule_steps)
@@ -99,6 +104,17 @@ class HyperparameterScheduler:
                     continue
                 now = value(self._step, self._schedule_steps, _get(own, value.setting))
                 _set(group, value.setting, now)
+
+    def _replay(
+        self, place: int, group: dict[str, Any], configured: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Set what is replayed in a group; return its settings as if they were configured so."""
+        own = dict(configured)
+        for each in self._replayed_settings:
+            if place in each.groups:
+                key = _key(group, each.setting)
+                group[key] = own[key] = each.value(self._step, own[key])
+        return own
 
     @property
     def watches_updates(self) -> bool:

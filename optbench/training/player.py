@@ -21,6 +21,7 @@ from optbench.optim.exact_state import (
 )
 from optbench.optim.needs import Needs, needs_of
 from optbench.schedules.base import Schedule
+from optbench.schedules.replay import ReplayedSetting
 from optbench.schedules.value import ValueSchedule
 from optbench.training.averaged import (
     evaluation_weights,
@@ -49,6 +50,7 @@ class Player:
         ema: the average of the weights, if there is one.
         group_schedules: of the optimizer's groups, in order; None follows `schedule`.
         values: schedules of other settings than the learning rate.
+        replayed: settings that have another value in each part of the run.
         every: updated every `every` steps of the run.
         step: updates taken.
         loss: of its steps, on this rank.
@@ -63,6 +65,7 @@ class Player:
     ema: Ema | None = None
     group_schedules: Sequence[Schedule | None] = ()
     values: Sequence[ValueSchedule] = ()
+    replayed: Sequence[ReplayedSetting] = ()
     every: int = 1
     step: int = 0
     loss: TrainingLoss = field(default_factory=TrainingLoss)
@@ -89,6 +92,7 @@ class Player:
             self.schedule_steps,
             group_schedules=self.group_schedules,
             values=self.values,
+            replayed=self.replayed,
         )
 
     def last_turn(self, step: int) -> int:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optbench.compose.composer import Composer
 from optbench.compose.executors import ExecutorChoice, gone_on_with, without_executor
@@ -31,6 +31,11 @@ from optbench.tuning.recipe import recipe_of
 from optbench.tuning.samplers import size_of
 from optbench.tuning.study import Study, Trial
 from optbench.tuning.trials import TrialJobs
+
+if TYPE_CHECKING:
+    import torch
+
+    from optbench.assemble.experiment import Experiment
 
 NO_TEST = "eval.test=false"
 """The test set is not looked at: it chooses nothing."""
@@ -264,14 +269,7 @@ def measured(base: RunSpec, verb: str) -> Measured:
     Raises:
         UserError: there is no validation set, or nothing is said to be the best.
     """
-    data = check_surroundings(base)
-    from optbench.assemble.experiment import build_experiment
-    from optbench.runs.process import left_as_found
-    from optbench.training.distributed import join
-
-    with left_as_found():
-        world = join(base.config.device)
-        experiment = build_experiment(base.config, data, world, None, base.names)
+    experiment, data = _built(base)
     best, settings = experiment.state.best, experiment.settings
     if experiment.validation is None:
         raise UserError(
@@ -282,6 +280,23 @@ def measured(base: RunSpec, verb: str) -> Measured:
     examples = 0 if getattr(data, "val_size", None) is not None else data.train_size
     every = settings.cadence.evaluate
     return Measured(best.metric, best.mode, settings.total_steps, every, examples)
+
+
+def optimizer_of(base: RunSpec) -> torch.optim.Optimizer:
+    """Return the optimizer of a run's first player, built without training it."""
+    return _built(base)[0].state.players[0].optimizer
+
+
+def _built(base: RunSpec) -> tuple[Experiment, Any]:
+    """Build a run, and return it with its data."""
+    data = check_surroundings(base)
+    from optbench.assemble.experiment import build_experiment
+    from optbench.runs.process import left_as_found
+    from optbench.training.distributed import join
+
+    with left_as_found():
+        world = join(base.config.device)
+        return build_experiment(base.config, data, world, None, base.names), data
 
 
 def check_ends(

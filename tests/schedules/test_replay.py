@@ -6,7 +6,7 @@ import pytest
 
 from optbench.schedules.cosine import Cosine
 from optbench.schedules.cyclic import Cyclic
-from optbench.schedules.replay import Replay
+from optbench.schedules.replay import Replay, ReplayedSetting
 
 
 def test_each_part_has_its_factor() -> None:
@@ -37,3 +37,13 @@ def test_the_momentum_is_the_inner_schedules() -> None:
 def test_what_can_not_be_is_refused(factors: list[float], ends: list[int], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Replay(factors, ends)
+
+
+def test_a_setting_has_its_value_in_each_part_and_other_items_stay() -> None:
+    eps = ReplayedSetting("eps", None, [1e-8, 1e-4], [3, 5], frozenset({0}))
+    assert [eps.value(step, 1.0) for step in range(6)] == [1e-8] * 3 + [1e-4] * 3
+    second = ReplayedSetting("betas", 1, [0.9, 0.99], [3, 5], frozenset({0}))
+    assert second.value(2, (0.8, 0.999)) == (0.8, 0.9)
+    assert second.value(3, (0.8, 0.999)) == (0.8, 0.99)
+    both = ReplayedSetting("betas", None, [[0.9, 0.5]], [5], frozenset({0}))
+    assert both.value(0, (0.8, 0.999)) == (0.9, 0.5)
