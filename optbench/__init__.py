@@ -11,9 +11,11 @@ import optbench.compose as _package  # before the function takes the name, so th
 from optbench.version import __version__
 
 if TYPE_CHECKING:
-    from optbench.api import compose, resume, resume_sweep, sweep, train, tune
+    from optbench.api import compose, pbt, resume, resume_sweep, sweep, train, tune
     from optbench.config.run_spec import RunSpec
     from optbench.errors import UserError
+    from optbench.population.report import Ancestor
+    from optbench.population.result import Population
     from optbench.runs.find import find_runs, open_run
     from optbench.runs.read import Checkpoints, Run
     from optbench.runs.result import RunResult
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
     from optbench.tuning.study import Study, Tried
 
 __all__ = [
+    "Ancestor",
     "Callback",
     "Checkpoints",
+    "Population",
     "Run",
     "RunResult",
     "RunSpec",
@@ -33,6 +37,7 @@ __all__ = [
     "compose",
     "find_runs",
     "open_run",
+    "pbt",
     "resume",
     "resume_sweep",
     "sweep",
@@ -41,8 +46,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Ancestor": "population.report",
     "Callback": "training.callback",
     "Checkpoints": "runs.read",
+    "Population": "population.result",
     "Run": "runs.read",
     "RunResult": "runs.result",
     "RunSpec": "config.run_spec",
@@ -52,6 +59,7 @@ _HOMES = {
     "compose": "api",
     "find_runs": "runs.find",
     "open_run": "runs.find",
+    "pbt": "api",
     "resume": "api",
     "resume_sweep": "api",
     "sweep": "api",

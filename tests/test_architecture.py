@@ -16,7 +16,10 @@ PACKAGE = ROOT / "optbench"
 HEAVY = frozenset({"torch", "torchvision", "sklearn", "tensorboard"})
 
 ALLOWED: dict[str, set[str]] = {
-    "__init__": {"api", "compose", "config", "errors", "runs", "training", "tuning", "version"},
+    "__init__": {
+        *("api", "compose", "config", "errors", "population", "runs", "training", "tuning"),
+        "version",
+    },
     "__main__": {"cli", "training"},
     "cli": {
         "launched",
@@ -31,6 +34,7 @@ ALLOWED: dict[str, set[str]] = {
         "config",
         "errors",
         "executors",
+        "population",
         "rundir",
         "runs",
         "training",

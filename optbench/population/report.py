@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from optbench.config.flow import flow
 from optbench.console import shown
@@ -31,6 +32,16 @@ class Ancestor:
     member: int
     own: Member
     score: float | None
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """What it trained with in its round, by key."""
+        return self.own.values
+
+    @property
+    def copied(self) -> int | None:
+        """The member of the round before that it copied; None if it went on by itself."""
+        return self.own.parent if self.own.copied else None
 
 
 def last_round(jobs: PopulationJobs) -> int | None:
