@@ -31,6 +31,7 @@ from optbench.files import (
 from optbench.inspection import inspect, refuse_unreadable
 from optbench.metric_lines import records
 from optbench.step_folders import SAMPLES, sample_step
+from optbench.which_run import its_runs, like, of_study, study_in
 
 DONE = ("finished", "stopped_early", "diverged")
 """States of a run that has nothing left to do."""
@@ -142,14 +143,16 @@ class RunDir:
         above = Path(os.path.abspath(folder)).parents  # `RUN/..` is no part of it
         run = next((up for up in above if _is_run(up)), None)
         if not _is_run(folder) and run is not None:
-            raise UserError(f"{key}{path}: a part of a run; did you mean {_like(run, path)}?")
+            raise UserError(f"{key}{path}: a part of a run; did you mean {like(run, path)}?")
         if not folder.is_dir():
             raise UserError(f"{key}{path}: not a run folder, but {kind(os.lstat(folder).st_mode)}")
+        if not _is_run(folder) and study_in(folder):
+            raise UserError(f"{key}{path}: {of_study(Path(path))}")
         if not _is_run(folder):
             raise UserError(f"{key}{path}: not a run folder: it has no config.yaml")
         made = cls(folder)
         if not sweep and not os.path.lexists(made.config):
-            raise UserError(f"{key}{path}: a sweep's folder; {whole}{_its_runs(Path(path))}")
+            raise UserError(f"{key}{path}: a sweep's folder; {whole}{its_runs(Path(path))}")
         return made
 
     def inspect(self, links: bool = False) -> None:
@@ -365,23 +368,6 @@ def _make_first_free(first: Path) -> Path:
 
 def _is_run(folder: Path) -> bool:
     return os.path.lexists(folder / "config.yaml") or os.path.lexists(folder / PLAN)
-
-
-def _its_runs(sweep: Path) -> str:
-    """Return which runs a sweep's folder has, as its path is typed, for messages."""
-    with os.scandir(path_of(sweep)) as entries:
-        numbers = sorted(int(entry.name) for entry in entries if entry.name.isdecimal())
-    begun = [number for number in numbers if _is_run(path_of(sweep / str(number)))]
-    if not begun:
-        return "none of its runs has begun"
-    names = dict.fromkeys(str(sweep / str(number)) for number in (begun[0], begun[-1]))
-    return f"name one of its runs: {' to '.join(names)}"
-
-
-def _like(run: Path, path: str | os.PathLike[str]) -> Path:
-    """Return the folder `run`, which is above `path`, as `path` is written."""
-    above = [up for up in Path(path).expanduser().parents if up.absolute() == run]
-    return above[0] if above else run
 
 
 def nearest_folder(folder: Path) -> str:

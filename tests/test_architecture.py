@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
         *("executors", "population", "tuning"),
         *("assemble", "training", "monitor", "rundir", "config", "plots", "errors"),
         *("search", "files", "escape", "compose", "runs", "console", "version", "shapes", "layout"),
-        "step_folders",
+        *("step_folders", "which_run"),
     },
     "api": {
         "assemble",
@@ -43,11 +43,11 @@ ALLOWED: dict[str, set[str]] = {
     "population": {
         *("tuning", "executors", "runs", "compose", "config", "training", "monitor", "search"),
         "assemble",
-        *("rundir", "errors", "escape", "files", "launched", "console", "plots"),
+        *("rundir", "errors", "escape", "files", "launched", "console", "plots", "which_run"),
     },
     "tuning": {
         *("executors", "runs", "compose", "config", "assemble", "training", "monitor", "search"),
-        *("rundir", "errors", "escape", "files", "launched", "plots"),
+        *("rundir", "errors", "escape", "files", "launched", "plots", "which_run"),
     },
     "executors": {
         "console",
@@ -80,7 +80,11 @@ ALLOWED: dict[str, set[str]] = {
         "schedules",
     },
     "monitor": {"rundir", "files", "escape", "metric_lines", "step_folders"},
-    "rundir": {"config", "errors", "files", "inspection", "shapes", "metric_lines", "step_folders"},
+    "rundir": {
+        *("config", "errors", "files", "inspection", "shapes", "metric_lines", "step_folders"),
+        "which_run",
+    },
+    "which_run": {"escape"},
     "inspection": {"errors", "files"},
     "metric_lines": {"files"},
     "shapes": set(),

@@ -16,7 +16,6 @@ from optbench.errors import UserError
 from optbench.executors.make import make_executor
 from optbench.executors.many import run_all
 from optbench.files import dump_yaml
-from optbench.population.plan import POPULATION
 from optbench.rundir import PLAN, RunDir, path_of
 from optbench.runs.branch import branch
 from optbench.runs.execute import execute
@@ -26,7 +25,7 @@ from optbench.runs.result import load_result
 from optbench.runs.resume import continuation
 from optbench.runs.sweep import reopen
 from optbench.step_folders import checkpoint_name
-from optbench.tuning.plan import STUDY
+from optbench.which_run import POPULATION, STUDY
 
 
 def resume(

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from optbench.tuning.plan import read_sealed, write_sealed
+from optbench.which_run import POPULATION
 
-POPULATION = "population.yaml"
-"""What makes a folder a population's."""
 VERSION = 1
 """Of populations, higher with each change that older versions of optbench can't go on with."""
 

@@ -11,9 +11,8 @@ from typing import Any, TypeVar
 from optbench.errors import UserError, reason
 from optbench.files import BadFile, dump_yaml, load_yaml, write_atomically
 from optbench.runs.trust import is_own, seal
+from optbench.which_run import STUDY
 
-STUDY = "study.yaml"
-"""What makes a folder a study's."""
 VERSION = 1
 """Of studies, higher with each change that older versions of optbench can't go on with."""
 

@@ -56,6 +56,32 @@ def test_a_sweep_is_answered_with_its_runs(
     assert says in answer.err
 
 
+@pytest.mark.parametrize(
+    ("file", "names", "ends"),
+    [("study.yaml", ("0", "2", "10"), "0 10"), ("population.yaml", ("0-0", "9-7"), "0-0 9-7")],
+)
+@pytest.mark.parametrize(
+    "line", ["evaluate 'my study'", "export 'my study' -o x.pt", "train 'weights=\"my study\"'"]
+)
+def test_a_study_is_answered_with_its_runs_and_its_best(
+    line: str, file: str, names: tuple[str, ...], ends: str, place: Path, workplace: Path
+) -> None:
+    study = workplace / "my study"
+    for name in names:
+        (study / name).mkdir(parents=True)
+        shutil.copy(place / "run/config.yaml", study / name)
+    (study / file).touch()
+    answer = call(line)
+    assert answer.code == 2 and answer.err.count("\n") == 1
+    typed = study if "weights=" in line else Path("my study")
+    runs = " to ".join(str(typed / name) for name in ends.split())
+    assert f"{typed}: a study's folder; name one of its runs: {runs}\n" in answer.err
+    (study / "recipe").mkdir()
+    (study / "recipe/tuned.yaml").touch()
+    best = f"{runs}; its best: optbench train recipe=tuned --config-dir '{typed}'\n"
+    assert best in call(line).err
+
+
 def test_its_runs_are_named_as_they_can_be_pasted(
     place: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,46 @@
+"""Which run is meant, by who names a folder that is none: of a sweep, of a study, within a run."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from optbench.escape import shell_word
+
+STUDY, POPULATION = "study.yaml", "population.yaml"
+"""What makes a folder that of `optbench tune`, and that of `optbench pbt`."""
+_NUMBERED = re.compile(r"[0-9]+(-[0-9]+)?")
+
+
+def study_in(folder: Path) -> str:
+    """Return which of the files that make a folder a study's lies in it; empty if none does."""
+    found = (name for name in (STUDY, POPULATION) if os.path.lexists(folder / name))
+    return next(found, "")
+
+
+def its_runs(folder: Path) -> str:
+    """Return which runs a sweep or a study has, as its path is typed, for messages."""
+    with os.scandir(folder.expanduser()) as entries:
+        names = [entry.name for entry in entries if _NUMBERED.fullmatch(entry.name)]
+    names.sort(key=lambda name: [int(part) for part in name.split("-")])
+    begun = [n for n in names if os.path.lexists(folder.expanduser() / n / "config.yaml")]
+    if not begun:
+        return "none of its runs has begun"
+    ends = dict.fromkeys(str(folder / name) for name in (begun[0], begun[-1]))
+    return f"name one of its runs: {' to '.join(ends)}"
+
+
+def of_study(folder: Path) -> str:
+    """Return what to name instead of a study, as its path is typed, for messages."""
+    tuned = os.path.lexists(folder.expanduser() / "recipe" / "tuned.yaml")
+    named = f"a study's folder; {its_runs(folder)}"
+    if not tuned:
+        return named
+    return f"{named}; its best: optbench train recipe=tuned --config-dir {shell_word(str(folder))}"
+
+
+def like(run: Path, path: str | os.PathLike[str]) -> Path:
+    """Return the folder `run`, which is above `path`, as `path` is written."""
+    above = [up for up in Path(path).expanduser().parents if up.absolute() == run]
+    return above[0] if above else run
