@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,3 +102,21 @@ def reason(error: OSError) -> str:
     if path is None or isinstance(path, int):
         return why
     return f"{os.fsdecode(path)}: {why}"
+
+
+def memory_wanting(error: BaseException) -> str | None:
+    """Return that memory does not suffice, and for how much, in words; None of another error.
+
+    Example:
+        >>> memory_wanting(MemoryError())
+        'not enough memory'
+    """
+    message, name = str(error), type(error).__name__
+    library, _, unmapped = message.partition(": failed to map segment")
+    if isinstance(error, ImportError) and unmapped:
+        return f"not enough memory to load {library} (see ulimit -v)"
+    if not (isinstance(error, MemoryError) or name == "OutOfMemoryError" or "Allocator" in message):
+        return None
+    size = re.search(r"allocate [\d.]+ \w+", message)
+    where = " on the GPU" if "CUDA" in message else ""
+    return f"not enough memory{where}{f' to {size[0]}' if size else ''}"

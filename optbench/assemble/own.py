@@ -6,13 +6,12 @@ user's own code is theirs to find, and keeps its traceback.
 
 from __future__ import annotations
 
-import re
 import traceback
 from collections.abc import Iterable
 from typing import Any
 
 from optbench.assemble.wording import in_keys, names_key
-from optbench.errors import ArgumentError, OwnCodeError, UserError
+from optbench.errors import ArgumentError, OwnCodeError, UserError, memory_wanting
 
 LIBRARIES = ("optbench", "torch", "torchvision", "pytorch_optimizer", "schedulefree")
 """Whose insides are not the user's to mend."""
@@ -42,9 +41,8 @@ def told(
     place = _innermost(error, roots)
     message = " ".join(str(error).split()).rstrip(".")
     name = type(error).__name__
-    if isinstance(error, MemoryError) or name == "OutOfMemoryError" or "Allocator" in message:
-        size = re.search(r"allocate [\d.]+ \w+", message)
-        return UserError(f"{where}: not enough memory{f' to {size[0]}' if size else ''}")
+    if (wanting := memory_wanting(error)) is not None:
+        return UserError(f"{where}: {wanting}")
     if place is None and isinstance(error, ArgumentError):
         said = in_keys(error, at)
         return UserError(said if names_key(error, at) else f"{where}: {said}")

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import NamedTuple
 
 from optbench.console import print_error, print_lines
-from optbench.errors import OwnCodeError, UserError, reason
+from optbench.errors import OwnCodeError, UserError, memory_wanting, reason
 from optbench.runs.collector import at_rest
 from optbench.runs.ranks import tell
 from optbench.version import __version__
@@ -118,6 +118,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:  # a full disk, a read-only one, too many open files
         print_error(f"optbench: {reason(error)}")
+        return 1
+    except Exception as error:
+        wanting = memory_wanting(error)
+        if wanting is None:
+            raise
+        print_error(f"optbench: {wanting}")
         return 1
 
 

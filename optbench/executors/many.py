@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from optbench.errors import is_machines
+from optbench.errors import is_machines, memory_wanting
 from optbench.executors.base import Executor, OverLimit, WorkerDied
 from optbench.executors.board import Board, board
 from optbench.executors.jobs import Job, Jobs, SweepJobs
@@ -162,14 +162,15 @@ class _Runs:
             step = job.folder.read_status().get("step", 0)
             found = RunResult(job.folder, OVER_LIMIT, step, str(over), exit_code=EXIT_FAILED)
         except Exception as error:  # it could not be sent there, or its result back
-            said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            wanting = memory_wanting(error)
+            said = wanting or f"{type(error).__name__}: {' '.join(str(error).split())}"
             found = RunResult(
                 job.folder,
                 "failed",
                 0,
                 said,
                 exit_code=EXIT_FAILED,
-                machines=is_machines(error),
+                machines=wanting is not None or is_machines(error),
             )
         if found.state == ELSEWHERE and job.number not in self._seen_twice:
             self._seen_twice.add(job.number)

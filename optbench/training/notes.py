@@ -19,7 +19,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from optbench.errors import UserError, reason
+from optbench.errors import UserError, memory_wanting, reason
 
 PATIENCE_SECONDS = 3.0
 """How long rank 0 waits for another rank's word on why it is gone."""
@@ -171,4 +171,6 @@ def said(error: BaseException) -> str:
         return str(error)
     if isinstance(error, OSError):
         return reason(error)
+    if (wanting := memory_wanting(error)) is not None:
+        return wanting
     return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
