@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import signal
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What libraries read once, when they are loaded."""
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+_STARTING = threading.Lock()
 
 
 class Local:
@@ -206,6 +208,7 @@ class _Worker:
             return
         from loky.process_executor import ProcessPoolExecutor
 
+        _start_tracker()
         env = dict.fromkeys(THREADS, str(self._threads))
         self._pool = ProcessPoolExecutor(max_workers=1, env=env)
         if self._closed:  # just now, so that it was not closed with the others
@@ -234,6 +237,22 @@ class _Worker:
         """Leave a process that has died; whatever its run had started ends too."""
         self._kill_process()
         self._pool = self._process = None
+
+
+def _start_tracker() -> None:
+    """Start, once, the process that removes loky's semaphores when this one is killed.
+
+    It would warn of each that it has to remove, on the terminal, after the program is gone.
+    """
+    from loky.backend import resource_tracker
+
+    quiet = "ignore:resource_tracker:UserWarning"
+    with _STARTING:
+        sys.warnoptions.append(quiet)  # which it is started with
+        try:
+            resource_tracker.ensure_running()
+        finally:
+            sys.warnoptions.remove(quiet)
 
 
 def _memory(process: int) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -90,6 +92,21 @@ def test_a_process_that_is_killed_costs_its_run_nothing_but_time(
     shorter = optbench.compose(*SMALL, "steps=5")
     assert executor.submit(shorter, RunDir(tmp_path / "next")).result(60).state == "finished"
     assert process_of(executor) != first
+
+
+@pytest.mark.slow
+def test_a_program_that_is_killed_leaves_no_word_on_the_terminal(tmp_path: Path) -> None:
+    words = [*SMALL, *LONG, "seed=0,1", "executor=local", "hydra.sweep.dir=s"]
+    program = subprocess.Popen(
+        [sys.executable, "-m", "optbench", "train", "-m", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    has_checkpoint(tmp_path / "s/0")
+    program.kill()
+    assert program.communicate(timeout=60)[0] == ""  # its processes and their tracker are gone
+    assert RunDir(tmp_path / "s/0").state == "preempted"
 
 
 @pytest.mark.slow
