@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from optbench.files import open_regular
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.samplers import BaseSampler
+    from optuna.storages.journal import JournalFileSymlinkLock
     from optuna.trial import FrozenTrial, Trial
 
 JOURNAL = "journal.log"
@@ -35,28 +35,49 @@ def opened(journal: Path, mode: str) -> Study:
     return _opened(str(journal), mode)
 
 
-STALE_SECONDS = 5.0
-"""After which a lock of the journal is one that a kill left: it is held for milliseconds."""
+STALE_SECONDS = 10
+"""A lock of the journal that is as old, by a clock that is not set back, is one that a kill left:
+it is held for milliseconds."""
 
 
 def mend(journal: Path) -> None:
-    """Leave out half a line at the end, and a lock, both of a process that was killed.
+    """Leave out half a line at the end, of a process that was killed; one may still be writing.
 
     Raises:
         BadFile: it is a link, or no file.
     """
     if not os.path.lexists(journal):
         return
-    with os.fdopen(open_regular(journal, os.O_RDWR), "r+b") as file:
+    with os.fdopen(open_regular(journal, os.O_RDWR), "r+b") as file, _locked(journal):
         data = file.read()
         whole = data.rfind(b"\n") + 1
         if whole < len(data):
             file.truncate(whole)
             os.fsync(file.fileno())
-    lock = journal.with_name(f"{journal.name}.lock")
-    with suppress(OSError):
-        if abs(time.time() - os.lstat(lock).st_mtime) > STALE_SECONDS:  # a clock may be set back
-            lock.unlink()
+
+
+@contextmanager
+def _locked(journal: Path) -> Iterator[None]:
+    """Take the lock under which all write to the journal."""
+    left = journal.with_name(f"{journal.name}.lock")  # a link to the journal
+    with suppress(FileNotFoundError):
+        if os.path.islink(left) and not (left.exists() and left.samefile(journal)):
+            left.unlink()  # of a study that was moved or copied since, which would never be over
+    lock = _lock(str(journal))
+    lock.acquire()
+    try:
+        yield
+    finally:
+        with suppress(RuntimeError):  # taken from us, as one that a kill left
+            lock.release()
+
+
+def _lock(journal: str) -> JournalFileSymlinkLock:
+    import optuna
+    from optuna.storages.journal import JournalFileSymlinkLock
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # else it warns of a lock that a kill left
+    return JournalFileSymlinkLock(journal, grace_period=STALE_SECONDS)
 
 
 @lru_cache(maxsize=4)
@@ -65,8 +86,7 @@ def _opened(journal: str, mode: str) -> Study:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = JournalStorage(JournalFileBackend(journal))
+    storage = JournalStorage(JournalFileBackend(journal, lock_obj=_lock(journal)))
     return optuna.create_study(
         storage=storage,
         study_name=NAME,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,10 @@ import pytest
 
 from optbench.errors import UserError
 from optbench.search.space import read_space
+from optbench.tuning import storage
 from optbench.tuning.plan import StudyPlan, read_plan, write_plan
 from optbench.tuning.samplers import SAMPLERS, make_pruner, size_of
-from optbench.tuning.storage import JOURNAL, _opened
+from optbench.tuning.storage import JOURNAL, _opened, mend
 from optbench.tuning.study import Study, Trial
 
 optuna = pytest.importorskip("optuna")
@@ -75,6 +78,47 @@ def test_kills_change_no_value(sampler: str, tmp_path: Path) -> None:
         assert 1e-4 <= values["optimizer.lr"] <= 1.0
         assert 0.5 <= values["optimizer.betas.0"] <= 0.98
         assert values["model.depth"] in (1, 2, 3)
+
+
+def test_half_a_line_is_whole_once_who_writes_it_lets_go(tmp_path: Path) -> None:
+    """Processes of a program that was killed may be at the journal for a moment."""
+    journal, lock = tmp_path / JOURNAL, tmp_path / f"{JOURNAL}.lock"
+    journal.write_bytes(b'{"a": 1}\n{"b":')
+    lock.symlink_to(journal)
+    mending = threading.Thread(target=mend, args=(journal,))
+    mending.start()
+    time.sleep(0.2)
+    with journal.open("ab") as file:
+        file.write(b" 2}\n")
+    lock.unlink()
+    mending.join(30)
+    assert journal.read_bytes() == b'{"a": 1}\n{"b": 2}\n'
+    assert not lock.is_symlink()
+
+
+@pytest.mark.slow
+def test_a_lock_that_a_kill_left_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(storage, "STALE_SECONDS", 3)
+    (tmp_path / f"{JOURNAL}.lock").symlink_to(tmp_path / JOURNAL)
+    (tmp_path / JOURNAL).write_bytes(b'{"a": 1}\n{"b":')
+    mend(tmp_path / JOURNAL)
+    assert (tmp_path / JOURNAL).read_bytes() == b'{"a": 1}\n'
+    assert [path.name for path in tmp_path.iterdir()] == [JOURNAL]
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_lock_of_where_the_study_was_before_keeps_nobody(copied: bool, tmp_path: Path) -> None:
+    journal = tmp_path / JOURNAL
+    journal.write_bytes(b'{"a": 1}\n{"b":')
+    before = tmp_path / "before.log"
+    if copied:
+        before.touch()
+    (tmp_path / f"{JOURNAL}.lock").symlink_to(before)
+    mend(journal)
+    assert journal.read_bytes() == b'{"a": 1}\n'
 
 
 @pytest.mark.slow
