@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -14,8 +15,10 @@ from optbench.errors import is_machines, memory_wanting
 from optbench.executors.base import Executor, OverLimit, WorkerDied
 from optbench.executors.board import Board, board
 from optbench.executors.jobs import Job, Jobs, SweepJobs
+from optbench.executors.worker import GRACE_SECONDS
 from optbench.launched import launched_ranks
 from optbench.runs.left import KILLED, left
+from optbench.runs.lock import is_locked
 from optbench.runs.log import Log
 from optbench.runs.result import EXIT_FAILED, RunResult
 from optbench.runs.sweep import ELSEWHERE, Sweep
@@ -63,8 +66,8 @@ def do_all(jobs: Jobs, executor: Executor, log: Log) -> int:
     """Do runs as long as there are any.
 
     A run whose process dies goes on from its checkpoint, as long as it comes further each time.
-    Runs that another program is at are looked at again at the end. Of a signal all runs end with a
-    checkpoint, and the whole with them; of a second Ctrl-C at once.
+    Runs that another program is at are looked at again at the end, and waited for a moment. Of a
+    signal all runs end with a checkpoint, and the whole with them; of a second Ctrl-C at once.
 
     Args:
         jobs: gives the runs, and takes what they came to.
@@ -102,6 +105,7 @@ class _Runs:
         self._running: dict[Future[RunResult], Job] = {}
         self._died: dict[int, int] = {}
         self._seen_twice: set[int] = set()
+        self._patient_until: float | None = None
         self._stopping = False
         self.ended_by = 0
 
@@ -114,7 +118,12 @@ class _Runs:
                     break
                 self._submit(job)
             if not self._running:
-                return
+                if not self._elsewhere or self._stopping:
+                    return
+                time.sleep(LOOKS_SECONDS)
+                if interruption.number:
+                    self._stop(interruption.number)
+                continue
             done, _ = wait(self._running, LOOKS_SECONDS, FIRST_COMPLETED)
             for future in sorted(done, key=lambda each: self._running[each].number):
                 self._take(self._running.pop(future), future.result)
@@ -133,7 +142,22 @@ class _Runs:
             return self._again.popleft()
         job = self._jobs.next()
         if job is None and not self._running and self._elsewhere:
-            return self._elsewhere.popleft()
+            return self._one_of_elsewhere()
+        return job
+
+    def _one_of_elsewhere(self) -> Job | None:
+        """Return a run that was elsewhere once nobody is at it, or it has been waited for enough.
+
+        Processes of a program that was killed are at their runs until they have a checkpoint.
+        """
+        now = time.monotonic()
+        if self._patient_until is None:
+            self._patient_until = now + GRACE_SECONDS
+        free = [job for job in self._elsewhere if not is_locked(job.folder.log)]
+        job = free[0] if free else self._elsewhere[0]
+        if not free and now < self._patient_until:
+            return None
+        self._elsewhere.remove(job)
         return job
 
     def _submit(self, job: Job) -> None:

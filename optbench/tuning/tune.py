@@ -21,6 +21,7 @@ from optbench.executors.many import do_all
 from optbench.launched import launched_ranks
 from optbench.rundir import RunDir
 from optbench.runs.execute import check_surroundings
+from optbench.runs.lock import Busy
 from optbench.runs.log import Log, say_taken
 from optbench.runs.restart import remember
 from optbench.search.space import Space, read_space, refuse_strangers
@@ -184,7 +185,10 @@ def _search(
 @contextmanager
 def alone(folder: RunDir, log: Log) -> Iterator[None]:
     """Keep other processes from a study; raise UserError if one is at it."""
-    log.open(folder.log)
+    try:
+        log.open(folder.log)
+    except Busy:
+        raise UserError(f"{folder.path}: another process is at this study") from None
     try:
         yield
     finally:

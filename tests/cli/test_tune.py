@@ -231,7 +231,7 @@ def test_a_study_that_another_process_is_at_is_left_alone() -> None:
         refused = call("resume study trials=2")
     finally:
         log.close()
-    assert refused.code == 2 and "another process is at" in refused.err
+    assert refused.code == 2 and "study: another process is at this study\n" in refused.err
     assert json.dumps(load_yaml(Path("study/study.yaml"))["trials"]) == "1"
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import signal
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import redirect_stderr
@@ -14,10 +16,12 @@ from typing import Any, cast
 
 import pytest
 
+from optbench.executors import many
 from optbench.executors.base import OverLimit, WorkerDied
 from optbench.executors.many import run_all
 from optbench.rundir import RunDir
 from optbench.runs import left
+from optbench.runs.lock import is_locked
 from optbench.runs.log import Log
 from optbench.runs.result import RunResult
 from optbench.runs.sweep import ELSEWHERE, Sweep
@@ -206,6 +210,62 @@ def test_runs_that_are_elsewhere_are_looked_at_once_more_at_the_end() -> None:
     assert states(results) == ["finished", ELSEWHERE, "finished"]
     assert executor.submitted == [0, 1, 2, 0, 1]
     assert "-1 left" not in told
+
+
+def held(folder: RunDir) -> Callable[[], None]:
+    """Be at a run, as a process of a program that was killed; return what lets go of it."""
+    folder.path.mkdir()
+    file = folder.log.open("a", encoding="utf-8")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    return file.close
+
+
+def test_who_is_about_to_let_go_of_a_run_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(many, "LOOKS_SECONDS", 0.02)
+
+    def elsewhere(folder: RunDir, before: int) -> RunResult:
+        if before:
+            return finished(folder) if not is_locked(folder.log) else failed(folder, before)
+        threading.Timer(0.3, held(folder)).start()
+        return RunResult(folder, ELSEWHERE, 0, "busy")
+
+    executor = Executor({1: elsewhere})
+    results, _ = done(sweep(3), executor)
+    assert states(results) == ["finished"] * 3
+    assert executor.submitted == [0, 1, 2, 1]
+
+
+def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(many, "LOOKS_SECONDS", 0.02)
+    monkeypatch.setattr(many, "GRACE_SECONDS", 0.1)
+    letting_go = []
+
+    def elsewhere(folder: RunDir, before: int) -> RunResult:
+        if not before:
+            letting_go.append(held(folder))
+        return RunResult(folder, ELSEWHERE, 0, "busy", exit_code=1)
+
+    executor = Executor({0: elsewhere, 1: elsewhere})
+    results, _ = done(sweep(2), executor)
+    assert states(results) == [ELSEWHERE, ELSEWHERE]
+    assert executor.submitted == [0, 1, 0, 1]
+    for let_go in letting_go:
+        let_go()
+
+
+def test_a_signal_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(many, "LOOKS_SECONDS", 0.02)
+    letting_go = []
+
+    def elsewhere(folder: RunDir, before: int) -> RunResult:
+        letting_go.append(held(folder))
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        return RunResult(folder, ELSEWHERE, 0, "busy", exit_code=1)
+
+    executor = Executor({0: elsewhere})
+    done(sweep(1), executor)
+    assert executor.submitted == [0]
+    letting_go[0]()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
