@@ -21,13 +21,7 @@ from optbench.executors.base import OverLimit, WorkerDied
 from optbench.executors.local import Local
 from optbench.rundir import RunDir
 
-SMALL = ("threads=1", "device=cpu", "model.hidden=[8]", "monitor.tensorboard=false")
-LONG = ("steps=100000", "eval.every=0", "checkpoint.every=20")
-
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+from .runs import LONG, SMALL, has_checkpoint, wait_for
 
 
 @pytest.fixture
@@ -41,13 +35,6 @@ def kept(run: RunDir) -> dict[str, float]:
     """What does not depend on the clock."""
     final = json.loads((run.path / "summary.json").read_text(encoding="utf-8"))["final"]
     return {k: v for k, v in final.items() if k.partition("/")[0] not in ("throughput", "memory")}
-
-
-def has_checkpoint(folder: Path) -> None:
-    end = time.monotonic() + 120
-    while not list(folder.glob("checkpoints/step*")):
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def process_of(executor: Local) -> int:
@@ -83,7 +70,7 @@ def test_a_process_that_is_killed_costs_its_run_nothing_but_time(
 ) -> None:
     spec = optbench.compose(*SMALL, *LONG)
     future = executor.submit(spec, RunDir(tmp_path / "run"))
-    has_checkpoint(tmp_path / "run")
+    wait_for(lambda: has_checkpoint(tmp_path / "run"))
     first = process_of(executor)
     assert os.getpgid(first) == first  # Ctrl-C does not reach it
     os.kill(first, signal.SIGKILL)
@@ -103,7 +90,7 @@ def test_a_program_that_is_killed_leaves_no_word_on_the_terminal(tmp_path: Path)
         stderr=subprocess.STDOUT,
         text=True,
     )
-    has_checkpoint(tmp_path / "s/0")
+    wait_for(lambda: has_checkpoint(tmp_path / "s/0"))
     program.kill()
     assert program.communicate(timeout=60)[0] == ""  # its processes and their tracker are gone
     assert RunDir(tmp_path / "s/0").state == "preempted"
@@ -132,7 +119,7 @@ def test_a_process_that_died_with_nothing_to_do_is_replaced(
 
 def test_asked_to_stop_a_run_ends_with_a_checkpoint(tmp_path: Path, executor: Local) -> None:
     future = executor.submit(optbench.compose(*SMALL, *LONG), RunDir(tmp_path / "run"))
-    has_checkpoint(tmp_path / "run")
+    wait_for(lambda: has_checkpoint(tmp_path / "run"))
     executor.stop(signal.SIGINT)
     ended = future.result(60)
     assert (ended.state, ended.exit_code) == ("preempted", 130)
@@ -150,7 +137,7 @@ def test_a_signal_while_a_process_starts_is_not_lost(tmp_path: Path, executor: L
 @pytest.mark.slow
 def test_a_signal_that_a_run_did_not_hear_comes_again(tmp_path: Path, executor: Local) -> None:
     future = executor.submit(optbench.compose(*SMALL, *LONG), RunDir(tmp_path / "run"))
-    has_checkpoint(tmp_path / "run")
+    wait_for(lambda: has_checkpoint(tmp_path / "run"))
     executor._stopped.set()
     assert future.result(60).state == "preempted"
 
@@ -176,7 +163,7 @@ def test_what_can_not_be_sent_is_a_failed_run(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_run_that_takes_too_long_is_ended(tmp_path: Path, executor: Local) -> None:
     future = executor.submit(optbench.compose(*SMALL, *LONG), RunDir(tmp_path / "run"))
-    has_checkpoint(tmp_path / "run")
+    wait_for(lambda: has_checkpoint(tmp_path / "run"))
     executor._limits.timeout = 0.5
     with pytest.raises(OverLimit, match=r"it took longer than executor\.timeout=0\.5 seconds"):
         future.result(60)
@@ -189,7 +176,7 @@ def test_a_run_that_hangs_is_killed(
 ) -> None:
     monkeypatch.setattr(local, "GRACE_SECONDS", 0.5)
     future = executor.submit(optbench.compose(*SMALL, *LONG), RunDir(tmp_path / "run"))
-    has_checkpoint(tmp_path / "run")
+    wait_for(lambda: has_checkpoint(tmp_path / "run"))
     process = process_of(executor)
     os.kill(process, signal.SIGSTOP)
     executor._limits.timeout = 0.5

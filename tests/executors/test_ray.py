@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -25,13 +24,7 @@ from optbench.executors.ray_nodes import fitting, nodes_of
 from optbench.rundir import RunDir
 from optbench.runs.result import RunResult
 
-SMALL = ("threads=1", "device=cpu", "model.hidden=[8]", "monitor.tensorboard=false")
-LONG = ("steps=1000000", "eval.every=0", "checkpoint.every=50")
-
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+from .runs import LONG, SMALL, has_checkpoint, wait_for
 
 
 def test_there_is_room_for_what_each_node_has() -> None:
@@ -146,17 +139,6 @@ def test_a_run_that_was_stopped_has_the_signals_exit_code() -> None:
 
 
 # real ones
-
-
-def wait_for(done: Any, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-def has_checkpoint(folder: Path) -> bool:
-    return bool(list(folder.glob("checkpoints/step*")))
 
 
 @pytest.fixture

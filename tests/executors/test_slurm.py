@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,26 +19,7 @@ from optbench.executors.slurm_jobs import SlurmJobs, last_line, refuse_never
 from optbench.rundir import RunDir
 from optbench.runs.result import RunResult
 
-from .fake_slurm import install
-
-SMALL = ("threads=1", "device=cpu", "model.hidden=[8]", "monitor.tensorboard=false")
-LONG = ("steps=1000000", "eval.every=0", "checkpoint.every=50")
-
-needs_submitit = pytest.mark.skipif(
-    importlib.util.find_spec("submitit") is None, reason="needs submitit"
-)
-
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    return install(tmp_path, monkeypatch)
-
+from .runs import SMALL, needs_submitit
 
 # what a job is to be
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,36 +13,7 @@ from optbench.executors.base import WorkerDied
 from optbench.executors.slurm import Slurm
 from optbench.rundir import RunDir
 
-from .fake_slurm import install
-
-SMALL = ("threads=1", "device=cpu", "model.hidden=[8]", "monitor.tensorboard=false")
-LONG = ("steps=1000000", "eval.every=0", "checkpoint.every=50")
-
-needs_submitit = pytest.mark.skipif(
-    importlib.util.find_spec("submitit") is None, reason="needs submitit"
-)
-
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    return install(tmp_path, monkeypatch)
-
-
-def wait_for(done: Any, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-def has_checkpoint(folder: Path) -> bool:
-    return bool(list(folder.glob("checkpoints/step*")))
+from .runs import LONG, SMALL, has_checkpoint, needs_submitit, wait_for
 
 
 @pytest.mark.slow
