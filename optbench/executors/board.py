@@ -30,9 +30,18 @@ TAIL = MIB // 4
 
 @dataclass
 class Tally:
-    """How many runs have ended and how, and which is the best so far."""
+    """How many runs have ended and how, and which is the best so far.
+
+    Attributes:
+        total: how many there will be.
+        before: how many of them had ended before, however.
+        states: how the others ended, by number.
+        seconds: how long they took.
+        best: of them: the run's name, the metric, its value.
+    """
 
     total: int
+    before: int = 0
     states: dict[int, str] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
     best: tuple[str, str, float] | None = None
@@ -40,7 +49,7 @@ class Tally:
     @property
     def ended(self) -> int:
         """How many are not waiting and not being done."""
-        return len(self.states)
+        return self.before + len(self.states)
 
     @property
     def failed(self) -> int:
@@ -80,7 +89,7 @@ class Board:
 
     def __init__(self, jobs: Jobs, executor: Executor, log: Log) -> None:
         self._executor, self._log = executor, log
-        self._tally = Tally(jobs.total)
+        self._tally = Tally(jobs.total, jobs.before)
         self._running: dict[int, tuple[Job, float]] = {}
 
     def begins(self, job: Job) -> None:

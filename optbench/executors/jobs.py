@@ -46,9 +46,11 @@ class Jobs(Protocol):
 
     Attributes:
         total: how many there will be.
+        before: how many of them were done before, and are not given.
     """
 
     total: int
+    before: int
 
     def next(self) -> Job | None:
         """Return the next run; None if there is none, or none before another has ended."""
@@ -70,6 +72,8 @@ class SweepJobs:
         folders: of the runs.
         results: what they came to, by number.
     """
+
+    before = 0  # those that are done are given, too
 
     def __init__(self, planned: Sweep, callbacks: Sequence[Callback] = ()) -> None:
         self.total = len(planned.specs)

@@ -90,6 +90,7 @@ class PopulationJobs:
 
     Attributes:
         total: runs of the whole.
+        before: how many of them were over when it was gone on with.
         rounds: those that have begun.
         ended_by: what of the machine ended the population, such as a full disk; empty for nothing.
     """
@@ -113,6 +114,7 @@ class PopulationJobs:
         last = self.rounds[-1]
         if last.over and not any(score is not None for score in last.scores.values()):
             self._once_more(last)
+        self.before = sum(len(each.scores) for each in self.rounds)
 
     def _begin(self) -> bool:
         """Begin the next round, with what is known of it; return whether it is over already."""

@@ -36,6 +36,7 @@ class TrialJobs:
 
     Attributes:
         total: runs of the whole study.
+        before: how many of them were over when the study was gone on with.
         ended_by: what of the machine ended the study, such as a full disk; empty for nothing.
     """
 
@@ -52,8 +53,12 @@ class TrialJobs:
         self._trials: dict[int, Trial] = {}
         self._given_up: set[int] = set()
         self.ended_by = ""
+        ended = study.asked
         for trial in study.running():
             self._plan(trial)
+            ended -= 1
+        begun = sum(len(trial.scores) for trial in self._trials.values())
+        self.before = ended * self._runs + begun
 
     def _plan(self, trial: Trial) -> None:
         """Put the runs of a trial that are not done yet in the queue; tell of one that has none."""

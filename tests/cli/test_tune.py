@@ -69,13 +69,15 @@ def test_the_test_set_is_not_looked_at(
 def test_it_goes_on_with_more_trials_as_if_there_had_been_no_end() -> None:
     first = call(f"{LINE} space=adamw trials=2")
     assert first.code == 0, first.err
-    assert call("resume study trials=3").code == 0
-    assert call(f"{LINE.replace('=study', '=whole')} space=adamw trials=3").code == 0
-    assert len(runs()) == len(runs("whole")) == 3
+    more = call("resume study trials=4 executor=local executor.workers=1")
+    assert more.code == 0, more.err
+    assert re.findall(r"  ([0-9]) left", more.err) == ["1"]
+    assert call(f"{LINE.replace('=study', '=whole')} space=adamw trials=4").code == 0
+    assert len(runs()) == len(runs("whole")) == 4
     for one, other in zip(runs(), runs("whole"), strict=True):
         assert load_yaml(one.config)["optimizer"] == load_yaml(other.config)["optimizer"]
         assert one.read_summary()["best"] == other.read_summary()["best"]
-    for bad in ("trials=2", "steps=9", "trials=many"):
+    for bad in ("trials=3", "steps=9", "trials=many"):
         refused = call(f"resume study {bad}")
         assert refused.code == 2 and refused.err.startswith(f"optbench: {bad}: ")
     assert call("resume study").code == 0

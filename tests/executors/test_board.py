@@ -44,6 +44,9 @@ def test_what_is_left_takes_as_long_as_what_is_done() -> None:
     assert tally.left(2) == "1 min 20 s"
     tally.add(2, RunResult(RunDir(Path("2")), ELSEWHERE, 0), 0.0)
     assert tally.left(1) == "2 min 20 s"
+    again = Tally(10, before=7)
+    again.add(7, scored(7, 1.0), 10.0)
+    assert again.ended == 8 and again.left(1) == "20 s"
 
 
 @pytest.mark.parametrize(
