@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from optbench.files import open_regular
+from optbench.files import naming, open_regular
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -86,7 +86,17 @@ def _opened(journal: str, mode: str) -> Study:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    storage = JournalStorage(JournalFileBackend(journal, lock_obj=_lock(journal)))
+    class Backend(JournalFileBackend):
+        def append_logs(self, logs: list[dict[str, Any]]) -> None:
+            try:
+                with naming(journal):
+                    super().append_logs(logs)
+            except OSError:  # of a full disk, which has half of it: others may go on writing
+                with suppress(OSError):
+                    mend(Path(journal))
+                raise
+
+    storage = JournalStorage(Backend(journal, lock_obj=_lock(journal)))
     return optuna.create_study(
         storage=storage,
         study_name=NAME,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optbench.errors import UserError
+from optbench.errors import UserError, is_machines
 from optbench.search.space import Space
 from optbench.tuning.plan import StudyPlan
 from optbench.tuning.proposing import proposed
@@ -80,6 +80,8 @@ class Study:
         except UserError:
             raise
         except (OSError, ValueError, KeyError, AssertionError, TypeError) as error:
+            if is_machines(error):
+                raise
             said = " ".join(str(error).split())
             raise UserError(
                 f"{self.journal}: can't be read ({type(error).__name__}: {said})"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -107,6 +109,26 @@ def test_a_lock_that_a_kill_left_is_taken(
     assert (tmp_path / JOURNAL).read_bytes() == b'{"a": 1}\n'
     assert [path.name for path in tmp_path.iterdir()] == [JOURNAL]
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_full_disk_leaves_no_half_line_for_others_to_write_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = Study(tmp_path, plan(), SPACE)
+    study.ask()
+    before = (tmp_path / JOURNAL).read_bytes()
+
+    def full(self: Any, logs: Any) -> None:
+        with (tmp_path / JOURNAL).open("ab") as file:
+            file.write(b'{"op_code"')
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.storages.journal.JournalFileBackend, "append_logs", full)
+        with pytest.raises(OSError, match=r"No space left on device: '.*journal\.log'"):
+            study.ask()
+    assert (tmp_path / JOURNAL).read_bytes() == before
+    assert study.ask().place == 1
 
 
 @pytest.mark.parametrize("copied", [True, False])
