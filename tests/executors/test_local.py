@@ -88,7 +88,7 @@ def test_a_program_that_is_killed_leaves_no_word_on_the_terminal(tmp_path: Path)
         [sys.executable, "-m", "optbench", "train", "-m", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
     )
     wait_for(lambda: has_checkpoint(tmp_path / "s/0"))
     program.kill()

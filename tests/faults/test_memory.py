@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from optbench.errors import UserError, memory_wanting
+from optbench.rundir import RunDir
 
 LIMITED = """
 import pathlib, resource, sys
 import optbench.assemble.experiment, optbench.runs.execute
 from optbench.cli.main import main
-pages = int(pathlib.Path("/proc/self/statm").read_text().split()[0])
+pages = int(pathlib.Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
 bytes = pages * resource.getpagesize() + int(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_AS, (bytes, bytes))
 sys.exit(main(sys.argv[2:]))
@@ -30,7 +30,7 @@ def limited(line: str, more: int = MORE) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", LIMITED, str(more), *line.split()],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=300,
         check=False,
     )
@@ -53,8 +53,8 @@ def test_a_run_that_wants_too_much_fails_alone_and_in_a_line(
     assert "Traceback" not in ended.stderr + ended.stdout
     told = [line for line in ended.stderr.splitlines() if "not enough memory to allocate" in line]
     assert len(told) == 1, ended.stderr
-    states = [json.loads((tmp_path / f"s/{n}/status.json").read_text())["state"] for n in range(3)]
-    assert sorted(states) == ["failed", "finished", "finished"]
+    states = [RunDir(tmp_path / f"s/{n}").state for n in range(3)]
+    assert sorted(map(str, states)) == ["failed", "finished", "finished"]
     assert ended.returncode == (1 if verb == "sweep" else 0), ended.stderr
 
 
