@@ -82,18 +82,20 @@ class _InNumpy:
 
     def __init__(self) -> None:
         self._old: list[Any] = []
+        self._pieces: list[list[Any]] = []
         self._tame = False  # of inf - inf numpy warns; to say not to costs more than the rest
 
     def norms(self, tensors: Sequence[Tensor]) -> list[float]:
-        return [_of_array(tensor.detach().numpy()) for tensor in tensors]
+        return [_of_pieces(_pieces(tensor.detach().numpy())) for tensor in tensors]
 
     def take(self, tensors: Sequence[Tensor]) -> list[float]:
         new = [tensor.detach().numpy() for tensor in tensors]
         if not self._old:
             self._old = [np.empty_like(array, order="C") for array in new]
-        found = [_of_array(array) for array in new]  # first: what was just written is slow to read
+            self._pieces = [_pieces(array) for array in self._old]
         for old, array in zip(self._old, new, strict=True):
             np.copyto(old, array)
+        found = [_of_pieces(pieces) for pieces in self._pieces]
         self._tame = all([norm < HUGE for norm in found])
         return found
 
@@ -101,7 +103,7 @@ class _InNumpy:
         with nullcontext() if self._tame else np.errstate(all="ignore"):
             for old, tensor in zip(self._old, tensors, strict=True):
                 np.subtract(old, tensor.detach().numpy(), out=old)
-        return [_of_array(old) for old in self._old]
+        return [_of_pieces(pieces) for pieces in self._pieces]
 
 
 class _InTorch:
@@ -161,18 +163,19 @@ def _is_small(tensor: Tensor) -> bool:
     return plain and tensor.dtype in _NUMPYS and tensor.numel() <= SMALL
 
 
-def _of_array(array: Any) -> float:
-    """Return the norm of an array; vdot, unlike dot, warns of no overflow."""
+def _pieces(array: Any) -> list[Any]:
     if array.size <= PIECE:
-        square = float(np.vdot(array, array))
-    else:
-        numbers = array.reshape(-1)
-        pieces = [numbers[start : start + PIECE] for start in range(0, array.size, PIECE)]
-        square = sum([float(np.vdot(piece, piece)) for piece in pieces])
-    norm = math.sqrt(square)
+        return [array]
+    numbers = array.reshape(-1)
+    return [numbers[start : start + PIECE] for start in range(0, array.size, PIECE)]
+
+
+def _of_pieces(pieces: list[Any]) -> float:
+    """Return the norm of an array in pieces; vdot, unlike dot, warns of no overflow."""
+    norm = math.sqrt(sum([float(np.vdot(piece, piece)) for piece in pieces]))
     if TINY < norm < HUGE or math.isnan(norm):
         return norm
-    return _scaled(torch.from_numpy(array))
+    return _scaled(torch.from_numpy(np.concatenate([piece.reshape(-1) for piece in pieces])))
 
 
 def _of_tensors(tensors: Sequence[Tensor]) -> Norms:

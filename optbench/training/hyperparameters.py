@@ -121,6 +121,11 @@ class HyperparameterScheduler:
         """Whether a schedule wants to see the gradients of every step."""
         return bool(self._alignments)
 
+    @property
+    def reacts(self) -> bool:
+        """Whether a schedule wants to see what is logged."""
+        return bool(self._reactive)
+
     def see_gradients(self, world: World) -> None:
         """Show the gradients, unscaled and not yet clipped, to schedules that watch updates."""
         if not self._alignments:

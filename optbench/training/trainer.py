@@ -76,6 +76,7 @@ class Trainer:
         self._scorer = Scorer(state, feed, self.reporter, batch_size, interruption)
         self._at_once = self.world.size == 1 and not late
         self._several = len(self.players) > 1
+        self._reacting = [player for player in self.players if player.hyperparameters.reacts]
         self._clock = 0.0
         self._until = settings.total_steps
         self._begun = self._finished = False
@@ -296,7 +297,7 @@ class Trainer:
     def _write(self, kind: str, values: Mapping[str, float]) -> None:
         """Write one record, and show it to schedules that react."""
         self.reporter.write(kind, values)
-        seen = [(p.hyperparameters, self.reporter.of_player(p, values)) for p in self.players]
+        seen = [(p.hyperparameters, self.reporter.of_player(p, values)) for p in self._reacting]
         if any([hyperparameters.observe(own) for hyperparameters, own in seen]) and kind == "val":
             self.recorder.decided(f"lr {self.players[0].lr:.3g} from here")
 
