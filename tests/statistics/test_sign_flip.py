@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from optbench.statistics import sign_flip
 from optbench.statistics.sign_flip import (
     sign_flip_coverage,
     sign_flip_interval,
@@ -117,14 +118,78 @@ def test_the_interval_holds_the_centre_as_often_as_it_says(draw: str) -> None:
     assert abs(held / many - expected) < 4 * math.sqrt(expected * (1 - expected) / many)
 
 
-def test_twenty_differences_are_enumerated() -> None:
-    differences = drawn(20, 0, 1.0)
-    low, high = sign_flip_interval(differences)
-    assert 0 < low < 1 < high
-    assert sign_flip_test(differences) < 0.05
+@pytest.mark.parametrize("pairs", [12, 13, 16])
+def test_the_interval_that_is_counted_is_the_one_of_all_means(pairs: int) -> None:
+    """On either side of where the way changes; with differences that tie, too."""
+    for seed, ties in [(0, False), (1, False), (2, True)]:
+        differences = drawn(pairs, seed, 0.5)
+        if ties:
+            differences = [round(d) + 0.0 for d in differences]
+        means = sorted(sign_flip._all_means(np.array(differences)))
+        k = math.floor(0.05 * 2 ** (pairs - 1))
+        expected = (means[k - 1], means[-k])
+        assert sign_flip_interval(differences) == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
-@pytest.mark.parametrize("bad", [[], [0.1] * 21, [1.0, math.nan], [math.inf], [[1.0, 2.0]]])
+def test_equal_differences_have_an_interval_of_no_width() -> None:
+    for pairs in (8, 20, 40):
+        assert sign_flip_interval([0.1] * pairs) == pytest.approx((0.1, 0.1), rel=1e-12)
+
+
+def test_all_signs_of_thirty_differences_are_counted() -> None:
+    """Of whole numbers the sums' distribution is a product of (x^d + x^-d) / 2."""
+    differences = [1, 2, 2, 3, 5, -1, -4, 6, 7, 1, -2, 8, 9, 3, 1] * 2
+    ways = {0: 1}
+    for d in differences:
+        ways = {s: ways.get(s - d, 0) + ways.get(s + d, 0) for s in range(-250, 251)}
+    assert sum(ways.values()) == 2**30
+    far = sum(many for s, many in ways.items() if abs(s) >= abs(sum(differences)))
+    assert sign_flip_test([float(d) for d in differences]) == far / 2**30
+
+
+def test_the_ends_of_an_interval_of_many_are_where_p_crosses_alpha() -> None:
+    for pairs in (24, 40):
+        differences = drawn(pairs, 2, 0.3)
+        low, high = sign_flip_interval(differences)
+        assert low < 0.3 < high
+        for inside, outside in [(low + 1e-9, low - 1e-9), (high - 1e-9, high + 1e-9)]:
+            assert sign_flip_test([d - inside for d in differences]) > 0.05
+            assert sign_flip_test([d - outside for d in differences]) <= 0.05
+
+
+def test_signs_that_are_drawn_stand_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To within five standard errors of 99,999 draws; and the same again."""
+    for seed in range(3):
+        differences = drawn(22, seed, 0.4)
+        exact, interval = sign_flip_test(differences), sign_flip_interval(differences)
+        with monkeypatch.context() as few:
+            few.setattr(sign_flip, "EXACT", 20)
+            p, ends = sign_flip_test(differences), sign_flip_interval(differences)
+            assert sign_flip_test(differences) == p
+        assert p != exact
+        assert abs(p - exact) < 5 * math.sqrt(exact * (1 - exact) / 99_999)
+        assert ends == pytest.approx(interval, abs=0.02)
+
+
+def test_the_same_signs_are_drawn_each_time_and_the_scale_changes_nothing() -> None:
+    differences = drawn(35, 0, 0.4)
+    p, (low, high) = sign_flip_test(differences), sign_flip_interval(differences)
+    sign_flip._kept.cache_clear()
+    assert sign_flip_test(differences) == p == sign_flip_test([-8 * d for d in differences])
+    moved = sign_flip_interval([8 * d - 1 for d in differences])
+    assert moved == pytest.approx((8 * low - 1, 8 * high - 1))
+    assert sign_flip_test([1.0] * 35) == 1e-5
+    assert sign_flip_coverage(35) == pytest.approx(0.95, abs=1e-12)
+
+
+def test_thirty_one_differences_and_more_keep_their_level() -> None:
+    """The first that are drawn: 300 comparisons of one with itself."""
+    random = np.random.default_rng(1)
+    called = np.mean([sign_flip_test(list(random.normal(size=31))) <= 0.05 for _ in range(300)])
+    assert abs(called - 0.05) < 4 * math.sqrt(0.05 * 0.95 / 300)
+
+
+@pytest.mark.parametrize("bad", [[], [1.0, math.nan], [math.inf], [[1.0, 2.0]]])
 def test_what_is_no_list_of_differences_is_refused(bad: list[float]) -> None:
     for ask in (sign_flip_test, sign_flip_interval):
         with pytest.raises(ValueError, match="differences: "):
