@@ -98,7 +98,7 @@ ALLOWED: dict[str, set[str]] = {
     "models": {"torch_internals"},
     "torch_internals": set(),
     "plots": {"errors"},
-    "statistics": set(),
+    "statistics": {"errors"},
     "errors": set(),
     "escape": set(),
     "launched": {"errors"},
