@@ -67,9 +67,9 @@ def compare_all(
     The best is picked from the same results, so all pairs count, whoever's row is read (Holm
     1979). A baseline that was fixed before counts its own pairs alone.
 
-    Each pair is judged over the seeds at which both finished. Failures are told apart from
-    means, for no test protects a mean where only one of two fails: who is ahead but failed at more
-    seeds than the other does not win.
+    Each pair is judged over the seeds at which both finished, and failures are told apart. No test
+    protects a mean where only one of two fails: who is ahead but failed at more seeds than the
+    other wins only if it does with each such failure counted as the largest difference seen, lost.
 
     Args:
         results: at least two optimizers.
@@ -148,6 +148,10 @@ def _pair(one: str, other: str, results: Results, sign: float) -> Pairs:
             sign * (first[s] - second[s]) for s in seeds if s in first and s in second
         ),
         failed=(sum(s not in first for s in seeds), sum(s not in second for s in seeds)),
+        alone=(
+            sum(s in second and s not in first for s in seeds),
+            sum(s in first and s not in second for s in seeds),
+        ),
         seeds=len(seeds),
     )
 

@@ -35,7 +35,7 @@ class Verdict:
         weak: so few pairs that no difference could be shown, or only by supposing more than is
             known.
         outcome: of the first. `undecidable`: there are too few pairs for any answer, or the one
-            that is ahead failed at more seeds than the other.
+            that is ahead failed at more seeds than the other and is not clearly enough ahead.
         reason: of an `undecidable`: `pairs` or `failures`.
         needed: about how many pairs this difference would need; None where no number would do.
         failed: at how many of the common seeds each failed.
@@ -102,6 +102,7 @@ class Pairs:
     Attributes:
         differences: of each seed at which both finished; positive where the first is better.
         failed: at how many seeds each failed.
+        alone: at how many of them the other one finished.
         seeds: how many there are.
     """
 
@@ -109,6 +110,7 @@ class Pairs:
     second: str
     differences: tuple[float, ...]
     failed: tuple[int, int]
+    alone: tuple[int, int]
     seeds: int
 
     @property
@@ -119,6 +121,16 @@ class Pairs:
     def p(self) -> float:
         """Return the p of the sign-flip test; 1 without a pair."""
         return sign_flip_test(self.differences) if self.differences else 1.0
+
+    def bears_failures(self, alpha: float) -> bool:
+        """Return whether who is ahead still is, with each failure as the largest difference seen.
+
+        It has lost the seeds that were hard for it: a mean over the others flatters it.
+        """
+        most = max(abs(difference) for difference in self.differences)
+        counted = [*self.differences, *[-most] * self.alone[0], *[most] * self.alone[1]]
+        same_side = sum(counted) * self.difference > 0
+        return same_side and sign_flip_test(counted) <= alpha
 
 
 def judge(
@@ -171,10 +183,11 @@ def _interval(
 def _outcome(
     pairs: Pairs, p_adjusted: float, comparisons: int, confidence: float
 ) -> tuple[Outcome, Literal["", "pairs", "failures"]]:
-    if p_adjusted <= (1 - confidence) * (1 + 1e-9):
+    alpha = (1 - confidence) * (1 + 1e-9)
+    if p_adjusted <= alpha:
         ahead = pairs.difference > 0
         of_ahead, of_other = pairs.failed if ahead else pairs.failed[::-1]
-        if of_ahead > of_other:  # it lost the seeds that were hard for it
+        if of_ahead > of_other and not pairs.bears_failures(alpha):
             return "undecidable", "failures"
         return ("better" if ahead else "worse"), ""
     if len(pairs.differences) < least_pairs(comparisons, confidence):

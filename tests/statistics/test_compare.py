@@ -124,14 +124,37 @@ def test_a_miss_is_never_a_success(miss: float | None) -> None:
         )
 
 
-def test_who_is_ahead_but_fails_more_often_does_not_win() -> None:
+def test_who_fails_more_often_has_to_be_ahead_in_spite_of_it() -> None:
+    """As if each failure alone were the largest difference, lost."""
     table = drawn(12, a=0.0, b=5.0)
-    table["b"][0] = None
-    verdict = compare_all(table, higher_is_better=True).row[0]
-    assert (verdict.outcome, verdict.reason) == ("undecidable", "failures")
-    assert verdict.p_adjusted < 0.05 and verdict.low > 0
-    table["a"][1] = None
+    d = paired(table, "b", "a")
+    for failures, wins in [(1, True), (2, True), (3, False)]:
+        for seed in range(failures):
+            table["b"][seed] = None
+        verdict = compare_all(table, higher_is_better=True).row[0]
+        assert verdict.p_adjusted < 0.05 and verdict.low > 0
+        kept = d[failures:]
+        assert (sign_flip_test([*kept, *[-max(kept)] * failures]) <= 0.05) == wins
+        assert (verdict.outcome, verdict.reason) == (
+            ("better", "") if wins else ("undecidable", "failures")
+        )
+    for seed in range(9, 12):
+        table["a"][seed] = None  # it fails as often
     assert compare_all(table, higher_is_better=True).row[0].outcome == "better"
+
+
+def test_failing_where_it_would_have_lost_wins_nothing() -> None:
+    """Both are the same, but one of them fails at its worst seeds in place of scoring them."""
+    random, called, plain = np.random.default_rng(0), 0, 0
+    for first, second in random.normal(size=(400, 2, 20)):
+        results = {
+            "a": {s: float(v) if v > -0.84 else None for s, v in enumerate(first)},
+            "b": dict(enumerate(second)),
+        }
+        verdict = compare_all(results, higher_is_better=True).verdict("a", "b")
+        called += verdict.outcome == "better"
+        plain += verdict.p <= 0.05 and verdict.difference > 0
+    assert called == 0 and plain / 400 > 0.1
 
 
 def test_seeds_that_were_not_run_are_no_failures() -> None:
