@@ -57,11 +57,14 @@ ALLOWED: dict[str, set[str]] = {
     "runs": {
         "launched",
         *("compose", "assemble", "training", "monitor", "rundir", "config", "errors"),
-        *("files", "escape", "console", "version", "shapes", "step_folders", "plots"),
+        *("files", "escape", "console", "version", "shapes", "step_folders", "plots", "layout"),
     },
     "compose": {"config", "errors", "escape", "launched"},
     "console": {"escape", "layout"},
-    "search": {"compose", "config", "assemble", "training", "monitor", "plots", "errors"},
+    "search": {
+        *("compose", "config", "assemble", "training", "monitor", "plots", "errors"),
+        *("rundir", "console"),
+    },
     "assemble": {
         *("training", "monitor", "rundir", "config", "errors", "files"),
         *("optim", "schedules", "models", "data", "tasks"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from optbench.config.better import mode_by_name
 from optbench.config.declared import SETTINGS
 from optbench.config.run_config import RunConfig
 from optbench.config.schema import schedules_in
@@ -14,20 +15,6 @@ from optbench.tasks.base import Task
 
 MEASURED = ("train/loss", "grad_norm/total", "update_ratio/total", "param_norm/total")
 """What the training itself gives a schedule to react to, besides each parameter's norms."""
-
-
-LESS_IS_BETTER = (
-    "loss",
-    "error",
-    "gap",
-    "distance",
-    "wasserstein",
-    "perplexity",
-    "bits_per_character",
-    "kl",
-    "reconstruction",
-)
-"""Ends of the names of metrics that are better when they are less."""
 
 
 def check_metrics(config: RunConfig, task: Task, parameters: Sequence[str]) -> None:
@@ -83,7 +70,7 @@ def mode_of(asked: str, metric: str, task: Task) -> str:
         return asked
     if metric == task.metric:
         return task.mode
-    return "min" if metric.endswith(LESS_IS_BETTER) else "max"
+    return mode_by_name(metric)
 
 
 def with_modes(node: Mapping[str, Any], task: Task) -> dict[str, Any]:

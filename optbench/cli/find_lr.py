@@ -101,8 +101,8 @@ def find_lr(arguments: Sequence[str]) -> int:
                 return 128 + trial.signal
             trials.append(trial)
     assert folder is not None
-    from optbench.cli.find_lr_report import report
     from optbench.runs.environment import environment
+    from optbench.search.report import report
 
     where = environment(world.device, world.size, experiment.implementation)
     found = report(folder, spec, asked.ramp, trials, where, base, player, asked.config_dir)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from optbench.cli.report import print_sweep
 from optbench.compose.composer import Composer
 from optbench.compose.executors import SERIAL, without_executor
 from optbench.compose.sweeps import Grid, compose_grid, varied_keys
@@ -14,6 +13,7 @@ from optbench.executors.many import run_all
 from optbench.runs.log import Log
 from optbench.runs.result import RunResult
 from optbench.runs.sweep import Sweep, begin
+from optbench.runs.sweep_table import print_sweep
 
 
 def sweep(composer: Composer, overrides: Sequence[str]) -> int:

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 import optbench.runs.sweep as sweep_module
-from optbench.cli.report import print_sweep
 from optbench.compose.quoting import quoted
 from optbench.files import load_yaml
 from optbench.monitor.numerals import significant
 from optbench.rundir import RunDir
 from optbench.runs.log import Log
 from optbench.runs.result import RunResult
+from optbench.runs.sweep_table import print_sweep
 
 from .program import SMALL, Answer, assert_same_bits, call, final_state, records, train
 
