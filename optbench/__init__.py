@@ -12,6 +12,8 @@ from optbench.version import __version__
 
 if TYPE_CHECKING:
     from optbench.api import compose, pbt, resume, resume_sweep, sweep, train, tune
+    from optbench.comparison.compare import compare
+    from optbench.comparison.result import Compared
     from optbench.config.run_spec import RunSpec
     from optbench.errors import UserError
     from optbench.population.report import Ancestor
@@ -26,6 +28,7 @@ __all__ = [
     "Ancestor",
     "Callback",
     "Checkpoints",
+    "Compared",
     "Population",
     "Run",
     "RunResult",
@@ -34,6 +37,7 @@ __all__ = [
     "Tried",
     "UserError",
     "__version__",
+    "compare",
     "compose",
     "find_runs",
     "open_run",
@@ -49,6 +53,7 @@ _HOMES = {
     "Ancestor": "population.report",
     "Callback": "training.callback",
     "Checkpoints": "runs.read",
+    "Compared": "comparison.result",
     "Population": "population.result",
     "Run": "runs.read",
     "RunResult": "runs.result",
@@ -56,6 +61,7 @@ _HOMES = {
     "Study": "tuning.study",
     "Tried": "tuning.study",
     "UserError": "errors",
+    "compare": "comparison.compare",
     "compose": "api",
     "find_runs": "runs.find",
     "open_run": "runs.find",

@@ -18,12 +18,12 @@ HEAVY = frozenset({"torch", "torchvision", "sklearn", "tensorboard"})
 ALLOWED: dict[str, set[str]] = {
     "__init__": {
         *("api", "compose", "config", "errors", "population", "runs", "training", "tuning"),
-        "version",
+        *("comparison", "version"),
     },
     "__main__": {"cli", "training"},
     "cli": {
         "launched",
-        *("executors", "population", "tuning"),
+        *("executors", "population", "tuning", "comparison"),
         *("assemble", "training", "monitor", "rundir", "config", "plots", "errors"),
         *("search", "files", "escape", "compose", "runs", "console", "version", "shapes", "layout"),
         *("step_folders", "which_run"),
@@ -39,6 +39,9 @@ ALLOWED: dict[str, set[str]] = {
         "runs",
         "training",
         "tuning",
+    },
+    "comparison": {
+        *("runs", "statistics", "rundir", "config", "errors", "files", "console", "which_run"),
     },
     "population": {
         *("tuning", "executors", "runs", "compose", "config", "training", "monitor", "search"),
@@ -123,6 +126,7 @@ WITHOUT_TORCH = [
     *("optbench.cli.*", "optbench.compose.*", "optbench.plots.*", "optbench.search.lr_range"),
     *("optbench.api", "optbench", "optbench.executors.*"),
     *("optbench.search.distribution", "optbench.search.space", "optbench.statistics.*"),
+    "optbench.comparison.*",
 ]
 """Modules that load without torch; what of it they need they import when they need it."""
 

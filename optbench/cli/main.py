@@ -92,6 +92,11 @@ VERBS = {
         "past:runs",
         "past runs side by side: optbench runs [FOLDER...] [state=finished]",
     ),
+    "compare": Verb(
+        "compare",
+        "compare:compare",
+        "which is better, and how sure: optbench compare [FOLDER...]",
+    ),
 }
 
 

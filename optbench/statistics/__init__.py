@@ -12,7 +12,7 @@ from optbench.statistics.rates import Rate, failure_rate, rates_test
 from optbench.statistics.sign_flip import sign_flip_coverage, sign_flip_interval, sign_flip_test
 from optbench.statistics.times import rank_test
 from optbench.statistics.verdict import Verdict
-from optbench.statistics.wording import Unit, sentence, sentences
+from optbench.statistics.wording import Unit, lead_and_range, sentence, sentences
 
 __all__ = [
     "Aggregate",
@@ -31,6 +31,7 @@ __all__ = [
     "iqm",
     "iqm_bands",
     "kaplan_meier",
+    "lead_and_range",
     "least_pairs",
     "leave_one_out",
     "pairs_needed",

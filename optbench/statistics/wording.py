@@ -62,6 +62,13 @@ def sentences(comparison: Comparison, unit: Unit = PLAIN, what: str = "optimizer
     return said
 
 
+def lead_and_range(verdict: Verdict, unit: Unit = PLAIN) -> str:
+    """Return how far the first is ahead, and the interval, for a table: `0.32 (0.16 to 0.46)`."""
+    if not verdict.pairs:
+        return ""
+    return f"{_number(verdict.difference, verdict, unit)} ({_range(verdict, unit)})"
+
+
 def _headline(comparison: Comparison, what: str) -> str:
     arms, best = len(comparison.arms), comparison.best
     if best is None:

@@ -1,0 +1,108 @@
+"""Which of the runs that were found count, and what is said of those that do not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from optbench.comparison.arms import BUDGET, Group, decides, grouped
+from optbench.comparison.record import Record, Unit
+from optbench.comparison.studies import Searched, chosen_on, studies_among, to_compare
+from optbench.console import shown
+from optbench.errors import UserError
+
+LISTED = 3
+"""Of the seeds or runs in a line."""
+FRESH = "a choice scores better by luck on what it was made on, so score it on fresh seeds"
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """The runs that count, by arm.
+
+    Attributes:
+        groups: the arms.
+        said: a line each of what was left out, and of seeds that chose.
+    """
+
+    groups: list[Group]
+    said: list[str]
+
+
+def sort_out(records: Sequence[Record], unread: Sequence[tuple[Path, str]]) -> Sorted:
+    """Return the arms' runs: none that a resume made another, no seed twice, no trial.
+
+    Args:
+        records: of runs that ended, the oldest first.
+        unread: folders that could not take part, with why.
+
+    Raises:
+        UserError: nothing is left that could be compared.
+    """
+    said = [f"left out: {shown(path)}: {why}" for path, why in unread]
+    whole = []
+    for record in records:
+        changed = {key: of_it for key, of_it in record.changed.items() if _made_another(key)}
+        if changed:
+            how = ", ".join(f"{key}={new} (was {old})" for key, (old, new) in changed.items())
+            said.append(f"left out: {shown(record.path)}: a resume went on with {how}")
+        else:
+            whole.append(record)
+    studies, others = studies_among(whole)
+    compared = to_compare(studies, others)
+    if not compared:
+        raise UserError("no run is left to compare: a resume went on with other settings in each")
+    groups = []
+    for group in grouped(compared):
+        once, lines = _once(group)
+        fresh, more = _fresh(once, studies) if others else (once, [])
+        groups.append(fresh)
+        said += [*lines, *more]
+    if not others:
+        for study in studies:
+            on = f"{said_of(sorted(study.units))}, on which {shown(study.folder)} chose"
+            said.append(f"tuned on the seeds it is scored on: its trials have {on}; {FRESH}")
+    return Sorted(groups, said)
+
+
+def _made_another(key: str) -> bool:
+    return decides(key) and key not in (*BUDGET, "early_stopping.patience")
+
+
+def _once(group: Group) -> tuple[Group, list[str]]:
+    """Return an arm with the first run alone of each seed."""
+    found: dict[Unit, Record] = {}
+    said = []
+    for record in group.records:
+        first = found.setdefault(record.unit, record)
+        if first is not record:
+            said.append(
+                f"left out: {shown(record.path)}: {group.name} has {said_of([record.unit])} "
+                f"already, of {shown(first.path)}"
+            )
+    return replace(group, records=tuple(found.values())), said
+
+
+def _fresh(group: Group, studies: Sequence[Searched]) -> tuple[Group, list[str]]:
+    """Return an arm without the seeds that chose its settings, if it has others."""
+    said = []
+    for folder, units in chosen_on(studies, group).items():
+        used = [record.unit for record in group.records if record.unit in units]
+        if not used:
+            continue
+        left = tuple(record for record in group.records if record.unit not in units)
+        chose = f"{said_of(used)} chose the settings of {group.name} ({shown(folder)})"
+        if left:
+            said.append(f"left out: {chose}; its score there is luck in part")
+            group = replace(group, records=left)
+        else:
+            said.append(f"tuned on the seeds it is scored on: {chose}; {FRESH}")
+    return group, said
+
+
+def said_of(units: Sequence[Unit]) -> str:
+    """Return seeds, with their folds, as they are told."""
+    names = [f"{seed}" + (f" fold {fold}" if fold else "") for seed, fold in units]
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return f"seed{'s' * (len(names) > 1)} {', '.join(names[:LISTED])}{more}"
