@@ -155,10 +155,11 @@ def _names(arms: Sequence[Key], choices: set[str]) -> list[str]:
     every = [key for key, _ in arms[0]]
     for same in clusters.values():
         for at, key in enumerate(every):
-            if key not in choices and len({arms[i][at][1] for i in same}) > 1:
-                for i in same:
-                    if arms[i][at][1]:
-                        parts[i].append(f"{_short(key, every)}={arms[i][at][1]}")
+            values = [arms[i][at][1] for i in same]
+            if key not in choices and len(set(values)) > 1:
+                for i, value in zip(same, _shorter(values), strict=True):
+                    if value:
+                        parts[i].append(f"{_short(key, every)}={value}")
     names = [" ".join(part) or "as it is" for part in parts]
     if len(set(names)) < len(names):  # where a value is empty, or a text has a space
         return [" ".join(f"{key}={value}" for key, value in arm) for arm in arms]
@@ -169,6 +170,18 @@ def _chosen(arm: Key, choices: set[str]) -> list[str]:
     chosen = [(key, value) for key, value in arm if key in choices and value]
     alone = len(arm) == 1
     return [value if key == CHOSEN or alone else f"{key}={value}" for key, value in chosen]
+
+
+def _shorter(values: Sequence[str]) -> list[str]:
+    """Return values with four digits of each number, where these tell them apart."""
+    shorter = []
+    for value in values:
+        try:
+            number = f"{float(value):.4g}"
+        except ValueError:
+            number = value
+        shorter.append(number if len(number) < len(value) else value)
+    return shorter if len(set(shorter)) == len(set(values)) else list(values)
 
 
 def _short(key: str, every: Sequence[str]) -> str:

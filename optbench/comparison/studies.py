@@ -89,7 +89,8 @@ def _study(folder: Path) -> Searched:
         said = None
     plan: Mapping[str, Any] = said if isinstance(said, dict) else {}
     space = plan.get("space")
-    keys = tuple(str(key) for key in space) if isinstance(space, dict) else ()
+    search = space.get("search") if isinstance(space, dict) else None
+    keys = tuple(str(key) for key in search) if isinstance(search, dict) else ()
     return Searched(folder, keys, str(plan.get("metric", "")), str(plan.get("mode", "")))
 
 

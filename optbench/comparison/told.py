@@ -62,8 +62,9 @@ def hidden_settings(compared: Compared) -> list[str]:
         more = []
         for key, value in arm.settings.items():
             last = key.rpartition(".")[2]
-            texts = (flow(value), f"{key}={flow(value)}", f"{last}={flow(value)}")
-            if value is not None and not any(text in words for text in texts):
+            texts = [flow(value), f"{key}={flow(value)}", f"{last}={flow(value)}"]
+            named = any(word.startswith((f"{key}=", f"{last}=")) for word in words)
+            if value is not None and not named and not any(text in words for text in texts):
                 more.append(f"{key}={flow(value)}")
         if more:
             lines.append(f"{arm.name}: {'  '.join(more)}")

@@ -54,6 +54,14 @@ def test_settings_are_named_where_the_choice_does_not_tell(folders: Folders) -> 
     assert arms[2].settings == {"optimizer": "adam", "optimizer.lr": 0.001}
 
 
+def test_numbers_are_short_where_that_tells_them_apart(folders: Folders) -> None:
+    for i, lr in enumerate((0.062083740791420566, 0.030389675848179327)):
+        folders.write(f"{i}", "sgd", 0, 0.9 - i, {"optimizer.lr": lr})
+    found = optbench.compare(folders.top)
+    assert [arm.name for arm in found.arms] == ["lr=0.06208", "lr=0.03039"]
+    assert found.arms[0].settings == {"optimizer.lr": 0.062083740791420566}
+
+
 def test_one_and_one_point_nought_are_one_value(folders: Folders) -> None:
     for i, lr in enumerate((1, 1.0)):
         folders.write(f"sgd-{i}", "sgd", i, 0.9, {"optimizer.lr": lr})

@@ -146,7 +146,7 @@ def deepobs(tmp_path: Path, fresh: bool) -> Folders:
         for i, factor in enumerate((0.1, 1.0, 10.0)):
             settings = {"optimizer.lr": lr * factor}
             made.write(f"study-{name}/{i}", name, 42, tuned - 0.01 * (factor != 1), settings)
-        plan = {"space": {"optimizer.lr": {}}, "metric": "test/accuracy", "mode": "max"}
+        plan = {"space": {"search": {"optimizer.lr": {}}}, "metric": "test/accuracy", "mode": "max"}
         (made.top / f"study-{name}" / "study.yaml").write_text(dump_yaml(plan), encoding="utf-8")
         for seed, score in [(42, tuned), *enumerate(others)] if fresh else [(42, tuned)]:
             own = {"optimizer.lr": lr}
@@ -170,6 +170,13 @@ def test_the_seed_that_chose_is_warned_of_where_there_is_no_other(tmp_path: Path
     assert [arm.name for arm in found.arms] == ["adam", "sgd"]
     assert found.sentences[0].startswith("1 seed can't decide")
     assert all(line.startswith("tuned on the seeds it is scored on") for line in found.warnings)
+
+
+def test_settings_that_no_trial_had_were_not_chosen_there(tmp_path: Path) -> None:
+    made = deepobs(tmp_path, fresh=True)
+    made.write("mine", "sgd", 42, 0.9, {"optimizer.lr": 0.07})
+    found = optbench.compare(made.top)
+    assert len(found.arm("sgd lr=0.07").scores) == 1 and len(found.arm("sgd lr=0.1").scores) == 9
 
 
 def test_studies_alone_stand_for_their_best_trials(tmp_path: Path) -> None:
