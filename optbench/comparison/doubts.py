@@ -9,7 +9,7 @@ from optbench.comparison.arms import CHOSEN, Group
 from optbench.comparison.metric import Metric
 from optbench.comparison.record import Record
 from optbench.comparison.result import Arm
-from optbench.comparison.sorted_out import LISTED, Sorted
+from optbench.comparison.sorted_out import LISTED, Sorted, said_of
 from optbench.config.flow import flow
 from optbench.console import shown
 
@@ -17,6 +17,8 @@ ALIKE = 0.01
 """Budgets that differ by less are one: a last batch may be smaller."""
 LEAST_VALUES = 3
 """Of a learning rate, so that its best can be at an edge."""
+COMMIT = 9
+"""Letters of one."""
 SURROUNDINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "code versions": (("versions", "optbench"), ("git", "commit"), ("git", "dirty")),
     "versions of torch": (("versions", "torch"),),
@@ -35,6 +37,7 @@ def doubts(sorted_out: Sorted, arms: Sequence[Arm], by: Metric) -> list[str]:
         *_surroundings(groups, records),
         *_precision(groups),
         *_tuned(groups),
+        *_perhaps_tuned(groups),
         *_edges(groups, arms, by),
         *_chosen_on_test(groups),
         *_validation(records, by),
@@ -82,11 +85,18 @@ def _surroundings(groups: Sequence[Group], records: Sequence[Record]) -> list[st
     for what, paths in SURROUNDINGS.items():
         values: dict[str, list[Record]] = {}
         for record in records:
-            found = [_at(record.environment, path) for path in paths]
-            values.setdefault(" ".join(flow(v) for v in found if v is not None), []).append(record)
+            found = [_word(path[-1], _at(record.environment, path)) for path in paths]
+            values.setdefault(" ".join(filter(None, found)), []).append(record)
         if len(values) > 1:
             lines.append(f"different {what}: {_by_value(values, groups)}")
     return lines
+
+
+def _word(what: str, value: Any) -> str:
+    """Return a value of env.json as it is told."""
+    if what == "dirty":
+        return "with changes" if value is True else ""
+    return "" if value is None else flow(value)[: COMMIT if what == "commit" else None]
 
 
 def _precision(groups: Sequence[Group]) -> list[str]:
@@ -119,6 +129,25 @@ def _tuned(groups: Sequence[Group]) -> list[str]:
         f"unequal tuning: {_some(with_)} {_was(with_)} given settings, "
         f"{_some(without)} {_was(without)} left at the defaults"
     ]
+
+
+def _perhaps_tuned(groups: Sequence[Group]) -> list[str]:
+    """Say where one setting of an optimizer has more seeds than its others, which have but few."""
+    families: dict[str, list[Group]] = {}
+    for group in groups:
+        families.setdefault(str(group.settings.get(CHOSEN)), []).append(group)
+    lines = []
+    for family in families.values():
+        first, *others = sorted(family, key=lambda group: -len(group.records))
+        units = [{record.unit for record in group.records} for group in others]
+        own = {record.unit for record in first.records}
+        if others and all(each == units[0] for each in units) and units[0] < own:
+            many = f"{len(others)} other settings have" if len(others) > 1 else "another has"
+            lines.append(
+                f"perhaps tuned on seeds it is scored on: beside {first.name}, {many} only "
+                f"{said_of(sorted(units[0]))}; if these chose it, its score there is luck in part"
+            )
+    return lines
 
 
 def _edges(groups: Sequence[Group], arms: Sequence[Arm], by: Metric) -> list[str]:

@@ -114,6 +114,8 @@ def _problem(past: Past) -> str:
     seed = past.config.get("seed")
     if not isinstance(seed, int) or isinstance(seed, bool):
         return "its config has no seed"
+    if not past.choices:
+        return "its overrides.yaml is missing or damaged"
     if past.state in MISSED:
         if past.status.get(MACHINES) is True:
             return "the machine failed it, no fault of its settings"

@@ -129,6 +129,7 @@ def _of(record: Record, key: str) -> Any:
 
 def _same(one: Any, other: Any) -> bool:
     numbers = [isinstance(v, int | float) and not isinstance(v, bool) for v in (one, other)]
-    if all(numbers):
-        return math.isclose(one, other, rel_tol=ROUNDED)
-    return bool(one == other)
+    try:
+        return bool(one == other) or (all(numbers) and math.isclose(one, other, rel_tol=ROUNDED))
+    except OverflowError:  # a number that no optimizer has
+        return False

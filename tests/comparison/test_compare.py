@@ -153,10 +153,14 @@ def test_what_has_not_ended_is_left_out_and_said(folders: Folders) -> None:
     folders.write("full", "adam", 4, 0.99, state="failed", status={"machines": True})
     (folders.write("half", "adam", 5, 0.99) / "summary.json").unlink()
     (folders.write("torn", "adam", 6, 0.99) / "config.yaml").write_text("a: [", encoding="utf-8")
+    (folders.write("unsaid", "adam", 7, 0.99) / "overrides.yaml").write_text("a", encoding="utf-8")
+    folders.write("seedless", "adam", 8, 0.99, {"seed": "x"})
     found = optbench.compare(folders.top)
     assert [arm.scores.keys() for arm in found.arms] == [{(0, ""), (1, "")}] * 2
     whys = {Path(line.split(": ")[1]).name: line for line in found.warnings}
-    assert whys.keys() == {"going", "stopped", "full", "half", "torn"}
+    ended = {"going", "stopped", "full", "half"}
+    assert whys.keys() == ended | {"torn", "unsaid", "seedless"}
+    assert "overrides.yaml" in whys["unsaid"] and "no seed" in whys["seedless"]
     assert "it is still running" in whys["going"] and "optbench resume" in whys["stopped"]
     assert "the machine failed it" in whys["full"] and "summary.json" in whys["half"]
     assert "not YAML" in whys["torn"]
@@ -236,3 +240,18 @@ def test_csv_has_full_precision_and_latex_is_escaped(folders: Folders) -> None:
     text = as_latex(found)
     assert r"a\_b=x\&0.1" in text and r"\toprule" in text
     assert not re.search(r"(?<!\\)[&_](?=b|0)", text)
+
+
+def test_what_others_wrote_is_data(folders: Folders) -> None:
+    folders.arm("sgd", by_seed(SGD[:2]))
+    folders.write("huge", "sgd", 2, 0.9, {"optimizer.lr": 10**400})
+    folders.write("nan", "sgd", 3, 0.9, {"optimizer.lr": math.nan})
+    folders.write("text", "sgd", 4, 0.9, {"optimizer.lr": "\x1b[31m"})
+    folders.write("none", "sgd", 5, 0.9, {"optimizer": 3})
+    (folders.write("link", "sgd", 6, 0.9) / "log.txt").unlink()
+    (folders.top / "link" / "log.txt").symlink_to("/etc/hostname")
+    folders.write("env", "sgd", 7, 0.9, environment={"git": [1], "versions": 3, "host": {"a": 1}})
+    folders.write("budget", "sgd", 8, 0.9, examples=math.nan)
+    found = optbench.compare(folders.top)
+    assert sum(len(arm.scores) for arm in found.arms) == 9
+    json.loads(as_json(found), parse_constant=pytest.fail)

@@ -69,7 +69,14 @@ def test_a_resume_with_another_length_is_said(folders: Folders) -> None:
 @pytest.mark.parametrize(
     ("environment", "begins"),
     [
-        ({"git": {"commit": "b" * 40, "dirty": False}}, "different code versions: 0.1.0 aaaa"),
+        (
+            {"git": {"commit": "b" * 40, "dirty": False}},
+            "different code versions: 0.1.0 aaaaaaaaa (sgd)",
+        ),
+        (
+            {"git": {"commit": "a" * 40, "dirty": True}},
+            "different code versions: 0.1.0 aaaaaaaaa (sgd), 0.1.0 aaaaaaaaa with changes (adam)",
+        ),
         ({"versions": {"optbench": "0.1.0", "torch": "2.11.0"}}, "different versions of torch: "),
         ({"device": "cuda"}, "different hardware: cpu here (sgd), cuda here (adam)"),
         ({"host": "there"}, "different hardware: cpu here (sgd), cpu there (adam)"),
@@ -132,7 +139,15 @@ def test_seeds_that_change_nothing_are_no_sample(tmp_path: Path) -> None:
     said(made, "all seeds of each arm came to the same")
 
 
-# FACTS: on its tuning seed, 42, fmnist_2c2d gives Adam 92.94 and SGD 92.18; on nine fresh ones
+def test_a_grid_on_one_seed_beside_the_winner_on_many(folders: Folders) -> None:
+    folders.arm("adam", GOOD)
+    for lr in (0.01, 0.5):
+        folders.write(f"{lr}", "adam", 0, 0.7, {"optimizer.lr": lr})
+    line = said(folders, "perhaps tuned on seeds it is scored on: beside adam lr=0.1, ")
+    assert "2 other settings have only seed 0; if these chose it" in line
+
+
+# DeepOBS: on its tuning seed, 42, fmnist_2c2d gives Adam 92.94 and SGD 92.18; on nine fresh ones
 # 92.28 +- 0.22 and 92.28 +- 0.19.
 FRESH_ADAM = [0.9250, 0.9210, 0.9262, 0.9205, 0.9228, 0.9241, 0.9196, 0.9222, 0.9238]
 FRESH_SGD = [0.9214, 0.9247, 0.9221, 0.9243, 0.9199, 0.9256, 0.9229, 0.9208, 0.9235]
