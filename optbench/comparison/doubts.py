@@ -77,6 +77,10 @@ def _resumed(records: Sequence[Record]) -> list[str]:
         for key, (old, new) in record.changed.items():
             if key not in ("tags", "notes", "name"):
                 said.append(f"{shown(record.path)} with {key}={new} (was {old})")
+        seals = record.past.status.get("config")
+        several = isinstance(seals, list) and len(seals) > 1
+        if several and not record.changed and not record.labelled:
+            said.append(f"{shown(record.path)}, whose log does not say which")
     return [f"a resume went on with other settings: {_some(said)}"] if said else []
 
 

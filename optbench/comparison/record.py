@@ -25,6 +25,7 @@ Unit = tuple[int, str]
 """What runs are paired by: the seed, and the fold of the data set, empty where there is none."""
 
 _CHANGED = re.compile(r"^\S+ changed: ([\w.@]+)=(.*) \(was (.*)\)$", re.MULTILINE)
+_LABELLED = re.compile(r"^\S+ (tags|notes)=", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -95,12 +96,21 @@ class Record:
         return RunDir(self.path).read_json("env.json")
 
     @cached_property
+    def _log(self) -> str:
+        try:
+            return read_text(RunDir(self.path).log)
+        except (OSError, BadFile):
+            return ""
+
+    @property
+    def labelled(self) -> bool:
+        """Whether it was given tags or notes after it had ended, as its log tells."""
+        return _LABELLED.search(self._log) is not None
+
+    @cached_property
     def changed(self) -> dict[str, tuple[str, str]]:
         """Keys that a resume changed, with what each was and became, as its log tells."""
-        try:
-            said = _CHANGED.findall(read_text(RunDir(self.path).log))
-        except (OSError, BadFile):
-            return {}
+        said = _CHANGED.findall(self._log)
         found: dict[str, tuple[str, str]] = {}
         for key, new, old in said:
             found[key] = (found.get(key, (old, ""))[0], new)

@@ -175,7 +175,7 @@ class _Run:
         verb = "resuming" if resume else "training"
         self.log.say(f"{verb} {self.spec.config.name} in {shown(self.folder.path)}")
         for line in self.spec.changes:  # only now: before, it may still be refused
-            self.log.tell(line)
+            self.log.say(line)
         if self.experiment.validation is None and self.spec.config.checkpoint.best == "auto":
             self.log.note("no validation set (dataset.val_fraction=0): no best checkpoint")
         new = [] if resume else [*self.spec.warnings, *self.experiment.notes]

@@ -74,3 +74,18 @@ def test_no_folder_and_one_run(swept: Path) -> None:
     assert answer.code == 2 and "nowhere: no such folder" in answer.err
     answer = call(["compare", str(swept / "0")])
     assert answer.code == 2 and "one run differs in nothing" in answer.err
+
+
+def test_a_resume_with_another_lr_is_known_by_its_log(workplace: Path) -> None:
+    pytest.importorskip("scipy")
+    small = f"train {SMALL} monitor.tensorboard=false steps=4"
+    for name, line in (
+        ("sgd", "optimizer=sgd"),
+        ("adam", "optimizer=adam"),
+        ("odd", "optimizer=sgd seed=1"),
+    ):
+        assert call(f"{small} {line} hydra.run.dir=these/{name}").code == 0
+    assert call("resume these/odd steps=8 optimizer.lr=0.5").code == 0
+    answer = call("compare these")
+    assert answer.code == 0
+    assert "left out: these/odd: a resume went on with optimizer.lr=0.5 (was 0.1)" in answer.err

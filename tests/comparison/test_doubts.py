@@ -58,6 +58,15 @@ def test_a_resume_with_another_lr_is_left_out(folders: Folders) -> None:
     assert len(optbench.compare(folders.top).arm("adam").scores) == 3
 
 
+@pytest.mark.parametrize("log", ["", "2026-03-01T10:00:00 tags=[a]\n"])
+def test_a_config_that_changed_though_no_log_says_how(folders: Folders, log: str) -> None:
+    folders.arm("adam", GOOD, status={"config": [{"sha256": "a"}, {"sha256": "b"}]}, log=log)
+    if log:
+        assert optbench.compare(folders.top).warnings == ()
+    else:
+        assert "whose log does not say which" in said(folders, "a resume went on with other ")
+
+
 def test_a_resume_with_another_length_is_said(folders: Folders) -> None:
     folders.arm("adam", {seed: GOOD[seed] for seed in range(3)})
     log = "2026-03-01T10:00:00 changed: epochs=20 (was 10)\n"
