@@ -7,11 +7,14 @@ optbench loads neither torch nor Hydra. docs/python.md has an example of each.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import optbench.compose as _package  # before the function takes the name, so that it keeps it
+import optbench.benchmark as _other  # before a function takes the name, so that it keeps it
+import optbench.compose as _package
 from optbench.version import __version__
 
 if TYPE_CHECKING:
     from optbench.api import compose, pbt, resume, resume_sweep, sweep, train, tune
+    from optbench.api_benchmark import benchmark
+    from optbench.benchmark.result import Benchmark
     from optbench.comparison.compare import compare
     from optbench.comparison.result import Compared
     from optbench.config.run_spec import RunSpec
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Ancestor",
+    "Benchmark",
     "Callback",
     "Checkpoints",
     "Compared",
@@ -37,6 +41,7 @@ __all__ = [
     "Tried",
     "UserError",
     "__version__",
+    "benchmark",
     "compare",
     "compose",
     "find_runs",
@@ -51,6 +56,7 @@ __all__ = [
 
 _HOMES = {
     "Ancestor": "population.report",
+    "Benchmark": "benchmark.result",
     "Callback": "training.callback",
     "Checkpoints": "runs.read",
     "Compared": "comparison.result",
@@ -62,6 +68,7 @@ _HOMES = {
     "Tried": "tuning.study",
     "UserError": "errors",
     "compare": "comparison.compare",
+    "benchmark": "api_benchmark",
     "compose": "api",
     "find_runs": "runs.find",
     "open_run": "runs.find",
@@ -73,8 +80,9 @@ _HOMES = {
     "tune": "api",
 }
 
-del _package
+del _package, _other
 globals().pop("compose", None)
+globals().pop("benchmark", None)
 
 
 def __getattr__(name: str) -> Any:

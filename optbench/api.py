@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from optbench.compose.texts import check_texts
 from optbench.errors import UserError
+from optbench.library import Path, check_folders, composer_of, of_a_library
 
 if TYPE_CHECKING:
-    from optbench.compose.composer import Composer
     from optbench.config.run_spec import RunSpec
     from optbench.population.result import Population
-    from optbench.runs.log import Log
     from optbench.runs.result import RunResult
     from optbench.training.callback import Callback
     from optbench.tuning.study import Study
-
-Path = str | os.PathLike[str]
 
 
 def compose(*overrides: str, config_dir: str | None = None) -> RunSpec:
@@ -44,7 +41,7 @@ def compose(*overrides: str, config_dir: str | None = None) -> RunSpec:
         0.1
     """
     check_texts("compose", overrides)
-    with _composer(config_dir) as composer:
+    with composer_of(config_dir) as composer:
         spec = composer.spec(composer.compose(overrides), overrides)
     if spec.config.resume:
         raise UserError(f"resume={spec.config.resume}: a run is gone on with by optbench.resume")
@@ -85,11 +82,11 @@ def train(
     """
     from optbench.runs.execute import execute
 
-    _check_folders(folder, config_dir)
+    check_folders(folder, config_dir)
     spec = _spec_of(overrides, config_dir)
     if folder is not None:
         spec = replace(spec, folder=os.fspath(folder))
-    with _of_a_library(quiet) as (log, results):
+    with of_a_library(quiet) as (log, results):
         results.append(execute(spec, log, callbacks=callbacks or (), raising=True))
     return results[0]
 
@@ -106,29 +103,6 @@ def _spec_of(overrides: Sequence[str | RunSpec], config_dir: str | None) -> RunS
         raise UserError("train: a RunSpec stands alone; its overrides are compose's")
     (spec,) = (each for each in overrides if isinstance(each, RunSpec))
     return spec
-
-
-@contextmanager
-def _composer(config_dir: str | None) -> Iterator[Composer]:
-    """Yield a composer, whose errors are told as a program needs them."""
-    from optbench.compose.composer import SeveralValues, hydra_session
-
-    _check_folders(None, config_dir)
-    try:
-        with hydra_session(config_dir) as composer:
-            yield composer
-    except SeveralValues as error:
-        raise error.needing("optbench.sweep") from None
-
-
-def _check_folders(folder: Path | None, config_dir: str | None) -> None:
-    """Raise UserError for what is no path, and for a folder of configs that is not there."""
-    from optbench.rundir import path_of
-
-    if folder is not None:
-        path_of(folder, "folder")
-    if config_dir is not None and not path_of(config_dir, "config_dir").is_dir():
-        raise UserError(f"config_dir={config_dir}: no such folder")
 
 
 def sweep(
@@ -169,15 +143,15 @@ def sweep(
 
     check_texts("sweep", overrides)
     check_callbacks(callbacks or ())
-    _check_folders(folder, config_dir)
-    with _composer(config_dir) as composer:
+    check_folders(folder, config_dir)
+    with composer_of(config_dir) as composer:
         choice, rest = without_executor(composer, overrides)
         grid = compose_grid(composer, rest)
         if not isinstance(grid, Grid) or not grid.basic:
             raise UserError("hydra/launcher, hydra/sweeper: for optbench train -m only")
         if folder is not None:
             grid = replace(grid, folder=os.fspath(folder))
-        with _of_a_library(quiet) as (log, results):
+        with of_a_library(quiet) as (log, results):
             executor = make_executor(choice, log)
             planned = begin(composer, rest, grid, log, choice.lines)
             results += filter(None, run_all(planned, executor, log, callbacks or ()))
@@ -222,9 +196,9 @@ def resume(
     if folder is not None and at is None:
         raise UserError("folder: with at=, for a branch of a run")
     check_texts("resume", overrides)
-    _check_folders(folder, config_dir)
+    check_folders(folder, config_dir)
     going = continuation(path, overrides, config_dir, trust)
-    with _of_a_library(quiet) as (log, results), ExitStack() as stack:
+    with of_a_library(quiet) as (log, results), ExitStack() as stack:
         if at is not None:
             going = stack.enter_context(branch(going, at, folder, log))
         elif going.ended:
@@ -285,8 +259,8 @@ def resume_sweep(
     folder = path_of(path).absolute()
     plan = read_plan(folder, trust)
     with (
-        _composer(config_dir or plan.config_dir) as composer,
-        _of_a_library(quiet) as (log, results),
+        composer_of(config_dir or plan.config_dir) as composer,
+        of_a_library(quiet) as (log, results),
     ):
         choice, rest = without_executor(composer, gone_on_with(plan.executor, overrides))
         executor = make_executor(choice, log)
@@ -323,12 +297,12 @@ def tune(
     from optbench.assemble.create import need
 
     check_texts("tune", overrides)
-    _check_folders(folder, config_dir)
+    check_folders(folder, config_dir)
     need("optuna", "tune", "tune")
     from optbench.tuning.tune import folder_wanted
     from optbench.tuning.tune import tune as search
 
-    with _composer(config_dir) as composer, _of_a_library(quiet) as (log, _):
+    with composer_of(config_dir) as composer, of_a_library(quiet) as (log, _):
         wanted = os.fspath(folder) if folder is not None else folder_wanted(composer)
         searched = search(composer, overrides, wanted, log)
     if searched.signal:
@@ -368,8 +342,8 @@ def pbt(
     from optbench.tuning.tune import folder_wanted
 
     check_texts("pbt", overrides)
-    _check_folders(folder, config_dir)
-    with _composer(config_dir) as composer, _of_a_library(quiet) as (log, _):
+    check_folders(folder, config_dir)
+    with composer_of(config_dir) as composer, of_a_library(quiet) as (log, _):
         wanted = os.fspath(folder) if folder is not None else folder_wanted(composer)
         evolved = evolve(composer, overrides, wanted, log)
         found = population_of(evolved)
@@ -378,21 +352,3 @@ def pbt(
     if evolved.fault:
         raise UserError(f"{found.folder}: {evolved.fault}; resume goes on with it")
     return found
-
-
-@contextmanager
-def _of_a_library(quiet: bool) -> Iterator[tuple[Log, list[RunResult]]]:
-    """Yield a log and a list to put results in; leave the process as it was found.
-
-    A signal that ended a run is raised once more, for whoever had it before.
-    """
-    from optbench.runs.log import Log
-    from optbench.runs.process import left_as_found
-
-    if not isinstance(quiet, bool):
-        raise UserError(f"quiet={quiet!r}: expected True or False")
-    results: list[RunResult] = []
-    with left_as_found():
-        yield Log(tells=not quiet), results
-    for code in [result.exit_code for result in results if result.exit_code > 128][:1]:
-        signal.raise_signal(code - 128)

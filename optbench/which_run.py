@@ -8,14 +8,16 @@ from pathlib import Path
 
 from optbench.escape import shell_word
 
-STUDY, POPULATION = "study.yaml", "population.yaml"
-"""What makes a folder that of `optbench tune`, and that of `optbench pbt`."""
+STUDY, POPULATION, BENCHMARK = "study.yaml", "population.yaml", "benchmark.yaml"
+"""What makes a folder that of `optbench tune`, of `optbench pbt`, and of `optbench benchmark`."""
+RUNS = "runs"
+"""The folder of a benchmark's runs in its own."""
 _NUMBERED = re.compile(r"[0-9]+(-[0-9]+)?")
 
 
 def study_in(folder: Path) -> str:
     """Return which of the files that make a folder a study's lies in it; empty if none does."""
-    found = (name for name in (STUDY, POPULATION) if os.path.lexists(folder / name))
+    found = (name for name in (STUDY, POPULATION, BENCHMARK) if os.path.lexists(folder / name))
     return next(found, "")
 
 
@@ -33,6 +35,8 @@ def its_runs(folder: Path) -> str:
 
 def of_study(folder: Path) -> str:
     """Return what to name instead of a study, as its path is typed, for messages."""
+    if study_in(folder.expanduser()) == BENCHMARK:
+        return f"a benchmark's folder; its runs are in {folder / RUNS}"
     tuned = os.path.lexists(folder.expanduser() / "recipe" / "tuned.yaml")
     named = f"a study's folder; {its_runs(folder)}"
     if not tuned:

@@ -18,17 +18,18 @@ HEAVY = frozenset({"torch", "torchvision", "sklearn", "tensorboard"})
 ALLOWED: dict[str, set[str]] = {
     "__init__": {
         *("api", "compose", "config", "errors", "population", "runs", "training", "tuning"),
-        *("comparison", "version"),
+        *("api_benchmark", "benchmark", "comparison", "version"),
     },
     "__main__": {"cli", "training"},
     "cli": {
         "launched",
-        *("executors", "population", "tuning", "comparison"),
+        *("benchmark", "executors", "population", "tuning", "comparison"),
         *("assemble", "training", "monitor", "rundir", "config", "plots", "errors"),
         *("search", "files", "escape", "compose", "runs", "console", "version", "shapes", "layout"),
         *("step_folders", "which_run"),
     },
     "api": {
+        "library",
         "assemble",
         "compose",
         "config",
@@ -42,6 +43,12 @@ ALLOWED: dict[str, set[str]] = {
     },
     "comparison": {
         *("runs", "statistics", "rundir", "config", "errors", "files", "console", "which_run"),
+    },
+    "api_benchmark": {"benchmark", "compose", "errors", "library", "rundir", "which_run"},
+    "library": {"compose", "errors", "rundir", "runs"},
+    "benchmark": {
+        *("tuning", "executors", "runs", "compose", "config", "search", "statistics", "assemble"),
+        *("rundir", "errors", "files", "console", "which_run"),
     },
     "population": {
         *("tuning", "executors", "runs", "compose", "config", "training", "monitor", "search"),
@@ -124,7 +131,9 @@ WITHOUT_TORCH = [
     *("optbench.errors", "optbench.rundir", "optbench.config.*", "optbench.assemble.data"),
     *("optbench.assemble.create", "optbench.assemble.schedule", "optbench.assemble.curves"),
     *("optbench.cli.*", "optbench.compose.*", "optbench.plots.*", "optbench.search.lr_range"),
-    *("optbench.api", "optbench", "optbench.executors.*"),
+    *("optbench.api", "optbench", "optbench.executors.*", "optbench.library"),
+    "optbench.api_benchmark",
+    "optbench.benchmark.*",
     *("optbench.search.distribution", "optbench.search.space", "optbench.statistics.*"),
     "optbench.comparison.*",
 ]

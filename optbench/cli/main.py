@@ -87,6 +87,11 @@ VERBS = {
         "export:export",
         "a run's weights as a plain state dict: optbench export RUN -o FILE",
     ),
+    "benchmark": Verb(
+        "compare",
+        "benchmark:benchmark",
+        "which optimizer is best: optbench benchmark suite=quick optimizers=[sgd,adamw]",
+    ),
     "runs": Verb(
         "compare",
         "past:runs",

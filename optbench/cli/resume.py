@@ -25,7 +25,7 @@ from optbench.runs.result import load_result
 from optbench.runs.resume import continuation
 from optbench.runs.sweep import reopen
 from optbench.step_folders import checkpoint_name
-from optbench.which_run import POPULATION, STUDY
+from optbench.which_run import BENCHMARK, POPULATION, STUDY
 
 
 def resume(
@@ -112,5 +112,9 @@ def _sweep(
         return report(rest, run_all(rest, executor, log), log)
 
 
-_STUDIES = {STUDY: "tune:resume_study", POPULATION: "pbt:resume_population"}
+_STUDIES = {
+    STUDY: "tune:resume_study",
+    POPULATION: "pbt:resume_population",
+    BENCHMARK: "benchmark:resume_benchmark",
+}
 """Who goes on with a study, by the file that makes it one."""

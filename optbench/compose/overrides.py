@@ -37,10 +37,12 @@ def refuse_two_wrappers(overrides: Sequence[Override]) -> None:
 
 
 def refuse_space(overrides: Iterable[str]) -> None:
-    """Refuse a search space where there is nothing to search."""
+    """Refuse a search space, or a suite, where there is one run."""
     for line in overrides:
         if re.match(r"[+~]*space[=.@]", line):
             raise UserError(f"{line}: what is searched is said to optbench tune")
+        if re.match(r"[+~]*suite[=.@]", line):
+            raise UserError(f"{line}: workloads to compare on are said to optbench benchmark")
 
 
 class OverrideReader:

@@ -273,7 +273,7 @@ def measured(base: RunSpec, verb: str) -> Measured:
     Raises:
         UserError: there is no validation set, or nothing is said to be the best.
     """
-    experiment, data = _built(base)
+    experiment, data = built(base)
     best, settings = experiment.state.best, experiment.settings
     if experiment.validation is None:
         raise UserError(
@@ -288,10 +288,10 @@ def measured(base: RunSpec, verb: str) -> Measured:
 
 def optimizer_of(base: RunSpec) -> torch.optim.Optimizer:
     """Return the optimizer of a run's first player, built without training it."""
-    return _built(base)[0].state.players[0].optimizer
+    return built(base)[0].state.players[0].optimizer
 
 
-def _built(base: RunSpec) -> tuple[Experiment, Any]:
+def built(base: RunSpec) -> tuple[Experiment, Any]:
     """Build a run, and return it with its data."""
     data = check_surroundings(base)
     from optbench.assemble.experiment import build_experiment

@@ -1,0 +1,1 @@
+"""Optimizers compared on a suite of workloads: equal tuning, fresh seeds, verdicts."""
