@@ -232,7 +232,8 @@ def test_a_changed_run_does_not_count() -> None:
     shutil.rmtree(f"b/runs/{name}")
     assert call("resume b").code == 0
     plan = Path("b/benchmark.yaml")
-    plan.write_text(plan.read_text(encoding="utf-8").replace("seeds: 1", "seeds: 2"))
+    text = plan.read_text(encoding="utf-8")
+    plan.write_text(text.replace("seeds: 1", "seeds: 2"), encoding="utf-8")
     assert "not the one that the study was begun with here" in call("resume b").err
 
 
