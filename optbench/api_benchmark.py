@@ -43,6 +43,7 @@ def benchmark(
     """
     from optbench.benchmark.benchmark import benchmark as compare
     from optbench.benchmark.benchmark import folder_wanted, go_on
+    from optbench.benchmark.plan import read_plan
     from optbench.benchmark.result import benchmark_of
     from optbench.rundir import path_of
     from optbench.which_run import BENCHMARK
@@ -50,8 +51,11 @@ def benchmark(
     check_texts("benchmark", overrides)
     check_folders(folder, config_dir)
     there = None if folder is None else path_of(folder).absolute()
+    going = there is not None and os.path.lexists(there / BENCHMARK)
+    if there is not None and going and config_dir is None:
+        config_dir = read_plan(there).config_dir
     with composer_of(config_dir) as composer, of_a_library(quiet) as (log, _):
-        if there is not None and os.path.lexists(there / BENCHMARK):
+        if there is not None and going:
             found = go_on(composer, there, overrides, log)
         else:
             wanted = os.fspath(folder) if folder is not None else folder_wanted(composer)

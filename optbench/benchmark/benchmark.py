@@ -155,6 +155,7 @@ def _more(
         optimizers=[each.as_plain() for each in optimizers],
         trials=said.get("trials", plan.trials),
         seeds=said.get("seeds", plan.seeds),
+        config_dir=composer.config_dir,
     )
     return more, optimizers
 

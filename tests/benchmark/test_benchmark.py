@@ -156,6 +156,23 @@ def test_a_kill_changes_nothing(workplace: Path) -> None:
     assert Path("killed/report.json").read_bytes() == Path("b/report.json").read_bytes()
 
 
+def test_one_that_is_stopped_says_how_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = f"{LINE} 'optimizers=[sgd,adamw]'"
+    real, left = BenchmarkJobs.next, iter(range(24))  # of 28 at most: all of digits, not all
+
+    def few(self: BenchmarkJobs) -> Job | None:
+        return real(self) if next(left, None) is not None else None
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BenchmarkJobs, "next", few)
+        found = call(line)
+    assert found.code == 1 and found.out.endswith("\n  optbench resume b\n")
+    assert [each["name"] for each in report()["workloads"]] in (["digits_mlp"], [])
+    assert call("resume b").code == 0
+    through = call(line.replace("dir=b", "dir=c"))
+    assert through.code == 0 and report("b") == report("c")
+
+
 def test_an_optimizer_under_two_names_gives_no_verdict() -> None:
     found = call(
         "benchmark suite=tiny --config-dir own trials=2 seeds=6 steps=20 hydra.sweep.dir=b "
@@ -208,7 +225,7 @@ def test_an_optimizer_of_ones_own_joins(workplace: Path, monkeypatch: pytest.Mon
     assert list(trials["mine"][1]["values"]) == ["optimizer.lr"]
     assert trials["mine"][1]["values"]["optimizer.lr"] in (1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0)
     search = "search={other: {optimizer.lr: {log: [0.1, 1]}}}"
-    last = optbench.benchmark("optimizers=[{other: mine}]", search, folder="b", config_dir="own")
+    last = optbench.benchmark("optimizers=[{other: mine}]", search, folder="b")
     lr = last.report["workloads"][0]["trials"]["other"][1]["values"]["optimizer.lr"]
     assert 0.1 < lr < 1
 
