@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.slow
 def test_what_is_collected_is_what_is_there() -> None:
     there = {str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")}
     command = [sys.executable, "-m", "pytest", "--collect-only", "-n", "0", "-m", ""]

@@ -134,6 +134,7 @@ def test_nothing_is_done_twice(given: list[str]) -> None:
     assert call("resume b steps=9").err.startswith("optbench: steps=9: a benchmark goes on as")
 
 
+@pytest.mark.slow
 def test_a_kill_changes_nothing(workplace: Path) -> None:
     line = f"{LINE} 'optimizers=[sgd,adamw]'"
     assert call(line).code == 0
@@ -156,6 +157,7 @@ def test_a_kill_changes_nothing(workplace: Path) -> None:
     assert Path("killed/report.json").read_bytes() == Path("b/report.json").read_bytes()
 
 
+@pytest.mark.slow
 def test_one_that_is_stopped_says_how_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     line = f"{LINE} 'optimizers=[sgd,adamw]'"
     real, left = BenchmarkJobs.next, iter(range(24))  # of 28 at most: all of digits, not all

@@ -119,6 +119,7 @@ assert (result.state, result.step) == ("stopped_early", 8), (result.state, resul
 """
 
 
+@pytest.mark.slow
 def test_a_wish_of_one_rank_stops_all() -> None:
     Path("stops.py").write_text(RANKS, encoding="utf-8")
     ranks([], program=("stops.py",))

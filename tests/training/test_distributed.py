@@ -109,6 +109,7 @@ def test_only_rank_0_leaves_files_outside_the_checkpoints(sweep: Path) -> None:
         assert names == {"manifest.json", "state.pt", "rank-0.pt", "rank-1.pt"}
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_and_killed_ends_with_the_same_bits(sweep: Path) -> None:
     """SIGTERM to one rank; resumed; SIGKILL to both; resumed to the end."""
     folder = Path("runs/run").absolute()
