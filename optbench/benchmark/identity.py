@@ -7,17 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-DECIDES_NOTHING = (
-    "name",
-    "tags",
-    "notes",
-    "monitor",
-    "checkpoint",
-    "data_root",
-    "resume",
-    "sweep",
-)
-"""Settings that say how a run is seen, found and kept."""
+from optbench.config.deciding import DECIDES_NOTHING
+
 LENGTH = 16
 """Letters of a hash."""
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from optbench.benchmark.contenders import Contender
-from optbench.benchmark.identity import DECIDES_NOTHING, digest
+from optbench.benchmark.identity import digest
 from optbench.benchmark.points import values_of
 from optbench.compose.composer import Composer
+from optbench.config.deciding import DECIDES_NOTHING
 from optbench.config.run_spec import RunSpec
 from optbench.errors import UserError
 from optbench.runs.result import RunResult

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from optbench.comparison.record import Record
+from optbench.config.deciding import DECIDES_NOTHING
 from optbench.config.flow import flow
 from optbench.errors import UserError
 from optbench.runs.past import Past, differing
@@ -15,19 +16,12 @@ WORKLOAD = ("model", "dataset", "task")
 """What has to be the same for scores to be of one thing."""
 BUDGET = ("steps", "epochs")
 NO_RESULT = (
+    *DECIDES_NOTHING,
     "workload",
     "recipe",
     "seed",
-    "name",
-    "tags",
-    "notes",
     "target",
-    "resume",
-    "data_root",
-    "monitor",
-    "checkpoint",
     "eval",
-    "sweep",
     "device",
     "threads",
     "deterministic",

@@ -8,7 +8,13 @@ from pathlib import Path
 
 from optbench.comparison.arms import BUDGET, Group, decides, grouped
 from optbench.comparison.record import Record, Unit
-from optbench.comparison.studies import Searched, chosen_on, studies_among, to_compare
+from optbench.comparison.studies import (
+    Searched,
+    chosen_on,
+    studies_among,
+    to_compare,
+    without_benchmarks_trials,
+)
 from optbench.console import shown
 from optbench.errors import UserError
 
@@ -49,9 +55,15 @@ def sort_out(records: Sequence[Record], unread: Sequence[tuple[Path, str]]) -> S
             said.append(f"left out: {shown(record.path)}: a resume went on with {how}")
         else:
             whole.append(record)
+    whole, trials = without_benchmarks_trials(whole)
+    for folder, of_it in trials.items():
+        on = said_of(sorted({record.unit for record in of_it}))
+        said.append(f"left out: {len(of_it)} trials on {on}, by which {shown(folder)} chose")
     studies, others = studies_among(whole)
     compared = to_compare(studies, others)
     if not compared:
+        if trials:
+            raise UserError("no run is left to compare: all are trials, by which a benchmark chose")
         raise UserError("no run is left to compare: a resume went on with other settings in each")
     groups = []
     for group in grouped(compared):

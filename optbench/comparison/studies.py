@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from optbench.comparison.arms import Group
 from optbench.comparison.record import Record, Unit
 from optbench.errors import UserError
 from optbench.files import BadFile, load_yaml
-from optbench.which_run import study_in
+from optbench.which_run import BENCHMARK, RUNS, study_in
 
 ROUNDED = 1e-3
 """By how much a value may differ that was typed with four digits."""
@@ -79,6 +80,25 @@ def studies_among(records: Sequence[Record]) -> tuple[list[Searched], list[Recor
             continue
         found.setdefault(folder, _study(folder)).records.append(record)
     return list(found.values()), others
+
+
+def without_benchmarks_trials(
+    records: Sequence[Record],
+) -> tuple[list[Record], dict[Path, list[Record]]]:
+    """Return the runs that no benchmark chose by, and by benchmark those that it did.
+
+    Its trials leave the test set alone; what it scores are the runs with fresh seeds beside them.
+    """
+    kept: list[Record] = []
+    trials: dict[Path, list[Record]] = {}
+    for record in records:
+        runs = record.path.parent
+        own = runs.name == RUNS and os.path.lexists(runs.parent / BENCHMARK)
+        if own and record.past.settings.get("eval.test") is False:
+            trials.setdefault(runs.parent, []).append(record)
+        else:
+            kept.append(record)
+    return kept, trials
 
 
 def _study(folder: Path) -> Searched:

@@ -156,6 +156,17 @@ def test_a_grid_on_one_seed_beside_the_winner_on_many(folders: Folders) -> None:
     assert "2 other settings have only seed 0; if these chose it" in line
 
 
+def test_trials_of_a_benchmark_are_no_seeds_of_what_they_chose(tmp_path: Path) -> None:
+    made = Folders(tmp_path / "bench" / "runs")
+    for name in ("sgd", "adam"):
+        made.arm(name, {seed: 0.9 + seed / 1000 for seed in range(1, 7)})
+        made.write(f"{name}-trial", name, 0, 0.99, {"eval": {"test": False}})
+    (tmp_path / "bench" / "benchmark.yaml").touch()
+    line = said(made, "left out: 2 trials on seed 0, by which ")
+    assert line.endswith(" chose")
+    assert sorted(optbench.compare(made.top).arm("adam").scores) == [(n, "") for n in range(1, 7)]
+
+
 # DeepOBS: on its tuning seed, 42, fmnist_2c2d gives Adam 92.94 and SGD 92.18; on nine fresh ones
 # 92.28 +- 0.22 and 92.28 +- 0.19.
 FRESH_ADAM = [0.9250, 0.9210, 0.9262, 0.9205, 0.9228, 0.9241, 0.9196, 0.9222, 0.9238]
