@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
@@ -47,6 +48,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 def start(script: Callable[[], int | None]) -> NoReturn:
     """Runs a script, which returns its exit code, so that signals end it."""
+    tempfile.gettempdir()  # writes a file to try the folder, which a signal would leave there
     for number in ENDING:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # by nohup
             signal.signal(number, _end)
