@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from optbench.api import compose, pbt, resume, resume_sweep, sweep, train, tune
     from optbench.api_benchmark import benchmark
     from optbench.benchmark.result import Benchmark
-    from optbench.comparison.compare import compare
-    from optbench.comparison.result import Compared
+    from optbench.comparison.compare import compare, compare_workloads
+    from optbench.comparison.result import Compared, Comparisons
     from optbench.config.run_spec import RunSpec
     from optbench.errors import UserError
     from optbench.population.report import Ancestor
@@ -33,6 +33,7 @@ __all__ = [
     "Callback",
     "Checkpoints",
     "Compared",
+    "Comparisons",
     "Population",
     "Run",
     "RunResult",
@@ -43,6 +44,7 @@ __all__ = [
     "__version__",
     "benchmark",
     "compare",
+    "compare_workloads",
     "compose",
     "find_runs",
     "open_run",
@@ -60,6 +62,7 @@ _HOMES = {
     "Callback": "training.callback",
     "Checkpoints": "runs.read",
     "Compared": "comparison.result",
+    "Comparisons": "comparison.result",
     "Population": "population.result",
     "Run": "runs.read",
     "RunResult": "runs.result",
@@ -68,6 +71,7 @@ _HOMES = {
     "Tried": "tuning.study",
     "UserError": "errors",
     "compare": "comparison.compare",
+    "compare_workloads": "comparison.compare",
     "benchmark": "api_benchmark",
     "compose": "api",
     "find_runs": "runs.find",

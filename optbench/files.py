@@ -219,14 +219,15 @@ def _numbers(values: dict[str, Any]) -> dict[str, Any]:
 
 def strict(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return values for strict JSON, which has no NaN: numbers that are not finite become words."""
-    return {
-        key: strict(value)
-        if isinstance(value, Mapping)
-        else _word(value)
-        if isinstance(value, float) and not math.isfinite(value)
-        else value
-        for key, value in values.items()
-    }
+    return {key: _strict(value) for key, value in values.items()}
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return strict(value)
+    if isinstance(value, list | tuple):
+        return [_strict(each) for each in value]
+    return _word(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _word(value: float) -> str:

@@ -10,8 +10,8 @@ from optbench.escape import shell_word
 
 STUDY, POPULATION, BENCHMARK = "study.yaml", "population.yaml", "benchmark.yaml"
 """What makes a folder that of `optbench tune`, of `optbench pbt`, and of `optbench benchmark`."""
-RUNS = "runs"
-"""The folder of a benchmark's runs in its own."""
+RUNS, REPORT = "runs", "report.json"
+"""In a benchmark's folder: its runs, and what came of them."""
 _NUMBERED = re.compile(r"[0-9]+(-[0-9]+)?")
 
 

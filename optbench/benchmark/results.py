@@ -13,8 +13,8 @@ from optbench.benchmark.problems import Problem, score_at_end
 from optbench.benchmark.protocol import Arm, BenchmarkJobs, Wanted
 from optbench.runs.result import RunResult
 from optbench.statistics import Comparison, Unit, compare_all, sentences
+from optbench.which_run import REPORT
 
-REPORT = "report.json"
 FORMAT = 1
 """Of `report.json`, higher with each change of what its keys mean."""
 

@@ -40,7 +40,7 @@ def resume_benchmark(
 def report(found: Benchmarked) -> int:
     """Print what a benchmark came to; return its exit code."""
     from optbench.benchmark.printing import print_results
-    from optbench.benchmark.results import REPORT
+    from optbench.which_run import REPORT
 
     print_results(found.results)
     print_text(f"\nall numbers: {shown(found.folder / REPORT)}")

@@ -9,7 +9,6 @@ from typing import Any
 from optbench.comparison.record import Record
 from optbench.config.deciding import DECIDES_NOTHING
 from optbench.config.flow import flow
-from optbench.errors import UserError
 from optbench.runs.past import Past, differing
 
 WORKLOAD = ("model", "dataset", "task")
@@ -33,7 +32,6 @@ NO_RESULT = (
 OF_THE_SEED = ("dataset.split_seed", "dataset.fold")
 CHOSEN = "optimizer"
 """Of its choice the value alone is a name."""
-MOST_NAMED = 3
 
 Key = tuple[tuple[str, str], ...]
 
@@ -46,11 +44,13 @@ class Group:
         name: as short as tells it from the others.
         settings: all that differs among the arms, as this one has it.
         records: the oldest first.
+        planned: whether a benchmark gave it the same chances as its others.
     """
 
     name: str
     settings: Mapping[str, Any]
     records: tuple[Record, ...]
+    planned: bool = False
 
 
 def decides(key: str) -> bool:
@@ -59,25 +59,16 @@ def decides(key: str) -> bool:
 
 
 def grouped(records: Sequence[Record]) -> list[Group]:
-    """Return the arms, in the order in which each was first begun.
+    """Return the arms of one workload's runs, in the order in which each was first begun.
 
     A difference in length alone makes arms only where nothing else does.
-
-    Raises:
-        UserError: runs of different workloads; all of one arm.
     """
-    keys = [key for key in _differing(records) if decides(key)]
-    _refuse_workloads([key for key in keys if key.partition(".")[0] in WORKLOAD], records)
+    keys = [key for key in deciding(records) if key.partition(".")[0] not in WORKLOAD]
     others = [key for key in keys if key not in BUDGET]
     found = _by_key(records, others)
     if len(found) < 2:
         others = keys
         found = _by_key(records, others)
-    if len(found) < 2:
-        many = f"{len(records)} runs differ" if len(records) > 1 else "one run differs"
-        raise UserError(
-            f"{many} in nothing that could be compared; name runs of two settings or more"
-        )
     names = _names(list(found), {key for each in records for key in each.past.choices})
     groups = []
     for (key, of_it), name in zip(found.items(), names, strict=True):
@@ -85,6 +76,11 @@ def grouped(records: Sequence[Record]) -> list[Group]:
         settings = {k: first.choices.get(k, first.settings.get(k)) for k, _ in key}
         groups.append(Group(name, settings, tuple(of_it)))
     return groups
+
+
+def deciding(records: Sequence[Record]) -> list[str]:
+    """Return the settings and choices that differ among runs and may decide a result."""
+    return [key for key in _differing(records) if decides(key)]
 
 
 def _differing(records: Sequence[Record]) -> list[str]:
@@ -106,22 +102,8 @@ def _differing(records: Sequence[Record]) -> list[str]:
     return found
 
 
-def _refuse_workloads(keys: Sequence[str], records: Sequence[Record]) -> None:
-    if not keys:
-        return
-    said = []
-    for key in keys[:MOST_NAMED]:
-        values = list(dict.fromkeys(record.past.value(key) or "none" for record in records))
-        more = ", ..." if len(values) > MOST_NAMED else ""
-        said.append(f"{key} is {', '.join(values[:MOST_NAMED])}{more}")
-    more = f" and {len(keys) - MOST_NAMED} settings more" if len(keys) > MOST_NAMED else ""
-    raise UserError(
-        f"runs of different workloads can't be compared: {'; '.join(said)}{more}; name those of one"
-    )
-
-
 def _by_key(records: Sequence[Record], keys: Sequence[str]) -> dict[Key, list[Record]]:
-    values = [{key: _value(record.past, key) for key in keys} for record in records]
+    values = [{key: value_of(record.past, key) for key in keys} for record in records]
     telling = [key for key in keys if len({each[key] for each in values}) > 1]
     found: dict[Key, list[Record]] = {}
     for record, own in zip(records, values, strict=True):
@@ -130,7 +112,7 @@ def _by_key(records: Sequence[Record], keys: Sequence[str]) -> dict[Key, list[Re
     return found
 
 
-def _value(run: Past, key: str) -> str:
+def value_of(run: Past, key: str) -> str:
     """Return what a choice or setting is; of numbers 1 and 1.0 are one."""
     value = run.choices.get(key, run.settings.get(key))
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:

@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from optbench.comparison.across import across
 from optbench.comparison.arms import Group
+from optbench.comparison.benchmarks import Benchmarks
 from optbench.comparison.doubts import doubts
 from optbench.comparison.metric import Metric, metric_of
-from optbench.comparison.record import Unit, read_records
-from optbench.comparison.result import Arm, Compared, Pair, unit_of
-from optbench.comparison.sorted_out import Sorted, sort_out
+from optbench.comparison.record import Record, Unit, read_records
+from optbench.comparison.result import Arm, Compared, Comparisons, Pair, Workload, unit_of
+from optbench.comparison.sorted_out import Sorted, sort_out, usable
+from optbench.comparison.to_target import AXES, target_of, times_to
+from optbench.comparison.workloads import OfWorkload, by_workload, differences
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 from optbench.runs.find import find_runs
-from optbench.statistics import Comparison, compare_all, sentences
+from optbench.statistics import Comparison, compare_all, failure_rate, sentences
+
+LEAST = 2
+"""Of arms."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """By what runs are compared, see `compare`."""
+
+    metric: str | None
+    mode: str | None
+    baseline: str | None
+    axis: str
 
 
 def compare(
@@ -23,10 +41,10 @@ def compare(
     mode: str | None = None,
     baseline: str | None = None,
 ) -> Compared:
-    """Compare runs, as `optbench compare` does: which settings are better, and how sure.
+    """Compare runs of one workload: which settings are better, and how sure.
 
     Args:
-        folders: of runs, sweeps, studies, or what holds such. Default: `runs`.
+        folders: of runs, sweeps, studies, benchmarks, or what holds such. Default: `runs`.
         metric: such as `val/loss`, or `loss`. Default: the runs' own, of the test set where all
             have one; always the last value, so that no set chooses the step it is scored at.
         mode: `min` or `max`, where the metric's name does not say it.
@@ -40,38 +58,124 @@ def compare(
         >>> len(compared.arms) > 1
         True
     """
+    found = compare_workloads(*folders, metric=metric, mode=mode, baseline=baseline)
+    if len(found.workloads) > 1:
+        names = ", ".join(each.name for each in found.workloads)
+        raise UserError(f"runs of different workloads: {names}; compare_workloads compares each")
+    only = found.workloads[0].compared
+    return only.with_warnings([*found.warnings, *only.warnings])
+
+
+def compare_workloads(
+    *folders: str | os.PathLike[str],
+    metric: str | None = None,
+    mode: str | None = None,
+    baseline: str | None = None,
+    axis: str = "steps",
+) -> Comparisons:
+    """Compare runs as `optbench compare` does: those of each workload by themselves, then across.
+
+    Args:
+        folders, metric, mode, baseline: as `compare` has them; each workload has to have them.
+        axis: of times to target: `steps`, or `seconds` of training.
+
+    Raises:
+        UserError: a folder without runs, nothing that could be compared, no metric in common.
+
+    Example:
+        >>> found = optbench.compare_workloads("runs/grid")
+        >>> [workload.name for workload in found.workloads]
+        ['mlp on digits']
+    """
+    if axis not in AXES:
+        raise UserError(f"axis={axis}: expected {' or '.join(AXES)}")
     runs = find_runs(*folders)
     if not runs:
         where = " ".join(str(folder) for folder in folders) or "runs"
         raise UserError(f"no runs below {where}")
     records, unread = read_records(runs)
-    sorted_out = sort_out(records, unread)
-    groups = sorted_out.groups
-    by = metric_of([r for group in groups for r in group.records], metric, mode)
-    arms = _arms(groups, by)
-    if baseline is not None and baseline not in [arm.name for arm in arms]:
-        known = did_you_mean(baseline, [arm.name for arm in arms])
-        raise UserError(f"baseline={baseline}: no such arm; {known}")
-    return _compared(arms, by, sorted_out, baseline)
+    left = usable(records, unread)
+    benchmarks = Benchmarks.of(left.records)
+    asked = Asked(metric, mode, baseline, axis)
+    workloads, said = _workloads(left.records, benchmarks, asked)
+    return Comparisons(tuple(workloads), across(workloads), tuple([*left.said, *said]))
 
 
-def _arms(groups: Sequence[Group], by: Metric) -> tuple[Arm, ...]:
-    arms = [
-        Arm(
-            group.name,
-            group.settings,
-            {record.unit: record.score(by.tag) for record in group.records},
-            {record.unit: record.path for record in group.records},
+def _workloads(
+    records: Sequence[Record], benchmarks: Benchmarks, asked: Asked
+) -> tuple[list[Workload], list[str]]:
+    """Return what came of each workload, and a line for each that has nothing to compare."""
+    found, said = [], []
+    parts = by_workload(records, benchmarks)
+    for part in parts:
+        arms = sort_out(part.records, benchmarks)
+        if len(arms.groups) >= LEAST:
+            found.append(_workload(part, arms, benchmarks, asked))
+        else:
+            many = len(part.records)
+            its = f"its {many} runs are" if many > 1 else "its one run is"
+            said.append(f"left out: {part.name}: {its} of one arm")
+    if found:
+        return found, said
+    if len(parts) > 1:
+        raise UserError(
+            f"runs of different workloads can't be compared: {differences(records)}; "
+            "name those of one"
         )
-        for group in groups
-    ]
-    sign = -1.0 if by.mode == "max" else 1.0
-    return tuple(sorted(arms, key=lambda arm: (not arm.finished, sign * arm.mean)))
+    differ = f"{len(records)} runs differ" if len(records) > 1 else "one run differs"
+    raise UserError(
+        f"{differ} in nothing that could be compared; name runs of two settings or more"
+    )
+
+
+def _workload(part: OfWorkload, arms: Sorted, benchmarks: Benchmarks, asked: Asked) -> Workload:
+    groups = arms.groups
+    by = metric_of([r for g in groups for r in g.records], asked.metric, asked.mode)
+    notes = _notes(part.records, benchmarks)
+    compared = _compared(arms, by, asked.baseline, notes)
+    target = target_of(groups)
+    times, failures = None, {}
+    try:
+        times = times_to(target, groups, asked.axis) if target is not None else None
+        failures = {arm.name: failure_rate(arm.failed, len(arm.scores)) for arm in compared.arms}
+    except UserError as error:  # no scipy
+        compared = compared.with_warnings([*compared.warnings, f"no times, no rates: {error}"])
+    return Workload(
+        name=part.name,
+        compared=compared,
+        defaults=_at_defaults(part, groups, benchmarks, by),
+        records={g.name: {r.unit: r for r in g.records} for g in groups},
+        target=target,
+        times=times,
+        failures=failures,
+    )
+
+
+def _at_defaults(
+    part: OfWorkload, groups: Sequence[Group], benchmarks: Benchmarks, by: Metric
+) -> Compared | None:
+    """Return a benchmark's optimizers at their defaults; None where it chose no other settings."""
+    arms = sort_out(part.records, benchmarks, "defaults")
+    chosen = {r.path for g in groups if g.planned for r in g.records}
+    if len(arms.groups) < LEAST or {r.path for g in arms.groups for r in g.records} <= chosen:
+        return None
+    return _compared(arms, by, None, [])
+
+
+def _notes(records: Sequence[Record], benchmarks: Benchmarks) -> list[str]:
+    """Return what benchmarks warn of, that some of the runs are of."""
+    labels = [label for r in records for label in benchmarks.labels.get(r.path, [])]
+    planned = dict.fromkeys((label.folder, label.workload) for label in labels)
+    return [line for key in planned for line in benchmarks.warnings.get(key, [])]
 
 
 def _compared(
-    arms: tuple[Arm, ...], by: Metric, sorted_out: Sorted, baseline: str | None
+    sorted_out: Sorted, by: Metric, baseline: str | None, notes: Sequence[str]
 ) -> Compared:
+    arms = _arms(sorted_out.groups, by)
+    if baseline is not None and baseline not in [arm.name for arm in arms]:
+        known = did_you_mean(baseline, [arm.name for arm in arms])
+        raise UserError(f"baseline={baseline}: no such arm; {known}")
     units = sorted({unit for arm in arms for unit in arm.scores})
     folds = any(fold for _, fold in units)
     number = {unit: i if folds else unit[0] for i, unit in enumerate(units)}
@@ -86,8 +190,22 @@ def _compared(
         pairs=_pairs(arms, comparison, units, 1.0 if by.mode == "max" else -1.0),
         comparison=comparison,
         sentences=tuple(sentences(comparison, unit_of(by.tag, arms), "arms")),
-        warnings=tuple([*sorted_out.said, *doubts(sorted_out, arms, by)]),
+        warnings=tuple([*sorted_out.said, *doubts(sorted_out, arms, by), *notes]),
     )
+
+
+def _arms(groups: Sequence[Group], by: Metric) -> tuple[Arm, ...]:
+    arms = [
+        Arm(
+            group.name,
+            group.settings,
+            {record.unit: record.score(by.tag) for record in group.records},
+            {record.unit: record.path for record in group.records},
+        )
+        for group in groups
+    ]
+    sign = -1.0 if by.mode == "max" else 1.0
+    return tuple(sorted(arms, key=lambda arm: (not arm.finished, sign * arm.mean)))
 
 
 def _pairs(

@@ -31,14 +31,16 @@ def doubts(sorted_out: Sorted, arms: Sequence[Arm], by: Metric) -> list[str]:
     """Return what is to be said against a comparison of some arms."""
     groups = sorted_out.groups
     records = [record for group in groups for record in group.records]
+    free = [group for group in groups if not group.planned]
     return [
         *_budgets(groups, records),
         *_resumed(records),
         *_surroundings(groups, records),
         *_precision(groups),
-        *_tuned(groups),
-        *_perhaps_tuned(groups),
-        *_edges(groups, arms, by),
+        *_tuned(free),
+        *_perhaps_tuned(free),
+        *_edges(free, arms, by),
+        *_unplanned(groups),
         *_chosen_on_test(groups),
         *_validation(records, by),
         *_no_chance(arms),
@@ -132,6 +134,18 @@ def _tuned(groups: Sequence[Group]) -> list[str]:
     return [
         f"unequal tuning: {_some(with_)} {_was(with_)} given settings, "
         f"{_some(without)} {_was(without)} left at the defaults"
+    ]
+
+
+def _unplanned(groups: Sequence[Group]) -> list[str]:
+    """Say which arms a benchmark gave equal chances, and which others are compared with them."""
+    planned = [group.name for group in groups if group.planned]
+    others = [group.name for group in groups if not group.planned]
+    if not planned or not others:
+        return []
+    return [
+        f"unequal tuning: {_some(planned)} had the same trials in a benchmark, {_some(others)} had "
+        "none of them"
     ]
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from optbench.comparison.record import Record
 from optbench.comparison.record import Unit as Seed
-from optbench.statistics import Comparison, Unit, Verdict
+from optbench.statistics import Aggregate, Comparison, Profiles, Rate, Survival, Unit, Verdict
 
 PARTS_OF_ONE = "accuracy"
 """How the names of metrics end that are said in points of a hundred."""
@@ -108,6 +109,10 @@ class Compared:
         """How differences are said."""
         return unit_of(self.metric, self.arms)
 
+    def with_warnings(self, warnings: Sequence[str]) -> Compared:
+        """Return the same with other warnings."""
+        return replace(self, warnings=tuple(warnings))
+
     def arm(self, name: str) -> Arm:
         """Return an arm by its name; raise KeyError where there is none."""
         return {arm.name: arm for arm in self.arms}[name]
@@ -119,3 +124,113 @@ def unit_of(metric: str, arms: tuple[Arm, ...]) -> Unit:
     if metric.endswith(PARTS_OF_ONE) and all(0 <= value <= 1 for value in values):
         return Unit("points", 100.0)
     return Unit()
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is good enough: a metric's value, from there on `mode` (`min` or `max`) is better."""
+
+    metric: str
+    value: float
+    mode: str
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.value:g}"
+
+
+@dataclass(frozen=True)
+class TimeVerdict:
+    """Two arms' times to a target, by the exact permutation rank test.
+
+    Attributes:
+        medians: of each; infinite where half of the runs or more missed.
+        p_adjusted: by Holm, over all pairs.
+    """
+
+    first: str
+    second: str
+    medians: tuple[float, float]
+    p: float
+    p_adjusted: float
+
+
+@dataclass(frozen=True)
+class TimesToTarget:
+    """How long runs took to the target.
+
+    Attributes:
+        target: the same for all.
+        axis: of the times: `steps` or `seconds`.
+        times: by arm, by seed and fold; None of a run that missed.
+        curves: by arm, the part that is still on its way (Kaplan-Meier).
+        verdicts: on all pairs of arms; none where nobody arrived.
+        sentences: the same in plain words.
+    """
+
+    target: Target
+    axis: str
+    times: Mapping[str, Mapping[Seed, float | None]]
+    curves: Mapping[str, Survival]
+    verdicts: tuple[TimeVerdict, ...]
+    sentences: tuple[str, ...]
+
+    def missed(self, arm: str) -> int:
+        """Return how many runs of an arm missed."""
+        return sum(time is None for time in self.times[arm].values())
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What came of one workload.
+
+    Attributes:
+        name: as short as tells it from the others.
+        compared: its arms, and what is to be said of them.
+        defaults: the same optimizers at their defaults, of benchmarks that chose other settings.
+        records: by arm, the runs behind its scores.
+        target: that all runs had; None where they had none, or others.
+        times: how long they took to it; None without a target, or without scipy.
+        failures: by arm, how often its runs failed, with Wilson's interval; none without scipy.
+    """
+
+    name: str
+    compared: Compared
+    defaults: Compared | None
+    records: Mapping[str, Mapping[Seed, Record]]
+    target: Target | None
+    times: TimesToTarget | None
+    failures: Mapping[str, Rate]
+
+
+@dataclass(frozen=True)
+class Across:
+    """The arms that all workloads have, put together.
+
+    Attributes:
+        arms: they.
+        beaten: of each, which part of the others it beats at the same seed, a run that failed
+            beating none: interquartile means over all runs, with bands of seeds alone.
+        without: who is ahead by this, with each workload left out.
+        profiles: of median times to target; None where not all workloads have one, or nobody
+            arrived.
+    """
+
+    arms: tuple[str, ...]
+    beaten: Aggregate
+    without: Mapping[str, Sequence[str]]
+    profiles: Profiles | None
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """What came of comparing runs of one or more workloads.
+
+    Attributes:
+        workloads: in the order in which each was begun.
+        across: None where fewer than two workloads have two arms in common.
+        warnings: beside those of each workload: what was left out before.
+    """
+
+    workloads: tuple[Workload, ...]
+    across: Across | None
+    warnings: tuple[str, ...]

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from optbench.comparison.arms import BUDGET, Group, decides, grouped
+from optbench.comparison.arms import BUDGET, CHOSEN, Group, decides, grouped
+from optbench.comparison.benchmarks import Benchmarks, Family
 from optbench.comparison.record import Record, Unit
 from optbench.comparison.studies import (
     Searched,
@@ -24,8 +25,21 @@ FRESH = "a choice scores better by luck on what it was made on, so score it on f
 
 
 @dataclass(frozen=True)
+class Usable:
+    """The runs that can be compared.
+
+    Attributes:
+        records: they, the oldest first.
+        said: a line each of what was left out.
+    """
+
+    records: list[Record]
+    said: list[str]
+
+
+@dataclass(frozen=True)
 class Sorted:
-    """The runs that count, by arm.
+    """The runs of one workload that count, by arm.
 
     Attributes:
         groups: the arms.
@@ -36,15 +50,15 @@ class Sorted:
     said: list[str]
 
 
-def sort_out(records: Sequence[Record], unread: Sequence[tuple[Path, str]]) -> Sorted:
-    """Return the arms' runs: none that a resume made another, no seed twice, no trial.
+def usable(records: Sequence[Record], unread: Sequence[tuple[Path, str]]) -> Usable:
+    """Return the runs without those that a resume made others, and without benchmarks' trials.
 
     Args:
         records: of runs that ended, the oldest first.
         unread: folders that could not take part, with why.
 
     Raises:
-        UserError: nothing is left that could be compared.
+        UserError: nothing is left.
     """
     said = [f"left out: {shown(path)}: {why}" for path, why in unread]
     whole = []
@@ -59,23 +73,70 @@ def sort_out(records: Sequence[Record], unread: Sequence[tuple[Path, str]]) -> S
     for folder, of_it in trials.items():
         on = said_of(sorted({record.unit for record in of_it}))
         said.append(f"left out: {len(of_it)} trials on {on}, by which {shown(folder)} chose")
-    studies, others = studies_among(whole)
-    compared = to_compare(studies, others)
-    if not compared:
-        if trials:
-            raise UserError("no run is left to compare: all are trials, by which a benchmark chose")
+    if not whole and trials:
+        raise UserError("no run is left to compare: all are trials, by which a benchmark chose")
+    if not whole:
         raise UserError("no run is left to compare: a resume went on with other settings in each")
-    groups = []
-    for group in grouped(compared):
+    return Usable(whole, said)
+
+
+def sort_out(records: Sequence[Record], benchmarks: Benchmarks, family: Family = "tuned") -> Sorted:
+    """Return the arms of one workload's runs: no seed twice, no trial beside what it chose.
+
+    Args:
+        records: of one workload, the oldest first.
+        benchmarks: what these say of some of the runs.
+        family: which of a benchmark's arms are compared. With its defaults nothing else is.
+    """
+    planned, rest = _planned(records, benchmarks, family)
+    studies, others = studies_among(rest)
+    compared = others if planned else to_compare(studies, others)
+    groups: list[Group] = []
+    said: list[str] = []
+    for group in [*planned, *_beside(grouped(compared) if compared else [], planned)]:
         once, lines = _once(group)
-        fresh, more = _fresh(once, studies) if others else (once, [])
+        fresh, more = _fresh(once, studies) if planned or others else (once, [])
         groups.append(fresh)
         said += [*lines, *more]
-    if not others:
+    if not planned and not others:
         for study in studies:
             on = f"{said_of(sorted(study.units))}, on which {shown(study.folder)} chose"
             said.append(f"tuned on the seeds it is scored on: its trials have {on}; {FRESH}")
     return Sorted(groups, said)
+
+
+def _planned(
+    records: Sequence[Record], benchmarks: Benchmarks, family: Family
+) -> tuple[list[Group], list[Record]]:
+    """Return the arms of benchmarks, and the runs that are none of theirs."""
+    found: dict[tuple[str, Path], list[Record]] = {}
+    values = {}
+    rest = []
+    for record in records:
+        for label in benchmarks.of_run(record, family):
+            key = (label.arm, label.folder)
+            found.setdefault(key, []).append(record)
+            values[key] = {CHOSEN: label.arm, **label.values}
+        if record.path not in benchmarks.labels and family == "tuned":
+            rest.append(record)
+    names = [arm for arm, _ in found]
+    groups = []
+    for (arm, folder), of_it in found.items():
+        name = arm if names.count(arm) == 1 else f"{arm} of {shown(folder)}"
+        groups.append(Group(name, values[arm, folder], tuple(of_it), planned=True))
+    return groups, rest
+
+
+def _beside(groups: Sequence[Group], planned: Sequence[Group]) -> list[Group]:
+    """Return arms under names that are none of a benchmark's."""
+    taken = [group.name for group in planned]
+    named = []
+    for group in groups:
+        name = group.name
+        if planned and len(groups) == 1:
+            name = group.records[0].past.choices.get(CHOSEN, name)
+        named.append(replace(group, name=f"{name} (another run)" if name in taken else name))
+    return named
 
 
 def _made_another(key: str) -> bool:

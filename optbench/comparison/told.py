@@ -1,17 +1,12 @@
-"""A comparison as it is told: a table, CSV, JSON, LaTeX."""
+"""A comparison as it is told: tables and lines."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
-import json
 import math
-from typing import Any
 
-from optbench.comparison.result import Arm, Compared
+from optbench.comparison.result import Across, Arm, Compared, Workload
 from optbench.config.flow import flow
-from optbench.files import strict
 from optbench.statistics import lead_and_range
 
 POINTS = 100.0
@@ -84,87 +79,48 @@ def _is_common(compared: Compared, unit: tuple[int, str]) -> bool:
     return all(unit in arm.finished for arm in compared.arms if arm.finished)
 
 
-def as_csv(compared: Compared) -> str:
-    """Return CSV with a line an arm, in full precision, in the metric's own unit."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    numbers = ["ahead_by", "low", "high", "p", "p_adjusted", "p_wilcoxon", "pairs", "outcome"]
-    writer.writerow(["arm", "seeds", "failed", "mean", "sd", *numbers, "interval"])
-    lead = {verdict.second: verdict for verdict in compared.comparison.row}
-    for arm in compared.arms:
-        mean, sd = spread(compared, arm)
-        row: list[Any] = [arm.name, len(arm.finished), arm.failed, mean, sd]
-        v = lead.get(arm.name)
-        if v is not None:
-            row += [v.difference, v.low, v.high, v.p, v.p_adjusted, v.p_wilcoxon, v.pairs]
-            row += [v.outcome, v.interval]
-        writer.writerow([*row, *[""] * (14 - len(row))])
-    return text.getvalue()
+def beside(workload: Workload) -> list[str]:
+    """Return what is said of a workload beside its verdicts: times to target, how often it failed.
 
-
-def as_json(compared: Compared) -> str:
-    """Return all of it as JSON, numbers in full precision, in the metric's own unit.
-
-    What is no finite number is a word, as strict JSON has none.
+    Where nobody failed nothing is said of it.
     """
-    comparison = compared.comparison
-    said = {
-        "metric": compared.metric,
-        "mode": compared.mode,
-        "best": compared.best,
-        "baseline": comparison.chosen_before,
-        "confidence": comparison.confidence,
-        "arms": [_arm(compared, arm) for arm in compared.arms],
-        "verdicts": [strict(dataclasses.asdict(verdict)) for verdict in compared.verdicts],
-        "pairs": [dataclasses.asdict(pair) for pair in compared.pairs],
-        "sentences": list(compared.sentences),
-        "warnings": list(compared.warnings),
-    }
-    return json.dumps(said, indent=1)
-
-
-def _arm(compared: Compared, arm: Arm) -> dict[str, Any]:
-    mean, sd = spread(compared, arm)
-    runs = [
-        strict({"seed": seed, "fold": fold, "score": score, "path": str(arm.runs[seed, fold])})
-        for (seed, fold), score in arm.scores.items()
-    ]
-    numbers = {"mean": mean, "sd": sd, "failed": arm.failed}
-    return strict({"name": arm.name, "settings": dict(arm.settings), **numbers, "runs": runs})
-
-
-def as_latex(compared: Compared) -> str:
-    """Return a table for LaTeX's package booktabs."""
-    header, rows = rows_of(compared)
-    body = [" & ".join(map(_tex, row)) + r" \\" for row in rows]
-    return "\n".join(
-        [
-            f"% {' '.join(title_of(compared).split())}; p by the sign-flip test, Holm",
-            r"\begin{tabular}{lrrrrrr}",
-            r"\toprule",
-            " & ".join(map(_tex, header)) + r" \\",
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}",
+    lines = list(workload.times.sentences) if workload.times is not None else []
+    rates = workload.failures
+    if any(rate.failed for rate in rates.values()):
+        said = [
+            f"{name} {100 * rate.share:.0f} % ({100 * rate.low:.0f} to {100 * rate.high:.0f})"
+            for name, rate in rates.items()
         ]
-    )
+        lines.append(f"failed, with Wilson's interval (95 %): {', '.join(said)}")
+    return lines
 
 
-_TEX = {
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-}
+def rows_across(found: Across) -> tuple[list[str], list[list[str]]]:
+    """Return the header and a row an arm, the best first, of all workloads together."""
+    header = ["arm", "beats of the others (95 % of draws)", "profile"]
+    beaten = found.beaten.arms
+    rows = []
+    for arm in sorted(found.arms, key=lambda arm: -beaten[arm].value):
+        band = beaten[arm]
+        said = f"{100 * band.value:.0f} % ({100 * band.low:.0f} to {100 * band.high:.0f})"
+        score = "" if found.profiles is None else f"{found.profiles.scores[arm]:.2f}"
+        rows.append([arm, said, score])
+    return header, rows
 
 
-def _tex(text: str) -> str:
-    if text == "-":
-        return "--"
-    return "".join(_TEX.get(sign, sign) for sign in " ".join(text.split()))
+def said_across(found: Across) -> list[str]:
+    """Return whether one workload decides who is ahead, in lines."""
+    beaten = found.beaten.arms
+    first = max(found.arms, key=lambda arm: beaten[arm].value)
+    others = [f"{order[0]} without {name}" for name, order in found.without.items()]
+    changed = [
+        said
+        for said, order in zip(others, found.without.values(), strict=True)
+        if order[0] != first
+    ]
+    if changed:
+        return [f"one workload decides who is ahead: {', '.join(changed)}"]
+    return [f"{first} is ahead whichever workload is left out"]
 
 
 def _rounded(value: float, sd: float, scale: float) -> str:

@@ -57,6 +57,7 @@ class Folders:
         log: str = "",
         final: Mapping[str, float] | None = None,
         status: Mapping[str, Any] = {},
+        choices: Mapping[str, str] = {},
         **summary: Any,
     ) -> Path:
         """Write a run's folder; `settings` by dotted key."""
@@ -65,14 +66,14 @@ class Folders:
         config = copy.deepcopy(CONFIG)
         config["seed"] = config["dataset"]["split_seed"] = seed
         config["optimizer"]["_target_"] = TARGETS.get(optimizer, optimizer)
-        choices = CHOICES | {"optimizer": optimizer}
+        chosen = {**CHOICES, "optimizer": optimizer, **choices}
         for key, value in settings.items():
             node = config
             *above, last = key.split(".")
             for part in above:
                 node = node[part]
             node[last] = value
-        folder.write_config(dump_yaml(config), {"overrides": list(said), "choices": choices})
+        folder.write_config(dump_yaml(config), {"overrides": list(said), "choices": chosen})
         folder.write_json("env.json", {**ENVIRONMENT, **environment})
         self._minute += 1
         started = f"2026-03-01T{self._minute // 60:02}:{self._minute % 60:02}:00+00:00"

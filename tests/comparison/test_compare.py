@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 import optbench
-from optbench.comparison.told import as_csv, as_json, as_latex, rows_of
+from optbench.comparison.formats import as_csv, as_json, as_latex
+from optbench.comparison.told import rows_of
 from optbench.errors import UserError
 
 from .folders import Folders
@@ -103,7 +104,7 @@ def test_every_number_is_scipys(folders: Folders) -> None:
     given = {"adam": ADAM, "lion": LION, "sgd": SGD}
     for name, values in given.items():
         folders.arm(name, by_seed(values))
-    said = json.loads(as_json(optbench.compare(folders.top)))
+    said = json.loads(as_json(optbench.compare_workloads(folders.top)))["workloads"][0]
     arms = {arm["name"]: arm for arm in said["arms"]}
     verdicts = {(v["first"], v["second"]): v for v in said["verdicts"]}
     p_of = {}
@@ -234,9 +235,9 @@ def test_csv_has_full_precision_and_latex_is_escaped(folders: Folders) -> None:
         for seed, value in enumerate(values):
             settings = {"optimizer.lr": lr, "optimizer.a_b": f"x&{lr}"}
             folders.write(f"{lr}-{seed}", "sgd", seed, value, settings)
-    found = optbench.compare(folders.top)
+    found = optbench.compare_workloads(folders.top)
     line = as_csv(found).splitlines()[2].split(",")
-    assert float(line[3]) == pytest.approx(sum(SGD) / 10, abs=1e-15)
+    assert float(line[5]) == pytest.approx(sum(SGD) / 10, abs=1e-15)
     text = as_latex(found)
     assert r"a\_b=x\&0.1" in text and r"\toprule" in text
     assert not re.search(r"(?<!\\)[&_](?=b|0)", text)
@@ -254,4 +255,4 @@ def test_what_others_wrote_is_data(folders: Folders) -> None:
     folders.write("budget", "sgd", 8, 0.9, examples=math.nan)
     found = optbench.compare(folders.top)
     assert sum(len(arm.scores) for arm in found.arms) == 9
-    json.loads(as_json(found), parse_constant=pytest.fail)
+    json.loads(as_json(optbench.compare_workloads(folders.top)), parse_constant=pytest.fail)

@@ -1,0 +1,87 @@
+"""What benchmarks' reports say of runs: which arm of which workload each is.
+
+A report may be anybody's. Nothing but names is taken of it: what is compared are the runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from optbench.comparison.record import Record
+from optbench.rundir import RunDir
+from optbench.which_run import BENCHMARK, REPORT, RUNS, study_in
+
+Family = Literal["tuned", "defaults"]
+FAMILIES: tuple[Family, Family] = ("tuned", "defaults")
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a benchmark made a run for.
+
+    Attributes:
+        folder: the benchmark's.
+        workload, arm: their names; an arm's is its optimizer's.
+        family: whether its settings were chosen, or are the defaults.
+        values: that were chosen, by key.
+    """
+
+    folder: Path
+    workload: str
+    arm: str
+    family: Family
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Benchmarks:
+    """What benchmarks say of the runs that were found.
+
+    Attributes:
+        labels: by the folder of a run. One run may be of two arms: where the defaults were chosen.
+        warnings: the benchmarks' own, by their folder and the workload.
+    """
+
+    labels: dict[Path, list[Label]] = field(default_factory=dict)
+    warnings: dict[tuple[Path, str], list[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> Benchmarks:
+        """Read the reports of the benchmarks that some of the runs lie in; some have none yet."""
+        found = cls()
+        paths = {record.path for record in records}
+        for folder in dict.fromkeys(path.parent.parent for path in paths):
+            if study_in(folder) == BENCHMARK:
+                for workload in _groups(RunDir(folder).read_json(REPORT), "workloads", "name"):
+                    found._add(folder, workload, paths)
+        return found
+
+    def _add(self, folder: Path, workload: Mapping[str, Any], paths: set[Path]) -> None:
+        name = workload["name"]
+        said = workload.get("warnings")
+        lines = [line for line in said if isinstance(line, str)] if isinstance(said, list) else []
+        self.warnings[folder, name] = lines
+        for family in FAMILIES:
+            for arm in _groups(workload, family, "optimizer"):
+                values = arm.get("values")
+                values = dict(values) if isinstance(values, dict) else {}
+                label = Label(folder, name, arm["optimizer"], family, values)
+                for run in _groups(arm, "runs", "run"):
+                    path = folder / RUNS / run["run"]
+                    if path in paths:
+                        self.labels.setdefault(path, []).append(label)
+
+    def of_run(self, record: Record, family: Family) -> list[Label]:
+        """Return what a run is in one family of arms."""
+        return [each for each in self.labels.get(record.path, []) if each.family == family]
+
+
+def _groups(node: Mapping[str, Any], key: str, named: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the groups of values below a key that have a name."""
+    below = node.get(key)
+    for each in below if isinstance(below, list) else []:
+        if isinstance(each, dict) and isinstance(each.get(named), str):
+            yield each
