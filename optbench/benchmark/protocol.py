@@ -1,4 +1,4 @@
-"""A benchmark's runs: all trials, then what they chose with fresh seeds.
+"""A benchmark's runs: of each workload the trials, then what they chose with fresh seeds.
 
 Each lies in `runs/HASH`, by what decides its result, so that nothing is done twice, whoever asks
 for it: two optimizers, a trial that was the defaults, or a benchmark that has more seeds today.
@@ -76,8 +76,12 @@ class BenchmarkJobs:
         self._names: dict[tuple[str, str, int, int, bool], str] = {}
         self._specs: dict[str, RunSpec] = {}
         self._numbers = 0
-        self._queue = [*self._tuning(), *self._confirming()]
-        self._place = 0
+        self._queue = [
+            wanted
+            for problem in problems
+            for wanted in (*self._tuning(problem), *self._confirming(problem))
+        ]
+        self._waiting = list(self._queue)
         names = set()
         unknown = 0
         for wanted in self._queue:
@@ -88,19 +92,16 @@ class BenchmarkJobs:
         self.total = len(names) + unknown
         self._numbers = self.before
 
-    def _tuning(self) -> Iterator[Wanted]:
-        for problem in self.problems:
-            for trial in range(self.plan.trials):
-                for each in problem.contenders:
-                    yield Wanted(problem, each, self.plan.seed, trial)
+    def _tuning(self, problem: Problem) -> Iterator[Wanted]:
+        for trial in range(self.plan.trials):
+            for each in problem.contenders:
+                yield Wanted(problem, each, self.plan.seed, trial)
 
-    def _confirming(self) -> Iterator[Wanted]:
-        arms = ARMS if self.plan.trials > 1 else ARMS[:1]
-        for problem in self.problems:
-            for seed in self.plan.fresh:
-                for arm in arms:
-                    for each in problem.contenders:
-                        yield Wanted(problem, each, seed, arm=arm)
+    def _confirming(self, problem: Problem) -> Iterator[Wanted]:
+        for seed in self.plan.fresh:
+            for arm in ARMS if self.plan.trials > 1 else ARMS[:1]:
+                for each in problem.contenders:
+                    yield Wanted(problem, each, seed, arm=arm)
 
     def name(self, wanted: Wanted) -> str | None:
         """Return the folder of a run in `runs`; None as long as it is not known what is chosen."""
@@ -169,15 +170,22 @@ class BenchmarkJobs:
         return best
 
     def next(self) -> Job | None:
-        """Return the next run; None until the trials are over that it waits for, and at the end."""
-        while self._place < len(self._queue) and not self.ended_by:
-            wanted = self._queue[self._place]
+        """Return the next run; None until trials are over that the rest waits for, and at the end.
+
+        While some of a workload's trials go on, the next workload's begin: nobody is idle.
+        """
+        if self.ended_by:
+            return None
+        passed: list[Wanted] = []
+        while self._waiting:
+            wanted = self._waiting.pop(0)
             name = self.name(wanted)
             if name is None:
-                return None
-            self._place += 1
-            if name not in self.results and name not in self._given:
+                passed.append(wanted)
+            elif name not in self.results and name not in self._given:
+                self._waiting[:0] = passed
                 return self._job(wanted, name)
+        self._waiting = passed
         return None
 
     def _job(self, wanted: Wanted, name: str) -> Job:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,7 +91,7 @@ def test_all_get_the_same_and_take_turns(given: Sequence[str]) -> None:
         for name in ("sgd", "adamw")
     ]
     fresh = [line.split() for line in given if " seed=" in line]
-    assert [words[0] for words in fresh] == sorted(words[0] for words in fresh)
+    assert [line.split()[0] for line in given] == sorted(line.split()[0] for line in given)
     turns = [words[1:3] for words in fresh if words[3] == "tuned" and words[0] == "digits_mlp"]
     assert turns == [[name, seed] for seed in ("seed=1", "seed=2") for name in ("sgd", "adamw")]
     digits, quadratic = report()["workloads"]
@@ -111,6 +112,24 @@ def test_all_get_the_same_and_take_turns(given: Sequence[str]) -> None:
     places = [digits["trials"][name][1]["values"]["optimizer.lr"] for name in ("sgd", "adamw")]
     sgd, adamw = places[0] / 0.02, places[1] / 1e-4
     assert sgd ** (2 / 2.39794) == pytest.approx(adamw, rel=1e-4)  # of 250 and of 100
+
+
+def test_nobody_waits_for_a_trial_while_there_is_another(
+    given: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drain(jobs: BenchmarkJobs, *others: object) -> int:
+        while jobs.next() is not None:
+            pass
+        assert jobs.next() is None
+        return 0
+
+    module = import_module("optbench.benchmark.benchmark")  # whose package has a function's name
+    monkeypatch.setattr(module, "do_all", drain)
+    call(f"{LINE} 'optimizers=[sgd,adamw]'")
+    trials = [line.split()[0] for line in given if " trial " in line]
+    assert trials == ["digits_mlp"] * 6 + ["quadratic_deep"] * 6
+    assert {line.split()[3] for line in given[6:] if " seed=" in line} == {"defaults"}
+    assert len(given) == len(set(given)) == 6 + 4 + 6 + 4
 
 
 def test_nothing_is_done_twice(given: list[str]) -> None:
