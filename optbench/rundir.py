@@ -68,7 +68,7 @@ It stands in status.json, in summary.json, and in the first line of metrics.json
 none are older, and read as this one is.
 """
 
-RECORD_KEYS = ("format", "kind", "step", "epoch", "examples", "seconds")
+RECORD_KEYS = ("format", "kind", "step", "epoch", "examples", "seconds", "passes")
 """What a line of `metrics.jsonl` says of itself, before the metrics."""
 
 

@@ -9,6 +9,9 @@ STATES = ("running", "finished", "stopped_early", "diverged", "preempted", "fail
 KILLED = "killed"
 """What a run is called whose status says that it is running, though no process is at it."""
 
+COSTS = ("examples", "passes", "training_seconds", "optimizer_seconds", "state_bytes")
+"""In a summary, what the run took; a number each, None where nobody knows."""
+
 
 def status(values: Any) -> dict[str, Any]:
     """Return what is read of `status.json`; raise ValueError for what is none."""
@@ -33,8 +36,10 @@ def summary(values: Any) -> dict[str, Any]:
             named = _text(part.get("metric")) and _text(part.get("mode"))
             _need(named and _number(part.get("value")), f"its {name} has no metric, mode and value")
             steps = _whole(part.get("step")) or (name == "target" and part.get("step") is None)
-            seconds = part.get("seconds")
-            _need(steps and (seconds is None or _number(seconds)), f"its {name} has no step")
+            also = (part.get(key) for key in ("seconds", "examples", "passes"))
+            _need(steps and all(map(_number_or_none, also)), f"its {name} has no step")
+    for key in COSTS:
+        _need(_number_or_none(values.get(key)), f"its {key} is no number")
     return dict(values)
 
 
@@ -64,6 +69,10 @@ def _number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return isinstance(value, float) or abs(value) < 2**63
+
+
+def _number_or_none(value: Any) -> bool:
+    return value is None or _number(value)
 
 
 def _whole(value: Any) -> bool:

@@ -118,6 +118,7 @@ class Experiment:
                 strategy=state.strategy,
                 skip_nonfinite=skip,
                 stop_nonfinite=not skip,
+                progress=state.progress,
             )
             for player in state.players
         ]

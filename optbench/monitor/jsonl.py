@@ -24,6 +24,7 @@ class JsonLines(Appended):
             "epoch": round(record.epoch, 6),
             "examples": record.examples,
             "seconds": round(record.seconds, 6),
+            **({} if record.passes is None else {"passes": record.passes}),
             **record.values,
         }
         try:

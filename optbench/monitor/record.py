@@ -25,6 +25,7 @@ class Record:
         seconds: of training so far.
         values: by TensorBoard tag, such as `train/loss`.
         time: when it was made, in seconds since 1970.
+        passes: forward-backward passes so far; None where nobody knows.
     """
 
     kind: str
@@ -34,6 +35,7 @@ class Record:
     seconds: float
     values: Mapping[str, float]
     time: float = field(default_factory=time.time, compare=False)
+    passes: float | None = None
 
 
 class Sink(Protocol):

@@ -58,6 +58,21 @@ def exact_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     return state
 
 
+def state_bytes(state: Any) -> int:
+    """Return the bytes of the tensors in plain data, each tensor once."""
+    found: dict[int, torch.Tensor] = {}
+    _gather_tensors(state, found)
+    return sum(tensor.numel() * tensor.element_size() for tensor in found.values())
+
+
+def _gather_tensors(value: Any, found: dict[int, torch.Tensor]) -> None:
+    if torch.is_tensor(value):
+        found[id(value)] = value
+    elif isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            _gather_tensors(item, found)
+
+
 def load_exactly(optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -> None:
     """Do `optimizer.load_state_dict`, but keep the dtype of every state tensor.
 

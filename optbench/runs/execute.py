@@ -15,7 +15,7 @@ from optbench.config.run_spec import RunSpec
 from optbench.console import print_error, shown
 from optbench.errors import UserError, is_machines
 from optbench.files import dump_yaml
-from optbench.rundir import DONE, FORMAT, RunDir
+from optbench.rundir import DONE, RunDir
 from optbench.runs.best import scores_of_best
 from optbench.runs.collector import at_work
 from optbench.runs.log import Log, heard, say_taken
@@ -24,6 +24,7 @@ from optbench.runs.restart import remember
 from optbench.runs.result import EXIT_FAILED, RunResult, machines_mark
 from optbench.runs.sinks import end_hparams, make_recorder
 from optbench.runs.start import start_weights
+from optbench.runs.summary import best_of, costs_of, summary, target_of
 from optbench.runs.trust import Seal, sealed
 
 if TYPE_CHECKING:
@@ -317,13 +318,12 @@ class _Run:
 
     def _ended(self, outcome: Outcome) -> RunResult:
         state, progress = self.experiment.state, self.experiment.state.progress
-        best: dict[str, Any] = {}
-        if state.best.value is not None:
-            best = {"metric": state.best.metric, "mode": state.best.mode}
-            best |= {"value": state.best.value, "step": state.best.step}
+        best, target, costs = best_of(state), target_of(state), costs_of(state)
         code = {"diverged": EXIT_FAILED, "preempted": 128 + outcome.signal}.get(outcome.state, 0)
         if self.world.is_main:
-            self.folder.write_json("summary.json", self._summary(outcome, best))
+            wall = time.perf_counter() - self.started
+            told = summary(self.experiment, outcome, wall)
+            self.folder.write_json("summary.json", told)
             self._status(outcome.state, outcome.message)
         message = f": {outcome.message}" if outcome.message else ""
         self.log.say(f"{outcome.state.replace('_', ' ')} at step {progress.step}{message}")
@@ -336,37 +336,11 @@ class _Run:
             outcome.metrics,
             best,
             code,
-            self._target(),
+            target,
             outcome.texts,
             outcome.scored,
+            costs=costs,
         )
-
-    def _target(self) -> dict[str, Any]:
-        reached = self.experiment.state.reached
-        return {} if reached.metric is None else vars(reached)
-
-    def _summary(self, outcome: Outcome, best: Mapping[str, Any]) -> dict[str, Any]:
-        progress = self.experiment.state.progress
-        speed = progress.examples / progress.seconds if progress.seconds else 0.0
-        return {
-            "format": FORMAT,
-            "state": outcome.state,
-            "message": outcome.message,
-            "step": progress.step,
-            "epoch": progress.epoch + progress.index / self.experiment.feed.steps_per_epoch,
-            "examples": progress.examples,
-            "skipped_steps": progress.skipped,
-            "scored_weights": outcome.scored,
-            "final": outcome.metrics,
-            "best": best,
-            "target": self._target(),
-            "samples": outcome.texts,
-            "parameters": self.experiment.parameters,
-            "training_seconds": progress.seconds,
-            "wall_seconds": time.perf_counter() - self.started,
-            "examples_per_second": speed,
-            "peak_memory_mib": outcome.metrics.get("memory/peak_mib"),
-        }
 
 
 def check_surroundings(spec: RunSpec) -> Any:

@@ -36,7 +36,7 @@ def frame(records: Iterable[Mapping[str, Any]], name: str) -> polars.DataFrame:
     """
     pl = _polars()
     texts: list[str | None] = []
-    numbers: dict[str, list[float | None]] = {"epoch": [], "seconds": []}
+    numbers: dict[str, list[float | None]] = {"epoch": [], "seconds": [], "passes": []}
     whole: dict[str, list[int | None]] = {"step": [], "examples": []}
     tags: dict[str, dict[int, float]] = {}
     for row, record in enumerate(records):
@@ -59,6 +59,7 @@ def frame(records: Iterable[Mapping[str, Any]], name: str) -> polars.DataFrame:
         "epoch": pl.Series(numbers["epoch"], dtype=pl.Float64),
         "examples": pl.Series(whole["examples"], dtype=pl.Int64),
         "seconds": pl.Series(numbers["seconds"], dtype=pl.Float64),
+        "passes": pl.Series(numbers["passes"], dtype=pl.Float64),
     }
     for tag, values in tags.items():
         columns[tag] = pl.Series([values.get(row) for row in range(len(texts))], dtype=pl.Float64)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from optbench.errors import is_machines
 from optbench.rundir import RunDir
+from optbench.shapes import COSTS
 
 if TYPE_CHECKING:
     from optbench.runs.read import Run
@@ -34,6 +35,8 @@ class RunResult:
         scored: which weights were scored, None for those that were trained.
         machines: whether it failed for want of something on the machine, such as room on the disk.
         explained: whether the message says it all, or a traceback in the log says more.
+        costs: `examples`, `passes` (forward and backward), `training_seconds`, `optimizer_seconds`,
+            `state_bytes`; None for what nobody knows, and empty of a run without a summary.
     """
 
     folder: RunDir
@@ -48,6 +51,7 @@ class RunResult:
     scored: str | None = None
     explained: bool = False
     machines: bool = False
+    costs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def run(self) -> Run:
@@ -73,6 +77,7 @@ def load_result(folder: RunDir) -> RunResult:
         summary.get("samples", {}),
         summary.get("scored_weights"),
         machines=state == "failed" and status.get(MACHINES) is True,
+        costs={key: summary.get(key) for key in COSTS} if summary else {},
     )
 
 

@@ -16,6 +16,8 @@ from optbench.training.aside import Aside
 from optbench.training.batches import StepBatch
 from optbench.training.capture import Capture
 from optbench.training.many_losses import ManyLosses, Way
+from optbench.training.meter import Meter
+from optbench.training.position import GRADIENT, LOSS, PRODUCT
 
 Products = list[Tensor]
 Evaluate = Callable[[StepBatch], Tensor]
@@ -41,6 +43,9 @@ class Objective:
         evaluate: leaves gradients of the work's loss, and gives its mean over ranks.
         check: is shown each product with a matrix; it may raise.
 
+    Attributes:
+        meter: counts what is asked.
+
     Example:
         >>> objective = trainer.objective()
         >>> parameters = trainer.players[0].parameters
@@ -58,6 +63,7 @@ class Objective:
     ) -> None:
         self._aside, self._losses, self._work = aside, losses, work
         self._evaluate, self._check = evaluate, check
+        self.meter = Meter()
         self._start = aside.generators()
         self._captures: list[Capture] = []
 
@@ -67,6 +73,10 @@ class Objective:
 
         Buffers, generators and what the task carries move as in a step.
         """
+        with self.meter.asked(GRADIENT):
+            return self._loss_and_gradients()
+
+    def _loss_and_gradients(self) -> Tensor:
         self._aside.player.clear_gradients()
         if not self._captures:
             return self._evaluate(self._work)
@@ -81,9 +91,10 @@ class Objective:
 
     def loss(self) -> Tensor:
         """Return the loss alone."""
-        with self._aside.untouched(self._start), torch.no_grad():
-            losses = [self._aside.loss(batch) * weight for batch, weight in self._work.micros]
-        return self._mean(torch.stack(losses).sum())
+        with self.meter.asked(LOSS):
+            with self._aside.untouched(self._start), torch.no_grad():
+                losses = [self._aside.loss(batch) * weight for batch, weight in self._work.micros]
+            return self._mean(torch.stack(losses).sum())
 
     def losses(self, stacked: Sequence[Tensor], way: Way | None = None) -> Tensor:
         """Return the losses [K] at K points, which are taken in the parameters' place.
@@ -98,7 +109,10 @@ class Objective:
         Raises:
             ValueError: tensors of other shapes.
         """
-        return self._mean(self._losses(self._work, self._start, stacked, way))
+        with self.meter.asked(0):
+            found = self._mean(self._losses(self._work, self._start, stacked, way))
+        self.meter.thirds += LOSS * len(found)
+        return found
 
     def hvp(self, parameters: Sequence[Tensor], vectors: Sequence[Tensor]) -> Products:
         """Return the Hessian of the loss times a vector.
@@ -182,16 +196,24 @@ class Objective:
         vectors: Sequence[Tensor],
     ) -> Products:
         """Return the sum over micro-batches, None being 0, averaged over ranks."""
+        with self.meter.asked(PRODUCT):
+            means = self._mean_products(of, vectors)
+            if self._check is not None:
+                self._check(means)
+        return means
+
+    def _mean_products(
+        self,
+        of: Callable[[Any, float], Sequence[Tensor] | None],
+        vectors: Sequence[Tensor],
+    ) -> Products:
         total = [torch.zeros_like(vector) for vector in vectors]
         with self._aside.twice_differentiable(self._start):
             for batch, weight in self._work.micros:
                 products = of(batch, weight)
                 if products is not None:
                     torch._foreach_add_(total, list(products))
-        means = [self._mean(product) for product in total]
-        if self._check is not None:
-            self._check(means)
-        return means
+        return [self._mean(product) for product in total]
 
     def _curvature(
         self, outputs: Outputs, batch: Any, vectors: Sequence[Tensor]

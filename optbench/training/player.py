@@ -18,6 +18,7 @@ from optbench.optim.exact_state import (
     exact_state,
     load_exactly,
     set_attributes,
+    state_bytes,
 )
 from optbench.optim.needs import Needs, needs_of
 from optbench.schedules.base import Schedule
@@ -139,6 +140,12 @@ class Player:
             "attributes": changed(attributes(self.optimizer), self._fresh),
             **self.hyperparameters.state_dict(),
         }
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of the optimizer's tensors, as a checkpoint has them; numbers count nothing."""
+        own = changed(attributes(self.optimizer), self._fresh)
+        return state_bytes([exact_state(self.optimizer), own])
 
     @property
     def scored(self) -> str | None:

@@ -6,6 +6,14 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+GRADIENT, LOSS, PRODUCT = 3, 1, 6
+"""Thirds of a forward-backward pass: the loss with its gradients; the loss alone, for a backward
+pass costs about two forward ones; a product with the Hessian or the Gauss-Newton matrix, about two
+gradients (Pearlmutter 1994)."""
+
+LATER = {"thirds": "counted", "counted": "counted", "optimizer_seconds": "timed", "timed": "timed"}
+"""What a checkpoint of an older version lacks, with what is then no longer known."""
+
 
 @dataclass
 class Progress:
@@ -21,6 +29,10 @@ class Progress:
         skipped_in_a_row: how many of them were the last ones.
         evaluated: the step of the last evaluation.
         reported: the step of the last `train` record.
+        thirds: of forward-backward passes; see `passes`.
+        counted: whether they are of the whole run.
+        optimizer_seconds: spent in the optimizers' own work, without evaluations they asked for.
+        timed: whether these are of the whole run, and of a device that does not run ahead.
     """
 
     step: int = 0
@@ -32,6 +44,18 @@ class Progress:
     skipped_in_a_row: int = 0
     evaluated: int = 0
     reported: int = 0
+    thirds: int = 0
+    counted: bool = True
+    optimizer_seconds: float = 0.0
+    timed: bool = True
+
+    @property
+    def passes(self) -> float | None:
+        """Forward-backward passes over the examples of a whole step; None where nobody knows."""
+        if not self.counted:
+            return None
+        whole, rest = divmod(self.thirds, GRADIENT)
+        return whole if not rest else round(self.thirds / GRADIENT, 6)
 
     def advance(self, examples: int, steps_per_epoch: int) -> None:
         """Count a batch that was used."""
@@ -47,6 +71,9 @@ class Progress:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict()`."""
         for name, fresh in dataclasses.asdict(Progress()).items():
+            if name in LATER and name not in state:
+                setattr(self, LATER[name], False)
+                continue
             value = state[name]
             if type(value) is not type(fresh) or not 0 <= value < 2**63:
                 raise ValueError(f"progress.{name} is {value!r:.40}")

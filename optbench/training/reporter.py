@@ -54,11 +54,11 @@ class Reporter:
 
     def write(self, kind: str, values: Mapping[str, float]) -> None:
         """Make one record."""
-        progress = self.state.progress
-        epoch = progress.epoch + progress.index / self._steps_per_epoch
+        now = self.state.progress
+        epoch = now.epoch + now.index / self._steps_per_epoch
         self.metrics.update(values)
         self.recorder.write(
-            Record(kind, progress.step, epoch, progress.examples, progress.seconds, values)
+            Record(kind, now.step, epoch, now.examples, now.seconds, values, passes=now.passes)
         )
 
     def of_player(self, player: Player, values: Mapping[str, float]) -> Mapping[str, float]:

@@ -77,6 +77,7 @@ class TargetTracker:
         mode: whether less (`min`) or more (`max`) is better.
         step: of the first evaluation that was; None as long as there was none.
         seconds: of training until then.
+        examples, passes: until then; None where nobody knows.
     """
 
     metric: str | None = None
@@ -84,6 +85,8 @@ class TargetTracker:
     mode: str = "min"
     step: int | None = None
     seconds: float | None = None
+    examples: int | None = None
+    passes: float | None = None
 
     def update(self, metrics: Mapping[str, float], progress: Progress) -> None:
         """Take an evaluation in."""
@@ -92,11 +95,13 @@ class TargetTracker:
         sign = 1 if self.mode == "max" else -1
         if sign * (metrics[self.metric] - self.value) >= 0:
             self.step, self.seconds = progress.step, progress.seconds
+            self.examples, self.passes = progress.examples, progress.passes
 
     def state_dict(self) -> dict[str, Any]:
         """Return plain data."""
         of = {"metric": self.metric, "value": self.value, "mode": self.mode}
-        return {**of, "step": self.step, "seconds": self.seconds}
+        at = {"step": self.step, "seconds": self.seconds}
+        return {**of, **at, "examples": self.examples, "passes": self.passes}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict()`, unless another value was asked for then."""
@@ -107,3 +112,7 @@ class TargetTracker:
         if state["step"] is not None:
             refuse_unlike([state["step"], state["seconds"]], [0, 0.0], "reached")
         self.step, self.seconds = state["step"], state["seconds"]
+        later = state.get("examples"), state.get("passes")  # older checkpoints have neither
+        for value in later:
+            refuse_unlike(0 if value is None else value, 0, "reached")
+        self.examples, self.passes = later

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from time import perf_counter
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from optbench.training.distributed import World
 from optbench.training.many_losses import ManyLosses
 from optbench.training.objective import Check, Evaluate, Objective
 from optbench.training.player import Player
+from optbench.training.position import Progress
 from optbench.training.precision import Precision
 from optbench.training.strategy import Strategy
 
@@ -42,6 +44,7 @@ class TrainStep:
         skip_nonfinite: leave out an update whose gradients are not finite.
         stop_nonfinite: leave out an update whose loss is not finite, for the run ends then. Asked
             of an optimizer that evaluates the loss itself, and on a CPU, where it costs nothing.
+        progress: takes in what the optimizer's steps take.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class TrainStep:
         strategy: Strategy,
         skip_nonfinite: bool = False,
         stop_nonfinite: bool = False,
+        progress: Progress | None = None,
     ) -> None:
         self.player, self.task = player, task
         self.modules = {**modules, player.name: player.forward}
@@ -63,6 +67,7 @@ class TrainStep:
         self._leaves_out = skip_nonfinite or precision.scaler is not None
         self.bare = dict(modules)  # batch norm changes its buffers in whoever's turn
         self._buffers = Buffers.of_all(self.bare.values())
+        self.progress = Progress() if progress is None else progress
         self.precision, self.clipping, self.world = precision, clipping, world
         self._skip_nonfinite, self._stop_nonfinite = skip_nonfinite, stop_nonfinite
         # What needs no look at a step is found out once: at each it would cost ten calls.
@@ -124,7 +129,9 @@ class TrainStep:
         if taken:
             if watch is not None:
                 watch.see_before()
+            begun = perf_counter()
             taken = self.precision.step(self.player.optimizer)
+            self.progress.optimizer_seconds += perf_counter() - begun
         if taken and watch is not None:
             watch.see_after()
         if not taken and self._leaves_out:  # what is not finite would stay in a mean
@@ -163,6 +170,7 @@ class TrainStep:
             self._buffers.remember()
         if watch is not None:
             watch.see_before()
+        begun = perf_counter()
         try:
             self.player.optimizer.step(objective)  # type: ignore[arg-type]
         except _LeaveOut:
@@ -172,6 +180,10 @@ class TrainStep:
             self._buffers.put_back()
         else:
             undo = None
+        finally:
+            self.progress.thirds += objective.meter.thirds
+            own = perf_counter() - begun - objective.meter.seconds
+            self.progress.optimizer_seconds += max(0.0, own)
         if watch is not None:
             watch.see_after()
         self.player.clear_gradients()

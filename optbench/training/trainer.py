@@ -17,6 +17,7 @@ from optbench.training.loss_reader import LossReader
 from optbench.training.nonfinite import NonFinite
 from optbench.training.objective import Objective
 from optbench.training.player import Player
+from optbench.training.position import GRADIENT
 from optbench.training.reporter import Reporter
 from optbench.training.scoring import Scorer, doubts, scored_weights
 from optbench.training.settings import EvaluationSet, Outcome, Settings, due
@@ -65,6 +66,7 @@ class Trainer:
         self.settings, self.recorder, self.keeper = settings, recorder, keeper
         self.interruption = interruption
         self.progress, self.players = state.progress, state.players
+        self.progress.timed &= self.world.device.type == "cpu"
         self.outcome = Outcome()
         scaled = state.precision.scaler is not None
         self._nonfinite = NonFinite(settings.nonfinite, steps, scaled)
@@ -207,6 +209,7 @@ class Trainer:
                 loss, done = step.with_closure(work, seen, sample)
             else:
                 loss = step.loss_and_gradients(work)
+                progress.thirds += GRADIENT
             ready = reader.push(turn, loss)
             if ready is not None:
                 self._record_loss(player, *ready)

@@ -72,7 +72,8 @@ def final_state(folder: RunDir) -> dict[str, Any]:
     """What the newest checkpoint holds, but the seconds that the training took."""
     newest = max(folder.checkpoints.iterdir())
     state = {path.name: torch.load(path, weights_only=True) for path in newest.glob("*.pt")}
-    state["state.pt"]["progress"].pop("seconds")
+    for key in ("seconds", "optimizer_seconds"):
+        state["state.pt"]["progress"].pop(key)
     return state
 
 

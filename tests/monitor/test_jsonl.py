@@ -38,6 +38,15 @@ def test_a_line_holds_the_position_and_the_values(tmp_path: Path) -> None:
     }
 
 
+def test_a_line_says_how_many_passes_there_were(tmp_path: Path) -> None:
+    values = {"train/loss": 1.0}
+    one = Record("train", 1, 0.0, 1, 0.0, values, passes=2)
+    folder = written(tmp_path, one, Record("train", 2, 0.0, 1, 0.0, values, passes=4.333333))
+    assert [line["passes"] for line in folder.read_metrics()] == [2, 4.333333]
+    assert '"seconds": 0.0, "passes": 2, "train/loss"' in folder.metrics.read_text("utf-8")
+    assert folder.last_values() == values
+
+
 def test_numbers_come_back_to_the_last_bit(tmp_path: Path) -> None:
     value = 0.1 + 0.2
     (line,) = written(tmp_path, record(1, **{"train/loss": value})).read_metrics()

@@ -152,6 +152,7 @@ def state_of(folder: Path) -> dict[str, Any]:
     state = {path.name: torch.load(path, weights_only=True) for path in files}
     for part in ("progress", "reached"):
         state["state.pt"][part].pop("seconds")
+    state["state.pt"]["progress"].pop("optimizer_seconds")
     return state
 
 

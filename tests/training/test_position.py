@@ -13,3 +13,9 @@ def test_a_position_is_whole_numbers(value: object) -> None:
     Progress().load_state_dict(state)
     with pytest.raises(ValueError, match=r"progress\.index"):
         Progress().load_state_dict(state | {"index": value})
+    if value is not True:
+        with pytest.raises(ValueError, match=r"progress\.counted"):
+            Progress().load_state_dict(state | {"counted": value})
+    if value != 0.5:
+        with pytest.raises(ValueError, match=r"progress\.optimizer_seconds"):
+            Progress().load_state_dict(state | {"optimizer_seconds": value})

@@ -72,12 +72,23 @@ def test_a_target_is_reached_once(mode: str, values: list[float], step: int | No
     target = TargetTracker("val/accuracy", 0.5, mode)
     for number, value in enumerate(values, start=1):
         target.update({"val/loss": 0.0}, Progress(step=10 * number))
-        target.update({"val/accuracy": value}, Progress(step=10 * number, seconds=float(number)))
+        now = Progress(step=10 * number, seconds=float(number), examples=number, thirds=6 * number)
+        target.update({"val/accuracy": value}, now)
     assert target.step == step
     assert target.seconds == (None if step is None else step / 10)
+    assert target.examples == target.seconds
+    assert target.passes == (None if step is None else step / 5)
     again = TargetTracker("val/accuracy", 0.5, mode)
     again.load_state_dict(target.state_dict())
     assert again == target
+    if step is not None:  # as a checkpoint of an older version has it
+        state = target.state_dict()
+        del state["examples"], state["passes"]
+        again.load_state_dict(state)
+        assert (again.step, again.seconds) == (step, step / 10)
+        assert (again.examples, again.passes) == (None, None)
+        with pytest.raises(ValueError, match="reached"):
+            again.load_state_dict({**state, "passes": "many"})
 
 
 def test_what_asks_for_nothing_is_never_reached() -> None:

@@ -1,0 +1,61 @@
+"""What `summary.json` says of a run that has ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from optbench.rundir import FORMAT
+
+if TYPE_CHECKING:
+    from optbench.assemble.experiment import Experiment
+    from optbench.training.checkpointer import RunState
+    from optbench.training.settings import Outcome
+
+
+def summary(experiment: Experiment, outcome: Outcome, wall_seconds: float) -> dict[str, Any]:
+    """Return the whole of it."""
+    state, progress = experiment.state, experiment.state.progress
+    speed = progress.examples / progress.seconds if progress.seconds else 0.0
+    return {
+        "format": FORMAT,
+        "state": outcome.state,
+        "message": outcome.message,
+        "step": progress.step,
+        "epoch": progress.epoch + progress.index / experiment.feed.steps_per_epoch,
+        "skipped_steps": progress.skipped,
+        "scored_weights": outcome.scored,
+        "final": outcome.metrics,
+        "best": best_of(state),
+        "target": target_of(state),
+        "samples": outcome.texts,
+        "parameters": experiment.parameters,
+        **costs_of(state),
+        "wall_seconds": wall_seconds,
+        "examples_per_second": speed,
+        "peak_memory_mib": outcome.metrics.get("memory/peak_mib"),
+    }
+
+
+def best_of(state: RunState) -> dict[str, Any]:
+    """Return metric, mode, value and step of the best evaluation; empty where there is none."""
+    best = state.best
+    if best.value is None:
+        return {}
+    return {"metric": best.metric, "mode": best.mode, "value": best.value, "step": best.step}
+
+
+def target_of(state: RunState) -> dict[str, Any]:
+    """Return what is good enough and when it was reached; empty where nothing is asked."""
+    return {} if state.reached.metric is None else dict(vars(state.reached))
+
+
+def costs_of(state: RunState) -> dict[str, Any]:
+    """Return what the run took (`shapes.COSTS`); None for what nobody knows."""
+    progress = state.progress
+    return {
+        "examples": progress.examples,
+        "passes": progress.passes,
+        "training_seconds": progress.seconds,
+        "optimizer_seconds": progress.optimizer_seconds if progress.timed else None,
+        "state_bytes": sum(player.state_bytes for player in state.players),
+    }
