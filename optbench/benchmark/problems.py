@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from optbench.benchmark.contenders import Contender
+from optbench.benchmark.evaluations import Evaluations, EvaluationsOfTrials, evaluations_of
 from optbench.benchmark.identity import digest
 from optbench.benchmark.points import values_of
 from optbench.compose.composer import Composer
@@ -18,6 +19,9 @@ from optbench.runs.result import RunResult
 from optbench.search.space import overrides as lines_of
 from optbench.search.space import refuse_strangers
 from optbench.tuning.tune import NO_TEST, built, check_ends
+
+if TYPE_CHECKING:
+    from optbench.assemble.experiment import Experiment
 
 GOOD = ("finished", "stopped_early")
 VAL, TEST = "val/", "test/"
@@ -52,6 +56,7 @@ class Problem:
         trials: by optimizer; the first is its defaults.
         left_out: by optimizer, why it can't.
         hash: of what the workload's config says today.
+        evaluations: by optimizer, when its runs are scored.
         spec: makes a run of the overrides beside `lines`.
     """
 
@@ -65,17 +70,28 @@ class Problem:
     trials: Mapping[str, Sequence[Trial]]
     left_out: Mapping[str, str]
     hash: str
+    evaluations: Mapping[str, EvaluationsOfTrials] = field(repr=False, compare=False)
     spec: Callable[[Sequence[str]], RunSpec] = field(repr=False, compare=False)
 
     def tuning(self, contender: Contender, number: int, seed: int) -> RunSpec:
         """Return the run of a trial, which leaves the test set alone."""
-        trial = self.trials[contender.name][number]
-        return self.spec([*contender.lines, *trial.lines, f"seed={seed}", NO_TEST])
+        every = self._evaluations(contender, number).tuning
+        return self._run(contender, number, seed, [*every, NO_TEST])
 
     def confirming(self, contender: Contender, number: int, seed: int) -> RunSpec:
         """Return the run of a trial's setting with a fresh seed, scored by the test set."""
+        return self._run(contender, number, seed, self._evaluations(contender, number).confirming)
+
+    def _run(
+        self, contender: Contender, number: int, seed: int, more: Sequence[str] = ()
+    ) -> RunSpec:
         trial = self.trials[contender.name][number]
-        return self.spec([*contender.lines, *trial.lines, f"seed={seed}"])
+        return self.spec([*contender.lines, *trial.lines, f"seed={seed}", *more])
+
+    def _evaluations(self, contender: Contender, number: int) -> Evaluations:
+        lines = self.trials[contender.name][number].lines
+        found = self.evaluations[contender.name]
+        return found.of(lines, lambda more: self.spec([*contender.lines, *more]))
 
     def better(self, one: float, other: float) -> bool:
         """Return whether one score is better than another."""
@@ -110,6 +126,7 @@ def problem_of(
 
     found: dict[str, list[Trial]] = {}
     judged: list[_Judged] = []
+    every: dict[str, EvaluationsOfTrials] = {}
     left_out: dict[str, UserError] = {}
     for each in optimizers:
         base = spec([*each.lines, f"seed={seed}"])
@@ -117,7 +134,11 @@ def problem_of(
             refuse_strangers(each.space, base.plain, each.choice)
             check_ends(composer, [*lines, *each.lines], [], each.space, base)
         try:
-            judged.append(_judged(base, name))
+            experiment = built(base)[0]
+            judged.append(_judged(experiment, name))
+            every[each.name] = EvaluationsOfTrials(
+                evaluations_of(experiment), lambda run: built(run)[0]
+            )
         except UserError as error:
             left_out[each.name] = error
             continue
@@ -139,6 +160,7 @@ def problem_of(
         trials=found,
         left_out={each: str(error) for each, error in left_out.items()},
         hash=_hash(spec([*contending[0].lines, f"seed={seed}"]).plain),
+        evaluations=every,
         spec=spec,
     )
 
@@ -180,9 +202,8 @@ class _Judged(NamedTuple):
     target: Mapping[str, Any] | None
 
 
-def _judged(base: RunSpec, name: str) -> _Judged:
-    """Build a run without training it; return by what it is judged."""
-    experiment, _ = built(base)
+def _judged(experiment: Experiment, name: str) -> _Judged:
+    """Return by what a run is judged that is built as this one is."""
     state = experiment.state
     if experiment.validation is None:
         raise UserError(

@@ -17,6 +17,9 @@ from optbench.which_run import REPORT
 
 FORMAT = 1
 """Of `report.json`, higher with each change of what its keys mean."""
+UNCLOCKED = ("examples", "passes", "state_bytes")
+"""Of what a run took (`shapes.COSTS`), all that is the same whenever it is done again."""
+AT_TARGET = ("step", "examples", "passes")
 
 
 @dataclass(frozen=True)
@@ -276,10 +279,18 @@ def _plain(jobs: BenchmarkJobs, arm: ArmResult) -> dict[str, Any]:
                 "state": jobs.results[name].state,
                 "score": arm.scores[seed],
                 "reached": arm.reached[seed],
+                **_axes(jobs.results[name], arm.reached[seed]),
             }
             for seed, name in arm.runs.items()
         ],
     }
+
+
+def _axes(result: RunResult, reached: bool | None) -> dict[str, Any]:
+    """Return what a run took, but for what the clock says, and what it had taken at the target."""
+    costs = {key: result.costs.get(key) for key in UNCLOCKED}
+    at = {key: result.target.get(key) for key in AT_TARGET}
+    return {"steps": result.step, **costs, "reached_at": at if reached else None}
 
 
 def _verdicts(comparison: Comparison | None) -> list[dict[str, Any]]:

@@ -1,0 +1,89 @@
+"""When the runs of a benchmark are scored, and what its report says of what they took."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from optbench.benchmark.contenders import contenders
+from optbench.benchmark.problems import problem_of
+from optbench.compose.composer import hydra_session
+from optbench.files import load_yaml
+
+from .test_benchmark import LINE, call, report, runs
+
+SMALL = ["workload=digits_mlp", "model.hidden=[8]", "threads=1"]
+
+
+def every(*lines: str, search: Any = None) -> tuple[Any, Any]:
+    """`eval.every` of a trial, and of its setting with a fresh seed."""
+    with hydra_session() as composer:
+        own = contenders(composer, ["sgd"], search)
+        found = problem_of(composer, "digits_mlp", [*SMALL, *lines], own, 2, 0)
+        (each,) = found.contenders
+        tuning, fresh = found.tuning(each, 1, 0), found.confirming(each, 1, 1)
+        assert not tuning.config.eval.test and fresh.config.eval.test
+        return tuning.plain["eval"]["every"], fresh.plain["eval"]["every"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "tuning", "fresh"),
+    [
+        (["steps=20"], "1ep", 1),  # of fewer than fifty steps each one
+        (["steps=149"], "1ep", 2),  # 2 % are 2.98
+        (["epochs=10", "batch_size=129"], "1ep", 2),  # 100 steps
+        (["steps=1000", "eval.every=2%"], "2%", "2%"),
+        (["steps=1000", "eval.every=7"], 7, 7),
+        (["steps=1000", "eval.every=21"], 21, 20),
+        (["steps=1000", "eval.every=0"], 0, 20),
+        # what is scored decides how the training goes on: so it is scored as often in both
+        (["steps=1000", "early_stopping.patience=9"], 20, 20),
+        (["steps=1000", "schedule=plateau"], 20, 20),
+        (["steps=1000", "schedule=plateau", "eval.every=10"], 10, 10),
+    ],
+)
+def test_a_fresh_seed_is_scored_each_fiftieth_of_the_run(
+    lines: list[str], tuning: Any, fresh: Any
+) -> None:
+    assert every(*lines) == (tuning, fresh)
+
+
+def test_a_trial_of_another_length_is_scored_by_its_own() -> None:
+    search = {"sgd": {"batch_size": {"choice": [323]}}}  # 5 steps an epoch instead of 21
+    assert every("epochs=50", search=search)[1] == 5
+    assert every("epochs=50")[1] == 21
+
+
+def test_a_report_says_what_each_run_took() -> None:
+    line = LINE.replace("trials=3 seeds=2", "trials=1 seeds=1")
+    line = line.replace("suite=tiny", "workload=digits_mlp")
+    asks = "target.metric=val/accuracy target.value=0.15 model.hidden=[8] threads=1"
+    sam = "{sam: ['optimizer=sgd', 'wrapper=sam']}"
+    still = "{no: ['optimizer=sgd', 'optimizer.lr=0']}"
+    mixed = f'"optimizers=[sgd, {sam}, {still}]"'
+    assert call(f"{line} {asks} {mixed}").code == 0
+    (found,) = report()["workloads"]
+    passes = {"sgd": 20, "sam": 40, "no": 20}
+    for arm in found["tuned"]:
+        for run in arm["runs"]:
+            folder = runs()[run["run"]]
+            summary = folder.read_summary()
+            taken = {key: summary[key] for key in ("examples", "passes", "state_bytes")}
+            assert {"steps": 20, **taken}.items() <= run.items()
+            assert run["passes"] == passes[arm["name"]] and run["examples"] == 20 * 64
+            target, at = summary["target"], run["reached_at"]
+            assert (at is not None) == run["reached"]
+            if at is not None:
+                assert at == {key: target[key] for key in ("step", "examples", "passes")}
+                assert at["passes"] == at["step"] * passes[arm["name"]] / 20
+            assert load_yaml(folder.config)["eval"]["every"] == 1
+            scored = [r["step"] for r in folder.read_metrics() if r["kind"] == "val"]
+            assert scored == list(range(1, 21))
+    assert any(run["reached_at"] for arm in found["tuned"] for run in arm["runs"])
+    assert "seconds" not in json.dumps(report())  # it is the same after a kill
+    (again,) = [p for p in Path("b").glob("report.json")]
+    before = again.read_bytes()
+    assert call("resume b").code == 0 and again.read_bytes() == before
