@@ -336,6 +336,9 @@ def evaluation_sets(
         scored = dataset.open("val", device) if split.validation else source
     else:
         scored, (_, val) = source, _split_off(config, dataset)
+    most = config.eval.examples
+    if most is not None and most < len(val):
+        val = val[torch.arange(most) * len(val) // most]
     test = None
     if dataset.test_size:
         indices = torch.arange(dataset.test_size)

@@ -26,6 +26,7 @@ CALLED: dict[str, tuple[str, ...]] = {
     "epochs": ("n_epochs", "num_epochs", "max_epochs"),
     "accumulate": ("grad_accum", "accumulation", "gradient_accumulation_steps"),
     "eval.every": ("eval_interval", "val_every", "eval_steps"),
+    "eval.examples": ("limit_val_batches", "eval_iters", "max_eval_samples"),
     "monitor.every": ("log_every", "log_interval", "logging_steps"),
     "checkpoint.every": ("save_every", "save_interval", "save_steps"),
     "early_stopping.patience": ("early_stop", "early_stopping"),

@@ -68,12 +68,19 @@ class Clip:
 
 @dataclass(frozen=True)
 class Eval:
-    """How often the validation set is scored, and in batches of how many examples."""
+    """How often the validation set is scored, in batches of how many examples, and how many."""
 
     every: Length = setting(
         "1ep", "evaluations: steps (100), epochs (1ep), 0 is off", LENGTH, example="eval.every=1ep"
     )
     batch_size: int = setting(1000, "", COUNT)
+    examples: int | None = setting(
+        None,
+        "of the validation set that are scored, evenly over it; null: all",
+        COUNT_OR_NULL,
+        before=None,
+        example="eval.examples=500",
+    )
     test: bool = setting(True, "score the test set at the end", before=True)
 
 

@@ -118,6 +118,22 @@ def test_the_scores_are_of_the_whole_sets() -> None:
         assert memory.values(f"{what.name}/loss")[10] == pytest.approx(loss, rel=1e-5)
 
 
+def test_some_examples_of_the_validation_set_may_do() -> None:
+    """They are spread over it, and the test set is scored whole."""
+    every = experiment("steps=1").validation
+    made = experiment("steps=10", "eval.examples=40")
+    assert every is not None and made.validation is not None and made.test is not None
+    assert (
+        made.validation.indices.tolist()
+        == every.indices[[i * 144 // 40 for i in range(40)]].tolist()
+    )
+    _, memory = fit(made)
+    assert (memory.values("val/accuracy")[10] * 40) % 1 == pytest.approx(0, abs=1e-9)
+    assert len(made.test.indices) == 360
+    most = experiment("steps=1", "eval.examples=145").validation
+    assert most is not None and most.indices.tolist() == every.indices.tolist()
+
+
 def test_scoring_leaves_the_training_mode_alone() -> None:
     """Dropout is off in scores only; batch statistics move in training only."""
     made = experiment(*EPOCHS, "model.dropout=0.5", "model.batch_norm=true", "eval.every=1")
