@@ -102,7 +102,10 @@ def _times(times: TimesToTarget) -> dict[str, Any]:
     arms = [
         {
             "name": name,
-            "runs": [{"seed": s, "fold": f, "time": time} for (s, f), time in own.items()],
+            "runs": [
+                {"seed": s, "fold": f, "time": time, "until": times.until[name][s, f]}
+                for (s, f), time in own.items()
+            ],
             **dataclasses.asdict(times.curves[name]),
         }
         for name, own in times.times.items()

@@ -162,6 +162,7 @@ class TimesToTarget:
         target: the same for all.
         axis: of the times: `steps` or `seconds`.
         times: by arm, by seed and fold; None of a run that missed.
+        until: when each arrived, or how long it went on; one that failed, as long as any.
         curves: by arm, the part that is still on its way (Kaplan-Meier).
         verdicts: on all pairs of arms; none where nobody arrived.
         sentences: the same in plain words.
@@ -170,6 +171,7 @@ class TimesToTarget:
     target: Target
     axis: str
     times: Mapping[str, Mapping[Seed, float | None]]
+    until: Mapping[str, Mapping[Seed, float]]
     curves: Mapping[str, Survival]
     verdicts: tuple[TimeVerdict, ...]
     sentences: tuple[str, ...]

@@ -48,16 +48,18 @@ def times_to(target: Target, groups: Sequence[Group], axis: str = "steps") -> Ti
     """
     times = {g.name: {r.unit: _time(r, axis) for r in g.records} for g in groups}
     longest = max((_length(r, axis) for g in groups for r in g.records), default=0.0)
-    curves = {}
-    for group in groups:
-        own = times[group.name]
-        ends = [_ended(own[record.unit], record, axis, longest) for record in group.records]
-        there = [own[record.unit] is not None for record in group.records]
-        curves[group.name] = kaplan_meier(ends, there)
+    until = {
+        g.name: {r.unit: _ended(times[g.name][r.unit], r, axis, longest) for r in g.records}
+        for g in groups
+    }
+    curves = {
+        name: kaplan_meier([*until[name].values()], [time is not None for time in own.values()])
+        for name, own in times.items()
+    }
     medians = {name: curve.median for name, curve in curves.items()}
     verdicts = _verdicts(times, medians)
     said = _said(f"{target}", axis, times, medians, verdicts)
-    return TimesToTarget(target, axis, times, curves, verdicts, said)
+    return TimesToTarget(target, axis, times, until, curves, verdicts, said)
 
 
 def _time(record: Record, axis: str) -> float | None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -250,3 +253,25 @@ def test_all_of_it_is_strict_json_and_csv(folders: Folders) -> None:
     lines = as_csv(found).splitlines()
     assert len(lines) == 5 and lines[1].startswith("mlp on digits,test/accuracy,adam,8,0,")
     assert not math.isnan(found.across.beaten.arms["sgd"].low)  # type: ignore[union-attr]
+
+
+def test_a_short_script_with_scipy_alone_finds_the_same_numbers(folders: Folders) -> None:
+    """Means, intervals, p, Holm, Kaplan-Meier, the profile: to 1e-9."""
+    pytest.importorskip("scipy")
+    drawn = Random(3)
+    for place, more in (("mlp", {}), ("cnn", CNN), ("linear", LR)):
+        for arm, start in (("sgd", 0.8), ("adam", 0.83), ("lion", 0.81)):
+            for seed in range(9):
+                step = drawn.choice([None, *range(40, 200)]) if arm != "lion" else seed + 30
+                score = start + drawn.gauss(0, 0.02)
+                folders.write(f"{place}/{arm}{seed}", arm, seed, score, **more, **reached(step))
+    told = as_json(optbench.compare_workloads(folders.top))
+    script = Path(__file__).with_name("recomputed.py")
+    done = subprocess.run(
+        [sys.executable, str(script)], input=told, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert [lines.count(f"same {name}") for name in ("mean", "pair", "Holm", "Kaplan-Meier")] == [
+        9, 9, 3, 9
+    ] and lines.count("same profile") == 3  # fmt: skip
