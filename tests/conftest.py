@@ -9,9 +9,11 @@ loads one gets a copy of their own, and what is changed on the disk is read anew
 from __future__ import annotations
 
 import copy
+import gc
 import io
 import os
 import tempfile
+from collections.abc import Generator
 from functools import cache
 from typing import Any
 
@@ -50,6 +52,16 @@ def load_text_once(file: Any) -> Any:
     except yaml.YAMLError:  # which is to name the file
         file.seek(0)
         return load(file)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Finding the tests makes a million objects and next to no garbage."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

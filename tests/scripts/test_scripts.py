@@ -72,6 +72,8 @@ def test_a_script_has_the_common_command_line(script: Path) -> None:
     assert "common.parser" in imported(script) and "common.start" in imported(script)
     assert "parser" in called(tree(script).body)
     assert "start" in called(guarded(script))
+    text = script.read_text(encoding="utf-8")
+    assert "signal.signal" not in text and "KeyboardInterrupt" not in text
 
 
 def test_mypy_and_ruff_look_at_scripts() -> None:
@@ -296,10 +298,26 @@ def ended(script: Path, folder: Path, number: int, ready: Callable[[int], bool])
     return code
 
 
+def signalled() -> list[tuple[Path, int]]:
+    """Each script with a signal, every other with Ctrl-C's; those with children get both.
+
+    One handler takes all signals, and no script has its own: what may differ is the script.
+    """
+    alone = [path for path in SCRIPTS if name(path) not in WITH_CHILDREN]
+    pairs = [(path, [signal.SIGTERM, signal.SIGINT][i % 2]) for i, path in enumerate(alone)]
+    return pairs + [
+        (path, number)
+        for path in SCRIPTS
+        if name(path) in WITH_CHILDREN
+        for number in (signal.SIGTERM, signal.SIGINT)
+    ]
+
+
 @linux
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@each_script
+@pytest.mark.parametrize(
+    ("script", "number"), signalled(), ids=lambda v: name(v) if isinstance(v, Path) else v.name
+)
 def test_a_script_ends_at_a_signal(script: Path, number: int, tmp_path: Path) -> None:
     code = ended(script, tmp_path, number, lambda process: catches(process, signal.SIGTERM))
     by_signal = [128 + number, -number]
