@@ -14,7 +14,7 @@ from optbench.errors import UserError
 from optbench.tuning.asked import count, words_of
 
 GROUP = "suite"
-WORDS = (GROUP, "optimizers", "trials", "seeds", "search")
+WORDS = (GROUP, "optimizers", "schedules", "trials", "seeds", "search")
 TRIALS, SEEDS = 5, 10
 LENGTHS = ("steps", "epochs")
 NONE = "none"
@@ -26,7 +26,8 @@ class Asked:
 
     Attributes:
         suite: of which each workload's overrides are those of its runs, whatever their optimizer.
-        optimizers: that take part.
+        optimizers: that take part, with each schedule where some are listed.
+        schedules: these.
         trials, seeds: of each.
         seed: with which is tuned.
     """
@@ -36,6 +37,7 @@ class Asked:
     trials: int
     seeds: int
     seed: int
+    schedules: Sequence[str] | None = None
 
 
 def asked(composer: Composer, overrides: Sequence[str]) -> Asked:
@@ -47,18 +49,19 @@ def asked(composer: Composer, overrides: Sequence[str]) -> Asked:
     said, rest = words_of(composer, overrides, WORDS)
     trials = count("trials", said.get("trials")) or TRIALS
     seeds = count("seeds", said.get("seeds")) or SEEDS
-    _refuse_own(rest, GROUP in said)
+    _refuse_own(rest, GROUP in said, "schedules" in said)
     if "optimizers" not in said:
         raise UserError(
             "benchmark: which optimizers? optimizers=[sgd,adamw]; optbench list optimizer"
         )
     suite = _suite(composer, said, rest)
-    found = contenders(composer, said["optimizers"], said.get("search"))
+    schedules = said.get("schedules")
+    found = contenders(composer, said["optimizers"], said.get("search"), schedules)
     seed = composer.spec(composer.compose(rest), rest).config.seed
-    return Asked(suite, found, trials, seeds, seed)
+    return Asked(suite, found, trials, seeds, seed, schedules)
 
 
-def _refuse_own(rest: Sequence[str], with_suite: bool) -> None:
+def _refuse_own(rest: Sequence[str], with_suite: bool, crossed: bool) -> None:
     """Refuse overrides that the benchmark itself says of its runs."""
     for line in rest:
         key = line.lstrip("+~").partition("=")[0].partition("@")[0]
@@ -68,6 +71,8 @@ def _refuse_own(rest: Sequence[str], with_suite: bool) -> None:
             raise UserError(
                 f"{line}: of one optimizer: optimizers=[{{NAME: [optimizer=..., ...]}}]"
             )
+        if key == "schedule" and crossed:
+            raise UserError(f"{line}: beside schedules=[...]; one of them")
         if key == "eval.test":
             raise UserError(f"{line}: the test set is scored at the end, of what was chosen")
         if key == "workload" and with_suite:

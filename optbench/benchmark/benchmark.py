@@ -96,6 +96,7 @@ def _planned(wanted: Asked, composer: Composer, choice: ExecutorChoice) -> Bench
         seeds=wanted.seeds,
         seed=wanted.seed,
         executor=choice.lines,
+        schedules=wanted.schedules,
         config_dir=composer.config_dir,
     )
 
@@ -133,7 +134,8 @@ def _more(
     if rest or "suite" in said:
         line = rest[0] if rest else f"suite={said['suite']}"
         raise UserError(
-            f"{line}: a benchmark goes on as planned, but for optimizers, trials, seeds, executor"
+            f"{line}: a benchmark goes on as planned, but for optimizers, schedules, trials, "
+            "seeds, executor"
         )
     for name, planned in (("trials", plan.trials), ("seeds", plan.seeds)):
         wanted = count(name, said.get(name))
@@ -143,12 +145,15 @@ def _more(
     known = {each.name: each for each in optimizers}
     if "search" in said and "optimizers" not in said:
         raise UserError("search: of optimizers that join: optimizers=[NAME]")
+    if "schedules" in said and "optimizers" not in said:
+        raise UserError("schedules: of which optimizers? optimizers=[NAME]")
     if "optimizers" in said:
-        for each in contenders(composer, said["optimizers"], said.get("search")):
+        schedules = said.get("schedules", plan.schedules)
+        for each in contenders(composer, said["optimizers"], said.get("search"), schedules):
             before = known.get(each.name)
             if before is None:
                 optimizers.append(each)
-            elif list(before.lines) != list(each.lines) or each.name in (said.get("search") or {}):
+            elif before.as_plain() != each.as_plain():
                 raise UserError(f"optimizers: {each.name}: there already, as another one")
     more = replace(
         plan,

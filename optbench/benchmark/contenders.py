@@ -58,8 +58,10 @@ def from_plain(plain: Mapping[str, Any]) -> Contender:
     return Contender(plain["name"], plain["lines"], read_space(plain["space"], str(plain["named"])))
 
 
-def contenders(composer: Composer, listed: Any, search: Any) -> list[Contender]:
-    """Return the optimizers of a list, each with its space.
+def contenders(
+    composer: Composer, listed: Any, search: Any, schedules: Any = None
+) -> list[Contender]:
+    """Return the optimizers of a list, each with its space, and with each schedule.
 
     Args:
         composer: who knows the files.
@@ -67,9 +69,11 @@ def contenders(composer: Composer, listed: Any, search: Any) -> list[Contender]:
             or overrides}`.
         search: spaces by optimizer, each a name of the group `space` or keys with distributions;
             None for the file of the optimizer's name, or else `lr`.
+        schedules: names of the group `schedule`: `adamw` becomes `adamw+cosine`, `adamw+constant`;
+            None for what the workload says.
 
     Raises:
-        UserError: what is no optimizer, or no space.
+        UserError: what is no optimizer, no space, or no schedule.
     """
     said = f"optimizers={flow(listed)}"
     if isinstance(listed, str):
@@ -91,10 +95,34 @@ def contenders(composer: Composer, listed: Any, search: Any) -> list[Contender]:
         if name not in found:
             near = did_you_mean(str(name), list(found))
             raise UserError(f"search: {name}: not among the optimizers; {near}")
+    cells = _schedules(composer, schedules)
     return [
-        Contender(name, lines, _space(composer, name, lines, (search or {}).get(name)))
+        Contender(
+            f"{name}+{cell}" if cell else name,
+            [*lines, f"schedule={cell}"] if cell else lines,
+            _space(composer, name, lines, (search or {}).get(name)),
+        )
         for name, lines in found.items()
+        for cell in cells
     ]
+
+
+def _schedules(composer: Composer, listed: Any) -> list[str]:
+    """Return the schedules that are crossed with the optimizers; an empty one for none."""
+    if listed is None:
+        return [""]
+    named = [listed] if isinstance(listed, str) else listed
+    if not isinstance(named, list) or not named or not all(isinstance(n, str) for n in named):
+        raise UserError(
+            f"schedules={flow(listed)}: expected some, such as schedules=[constant,cosine]"
+        )
+    options = composer.files.options("schedule")
+    for name in named:
+        if name not in options:
+            raise UserError(f"schedules: {name}: no such schedule; {did_you_mean(name, options)}")
+        if named.count(name) > 1:
+            raise UserError(f"schedules: {name}: twice")
+    return named
 
 
 def _one(composer: Composer, item: Any) -> tuple[str, list[str]]:

@@ -23,7 +23,8 @@ class BenchmarkPlan:
         suite_hash: of what the suite says.
         source: who says so.
         workloads: the overrides of each, by name.
-        optimizers: name, overrides and space of each.
+        optimizers: name, overrides and space of each, with its schedule.
+        schedules: that optimizers are crossed with; None for the workloads' own.
         trials: of each optimizer, the defaults among them.
         seeds: fresh ones, for what was chosen.
         seed: with which is tuned; the fresh ones follow it.
@@ -40,6 +41,7 @@ class BenchmarkPlan:
     seeds: int
     seed: int = 0
     executor: Sequence[str] = ()
+    schedules: Sequence[str] | str | None = None
     config_dir: str | None = None
     version: int = field(default=VERSION)
 

@@ -9,6 +9,8 @@ from optbench.benchmark.results import ArmResult, ProblemResult, ranks
 from optbench.console import print_table, print_text
 from optbench.tuning.trials import said_of
 
+FEW = (1, 2, 5, 10, 20, 50)
+"""Trials of which the expected best is told, and of all."""
 HEADER = ["optimizer", "n", "mean", "sd", "failed", "missed"]
 
 
@@ -26,7 +28,12 @@ def print_results(found: Sequence[ProblemResult]) -> None:
         for arm in each.tuned:
             if len(arm.contender.space.keys) and each.defaults is not each.tuned:
                 print_text(f"{arm.name}: {' '.join(said_of(arm.values)) or 'its defaults'}")
-        lines = [*each.said(), *_ranks(each), *(f"note: {line}" for line in each.warnings)]
+        lines = [
+            *each.said(),
+            *_ranks(each),
+            *_expected(each),
+            *(f"note: {line}" for line in each.warnings),
+        ]
         print_text("\n".join(["", *lines]))
 
 
@@ -52,6 +59,21 @@ def _text(value: float, digits: int) -> str:
     if not math.isfinite(value):
         return ""
     return f"{value:.{digits}f}" if abs(value) < 1e6 else f"{value:.4g}"
+
+
+def _expected(each: ProblemResult) -> list[str]:
+    """Return what few and more trials are expected to come to."""
+    trials = max((len(values) for values in each.expected.values()), default=1)
+    shown = [n for n in FEW if n < trials] + [trials]
+    if trials < 2:
+        return []
+    said = []
+    for name, values in each.expected.items():
+        texts = [f"{value:.4g}" if value is not None else "none" for value in values]
+        said.append(f"{name} {', '.join(texts[n - 1] for n in shown)}")
+    many = ", ".join(map(str, shown[:-1]))
+    metric = each.problem.metric
+    return [f"expected best {metric} of {many} and {shown[-1]} trials: {'; '.join(said)}"]
 
 
 def _ranks(each: ProblemResult) -> list[str]:

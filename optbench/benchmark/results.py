@@ -12,7 +12,7 @@ from optbench.benchmark.contenders import DEFAULTS, Contender
 from optbench.benchmark.problems import Problem, score_at_end
 from optbench.benchmark.protocol import Arm, BenchmarkJobs, Wanted
 from optbench.runs.result import RunResult
-from optbench.statistics import Comparison, Unit, compare_all, sentences
+from optbench.statistics import Comparison, Unit, compare_all, expected_best, sentences
 from optbench.which_run import REPORT
 
 FORMAT = 1
@@ -79,6 +79,7 @@ class ProblemResult:
         problem: which.
         tuned: of each optimizer what was chosen.
         defaults: of each its defaults; the same where these were chosen.
+        expected: by optimizer, what the best of 1, 2, ... trials is expected to be.
         among_tuned, among_defaults: all pairs of optimizers; None of fewer than two.
         warnings: what is to be known of it, a line each.
     """
@@ -86,6 +87,7 @@ class ProblemResult:
     problem: Problem
     tuned: Sequence[ArmResult]
     defaults: Sequence[ArmResult]
+    expected: Mapping[str, Sequence[float | None]]
     among_tuned: Comparison | None
     among_defaults: Comparison | None
     warnings: Sequence[str]
@@ -115,6 +117,7 @@ def results_of(jobs: BenchmarkJobs) -> list[ProblemResult]:
                     problem,
                     one,
                     other,
+                    {each.name: _expected(jobs, problem, each) for each in problem.contenders},
                     _compared(problem, one),
                     _compared(problem, other),
                     _warnings(jobs, problem, one),
@@ -151,6 +154,24 @@ def _reached(problem: Problem, result: RunResult, score: float | None) -> bool |
     if problem.target is None:
         return None
     return score is not None and result.target.get("step") is not None
+
+
+def _expected(jobs: BenchmarkJobs, problem: Problem, contender: Contender) -> list[float | None]:
+    """Return what the best of 1, 2, ... trials is expected to be, by the metric that chooses.
+
+    The first trial is the defaults; the others are any of those that were tried.
+    """
+    first, *others = [
+        score_at_end(jobs.results[jobs.trial(problem, contender, number)], problem.metric)
+        for number in range(jobs.plan.trials)
+    ]
+    if first is not None:
+        others = [
+            each if each is not None and problem.better(each, first) else first for each in others
+        ]
+    if all(each is None for each in others):
+        return [first, *others]
+    return [first, *expected_best(others, problem.mode == "max").expected]
 
 
 def _compared(problem: Problem, arms: Sequence[ArmResult]) -> Comparison | None:
@@ -237,6 +258,7 @@ def _problem(jobs: BenchmarkJobs, result: ProblemResult) -> dict[str, Any]:
         "scored_by": problem.scored,
         "target": None if problem.target is None else dict(problem.target),
         "trials": {each.name: _trials(jobs, problem, each) for each in problem.contenders},
+        "expected_best": {name: list(each) for name, each in result.expected.items()},
         "tuned": [_plain(jobs, arm) for arm in result.tuned],
         "defaults": [_plain(jobs, arm) for arm in result.defaults],
         "verdicts": _verdicts(result.among_tuned),

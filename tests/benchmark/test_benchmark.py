@@ -94,6 +94,7 @@ def test_all_get_the_same_and_take_turns(given: Sequence[str]) -> None:
     assert [line.split()[0] for line in given] == sorted(line.split()[0] for line in given)
     turns = [words[1:3] for words in fresh if words[3] == "tuned" and words[0] == "digits_mlp"]
     assert turns == [[name, seed] for seed in ("seed=1", "seed=2") for name in ("sgd", "adamw")]
+    assert "expected best val/accuracy of 1, 2 and 3 trials: sgd 0." in found.out
     digits, quadratic = report()["workloads"]
     assert (digits["chosen_by"], digits["scored_by"]) == ("val/accuracy", "test/accuracy")
     assert quadratic["scored_by"] == "val/loss" and "no test set" in quadratic["warnings"][-1]
@@ -105,6 +106,10 @@ def test_all_get_the_same_and_take_turns(given: Sequence[str]) -> None:
             final = every[trial["run"]].read_summary()["final"]
             assert final["val/accuracy"] == trial["score"] and "test/accuracy" not in final
         best = max(range(3), key=lambda n: trials[n]["score"])
+        first, *others = [trial["score"] for trial in trials]
+        one_more = sum(max(first, other) for other in others) / 2
+        expected = pytest.approx([first, one_more, trials[best]["score"]])
+        assert digits["expected_best"][name] == expected
         (arm,) = [each for each in digits["tuned"] if each["name"] == name]
         assert arm["trial"] == best and arm["values"] == trials[best]["values"]
         for run in arm["runs"]:
