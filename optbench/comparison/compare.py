@@ -13,7 +13,7 @@ from optbench.comparison.doubts import doubts
 from optbench.comparison.metric import Metric, metric_of
 from optbench.comparison.record import Record, Unit, read_records
 from optbench.comparison.result import Arm, Compared, Comparisons, Pair, Workload, unit_of
-from optbench.comparison.sorted_out import Sorted, sort_out, usable
+from optbench.comparison.sorted_out import Sorted, Usable, sort_out, usable
 from optbench.comparison.to_target import AXES, target_of, times_to
 from optbench.comparison.workloads import OfWorkload, by_workload, differences
 from optbench.config.suggest import did_you_mean
@@ -97,15 +97,16 @@ def compare_workloads(
     left = usable(records, unread)
     benchmarks = Benchmarks.of(left.records)
     asked = Asked(metric, mode, baseline, axis)
-    workloads, said = _workloads(left.records, benchmarks, asked)
+    workloads, said = _workloads(left, benchmarks, asked)
     return Comparisons(tuple(workloads), across(workloads), tuple([*left.said, *said]))
 
 
 def _workloads(
-    records: Sequence[Record], benchmarks: Benchmarks, asked: Asked
+    left: Usable, benchmarks: Benchmarks, asked: Asked
 ) -> tuple[list[Workload], list[str]]:
     """Return what came of each workload, and a line for each that has nothing to compare."""
     found, said = [], []
+    records = left.records
     parts = by_workload(records, benchmarks)
     for part in parts:
         arms = sort_out(part.records, benchmarks)
@@ -123,8 +124,10 @@ def _workloads(
             "name those of one"
         )
     differ = f"{len(records)} runs differ" if len(records) > 1 else "one run differs"
+    more = f"; {len(left.said) - 1} more" if len(left.said) > 1 else ""
+    others = f" ({left.said[0]}{more})" if left.said else ""
     raise UserError(
-        f"{differ} in nothing that could be compared; name runs of two settings or more"
+        f"{differ} in nothing that could be compared; name runs of two settings or more{others}"
     )
 
 

@@ -65,7 +65,8 @@ def differences(records: Sequence[Record]) -> str:
         values = list(dict.fromkeys(record.past.value(key) or "none" for record in records))
         more = ", ..." if len(values) > MOST_NAMED else ""
         said.append(f"{key} is {', '.join(values[:MOST_NAMED])}{more}")
-    more = f" and {len(keys) - MOST_NAMED} settings more" if len(keys) > MOST_NAMED else ""
+    left = len(keys) - MOST_NAMED
+    more = f" and {left} more setting{'s' * (left > 1)}" if left > 0 else ""
     return f"{'; '.join(said)}{more}"
 
 

@@ -256,3 +256,11 @@ def test_what_others_wrote_is_data(folders: Folders) -> None:
     found = optbench.compare(folders.top)
     assert sum(len(arm.scores) for arm in found.arms) == 9
     json.loads(as_json(optbench.compare_workloads(folders.top)), parse_constant=pytest.fail)
+
+
+def test_what_was_left_out_stands_beside_what_is_too_little(folders: Folders) -> None:
+    folders.write("sgd", "sgd", 0, 0.9)
+    (folders.write("adam", "adam", 0, 0.9) / "summary.json").unlink()
+    said = r"one run differs in nothing .* \(left out: .*adam: its summary.json is missing or dam"
+    with pytest.raises(UserError, match=said):
+        optbench.compare(folders.top)
