@@ -181,8 +181,11 @@ def load_json(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def parse_json(text: str | bytes) -> Any:
     """Parse a JSON value; raise ValueError for whatever is none, or nested too deep."""
+    if isinstance(text, bytes):
+        text = text.decode(json.detect_encoding(text), "surrogatepass")
+    words = '"NaN"' in text or 'Infinity"' in text or "\\u" in text  # perhaps as escapes
     try:
-        return json.loads(text, object_hook=_numbers)
+        return (_WITH_NUMBERS if words else _PLAIN).decode(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
 
@@ -215,6 +218,10 @@ def _numbers(values: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, str) and value in _NOT_FINITE:
             values[key] = _NOT_FINITE[value]
     return values
+
+
+_PLAIN, _WITH_NUMBERS = json.JSONDecoder(), json.JSONDecoder(object_hook=_numbers)
+"""Made once: a file of metrics has a hundred thousand lines, and few of them such words."""
 
 
 def strict(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from optbench.config.flow import flow
 from optbench.config.reserved import OF_READING, OF_THE_FILE
 from optbench.errors import UserError
 from optbench.files import strict
+from optbench.rundir import RunDir
 from optbench.runs.read import Run
 
 _TOLD_APART = ("name", "tags", "notes", "resume", "data_root", "target")
@@ -50,13 +51,15 @@ class Past:
             config = run.config
         except UserError as error:
             problem = str(error)
-        said = [line.lstrip("+~").partition("=")[0] for line in run.overrides]
-        return cls(run, config, problem, run.choices, run.status, run.summary, said)
+        typed = RunDir(run.path).read_overrides()
+        said = [line.lstrip("+~").partition("=")[0] for line in typed["overrides"]]
+        return cls(run, config, problem, typed["choices"], run.status, run.summary, said)
 
     @cached_property
     def state(self) -> str:
         """See `Run.state`."""
-        return self.run.state
+        said = str(self.status.get("state", "unknown"))
+        return self.run.state if said == "running" else said
 
     @property
     def name(self) -> str:
@@ -89,6 +92,11 @@ class Past:
         """Every value of the config by its dotted key."""
         return dict(_leaves(self.config))
 
+    @cached_property
+    def texts(self) -> Mapping[str, str]:
+        """The same as texts that differ where the values do."""
+        return {key: repr(value) for key, value in self.settings.items()}
+
     def value(self, key: str) -> str:
         """Return what a choice or a setting is, as it is typed; empty where the run has none."""
         if key in self.choices:
@@ -112,12 +120,15 @@ def differing(runs: Sequence[Past]) -> list[str]:
         if last in OF_THE_FILE or (group == "dataset" and last in OF_READING):
             continue
         having = [run for run in runs if key in run.settings]
+        texts = [run.texts[key] for run in having]
+        if len(set(texts)) < 2:
+            continue
+        above = [g for g in groups if key.startswith(f"{g}.")]
         values: dict[str | None, set[str]] = {}
-        for run in having:
-            choice = next((run.choices[g] for g in groups if _below(key, g, run)), None)
-            values.setdefault(choice, set()).add(repr(run.settings[key]))
-        among_all = len(set().union(*values.values())) > 1
-        said = among_all and any(key in run.overridden for run in having)
+        for run, text in zip(having, texts, strict=True):
+            choice = next((run.choices[g] for g in above if g in run.choices), None)
+            values.setdefault(choice, set()).add(text)
+        said = any(key in run.overridden for run in having)
         if said or any(len(each) > 1 for each in values.values()):
             found.append(key)
     return found
@@ -132,10 +143,6 @@ def telling_first(runs: Sequence[Past]) -> list[str]:
         return not said, not chosen, -len({run.value(key) for run in runs})
 
     return sorted(differing(runs), key=order)
-
-
-def _below(key: str, group: str, run: Past) -> bool:
-    return group in run.choices and key.startswith(f"{group}.")
 
 
 def _leaves(node: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:

@@ -19,7 +19,7 @@ from optbench.config.suggest import nearest
 from optbench.errors import UserError
 from optbench.rundir import RunDir
 from optbench.runs.lock import is_free
-from optbench.runs.saved import read_saved
+from optbench.runs.saved import read_plain, read_saved
 from optbench.shapes import KILLED
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Run:
         Raises:
             UserError: it can't be read, or is no config.
         """
-        return read_saved(self._folder, trust=True, to_write=False).plain
+        return read_plain(self._folder)
 
     def setting(self, key: str) -> Any:
         """Return the value of a dotted key of the config.

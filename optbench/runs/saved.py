@@ -74,13 +74,7 @@ def read_saved(
         UserError: no config, not the one that the run had, not plain, or somebody else's that
             names classes of his own; something in the folder that must not be there.
     """
-    try:
-        text = read_text(folder.config)
-    except OSError as error:
-        raise UserError(reason(error)) from None
-    plain = parse_yaml(text, folder.config)
-    if not isinstance(plain, dict) or not all(isinstance(key, str) for key in plain):
-        raise UserError(f"{folder.config}: not a run's config")
+    text, plain = _read(folder)
     seals = list({seal.get("sha256"): seal for seal in _seals(folder)}.values())
     checksum = hashlib.sha256(text.encode("utf-8")).hexdigest()
     if (
@@ -100,12 +94,38 @@ def read_saved(
     own = is_own(text, seals)
     if to_write:
         folder.inspect(links=own or trust)
-    for key, value in _texts(plain):
-        if "${" in value:
-            raise UserError(f"{folder.config}: {key}={value}: a saved config is plain data")
+    _refuse_interpolations(folder, plain)
     if not own and not trust:
         refuse_foreign(folder.config, plain, TRUST if to_write else hint)
     return Saved(plain, seals, own)
+
+
+def read_plain(folder: RunDir) -> dict[str, Any]:
+    """Read the config of a run folder as plain data, to be looked at: whose it is is not asked.
+
+    Raises:
+        UserError: no config, or not plain.
+    """
+    _, plain = _read(folder)
+    _refuse_interpolations(folder, plain)
+    return plain
+
+
+def _read(folder: RunDir) -> tuple[str, dict[str, Any]]:
+    try:
+        text = read_text(folder.config)
+    except OSError as error:
+        raise UserError(reason(error)) from None
+    plain = parse_yaml(text, folder.config)
+    if not isinstance(plain, dict) or not all(isinstance(key, str) for key in plain):
+        raise UserError(f"{folder.config}: not a run's config")
+    return text, plain
+
+
+def _refuse_interpolations(folder: RunDir, plain: Mapping[str, Any]) -> None:
+    for key, value in _texts(plain):
+        if "${" in value:
+            raise UserError(f"{folder.config}: {key}={value}: a saved config is plain data")
 
 
 HINT = "; --trust builds it all the same"
