@@ -11,7 +11,7 @@ from optbench.comparison.arms import Group
 from optbench.comparison.benchmarks import Benchmarks
 from optbench.comparison.doubts import doubts
 from optbench.comparison.metric import Metric, metric_of
-from optbench.comparison.record import Record, Unit, read_records
+from optbench.comparison.record import Record, Unit, taking_part
 from optbench.comparison.result import Arm, Compared, Comparisons, Pair, Workload, unit_of
 from optbench.comparison.sorted_out import Sorted, Usable, sort_out, usable
 from optbench.comparison.to_target import AXES, target_of, times_to
@@ -19,6 +19,7 @@ from optbench.comparison.workloads import OfWorkload, by_workload, differences
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 from optbench.runs.find import find_runs
+from optbench.runs.read import Run
 from optbench.statistics import Comparison, compare_all, failure_rate, sentences
 
 LEAST = 2
@@ -29,10 +30,10 @@ LEAST = 2
 class Asked:
     """By what runs are compared, see `compare`."""
 
-    metric: str | None
-    mode: str | None
-    baseline: str | None
-    axis: str
+    metric: str | None = None
+    mode: str | None = None
+    baseline: str | None = None
+    axis: str = "steps"
 
 
 def compare(
@@ -89,14 +90,24 @@ def compare_workloads(
     """
     if axis not in AXES:
         raise UserError(f"axis={axis}: expected {' or '.join(AXES)}")
+    records = [Record.of(run) for run in runs_below(*folders)]
+    return compare_records(records, Asked(metric, mode, baseline, axis))
+
+
+def runs_below(*folders: str | os.PathLike[str]) -> list[Run]:
+    """Return the runs below some folders; raise UserError where there is none."""
     runs = find_runs(*folders)
     if not runs:
         where = " ".join(str(folder) for folder in folders) or "runs"
         raise UserError(f"no runs below {where}")
-    records, unread = read_records(runs)
+    return runs
+
+
+def compare_records(every: Sequence[Record], asked: Asked) -> Comparisons:
+    """Compare runs that were read, as `compare_workloads` does."""
+    records, unread = taking_part(every)
     left = usable(records, unread)
     benchmarks = Benchmarks.of(left.records)
-    asked = Asked(metric, mode, baseline, axis)
     workloads, said = _workloads(left, benchmarks, asked)
     return Comparisons(tuple(workloads), across(workloads), tuple([*left.said, *said]))
 

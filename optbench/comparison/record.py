@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -148,13 +148,12 @@ _NOT_ENDED = {
 }
 
 
-def read_records(runs: list[Run]) -> tuple[list[Record], list[tuple[Path, str]]]:
+def taking_part(every: Sequence[Record]) -> tuple[list[Record], list[tuple[Path, str]]]:
     """Return the runs that can take part, the oldest first, and the others with why not.
 
     Raises:
         UserError: none can.
     """
-    every = [Record.of(run) for run in runs]
     left_out = [(record.path, record.problem) for record in every if record.problem]
     fine = [record for record in every if not record.problem]
     if not fine and every:
