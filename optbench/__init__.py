@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import optbench.benchmark as _other  # before a function takes the name, so that it keeps it
 import optbench.compose as _package
+import optbench.report as _pages
 from optbench.version import __version__
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from optbench.errors import UserError
     from optbench.population.report import Ancestor
     from optbench.population.result import Population
+    from optbench.report.write import report
     from optbench.runs.find import find_runs, open_run
     from optbench.runs.read import Checkpoints, Run
     from optbench.runs.result import RunResult
@@ -49,6 +51,7 @@ __all__ = [
     "find_runs",
     "open_run",
     "pbt",
+    "report",
     "resume",
     "resume_sweep",
     "sweep",
@@ -77,6 +80,7 @@ _HOMES = {
     "find_runs": "runs.find",
     "open_run": "runs.find",
     "pbt": "api",
+    "report": "report.write",
     "resume": "api",
     "resume_sweep": "api",
     "sweep": "api",
@@ -84,8 +88,9 @@ _HOMES = {
     "tune": "api",
 }
 
-del _package, _other
+del _package, _other, _pages
 globals().pop("compose", None)
+globals().pop("report", None)
 globals().pop("benchmark", None)
 
 

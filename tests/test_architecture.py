@@ -18,12 +18,12 @@ HEAVY = frozenset({"torch", "torchvision", "sklearn", "tensorboard"})
 ALLOWED: dict[str, set[str]] = {
     "__init__": {
         *("api", "compose", "config", "errors", "population", "runs", "training", "tuning"),
-        *("api_benchmark", "benchmark", "comparison", "version"),
+        *("api_benchmark", "benchmark", "comparison", "report", "version"),
     },
     "__main__": {"cli", "training"},
     "cli": {
         "launched",
-        *("benchmark", "executors", "population", "tuning", "comparison"),
+        *("benchmark", "executors", "population", "tuning", "comparison", "report"),
         *("assemble", "training", "monitor", "rundir", "config", "plots", "errors"),
         *("search", "files", "escape", "compose", "runs", "console", "version", "shapes", "layout"),
         *("step_folders", "which_run"),
@@ -43,6 +43,9 @@ ALLOWED: dict[str, set[str]] = {
     },
     "comparison": {
         *("runs", "statistics", "rundir", "config", "errors", "files", "console", "which_run"),
+    },
+    "report": {
+        *("comparison", "runs", "statistics", "rundir", "config", "errors", "files", "version"),
     },
     "api_benchmark": {"benchmark", "compose", "errors", "library", "rundir", "which_run"},
     "library": {"compose", "errors", "rundir", "runs"},
@@ -136,6 +139,7 @@ WITHOUT_TORCH = [
     "optbench.benchmark.*",
     *("optbench.search.distribution", "optbench.search.space", "optbench.statistics.*"),
     "optbench.comparison.*",
+    "optbench.report.*",
 ]
 """Modules that load without torch; what of it they need they import when they need it."""
 

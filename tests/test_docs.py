@@ -39,6 +39,7 @@ def run(code: str, names: dict[str, object]) -> str:
 
 def test_the_page_prints_what_it_says() -> None:
     pytest.importorskip("polars")
+    pytest.importorskip("plotly")
     names: dict[str, object] = {}
     said = ""
     for language, text in [*blocks(PAGE), ("python", "")]:

@@ -102,6 +102,11 @@ VERBS = {
         "compare:compare",
         "which is better, and how sure: optbench compare [FOLDER...]",
     ),
+    "report": Verb(
+        "compare",
+        "page:report",
+        "all of it as one page: optbench report [FOLDER...] -o report.html",
+    ),
 }
 
 
