@@ -46,6 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "report": {
         *("comparison", "runs", "statistics", "rundir", "config", "errors", "files", "version"),
+        "plots",
     },
     "api_benchmark": {"benchmark", "compose", "errors", "library", "rundir", "which_run"},
     "library": {"compose", "errors", "rundir", "runs"},

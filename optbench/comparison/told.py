@@ -8,6 +8,7 @@ import math
 from optbench.comparison.result import Across, Arm, Compared, Workload
 from optbench.config.flow import flow
 from optbench.statistics import lead_and_range
+from optbench.statistics.wording import LARGE
 
 POINTS = 100.0
 
@@ -127,6 +128,8 @@ def _rounded(value: float, sd: float, scale: float) -> str:
     """Return a number to two digits of the standard deviation."""
     if not math.isfinite(value):
         return ""
+    if abs(value) * scale >= LARGE:
+        return f"{value * scale:.3g}"
     if not math.isfinite(sd) or not sd:
         return f"{value * scale:.4g}"
     decimals = 1 - math.floor(math.log10(sd * scale))

@@ -78,9 +78,12 @@ def draw_scores(
     figure = _figure((SIZE[0], 1.2 + ROW * len(arms)))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     window = Window.of([score for arm in arms for score in arm.scores], less)
+    leads = Window.of([arm.lead[0] for arm in arms if arm.lead is not None], less=True)
     for place, arm in enumerate(arms):
         _dots(left, place, arm, window)
-        if arm.lead is not None:
+        if arm.lead is not None and not leads.has(arm.lead[0]):
+            _note(right, place, f"{arm.lead[0]:.2g}", at_right=True)
+        elif arm.lead is not None:
             middle, low, high = arm.lead
             right.plot([low, high], [place, place], color="0.35", linewidth=1.2)
             right.plot([middle], [place], "o", color=_colour(place), markersize=5)
@@ -105,11 +108,15 @@ def _dots(axes: Any, place: int, arm: ArmScores, window: Window) -> None:
     if arm.scores and window.has(mean := fmean(arm.scores)):
         axes.plot([mean, mean], [place - 0.32, place + 0.32], color=_colour(place), linewidth=2)
     if far := len(arm.scores) - len(inside):
-        axes.annotate(
-            f"{far} far off", (1.0 if window.less else 0.0, place), fontsize="x-small",
-            xycoords=("axes fraction", "data"), va="center", color="0.4",
-            ha="right" if window.less else "left",
-        )  # fmt: skip
+        _note(axes, place, f"{far} far off", at_right=window.less)
+
+
+def _note(axes: Any, place: int, text: str, at_right: bool) -> None:
+    """Say at a side of the axes what has no place in them."""
+    axes.annotate(
+        text, (0.97 if at_right else 0.03, place), fontsize="x-small", color="0.4", va="center",
+        xycoords=("axes fraction", "data"), ha="right" if at_right else "left",
+    )  # fmt: skip
 
 
 def _with_failed(arm: ArmScores) -> str:

@@ -13,6 +13,10 @@ MANY = 1000
 """Pairs: beyond it a number would say too much."""
 
 
+LARGE = 1e6
+"""From here on a number is told by its power of ten."""
+
+
 @dataclass(frozen=True)
 class Unit:
     """How differences are said.
@@ -154,6 +158,8 @@ def _number(value: float, verdict: Verdict, unit: Unit) -> str:
     decimals = 1 - math.floor(math.log10(size)) if size else 0
     if decimals > 6:
         return f"{value * unit.scale:.2g}"
+    if abs(value) * unit.scale >= LARGE:
+        return f"{value * unit.scale:.3g}"
     return f"{round(value * unit.scale, decimals) + 0.0:.{max(0, decimals)}f}"
 
 

@@ -39,7 +39,7 @@ def test_a_table_sentences_and_no_warning(swept: Path) -> None:
 
 
 def test_json_csv_and_latex_say_the_same(swept: Path) -> None:
-    said = json.loads(call(["compare", str(swept), "--json"]).out)
+    (said,) = json.loads(call(["compare", str(swept), "--json"]).out)["workloads"]
     (verdict,) = said["verdicts"]
     scores = {
         (arm["name"], run["seed"]): run["score"] for arm in said["arms"] for run in arm["runs"]

@@ -264,3 +264,13 @@ def test_what_was_left_out_stands_beside_what_is_too_little(folders: Folders) ->
     said = r"one run differs in nothing .* \(left out: .*adam: its summary.json is missing or dam"
     with pytest.raises(UserError, match=said):
         optbench.compare(folders.top)
+
+
+def test_huge_numbers_are_told_by_their_power_of_ten(folders: Folders) -> None:
+    for arm, size in (("sgd", 1e40), ("adam", 1.0)):
+        for seed in range(6):
+            folders.write(f"{arm}{seed}", arm, seed, None, final={"val/loss": size * (1 + seed)})
+    found = optbench.compare(folders.top, metric="val/loss")
+    row = rows_of(found)[1][1]
+    assert row[2].endswith("e+40") and row[4].count("e+40") == 3
+    assert all(len(cell) < 40 for cell in row) and all(len(line) < 150 for line in found.sentences)

@@ -268,8 +268,9 @@ def test_a_short_script_with_scipy_alone_finds_the_same_numbers(folders: Folders
     told = as_json(optbench.compare_workloads(folders.top))
     script = Path(__file__).with_name("recomputed.py")
     done = subprocess.run(
-        [sys.executable, str(script)], input=told, capture_output=True, text=True, check=False
-    )
+        [sys.executable, str(script)], input=told, capture_output=True, encoding="utf-8",
+        check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert [lines.count(f"same {name}") for name in ("mean", "pair", "Holm", "Kaplan-Meier")] == [
