@@ -12,13 +12,21 @@ from optbench.benchmark.contenders import DEFAULTS, Contender
 from optbench.benchmark.problems import Problem, score_at_end
 from optbench.benchmark.protocol import Arm, BenchmarkJobs, Wanted
 from optbench.runs.result import RunResult
-from optbench.statistics import Comparison, Unit, compare_all, expected_best, sentences
+from optbench.statistics import (
+    Comparison,
+    Unit,
+    compare_all,
+    expected_best,
+    sentences,
+    sign_flip_test,
+)
 from optbench.which_run import REPORT
 
 FORMAT = 1
 """Of `report.json`, higher with each change of what its keys mean."""
 UNCLOCKED = ("examples", "passes", "state_bytes")
 """Of what a run took (`shapes.COSTS`), all that is the same whenever it is done again."""
+UNLIKELY = 0.05
 AT_TARGET = ("step", "examples", "passes")
 
 
@@ -120,7 +128,7 @@ def results_of(jobs: BenchmarkJobs) -> list[ProblemResult]:
                     {each.name: _expected(jobs, problem, each) for each in problem.contenders},
                     _compared(problem, one),
                     _compared(problem, other),
-                    _warnings(jobs, problem, one),
+                    [*_warnings(jobs, problem, one), *_unlucky(problem, one, other)],
                 )
             )
     return found
@@ -223,6 +231,27 @@ def _warnings(jobs: BenchmarkJobs, problem: Problem, tuned: Sequence[ArmResult])
         said.append(f"{metric} {value:g} is missed by {', '.join(missed)} seeds")
     if problem.scored == problem.metric:
         said.append(f"there is no test set: scored by {problem.metric}, by which was chosen, too")
+    return said
+
+
+def _unlucky(
+    problem: Problem, tuned: Sequence[ArmResult], defaults: Sequence[ArmResult]
+) -> list[str]:
+    """Say whose choice fresh seeds don't bear: its defaults do better at them."""
+    sign = 1.0 if problem.mode == "max" else -1.0
+    said = []
+    for chosen, before in zip(tuned, defaults, strict=True):
+        pairs = [
+            sign * (score - other)
+            for seed, score in chosen.scores.items()
+            if score is not None and (other := before.scores[seed]) is not None
+        ]
+        if chosen.number and pairs and sum(pairs) < 0 and sign_flip_test(pairs) <= UNLIKELY:
+            said.append(
+                f"{chosen.contender.name}: its defaults do better with fresh seeds than what was "
+                f"chosen with one ({before.mean:.4g} to {chosen.mean:.4g}): more trials, or more "
+                "examples to choose by, may help"
+            )
     return said
 
 

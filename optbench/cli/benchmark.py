@@ -43,9 +43,12 @@ def report(found: Benchmarked) -> int:
     from optbench.which_run import REPORT
 
     print_results(found.results)
+    folder = shell_word(shown(found.folder))
     print_text(f"\nall numbers: {shown(found.folder / REPORT)}")
+    if found.results:
+        print_lines(f"  optbench compare {folder}\n  optbench report {folder} -o report.html")
     if not found.done:
-        print_lines(f"  optbench resume {shell_word(shown(found.folder))}")
+        print_lines(f"  optbench resume {folder}")
     if found.signal:
         return 128 + found.signal
     return 0 if found.done else EXIT_LEFT
