@@ -9,10 +9,13 @@ while it trains, ends that one run, and then hands the signal on, which ends the
 from __future__ import annotations
 
 import argparse
+import os
+import platform
 import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -112,3 +115,16 @@ def succeeded(*results: RunResult) -> list[Run]:
 def _end_if_told() -> None:
     if _ended_by:
         raise SystemExit(128 + _ended_by[0]) from None
+
+
+def machine_line() -> str:
+    """Versions and processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return (
+        f"Python {platform.python_version()}, torch {version('torch').partition('+')[0]}, "
+        f"one thread; {os.cpu_count()} cores of {names[0] if names else platform.machine()}"
+    )

@@ -12,8 +12,6 @@ With --folder a seed that is done is not done again, so several processes may sh
 from __future__ import annotations
 
 import json
-import os
-import platform
 import shlex
 import shutil
 import signal
@@ -22,13 +20,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 import optbench
-from common import parser, start, succeeded, train
+from common import machine_line, parser, start, succeeded, train
 from optbench.compose.composer import hydra_session
 from optbench.files import write_atomically
 from optbench.population import pbt as population
@@ -338,19 +335,6 @@ def page(studies: dict[str, Study], pairs: dict[str, list[Pair]], machine: str) 
         lines = [f"## {name}", "", asked, "", cost(found), "", *compared(found), ""]
         parts.append("\n".join([*lines, *head, *map(row, found), ""]))
     return "\n".join(parts)
-
-
-def machine_line() -> str:
-    """Versions and processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return (
-        f"Python {platform.python_version()}, torch {version('torch').partition('+')[0]}, "
-        f"one thread; {os.cpu_count()} cores of {names[0] if names else platform.machine()}"
-    )
 
 
 def cost(pairs: Sequence[Pair]) -> str:

@@ -32,6 +32,10 @@ def across(workloads: Sequence[Workload]) -> Across | None:
     return Across(
         arms=tuple(arms),
         beaten=iqm_bands(scores),
+        shares={
+            arm: {name: math.fsum(own.values()) / len(own) for name, own in of_arm.items()}
+            for arm, of_arm in scores.items()
+        },
         without=leave_one_out([each.name for each in workloads], without),
         profiles=_profiles(workloads, arms),
     )

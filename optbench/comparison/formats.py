@@ -122,7 +122,7 @@ def _across(found: Across) -> dict[str, Any]:
     bands = {arm: dataclasses.asdict(band) for arm, band in found.beaten.arms.items()}
     profiles = found.profiles
     return {
-        "beaten": {"arms": bands, "runs": found.beaten.runs},
+        "beaten": {"arms": bands, "runs": found.beaten.runs, "shares": found.shares},
         "without": {name: list(order) for name, order in found.without.items()},
         "profiles": None if profiles is None else strict(dataclasses.asdict(profiles)),
     }

@@ -212,6 +212,7 @@ class Across:
         arms: they.
         beaten: of each, which part of the others it beats at the same seed, a run that failed
             beating none: interquartile means over all runs, with bands of seeds alone.
+        shares: the same by arm and workload, as plain means.
         without: who is ahead by this, with each workload left out.
         profiles: of median times to target; None where not all workloads have one, or nobody
             arrived.
@@ -219,6 +220,7 @@ class Across:
 
     arms: tuple[str, ...]
     beaten: Aggregate
+    shares: Mapping[str, Mapping[str, float]]
     without: Mapping[str, Sequence[str]]
     profiles: Profiles | None
 

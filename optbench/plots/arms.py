@@ -75,7 +75,7 @@ def draw_scores(
     Raises:
         UserError: matplotlib is not installed, another ending, or the file can't be written.
     """
-    figure = _figure((SIZE[0], 1.2 + ROW * len(arms)))
+    figure = figure_of((SIZE[0], 1.2 + ROW * len(arms)))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     window = Window.of([score for arm in arms for score in arm.scores], less)
     leads = Window.of([arm.lead[0] for arm in arms if arm.lead is not None], less=True)
@@ -144,7 +144,7 @@ def draw_lines(
     Raises:
         UserError: as `draw_scores`.
     """
-    figure = _figure(SIZE)
+    figure = figure_of(SIZE)
     axes = figure.subplots()
     ends = [y for line in lines for y in (line.ys[len(line.ys) // 4 :] or line.ys)]
     window = Window.of(ends, less)
@@ -185,7 +185,7 @@ def draw_shares(
     Raises:
         UserError: as `draw_scores`.
     """
-    figure = _figure(SIZE)
+    figure = figure_of(SIZE)
     axes = figure.subplots()
     for place, line in enumerate(lines):
         colour = _colour(place)
@@ -233,7 +233,8 @@ def write(figure: Any, path: str | Path, title: str) -> None:
         figure.savefig(path, format=ending)
 
 
-def _figure(size: tuple[float, float]) -> Any:
+def figure_of(size: tuple[float, float]) -> Any:
+    """Return an empty figure of this size in inches, which keeps room for all texts."""
     figure = png.figure_of(size, DPI)
     figure.set_layout_engine("constrained")
     return figure

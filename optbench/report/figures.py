@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from optbench.comparison.result import Comparisons, TimesToTarget, Workload
+from optbench.comparison.result import Across, Comparisons, TimesToTarget, Workload
 from optbench.errors import UserError
 from optbench.plots.arms import (
     FORMATS,
@@ -18,6 +18,7 @@ from optbench.plots.arms import (
     draw_scores,
     draw_shares,
 )
+from optbench.plots.board import Cell, draw_board
 from optbench.plots.png import require
 from optbench.report.curves import bands, read_curves
 
@@ -49,6 +50,8 @@ def draw_figures(found: Comparisons, folder: str | Path, ending: str = "png") ->
             _draw_curves(path(f"{name}-curves"), workload, lines)
         if workload.times is not None and workload.times.verdicts:
             _times(path(f"{name}-times"), workload.times)
+    if found.across is not None:
+        _board(path("workloads"), found, found.across)
     if found.across is not None and found.across.profiles is not None:
         profiles = found.across.profiles
         draw_shares(
@@ -79,6 +82,36 @@ def _names(workloads: Sequence[Workload]) -> list[str]:
         name = re.sub(r"[^A-Za-z0-9_-]+", "-", workload.name).strip("-")[:LONGEST] or "workload"
         names.append(name if name not in names else f"{name}-{number}")
     return names
+
+
+def _board(path: Path, found: Comparisons, across: Across) -> None:
+    arms = sorted(across.arms, key=lambda arm: -across.beaten.arms[arm].value)
+    cells = []
+    for arm in arms:
+        row = []
+        for workload in found.workloads:
+            compared = workload.compared
+            first = arm == compared.best or any(
+                v.second == arm and v.outcome in ("indistinguishable", "undecidable")
+                for v in compared.comparison.row
+            )
+            mean = compared.arm(arm).mean * compared.unit.scale
+            text = f"{mean:.4g}" if math.isfinite(mean) else "failed"
+            row.append(Cell(across.shares[arm][workload.name], text, first))
+        cells.append(row)
+    draw_board(
+        path,
+        arms,
+        [workload.name for workload in found.workloads],
+        cells,
+        heads=[_headed(workload) for workload in found.workloads],
+    )
+
+
+def _headed(workload: Workload) -> str:
+    compared = workload.compared
+    better = "higher" if compared.mode == "max" else "lower"
+    return f"{compared.metric}{' %' if compared.unit.scale != 1 else ''}\n{better} is better"
 
 
 def _scores(path: Path, workload: Workload) -> None:

@@ -42,11 +42,12 @@ def test_each_workload_has_its_pictures(folders: Folders, tmp_path: Path) -> Non
     drawn = draw_figures(found, tmp_path / "figures", "svg")
     names = [f"{w}-{what}.svg" for w in ("mlp-on-digits", "cnn-x-on-digits")
              for what in ("scores", "curves", "times")]  # fmt: skip
-    assert [path.name for path in drawn] == [*names, "profiles.svg"]
+    assert [path.name for path in drawn] == [*names, "workloads.svg", "profiles.svg"]
     texts = [path.read_text(encoding="utf-8") for path in drawn]
     assert "adam ahead by (points), 95 %" in texts[0]
     assert "val/accuracy, mean and range over seeds" in texts[1]
     assert "part of the runs at val/accuracy 0.9, 95 %" in texts[2]
+    assert "90.25" in texts[6] and "80.25" in texts[6]  # means of both arms
 
 
 def test_curves_are_means_and_ranges_of_the_records(
