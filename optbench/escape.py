@@ -13,6 +13,9 @@ _OBEYED = re.compile(
 )
 _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
+FORMULA = "=+-@\t\r"
+"""How a text begins that a spreadsheet computes."""
+
 
 def escaped(text: str, keep: str = "") -> str:
     r"""Return the text with `\x1b` for an ESC, and so on; one line, unless `keep` has a newline.
@@ -47,3 +50,19 @@ def _shown(character: str) -> str:
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def spreadsheet(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula: with an apostrophe before it.
+
+    Example:
+        >>> spreadsheet("=1+1"), spreadsheet("-0.5")
+        ("'=1+1", '-0.5')
+    """
+    if not text or text[0] not in FORMULA:
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text

@@ -26,6 +26,8 @@ MIB = 1 << 20
 MOST_TEXT = 16 * MIB
 """Bytes of a config, status, summary or manifest; a line of metrics too."""
 
+MOST_BITS = 10_000
+"""Of a whole number; Python writes down none of more than 4,300 digits."""
 MOST_VALUES = 1_000_000
 """Values in a file of plain data, aliases counted each time that they are used."""
 
@@ -203,6 +205,8 @@ def _bounded(values: Any) -> Any:
             return {copied(key, depth + 1): copied(item, depth + 1) for key, item in value.items()}
         if isinstance(value, list):
             return [copied(item, depth + 1) for item in value]
+        if type(value) is int and value.bit_length() > MOST_BITS:
+            raise ValueError("a whole number that is too large")
         if value is not None and type(value) not in (str, int, float, bool):
             raise ValueError(f"a value of type {type(value).__name__}, which is not plain data")
         return value

@@ -43,6 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "comparison": {
         *("runs", "statistics", "rundir", "config", "errors", "files", "console", "which_run"),
+        "escape",
     },
     "report": {
         *("comparison", "runs", "statistics", "rundir", "config", "errors", "files", "version"),

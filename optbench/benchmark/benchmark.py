@@ -9,13 +9,13 @@ from pathlib import Path
 from optbench.assemble.create import need
 from optbench.benchmark.asked import WORDS, Asked, asked
 from optbench.benchmark.contenders import Contender, contenders, from_plain
-from optbench.benchmark.identity import digest
 from optbench.benchmark.plan import BenchmarkPlan, read_plan, write_plan
 from optbench.benchmark.problems import Problem, problems_of
 from optbench.benchmark.protocol import BenchmarkJobs
 from optbench.benchmark.results import ProblemResult, results_of, write_report
 from optbench.compose.composer import Composer
 from optbench.compose.executors import ExecutorChoice, gone_on_with, without_executor
+from optbench.config.identity import digest
 from optbench.errors import UserError
 from optbench.executors.make import make_executor
 from optbench.executors.many import do_all

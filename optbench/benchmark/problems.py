@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from optbench.benchmark.contenders import Contender
 from optbench.benchmark.evaluations import Evaluations, EvaluationsOfTrials, evaluations_of
-from optbench.benchmark.identity import digest
 from optbench.benchmark.points import values_of
 from optbench.compose.composer import Composer
 from optbench.config.deciding import DECIDES_NOTHING
+from optbench.config.identity import digest
 from optbench.config.run_spec import RunSpec
 from optbench.errors import UserError
 from optbench.runs.result import RunResult

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from optbench.benchmark.contenders import Contender
-from optbench.benchmark.identity import identity
 from optbench.benchmark.plan import BenchmarkPlan
 from optbench.benchmark.problems import Problem, score_at_end
+from optbench.config.identity import identity
 from optbench.config.run_spec import RunSpec
 from optbench.errors import UserError
 from optbench.executors.jobs import Job

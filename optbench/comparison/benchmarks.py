@@ -43,10 +43,12 @@ class Benchmarks:
     Attributes:
         labels: by the folder of a run. One run may be of two arms: where the defaults were chosen.
         warnings: the benchmarks' own, by their folder and the workload.
+        reported: the folders of those that have a report.
     """
 
     labels: dict[Path, list[Label]] = field(default_factory=dict)
     warnings: dict[tuple[Path, str], list[str]] = field(default_factory=dict)
+    reported: set[Path] = field(default_factory=set)
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> Benchmarks:
@@ -71,12 +73,28 @@ class Benchmarks:
                 label = Label(folder, name, arm["optimizer"], family, values)
                 for run in _groups(arm, "runs", "run"):
                     path = folder / RUNS / run["run"]
-                    if path in paths:
+                    if (
+                        path in paths
+                        and path.name == run["run"]
+                        and label not in self.labelled(path)
+                    ):
                         self.labels.setdefault(path, []).append(label)
+                        self.reported.add(folder)
 
-    def of_run(self, record: Record, family: Family) -> list[Label]:
-        """Return what a run is in one family of arms."""
-        return [each for each in self.labels.get(record.path, []) if each.family == family]
+    def labelled(self, path: Path) -> list[Label]:
+        """Return what a run is, by its folder."""
+        return self.labels.get(path, [])
+
+    def of_run(self, record: Record, family: Family, workload: str) -> list[Label]:
+        """Return what a run is in one family of a workload's arms."""
+        labels = self.labelled(record.path)
+        return [each for each in labels if (each.family, each.workload) == (family, workload)]
+
+    def unknown(self, record: Record) -> Path | None:
+        """Return the benchmark whose report says nothing of a run of its own; None of others."""
+        folder = record.path.parent.parent
+        of_it = record.path.parent.name == RUNS and folder in self.reported
+        return folder if of_it and record.path not in self.labels else None
 
 
 def _groups(node: Mapping[str, Any], key: str, named: str) -> Iterator[Mapping[str, Any]]:

@@ -12,9 +12,9 @@ from optbench.comparison.benchmarks import Benchmarks
 from optbench.comparison.doubts import doubts
 from optbench.comparison.metric import Metric, metric_of
 from optbench.comparison.record import Record, Unit, taking_part
-from optbench.comparison.result import Arm, Compared, Comparisons, Pair, Workload, unit_of
+from optbench.comparison.result import Arm, Compared, Comparisons, Pair, Refused, Workload, unit_of
 from optbench.comparison.sorted_out import Sorted, Usable, sort_out, usable
-from optbench.comparison.to_target import AXES, target_of, times_to
+from optbench.comparison.to_target import AXES, times_to_target
 from optbench.comparison.workloads import OfWorkload, by_workload, differences
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
@@ -107,28 +107,35 @@ def compare_records(every: Sequence[Record], asked: Asked) -> Comparisons:
     """Compare runs that were read, as `compare_workloads` does."""
     records, unread = taking_part(every)
     left = usable(records, unread)
-    benchmarks = Benchmarks.of(left.records)
-    workloads, said = _workloads(left, benchmarks, asked)
-    return Comparisons(tuple(workloads), across(workloads), tuple([*left.said, *said]))
+    workloads, refused = _workloads(left, asked)
+    said = [f"left out: {each.name}: {each.reason}" for each in refused]
+    return Comparisons(
+        tuple(workloads), across(workloads), tuple([*left.said, *said]), tuple(refused)
+    )
 
 
-def _workloads(
-    left: Usable, benchmarks: Benchmarks, asked: Asked
-) -> tuple[list[Workload], list[str]]:
-    """Return what came of each workload, and a line for each that has nothing to compare."""
-    found, said = [], []
-    records = left.records
+def _workloads(left: Usable, asked: Asked) -> tuple[list[Workload], list[Refused]]:
+    """Return what came of each workload, and those that have nothing to compare."""
+    found: list[Workload] = []
+    refused: list[Refused] = []
+    failed: list[UserError] = []
+    records, benchmarks = left.records, left.benchmarks
     parts = by_workload(records, benchmarks)
     for part in parts:
-        arms = sort_out(part.records, benchmarks)
-        if len(arms.groups) >= LEAST:
+        arms = sort_out(part, benchmarks)
+        try:
+            if len(arms.groups) < LEAST:
+                many = len(part.records)
+                its = f"its {many} runs are" if many > 1 else "its one run is"
+                raise UserError(f"{its} of one arm")
             found.append(_workload(part, arms, benchmarks, asked))
-        else:
-            many = len(part.records)
-            its = f"its {many} runs are" if many > 1 else "its one run is"
-            said.append(f"left out: {part.name}: {its} of one arm")
+        except UserError as error:
+            refused.append(Refused(part.name, part.records, f"{error}"))
+            failed += [error] if len(arms.groups) >= LEAST else []
     if found:
-        return found, said
+        return found, refused
+    if len(failed) == 1 or (failed and len(parts) == len(failed)):
+        raise failed[0]
     if len(parts) > 1:
         raise UserError(
             f"runs of different workloads can't be compared: {differences(records)}; "
@@ -147,10 +154,11 @@ def _workload(part: OfWorkload, arms: Sorted, benchmarks: Benchmarks, asked: Ask
     by = metric_of([r for g in groups for r in g.records], asked.metric, asked.mode)
     notes = _notes(part.records, benchmarks)
     compared = _compared(arms, by, asked.baseline, notes)
-    target = target_of(groups)
-    times, failures = None, {}
+    target, times, failures = None, None, {}
     try:
-        times = times_to(target, groups, asked.axis) if target is not None else None
+        target, times, why = times_to_target(groups, by.tag, asked.axis, asked.baseline)
+        if why:
+            compared = compared.with_warnings([*compared.warnings, f"no times to target: {why}"])
         failures = {arm.name: failure_rate(arm.failed, len(arm.scores)) for arm in compared.arms}
     except UserError as error:  # no scipy
         compared = compared.with_warnings([*compared.warnings, f"no times, no rates: {error}"])
@@ -169,7 +177,7 @@ def _at_defaults(
     part: OfWorkload, groups: Sequence[Group], benchmarks: Benchmarks, by: Metric
 ) -> Compared | None:
     """Return a benchmark's optimizers at their defaults; None where it chose no other settings."""
-    arms = sort_out(part.records, benchmarks, "defaults")
+    arms = sort_out(part, benchmarks, "defaults")
     chosen = {r.path for g in groups if g.planned for r in g.records}
     if len(arms.groups) < LEAST or {r.path for g in arms.groups for r in g.records} <= chosen:
         return None

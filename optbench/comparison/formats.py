@@ -10,11 +10,12 @@ import math
 from typing import Any
 
 from optbench.comparison.result import Across, Arm, Compared, Comparisons, TimesToTarget, Workload
-from optbench.comparison.told import rows_of, spread, title_of
+from optbench.comparison.told import rows_of, title_of
+from optbench.escape import spreadsheet
 from optbench.files import strict
 
 LEAD = ("ahead_by", "low", "high", "p", "p_adjusted", "p_wilcoxon", "pairs", "outcome", "interval")
-OF_TIMES = ("target", "median_to_target", "missed")
+OF_TIMES = ("target", "target_value", "axis", "median_to_target", "missed")
 
 
 def as_csv(found: Comparisons) -> str:
@@ -27,9 +28,8 @@ def as_csv(found: Comparisons) -> str:
         compared = workload.compared
         lead = {verdict.second: verdict for verdict in compared.comparison.row}
         for arm in compared.arms:
-            mean, sd = spread(compared, arm)
-            row: list[Any] = [workload.name, compared.metric, arm.name, len(arm.finished)]
-            row += [arm.failed, mean, sd]
+            named = map(spreadsheet, (workload.name, compared.metric, arm.name))
+            row: list[Any] = [*named, len(arm.finished), arm.failed, arm.mean, arm.sd]
             v = lead.get(arm.name)
             if v is None:
                 row += [""] * len(LEAD)
@@ -44,7 +44,8 @@ def _of_times(times: TimesToTarget | None, arm: str) -> list[Any]:
     if times is None:
         return [""] * len(OF_TIMES)
     median = times.curves[arm].median
-    return [str(times.target), median if math.isfinite(median) else "", times.missed(arm)]
+    told = [spreadsheet(times.target.metric), times.target.value, times.axis]
+    return [*told, median if math.isfinite(median) else "", times.missed(arm)]
 
 
 def as_json(found: Comparisons) -> str:
@@ -57,7 +58,7 @@ def as_json(found: Comparisons) -> str:
         "across": None if found.across is None else _across(found.across),
         "warnings": list(found.warnings),
     }
-    return json.dumps(said, indent=1)
+    return json.dumps(strict(said), indent=1)
 
 
 def _workload(workload: Workload) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def _compared(compared: Compared) -> dict[str, Any]:
         "best": compared.best,
         "baseline": comparison.chosen_before,
         "confidence": comparison.confidence,
-        "arms": [_arm(compared, arm) for arm in compared.arms],
+        "arms": [_arm(arm) for arm in compared.arms],
         "verdicts": [strict(dataclasses.asdict(verdict)) for verdict in compared.verdicts],
         "pairs": [dataclasses.asdict(pair) for pair in compared.pairs],
         "sentences": list(compared.sentences),
@@ -88,13 +89,12 @@ def _compared(compared: Compared) -> dict[str, Any]:
     }
 
 
-def _arm(compared: Compared, arm: Arm) -> dict[str, Any]:
-    mean, sd = spread(compared, arm)
+def _arm(arm: Arm) -> dict[str, Any]:
     runs = [
         strict({"seed": seed, "fold": fold, "score": score, "path": str(arm.runs[seed, fold])})
         for (seed, fold), score in arm.scores.items()
     ]
-    numbers = {"mean": mean, "sd": sd, "failed": arm.failed}
+    numbers = {"mean": arm.mean, "sd": arm.sd, "failed": arm.failed}
     return strict({"name": arm.name, "settings": dict(arm.settings), **numbers, "runs": runs})
 
 
@@ -123,6 +123,7 @@ def _across(found: Across) -> dict[str, Any]:
     profiles = found.profiles
     return {
         "beaten": {"arms": bands, "runs": found.beaten.runs, "shares": found.shares},
+        "iqm": {arm: dataclasses.asdict(band) for arm, band in found.scores.arms.items()},
         "without": {name: list(order) for name, order in found.without.items()},
         "profiles": None if profiles is None else strict(dataclasses.asdict(profiles)),
     }

@@ -23,7 +23,7 @@ def print_warnings(found: Comparisons) -> None:
         print_error(f"warning: {line}")
     for workload in found.workloads:
         where = f"{workload.name}: " if len(found.workloads) > 1 else ""
-        for line in workload.compared.warnings:
+        for line in workload.warnings:
             print_error(f"warning: {where}{line}")
 
 

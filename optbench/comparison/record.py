@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from optbench.config.identity import identity
 from optbench.errors import UserError
 from optbench.files import BadFile, read_text
 from optbench.rundir import RunDir
 from optbench.runs.past import Past
 from optbench.runs.read import Run
 from optbench.runs.result import MACHINES
+from optbench.which_run import RUNS
 
 ENDED = ("finished", "stopped_early")
+LARGEST = 1e150
 MISSED = ("diverged", "failed")
 PRUNED = "pruned"
 """How the message of a run begins that its study gave up."""
@@ -25,6 +30,7 @@ Unit = tuple[int, str]
 """What runs are paired by: the seed, and the fold of the data set, empty where there is none."""
 
 _CHANGED = re.compile(r"^\S+ changed: ([\w.@]+)=(.*) \(was (.*)\)$", re.MULTILINE)
+_HASH = re.compile(r"[0-9a-f]{16}")
 _LABELLED = re.compile(r"^\S+ (tags|notes)=", re.MULTILINE)
 
 
@@ -74,9 +80,14 @@ class Record:
         return final
 
     def score(self, metric: str) -> float | None:
-        """Return its last value of a metric; None of a run that missed, or has none."""
+        """Return its last value of a metric; None of a run that missed, or has none.
+
+        One that is too large to be squared is infinite.
+        """
         value = None if self.missed else self.final.get(metric)
-        return None if value is None else float(value)
+        if value is None:
+            return None
+        return math.copysign(math.inf, value) if abs(value) > LARGEST else float(value)
 
     @property
     def examples(self) -> float | None:
@@ -121,6 +132,8 @@ def _problem(past: Past) -> str:
     """Return why a run can't take part, in a few words."""
     if past.problem:
         return past.problem.removeprefix(f"{past.run.path}/")
+    if _edited(past):
+        return "its config.yaml is not the one that it was begun with"
     seed = past.config.get("seed")
     if not isinstance(seed, int) or isinstance(seed, bool):
         return "its config has no seed"
@@ -139,6 +152,21 @@ def _problem(past: Past) -> str:
     if past.summary["state"] != past.state or past.summary["step"] != past.status.get("step"):
         return "its summary is of another step than its status"
     return ""
+
+
+def _edited(past: Past) -> bool:
+    """Return whether a run's config was changed by hand: no seal of its status is of it."""
+    folder = RunDir(past.run.path)
+    named = _HASH.fullmatch(past.run.path.name) and past.run.path.parent.name == RUNS
+    if named and identity(past.config) != past.run.path.name:
+        return True
+    seals = past.status.get("config")
+    known = [seal.get("sha256") for seal in seals if isinstance(seal, dict)] if seals else []
+    try:
+        text = read_text(folder.config)
+    except (OSError, BadFile):
+        return True
+    return bool(known) and sha256(text.encode("utf-8")).hexdigest() not in known
 
 
 _NOT_ENDED = {

@@ -143,12 +143,14 @@ class TimeVerdict:
     """Two arms' times to a target, by the exact permutation rank test.
 
     Attributes:
+        ahead: who came sooner in more pairs of runs, one of each; empty where they are even.
         medians: of each; infinite where half of the runs or more missed.
         p_adjusted: by Holm, over all pairs.
     """
 
     first: str
     second: str
+    ahead: str
     medians: tuple[float, float]
     p: float
     p_adjusted: float
@@ -162,7 +164,7 @@ class TimesToTarget:
         target: the same for all.
         axis: of the times: `steps` or `seconds`.
         times: by arm, by seed and fold; None of a run that missed.
-        until: when each arrived, or how long it went on; one that failed, as long as any.
+        until: when each arrived; of one that missed, how long the longest run went on.
         curves: by arm, the part that is still on its way (Kaplan-Meier).
         verdicts: on all pairs of arms; none where nobody arrived.
         sentences: the same in plain words.
@@ -203,6 +205,13 @@ class Workload:
     times: TimesToTarget | None
     failures: Mapping[str, Rate]
 
+    @property
+    def warnings(self) -> list[str]:
+        """Return what speaks against it; what of that concerns the defaults alone says so."""
+        own = list(self.compared.warnings)
+        beside = self.defaults.warnings if self.defaults is not None else ()
+        return own + [f"at their defaults: {line}" for line in beside if line not in own]
+
 
 @dataclass(frozen=True)
 class Across:
@@ -211,8 +220,10 @@ class Across:
     Attributes:
         arms: they.
         beaten: of each, which part of the others it beats at the same seed, a run that failed
-            beating none: interquartile means over all runs, with bands of seeds alone.
-        shares: the same by arm and workload, as plain means.
+            beating none: means over the workloads, with bands of seeds alone.
+        shares: the same by arm and workload.
+        scores: interquartile means of all runs on a scale from 0, the worst arm's mean on the
+            workload, to 1, the best's; of one that failed the least on it, 0 at most.
         without: who is ahead by this, with each workload left out.
         profiles: of median times to target; None where not all workloads have one, or nobody
             arrived.
@@ -221,8 +232,18 @@ class Across:
     arms: tuple[str, ...]
     beaten: Aggregate
     shares: Mapping[str, Mapping[str, float]]
+    scores: Aggregate
     without: Mapping[str, Sequence[str]]
     profiles: Profiles | None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A workload of which nothing was compared, with why."""
+
+    name: str
+    records: tuple[Record, ...]
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -233,8 +254,10 @@ class Comparisons:
         workloads: in the order in which each was begun.
         across: None where fewer than two workloads have two arms in common.
         warnings: beside those of each workload: what was left out before.
+        left: the workloads that were not compared.
     """
 
     workloads: tuple[Workload, ...]
     across: Across | None
     warnings: tuple[str, ...]
+    left: tuple[Refused, ...] = ()

@@ -16,6 +16,7 @@ from optbench.comparison.studies import (
     to_compare,
     without_benchmarks_trials,
 )
+from optbench.comparison.workloads import OfWorkload
 from optbench.console import shown
 from optbench.errors import UserError
 
@@ -31,10 +32,12 @@ class Usable:
     Attributes:
         records: they, the oldest first.
         said: a line each of what was left out.
+        benchmarks: what these say of some of them.
     """
 
     records: list[Record]
     said: list[str]
+    benchmarks: Benchmarks
 
 
 @dataclass(frozen=True)
@@ -77,18 +80,27 @@ def usable(records: Sequence[Record], unread: Sequence[tuple[Path, str]]) -> Usa
         raise UserError("no run is left to compare: all are trials, by which a benchmark chose")
     if not whole:
         raise UserError("no run is left to compare: a resume went on with other settings in each")
-    return Usable(whole, said)
+    benchmarks = Benchmarks.of(whole)
+    unknown = [place for record in whole if (place := benchmarks.unknown(record)) is not None]
+    for place in dict.fromkeys(unknown):
+        many = unknown.count(place)
+        said.append(
+            f"left out: {many} runs of {shown(place)} of which its report says nothing: it goes "
+            "on, or was stopped"
+        )
+    known = [record for record in whole if benchmarks.unknown(record) is None]
+    return Usable(known, said, benchmarks)
 
 
-def sort_out(records: Sequence[Record], benchmarks: Benchmarks, family: Family = "tuned") -> Sorted:
+def sort_out(part: OfWorkload, benchmarks: Benchmarks, family: Family = "tuned") -> Sorted:
     """Return the arms of one workload's runs: no seed twice, no trial beside what it chose.
 
     Args:
-        records: of one workload, the oldest first.
+        part: the runs of one workload.
         benchmarks: what these say of some of the runs.
         family: which of a benchmark's arms are compared. With its defaults nothing else is.
     """
-    planned, rest = _planned(records, benchmarks, family)
+    planned, rest = _planned(part, benchmarks, family)
     studies, others = studies_among(rest)
     compared = others if planned else to_compare(studies, others)
     groups: list[Group] = []
@@ -106,14 +118,14 @@ def sort_out(records: Sequence[Record], benchmarks: Benchmarks, family: Family =
 
 
 def _planned(
-    records: Sequence[Record], benchmarks: Benchmarks, family: Family
+    part: OfWorkload, benchmarks: Benchmarks, family: Family
 ) -> tuple[list[Group], list[Record]]:
     """Return the arms of benchmarks, and the runs that are none of theirs."""
     found: dict[tuple[str, Path], list[Record]] = {}
     values = {}
     rest = []
-    for record in records:
-        for label in benchmarks.of_run(record, family):
+    for record in part.records:
+        for label in benchmarks.of_run(record, family, part.planned):
             key = (label.arm, label.folder)
             found.setdefault(key, []).append(record)
             values[key] = {CHOSEN: label.arm, **label.values}

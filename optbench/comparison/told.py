@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
-from optbench.comparison.result import Across, Arm, Compared, Workload
+from optbench.comparison.result import Across, Compared, Workload
 from optbench.config.flow import flow
 from optbench.statistics import lead_and_range
 from optbench.statistics.wording import LARGE
@@ -16,7 +15,7 @@ POINTS = 100.0
 def rows_of(compared: Compared) -> tuple[list[str], list[list[str]]]:
     """Return the header and a row an arm, the best first.
 
-    Means are over the seeds that all arms finished, where there are such, as the sentences' are.
+    Means are of each arm's own runs that finished; leads are of the seeds that both have.
     """
     best = compared.best
     ahead = f"{'base' if compared.comparison.chosen_before else 'best'} ahead by (95 %)"
@@ -24,7 +23,7 @@ def rows_of(compared: Compared) -> tuple[list[str], list[list[str]]]:
     lead = {verdict.second: verdict for verdict in compared.comparison.row}
     rows = []
     for arm in compared.arms:
-        mean, sd = spread(compared, arm)
+        mean, sd = arm.mean, arm.sd
         verdict = lead.get(arm.name)
         said = lead_and_range(verdict, compared.unit) if verdict else ""
         weak = " by t" if verdict and verdict.interval == "t" else ""
@@ -67,19 +66,6 @@ def hidden_settings(compared: Compared) -> list[str]:
     return lines
 
 
-def spread(compared: Compared, arm: Arm) -> tuple[float, float]:
-    """Return mean and standard deviation over the seeds that all finished, else over its own."""
-    common = [unit for unit in arm.finished if _is_common(compared, unit)]
-    if not compared.comparison.seeds or not common:
-        return arm.mean, arm.sd
-    alone = dataclasses.replace(arm, scores={unit: arm.scores[unit] for unit in common})
-    return alone.mean, alone.sd
-
-
-def _is_common(compared: Compared, unit: tuple[int, str]) -> bool:
-    return all(unit in arm.finished for arm in compared.arms if arm.finished)
-
-
 def beside(workload: Workload) -> list[str]:
     """Return what is said of a workload beside its verdicts: times to target, how often it failed.
 
@@ -98,29 +84,30 @@ def beside(workload: Workload) -> list[str]:
 
 def rows_across(found: Across) -> tuple[list[str], list[list[str]]]:
     """Return the header and a row an arm, the best first, of all workloads together."""
-    header = ["arm", "beats of the others (95 % of draws)", "profile"]
-    beaten = found.beaten.arms
+    header = ["arm", "beats of the others (95 % of draws)", "IQM", "profile"]
+    beaten, scores = found.beaten.arms, found.scores.arms
     rows = []
     for arm in sorted(found.arms, key=lambda arm: -beaten[arm].value):
         band = beaten[arm]
         said = f"{100 * band.value:.0f} % ({100 * band.low:.0f} to {100 * band.high:.0f})"
         score = "" if found.profiles is None else f"{found.profiles.scores[arm]:.2f}"
-        rows.append([arm, said, score])
+        rows.append([arm, said, f"{scores[arm].value:.2f}", score])
     return header, rows
 
 
 def said_across(found: Across) -> list[str]:
-    """Return whether one workload decides who is ahead, in lines."""
+    """Return who is ahead over all workloads, if seeds leave no doubt, and if one decides it."""
     beaten = found.beaten.arms
-    first = max(found.arms, key=lambda arm: beaten[arm].value)
-    others = [f"{order[0]} without {name}" for name, order in found.without.items()]
+    first, second = sorted(found.arms, key=lambda arm: -beaten[arm].value)[:2]
+    given = found.beaten.differences
+    band = given.get((first, second)) or given[second, first]
+    if band.low <= 0 <= band.high:
+        return [f"nobody is ahead: {first} and {second} are too near, as far as seeds tell"]
     changed = [
-        said
-        for said, order in zip(others, found.without.values(), strict=True)
-        if order[0] != first
+        f"{order[0]} without {name}" for name, order in found.without.items() if order[0] != first
     ]
     if changed:
-        return [f"one workload decides who is ahead: {', '.join(changed)}"]
+        return [f"{first} is ahead, but one workload decides that: {', '.join(changed)}"]
     return [f"{first} is ahead whichever workload is left out"]
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from optbench.comparison.arms import WORKLOAD, deciding, value_of
 from optbench.comparison.benchmarks import Benchmarks
 from optbench.comparison.record import Record
 
+Settings = tuple[str, ...]
 MOST_NAMED = 3
 """Of the keys in which workloads differ, and of their values."""
 
@@ -19,36 +21,40 @@ class OfWorkload:
 
     Attributes:
         name: as short as tells it from the others.
+        planned: what benchmarks call it; empty where none has it.
         records: the oldest first.
     """
 
     name: str
+    planned: str
     records: tuple[Record, ...]
 
 
 def by_workload(records: Sequence[Record], benchmarks: Benchmarks) -> list[OfWorkload]:
     """Return the runs by workload, in the order in which each was first begun.
 
-    Runs that a benchmark made for one workload are of one, whatever its optimizers change of it.
+    Runs that a benchmark made for one workload are of one, whatever its optimizers change of it,
+    and none of another's. Runs beside it belong to the one that has their settings.
     """
     keys = telling(records)
-    groups: dict[tuple[str, ...], list[Record]] = {}
-    of_plan: dict[tuple[str, str], tuple[str, ...]] = {}
+    settings = {r.path: tuple(value_of(r.past, key) for key in keys) for r in records}
+    planned = _planned(records, benchmarks, settings)
+    groups: dict[tuple[str, Settings], list[Record]] = {}
     for record in records:
-        own = tuple(value_of(record.past, key) for key in keys)
-        for label in benchmarks.labels.get(record.path, [])[:1]:
-            own = of_plan.setdefault((str(label.folder), label.workload), own)
-        groups.setdefault(own, []).append(record)
-    found = list(groups.items())
-    names = [_called(of_it, benchmarks) for _, of_it in found]
+        own = settings[record.path]
+        alike = [key for key in set(planned.values()) if key[1] == own]
+        named = {(f"{label.folder}", label.workload) for label in benchmarks.labelled(record.path)}
+        beside = alike[0] if len(alike) == 1 else ("", own)
+        for key in dict.fromkeys(planned[name] for name in sorted(named)) or [beside]:
+            groups.setdefault(key, []).append(record)
+    said = [
+        [f"{key}={value}" for key, value in zip(keys, own, strict=True) if value]
+        for _, own in groups
+    ]
+    names = _names([_called(plan, of_it) for (plan, _), of_it in groups.items()], said)
     return [
-        OfWorkload(
-            name
-            if name and names.count(name) == 1
-            else " ".join([name, *_said(keys, own)]).strip(),
-            tuple(of_it),
-        )
-        for name, (own, of_it) in zip(names, found, strict=True)
+        OfWorkload(name, plan, tuple(of_it))
+        for name, ((plan, _), of_it) in zip(names, groups.items(), strict=True)
     ]
 
 
@@ -70,12 +76,26 @@ def differences(records: Sequence[Record]) -> str:
     return f"{'; '.join(said)}{more}"
 
 
-def _called(records: Sequence[Record], benchmarks: Benchmarks) -> str:
+def _planned(
+    records: Sequence[Record], benchmarks: Benchmarks, settings: Mapping[Path, Settings]
+) -> dict[tuple[str, str], tuple[str, Settings]]:
+    """Return for each workload of each benchmark what tells it from others: its name, settings.
+
+    The settings are its first run's: some optimizers may have others.
+    """
+    found: dict[tuple[str, str], tuple[str, Settings]] = {}
+    for record in records:
+        for label in benchmarks.labelled(record.path):
+            key = (f"{label.folder}", label.workload)
+            found.setdefault(key, (label.workload, settings[record.path]))
+    return found
+
+
+def _called(planned: str, records: Sequence[Record]) -> str:
     """Return how a benchmark, or all their configs, call the workload of some runs."""
-    planned = {
-        label.workload for record in records for label in benchmarks.labels.get(record.path, [])
-    }
-    named = planned or {record.past.choices.get("workload", "none") for record in records}
+    if planned:
+        return planned
+    named = {record.past.choices.get("workload", "none") for record in records}
     if len(named) == 1 and named != {"none"}:
         return named.pop()
     first = records[0].past.choices
@@ -83,7 +103,13 @@ def _called(records: Sequence[Record], benchmarks: Benchmarks) -> str:
     return " on ".join(parts)
 
 
-def _said(keys: Sequence[str], values: Sequence[str]) -> list[str]:
-    """Return what tells a workload from its namesakes."""
-    pairs = list(zip(keys, values, strict=True))
-    return [f"{key}={value}" for key, value in pairs[:MOST_NAMED] if value]
+def _names(called: Sequence[str], said: Sequence[Sequence[str]]) -> list[str]:
+    """Return a name each that no other has: as short as that allows, or else with a number."""
+    for most in (0, MOST_NAMED, None):
+        names = [
+            name if most == 0 or called.count(name) == 1 else " ".join([name, *settings[:most]])
+            for name, settings in zip(called, said, strict=True)
+        ]
+        if len(set(names)) == len(names) and all(names):
+            return names
+    return [f"{name} {number}".strip() for number, name in enumerate(names, 1)]

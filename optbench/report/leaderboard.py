@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from optbench.comparison.result import Across, Arm, Compared, Workload
-from optbench.comparison.told import said_across, spread
+from optbench.comparison.told import said_across
 from optbench.config.flow import flow
 from optbench.report.curves import rounded
 from optbench.report.searches import rate_of
@@ -21,7 +21,7 @@ def leaderboard(workload: Workload) -> list[dict[str, Any]]:
     lead = {verdict.second: verdict for verdict in compared.comparison.row}
     rows = []
     for arm in compared.arms:
-        mean, sd = spread(compared, arm)
+        mean, sd = arm.mean, arm.sd
         record = next(iter(workload.records[arm.name].values()))
         rows.append(
             {
@@ -91,7 +91,7 @@ def _defaults(workload: Workload, name: str) -> dict[str, Any] | None:
         return None
     for rank, arm in enumerate(workload.defaults.arms, 1):
         if arm.name == name:
-            mean, sd = spread(workload.defaults, arm)
+            mean, sd = arm.mean, arm.sd
             return {"rank": rank, "mean": rounded(mean, DIGITS), "sd": rounded(sd, DIGITS)}
     return None
 

@@ -13,6 +13,7 @@ from typing import Any
 from optbench.config.flow import flow
 from optbench.config.reserved import OF_READING, OF_THE_FILE
 from optbench.errors import UserError
+from optbench.escape import spreadsheet
 from optbench.files import strict
 from optbench.rundir import RunDir
 from optbench.runs.read import Run
@@ -192,5 +193,6 @@ def as_csv(runs: Sequence[Past]) -> str:
         told = _told(run)
         best = [run.best.get(key) for key in ("metric", "value", "step")]
         row = [*(told[key] for key in first), *best, " ".join(run.tags), run.notes]
-        writer.writerow([*row, *map(run.value, keys)])
+        cells = [*row, *map(run.value, keys)]
+        writer.writerow([spreadsheet(cell) if isinstance(cell, str) else cell for cell in cells])
     return text.getvalue()

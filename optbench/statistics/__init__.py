@@ -1,6 +1,6 @@
 """What may be concluded of few runs: tests, intervals, verdicts. No torch; scipy for some."""
 
-from optbench.statistics.aggregate import Aggregate, Band, iqm, iqm_bands, leave_one_out
+from optbench.statistics.aggregate import Aggregate, Band, iqm, iqm_bands, leave_one_out, mean_bands
 from optbench.statistics.best_of import BestOf, expected_best
 from optbench.statistics.compare import Comparison, compare_all
 from optbench.statistics.holm import holm
@@ -34,6 +34,7 @@ __all__ = [
     "lead_and_range",
     "least_pairs",
     "leave_one_out",
+    "mean_bands",
     "pairs_needed",
     "performance_profiles",
     "rank_test",

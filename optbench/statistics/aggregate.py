@@ -27,7 +27,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Aggregate:
-    """Interquartile means across workloads.
+    """Means, interquartile or plain, across workloads.
 
     Attributes:
         arms: of each optimizer.
@@ -72,6 +72,41 @@ def iqm_bands(
         >>> iqm_bands(runs).differences["a", "b"]
         Band(value=1.0, low=1.0, high=1.0)
     """
+
+    def pooled(tables: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+        return _iqm(np.concatenate(tables, axis=-1))
+
+    return _bands(scores, pooled, confidence, draws, seed)
+
+
+def mean_bands(
+    scores: Scores, confidence: float = 0.95, draws: int = 2000, seed: int = 0
+) -> Aggregate:
+    """Return the mean over the workloads of each optimizer's mean score, and of their differences.
+
+    Each workload weighs the same, however many seeds it has. Args and bands are those of
+    `iqm_bands`.
+
+    Example:
+        >>> runs = {"a": {"x": {0: 1.0}, "y": {0: 0.0, 1: 1.0}}}
+        >>> mean_bands(runs).arms["a"].value
+        0.75
+    """
+
+    def weighed(tables: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+        return np.asarray(np.mean([table.mean(axis=-1) for table in tables], axis=0))
+
+    return _bands(scores, weighed, confidence, draws, seed)
+
+
+def _bands(
+    scores: Scores,
+    statistic: Callable[[Sequence[NDArray[np.float64]]], NDArray[np.float64]],
+    confidence: float,
+    draws: int,
+    seed: int,
+) -> Aggregate:
+    """Return a statistic of each optimizer's tables, with bands of seeds drawn anew."""
     arms = list(scores)
     tables = _tables(scores)
     random = np.random.default_rng(seed)
@@ -80,9 +115,7 @@ def iqm_bands(
         table[:, random.integers(0, table.shape[1], (draws, table.shape[1]))]
         for table in tables
     ]
-    of_draws = _iqm(np.concatenate(drawn, axis=2))
-    pooled = np.concatenate(tables, axis=1)
-    value = _iqm(pooled)
+    value, of_draws = statistic(tables), statistic(drawn)
     ends = [(1 - confidence) / 2, (1 + confidence) / 2]
 
     def band(value: float, draws: NDArray[np.float64]) -> Band:
@@ -97,7 +130,7 @@ def iqm_bands(
             for j, other in enumerate(arms)
             if i < j
         },
-        pooled.shape[1],
+        sum(table.shape[1] for table in tables),
     )
 
 

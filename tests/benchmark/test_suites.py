@@ -10,11 +10,11 @@ import pytest
 
 import optbench
 from optbench.benchmark.asked import with_overrides
-from optbench.benchmark.identity import identity
 from optbench.benchmark.points import points, values_of
 from optbench.benchmark.suite import read_suite
 from optbench.compose.paths import config_files, configs_folder
 from optbench.config.deciding import DECIDES_NOTHING
+from optbench.config.identity import identity
 from optbench.errors import UserError
 from optbench.files import dump_yaml, load_yaml, parse_yaml
 from optbench.search.space import read_space

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ CONFIG: dict[str, Any] = {
     "dataset": {"_target_": "optbench.data.digits.digits", "split_seed": 0, "fold": None},
     "optimizer": {"_target_": "torch.optim.SGD", "lr": 0.1},
     "precision": {"name": "fp32"},
+    "eval": {"every": "1ep"},
     "checkpoint": {"best": None},
     "task": {"_target_": "optbench.tasks.classification.Classification"},
 }
@@ -60,7 +62,7 @@ class Folders:
         choices: Mapping[str, str] = {},
         **summary: Any,
     ) -> Path:
-        """Write a run's folder; `settings` by dotted key."""
+        """Write a run's folder; `settings` by dotted key; hashes in `status`, or own."""
         folder = RunDir(self.top / name)
         folder.path.mkdir(parents=True)
         config = copy.deepcopy(CONFIG)
@@ -77,7 +79,9 @@ class Folders:
         folder.write_json("env.json", {**ENVIRONMENT, **environment})
         self._minute += 1
         started = f"2026-03-01T{self._minute // 60:02}:{self._minute % 60:02}:00+00:00"
-        folder.write_status(state, step, **{"started": started, **status})
+        own = sha256(folder.config.read_bytes()).hexdigest()
+        seals = [{"sha256": own if seal == "own" else seal} for seal in status.get("config", [])]
+        folder.write_status(state, step, **{"started": started, **status, "config": seals})
         scores = {} if score is None else {"test/accuracy": score, "val/accuracy": score - 0.01}
         made = {
             "state": state,

@@ -60,7 +60,7 @@ def test_each_workload_is_compared_by_itself(folders: Folders) -> None:
         "mlp on digits": ["sgd", "adam"],
         "cnn on digits": ["adam", "sgd"],
     }
-    assert said_across(found.across)[0].startswith("one workload decides who is ahead")
+    assert said_across(found.across)[0].startswith("nobody is ahead: ")
     with pytest.raises(UserError, match="runs of different workloads: mlp on digits, cnn on dig"):
         optbench.compare(folders.top)
 
@@ -89,7 +89,7 @@ def test_who_leads_everywhere_is_ahead_whatever_is_left_out(folders: Folders) ->
         ["sgd", "50 % (50 to 50)"],
         ["lion", "0 % (0 to 0)"],
     ]
-    assert [row[2] for row in rows] == ["1.00", "0.67", "0.00"]
+    assert [row[2:] for row in rows] == [["1.00", "1.00"], ["0.50", "0.67"], ["0.00", "0.00"]]
 
 
 def test_a_run_that_failed_beats_nobody(folders: Folders) -> None:
@@ -276,3 +276,104 @@ def test_a_short_script_with_scipy_alone_finds_the_same_numbers(folders: Folders
     assert [lines.count(f"same {name}") for name in ("mean", "pair", "Holm", "Kaplan-Meier")] == [
         9, 9, 3, 9
     ] and lines.count("same profile") == 3  # fmt: skip
+
+
+def test_workloads_that_differ_in_much_have_names_of_their_own(folders: Folders) -> None:
+    keys = ["a", "b", "c", "d"]
+    for place in range(3):
+        settings = {f"dataset.{key}": 0 for key in keys} | {"dataset.d": place}
+        write(folders, f"{place}", "sgd", 0.8, settings=settings)
+        write(folders, f"{place}", "adam", 0.9, settings=settings)
+    names = [w.name for w in optbench.compare_workloads(folders.top).workloads]
+    assert len(set(names)) == 3
+
+
+def test_workloads_of_a_benchmark_are_two_though_their_settings_are_one(folders: Folders) -> None:
+    told = []
+    for name, epochs, best in (("short", 5, "sgd"), ("long", 20, "adam")):
+        arms = []
+        for arm in ("sgd", "adam"):
+            start = 0.9 if arm == best else 0.8
+            write(folders, f"runs/{name}", arm, start, settings={"epochs": epochs})
+            for seed in SEEDS:
+                (folders.top / "runs" / name / f"{arm}-{seed}").rename(
+                    folders.top / "runs" / f"{name}-{arm}-{seed}"
+                )
+            runs = [{"run": f"{name}-{arm}-{seed}"} for seed in SEEDS]
+            arms.append({"optimizer": arm, "values": {}, "runs": runs})
+        told.append({"name": name, "tuned": arms})
+    (folders.top / "benchmark.yaml").write_text("x: 1", encoding="utf-8")
+    RunDir(folders.top).write_json("report.json", {"workloads": told})
+    found = optbench.compare_workloads(folders.top)
+    assert {w.name: w.compared.best for w in found.workloads} == {"short": "sgd", "long": "adam"}
+    assert found.warnings == ()
+
+
+def test_runs_that_a_report_does_not_know_are_left_out(folders: Folders) -> None:
+    arms = planned(folders)
+    few = {family: {arm: runs[:6] for arm, runs in of.items()} for family, of in arms.items()}
+    benchmark(folders, few)
+    found = optbench.compare_workloads(folders.top)
+    assert [len(arm.scores) for arm in found.workloads[0].compared.arms] == [6, 6]
+    (line,) = found.warnings
+    assert line.startswith("left out: 6 runs of") and "its report says nothing" in line
+
+
+def test_a_report_names_its_own_runs_alone(folders: Folders, tmp_path: Path) -> None:
+    arms = planned(folders)
+    for family in arms.values():
+        for runs in family.values():
+            runs[:] = [str(folders.top / "runs" / run) for run in runs]
+    benchmark(folders, arms)
+    assert len(only(folders).compared.arms) == 3  # as if there were no report
+
+
+def test_a_config_that_was_edited_is_left_out(folders: Folders) -> None:
+    write(folders, "a", "sgd", 0.8, status={"config": ["own"]})
+    write(folders, "a", "adam", 0.9, status={"config": ["own"]})
+    config = folders.top / "a" / "adam-0" / "config.yaml"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace("lr: 0.1", "lr: 0.3"), encoding="utf-8")
+    found = optbench.compare_workloads(folders.top)
+    assert found.warnings[0].endswith(
+        "adam-0: its config.yaml is not the one that it was begun with"
+    )
+
+
+def test_a_dead_workload_is_left_out_with_its_reason(folders: Folders) -> None:
+    for place, more in (("mlp", {}), ("cnn", CNN)):
+        for arm, start in (("sgd", 0.8), ("adam", 0.9)):
+            dead = {"final": {"test/accuracy": math.nan}} if more else {}
+            write(folders, place, arm, start, **more, **dead)
+    found = optbench.compare_workloads(folders.top)
+    assert [w.name for w in found.workloads] == ["mlp on digits"]
+    (left,) = found.left
+    assert left.name == "cnn on digits" and len(left.records) == 16
+    assert left.reason == "test/accuracy is a number of no run: all are NaN or infinite"
+    with pytest.raises(UserError, match="baseline=lion: no such arm"):
+        optbench.compare_workloads(folders.top / "mlp", baseline="lion")
+
+
+def test_three_wins_of_four_are_three_quarters(folders: Folders) -> None:
+    for place, more in (("mlp", {}), ("cnn", CNN)):
+        for seed in SEEDS:
+            for arm, score in (("sgd", 0.8), ("adam", 0.9 if seed % 4 == 0 else 0.7)):
+                folders.write(f"{place}/{arm}{seed}", arm, seed, score, **more)
+    found = optbench.compare_workloads(folders.top).across
+    assert found is not None and found.beaten.arms["sgd"].value == 0.75
+    assert found.beaten.differences["sgd", "adam"].value == 0.5
+
+
+def test_scores_of_all_workloads_are_on_one_scale(folders: Folders) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    for place, size, more in (("mlp", 1.0, {}), ("cnn", 1000.0, CNN)):
+        for arm, start in (("sgd", 0.0), ("adam", 1.0), ("lion", 0.75)):
+            for seed in SEEDS:
+                loss = size * (start + 0.01 * (seed % 3))
+                final = {"val/loss": loss}
+                folders.write(f"{place}/{arm}{seed}", arm, seed, None, final=final, **more)
+    found = optbench.compare_workloads(folders.top, metric="val/loss").across
+    assert found is not None
+    lion = [0.25 + 0.01 * (sum(s % 3 for s in SEEDS) / 8 - seed % 3) for seed in SEEDS]
+    expected = stats.trim_mean([*lion, *lion], 0.25)
+    assert found.scores.arms["lion"].value == pytest.approx(expected, abs=1e-12)
