@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from optbench.config.run_spec import RunSpec
 
@@ -16,44 +16,36 @@ CHANGE_NOTHING = ("optimizer.", "schedule.")
 """Keys that change neither how long a run is nor what its evaluations decide."""
 
 
-class Evaluations(NamedTuple):
-    """The overrides that say when a run is scored.
+def evaluations_of(experiment: Experiment) -> Sequence[str]:
+    """Return the overrides that say when a run with a fresh seed is scored.
 
-    Attributes:
-        confirming: of a run with a fresh seed.
-        tuning: of a trial: none, unless what is scored decides how the training goes on.
+    None where it is scored often enough, and where scores decide how the training goes on: with
+    others it would be another training.
+
+    Args:
+        experiment: a run that is built as it would be without them.
     """
-
-    confirming: Sequence[str]
-    tuning: Sequence[str]
-
-
-def evaluations_of(experiment: Experiment) -> Evaluations:
-    """Return them for runs that are built as this one is."""
     settings = experiment.settings
     least = max(1, settings.total_steps // PARTS)
-    if 0 < settings.cadence.evaluate <= least:
-        return Evaluations((), ())
-    lines = (f"eval.every={least}",)
-    players = experiment.state.players
-    decides = settings.patience > 0 or any(each.hyperparameters.reacts for each in players)
-    return Evaluations(lines, lines if decides else ())
+    reacts = any(each.hyperparameters.reacts for each in experiment.state.players)
+    enough = 0 < settings.cadence.evaluate <= least
+    return () if enough or reacts or settings.patience > 0 else (f"eval.every={least}",)
 
 
 class EvaluationsOfTrials:
-    """When the runs of one optimizer's trials are scored.
+    """When fresh seeds with the settings of one optimizer's trials are scored.
 
     Args:
         base: without any trial's overrides.
         build: builds a run without training it.
     """
 
-    def __init__(self, base: Evaluations, build: Callable[[RunSpec], Experiment]) -> None:
+    def __init__(self, base: Sequence[str], build: Callable[[RunSpec], Experiment]) -> None:
         self._base, self._build = base, build
-        self._found: dict[tuple[str, ...], Evaluations] = {}
+        self._found: dict[tuple[str, ...], Sequence[str]] = {}
 
-    def of(self, lines: Sequence[str], spec: Callable[[Sequence[str]], RunSpec]) -> Evaluations:
-        """Return them for a trial with these overrides, which `spec` makes a run of."""
+    def of(self, lines: Sequence[str], spec: Callable[[Sequence[str]], RunSpec]) -> Sequence[str]:
+        """Return the overrides for a trial with these, which `spec` makes a run of."""
         others = [line for line in lines if not line.lstrip("+~").startswith(CHANGE_NOTHING)]
         if not others:
             return self._base

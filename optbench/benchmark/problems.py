@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from optbench.benchmark.contenders import Contender
-from optbench.benchmark.evaluations import Evaluations, EvaluationsOfTrials, evaluations_of
+from optbench.benchmark.evaluations import EvaluationsOfTrials, evaluations_of
 from optbench.benchmark.points import values_of
 from optbench.compose.composer import Composer
 from optbench.config.deciding import DECIDES_NOTHING
@@ -18,6 +17,7 @@ from optbench.errors import UserError
 from optbench.runs.result import RunResult
 from optbench.search.space import overrides as lines_of
 from optbench.search.space import refuse_strangers
+from optbench.statistics.rates import LARGEST
 from optbench.tuning.tune import NO_TEST, built, check_ends
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Problem:
         trials: by optimizer; the first is its defaults.
         left_out: by optimizer, why it can't.
         hash: of what the workload's config says today.
-        evaluations: by optimizer, when its runs are scored.
+        evaluations: by optimizer, when its runs with fresh seeds are scored.
         spec: makes a run of the overrides beside `lines`.
     """
 
@@ -75,23 +75,18 @@ class Problem:
 
     def tuning(self, contender: Contender, number: int, seed: int) -> RunSpec:
         """Return the run of a trial, which leaves the test set alone."""
-        every = self._evaluations(contender, number).tuning
-        return self._run(contender, number, seed, [*every, NO_TEST])
+        return self._run(contender, number, seed, [NO_TEST])
 
     def confirming(self, contender: Contender, number: int, seed: int) -> RunSpec:
         """Return the run of a trial's setting with a fresh seed, scored by the test set."""
-        return self._run(contender, number, seed, self._evaluations(contender, number).confirming)
+        lines = self.trials[contender.name][number].lines
+        often = self.evaluations[contender.name]
+        every = often.of(lines, lambda more: self.spec([*contender.lines, *more]))
+        return self._run(contender, number, seed, every)
 
-    def _run(
-        self, contender: Contender, number: int, seed: int, more: Sequence[str] = ()
-    ) -> RunSpec:
+    def _run(self, contender: Contender, number: int, seed: int, more: Sequence[str]) -> RunSpec:
         trial = self.trials[contender.name][number]
         return self.spec([*contender.lines, *trial.lines, f"seed={seed}", *more])
-
-    def _evaluations(self, contender: Contender, number: int) -> Evaluations:
-        lines = self.trials[contender.name][number].lines
-        found = self.evaluations[contender.name]
-        return found.of(lines, lambda more: self.spec([*contender.lines, *more]))
 
     def better(self, one: float, other: float) -> bool:
         """Return whether one score is better than another."""
@@ -99,9 +94,12 @@ class Problem:
 
 
 def score_at_end(result: RunResult, metric: str) -> float | None:
-    """Return a run's last value of a metric; None where it failed, diverged or says NaN."""
+    """Return a run's last value of a metric; None where it failed, diverged or says NaN.
+
+    What is too large to be squared is no score either.
+    """
     value = result.metrics.get(metric)
-    if result.state not in GOOD or value is None or not math.isfinite(value):
+    if result.state not in GOOD or value is None or not abs(value) <= LARGEST:
         return None
     return float(value)
 

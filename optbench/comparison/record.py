@@ -18,10 +18,10 @@ from optbench.rundir import RunDir
 from optbench.runs.past import Past
 from optbench.runs.read import Run
 from optbench.runs.result import MACHINES
+from optbench.statistics.rates import LARGEST
 from optbench.which_run import RUNS
 
 ENDED = ("finished", "stopped_early")
-LARGEST = 1e150
 MISSED = ("diverged", "failed")
 PRUNED = "pruned"
 """How the message of a run begins that its study gave up."""
@@ -87,7 +87,7 @@ class Record:
         value = None if self.missed else self.final.get(metric)
         if value is None:
             return None
-        return math.copysign(math.inf, value) if abs(value) > LARGEST else float(value)
+        return float(value) if abs(value) <= LARGEST else math.copysign(math.inf, value)
 
     @property
     def examples(self) -> float | None:

@@ -39,9 +39,9 @@ def every(*lines: str, search: Any = None) -> tuple[Any, Any]:
         (["steps=1000", "eval.every=7"], 7, 7),
         (["steps=1000", "eval.every=21"], 21, 20),
         (["steps=1000", "eval.every=0"], 0, 20),
-        # what is scored decides how the training goes on: so it is scored as often in both
-        (["steps=1000", "early_stopping.patience=9"], 20, 20),
-        (["steps=1000", "schedule=plateau"], 20, 20),
+        # what is scored decides how the training goes on: so it is left as it is
+        (["steps=1000", "early_stopping.patience=9"], "1ep", "1ep"),
+        (["steps=1000", "schedule=plateau"], "1ep", "1ep"),
         (["steps=1000", "schedule=plateau", "eval.every=10"], 10, 10),
     ],
 )

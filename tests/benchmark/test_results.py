@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from optbench.benchmark.problems import score_at_end
 from optbench.benchmark.results import ArmResult, _unlucky
 
 
@@ -36,3 +37,14 @@ def test_a_choice_that_fresh_seeds_do_not_bear_is_said(
     if lines:
         assert lines[0].startswith("sgd: its defaults do better with fresh seeds than what was cho")
     assert _unlucky(problem, [arm(chosen, 0)], [arm(before)]) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "score"),
+    [(1e149, 1e149), (1e200, None), (-1e200, None), (float("nan"), None), (None, None)],
+)
+def test_what_is_too_large_is_no_score(value: float | None, score: float | None) -> None:
+    result: Any = SimpleNamespace(
+        metrics={} if value is None else {"val/loss": value}, state="finished"
+    )
+    assert score_at_end(result, "val/loss") == score
