@@ -30,6 +30,8 @@ NO_RESULT = (
 )
 """Keys and groups that decide no result, or nothing beyond the settings that they stand for."""
 OF_THE_SEED = ("dataset.split_seed", "dataset.fold")
+LONGEST = 60
+"""Letters of a value in a name."""
 CHOSEN = "optimizer"
 """Of its choice the value alone is a name."""
 
@@ -149,13 +151,16 @@ def _chosen(arm: Key, choices: set[str]) -> list[str]:
 
 
 def _shorter(values: Sequence[str]) -> list[str]:
-    """Return values with four digits of each number, where these tell them apart."""
+    """Return values with four digits of each number, and the beginning of each long text.
+
+    As they are where that does not tell them apart.
+    """
     shorter = []
     for value in values:
         try:
             number = f"{float(value):.4g}"
         except ValueError:
-            number = value
+            number = value if len(value) <= LONGEST else f"{value[: LONGEST - 3]}..."
         shorter.append(number if len(number) < len(value) else value)
     return shorter if len(set(shorter)) == len(set(values)) else list(values)
 

@@ -5,15 +5,19 @@ A report may be anybody's. Nothing but names is taken of it: what is compared ar
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from optbench.comparison.record import Record
+from optbench.console import shown
 from optbench.rundir import RunDir
 from optbench.which_run import BENCHMARK, REPORT, RUNS, study_in
 
+LONGEST, MOST_LINES = 300, 20
+"""Letters of a line, and lines, that a report may say of a workload."""
 Family = Literal["tuned", "defaults"]
 FAMILIES: tuple[Family, Family] = ("tuned", "defaults")
 
@@ -44,11 +48,13 @@ class Benchmarks:
         labels: by the folder of a run. One run may be of two arms: where the defaults were chosen.
         warnings: the benchmarks' own, by their folder and the workload.
         reported: the folders of those that have a report.
+        said: a line each of those that have none that can be used.
     """
 
     labels: dict[Path, list[Label]] = field(default_factory=dict)
     warnings: dict[tuple[Path, str], list[str]] = field(default_factory=dict)
     reported: set[Path] = field(default_factory=set)
+    said: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> Benchmarks:
@@ -59,12 +65,17 @@ class Benchmarks:
             if study_in(folder) == BENCHMARK:
                 for workload in _groups(RunDir(folder).read_json(REPORT), "workloads", "name"):
                     found._add(folder, workload, paths)
+                if folder not in found.reported:
+                    has = os.path.lexists(folder / REPORT)
+                    why = f"its {REPORT} can't be used" if has else f"it has no {REPORT} yet"
+                    found.said.append(f"{shown(folder)}: {why}; arms are taken from the configs")
         return found
 
     def _add(self, folder: Path, workload: Mapping[str, Any], paths: set[Path]) -> None:
         name = workload["name"]
         said = workload.get("warnings")
         lines = [line for line in said if isinstance(line, str)] if isinstance(said, list) else []
+        lines = [line[:LONGEST] for line in lines[:MOST_LINES]]
         self.warnings[folder, name] = lines
         for family in FAMILIES:
             for arm in _groups(workload, family, "optimizer"):

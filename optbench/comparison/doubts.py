@@ -35,6 +35,8 @@ def doubts(sorted_out: Sorted, arms: Sequence[Arm], by: Metric) -> list[str]:
     return [
         *_budgets(groups, records),
         *_resumed(records),
+        *_silent(records),
+        *_mislabelled(groups),
         *_surroundings(groups, records),
         *_precision(groups),
         *_tuned(free),
@@ -84,6 +86,29 @@ def _resumed(records: Sequence[Record]) -> list[str]:
         if several and not record.changed and not record.labelled:
             said.append(f"{shown(record.path)}, whose log does not say which")
     return [f"a resume went on with other settings: {_some(said)}"] if said else []
+
+
+def _silent(records: Sequence[Record]) -> list[str]:
+    """Say of which runs nobody knows whether a resume changed them."""
+    paths = [shown(record.path) for record in records if record.silent]
+    return [f"a resume may have changed them, no log can be read: {_some(paths)}"] if paths else []
+
+
+def _mislabelled(groups: Sequence[Group]) -> list[str]:
+    """Say which arms of benchmarks are the same runs, or have others' optimizers."""
+    lines = []
+    planned = [group for group in groups if group.planned]
+    of = {g.name: {str(r.past.choices.get(CHOSEN)) for r in g.records} for g in planned}
+    for i, group in enumerate(planned):
+        paths = {record.path for record in group.records}
+        for other in planned[i + 1 :]:
+            if paths & {record.path for record in other.records}:
+                lines.append(f"{group.name} and {other.name} have runs in common")
+        others = {choice for name, own in of.items() if name != group.name for choice in own}
+        if len(of[group.name]) > 1 or (group.name in others and group.name not in of[group.name]):
+            choices = ", ".join(sorted(of[group.name]))
+            lines.append(f"{group.name} is called so by a report, its runs have {choices}")
+    return lines
 
 
 def _surroundings(groups: Sequence[Group], records: Sequence[Record]) -> list[str]:

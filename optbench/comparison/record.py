@@ -29,9 +29,11 @@ PRUNED = "pruned"
 Unit = tuple[int, str]
 """What runs are paired by: the seed, and the fold of the data set, empty where there is none."""
 
-_CHANGED = re.compile(r"^\S+ changed: ([\w.@]+)=(.*) \(was (.*)\)$", re.MULTILINE)
+CHANGED = "changed: "
+"""How a line of a log goes on after its time that says what a resume changed."""
+LONGEST_LINE = 10_000
+MOST_EXAMPLES = 2.0**63
 _HASH = re.compile(r"[0-9a-f]{16}")
-_LABELLED = re.compile(r"^\S+ (tags|notes)=", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,9 @@ class Record:
     def examples(self) -> float | None:
         """How many examples it took; None where nobody knows."""
         taken = self.past.summary.get("examples")
-        known = isinstance(taken, int | float) and not isinstance(taken, bool)
-        return float(taken) if known and taken is not None else None
+        if isinstance(taken, bool) or not isinstance(taken, int | float):
+            return None
+        return float(taken) if 0 <= taken < MOST_EXAMPLES else None
 
     @property
     def steps(self) -> int | None:
@@ -107,24 +110,34 @@ class Record:
         return RunDir(self.path).read_json("env.json")
 
     @cached_property
-    def _log(self) -> str:
+    def _log(self) -> list[str] | None:
+        """What its log says, by line, without the times; None where it can't be read."""
         try:
-            return read_text(RunDir(self.path).log)
+            lines = read_text(RunDir(self.path).log).splitlines()
         except (OSError, BadFile):
-            return ""
+            return None
+        return [line.partition(" ")[2] for line in lines if len(line) < LONGEST_LINE]
+
+    @property
+    def silent(self) -> bool:
+        """Whether nobody knows what a resume changed, since its log can't be read."""
+        return self._log is None
 
     @property
     def labelled(self) -> bool:
         """Whether it was given tags or notes after it had ended, as its log tells."""
-        return _LABELLED.search(self._log) is not None
+        return any(line.startswith(("tags=", "notes=")) for line in self._log or ())
 
     @cached_property
     def changed(self) -> dict[str, tuple[str, str]]:
         """Keys that a resume changed, with what each was and became, as its log tells."""
-        said = _CHANGED.findall(self._log)
         found: dict[str, tuple[str, str]] = {}
-        for key, new, old in said:
-            found[key] = (found.get(key, (old, ""))[0], new)
+        for line in self._log or ():
+            if line.startswith(CHANGED) and line.endswith(")"):
+                key, _, values = line.removeprefix(CHANGED).partition("=")
+                new, was, old = values[:-1].rpartition(" (was ")
+                if was:
+                    found[key] = (found.get(key, (old, ""))[0], new)
         return found
 
 

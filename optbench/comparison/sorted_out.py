@@ -88,6 +88,7 @@ def usable(records: Sequence[Record], unread: Sequence[tuple[Path, str]]) -> Usa
             f"left out: {many} runs of {shown(place)} of which its report says nothing: it goes "
             "on, or was stopped"
         )
+    said += benchmarks.said
     known = [record for record in whole if benchmarks.unknown(record) is None]
     return Usable(known, said, benchmarks)
 

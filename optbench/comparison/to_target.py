@@ -39,6 +39,8 @@ def times_to_target(
     """
     records = [record for group in groups for record in group.records]
     targets = {_target(record) for record in records}
+    if any(_contradicts(record) for record in records):
+        return None, None, "a run's summary has another target than its config"
     if len(targets) > 1:
         return None, None, "not all runs have the same target"
     target = targets.pop()
@@ -63,8 +65,18 @@ def _target(record: Record) -> Target | None:
         number = float(value)
     except OverflowError:
         return None
+    if not math.isfinite(number):
+        return None
     known = isinstance(mode, str) and mode in ("min", "max")
     return Target(metric, number, str(mode) if known else mode_by_name(metric))
+
+
+def _contradicts(record: Record) -> bool:
+    """Return whether a run's summary has another target than its config."""
+    planned, said = record.config.get("target"), record.past.summary.get("target")
+    if not isinstance(planned, Mapping) or not said or planned.get("metric") is None:
+        return False
+    return any(planned.get(key) != said.get(key) for key in ("metric", "value"))
 
 
 def _times_to(
@@ -95,7 +107,7 @@ def _time(record: Record, target: Target, tag: str, axis: str) -> float | None:
     last = [
         record.score(each) for each in (tag, target.metric) if each in record.final or each == tag
     ]
-    if reached.get("step") is None or value is None:
+    if reached.get("step") is None or value is None or reached["step"] > (record.steps or 0):
         return None
     if any(each is None or not math.isfinite(each) for each in last):
         return None

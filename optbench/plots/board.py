@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from optbench.plots.arms import figure_of, write
+from optbench.plots.arms import figure_of, shown, write
 
 WIDTH, HEIGHT = 1.15, 0.36
 """Inches of a cell."""
@@ -55,18 +55,19 @@ def draw_board(
     figure = figure_of(size)
     axes = figure.subplots()
     shares = [[cell.share for cell in row] for row in cells]
-    shown = axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
+    image = axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
     for y, row in enumerate(cells):
         for x, cell in enumerate(row):
             _put(axes, x, y, cell)
     below = heads or [""] * len(workloads)
-    labels = ["\n".join(filter(None, pair)) for pair in zip(workloads, below, strict=True)]
+    pairs = [f"{name}\n{head}" for name, head in zip(workloads, below, strict=True)]
+    labels = ["\n".join(map(shown, pair.strip().split("\n"))) for pair in pairs]
     axes.set_xticks(range(len(workloads)), labels, fontsize="small")
-    axes.set_yticks(range(len(arms)), arms)
+    axes.set_yticks(range(len(arms)), [shown(arm) for arm in arms])
     axes.tick_params(top=True, bottom=False, labeltop=True, labelbottom=False, length=0)
     for edge in axes.spines.values():
         edge.set_visible(False)
-    bar = figure.colorbar(shown, ax=axes, pad=0.02, aspect=30)
+    bar = figure.colorbar(image, ax=axes, pad=0.02, aspect=30)
     bar.set_label("share of others beaten", fontsize="small")
     axes.set_xlabel("framed: the best, or not told apart from it", fontsize="small", color="0.35")
     bar.outline.set_visible(False)

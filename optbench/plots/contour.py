@@ -129,9 +129,9 @@ def animate(path: str | Path, landscape: Landscape, trails: Sequence[Trail]) -> 
     palette = _palette(frames[-1])  # one for all frames, or they would flicker
     first, *others = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     milliseconds = round(1000 * SECONDS / len(frames))
-    with writing(path):
+    with writing(path) as file:
         first.save(
-            path, format="GIF", save_all=True, append_images=others, duration=milliseconds, loop=0
+            file, format="GIF", save_all=True, append_images=others, duration=milliseconds, loop=0
         )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from optbench.errors import UserError
 from optbench.plots.terminal import Series
@@ -117,20 +119,31 @@ def figure_of(size: tuple[float, float], dpi: int) -> Any:
 def write(figure: Any, path: str | Path) -> None:
     """Write a figure into a PNG; see `writing`."""
     figure.tight_layout()
-    with writing(path):
-        figure.savefig(path, format="png")
+    with writing(path) as file:
+        figure.savefig(file, format="png")
 
 
 @contextmanager
-def writing(path: str | Path) -> Iterator[None]:
-    """Make the file's folder before the block, if it is not there.
+def writing(path: str | Path) -> Iterator[IO[bytes]]:
+    """Give a file in memory, which then takes the place of `path`, whole; its folder is made.
+
+    A link there is replaced; what it points to stays.
 
     Raises:
         UserError: the file can't be written.
     """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    drawn = BytesIO()
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        yield
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield drawn
+        try:
+            with temporary.open("xb") as file:
+                file.write(drawn.getbuffer())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise UserError(f"{path}: can't be written: {why}") from None

@@ -214,8 +214,8 @@ def finish(figure: Any, title: str) -> None:
 
 def write(figure: Any, path: str | Path) -> None:
     """Write a figure into a PNG; its folder is made if it is not there."""
-    with png.writing(path):
-        figure.savefig(path, format="png")
+    with png.writing(path) as file:
+        figure.savefig(file, format="png")
 
 
 def _locator() -> Any:

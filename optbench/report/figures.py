@@ -78,9 +78,12 @@ def check_format(ending: str) -> None:
 def _names(workloads: Sequence[Workload]) -> list[str]:
     """Return a file's name each, of letters that every system takes."""
     names: list[str] = []
-    for number, workload in enumerate(workloads):
+    for workload in workloads:
         name = re.sub(r"[^A-Za-z0-9_-]+", "-", workload.name).strip("-")[:LONGEST] or "workload"
-        names.append(name if name not in names else f"{name}-{number}")
+        taken = {each.lower() for each in names}
+        tries = (f"{name}-{number}" for number in range(2, len(workloads) + 2))
+        free = next(each for each in (name, *tries) if each.lower() not in taken)
+        names.append(free)
     return names
 
 

@@ -75,7 +75,9 @@ def test_who_stopped_early_and_missed_never_arrives(folders: Folders) -> None:
         ({"step": 840, "examples": 64 * 420}, "runs were planned for other lengths"),
         ({"settings": {"eval.every": 7}}, "not all runs were evaluated as often (eval.every)"),
         ({"target": {"metric": "val/accuracy", "value": 0.8, "mode": "max", "step": 3}},
-         "not all runs have the same target"),
+         "a run's summary has another target than its config"),
+        ({"target": {"metric": "val/accuracy", "value": 0.8, "mode": "max", "step": 3},
+          "settings": {"target.value": 0.8}}, "not all runs have the same target"),
     ],
 )  # fmt: skip
 def test_times_that_can_not_be_compared_are_not(

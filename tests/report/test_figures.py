@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -85,3 +86,20 @@ def test_the_command_line_writes_them(folders: Folders, tmp_path: Path) -> None:
         assert (answer.code, answer.out) == (2, "") and said in answer.err
     answer = call(["compare", str(folders.top), "--format", "pdf"])
     assert answer.code == 2 and "--format: of figures: --figures FOLDER" in answer.err
+
+
+def test_a_link_in_a_pictures_place_is_replaced(folders: Folders, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.txt"
+    mine.write_text("notes", encoding="utf-8")
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "profiles.png").symlink_to(mine)
+    draw_figures(optbench.compare_workloads(folders.top), tmp_path / "f")
+    assert mine.read_text(encoding="utf-8") == "notes"
+    assert not (tmp_path / "f" / "profiles.png").is_symlink()
+    assert not [path for path in (tmp_path / "f").iterdir() if path.suffix != ".png"]
+
+
+def test_each_workload_has_files_of_its_own() -> None:
+    made: Any = [SimpleNamespace(name=name) for name in ("a-2", "a", "a!", "A", "", "?")]
+    names = figures._names(made)
+    assert len({name.lower() for name in names}) == 6
