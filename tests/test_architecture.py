@@ -47,7 +47,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "report": {
         *("comparison", "runs", "statistics", "rundir", "config", "errors", "files", "version"),
-        "plots",
+        *("plots", "which_run"),
     },
     "api_benchmark": {"benchmark", "compose", "errors", "library", "rundir", "which_run"},
     "library": {"compose", "errors", "rundir", "runs"},

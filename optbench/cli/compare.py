@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from optbench.cli.flags import taken
-from optbench.console import print_lines, shown
+from optbench.console import print_error, print_lines, shown
 from optbench.errors import UserError
 
 FORMATS = ("--csv", "--json", "--latex")
@@ -40,7 +40,10 @@ def compare(arguments: Sequence[str]) -> int:
     else:
         printing.print_comparisons(found)
     if "--figures" in flags:
-        drawn = draw_figures(found, flags["--figures"], flags.get("--format", "png"))
+        ending = flags.get("--format", "png")
+        drawn = draw_figures(
+            found, flags["--figures"], ending, lambda line: print_error(f"warning: {line}")
+        )
         if not chosen:
             print_lines("\n".join(["", *map(shown, drawn)]))
     printing.print_warnings(found)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from optbench.errors import UserError, reason
 from optbench.runs.read import Run
 
 AXES = ("step", "examples", "epoch", "seconds", "passes")
@@ -36,26 +37,40 @@ class Curves:
         axes: by axis, by step.
         values: by metric, by step; finite alone.
         ratio: the median update ratio; None where none was measured.
+        unread: why there are none, where the file can't be read.
     """
 
     axes: dict[str, dict[int, float]] = field(default_factory=dict)
     values: dict[str, dict[int, float]] = field(default_factory=dict)
     ratio: float | None = None
+    unread: str = ""
 
 
 def read_curves(run: Run) -> Curves:
-    """Return the curves of a run; what its records say more than once, as they said last."""
+    """Return the curves of a run; what its records say more than once, as they said last.
+
+    Of a file that can't be read there are none.
+    """
+    try:
+        return _curves_of(run.records())
+    except (OSError, UserError) as error:
+        why = reason(error) if isinstance(error, OSError) else str(error)
+        named = why if str(run.path) in why else f"{run.path}: {why}"
+        return Curves(unread=f"no curves: {named}")
+
+
+def _curves_of(records: Iterable[Mapping[str, Any]]) -> Curves:
     found = Curves()
     ratios = []
     shown: dict[str, bool] = {}
-    for record in run.records():
+    for record in records:
         step = record.get("step")
         if not isinstance(step, int) or step < 0:
             continue
         for tag, value in record.items():
             if tag not in shown:
                 shown[tag] = tag in AXES or SHOWN.match(tag) is not None
-            number = _number(value) if shown[tag] else None
+            number = number_of(value) if shown[tag] else None
             if number is None:
                 continue
             if tag in AXES:
@@ -173,8 +188,9 @@ def _mean_axes(every: Sequence[Curves], steps: Sequence[int]) -> dict[str, Any]:
 
 def _at(known: Mapping[int, float], at: Floats) -> Floats:
     """Return values at other steps, by lines between those that are known; NaN beyond them."""
-    steps = np.array(sorted(known), dtype=np.float64)
-    values = np.array([known[int(step)] for step in steps])
+    pairs = sorted(known.items())  # large steps may be one as floats
+    steps = np.array([step for step, _ in pairs], dtype=np.float64)
+    values = np.array([value for _, value in pairs])
     return np.asarray(np.interp(at, steps, values, left=math.nan, right=math.nan))
 
 
@@ -193,7 +209,8 @@ def rounded(value: float | None, digits: int = DIGITS) -> Any:
     return int(short) if short.is_integer() and abs(short) < 1e15 else short
 
 
-def _number(value: Any) -> float | None:
+def number_of(value: Any) -> float | None:
+    """Return plain data as a number; None of what is none, or has no end."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:

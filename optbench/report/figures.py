@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,18 @@ LONGEST = 60
 """Letters of a workload's name in a file's."""
 
 
-def draw_figures(found: Comparisons, folder: str | Path, ending: str = "png") -> list[Path]:
+def draw_figures(
+    found: Comparisons,
+    folder: str | Path,
+    ending: str = "png",
+    warn: Callable[[str], None] = lambda line: None,
+) -> list[Path]:
     """Draw what came of a comparison; return the files, which are overwritten if they are there.
 
     Args:
         folder: where they go, made if it is not there.
         ending: `png`, `pdf` or `svg`.
+        warn: is given a line for each run whose curves can't be read.
 
     Raises:
         UserError: another ending, matplotlib is not installed, or a file can't be written.
@@ -45,7 +51,7 @@ def draw_figures(found: Comparisons, folder: str | Path, ending: str = "png") ->
 
     for name, workload in zip(_names(found.workloads), found.workloads, strict=True):
         _scores(path(f"{name}-scores"), workload)
-        lines = _curves(workload)
+        lines = _curves(workload, warn)
         if lines:
             _draw_curves(path(f"{name}-curves"), workload, lines)
         if workload.times is not None and workload.times.verdicts:
@@ -138,13 +144,17 @@ def _scores(path: Path, workload: Workload) -> None:
     )
 
 
-def _curves(workload: Workload) -> dict[str, Line]:
+def _curves(workload: Workload, warn: Callable[[str], None]) -> dict[str, Line]:
     """Return each arm's mean curve over steps of what the validation set says, with a band."""
     tag = _watched(workload)
     lines = {}
     for arm in workload.compared.arms:
         runs = workload.records.get(arm.name, {})
-        parts = bands([read_curves(record.past.run) for record in runs.values()], [tag])
+        curves = [read_curves(record.past.run) for record in runs.values()]
+        for each in curves:
+            if each.unread:
+                warn(each.unread)
+        parts = bands(curves, [tag])
         if parts:
             xs, ys = parts[0]["x"]["step"], parts[0]["y"][tag]
             low, high = ys.get("low", []), ys.get("high", [])

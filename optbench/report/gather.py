@@ -14,14 +14,17 @@ from optbench.report.curves import (
     Curves,
     bands,
     metrics_of,
+    number_of,
     points_each,
     read_curves,
     rounded,
     single,
 )
 from optbench.report.leaderboard import arrivals, leaderboard, together
-from optbench.report.searches import best_of, heat, rate_of, rates, trials_of
-from optbench.report.workloads import Part, workloads_below
+from optbench.report.names import Names
+from optbench.report.searches import heat, rate_of, rates
+from optbench.report.trials import best_of, trials_among
+from optbench.report.workloads import Found, Part, workloads_below
 from optbench.version import __version__
 
 LONGEST_TEXT = 2000
@@ -46,17 +49,19 @@ def gather(
     """
     found = workloads_below(*folders, metric=metric, mode=mode, baseline=baseline)
     every = [record for part in found.parts for record in part.every]
-    names = _ids([record.path for record in every])
+    ids = _ids([record.path for record in every])
+    unread: list[str] = []
     runs: list[dict[str, Any]] = []
     shown, drawn, singles = [], [], []
     for place, part in enumerate(found.parts):
         curves = [read_curves(record.past.run) for record in part.every]
+        unread += [each.unread for each in curves if each.unread]
         metrics = metrics_of(curves)
         points = points_each(len(every), len(metrics))
         singles.append([single(each, metrics, points) for each in curves])
         drawn.append(_bands(part, curves, metrics))
-        shown.append({**_workload(part), "metrics": metrics, "axes": _axes(curves)})
-        runs += _runs(part, place, curves, names)
+        shown.append({**_workload(part, found), "metrics": metrics, "axes": _axes(curves)})
+        runs += _runs(part, place, curves, ids, found.names)
     return {
         "page": {
             "version": __version__,
@@ -64,7 +69,7 @@ def gather(
             "workloads": shown,
             "runs": runs,
             "across": together(found.across),
-            "warnings": list(found.warnings),
+            "warnings": [*found.warnings, *unread],
         },
         "bands": drawn,
         "singles": singles,
@@ -72,7 +77,7 @@ def gather(
     }
 
 
-def _workload(part: Part) -> dict[str, Any]:
+def _workload(part: Part, found: Found) -> dict[str, Any]:
     """Return what is told of a workload: leaderboard, searches, sentences, warnings."""
     workload = part.compared
     said: dict[str, Any] = {
@@ -85,8 +90,9 @@ def _workload(part: Part) -> dict[str, Any]:
     if workload is None:
         return said
     compared = workload.compared
-    arms = leaderboard(workload)
+    arms = leaderboard(workload, found.names)
     tag, mode, points = compared.metric, compared.mode, compared.unit.scale > 1
+    best = best_of(part.every, tag, mode, found.names, found.plans)
     return said | {
         "metric": tag,
         "mode": mode,
@@ -94,12 +100,13 @@ def _workload(part: Part) -> dict[str, Any]:
         "best": compared.best,
         "baseline": compared.comparison.chosen_before,
         "sentences": list(compared.sentences),
-        "warnings": list(compared.warnings),
+        "warnings": workload.warnings,
         "arms": arms,
         "target": None if workload.target is None else str(workload.target),
         "arrivals": arrivals(workload),
-        "lr": rates(part.every, tag, mode, absolute=points),
-        "trials": best_of(part.every, tag, mode),
+        "lr": rates(part.every, tag, mode, points, found.names),
+        "trials": best.lines,
+        "trials_left": best.left,
         "heat": heat(arms, mode),
     }
 
@@ -122,7 +129,7 @@ def _bands(
 
 
 def _runs(
-    part: Part, place: int, curves: Sequence[Curves], names: Mapping[Path, str]
+    part: Part, place: int, curves: Sequence[Curves], ids: Mapping[Path, str], names: Names
 ) -> list[dict[str, Any]]:
     """Return a row a run: `w` is the place of its workload, `i` its own there, `a` its arm's."""
     compared = None if part.compared is None else part.compared.compared
@@ -131,10 +138,11 @@ def _runs(
     defaults = part.compared.defaults if part.compared is not None else None
     at_defaults = {p for arm in defaults.arms for p in arm.runs.values()} if defaults else set()
     tag = None if compared is None else compared.metric
-    trials = {r.path for own in trials_of(part.every).values() for r in own}
+    trials = trials_among(part.every)
     return [
-        _run(record, each, names[record.path], tag)
+        _run(record, each, ids[record.path], tag)
         | {
+            "optimizer": names.optimizer(record),
             "w": place,
             "i": number,
             "a": arm_of.get(record.path, -1),
@@ -166,9 +174,8 @@ def _run(record: Record, curves: Curves, name: str, tag: str | None) -> dict[str
         "step": step if isinstance(step, int) else None,
         "reached": reached,
         "started": past.started,
-        "seconds": rounded(_number(past.summary.get("training_seconds"))),
+        "seconds": rounded(number_of(past.summary.get("training_seconds"))),
         "lr": rate_of(record),
-        "optimizer": past.choices.get("optimizer", ""),
         "schedule": past.choices.get("schedule", ""),
         "ratio": rounded(curves.ratio),
         "command": _command(record),
@@ -188,11 +195,6 @@ def _begun(record: Record) -> str:
     if not isinstance(command, list) or not all(isinstance(word, str) for word in command):
         return ""
     return f"optbench {shlex.join(command[1:])}"[:LONGEST_TEXT]
-
-
-def _number(value: Any) -> float | None:
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if known else None
 
 
 def _ids(paths: Sequence[Path]) -> dict[Path, str]:

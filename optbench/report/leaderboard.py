@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from optbench.comparison.arms import CHOSEN
 from optbench.comparison.result import Across, Arm, Compared, Workload
 from optbench.comparison.told import said_across
 from optbench.config.flow import flow
 from optbench.report.curves import rounded
+from optbench.report.names import Names
 from optbench.report.searches import rate_of
 from optbench.statistics import Survival, Verdict, sentence
 
 DIGITS = 8
 
 
-def leaderboard(workload: Workload) -> list[dict[str, Any]]:
+def leaderboard(workload: Workload, names: Names) -> list[dict[str, Any]]:
     """Return a row an arm, the best first."""
     compared = workload.compared
     lead = {verdict.second: verdict for verdict in compared.comparison.row}
@@ -27,7 +29,7 @@ def leaderboard(workload: Workload) -> list[dict[str, Any]]:
             {
                 "name": arm.name,
                 "settings": {key: flow(value) for key, value in arm.settings.items()},
-                "optimizer": record.past.choices.get("optimizer", ""),
+                "optimizer": names.optimizer(record, arm.settings.get(CHOSEN)),
                 "schedule": record.past.choices.get("schedule", ""),
                 "lr": rate_of(record),
                 "seeds": len(arm.finished),
@@ -86,13 +88,26 @@ def _time(workload: Workload, name: str) -> dict[str, Any] | None:
 
 
 def _defaults(workload: Workload, name: str) -> dict[str, Any] | None:
-    """Return how an arm of a benchmark does, and ranks, at its optimizer's defaults."""
+    """Return how an arm of a benchmark does at its optimizer's defaults, and its place there.
+
+    It is the place by mean, as `report.json` has it: who failed at half of its seeds or more comes
+    after all that did not.
+    """
     if workload.defaults is None:
         return None
-    for rank, arm in enumerate(workload.defaults.arms, 1):
+    sign = -1.0 if workload.defaults.mode == "max" else 1.0
+
+    def key(arm: Arm) -> tuple[bool, bool, float]:
+        finished = arm.finished
+        failed = 2 * len(finished) <= len(arm.scores)
+        return failed, not finished, sign * arm.mean if finished else 0.0
+
+    order = sorted(map(key, workload.defaults.arms))
+    for arm in workload.defaults.arms:
         if arm.name == name:
-            mean, sd = arm.mean, arm.sd
-            return {"rank": rank, "mean": rounded(mean, DIGITS), "sd": rounded(sd, DIGITS)}
+            place = 1 + order.index(key(arm))
+            ends = {"mean": rounded(arm.mean, DIGITS), "sd": rounded(arm.sd, DIGITS)}
+            return {"place": place, **ends}
     return None
 
 

@@ -1,31 +1,29 @@
-"""What runs say of settings that were searched: learning rates, and the best of so many trials."""
+"""What runs say of settings that were tried: learning rates, optimizers with schedules."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from optbench.comparison.arms import BUDGET, decides
 from optbench.comparison.record import Record
-from optbench.comparison.studies import studies_among, without_benchmarks_trials
 from optbench.config.flow import flow
-from optbench.report.curves import rounded
-from optbench.statistics import expected_best
+from optbench.report.curves import number_of, rounded
+from optbench.report.names import Names
 
 LR = "optimizer.lr"
 LEAST_RATES = 3
-LEAST_TRIALS = 3
+LENGTH = (*BUDGET, "early_stopping.patience")
+"""What a resume may change of a run that is the same afterwards, only longer."""
 NEARLY = 0.01
 """Of the best: how much worse a rate may be to be nearly as good."""
 
 
 def rate_of(record: Record) -> float | None:
     """Return a run's learning rate; None where there is none that is a positive number."""
-    value = record.past.settings.get(LR)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if math.isfinite(value) and value > 0 else None
+    number = number_of(record.past.settings.get(LR))
+    return number if number is not None and number > 0 else None
 
 
 def score_of(record: Record, tag: str) -> float | None:
@@ -34,31 +32,34 @@ def score_of(record: Record, tag: str) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def kind_of(record: Record, several_schedules: bool) -> str:
-    """Return what a run's learning rates are told under: its optimizer, and its schedule."""
-    choices = record.past.choices
-    schedule = choices.get("schedule", "")
-    name = choices.get("optimizer", "unknown")
-    return f"{name} {schedule}" if several_schedules and schedule else name
+def is_itself(record: Record) -> bool:
+    """Return whether a run has the settings that its config says: no resume changed them on it."""
+    return not any(decides(key) and key not in LENGTH for key in record.changed)
 
 
-def rates(every: Sequence[Record], tag: str, mode: str, absolute: bool) -> list[dict[str, Any]]:
+def rates(
+    every: Sequence[Record], tag: str, mode: str, absolute: bool, names: Names
+) -> list[dict[str, Any]]:
     """Return final scores over learning rates, by optimizer, where it had several.
 
     Args:
         every: the runs of a workload.
-        tag: of the score; runs without it, as trials without test scores, take its validation's.
+        tag: of the score; where runs lack it, as trials without test scores, it is the validation's
+            of all.
         mode: `min` or `max`.
         absolute: whether 1 % of the best is a point of an accuracy, and no part of it.
+        names: of optimizers.
     """
-    having = [record for record in every if not record.problem and rate_of(record)]
+    having = [r for r in every if not r.problem and rate_of(r) and is_itself(r)]
+    used = common_tag(having, tag)
+    having = [record for record in having if record.missed or used in record.final]
     schedules = {record.past.choices.get("schedule") for record in having}
     kinds: dict[str, list[Record]] = {}
     for record in having:
-        kinds.setdefault(kind_of(record, len(schedules) > 1), []).append(record)
+        for kind in names.kinds(record, len(schedules) > 1):
+            kinds.setdefault(kind, []).append(record)
     found = []
     for kind, records in kinds.items():
-        used = _common_tag(records, tag)
         by_rate: dict[float, list[float]] = {}
         missed: dict[float, int] = {}
         for record in records:
@@ -74,7 +75,7 @@ def rates(every: Sequence[Record], tag: str, mode: str, absolute: bool) -> list[
     return found
 
 
-def _common_tag(records: Sequence[Record], tag: str) -> str:
+def common_tag(records: Sequence[Record], tag: str) -> str:
     """Return the metric, or its validation's where a run that did not miss lacks it."""
     if all(tag in record.final for record in records if not record.missed):
         return tag
@@ -133,42 +134,6 @@ def nearly_best(
             ranges.append([])
     widest = max(filter(None, ranges), key=lambda each: (each[-1] / each[0], best in each))
     return widest[0], widest[-1], best
-
-
-def best_of(every: Sequence[Record], tag: str, mode: str) -> list[dict[str, Any]]:
-    """Return the expected best of n trials, of each study and of a benchmark's optimizers."""
-    found = []
-    for name, records in trials_of(every).items():
-        used = _common_tag(records, tag)
-        values = [score_of(record, used) for record in records]
-        if len(values) < LEAST_TRIALS or all(value is None for value in values):
-            continue
-        curve = expected_best(values, higher_is_better=mode == "max")
-        lines = {
-            "expected": curve.expected,
-            "low": curve.low,
-            "high": curve.high,
-        }
-        said = {key: [rounded(v) for v in values] for key, values in lines.items()}
-        found.append({"name": name, "metric": used, "n": list(curve.trials), **said})
-    return found
-
-
-def trials_of(every: Sequence[Record]) -> dict[str, list[Record]]:
-    """Return the trials of studies and benchmarks among some runs, under a name each."""
-    fine = [record for record in every if not record.problem]
-    others, benchmarks = without_benchmarks_trials(fine)
-    studies, _ = studies_among(others)
-    sets: list[tuple[Path, list[Record]]] = list(benchmarks.items())
-    sets += [(study.folder, study.records) for study in studies]
-    found: dict[str, list[Record]] = {}
-    for folder, records in sets:
-        schedules = {record.past.choices.get("schedule") for record in records}
-        for record in records:
-            kind = kind_of(record, len(schedules) > 1)
-            name = f"{kind} ({folder.name})" if len(sets) > 1 else kind
-            found.setdefault(name, []).append(record)
-    return found
 
 
 def heat(arms: Sequence[Mapping[str, Any]], mode: str) -> dict[str, Any] | None:

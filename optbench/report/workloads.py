@@ -13,6 +13,7 @@ from optbench.comparison.record import Record
 from optbench.comparison.result import Across, Comparisons, Workload
 from optbench.comparison.workloads import by_workload
 from optbench.errors import UserError
+from optbench.report.names import Names, Plan, plans_of
 
 UNREADABLE = "config can't be read"
 """In place of the workload of runs that have none."""
@@ -37,11 +38,21 @@ class Part:
 
 @dataclass(frozen=True)
 class Found:
-    """All that was found: its parts, what they come to together, and what was left out."""
+    """All that was found.
+
+    Attributes:
+        parts: the runs by workload.
+        across: what these come to together.
+        warnings: what was left out.
+        names: of optimizers.
+        plans: what benchmarks say of their trials.
+    """
 
     parts: list[Part]
     across: Across | None
     warnings: tuple[str, ...]
+    names: Names
+    plans: list[Plan]
 
 
 def workloads_below(
@@ -63,19 +74,23 @@ def workloads_below(
     every = [Record.of(run) for run in runs_below(*folders)]
     every.sort(key=lambda record: (record.past.started, str(record.path)))
     asked = Asked(metric, mode, baseline)
-    groups = _groups(every)
+    benchmarks = Benchmarks.of([record for record in every if record.config])
+    groups = _groups(every, benchmarks)
     found, refused = _compared(every, groups, asked)
+    plans = plans_of(every)
     return Found(
         _parts(groups, found, refused),
         None if found is None else found.across,
         () if found is None else found.warnings,
+        Names.of(every, benchmarks, plans),
+        plans,
     )
 
 
-def _groups(every: Sequence[Record]) -> dict[str, list[Record]]:
+def _groups(every: Sequence[Record], benchmarks: Benchmarks) -> dict[str, list[Record]]:
     """Return all runs by workload, under names that tell them apart."""
     known = [record for record in every if record.config]
-    groups = {each.name: list(each.records) for each in by_workload(known, Benchmarks.of(known))}
+    groups = {each.name: list(each.records) for each in by_workload(known, benchmarks)}
     unknown = [record for record in every if not record.config]
     return {**groups, UNREADABLE: unknown} if unknown else groups
 

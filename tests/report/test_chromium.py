@@ -112,6 +112,34 @@ def test_plots_are_made_when_they_are_come_to_and_say_what_is_under_the_pointer(
     assert page.locator("#lr").is_hidden()  # each had one rate
 
 
+def test_a_run_that_is_not_there(written: Path, seen: Seen) -> None:
+    page = seen.open(written, "#run=nosuch")
+    details = page.locator("#details")
+    assert details.is_visible() and "This page has no run nosuch." in details.inner_text()
+    details.get_by_role("button", name="Close").click()
+    assert details.is_hidden() and "nosuch" not in page.url
+    page = seen.open(written, "#run=<img src=x>")
+    assert "<img src=x>" in details.inner_text()
+
+
+def test_only_what_is_not_drawn_as_it_is_printed_is_drawn_for_it(written: Path, seen: Seen) -> None:
+    page = seen.open(written)
+    drawn(page, "diagnostics")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")  # draws the others
+    page.wait_for_function("[...plots.values()].every((plot) => !plot.stale)")
+    page.evaluate(
+        """() => {
+            window.times = 0;
+            const { react } = Plotly;
+            Plotly.react = (...all) => { times++; return react(...all); };
+            for (const name of ["beforeprint", "afterprint"]) dispatchEvent(new Event(name));
+        }"""
+    )
+    assert page.evaluate("times") == 0
+    page.locator("#theme").click()
+    page.wait_for_function("times > 0")
+
+
 def test_light_and_dark(written: Path, seen: Seen) -> None:
     seen.page.emulate_media(color_scheme="dark")
     page = seen.open(written)

@@ -78,7 +78,11 @@ def test_the_command_line_writes_them(folders: Folders, tmp_path: Path) -> None:
     line = ["compare", str(folders.top), "--figures", str(tmp_path / "f")]
     answer = call(line)
     assert answer.code == 0 and "profiles.png" in answer.out
+    metrics = RunDir(folders.top / "a" / "sgd-0").metrics
+    metrics.unlink()
+    metrics.mkdir()
     answer = call([*line, "--format", "pdf", "--csv"])
+    assert f"warning: no curves: {metrics}: a folder" in answer.err
     assert answer.code == 0 and "profiles" not in answer.out
     assert (tmp_path / "f" / "profiles.pdf").read_bytes().startswith(b"%PDF")
     for bad, said in (("--format gif", "format=gif: expected png, pdf, svg"),):

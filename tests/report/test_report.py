@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 import math
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,7 @@ def test_the_trials_of_a_study(tmp_path: Path) -> None:
         lr = {"optimizer.lr": 0.1 * (place + 1)}
         folders.write(f"{place}", "sgd", 0, score, settings=lr)
     (tmp_path / "study" / "study.yaml").write_text(
-        "space: {search: {optimizer.lr: 1}}\n", encoding="utf-8"
+        "sampler: random\nspace: {search: {optimizer.lr: 1}}\n", encoding="utf-8"
     )
     found = gather(tmp_path)["page"]
     (trials,) = found["workloads"][0]["trials"]
@@ -178,6 +179,27 @@ def test_half_written_folders_and_damaged_lines(tmp_path: Path) -> None:
     assert rows["half"]["state"] == "unknown" and "not YAML" in rows["half"]["problem"]
     assert any("half" in line for line in found["warnings"])
     json.dumps(found, allow_nan=False)
+
+
+def test_steps_that_are_one_as_floats() -> None:
+    values = {2**53: 1.0, 2**53 + 1: 2.0}
+    (part,) = bands([Curves({}, {"val/loss": values})], ["val/loss"])
+    assert part["x"]["step"] == list(values)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_metrics_that_can_not_be_read_are_none(tmp_path: Path, make: Any) -> None:
+    folders = Folders(tmp_path)
+    for optimizer in ("sgd", "adam"):
+        measured(folders.write(optimizer, optimizer, 0, 0.9), 0.9)
+    odd = folders.write("odd", "lion", 0, 0.8)
+    make(odd / "metrics.jsonl")
+    found = gather(tmp_path)
+    (line,) = [line for line in found["page"]["warnings"] if "no curves" in line]
+    assert str(odd) in line and "where a file is meant" in line
+    place = next(row["i"] for row in found["page"]["runs"] if row["id"] == "odd")
+    assert found["singles"][0][place] == []
+    assert len(found["page"]["workloads"][0]["arms"]) == 3
 
 
 def test_nothing_of_a_run_ends_a_script_or_asks_a_network(runs: Path) -> None:

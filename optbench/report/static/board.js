@@ -93,7 +93,7 @@ function leaderboard() {
     { title: "p", key: (r) => r.arm.lead?.adjusted, show: (r) => pvalue(r.arm.lead?.adjusted), kind: "number", hint: "exact sign-flip test, corrected by Holm for all pairs" },
     data.workloads.some((w) => w.arms.some((a) => a.failed.failed)) && { title: "Failed", key: (r) => r.arm.failed.failed, show: failed, kind: "number", first: "desc" },
     data.workloads.some((w) => w.arms.some((a) => a.time)) && { title: "Steps to target", key: (r) => r.arm.time?.median ?? (r.arm.time ? Infinity : null), show: (r) => timeText(r.arm.time), kind: "number", hint: "the median by Kaplan and Meier; a run that missed counts as on its way" },
-    data.workloads.some((w) => w.arms.some((a) => a.defaults)) && { title: "At defaults", key: (r) => r.arm.defaults?.rank, show: atDefaults, kind: "number", hint: "mean and rank of the optimizers as they are, without a search" },
+    data.workloads.some((w) => w.arms.some((a) => a.defaults)) && { title: "At defaults", key: (r) => r.arm.defaults?.place, show: atDefaults, kind: "number", hint: "mean, and place by mean, of the optimizers as they are, without a search; who failed at half of the seeds or more comes last" },
     { title: "Verdict", show: (r) => el("span", { title: r.arm.verdict }, r.arm.verdict), kind: "sentence" },
   ].filter(Boolean);
   const place = $("#leaderboard .body");
@@ -119,7 +119,7 @@ function behind(r) {
 function atDefaults(r) {
   const { defaults } = r.arm;
   if (!defaults) return "";
-  return el("span", {}, `${score(defaults.mean, defaults.sd, r.workload.scale)} `, el("small", {}, `rank ${defaults.rank}`));
+  return el("span", {}, `${score(defaults.mean, defaults.sd, r.workload.scale)} `, el("small", {}, `place ${defaults.place}`));
 }
 function failed(r) {
   const { failed: count, runs, low, high } = r.arm.failed;

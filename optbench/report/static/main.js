@@ -76,7 +76,7 @@ function paint() {
   document.documentElement.dataset.theme = dark ? "dark" : "light";
   $("#theme").textContent = dark ? "Light" : "Dark";
   for (const mark of document.querySelectorAll(".swatch")) mark.style.borderTopColor = colourOf(mark.dataset.name);
-  refresh();
+  refresh([...plots.values()].filter((plot) => plot.dark !== dark).map((plot) => plot.node));
 }
 function switchTheme() {
   wanted = isDark() ? "light" : "dark";

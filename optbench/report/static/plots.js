@@ -38,6 +38,7 @@ function plotAt(place, title, make, click = null) {
 
 async function drawn(plot) {
   plot.stale = false;
+  plot.dark = isDark();
   const found = plot.make();
   plot.node.hidden = !found;
   if (!found) return;

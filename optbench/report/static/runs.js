@@ -63,20 +63,26 @@ let openedFrom = null, openPlot = null, openedRun = "";
 function fillDetails() {
   const node = $("#details");
   const run = runById.get(chosen.run);
-  if ((run?.id ?? "") === openedRun) return;
-  openedRun = run?.id ?? "";
+  if (chosen.run === openedRun) return;
+  openedRun = chosen.run;
   if (openPlot) forget(openPlot);
   openPlot = null;
-  if (!run) {
+  if (!chosen.run) {
     node.hidden = true;
-    node.replaceChildren(...(chosen.run ? [el("p", {}, "No such run.")] : []));
+    node.replaceChildren();
     openedFrom?.focus?.();
     openedFrom = null;
     return;
   }
   openedFrom ??= document.activeElement;
-  const workload = data.workloads[run.w];
   const close = el("button", { type: "button", "aria-label": "Close", on: { click: () => choose({ run: "" }) } }, "Close");
+  if (!run) {
+    node.replaceChildren(el("div", { class: "head" }, el("h2", {}, "No such run"), close), el("p", {}, `This page has no run ${chosen.run}.`));
+    node.hidden = false;
+    node.focus({ preventScroll: true });
+    return;
+  }
+  const workload = data.workloads[run.w];
   const heading = el("div", {}, el("h2", {}, run.name || run.id), el("p", { class: "quiet" }, `${workload.name} · ${run.id}`));
   node.replaceChildren(
     el("div", { class: "head" }, heading, close),

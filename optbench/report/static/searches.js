@@ -25,7 +25,7 @@ function section(id, has, say, make, click = null) {
 function fillSearches() {
   section("arrivals", (w) => w.arrivals, sayArrivals, drawArrivals);
   section("lr", (w) => w.lr?.length, sayRates, drawRates);
-  section("trials", (w) => w.trials?.length, sayTrials, drawTrials);
+  section("trials", (w) => w.trials?.length || w.trials_left?.length, sayTrials, drawTrials);
   section("heat", (w) => w.heat, sayHeat, drawHeat);
   section("diagnostics", (w) => dots(w).length > 1, sayDots, drawDots, (point) => openRun(point.customdata));
 }
@@ -85,15 +85,21 @@ function drawRates(workload) {
 }
 
 function sayTrials(workload) {
+  const { trials, trials_left: left } = workload;
+  const texts = ["The best score that so many trials are expected to find."];
+  if (trials.some(({ low }) => low)) texts.push("Bands of studies: where four of five searches end; trials that failed or were given up count as the worst.");
+  if (trials.some(({ low }) => !low)) texts.push("Of a benchmark the first trial is the defaults.");
   return [
-    el("p", { class: "quiet" }, "The best score that so many trials are expected to find, and where four of five searches end. Trials that failed count as the worst."),
-    legend(workload.trials.map(({ name }) => name)),
+    trials.length ? el("p", { class: "quiet" }, texts.join(" ")) : null,
+    left.length ? el("ul", { class: "list quiet" }, left.map((text) => el("li", {}, `Left out: ${text}`))) : null,
+    trials.length ? legend(trials.map(({ name }) => name)) : null,
   ];
 }
 function drawTrials(workload) {
+  if (!workload.trials.length) return null;
   const traces = workload.trials.flatMap(({ name, n, expected, low, high, metric }) => {
     const text = n.map((count, i) => lines(
-      name, `best of ${count}: ${metric} ${number(expected[i])}`, `four of five: ${number(low[i])} to ${number(high[i])}`));
+      name, `best of ${count}: ${metric} ${number(expected[i])}`, low && `four of five: ${number(low[i])} to ${number(high[i])}`));
     return banded({ name, x: n, y: expected, low, high, text });
   });
   return { traces, layout: { xaxis: { title: "trials", rangemode: "tozero" }, yaxis: { title: label(workload.trials[0].metric) } } };
