@@ -104,7 +104,7 @@ def _workload(part: Part, found: Found) -> dict[str, Any]:
         "arms": arms,
         "target": None if workload.target is None else str(workload.target),
         "arrivals": arrivals(workload),
-        "lr": rates(part.every, tag, mode, points, found.names),
+        "lr": rates(part.counted, tag, mode, points, found.names),
         "trials": best.lines,
         "trials_left": best.left,
         "heat": heat(arms, mode),

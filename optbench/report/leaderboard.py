@@ -140,6 +140,7 @@ def together(found: Across | None) -> dict[str, Any] | None:
         row: dict[str, Any] = {
             "name": name,
             "beaten": [rounded(v) for v in (band.value, band.low, band.high)],
+            "iqm": rounded(found.scores.arms[name].value),
         }
         if profiles is not None:
             ratios = profiles.ratios[name].items()

@@ -24,12 +24,14 @@ class Plan:
 
     Attributes:
         folder: of the benchmark.
+        workload: its name there.
         metric, mode: by which was chosen.
         trials: by optimizer, the folders of its trials.
         expected: by optimizer, what the best of 1, 2, ... trials is expected to be.
     """
 
     folder: Path
+    workload: str
     metric: str
     mode: str
     trials: Mapping[str, Sequence[Path]]
@@ -50,7 +52,7 @@ def plans_of(every: Sequence[Record]) -> list[Plan]:
             }
             expected = dict(_by_name(said.get("expected_best")))
             metric, mode = (str(said.get(key)) for key in ("chosen_by", "mode"))
-            found.append(Plan(runs.parent, metric, mode, trials, expected))
+            found.append(Plan(runs.parent, str(said.get("name")), metric, mode, trials, expected))
     return found
 
 

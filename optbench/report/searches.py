@@ -43,14 +43,14 @@ def rates(
     """Return final scores over learning rates, by optimizer, where it had several.
 
     Args:
-        every: the runs of a workload.
+        every: the runs of a workload that count, trials among them.
         tag: of the score; where runs lack it, as trials without test scores, it is the validation's
             of all.
         mode: `min` or `max`.
         absolute: whether 1 % of the best is a point of an accuracy, and no part of it.
         names: of optimizers.
     """
-    having = [r for r in every if not r.problem and rate_of(r) and is_itself(r)]
+    having = [record for record in every if rate_of(record)]
     used = common_tag(having, tag)
     having = [record for record in having if record.missed or used in record.final]
     schedules = {record.past.choices.get("schedule") for record in having}

@@ -15,13 +15,15 @@ import pytest
 from comparison.folders import Folders
 
 import optbench
-from optbench.comparison.compare import compare_workloads
+from optbench.comparison.compare import compare_records, compare_workloads
 from optbench.errors import UserError
 from optbench.files import write_atomically
+from optbench.report import workloads
 from optbench.report.curves import Curves, bands, single
 from optbench.report.gather import gather
 from optbench.report.page import MARK, SCRIPTS, page
 from optbench.report.searches import nearly_best
+from optbench.report.workloads import workloads_below
 from optbench.report.write import report
 
 from .conftest import EVIL, measured
@@ -162,6 +164,41 @@ def test_one_workload_that_no_run_finished_does_not_hide_another(tmp_path: Path)
     found = gather(tmp_path)["page"]["workloads"]
     assert [bool(workload["arms"]) for workload in found] == [True, False]
     assert "all are NaN or infinite" in found[1]["refused"]
+
+
+def test_workloads_that_can_not_be_compared_say_why(tmp_path: Path) -> None:
+    folders = Folders(tmp_path)
+    for place, dataset in enumerate(("digits", "mnist", "cifar")):
+        how: dict[str, Any] = {"settings": {"dataset._target_": f"optbench.data.{dataset}"}}
+        how |= {"state": "preempted"} if dataset == "mnist" else {}
+        for optimizer in ("sgd", "adam"):
+            arm = "sgd" if dataset == "cifar" else optimizer
+            for seed in range(2):
+                name = f"{place}-{optimizer}-{seed}"
+                folders.write(name, arm, 2 * (optimizer == "sgd") + seed, 0.9, **how)
+    first, *others = gather(tmp_path)["page"]["workloads"]
+    assert first["refused"] == "" and len(first["arms"]) == 2
+    assert "it was interrupted; optbench resume goes on with it" in others[0]["refused"]
+    assert others[1]["refused"] == "its 4 runs are of one arm"
+
+
+def test_what_failed_is_not_compared_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = Folders(tmp_path)
+    for place in range(4):
+        how: dict[str, Any] = {"settings": {"dataset._target_": f"my.data{place}"}}
+        how |= {"state": "diverged", "final": {}} if place == 3 else {}
+        for optimizer in ("sgd", "adam"):
+            folders.write(f"{place}-{optimizer}", optimizer, 0, 0.9, **how)
+    times = []
+
+    def counted(*given: Any) -> Any:
+        times.append(1)
+        return compare_records(*given)
+
+    monkeypatch.setattr(workloads, "compare_records", counted)
+    parts = workloads_below(tmp_path).parts
+    assert len(parts) == 4 and "none of 2 runs finished" in parts[3].refused
+    assert len(times) == 1
 
 
 def test_half_written_folders_and_damaged_lines(tmp_path: Path) -> None:

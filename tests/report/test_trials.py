@@ -124,36 +124,45 @@ def test_a_trial_that_a_resume_made_another_is_none(tmp_path: Path) -> None:
     assert workload["trials_left"] == ["sgd: 1 of 4 trials have not ended as they were begun"]
 
 
-def benchmark(top: Path, arms: tuple[str, ...] = ("mine", "other"), seeds: int = 6) -> Folders:
+def benchmark(
+    top: Path, arms: tuple[str, ...] = ("mine", "other"), workloads: tuple[str, ...] = ("digits",)
+) -> Folders:
     """Write a benchmark of two optimizers of one choice, three trials each, and its report."""
     folders = Folders(top)
+    said = [_planned(folders, arms, workload) for workload in workloads]
+    (top / "benchmark.yaml").write_text("x: 1\n", encoding="utf-8")
+    (top / "report.json").write_text(json.dumps({"workloads": said}), encoding="utf-8")
+    return folders
+
+
+def _planned(folders: Folders, arms: tuple[str, ...], workload: str) -> dict[str, Any]:
+    start = "" if workload == "digits" else f"{workload}-"
     report: dict[str, Any] = {"trials": {}, "expected_best": {}, "tuned": [], "defaults": []}
     for place, arm in enumerate(arms):
         trials = []
+        of_it = {"optimizer._target_": f"my.{arm}"}
         for number in range(3):
-            settings = {"optimizer.lr": LRS[number], "eval": {"test": False}}
-            settings["optimizer._target_"] = f"my.{arm}"
+            settings = {"optimizer.lr": LRS[number], "eval": {"test": False}, **of_it}
             final = {"val/accuracy": 0.5 + number / 10}
-            name = f"{arm}-trial-{number}"
-            folders.write(f"runs/{name}", "custom", 100, None, settings=settings, final=final)
+            name = f"{start}{arm}-trial-{number}"
+            how: dict[str, Any] = {"settings": settings, "final": final}
+            folders.write(f"runs/{name}", "custom", 100, None, **how)
             trials.append({"run": name, "values": {}, "score": final["val/accuracy"]})
         report["trials"][arm] = trials
         report["expected_best"][arm] = [0.5, 0.65 + place / 10, 0.7 + place / 10]
         for family, lr, worse in (("tuned", 0.3, 0.0), ("defaults", 0.1, 0.2)):
-            runs = []
-            for seed in range(seeds):
-                name = f"{arm}-{family}-{seed}"
-                settings = {"optimizer.lr": lr, "optimizer._target_": f"my.{arm}"}
+            names = [f"{start}{arm}-{family}-{seed}" for seed in range(6)]
+            for seed, name in enumerate(names):
                 score = 0.7 + place / 10 + seed / 1000 - worse
+                settings = {"optimizer.lr": lr, **of_it}
                 folders.write(f"runs/{name}", "custom", seed, score, settings=settings)
-                runs.append({"run": name})
             values = {"optimizer.lr": lr} if family == "tuned" else {}
+            runs = [{"run": name} for name in names]
             report[family].append({"optimizer": arm, "values": values, "runs": runs})
-    (top / "benchmark.yaml").write_text("x: 1\n", encoding="utf-8")
-    said = {"name": "digits", "chosen_by": "val/accuracy", "mode": "max", "warnings": []}
-    text = json.dumps({"workloads": [said | report]})
-    (top / "report.json").write_text(text, encoding="utf-8")
-    return folders
+    return {
+        **{"name": workload, "chosen_by": "val/accuracy", "mode": "max", "warnings": []},
+        **report,
+    }
 
 
 def test_of_a_benchmark_it_is_what_its_report_says(tmp_path: Path) -> None:
@@ -227,3 +236,32 @@ def test_what_is_said_against_the_defaults_comparison_is_shown(tmp_path: Path) -
     folders.write("runs/mine-defaults-0", "custom", 0, 0.6, settings=how)
     lines = found(tmp_path)["warnings"]
     assert any(line.startswith("at their defaults: different precision") for line in lines)
+
+
+def test_workloads_of_one_model_and_data_set_have_their_own_trials(tmp_path: Path) -> None:
+    benchmark(tmp_path, workloads=("short", "long"))
+    workloads = gather(tmp_path)["page"]["workloads"]
+    assert [each["name"] for each in workloads] == ["short", "long"]
+    assert [each["runs"] for each in workloads] == [30, 30]
+    assert [len(each["trials"]) for each in workloads] == [2, 2]
+
+
+def test_a_run_of_two_workloads_is_in_both(tmp_path: Path) -> None:
+    benchmark(tmp_path)
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    (said,) = report["workloads"]
+    other = json.dumps({"workloads": [said, {**said, "name": "again"}]})
+    (tmp_path / "report.json").write_text(other, encoding="utf-8")
+    gathered = gather(tmp_path)
+    workloads = gathered["page"]["workloads"]
+    assert [each["name"] for each in workloads] == ["again", "digits"]
+    assert [len(each["arms"]) for each in workloads] == [2, 2]
+    assert len(gathered["configs"]["own"]) == len(gathered["page"]["runs"]) == 60
+
+
+def test_a_run_that_the_report_does_not_know_is_no_rate(tmp_path: Path) -> None:
+    folders = benchmark(tmp_path)
+    settings = {"optimizer.lr": 9.0, "optimizer._target_": "my.mine"}
+    folders.write("runs/left", "custom", 0, 0.99, settings=settings)
+    rates = {line["kind"]: line["points"] for line in found(tmp_path)["lr"]}
+    assert [point[0] for point in rates["mine"]] == list(LRS)

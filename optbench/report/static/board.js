@@ -86,7 +86,7 @@ function leaderboard() {
     several && { title: "Workload", key: (r) => r.workload.name, show: (r) => r.workload.name, kind: "tight" },
     { title: "Rank", key: (r) => r.rank, show: (r) => String(r.rank), kind: "number" },
     { title: "Seeds", key: (r) => r.arm.seeds, show: (r) => String(r.arm.seeds), kind: "number", first: "desc" },
-    { title: "Mean", key: (r) => r.arm.mean, show: mean, kind: "number", hint: "over the seeds that all finished, else over its own", first: "desc" },
+    { title: "Mean", key: (r) => r.arm.mean, show: mean, kind: "number", hint: "over its own runs that finished", first: "desc" },
     { title: "SD", key: (r) => r.arm.sd, show: (r) => score(r.arm.sd, r.arm.sd, r.workload.scale), kind: "number" },
     { title: "Behind by", key: (r) => r.arm.lead?.difference ?? 0, show: behind, kind: "number", hint: "how far the best is ahead of it, the mean of pairs of one seed" },
     { title: "95 % interval of that", show: forest, kind: "tight" },

@@ -116,14 +116,15 @@ function fillProfiles() {
   const most = found.arms.length > arms.length ? ` The first ${arms.length} of ${found.arms.length} arms.` : "";
   const percent = (value) => `${number(100 * value, 3)} %`;
   const profiled = found.taus !== null;
-  const heads = ["Arm", "Beats of the others", "95 % band of seeds", ...(profiled ? ["Profile's score"] : [])];
+  const heads = ["Arm", "Beats of the others", "95 % band of seeds", "IQM", ...(profiled ? ["Profile's score"] : [])];
   body.append(
-    el("p", { class: "quiet" }, `Which part of the others an arm beats at the same seed, an interquartile mean over ${many(found.workloads.length, "workload")}; ${found.sentences.join("; ")}.${most}`),
+    el("p", { class: "quiet" }, `Which part of the others an arm beats at the same seed, a mean over ${many(found.workloads.length, "workload")}; ${found.sentences.join("; ")}. IQM: the interquartile mean of all runs, from 0, the worst arm's mean on a workload, to 1, the best's.${most}`),
     el("div", { class: "scroll" }, el("table", {},
       el("thead", {}, el("tr", {}, heads.map((head, i) => el("th", { scope: "col", class: i ? "number" : "" }, el("span", { class: "label" }, head))))),
-      el("tbody", {}, arms.map(({ name, beaten, score: own }) => el("tr", {},
+      el("tbody", {}, arms.map(({ name, beaten, iqm, score: own }) => el("tr", {},
         el("td", { class: "first" }, swatch(name), name), el("td", { class: "number" }, percent(beaten[0])),
         el("td", { class: "number" }, `${percent(beaten[1])} to ${percent(beaten[2])}`),
+        el("td", { class: "number" }, known(iqm) ? iqm.toFixed(2) : ""),
         profiled ? el("td", { class: "number" }, known(own) ? own.toFixed(3) : "") : null))))));
   if (!profiled) return;
   body.append(el("p", { class: "quiet" }, "Profiles: on what part of the workloads it reaches the target within so many times the steps of the fastest."));
