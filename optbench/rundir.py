@@ -31,7 +31,7 @@ from optbench.files import (
 from optbench.inspection import inspect, refuse_unreadable
 from optbench.metric_lines import records
 from optbench.step_folders import SAMPLES, sample_step
-from optbench.which_run import its_runs, like, of_study, study_in
+from optbench.which_run import its_runs, like, of_study, runs_of_benchmark, study_in
 
 DONE = ("finished", "stopped_early", "diverged")
 """States of a run that has nothing left to do."""
@@ -145,11 +145,15 @@ class RunDir:
         if not _is_run(folder) and run is not None:
             raise UserError(f"{key}{path}: a part of a run; did you mean {like(run, path)}?")
         if not folder.is_dir():
-            raise UserError(f"{key}{path}: not a run folder, but {kind(os.lstat(folder).st_mode)}")
+            inside = Path(path).expanduser().parent
+            hint = f"; did you mean {Path(path).parent}?" if study_in(inside) else ""
+            found = kind(os.lstat(folder).st_mode)
+            raise UserError(f"{key}{path}: not a run folder, but {found}{hint}")
         if not _is_run(folder) and study_in(folder):
             raise UserError(f"{key}{path}: {of_study(Path(path))}")
         if not _is_run(folder):
-            raise UserError(f"{key}{path}: not a run folder: it has no config.yaml")
+            found = runs_of_benchmark(Path(path)) or "not a run folder: it has no config.yaml"
+            raise UserError(f"{key}{path}: {found}")
         made = cls(folder)
         if not sweep and not os.path.lexists(made.config):
             raise UserError(f"{key}{path}: a sweep's folder; {whole}{its_runs(Path(path))}")
@@ -332,8 +336,13 @@ class RunDir:
         return texts
 
 
-def path_of(text: str | os.PathLike[str], name: str = "") -> Path:
+def path_of(text: str | os.PathLike[str], name: str = "", what: str = "a run folder") -> Path:
     """Return a path as it is typed, with the home folder in place of `~`.
+
+    Args:
+        text: as it is typed.
+        name: of the argument, for messages.
+        what: it is the path of, for messages.
 
     Raises:
         UserError: no path; nobody's home folder, a null character, a name that is too long.
@@ -343,8 +352,9 @@ def path_of(text: str | os.PathLike[str], name: str = "") -> Path:
         given = "None" if text is None else f"of type {type(text).__name__}"
         hint = "; its folder is .path" if hasattr(text, "path") else several
         hint = "; its folder is .run.path" if hasattr(text, "run") else hint
-        what = "expected a folder's path, as text or pathlib.Path, not"
-        raise UserError(f"{f'{name}: ' if name else ''}{what} {given}{hint}")
+        of = "file" if what == "a file" else "folder"
+        said = f"expected a {of}'s path, as text or pathlib.Path, not"
+        raise UserError(f"{f'{name}: ' if name else ''}{said} {given}{hint}")
     try:
         path = Path(text).expanduser()
         os.lstat(path)
@@ -352,7 +362,7 @@ def path_of(text: str | os.PathLike[str], name: str = "") -> Path:
         pass
     except (OSError, ValueError, RuntimeError) as error:
         why = reason(error) if isinstance(error, OSError) else str(error)
-        raise UserError(f"{text}: can't be a run folder: {why.rpartition(': ')[2]}") from None
+        raise UserError(f"{text}: can't be {what}: {why.rpartition(': ')[2]}") from None
     return path
 
 

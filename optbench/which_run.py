@@ -44,6 +44,15 @@ def of_study(folder: Path) -> str:
     return f"{named}; its best: optbench train recipe=tuned --config-dir {shell_word(str(folder))}"
 
 
+def runs_of_benchmark(folder: Path) -> str:
+    """Return what to name instead of a benchmark's folder of runs; empty for another folder."""
+    there = Path(os.path.abspath(folder.expanduser()))
+    if there.name != RUNS or study_in(there.parent) != BENCHMARK:
+        return ""
+    whole = folder.parent if folder.name == RUNS else there.parent
+    return f"a benchmark's runs, which go on with it: optbench resume {shell_word(str(whole))}"
+
+
 def like(run: Path, path: str | os.PathLike[str]) -> Path:
     """Return the folder `run`, which is above `path`, as `path` is written."""
     above = [up for up in Path(path).expanduser().parents if up.absolute() == run]

@@ -22,7 +22,7 @@ def export(arguments: Sequence[str]) -> int:
 
     at = flags.get("--at") or default_at(folder)
     step = step_of(folder, at)
-    file = path_of(target)
+    file = path_of(target, what="a file")
     found = exporting.export(folder, step, file, "--force" in flags)
     count = sum(value.numel() for value in found.state.values())
     named = "" if at.isdecimal() else f" ({at})"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from optbench.compose.paths import configs_folder
 from optbench.errors import UserError, reason
 from optbench.files import kind
 from optbench.rundir import RunDir, nearest_folder, path_of
@@ -73,10 +75,22 @@ def find_runs(*paths: str | os.PathLike[str]) -> list[Run]:
                 raise UserError(
                     f"{path}: {kind(os.lstat(folder).st_mode)}, where a folder is meant"
                 )
-            raise UserError(f"{path}: no such folder{nearest_folder(folder)}")
+            raise UserError(f"{path}: no such folder{_hint(path, folder)}")
         for each in _runs_below(folder.absolute()):
             found.setdefault(each, Run(each))
     return list(found.values())
+
+
+def _hint(path: str | os.PathLike[str], folder: Path) -> str:
+    """Return what may have been meant by a folder that is not there."""
+    text = os.fspath(path)
+    if any(letter in text for letter in "*?["):
+        return "; what * and ? stand for is found by the shell, where they are not quoted"
+    near = nearest_folder(folder)
+    if near or os.sep in text:
+        return near
+    choices = any(configs_folder().glob(f"*/{glob.escape(text)}.yaml"))
+    return "; folders of runs are named, no choices or arms" if choices else ""
 
 
 def _runs_below(top: Path) -> Iterator[Path]:

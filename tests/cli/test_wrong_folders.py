@@ -155,3 +155,37 @@ def test_the_best_checkpoint_is_damaged_and_the_last_is_not(workplace: Path) -> 
     (folder.checkpoints / "step-00000002" / "manifest.json").write_text("{}", encoding="utf-8")
     answer = call("evaluate mine --at best")
     assert answer.code == 2 and "step-00000002: manifest.json: " in answer.err
+
+
+def test_the_runs_of_a_benchmark_go_on_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("b/runs").mkdir(parents=True)
+    Path("b/benchmark.yaml").touch()
+    for line in ("resume b/runs", "evaluate b/runs", "resume b/runs/"):
+        found = call(line)
+        assert found.code == 2 and found.err.endswith("go on with it: optbench resume b\n")
+    found = call("resume b/benchmark.yaml")
+    assert found.code == 2 and "not a run folder, but a file; did you mean b?" in found.err
+    monkeypatch.chdir("b/runs")
+    found = call("resume .")
+    assert found.code == 2 and f"optbench resume {Path.cwd().parent}\n" in found.err
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("compare 'n1/*'", "n1/*: no such folder; what * and ? stand for is found by the shell"),
+        ("compare sgd adamw", "sgd: no such folder; folders of runs are named, no choices or arms"),
+        ("compare zzz", "zzz: no such folder\n"),
+        ("report nowhere/sgd -o x.html", "nowhere/sgd: no such folder\n"),
+    ],
+)
+def test_words_that_are_no_folders(line: str, says: str, workplace: Path) -> None:
+    answer = call(line)
+    assert answer.code == 2 and answer.err.startswith(f"optbench: {says}")
+    assert answer.err.count("\n") == 1 and not any(workplace.iterdir())
+
+
+def test_a_name_that_is_too_long_for_a_file(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    answer = call(f"export run -o {'a' * 300}.pt")
+    assert answer.code == 2 and "a.pt: can't be a file: File name too long\n" in answer.err
