@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +275,11 @@ def test_from_python(runs: Path, tmp_path: Path) -> None:
         ("folder", "folder: a folder, where a file is meant"),
         ("fold/report.html", "no such folder: fold; did you mean folder?"),
         ("notes.txt", "something else, which is no report"),
+        ("-", "-: a page goes into a file: -o report.html"),
+        ("page.pdf", "page.pdf: the page is HTML; did you mean page.html?"),
+        ("page-0.5", "the page is HTML; did you mean page-0.5.html?"),
+        ("a" * 305 + ".html", "a.html: can't be a file: File name too long"),
+        ("/proc/page.html", "/proc/page.html: it can't be written: "),
     ],
 )
 def test_where_it_can_not_be_written(
@@ -282,9 +288,36 @@ def test_where_it_can_not_be_written(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     write_atomically(tmp_path / "notes.txt", "mine")
+    monkeypatch.setattr(
+        import_module("optbench.report.write"), "gather", None
+    )  # nothing is read before
     with pytest.raises(UserError, match=re.escape(said)):
         report(runs, out=out)
+    assert sorted(os.listdir(tmp_path)) == ["folder", "notes.txt"]
     assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.parametrize("name", ["keep.html", "a" * 250 + ".html"])
+def test_files_beside_a_page_stay_as_they_are(runs: Path, tmp_path: Path, name: str) -> None:
+    pytest.importorskip("plotly")
+    (tmp_path / "keep.html.tmp").write_text("mine", encoding="utf-8")
+    report(runs, out=tmp_path / name)
+    assert sorted(os.listdir(tmp_path)) == sorted([name, "keep.html.tmp"])
+    assert (tmp_path / "keep.html.tmp").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_page_that_can_not_be_finished_leaves_nothing(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("plotly")
+
+    def full(*paths: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        report(runs, out=tmp_path / "page.html")
+    assert os.listdir(tmp_path) == []
 
 
 def test_without_plotly(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
