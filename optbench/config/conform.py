@@ -95,7 +95,9 @@ def _read(value: Any, like: Any, key: str, beside: Mapping[str, Any]) -> Any:
         try:
             read = field.read(value)
         except (ValueError, TypeError, OverflowError):
-            raise _wrong(key, value, *_expected(field, value, key, beside, like)) from None
+            expected, hint = _expected(field, value, key, beside, like)
+            most = "" if hint or not _too_large(field, value) else ", and at most 2^53"
+            raise _wrong(key, value, f"{expected}{most}", hint) from None
         if field.fixed and isinstance(like, list) and len(read) != len(like):
             raise _wrong(key, value, f"{len(like)} numbers, such as {_whole(key, value, like)}")
         return read
@@ -110,6 +112,13 @@ def _read(value: Any, like: Any, key: str, beside: Mapping[str, Any]) -> Any:
             raise _wrong(key, value, keys, hint=first and f"did you mean {key}.{first}?")
         return conform(value, like, key) if like else dict(value)
     return _convert(value, like, key)
+
+
+def _too_large(field: Field, value: Any) -> bool:
+    """Return whether a whole number, or one of a list, is larger than a field that has no bound."""
+    numbers = value if isinstance(value, list) else [value]
+    whole = "whole number" in field.says and " at least " in field.says
+    return whole and any(isinstance(each, int | float) and each > 2**53 for each in numbers)
 
 
 def _convert(value: Any, like: Any, key: str) -> Any:

@@ -271,7 +271,7 @@ def _fault(kind: str, low: float, high: float) -> str | None:
     if low == high:
         return "the range is empty; what is the same in all runs is an override"
     if low > high:
-        return f"upside down; did you mean {flow([high, low])}?"
+        return _fault(kind, high, low) or f"upside down; did you mean {flow([high, low])}?"
     if kind in (LOG, LOG_INT) and low <= 0:
         least = "at least 1" if kind == LOG_INT else "above 0"
         return f"0 and less have no logarithm; low has to be {least}"

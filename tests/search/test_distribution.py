@@ -253,6 +253,8 @@ NO_DISTRIBUTION: list[tuple[Any, str]] = [
     (None, "null: expected a kind"),
     ({"log": [0.1]}, "log=[0.1]: expected [low, high]"),
     ({"log": {"low": 1, "high": 2}}, "log={low: 1, high: 2}: expected [low, high]"),
+    ({"log": [1, 0]}, "log=[1, 0]: 0 and less have no logarithm; low has to be above 0"),
+    ({"one_minus_log": [2, 0.5]}, "it is of 1 - value, within 0 and 1"),
     ({"log": [1e-2, 1e-4]}, "log=[0.01, 0.0001]: upside down; did you mean [0.0001, 0.01]?"),
     ({"int": [3, 3]}, "int=[3, 3]: the range is empty"),
     ({"log": [0, 1]}, "log=[0, 1]: 0 and less have no logarithm; low has to be above 0"),
