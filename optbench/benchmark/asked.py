@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from optbench.benchmark.contenders import Contender, contenders
 from optbench.benchmark.suite import Suite, read_suite
 from optbench.compose.composer import Composer, keys_of
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
-from optbench.tuning.asked import count, words_of
+from optbench.tuning.words import Said, as_word, count, words_of
 
 GROUP = "suite"
 WORDS = (GROUP, "optimizers", "schedules", "trials", "seeds", "search")
@@ -47,8 +46,8 @@ def asked(composer: Composer, overrides: Sequence[str]) -> Asked:
         UserError: a word that is not valid, no suite, no optimizers.
     """
     said, rest = words_of(composer, overrides, WORDS)
-    trials = count("trials", said.get("trials")) or TRIALS
-    seeds = count("seeds", said.get("seeds")) or SEEDS
+    trials = count(said, "trials") or TRIALS
+    seeds = count(said, "seeds") or SEEDS
     _refuse_own(rest, GROUP in said, "schedules" in said)
     if "optimizers" not in said:
         raise UserError(
@@ -64,9 +63,12 @@ def asked(composer: Composer, overrides: Sequence[str]) -> Asked:
 def _refuse_own(rest: Sequence[str], with_suite: bool, crossed: bool) -> None:
     """Refuse overrides that the benchmark itself says of its runs."""
     for line in rest:
-        key = line.lstrip("+~").partition("=")[0].partition("@")[0]
-        if key == "optimizer":
-            raise UserError(f"{line}: write optimizers=[{line.partition('=')[2]}]")
+        key, _, text = line.lstrip("+~").partition("=")
+        key = key.partition("@")[0]
+        if key == "optimizer" or (key == "schedule" and _is_list(text) and not crossed):
+            raise UserError(f"{line}: write {as_word(f'{key}s', text)}")
+        if key == "space":
+            raise UserError(f"{line}: of one optimizer: search={{NAME: {text}}}")
         if key.startswith("optimizer."):
             raise UserError(
                 f"{line}: of one optimizer: optimizers=[{{NAME: [optimizer=..., ...]}}]"
@@ -79,7 +81,12 @@ def _refuse_own(rest: Sequence[str], with_suite: bool, crossed: bool) -> None:
             raise UserError(f"{line}: beside {GROUP}=NAME; one of them")
 
 
-def _suite(composer: Composer, said: Mapping[str, Any], rest: Sequence[str]) -> Suite:
+def _is_list(text: str) -> bool:
+    """Return whether a value is several names, in brackets or without."""
+    return text.startswith("[") or ("," in text and "(" not in text)
+
+
+def _suite(composer: Composer, said: Said, rest: Sequence[str]) -> Suite:
     """Return the suite with the command line's overrides, or the one problem of these."""
     name = said.get(GROUP)
     if name is None:
@@ -89,7 +96,7 @@ def _suite(composer: Composer, said: Mapping[str, Any], rest: Sequence[str]) -> 
         return Suite("", {own if choices["workload"] == NONE else choices["workload"]: list(rest)})
     options = composer.files.options(GROUP)
     if str(name) not in options:
-        raise UserError(f"{GROUP}={name}: no such suite; {did_you_mean(str(name), options)}")
+        raise UserError(f"{said.line(GROUP)}: no such suite; {did_you_mean(str(name), options)}")
     known = [each for each in composer.files.options("workload") if each != NONE]
     suite = read_suite(composer.files.file(GROUP, str(name)), str(name), known)
     found = {each: with_overrides(lines, rest) for each, lines in suite.workloads.items()}

@@ -22,8 +22,8 @@ from optbench.executors.many import do_all
 from optbench.rundir import RunDir
 from optbench.runs.log import Log
 from optbench.statistics import least_pairs
-from optbench.tuning.asked import count, words_of
 from optbench.tuning.tune import alone, refuse_ranks, reserved
+from optbench.tuning.words import count, words_of
 
 
 @dataclass(frozen=True)
@@ -132,13 +132,13 @@ def _more(
     """Return a plan with more in it, and all its optimizers."""
     said, rest = words_of(composer, overrides, WORDS)
     if rest or "suite" in said:
-        line = rest[0] if rest else f"suite={said['suite']}"
+        line = rest[0] if rest else said.line("suite")
         raise UserError(
             f"{line}: a benchmark goes on as planned, but for optimizers, schedules, trials, "
             "seeds, executor"
         )
     for name, planned in (("trials", plan.trials), ("seeds", plan.seeds)):
-        wanted = count(name, said.get(name))
+        wanted = count(said, name)
         if wanted is not None and wanted < planned:
             raise UserError(f"{name}={wanted}: expected at least the {planned} planned")
     optimizers = [from_plain(each) for each in plan.optimizers]
@@ -174,6 +174,8 @@ def _do(
 ) -> Benchmarked:
     many = len(plan.optimizers)
     pairs = many * (many - 1) // 2
+    if many == 1:
+        log.tell("one optimizer: nothing is compared; optimizers=[sgd,adamw] says which is better")
     if pairs and plan.seeds < least_pairs(pairs, 0.95):
         log.tell(
             f"seeds={plan.seeds} can't decide among {many} optimizers, whatever comes "

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 def benchmark(arguments: Sequence[str]) -> int:
     """Run `optbench benchmark suite=NAME optimizers=[...]`; return the exit code."""
     from optbench.benchmark import benchmark as protocol
+    from optbench.benchmark.asked import WORDS
 
-    words, log = study_words(arguments, "benchmark, whose trials"), Log()
+    words, log = study_words(arguments, "benchmark, whose trials", WORDS), Log()
     with hydra_session(words.config_dir) as composer:
         folder = protocol.folder_wanted(composer, words.own)
         return report(protocol.benchmark(composer, words.rest, folder, log))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 
 from optbench.config.declared import FIXED
 from optbench.config.elsewhere import elsewhere
+from optbench.config.flags import flag_hint, flag_of_word, is_key, output_meant
 from optbench.config.reading import plain_value
-from optbench.config.suggest import SAME_FLAG, flag_meant, likeness
+from optbench.config.suggest import flag_meant
 from optbench.errors import UserError
 
 TRAINS = (
@@ -30,6 +32,7 @@ def no_such_flag(
     arguments: Sequence[str],
     known: Iterable[str] = TRAINS,
     config_dir: str | None = None,
+    words: Sequence[str] = (),
 ) -> UserError:
     """Return the error for a flag that there is not: keys have no dashes, `epochs=3`.
 
@@ -38,17 +41,21 @@ def no_such_flag(
         arguments: all that were typed.
         known: the flags that there are.
         config_dir: of the user's own configs.
+        words: of the verb, as `trials`, which are written as keys are.
     """
     name, equals, value = flag.partition("=")
     word = name.lstrip("-").replace("-", "_")
     if equals and name in known:
         return UserError(f"{name}: it takes no value")
-    match = flag_meant(name, known)
-    if match:
-        return UserError(f"{name}: no such flag; did you mean {match}?")
     if not equals and flag in arguments:
         value = _next(arguments, list(arguments).index(flag))
-    other_way = elsewhere(word, plain_value(value))
+    from optbench.tuning.words import word_said
+
+    match = word_said(word, value, words) or flag_meant(name, known)
+    if match:
+        return UserError(f"{name}: no such flag; did you mean {match}?")
+    file = output_meant(flag, value, list(known))
+    other_way = file or elsewhere(word, plain_value(value))
     if other_way is not None:
         return UserError(f"{name}: no such flag; {other_way}")
     said = _setting(word, value, arguments, config_dir) if len(word) > 1 else None
@@ -56,19 +63,11 @@ def no_such_flag(
     if resumes and said is not None and said.partition("=")[0] in FIXED:
         said = None  # which would be refused
     other = None if resumes else flag_meant(name, RESUMES)
-    if other is not None and " or " not in other and not _is_key(word, said):
+    if other is not None and " or " not in other and not is_key(word, said):
         return UserError(f"{name}: no such flag here; optbench resume has {other}")
     if said is None:
         return UserError(f"{name}: no such flag; --help names them all, and settings are key=value")
     return UserError(f"{name}: no such flag; did you mean {said}?")
-
-
-def _is_key(word: str, said: str | None) -> bool:
-    """Return whether a word is the last part of the key that an override sets, nearly."""
-    key = (said or "").partition("=")[0].rpartition(".")[2]
-    return (
-        said is not None and "." not in said.partition("=")[0] and likeness(word, key) >= SAME_FLAG
-    )
 
 
 def _next(arguments: Sequence[str], index: int) -> str:
@@ -103,6 +102,7 @@ def taken(
     """
     found: dict[str, str] = {}
     words = []
+    known = (*valued, *switches)
     given = iter(arguments)
     for argument in given:
         name, equals, value = argument.partition("=")
@@ -115,10 +115,10 @@ def taken(
                 raise UserError(f"{name}: it takes no value")
             found[name] = ""
         elif argument.startswith("-"):
-            known = (*valued, *switches)
-            match = flag_meant(name, (*known, "--help"))
-            hint = f"did you mean {match}?" if match else f"{verb} takes {', '.join(known)}"
+            hint = flag_hint(verb, argument, next(given, ""), known)
             raise UserError(f"{name}: no such flag; {hint}")
+        elif (flag := flag_of_word(argument, valued)) and not os.path.isdir(argument):
+            raise UserError(f"{argument}: did you mean {flag}?")
         else:
             words.append(argument)
     return found, words

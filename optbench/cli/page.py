@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from optbench.cli.flags import taken
+from optbench.config.flags import page_meant
 from optbench.console import print_lines, shown
 from optbench.errors import UserError
 
@@ -15,6 +17,8 @@ def report(arguments: Sequence[str]) -> int:
     """Run `optbench report FOLDER... -o FILE [flags]`; return the exit code."""
     flags, folders = taken("report", arguments, FLAGS, ())
     out = flags.get("-o") or flags.get("--output")
+    if out is None and (file := page_meant(folders)) and not os.path.isdir(file):
+        raise UserError(f"{file}: did you mean -o {file}?")
     if out is None:
         raise UserError("report: which file? optbench report FOLDER... -o report.html")
     from optbench.report.write import report as written

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 def pbt(arguments: Sequence[str]) -> int:
     """Run `optbench pbt [overrides] space=NAME`; return the exit code."""
     from optbench.population import pbt as population
+    from optbench.population.asked import WORDS
 
-    words = study_words(arguments, "pbt, whose members")
+    words = study_words(arguments, "pbt, whose members", WORDS)
     with hydra_session(words.config_dir) as composer:
         return report(population.pbt(composer, words.rest, words.folder(composer), Log()))
 

@@ -89,11 +89,14 @@ def _training(verb: str, arguments: Sequence[str]) -> int:
     return finish(execute(spec, log, None if before is None else RunDir(before)), log)
 
 
-def parse(arguments: Sequence[str], known: Sequence[str] = TRAINS) -> Namespace:
+def parse(
+    arguments: Sequence[str], known: Sequence[str] = TRAINS, words: Sequence[str] = ()
+) -> Namespace:
     """Parse Hydra's flags and the overrides; raise UserError for a flag that there is not.
 
     Args:
         known: the flags that may have been meant. None can be shortened.
+        words: of the verb, as `trials`.
     """
     parser = hydra_internals.flags()
     parser.allow_abbrev = False
@@ -105,7 +108,7 @@ def parse(arguments: Sequence[str], known: Sequence[str] = TRAINS) -> Namespace:
         unknown = message.removeprefix("unrecognized arguments: ")
         for word in arguments:
             if unknown != message and word.startswith("-") and unknown.startswith(word):
-                raise no_such_flag(word, arguments, known)
+                raise no_such_flag(word, arguments, known, words=words)
         flag, _, what = message.removeprefix("argument ").partition(": ")
         name = max(flag.split("/"), key=len)
         raise UserError(f"{name}: {'it wants a value' if what.startswith('expected') else what}")

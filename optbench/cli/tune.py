@@ -13,6 +13,7 @@ from optbench.console import print_lines, print_table, print_text, shown
 from optbench.errors import UserError
 from optbench.escape import shell_word
 from optbench.runs.log import Log
+from optbench.tuning.asked import WORDS
 
 if TYPE_CHECKING:
     from optbench.tuning.tune import Searched
@@ -23,7 +24,7 @@ EXIT_LEFT = 1
 
 def tune(arguments: Sequence[str]) -> int:
     """Run `optbench tune [overrides] space=NAME trials=N`; return the exit code."""
-    words = study_words(arguments, "tune, whose trials")
+    words = study_words(arguments, "tune, whose trials", WORDS)
     need("optuna", "tune", "tune")
     from optbench.tuning import tune as tuning
 
@@ -56,9 +57,9 @@ class StudyWords(NamedTuple):
         return folder_wanted(composer, self.own)
 
 
-def study_words(arguments: Sequence[str], whose: str) -> StudyWords:
+def study_words(arguments: Sequence[str], whose: str, known: Sequence[str]) -> StudyWords:
     """Return a study's words; refuse flags of one run and of sweeps. `whose` runs they are."""
-    flags = parse(arguments)
+    flags = parse(arguments, words=known)
     for flag in ("multirun", "cfg", "info", "hydra_help"):
         if getattr(flags, flag):
             raise UserError(f"--{flag}: not with {whose} are many runs anyway")

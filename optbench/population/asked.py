@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from optbench.compose.composer import Composer
 from optbench.compose.resumed import is_fixed
 from optbench.config.run_spec import RunSpec
 from optbench.errors import UserError
 from optbench.search.space import Space, refuse_strangers
-from optbench.tuning.asked import count, metric_in, searched, words_of
+from optbench.tuning.asked import metric_in, searched
+from optbench.tuning.words import Said, count, words_of
 
 WORDS = ("space", "search", "members", "rounds", "quantile", "resample", "metric")
 MEMBERS, ROUNDS, QUANTILE, RESAMPLE = 8, 10, 0.25, 0.25
@@ -47,22 +47,20 @@ def asked(composer: Composer, overrides: Sequence[str]) -> tuple[Asked, list[str
         UserError: a word that is not valid, no space, or two of them.
     """
     said, rest = words_of(composer, overrides, WORDS)
-    members = count("members", said.get("members"), 2) or MEMBERS
-    rounds = count("rounds", said.get("rounds")) or ROUNDS
+    members = count(said, "members", 2) or MEMBERS
+    rounds = count(said, "rounds") or ROUNDS
     quantile = _part("quantile", said, QUANTILE, 0.5, open_low=True)
     resample = _part("resample", said, RESAMPLE, 1.0)
     space, named = searched(composer, said, "pbt")
     return Asked(space, named, members, rounds, quantile, resample, metric_in(said)), rest
 
 
-def _part(
-    name: str, said: Mapping[str, Any], default: float, high: float, open_low: bool = False
-) -> float:
+def _part(name: str, said: Said, default: float, high: float, open_low: bool = False) -> float:
     value = said.get(name, default)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not 0 <= value <= high or (open_low and not value):
         low = "above 0, at most" if open_low else "from 0 to"
-        raise UserError(f"{name}={value}: not valid; expected a number {low} {high:g}")
+        raise UserError(f"{said.line(name)}: not valid; expected a number {low} {high:g}")
     return float(value)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from optbench.compose.composer import Composer
 from optbench.config.suggest import did_you_mean
@@ -12,6 +11,7 @@ from optbench.errors import UserError
 from optbench.search.distribution import CHOICE
 from optbench.search.space import Space, read_space
 from optbench.tuning.samplers import check_names, size_of
+from optbench.tuning.words import MOST, Said, count, words_of
 
 GROUP = "space"
 UNSEARCHED = (
@@ -40,7 +40,6 @@ UNSEARCHED = (
 """Keys, with all that is below them, that are the same in all trials."""
 COUNTS = ("trials", "seeds", "folds")
 WORDS = (GROUP, "search", *COUNTS, "sampler", "pruner", "metric")
-MOST = {"trials": 100_000, "seeds": 1000, "folds": 1000}
 TRIALS = 30
 """By default, but of a grid: all of it."""
 
@@ -75,8 +74,8 @@ def asked(composer: Composer, overrides: Sequence[str]) -> tuple[Asked, list[str
         UserError: a word that is not valid, no space, or two of them.
     """
     said, rest = words_of(composer, overrides, WORDS)
-    sampler, pruner = str(said.get("sampler", "tpe")), str(said.get("pruner", "none"))
-    counts = {name: count(name, said.get(name)) for name in COUNTS}
+    sampler, pruner = _named(said, "sampler", "tpe"), _named(said, "pruner", "none")
+    counts = {name: count(said, name) for name in COUNTS}
     seeds, folds = counts["seeds"] or 1, counts["folds"] or 0
     if folds == 1:
         raise UserError("folds=1: expected at least 2; leave it out for the usual split")
@@ -96,27 +95,21 @@ def asked(composer: Composer, overrides: Sequence[str]) -> tuple[Asked, list[str
     return Asked(space, named, trials or TRIALS, seeds, folds, sampler, pruner, metric), rest
 
 
-def words_of(
-    composer: Composer, overrides: Sequence[str], words: Sequence[str]
-) -> tuple[dict[str, Any], list[str]]:
-    """Return the values of a verb's own words, and the overrides that are of its runs."""
-    said: dict[str, Any] = {}
-    rest: list[str] = []
-    for line in overrides:
-        key = line.lstrip("+~").partition("=")[0].partition("@")[0]
-        if key not in words:
-            rest.append(line)
-            continue
-        (override,) = composer.parse([line])
-        said[key] = _value(override, line)
-    return said, rest
+def _named(said: Said, word: str, default: str) -> str:
+    """Return a word's value, a name."""
+    value = said.get(word, default)
+    if isinstance(value, bool | list | Mapping):
+        raise UserError(f"{said.line(word)}: not valid; expected a name, such as {default}")
+    return str(value)
 
 
-def metric_in(said: Mapping[str, Any]) -> str | None:
+def metric_in(said: Said) -> str | None:
     """Return the metric that was asked for, None for the task's own."""
     metric = said.get("metric")
     if metric is not None and not str(metric).startswith("val/"):
-        raise UserError(f"metric={metric}: expected such as val/loss; the test set chooses nothing")
+        raise UserError(
+            f"{said.line('metric')}: expected such as val/loss; the test set chooses nothing"
+        )
     return None if metric is None else str(metric)
 
 
@@ -133,26 +126,7 @@ def refuse_fixed(space: Space) -> Space:
     return space
 
 
-def _value(override: Any, line: str) -> Any:
-    if override.is_sweep_override():
-        raise UserError(f"{line}: one value; what is searched stands in search={{...}}")
-    if override.is_add() or override.is_delete() or override.package is not None:
-        raise UserError(f"{line}: write {override.key_or_group}=...")
-    return override.value()
-
-
-def count(name: str, value: Any, least: int = 1) -> int | None:
-    """Return a word's whole number; None where it was not said."""
-    if value is None:
-        return None
-    most = MOST.get(name, MOST["trials"])
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        said = f"a whole number from {least} to {most}"
-        raise UserError(f"{name}={value}: not valid; expected {said}")
-    return value
-
-
-def searched(composer: Composer, said: Mapping[str, Any], verb: str) -> tuple[Space, str]:
+def searched(composer: Composer, said: Said, verb: str) -> tuple[Space, str]:
     """Return what is searched, and how it was named: a file of the group, or inline.
 
     Args:
@@ -165,12 +139,11 @@ def searched(composer: Composer, said: Mapping[str, Any], verb: str) -> tuple[Sp
     """
     if "search" in said:
         if GROUP in said:
-            raise UserError(f"{GROUP}={said[GROUP]}: beside search={{...}}; one of them")
+            raise UserError(f"{said.line(GROUP)}: beside search={{...}}; one of them")
         own = said["search"]
         if not isinstance(own, Mapping):
-            raise UserError(
-                f"search={own}: not valid; expected such as {{optimizer.lr: {{log: [1e-4, 1]}}}}"
-            )
+            expected = "expected such as {optimizer.lr: {log: [1e-4, 1]}}"
+            raise UserError(f"{said.line('search')}: not valid; {expected}")
         return refuse_fixed(read_space({"search": own}, "search")), "search"
     options = composer.files.options(GROUP)
     name = said.get(GROUP)
@@ -180,6 +153,6 @@ def searched(composer: Composer, said: Mapping[str, Any], verb: str) -> tuple[Sp
             "optbench list space"
         )
     if str(name) not in options:
-        raise UserError(f"{GROUP}={name}: no such space; {did_you_mean(str(name), options)}")
+        raise UserError(f"{said.line(GROUP)}: no such space; {did_you_mean(str(name), options)}")
     named = f"{GROUP}={name}"
     return refuse_fixed(read_space(composer.files.file(GROUP, str(name)), named)), named

@@ -26,12 +26,13 @@ from optbench.runs.log import Log, say_taken
 from optbench.runs.restart import remember
 from optbench.search.space import Space, read_space, refuse_strangers
 from optbench.search.space import overrides as lines_of
-from optbench.tuning.asked import MOST, Asked, asked
+from optbench.tuning.asked import Asked, asked
 from optbench.tuning.plan import StudyPlan, read_plan, write_plan
 from optbench.tuning.recipe import recipe_of
 from optbench.tuning.samplers import size_of
 from optbench.tuning.study import Study, Trial
 from optbench.tuning.trials import TrialJobs
+from optbench.tuning.words import MOST
 
 if TYPE_CHECKING:
     import torch
