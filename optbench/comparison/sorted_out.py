@@ -66,7 +66,7 @@ def usable(records: Sequence[Record], unread: Sequence[tuple[Path, str]]) -> Usa
     said = [f"left out: {shown(path)}: {why}" for path, why in unread]
     whole = []
     for record in records:
-        changed = {key: of_it for key, of_it in record.changed.items() if _made_another(key)}
+        changed = made_another(record)
         if changed:
             how = ", ".join(f"{key}={new} (was {old})" for key, (old, new) in changed.items())
             said.append(f"left out: {shown(record.path)}: a resume went on with {how}")
@@ -152,8 +152,11 @@ def _beside(groups: Sequence[Group], planned: Sequence[Group]) -> list[Group]:
     return named
 
 
-def _made_another(key: str) -> bool:
-    return decides(key) and key not in (*BUDGET, "early_stopping.patience")
+def made_another(record: Record) -> dict[str, tuple[str, str]]:
+    """Return the keys that a resume changed to make it another run: all but those of its length."""
+    lengths = (*BUDGET, "early_stopping.patience")
+    given = record.changed.items()
+    return {key: of_it for key, of_it in given if decides(key) and key not in lengths}
 
 
 def _once(group: Group) -> tuple[Group, list[str]]:

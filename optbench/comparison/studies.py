@@ -144,7 +144,12 @@ def _alike(one: Record, other: Record, keys: Sequence[str]) -> bool:
 
 
 def _of(record: Record, key: str) -> Any:
-    return record.past.choices.get(key, record.past.settings.get(key))
+    settings = record.past.settings
+    above, _, place = key.rpartition(".")
+    within = settings.get(above)
+    if key not in settings and place.isdigit() and isinstance(within, list):
+        return within[int(place)] if int(place) < len(within) else None
+    return record.past.choices.get(key, settings.get(key))
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from optbench.comparison.arms import BUDGET, decides
 from optbench.comparison.record import Record
 from optbench.config.flow import flow
 from optbench.report.curves import number_of, rounded
@@ -14,8 +13,6 @@ from optbench.report.names import Names
 
 LR = "optimizer.lr"
 LEAST_RATES = 3
-LENGTH = (*BUDGET, "early_stopping.patience")
-"""What a resume may change of a run that is the same afterwards, only longer."""
 NEARLY = 0.01
 """Of the best: how much worse a rate may be to be nearly as good."""
 
@@ -30,11 +27,6 @@ def score_of(record: Record, tag: str) -> float | None:
     """Return a run's last value of a metric; None where it has none that counts."""
     value = record.score(tag)
     return value if value is not None and math.isfinite(value) else None
-
-
-def is_itself(record: Record) -> bool:
-    """Return whether a run has the settings that its config says: no resume changed them on it."""
-    return not any(decides(key) and key not in LENGTH for key in record.changed)
 
 
 def rates(

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from optbench.comparison.record import PRUNED, Record, Unit
+from optbench.comparison.sorted_out import made_another
 from optbench.comparison.studies import Searched, studies_among, without_benchmarks_trials
 from optbench.errors import UserError
 from optbench.files import BadFile, load_yaml
 from optbench.report.curves import number_of, rounded
 from optbench.report.names import Names, Plan, told_apart
-from optbench.report.searches import common_tag, is_itself
+from optbench.report.searches import common_tag
 from optbench.statistics import expected_best
 from optbench.which_run import POPULATION, STUDY, study_in
 
@@ -179,7 +180,7 @@ def _trials(records: Sequence[Record], keys: Sequence[str]) -> list[list[Record]
 
 def _is_over(trial: Sequence[Record], units: set[Unit]) -> bool:
     """Return whether all runs of a trial have ended as themselves, or one of them was lost."""
-    if not all(map(is_itself, trial)):
+    if any(map(made_another, trial)):
         return False
     if any(map(_lost, trial)):
         return True

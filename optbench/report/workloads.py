@@ -13,11 +13,11 @@ from optbench.comparison.compare import Asked, compare_records, runs_below
 from optbench.comparison.metric import MODES
 from optbench.comparison.record import Record
 from optbench.comparison.result import Across, Comparisons, Workload
+from optbench.comparison.sorted_out import made_another
 from optbench.comparison.studies import without_benchmarks_trials
 from optbench.comparison.workloads import by_workload
 from optbench.errors import UserError
 from optbench.report.names import Names, Plan, plans_of
-from optbench.report.searches import is_itself
 
 UNREADABLE = "config can't be read"
 """In place of the workload of runs that have none."""
@@ -174,7 +174,7 @@ def _why_not(records: Sequence[Record]) -> str:
 
 def _counted(every: Sequence[Record], benchmarks: Benchmarks) -> list[Record]:
     """Return the runs that ended as themselves; not those that a benchmark never planned."""
-    whole = [record for record in every if not record.problem and is_itself(record)]
+    whole = [record for record in every if not record.problem and not made_another(record)]
     kept, _ = without_benchmarks_trials(whole)
     left = {record.path for record in kept if benchmarks.unknown(record) is not None}
     return [record for record in whole if record.path not in left]

@@ -223,3 +223,21 @@ def test_studies_alone_stand_for_their_best_trials(tmp_path: Path) -> None:
     assert sum(line.startswith("tuned on the seeds") for line in found.warnings) == 2
     one = optbench.compare(top / "study-adam")
     assert len(one.arms) == 3 and "its trials have seed 42" in one.warnings[0]
+
+
+def test_trials_that_differ_within_a_list_are_not_one(tmp_path: Path) -> None:
+    made = Folders(tmp_path / "runs")
+    for i, beta in enumerate((0.8, 0.9)):
+        settings = {"optimizer.betas": [beta, 0.99]}
+        made.write(f"study/{i}", "adam", 42, beta, settings)
+    made.write("other/0", "sgd", 1, 0.7)
+    plan = {"space": {"search": {"optimizer.betas.0": {}}}, "metric": "test/accuracy"}
+    study = made.top / "study"
+    (study / "study.yaml").write_text(dump_yaml({**plan, "mode": "max"}), encoding="utf-8")
+    made.write("final/0", "adam", 42, 0.9, {"optimizer.betas": [0.9, 0.99]})
+    made.write("final/1", "adam", 43, 0.9, {"optimizer.betas": [0.9, 0.99]})
+    made.write("final/2", "adam", 42, 0.6, {"optimizer.betas": [0.5, 0.99]})
+    found = optbench.compare(study, made.top / "final", made.top / "other")
+    scores = {arm.name: len(arm.scores) for arm in found.arms}
+    assert scores["adam betas=[0.9, 0.99]"] == 1  # without the seed that chose it
+    assert scores["adam betas=[0.5, 0.99]"] == 1  # which no trial had
