@@ -56,6 +56,9 @@ def write(folder: Path, name: str, out: Path) -> str:
     pictures = draw_figures(found, out / "images" / f"leaderboard-{name}")
     plan = load_yaml(folder / "benchmark.yaml")
     lines = [f"# Leaderboard: {plan['suite'] or found.workloads[0].name}", "", *protocol(plan), ""]
+    left = [each for each in plan["workloads"] if each not in [w.name for w in found.workloads]]
+    if left and plan["suite"]:
+        lines += [f"Cut for want of time: {', '.join(left)}.", ""]
     if found.across is not None:
         lines += [*picture(pictures, name, "workloads"), *table(*rows_across(found.across)), ""]
         lines += [*[f"{line}." for line in said_across(found.across)], ""]

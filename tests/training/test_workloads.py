@@ -18,10 +18,10 @@ from optbench.compose.paths import configs_folder
 from .ranks import ended, once, torchrun
 from .runs import assert_same_run, metrics_of, status_of
 from .tiny_data import write_all
-from .workloads import LARGE, LAST, MODES, NAMES, small_workload, whole_and_resumed
+from .workloads import LARGE, LARGER, LAST, MODES, NAMES, small_workload, whole_and_resumed
 
 SPLITS = ("val", "test")
-BY_RANKS = ("mnist_dcgan", "quadratic_deep", "shakespeare_lstm")
+BY_RANKS = ("quadratic_deep", "shakespeare_lstm")
 """Those that two ranks always go through; the others when slow tests are run."""
 OTHERS = tuple(name for name in NAMES if name not in BY_RANKS)
 
@@ -58,7 +58,8 @@ def cases() -> Iterator[ParameterSet]:
     """Every workload in every mode; what takes long is slow."""
     for name in NAMES:
         for mode in MODES:
-            slow = name in LARGE or (mode == "ranks" and name not in BY_RANKS)
+            large = name in LARGE or (name in LARGER and mode == "bf16")
+            slow = large or (mode == "ranks" and name not in BY_RANKS)
             marks = [pytest.mark.slow] if slow else []
             yield pytest.param(name, mode, marks=marks, id=f"{name}-{mode}")
 

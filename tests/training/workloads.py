@@ -43,6 +43,9 @@ SMALLER = {
 LARGE = ("cifar10_resnet18", "imagenet_resnet50")
 """Those that nothing makes small: their models have no width, or too many layers."""
 
+LARGER = ("fmnist_2c2d", "mnist_vae")
+"""Those of which one mode does where time is short."""
+
 MODES = {
     "plain": [],
     # Autocast leaves the test functions' float64 alone, so they are as exact as ever.
