@@ -132,10 +132,14 @@ def test_only_what_is_not_drawn_as_it_is_printed_is_drawn_for_it(written: Path, 
             window.times = 0;
             const { react } = Plotly;
             Plotly.react = (...all) => { times++; return react(...all); };
-            for (const name of ["beforeprint", "afterprint"]) dispatchEvent(new Event(name));
+            window.printed = () => {
+                times = 0;
+                for (const name of ["beforeprint", "afterprint"]) dispatchEvent(new Event(name));
+                return times;
+            };
         }"""
     )
-    assert page.evaluate("times") == 0
+    page.wait_for_function("printed() === 0")  # as soon as all is drawn that was come to
     page.locator("#theme").click()
     page.wait_for_function("times > 0")
 

@@ -227,6 +227,7 @@ def test_a_script_works_quickly(script: Path, tmp_path: Path) -> None:
 
 
 LONG = {
+    "leaderboard.py": ["--quick"],
     "pictures.py": ["--quick"],
     "zoo_table.py": ["--out", "zoo.csv"],
     "bench/first_step_bare.py": ["--quick"],
