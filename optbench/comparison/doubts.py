@@ -245,6 +245,9 @@ def _validation(records: Sequence[Record], by: Metric) -> list[str]:
         split = str(record.past.settings.get("dataset.split_seed"))
         splits.setdefault(record.unit, set()).add(split)
     lines = []
+    parts = {flow(record.past.settings.get("eval.examples")) for record in records}
+    if by.tag.startswith("val/") and len(parts) > 1:
+        lines.append("runs are scored by other numbers of examples: eval.examples differs")
     if by.tag.startswith("val/") and any(len(each) > 1 for each in splits.values()):
         lines.append("runs of one seed have other validation sets: dataset.split_seed differs")
     if any(fold for _, fold in splits):

@@ -15,6 +15,8 @@ from optbench.statistics import holm, kaplan_meier, rank_test
 
 AXES = ("steps", "seconds")
 ALPHA = 0.05
+EVALUATED = {"eval.every": "as often", "eval.examples": "on as many examples"}
+"""Settings that have to be the same, with what they say."""
 ALIKE = 0.01
 """Lengths that differ by less are one."""
 
@@ -49,8 +51,9 @@ def times_to_target(
     lengths = [record.steps or 0 for record in records if record.past.state == "finished"]
     if lengths and max(lengths) > (1 + ALIKE) * min(lengths):
         return target, None, "runs were planned for other lengths"
-    if len({flow(record.past.settings.get("eval.every")) for record in records}) > 1:
-        return target, None, "not all runs were evaluated as often (eval.every)"
+    for key, what in EVALUATED.items():
+        if len({flow(record.past.settings.get(key)) for record in records}) > 1:
+            return target, None, f"not all runs were evaluated {what} ({key})"
     return target, _times_to(target, groups, tag, axis, baseline), ""
 
 

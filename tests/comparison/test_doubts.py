@@ -100,7 +100,7 @@ def test_other_surroundings(folders: Folders, environment: dict[str, Any], begin
 
 def test_other_precision(folders: Folders) -> None:
     folders.arm("adam", GOOD, settings={"precision.name": "bf16"})
-    said(folders, "different precision: fp32 (sgd), bf16 (adam")
+    assert said(folders, "different precision: fp32 (sgd), bf16 (adam")
 
 
 def test_the_second_run_of_a_seed_is_left_out(folders: Folders) -> None:
@@ -130,7 +130,7 @@ def test_the_best_lr_at_the_edge_of_a_sweep(tmp_path: Path) -> None:
 def test_the_best_epoch_chosen_on_test(folders: Folders) -> None:
     best = {"metric": "test/accuracy", "mode": "max", "value": 0.95, "step": 40}
     folders.arm("adam", GOOD, best=best)
-    said(folders, "chosen on the test set: best=test/accuracy (adam)")
+    assert said(folders, "chosen on the test set: best=test/accuracy (adam)")
 
 
 def test_folds_are_pairs_that_are_not_independent(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_folds_are_pairs_that_are_not_independent(tmp_path: Path) -> None:
         for fold in (1, 2):
             score = 0.9 + fold / 100 + (name == "sgd") / 50 * fold
             made.write(f"{name}{fold}", name, 0, score, {"dataset.fold": f"{fold}/5"})
-    said(made, "folds share their training examples")
+    assert said(made, "folds share their training examples")
     assert len(optbench.compare(made.top).pairs) == 2
 
 
@@ -147,7 +147,7 @@ def test_seeds_that_change_nothing_are_no_sample(tmp_path: Path) -> None:
     made = Folders(tmp_path / "runs")
     made.arm("sgd", dict.fromkeys(range(8), 0.8))
     made.arm("adam", dict.fromkeys(range(8), 0.9))
-    said(made, "all seeds of each arm came to the same")
+    assert said(made, "all seeds of each arm came to the same")
 
 
 def test_a_grid_on_one_seed_beside_the_winner_on_many(folders: Folders) -> None:
@@ -241,3 +241,12 @@ def test_trials_that_differ_within_a_list_are_not_one(tmp_path: Path) -> None:
     scores = {arm.name: len(arm.scores) for arm in found.arms}
     assert scores["adam betas=[0.9, 0.99]"] == 1  # without the seed that chose it
     assert scores["adam betas=[0.5, 0.99]"] == 1  # which no trial had
+
+
+def test_scores_of_other_parts_of_the_validation_set(folders: Folders) -> None:
+    folders.arm("adam", GOOD, settings={"eval.examples": 100})
+    lines = optbench.compare(folders.top, metric="val/accuracy").warnings
+    assert "runs are scored by other numbers of examples: eval.examples differs" in lines
+    others = "no times to target: not all runs were evaluated on as many examples (eval.examples)"
+    assert others in lines
+    assert optbench.compare(folders.top).warnings == (others,)

@@ -140,8 +140,10 @@ def test_only_what_is_not_drawn_as_it_is_printed_is_drawn_for_it(written: Path, 
         }"""
     )
     page.wait_for_function("printed() === 0")  # as soon as all is drawn that was come to
+    assert page.evaluate("printed()") == 0
     page.locator("#theme").click()
     page.wait_for_function("times > 0")
+    assert page.evaluate("times") > 0
 
 
 def test_light_and_dark(written: Path, seen: Seen) -> None:
