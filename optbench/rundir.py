@@ -359,7 +359,7 @@ def path_of(text: str | os.PathLike[str], name: str = "", what: str = "a run fol
         path = Path(text).expanduser()
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
-        pass
+        pass  # a path all the same: who opens it asks whether it is there
     except (OSError, ValueError, RuntimeError) as error:
         why = reason(error) if isinstance(error, OSError) else str(error)
         raise UserError(f"{text}: can't be {what}: {why.rpartition(': ')[2]}") from None

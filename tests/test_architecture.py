@@ -62,7 +62,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "tuning": {
         *("executors", "runs", "compose", "config", "assemble", "training", "monitor", "search"),
-        *("rundir", "errors", "escape", "files", "launched", "plots", "which_run"),
+        *("rundir", "errors", "escape", "files", "launched", "plots", "which_run", "statistics"),
     },
     "executors": {
         "console",

@@ -17,7 +17,7 @@ from optbench.errors import UserError
 from optbench.runs.result import RunResult
 from optbench.search.space import overrides as lines_of
 from optbench.search.space import refuse_strangers
-from optbench.statistics.rates import LARGEST
+from optbench.statistics import is_score
 from optbench.tuning.tune import NO_TEST, built, check_ends
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def score_at_end(result: RunResult, metric: str) -> float | None:
     What is too large to be squared is no score either.
     """
     value = result.metrics.get(metric)
-    if result.state not in GOOD or value is None or not abs(value) <= LARGEST:
+    if result.state not in GOOD or value is None or not is_score(value):
         return None
     return float(value)
 

@@ -17,8 +17,10 @@ from optbench.statistics import (
     Unit,
     compare_all,
     expected_best,
+    places,
     sentences,
     sign_flip_test,
+    unit_of,
 )
 from optbench.which_run import REPORT
 
@@ -103,7 +105,8 @@ class ProblemResult:
     @property
     def unit(self) -> Unit:
         """Return how differences are said: accuracies in points."""
-        return Unit("points", 100) if self.problem.scored.endswith("/accuracy") else Unit()
+        scores = (score for arm in self.tuned for score in arm.finished)
+        return unit_of(self.problem.scored, scores)
 
     def said(self) -> list[str]:
         """Return the verdicts in sentences; nothing of a single optimizer."""
@@ -190,18 +193,9 @@ def _compared(problem: Problem, arms: Sequence[ArmResult]) -> Comparison | None:
 
 
 def ranks(result: ProblemResult, arms: Sequence[ArmResult]) -> dict[str, int]:
-    """Return the place of each optimizer by its mean, from 1.
-
-    Who failed at half of its seeds or more comes after all that did not.
-    """
-
-    def key(arm: ArmResult) -> tuple[bool, bool, float]:
-        failed = 2 * len(arm.finished) <= len(arm.scores)
-        mean = -arm.mean if result.problem.mode == "max" else arm.mean
-        return failed, not arm.finished, mean if arm.finished else 0.0
-
-    order = sorted(arms, key=key)
-    return {arm.contender.name: 1 + [key(a) for a in order].index(key(arm)) for arm in arms}
+    """Return the place of each optimizer by its mean, see `places`."""
+    scores = {arm.contender.name: [*arm.scores.values()] for arm in arms}
+    return places(scores, higher_is_better=result.problem.mode == "max")
 
 
 def _warnings(jobs: BenchmarkJobs, problem: Problem, tuned: Sequence[ArmResult]) -> list[str]:

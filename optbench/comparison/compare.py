@@ -12,7 +12,7 @@ from optbench.comparison.benchmarks import Benchmarks
 from optbench.comparison.doubts import doubts
 from optbench.comparison.metric import Metric, metric_of
 from optbench.comparison.record import Record, Unit, taking_part
-from optbench.comparison.result import Arm, Compared, Comparisons, Pair, Refused, Workload, unit_of
+from optbench.comparison.result import Arm, Compared, Comparisons, Pair, Refused, Workload
 from optbench.comparison.sorted_out import Sorted, Usable, sort_out, usable
 from optbench.comparison.to_target import AXES, times_to_target
 from optbench.comparison.workloads import OfWorkload, by_workload, differences
@@ -20,7 +20,7 @@ from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 from optbench.runs.find import find_runs
 from optbench.runs.read import Run
-from optbench.statistics import Comparison, compare_all, failure_rate, sentences
+from optbench.statistics import Comparison, compare_all, failure_rate, sentences, unit_of
 
 LEAST = 2
 """Of arms."""
@@ -205,13 +205,14 @@ def _compared(
     comparison = compare_all(results, higher_is_better=by.mode == "max", baseline=baseline)
     if baseline is None:  # who failed at many seeds is not the best, whatever its mean
         arms = tuple(sorted(arms, key=lambda arm: arm.name != comparison.best))
+    scores = [score for arm in arms for score in arm.finished.values()]
     return Compared(
         metric=by.tag,
         mode=by.mode,
         arms=arms,
         pairs=_pairs(arms, comparison, units, 1.0 if by.mode == "max" else -1.0),
         comparison=comparison,
-        sentences=tuple(sentences(comparison, unit_of(by.tag, arms), "arms")),
+        sentences=tuple(sentences(comparison, unit_of(by.tag, scores), "arms")),
         warnings=tuple([*sorted_out.said, *doubts(sorted_out, arms, by), *notes]),
     )
 

@@ -18,7 +18,7 @@ from optbench.rundir import RunDir
 from optbench.runs.past import Past
 from optbench.runs.read import Run
 from optbench.runs.result import MACHINES
-from optbench.statistics.rates import LARGEST
+from optbench.statistics import is_score
 from optbench.which_run import RUNS
 
 ENDED = ("finished", "stopped_early")
@@ -87,9 +87,9 @@ class Record:
         One that is too large to be squared is infinite.
         """
         value = None if self.missed else self.final.get(metric)
-        if value is None:
-            return None
-        return float(value) if abs(value) <= LARGEST else math.copysign(math.inf, value)
+        if value is None or math.isnan(value):
+            return value
+        return float(value) if is_score(value) else math.copysign(math.inf, value)
 
     @property
     def examples(self) -> float | None:

@@ -11,10 +11,16 @@ from typing import Any
 
 from optbench.comparison.record import Record
 from optbench.comparison.record import Unit as Seed
-from optbench.statistics import Aggregate, Comparison, Profiles, Rate, Survival, Unit, Verdict
-
-PARTS_OF_ONE = "accuracy"
-"""How the names of metrics end that are said in points of a hundred."""
+from optbench.statistics import (
+    Aggregate,
+    Comparison,
+    Profiles,
+    Rate,
+    Survival,
+    Unit,
+    Verdict,
+    unit_of,
+)
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,8 @@ class Compared:
     @property
     def unit(self) -> Unit:
         """How differences are said."""
-        return unit_of(self.metric, self.arms)
+        scores = (score for arm in self.arms for score in arm.finished.values())
+        return unit_of(self.metric, scores)
 
     def with_warnings(self, warnings: Sequence[str]) -> Compared:
         """Return the same with other warnings."""
@@ -116,14 +123,6 @@ class Compared:
     def arm(self, name: str) -> Arm:
         """Return an arm by its name; raise KeyError where there is none."""
         return {arm.name: arm for arm in self.arms}[name]
-
-
-def unit_of(metric: str, arms: tuple[Arm, ...]) -> Unit:
-    """Return how differences are said: in points, of accuracies that are parts of one."""
-    values = [value for arm in arms for value in arm.finished.values()]
-    if metric.endswith(PARTS_OF_ONE) and all(0 <= value <= 1 for value in values):
-        return Unit("points", 100.0)
-    return Unit()
 
 
 @dataclass(frozen=True)

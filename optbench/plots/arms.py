@@ -91,11 +91,11 @@ def draw_scores(
             right.plot([middle], [place], "o", color=_colour(place), markersize=5)
     left.set_yticks(range(len(arms)), [_with_failed(arm) for arm in arms])
     left.set_ylim(len(arms) - 0.4, -0.6)
-    left.set_xlabel(shown(label))
+    left.set_xlabel(drawable(label))
     if window.log:
         left.set_xscale("log")
     right.axvline(0.0, color="0.6", linewidth=0.8)
-    right.set_xlabel(shown(lead))
+    right.set_xlabel(drawable(lead))
     for axes in (left, right):
         axes.grid(True, axis="x", linewidth=0.4, alpha=0.5)
         axes.tick_params(axis="y", length=0)
@@ -122,7 +122,7 @@ def _note(axes: Any, place: int, text: str, at_right: bool) -> None:
 
 
 def _with_failed(arm: ArmScores) -> str:
-    name = shown(arm.name)
+    name = drawable(arm.name)
     return f"{name} ({arm.failed} failed)" if arm.failed else name
 
 
@@ -154,7 +154,7 @@ def draw_lines(
     for place, line in enumerate(lines):
         axes.plot(
             line.xs, line.ys, color=_colour(place), linestyle=_dash(place), linewidth=1.4,
-            label=shown(line.name),
+            label=drawable(line.name),
         )  # fmt: skip
         if len(line.low):
             axes.fill_between(
@@ -162,8 +162,8 @@ def draw_lines(
             )
     if target is not None:
         axes.axhline(target, color="0.5", linewidth=0.8, linestyle=(0, (1, 2)))
-    window.put(axes, shown(y_label), False)
-    axes.set_xlabel(shown(x_label))
+    window.put(axes, drawable(y_label), False)
+    axes.set_xlabel(drawable(x_label))
     axes.grid(True, linewidth=0.4, alpha=0.5)
     _legend(figure, axes, len(lines))
     write(figure, path, title)
@@ -194,7 +194,7 @@ def draw_shares(
         colour = _colour(place)
         axes.step(
             line.xs, line.ys, where="post", color=colour, linestyle=_dash(place), linewidth=1.4,
-            label=shown(line.name),
+            label=drawable(line.name),
         )  # fmt: skip
         if len(line.low):
             axes.fill_between(
@@ -203,14 +203,14 @@ def draw_shares(
             )  # fmt: skip
     axes.set_ylim(-0.02, 1.02)
     axes.set_xlim(left=start)
-    axes.set_xlabel(shown(x_label))
-    axes.set_ylabel(shown(y_label))
+    axes.set_xlabel(drawable(x_label))
+    axes.set_ylabel(drawable(y_label))
     axes.grid(True, linewidth=0.4, alpha=0.5)
     _legend(figure, axes, len(lines))
     write(figure, path, title)
 
 
-def shown(text: str) -> str:
+def drawable(text: str) -> str:
     """Return a text that can be drawn: as long as there is room, without invisible letters."""
     plain = "".join(letter if letter.isprintable() else "?" for letter in text)
     return plain if len(plain) <= LONGEST else f"{plain[: LONGEST - 3]}..."
@@ -235,7 +235,7 @@ def write(figure: Any, path: str | Path, title: str) -> None:
 
     ending = ending_of(path)
     if title:
-        figure.suptitle(shown(title), fontsize="medium")
+        figure.suptitle(drawable(title), fontsize="medium")
     for text in figure.findobj(Text):
         text.set_parse_math(False)
     with png.writing(path) as file, matplotlib.rc_context(TEXT_STAYS_TEXT):

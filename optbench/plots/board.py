@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from optbench.plots.arms import figure_of, shown, write
+from optbench.plots.arms import drawable, figure_of, write
 
 WIDTH, HEIGHT = 1.15, 0.36
 """Inches of a cell."""
@@ -61,9 +61,9 @@ def draw_board(
             _put(axes, x, y, cell)
     below = heads or [""] * len(workloads)
     pairs = [f"{name}\n{head}" for name, head in zip(workloads, below, strict=True)]
-    labels = ["\n".join(map(shown, pair.strip().split("\n"))) for pair in pairs]
+    labels = ["\n".join(map(drawable, pair.strip().split("\n"))) for pair in pairs]
     axes.set_xticks(range(len(workloads)), labels, fontsize="small")
-    axes.set_yticks(range(len(arms)), [shown(arm) for arm in arms])
+    axes.set_yticks(range(len(arms)), [drawable(arm) for arm in arms])
     axes.tick_params(top=True, bottom=False, labeltop=True, labelbottom=False, length=0)
     for edge in axes.spines.values():
         edge.set_visible(False)

@@ -12,7 +12,7 @@ from optbench.config.flow import flow
 from optbench.report.curves import rounded
 from optbench.report.names import Names
 from optbench.report.searches import rate_of
-from optbench.statistics import Survival, Verdict, sentence
+from optbench.statistics import Survival, Verdict, places, sentence
 
 DIGITS = 8
 
@@ -90,25 +90,18 @@ def _time(workload: Workload, name: str) -> dict[str, Any] | None:
 def _defaults(workload: Workload, name: str) -> dict[str, Any] | None:
     """Return how an arm of a benchmark does at its optimizer's defaults, and its place there.
 
-    It is the place by mean, as `report.json` has it: who failed at half of its seeds or more comes
-    after all that did not.
+    It is the place by mean that `report.json` has, see `places`.
     """
-    if workload.defaults is None:
+    defaults = workload.defaults
+    if defaults is None or name not in [arm.name for arm in defaults.arms]:
         return None
-    sign = -1.0 if workload.defaults.mode == "max" else 1.0
-
-    def key(arm: Arm) -> tuple[bool, bool, float]:
-        finished = arm.finished
-        failed = 2 * len(finished) <= len(arm.scores)
-        return failed, not finished, sign * arm.mean if finished else 0.0
-
-    order = sorted(map(key, workload.defaults.arms))
-    for arm in workload.defaults.arms:
-        if arm.name == name:
-            place = 1 + order.index(key(arm))
-            ends = {"mean": rounded(arm.mean, DIGITS), "sd": rounded(arm.sd, DIGITS)}
-            return {"place": place, **ends}
-    return None
+    scores = {arm.name: [arm.finished.get(u) for u in arm.scores] for arm in defaults.arms}
+    arm = defaults.arm(name)
+    return {
+        "place": places(scores, higher_is_better=defaults.mode == "max")[name],
+        "mean": rounded(arm.mean, DIGITS),
+        "sd": rounded(arm.sd, DIGITS),
+    }
 
 
 def arrivals(workload: Workload) -> dict[str, Any] | None:

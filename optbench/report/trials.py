@@ -17,7 +17,7 @@ from optbench.errors import UserError
 from optbench.files import BadFile, load_yaml
 from optbench.report.curves import number_of, rounded
 from optbench.report.names import Names, Plan, told_apart
-from optbench.report.searches import common_tag
+from optbench.report.searches import common_tag, score_of
 from optbench.statistics import expected_best
 from optbench.which_run import POPULATION, STUDY, study_in
 
@@ -193,6 +193,6 @@ def _lost(record: Record) -> bool:
 
 def _value(trial: Sequence[Record], tag: str) -> float | None:
     """Return the mean of a trial's runs; None where one of them was lost."""
-    values = [math.nan if _lost(record) else record.final.get(tag, math.nan) for record in trial]
-    mean = math.fsum(values) / len(values) if all(map(math.isfinite, values)) else math.nan
-    return mean if math.isfinite(mean) else None
+    values = [None if _lost(record) else score_of(record, tag) for record in trial]
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if len(known) == len(values) else None

@@ -24,8 +24,9 @@ from optbench.runs.restart import remember
 from optbench.runs.result import EXIT_FAILED, RunResult, machines_mark
 from optbench.runs.sinks import end_hparams, make_recorder
 from optbench.runs.start import start_weights
-from optbench.runs.summary import best_of, costs_of, summary, target_of
+from optbench.runs.summary import summary
 from optbench.runs.trust import Seal, sealed
+from optbench.shapes import COSTS
 
 if TYPE_CHECKING:
     from optbench.assemble.experiment import Experiment
@@ -317,12 +318,10 @@ class _Run:
         return RunResult(self.folder, "preempted", kept, message, exit_code=130)
 
     def _ended(self, outcome: Outcome) -> RunResult:
-        state, progress = self.experiment.state, self.experiment.state.progress
-        best, target, costs = best_of(state), target_of(state), costs_of(state)
+        progress = self.experiment.state.progress
+        told = summary(self.experiment, outcome, time.perf_counter() - self.started)
         code = {"diverged": EXIT_FAILED, "preempted": 128 + outcome.signal}.get(outcome.state, 0)
         if self.world.is_main:
-            wall = time.perf_counter() - self.started
-            told = summary(self.experiment, outcome, wall)
             self.folder.write_json("summary.json", told)
             self._status(outcome.state, outcome.message)
         message = f": {outcome.message}" if outcome.message else ""
@@ -334,12 +333,12 @@ class _Run:
             progress.step,
             outcome.message,
             outcome.metrics,
-            best,
+            told["best"],
             code,
-            target,
+            told["target"],
             outcome.texts,
             outcome.scored,
-            costs=costs,
+            costs={key: told[key] for key in COSTS},
         )
 
 

@@ -25,8 +25,8 @@ def summary(experiment: Experiment, outcome: Outcome, wall_seconds: float) -> di
         "skipped_steps": progress.skipped,
         "scored_weights": outcome.scored,
         "final": outcome.metrics,
-        "best": best_of(state),
-        "target": target_of(state),
+        "best": _best(state),
+        "target": _target(state),
         "samples": outcome.texts,
         "parameters": experiment.parameters,
         **costs_of(state),
@@ -36,7 +36,7 @@ def summary(experiment: Experiment, outcome: Outcome, wall_seconds: float) -> di
     }
 
 
-def best_of(state: RunState) -> dict[str, Any]:
+def _best(state: RunState) -> dict[str, Any]:
     """Return metric, mode, value and step of the best evaluation; empty where there is none."""
     best = state.best
     if best.value is None:
@@ -44,7 +44,7 @@ def best_of(state: RunState) -> dict[str, Any]:
     return {"metric": best.metric, "mode": best.mode, "value": best.value, "step": best.step}
 
 
-def target_of(state: RunState) -> dict[str, Any]:
+def _target(state: RunState) -> dict[str, Any]:
     """Return what is good enough and when it was reached; empty where nothing is asked."""
     return {} if state.reached.metric is None else dict(vars(state.reached))
 

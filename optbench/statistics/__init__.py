@@ -9,10 +9,11 @@ from optbench.statistics.paired import t_interval, wilcoxon_test
 from optbench.statistics.power import least_pairs, pairs_needed
 from optbench.statistics.profiles import Profiles, performance_profiles
 from optbench.statistics.rates import Rate, failure_rate, rates_test
+from optbench.statistics.score import is_score, places
 from optbench.statistics.sign_flip import sign_flip_coverage, sign_flip_interval, sign_flip_test
 from optbench.statistics.times import rank_test
 from optbench.statistics.verdict import Verdict
-from optbench.statistics.wording import Unit, lead_and_range, sentence, sentences
+from optbench.statistics.wording import Unit, lead_and_range, sentence, sentences, unit_of
 
 __all__ = [
     "Aggregate",
@@ -30,6 +31,7 @@ __all__ = [
     "holm",
     "iqm",
     "iqm_bands",
+    "is_score",
     "kaplan_meier",
     "lead_and_range",
     "least_pairs",
@@ -37,6 +39,7 @@ __all__ = [
     "mean_bands",
     "pairs_needed",
     "performance_profiles",
+    "places",
     "rank_test",
     "rates_test",
     "sentence",
@@ -45,5 +48,6 @@ __all__ = [
     "sign_flip_interval",
     "sign_flip_test",
     "t_interval",
+    "unit_of",
     "wilcoxon_test",
 ]

@@ -7,9 +7,6 @@ from typing import Literal
 
 from optbench.statistics.scipys import stats
 
-LARGEST = 1e150
-"""Beyond it a score is a failure: it can't be squared, and its run diverged, whatever it says."""
-
 
 @dataclass(frozen=True)
 class Rate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from optbench.statistics.compare import Comparison
@@ -31,6 +32,19 @@ class Unit:
 
 
 PLAIN = Unit()
+PARTS_OF_ONE = "accuracy"
+"""How the names of metrics end that are said in points of a hundred."""
+
+
+def unit_of(metric: str, scores: Iterable[float]) -> Unit:
+    """Return how differences are said: in points, of accuracies that are parts of one.
+
+    Example:
+        >>> unit_of("test/accuracy", [0.91, 0.92]).name
+        'points'
+    """
+    accuracy = metric.endswith(PARTS_OF_ONE) and all(0 <= score <= 1 for score in scores)
+    return Unit("points", 100.0) if accuracy else PLAIN
 
 
 def sentence(verdict: Verdict, unit: Unit = PLAIN) -> str:

@@ -16,6 +16,7 @@ from optbench.rundir import RunDir
 from optbench.runs.result import RunResult
 from optbench.runs.result import score as score_of
 from optbench.runs.sweep import ELSEWHERE
+from optbench.statistics import is_score
 from optbench.tuning.pruning import PRUNED, Pruning
 from optbench.tuning.study import Study, Trial
 
@@ -121,7 +122,7 @@ class TrialJobs:
         """Return a run's best score by the study's metric; the worst if it has none."""
         value = score_of(result, self._study.plan.metric)
         ended_well = result.state in ("finished", "stopped_early")
-        if not ended_well or value is None or math.isnan(value):
+        if not ended_well or value is None or not is_score(value):
             return self._study.worst
         return value
 

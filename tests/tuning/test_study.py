@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from optbench.tuning.plan import StudyPlan, read_plan, write_plan
 from optbench.tuning.samplers import SAMPLERS, make_pruner, size_of
 from optbench.tuning.storage import JOURNAL, _opened, mend
 from optbench.tuning.study import Study, Trial
+from optbench.tuning.trials import TrialJobs
 
 optuna = pytest.importorskip("optuna")
 
@@ -291,3 +293,18 @@ def test_a_plan_that_is_another_is_refused(
     path.write_text(text.replace(*change), encoding="utf-8")
     with pytest.raises(UserError, match=said):
         read_plan(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("value", "score"),
+    [(2.5, 2.5), (1e200, math.inf), (math.nan, math.inf), (-math.inf, math.inf), (None, math.inf)],
+)
+def test_what_is_no_score_is_the_worst(value: float | None, score: float) -> None:
+    """What is too large to be squared would end the picture of learning rates."""
+    jobs: Any = SimpleNamespace(
+        _study=SimpleNamespace(plan=SimpleNamespace(metric="val/loss"), worst=math.inf)
+    )
+    best = {} if value is None else {"metric": "val/loss", "value": value}
+    metrics = {} if value is None else {"val/loss": value}
+    result: Any = SimpleNamespace(state="finished", best=best, metrics=metrics)
+    assert TrialJobs._score(jobs, result) == score
