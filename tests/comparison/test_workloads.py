@@ -263,8 +263,10 @@ def test_a_short_script_with_scipy_alone_finds_the_same_numbers(folders: Folders
         for arm, start in (("sgd", 0.8), ("adam", 0.83), ("lion", 0.81)):
             for seed in range(9):
                 step = drawn.choice([None, *range(40, 200)]) if arm != "lion" else seed + 30
-                score = start + drawn.gauss(0, 0.02)
-                folders.write(f"{place}/{arm}{seed}", arm, seed, score, **more, **reached(step))
+                score = round(360 * (start + drawn.gauss(0, 0.005))) / 360  # with ties
+                lost = {"state": "diverged"} if (place, arm, seed) == ("cnn", "sgd", 3) else {}
+                said = {**more, **reached(step), **lost}
+                folders.write(f"{place}/{arm}{seed}", arm, seed, score, **said)
     told = as_json(optbench.compare_workloads(folders.top))
     script = Path(__file__).with_name("recomputed.py")
     done = subprocess.run(
