@@ -29,9 +29,9 @@ def main() -> None:
     code = run()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # one more Ctrl-C changes nothing any more
     if "torch" in sys.modules:
-        from optbench.training.distributed import leave
+        from optbench.training.distributed import end
 
-        leave()
+        end(code)
     sys.exit(code)
 
 

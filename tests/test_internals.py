@@ -24,6 +24,7 @@ FILES = [
 ]
 OTHERS = {
     "optbench/data/array_pickle.py": {"_Unpickler"},
+    "optbench/training/distributed.py": {"_run_exitfuncs"},
     "optbench/tuning/storage.py": {"_trial_id"},
 }
 """Private names of other libraries, by the only file that asks for them."""

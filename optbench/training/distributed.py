@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
+import os
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -152,6 +155,23 @@ def leave() -> None:
     if dist.is_available() and dist.is_initialized():
         with suppress(RuntimeError):
             dist.destroy_process_group()
+
+
+def end(code: int) -> NoReturn:
+    """End this process; one of several ranks leaves the group first.
+
+    gloo's threads live on, as DistributedDataParallel keeps the group, and one that drops a tensor
+    while Python takes itself apart aborts the process ("terminate called without an active
+    exception"). So a rank does what Python does before that, and goes.
+    """
+    if not (dist.is_available() and dist.is_initialized()):
+        sys.exit(code)
+    leave()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # closed, or none
+            stream.flush()
+    os._exit(code)
 
 
 def _cpu() -> torch.device:

@@ -28,7 +28,7 @@ from optbench.tasks.classification import Classification
 from optbench.tasks.language import Language
 from optbench.training.batches import BatchStream
 from optbench.training.clipping import Clipping
-from optbench.training.distributed import World, join, leave
+from optbench.training.distributed import World, end, join
 from optbench.training.objective import Objective
 from optbench.training.player import Player
 from optbench.training.precision import Precision
@@ -188,7 +188,7 @@ def main() -> None:
         same = same and torch.allclose(losses, whole.expand(2), rtol=1e-12)
         right[name] = max(plain, accumulated) < 1e-10 and same
     Path(f"rank-{world.rank}.json").write_text(json.dumps(right), encoding="utf-8")
-    leave()
+    end(0)
 
 
 if __name__ == "__main__":
