@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from optbench.assemble.own import LIBRARIES, module_of, told
+from optbench.config.moved import now
 from optbench.config.suggest import nearest
 from optbench.errors import UserError
 
@@ -48,7 +49,7 @@ def locate(path: str, key: str) -> Any:
         UserError: there is none; `key` is named.
         OwnCodeError: a module of the user's own fails when it is imported.
     """
-    parts = path.split(".")
+    parts = now(path).split(".")
     if parts[0] not in sys.modules:
         look_here_too()
     for cut in range(len(parts) - 1, 0, -1):

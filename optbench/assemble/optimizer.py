@@ -18,7 +18,7 @@ from optbench.errors import UserError
 from optbench.optim.combined import Combined
 from optbench.optim.groups import norms_and_biases, parameter_groups
 from optbench.optim.layers import layer_factors
-from optbench.optim.needs import needs_of
+from optbench.optim.needs import needs_of, wants_module
 from optbench.optim.still import hold_still
 
 Named = list[tuple[str, nn.Parameter]]
@@ -93,6 +93,8 @@ def _one(
         groups = [{"params": groups[0]["params"]}]  # L-BFGS takes no groups with settings
     implementation, flags = choose_implementation(cls, asked, device)
     first = module if node.get("_module_") else groups
+    if wants_module(cls):
+        given["module"] = module
     made = call(cls, "optimizer", first, **given, **flags)
     if not isinstance(made, torch.optim.Optimizer):
         raise UserError(

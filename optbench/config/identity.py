@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from optbench.config.deciding import DECIDES_NOTHING
+from optbench.config.moved import once, with_paths
 
 LENGTH = 16
 """Letters of a hash."""
@@ -24,7 +25,7 @@ def identity(plain: Mapping[str, Any]) -> str:
     target = kept.get("target")
     if isinstance(target, Mapping):
         kept["target"] = {key: value for key, value in target.items() if key != "source"}
-    return digest(kept)
+    return digest(with_paths(kept, once))
 
 
 def digest(plain: Any) -> str:

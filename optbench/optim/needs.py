@@ -22,6 +22,8 @@ class Needs:
         objective: how `step` uses the closure, which is the step's objective: `none` (gradients
             are there when it is called), `once` (for the gradient, at a point of its choice; it
             never compares two losses) or `many`.
+        gradients: it asks the objective for gradients; without them it compares losses alone.
+        module: its class takes the whole model as the argument `module`.
         create_graph: gradients have to be differentiable.
         hvp: it asks the objective for products with the Hessian, `objective.hvp`.
         lr: it has a learning rate.
@@ -33,6 +35,8 @@ class Needs:
     """
 
     objective: Evaluations = "none"
+    gradients: bool = True
+    module: bool = False
     create_graph: bool = False
     hvp: bool = False
     lr: bool = True
@@ -60,11 +64,19 @@ def needs_of(optimizer: torch.optim.Optimizer) -> Needs:
     return needs
 
 
+def wants_module(cls: Any) -> bool:
+    """Return whether a class is given the whole model, as its argument `module`."""
+    said = getattr(cls, "needs", None)
+    return isinstance(said, Needs) and said.module
+
+
 def together(needs: Iterable[Needs]) -> Needs:
     """Return all that any of several needs."""
     several = list(needs)
     return Needs(
         objective=max((each.objective for each in several), key=_ORDER.index, default="none"),
+        gradients=all(each.gradients for each in several),
+        module=any(each.module for each in several),
         create_graph=any(each.create_graph for each in several),
         hvp=any(each.hvp for each in several),
         lr=all(each.lr for each in several),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optbench.config.moved import now, with_paths
 from optbench.config.schema import from_plain
 from optbench.errors import UserError, reason
 from optbench.files import BadFile, load_json, parse_yaml, read_text
@@ -119,7 +120,7 @@ def _read(folder: RunDir) -> tuple[str, dict[str, Any]]:
     plain = parse_yaml(text, folder.config)
     if not isinstance(plain, dict) or not all(isinstance(key, str) for key in plain):
         raise UserError(f"{folder.config}: not a run's config")
-    return text, plain
+    return text, with_paths(plain, now)
 
 
 def _refuse_interpolations(folder: RunDir, plain: Mapping[str, Any]) -> None:

@@ -41,6 +41,7 @@ class Objective:
         losses: the same of many parameter vectors.
         work: the step's examples, at hand for more than one look.
         evaluate: leaves gradients of the work's loss, and gives its mean over ranks.
+        forward: gives the loss as a step's forward pass does, without gradients.
         check: is shown each product with a matrix; it may raise.
 
     Attributes:
@@ -59,10 +60,11 @@ class Objective:
         losses: ManyLosses,
         work: StepBatch,
         evaluate: Evaluate,
+        forward: Evaluate,
         check: Check | None = None,
     ) -> None:
         self._aside, self._losses, self._work = aside, losses, work
-        self._evaluate, self._check = evaluate, check
+        self._evaluate, self._forward, self._check = evaluate, forward, check
         self.meter = Meter()
         self._start = aside.generators()
         self._captures: list[Capture] = []
@@ -88,6 +90,16 @@ class Objective:
                 stack.enter_context(capture.evaluation(scale))
                 work = work._replace(micros=capture.told(work.micros))
             return self._evaluate(work)
+
+    def forward(self) -> Tensor:
+        """Return the loss, with no gradients; buffers, generators and what the task carries move as
+        in a step.
+
+        What looks at losses only asks for this once a step, where its parameters then stay: batch
+        norm follows them, and it is the step's loss in the records.
+        """
+        with self.meter.asked(LOSS), torch.no_grad():
+            return self._forward(self._work)
 
     def loss(self) -> Tensor:
         """Return the loss alone."""

@@ -12,6 +12,7 @@ from optbench.monitor.images import images
 from optbench.monitor.memory import PeakMemory
 from optbench.monitor.record import Record, Recorder
 from optbench.monitor.updates import UpdateWatch
+from optbench.optim.measured import measured
 from optbench.tasks.base import Shown
 from optbench.training.checkpointer import RunState, is_clocked
 from optbench.training.losses import Sum
@@ -95,6 +96,8 @@ class Reporter:
         }
         for player in self.state.players:
             values |= self._loss(player, player.loss.report())
+            at = f"optimizer/{self._prefix(player)}"
+            values |= {f"{at}{name}": value for name, value in measured(player.optimizer).items()}
         seconds = progress.seconds - self._marks[0]
         if seconds > 0:
             speed = (progress.examples - self._marks[1]) / seconds

@@ -104,12 +104,14 @@ class TrainStep:
         for parameter in self.player.parameters:
             parameter.requires_grad_(True)
 
-    def _backward(self, batch: object, weight: float) -> Tensor:
+    def _loss(self, batch: object) -> Tensor:
         if self._autocast is None:
-            loss = self.task.loss(self.modules, batch, self.player.name)
-        else:
-            with self._autocast():
-                loss = self.task.loss(self.modules, batch, self.player.name)
+            return self.task.loss(self.modules, batch, self.player.name)
+        with self._autocast():
+            return self.task.loss(self.modules, batch, self.player.name)
+
+    def _backward(self, batch: object, weight: float) -> Tensor:
+        loss = self._loss(batch)
         if weight != 1.0:
             loss = loss * weight
         if self.precision.scaler is None:
@@ -163,7 +165,14 @@ class TrainStep:
                 raise _LeaveOut
             return loss
 
-        objective = self._objective(work, evaluate, self._check_products)
+        def forward(again: StepBatch) -> Tensor:
+            loss = self._forward(again)
+            first.append(loss)
+            if len(first) == 1 and self._ends_run(loss):
+                raise _LeaveOut
+            return loss
+
+        objective = self._objective(work, evaluate, forward, self._check_products)
         undo = None
         if self._skip_nonfinite:
             undo = self.player.remembered()
@@ -213,18 +222,23 @@ class TrainStep:
             self._clip()
             return loss
 
-        return self._objective(work, evaluate)
+        return self._objective(work, evaluate, self._forward)
 
     def _objective(
-        self, work: StepBatch, evaluate: Evaluate, check: Check | None = None
+        self, work: StepBatch, evaluate: Evaluate, forward: Evaluate, check: Check | None = None
     ) -> Objective:
         aside, losses = self._asides
-        return Objective(aside, losses, work.repeatable(), evaluate, check)
+        return Objective(aside, losses, work.repeatable(), evaluate, forward, check)
 
     @cached_property
     def _asides(self) -> tuple[Aside, ManyLosses]:
         aside = Aside(self.player, self.bare, self.task, self.precision, self.world)
         return aside, ManyLosses(aside)
+
+    def _forward(self, work: StepBatch) -> Tensor:
+        """Return the step's loss by its forward pass alone."""
+        total = [self._loss(batch) * weight for batch, weight in work.micros]
+        return self.world.mean(torch.stack(total).sum())
 
     def _mean_loss_and_gradients(self, work: StepBatch) -> Tensor:
         with torch.enable_grad():  # some optimizers call the closure without

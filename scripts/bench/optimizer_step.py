@@ -27,19 +27,19 @@ import torch
 from torch import Tensor
 
 from common import parser, start
-from optbench.optim.adabelief import AdaBelief
-from optbench.optim.adabound import AdaBound, AMSBound
-from optbench.optim.adagrad_eps_inside import AdagradEpsInside
-from optbench.optim.adan import Adan
-from optbench.optim.amsgrad import AMSGrad
-from optbench.optim.heavy_ball import HeavyBall
-from optbench.optim.lamb import LAMB
-from optbench.optim.lars import LARS
-from optbench.optim.lion import Lion
-from optbench.optim.momentum import Momentum
-from optbench.optim.nag import NAG
-from optbench.optim.rmsprop_eps_inside import RMSpropEpsInside
-from optbench.optim.sophia import Sophia
+from optbench.optim.first_order.adabelief import AdaBelief
+from optbench.optim.first_order.adabound import AdaBound, AMSBound
+from optbench.optim.first_order.adagrad_eps_inside import AdagradEpsInside
+from optbench.optim.first_order.adan import Adan
+from optbench.optim.first_order.amsgrad import AMSGrad
+from optbench.optim.first_order.heavy_ball import HeavyBall
+from optbench.optim.first_order.lamb import LAMB
+from optbench.optim.first_order.lars import LARS
+from optbench.optim.first_order.lion import Lion
+from optbench.optim.first_order.momentum import Momentum
+from optbench.optim.first_order.nag import NAG
+from optbench.optim.first_order.rmsprop_eps_inside import RMSpropEpsInside
+from optbench.optim.second_order.sophia import Sophia
 from timing import Row, Times, alternate, estimate, machine_line, print_rows, ratio
 
 Make = Callable[[list[Tensor]], Any]

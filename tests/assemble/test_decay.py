@@ -10,9 +10,9 @@ from torch import nn
 
 from optbench.assemble.decay import set_decay
 from optbench.errors import UserError
-from optbench.optim.nag import NAG
-from optbench.optim.sam import SAM
-from optbench.optim.sophia import Sophia
+from optbench.optim.first_order.nag import NAG
+from optbench.optim.second_order.sophia import Sophia
+from optbench.optim.wrappers.sam import SAM
 
 
 def steps(optimizer: Any, weight: nn.Parameter, lrs: list[float]) -> torch.Tensor:

@@ -9,7 +9,7 @@ import pytorch_optimizer
 import torch
 from torch import Tensor, nn
 
-from optbench.optim.heavy_ball import HeavyBall
+from optbench.optim.first_order.heavy_ball import HeavyBall
 
 from .problem import Make
 

@@ -26,7 +26,7 @@ SHARED = {
 NAMED: dict[str, dict[str, Any]] = {
     "zoo": {"name": "madgrad", "arguments": {"momentum": 0.8}},
     "custom": {
-        "_target_": "optbench.optim.heavy_ball.HeavyBall",
+        "_target_": "optbench.optim.first_order.heavy_ball.HeavyBall",
         "arguments": {"momentum": 0.8},
     },
 }

@@ -1,4 +1,4 @@
-"""optbench.optim.adabound: the bounds."""
+"""optbench.optim.first_order.adabound: the bounds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from optbench.optim.adabound import AdaBound, AMSBound
+from optbench.optim.first_order.adabound import AdaBound, AMSBound
 
 
 def test_bounds_follow_the_schedule_from_the_lr_of_the_start() -> None:

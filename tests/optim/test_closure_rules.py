@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from optbench.optim.lion import Lion
-from optbench.optim.momentum import Momentum
-from optbench.optim.nag import NAG
-from optbench.optim.sophia import Sophia
+from optbench.optim.first_order.lion import Lion
+from optbench.optim.first_order.momentum import Momentum
+from optbench.optim.first_order.nag import NAG
+from optbench.optim.second_order.sophia import Sophia
 
 from .engine.some import stacked
 

@@ -144,7 +144,7 @@ def test_patterns_reach_the_companion() -> None:
 
 
 def test_a_companion_that_evaluates_the_loss_itself_is_refused() -> None:
-    companion = {"_target_": "optbench.optim.nag.NAG", "lr": 0.1}
+    companion = {"_target_": "optbench.optim.first_order.nag.NAG", "lr": 0.1}
     with pytest.raises(UserError, match="companion: NAG evaluates the loss itself"):
         groups_of("muon", network(), companion=companion)
 

@@ -1,5 +1,5 @@
-"""optbench.optim.heavy_ball: the displacement, where weights are rounded and where others change
-them."""
+"""optbench.optim.first_order.heavy_ball: the displacement, where weights are rounded and where
+others change them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from optbench.optim.heavy_ball import HeavyBall
+from optbench.optim.first_order.heavy_ball import HeavyBall
 
 
 @pytest.mark.parametrize("implementation", ["loop", "foreach"])

@@ -12,11 +12,11 @@ from optbench.assemble.optimizer import build_optimizer
 from optbench.assemble.zoo import needs_in_words
 from optbench.config.zoo import FROM_THE_RUN, zoo
 from optbench.optim.combined import Combined
-from optbench.optim.lookahead import Lookahead
-from optbench.optim.nag import NAG
+from optbench.optim.first_order.nag import NAG
 from optbench.optim.needs import Needs, needs_of
-from optbench.optim.sam import SAM
-from optbench.optim.sophia import Sophia
+from optbench.optim.second_order.sophia import Sophia
+from optbench.optim.wrappers.lookahead import Lookahead
+from optbench.optim.wrappers.sam import SAM
 
 from .problem import node_of
 

@@ -1,11 +1,11 @@
-"""optbench.optim.sparse_adam"""
+"""optbench.optim.first_order.sparse_adam"""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 
-from optbench.optim.sparse_adam import SparseAdam
+from optbench.optim.first_order.sparse_adam import SparseAdam
 
 
 def test_only_what_has_a_gradient_moves() -> None:

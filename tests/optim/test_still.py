@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from optbench.assemble.decay import set_decay
 from optbench.assemble.optimizer import build_optimizer
-from optbench.optim.lookahead import Lookahead
-from optbench.optim.sam import SAM
+from optbench.optim.wrappers.lookahead import Lookahead
+from optbench.optim.wrappers.sam import SAM
 
 from .problem import CPU, YAMLS, network, node_of, walk
 

@@ -18,15 +18,19 @@ from optbench.assemble.wrapper import wrapped
 from optbench.errors import UserError
 from optbench.optim.combined import Combined
 from optbench.optim.exact_state import attributes, load_exactly
-from optbench.optim.lookahead import Lookahead
-from optbench.optim.nag import NAG
-from optbench.optim.sam import SAM
+from optbench.optim.first_order.nag import NAG
+from optbench.optim.wrappers.lookahead import Lookahead
+from optbench.optim.wrappers.sam import SAM
 
 from .problem import CPU, network, node_of, walk
 
 SGD: dict[str, Any] = {"lr": 0.1, "momentum": 0.9}
-LOOKAHEAD = {"_target_": "optbench.optim.lookahead.Lookahead", "sync_period": 3, "alpha": 0.5}
-SHARPNESS = {"_target_": "optbench.optim.sam.SAM", "rho": 0.05, "adaptive": False}
+LOOKAHEAD = {
+    "_target_": "optbench.optim.wrappers.lookahead.Lookahead",
+    "sync_period": 3,
+    "alpha": 0.5,
+}
+SHARPNESS = {"_target_": "optbench.optim.wrappers.sam.SAM", "rho": 0.05, "adaptive": False}
 
 
 def end(make: Callable[[nn.Module], Any], steps: int = 50) -> Tensor:

@@ -21,7 +21,7 @@ from torch.nn.functional import cross_entropy
 from optbench.data.tensor_source import TensorSource
 from optbench.models.gpt import GPT
 from optbench.models.mlp import MLP
-from optbench.optim.sophia import Sophia
+from optbench.optim.second_order.sophia import Sophia
 from optbench.schedules.constant import Constant
 from optbench.tasks.base import Task
 from optbench.tasks.classification import Classification

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from optbench.optim.adan import Adan
-from optbench.optim.amsgrad import AMSGrad
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
-from optbench.optim.lamb import LAMB
-from optbench.optim.lars import LARS
-from optbench.optim.lion import Lion
-from optbench.optim.momentum import Momentum
+from optbench.optim.first_order.adan import Adan
+from optbench.optim.first_order.amsgrad import AMSGrad
+from optbench.optim.first_order.lamb import LAMB
+from optbench.optim.first_order.lars import LARS
+from optbench.optim.first_order.lion import Lion
+from optbench.optim.first_order.momentum import Momentum
 
 SOME: list[type[RuleOptimizer]] = [AMSGrad, Adan, LAMB, LARS, Lion, Momentum]
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from optbench.optim.engine import compiled
-from optbench.optim.heavy_ball import HeavyBall
-from optbench.optim.lamb import LAMB
-from optbench.optim.lars import LARS
-from optbench.optim.lion import Lion
+from optbench.optim.first_order.heavy_ball import HeavyBall
+from optbench.optim.first_order.lamb import LAMB
+from optbench.optim.first_order.lars import LARS
+from optbench.optim.first_order.lion import Lion
 
 from ..rules import ROWS, ours
 from .some import made, walk, weights

@@ -8,18 +8,18 @@ import pytest
 import torch
 from torch import nn
 
-from optbench.optim.adabelief import AdaBelief
-from optbench.optim.adabound import AdaBound, AMSBound
-from optbench.optim.adagrad_eps_inside import AdagradEpsInside
-from optbench.optim.adan import Adan
-from optbench.optim.amsgrad import AMSGrad
-from optbench.optim.heavy_ball import HeavyBall
-from optbench.optim.lamb import LAMB
-from optbench.optim.lars import LARS
-from optbench.optim.lion import Lion
-from optbench.optim.momentum import Momentum
-from optbench.optim.nag import NAG
-from optbench.optim.rmsprop_eps_inside import RMSpropEpsInside
+from optbench.optim.first_order.adabelief import AdaBelief
+from optbench.optim.first_order.adabound import AdaBound, AMSBound
+from optbench.optim.first_order.adagrad_eps_inside import AdagradEpsInside
+from optbench.optim.first_order.adan import Adan
+from optbench.optim.first_order.amsgrad import AMSGrad
+from optbench.optim.first_order.heavy_ball import HeavyBall
+from optbench.optim.first_order.lamb import LAMB
+from optbench.optim.first_order.lars import LARS
+from optbench.optim.first_order.lion import Lion
+from optbench.optim.first_order.momentum import Momentum
+from optbench.optim.first_order.nag import NAG
+from optbench.optim.first_order.rmsprop_eps_inside import RMSpropEpsInside
 
 NAN = float("nan")
 SMALL: list[Any] = [AdaBelief, AdaBound, AMSBound, AdagradEpsInside, Adan, AMSGrad, LAMB]

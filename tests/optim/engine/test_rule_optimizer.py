@@ -12,10 +12,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from optbench.optim.engine import foreach
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
-from optbench.optim.lamb import LAMB
-from optbench.optim.lars import LARS
-from optbench.optim.lion import Lion
-from optbench.optim.momentum import Momentum
+from optbench.optim.first_order.lamb import LAMB
+from optbench.optim.first_order.lars import LARS
+from optbench.optim.first_order.lion import Lion
+from optbench.optim.first_order.momentum import Momentum
 
 from .some import SOME, made, walk, weights
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from optbench.optim.amsgrad import AMSGrad
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
-from optbench.optim.lion import Lion
-from optbench.optim.momentum import Momentum
+from optbench.optim.first_order.amsgrad import AMSGrad
+from optbench.optim.first_order.lion import Lion
+from optbench.optim.first_order.momentum import Momentum
 
 from .some import SOME, made, walk, weights
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from optbench.optim.engine.ops import Operand, per_member, plus_
 from optbench.optim.engine.rule_optimizer import NARROW
-from optbench.optim.momentum import Momentum
+from optbench.optim.first_order.momentum import Momentum
 from optbench.optim.needs import Needs
 
 Ahead = dict[Tensor, Tensor]

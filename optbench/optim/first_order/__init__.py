@@ -1,0 +1,1 @@
+"""Rules that go by gradients alone."""

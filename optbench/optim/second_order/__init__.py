@@ -1,0 +1,1 @@
+"""What knows of curvature: Hessians, Gauss-Newton and Fisher matrices, or estimates of them."""
