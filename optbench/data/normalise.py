@@ -19,10 +19,14 @@ class Normaliser:
         self._mean = torch.tensor(list(mean), dtype=torch.float32, device=device).view(-1, 1, 1)
         self._std = torch.tensor(list(std), dtype=torch.float32, device=device).view(-1, 1, 1)
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """Return a new float32 tensor [n, C, H, W] of uint8 or floating images of that shape."""
+    def __call__(self, images: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return a new float32 tensor [n, C, H, W] of uint8 or floating images of that shape.
+
+        Args:
+            images: as they are stored.
+            out: where it is put, of the result's shape; default: a new tensor.
+        """
+        scaled = images.to(torch.float32, copy=True) if out is None else out.copy_(images)
         if images.dtype == torch.uint8:
-            scaled = images.to(torch.float32).div_(255.0)
-        else:
-            scaled = images.to(torch.float32, copy=True)
+            scaled.div_(255.0)
         return scaled.sub_(self._mean).div_(self._std)

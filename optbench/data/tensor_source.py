@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import torch
 from torch import Tensor
 
 from optbench.data.augment import Augmentation
+from optbench.data.huge_pages import room
 from optbench.data.normalise import Normaliser
 
 NORMALISED_LIMIT = 1 << 30  # bytes of float32 images; above it they are normalised batch by batch
@@ -28,8 +30,12 @@ class TensorSource:
         augmentation: Augmentation | None = None,
         normalised_limit: int = NORMALISED_LIMIT,
     ) -> None:
-        if normaliser and not augmentation and images.numel() * 4 <= normalised_limit:
-            images, normaliser = normaliser(images), None
+        if images.numel() * 4 <= normalised_limit:
+            place = room(images.shape, images.device)
+            if normaliser and not augmentation:
+                images, normaliser = normaliser(images, place), None
+            elif place is not None and images.dtype == torch.float32:
+                images = place.copy_(images)
         self._images = images
         self._labels = labels
         self._normaliser = normaliser

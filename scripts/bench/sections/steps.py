@@ -6,6 +6,7 @@ import io
 import itertools
 from argparse import Namespace
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from optbench.data.huge_pages import room
 from peers import Problem, accelerated, data_loader, lightning
 from runs import MADE_UP, ONLY_STEPS, SPLIT, Stretches, all_examples, build, fashion, scratch
 from timing import CLOCKS, Candidate, Row, alternate, beyond, estimate, print_rows, share_beyond
@@ -22,7 +24,8 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.1, fused=True),
     "adamw": lambda parameters: torch.optim.AdamW(parameters, lr=1e-3, fused=True),
 }
-BARE, OFF, ON, LIVE = "bare loop", "optbench, off", "optbench, TensorBoard", "optbench, bar"
+BARE, BARE_HUGE = "bare loop", "bare loop, examples on huge pages"
+OFF, ON, LIVE = "optbench, off", "optbench, TensorBoard", "optbench, bar"
 ACCELERATE, LIGHTNING = "accelerate, batched fetch", "lightning, TensorBoard"
 TARGETS = {OFF: 30.0, ON: 60.0}
 """In microseconds, on one machine; other machines are told by the shares of PEERS."""
@@ -55,6 +58,12 @@ def bare(problem: Problem) -> Callable[[int], None]:
     return run
 
 
+def _on_huge_pages(problem: Problem) -> Problem:
+    """The problem as optbench has it in memory."""
+    place = room(problem.images.shape, problem.images.device)
+    return problem if place is None else replace(problem, images=place.copy_(problem.images))
+
+
 def network() -> nn.Module:
     """784-100-10."""
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 100), nn.ReLU(), nn.Linear(100, 10))
@@ -72,6 +81,7 @@ def _table(name: str, folder: Path, arguments: Namespace) -> None:
     problem, ours = _ours(name, folder, arguments)
     steps, clock = problem.steps_per_epoch, CLOCKS[arguments.clock]
     loops: dict[str, Callable[[int], float | None]] = {BARE: bare(problem)}
+    loops[BARE_HUGE] = bare(_on_huge_pages(problem))
     loops |= {label: _whole(stretches) for label, stretches in ours.items()}
     loops["DataLoader(TensorDataset)"] = data_loader(problem)
     if not arguments.no_peers and _there("accelerate"):
