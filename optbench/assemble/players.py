@@ -97,6 +97,7 @@ def _player(
         loss=TrainingLoss(min(feed.batch_size, len(feed.indices))),
     )
     _check(config, player, built)
+    _check_loss(config, own, player, task)
     return player, built.implementation
 
 
@@ -122,4 +123,27 @@ def _check(config: RunConfig, player: Player, built: Built) -> None:
         raise UserError(
             f"optimizer: {name} differentiates the gradients, which "
             "neither a gradient scaler nor several ranks allow; use one rank and bf16 or fp32"
+        )
+
+
+def _check_loss(config: RunConfig, own: PlayerConfig, player: Player, task: Task) -> None:
+    """Refuse a loss, or something done to its gradients, that an optimizer can't work with."""
+    needs, name = player.needs, type(player.optimizer).__name__
+    if needs.ggn and not (task.splits and task.curved):
+        what = "linear in" if task.splits else "no criterion of"
+        raise UserError(
+            f"optimizer: {name} asks for the Gauss-Newton matrix, and the loss of "
+            f"{type(task).__name__} is {what} one model's outputs, so there is none; take an "
+            "optimizer that goes by the Hessian or by gradients"
+        )
+    if not needs.own_gradient:
+        return
+    clipped = {key: value for key, value in vars(config.clip).items() if key != "per_group"}
+    done = [f"clip.{key}={value}" for key, value in clipped.items() if value is not None]
+    if own.optimizer["centralize_gradients"]:
+        done.append("optimizer.centralize_gradients=true")
+    if done:
+        raise UserError(
+            f"{done[0]}: {name} holds losses and products against gradients, which have to be the "
+            "loss's own; leave it out"
         )

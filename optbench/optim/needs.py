@@ -26,6 +26,8 @@ class Needs:
         module: its class takes the whole model as the argument `module`.
         create_graph: gradients have to be differentiable.
         hvp: it asks the objective for products with the Hessian, `objective.hvp`.
+        ggn: it asks for products with the Gauss-Newton or the empirical Fisher matrix.
+        own_gradient: its gradients have to be the loss's own, neither clipped nor centred.
         lr: it has a learning rate.
         divides_by_lr: it fails at a learning rate of 0.
 
@@ -39,6 +41,8 @@ class Needs:
     module: bool = False
     create_graph: bool = False
     hvp: bool = False
+    ggn: bool = False
+    own_gradient: bool = False
     lr: bool = True
     divides_by_lr: bool = False
 
@@ -79,6 +83,8 @@ def together(needs: Iterable[Needs]) -> Needs:
         module=any(each.module for each in several),
         create_graph=any(each.create_graph for each in several),
         hvp=any(each.hvp for each in several),
+        ggn=any(each.ggn for each in several),
+        own_gradient=any(each.own_gradient for each in several),
         lr=all(each.lr for each in several),
         divides_by_lr=any(each.divides_by_lr for each in several),
     )

@@ -68,6 +68,7 @@ class Task:
         mode: whether that is better when `max` or `min`.
         tokens: in one example, for tokens per second; 0 where there are none.
         epochs: whether a pass over the training set is worth a mean of its losses.
+        curved: whether `criterion` is no linear function of the outputs, so that it has a Hessian.
         carries: whether a state is carried from step to step; `loss` then gets `Lanes`.
     """
 
@@ -76,6 +77,7 @@ class Task:
     mode = "min"
     tokens = 0
     epochs = True
+    curved = True
     carries = False
 
     def loss(self, modules: Modules, batch: Batch, player: str) -> Tensor:

@@ -32,6 +32,7 @@ class Function(Task):
 
     metric = "val/loss_gap"
     mode = "min"
+    curved = False
     epochs = False  # its examples are noise or nothing: the last value counts, not an epoch's mean
 
     def __init__(self, input_shape: Sequence[int]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -11,13 +11,22 @@ from torch import Tensor, nn
 from torch.autograd import grad
 
 from optbench.errors import UserError
-from optbench.tasks.base import Outputs
 from optbench.training.aside import Aside
 from optbench.training.batches import StepBatch
 from optbench.training.capture import Capture
 from optbench.training.many_losses import ManyLosses, Way
 from optbench.training.meter import Meter
 from optbench.training.position import GRADIENT, LOSS, PRODUCT
+from optbench.training.products import (
+    Found,
+    Inner,
+    Product,
+    hessian_product,
+    output_hessian,
+    output_product,
+    output_squares,
+    several,
+)
 
 Products = list[Tensor]
 Evaluate = Callable[[StepBatch], Tensor]
@@ -126,27 +135,49 @@ class Objective:
         self.meter.thirds += LOSS * len(found)
         return found
 
-    def hvp(self, parameters: Sequence[Tensor], vectors: Sequence[Tensor]) -> Products:
+    def gradients(self, parameters: Sequence[Tensor]) -> tuple[Tensor, Products]:
+        """Return the loss and its gradients, where a call would leave them in the parameters.
+
+        It only looks, so that at another point it is the same loss of the same random numbers: what
+        compares gradients at two points asks for this.
+
+        Args:
+            parameters: some or all of the player's.
+        """
+        with self.meter.asked(GRADIENT):
+            total = [torch.zeros_like(parameter) for parameter in parameters]
+            losses = []
+            with self._aside.twice_differentiable(self._start):
+                for batch, weight in self._work.micros:
+                    loss = self._aside.loss(batch) * weight
+                    slopes = grad(loss, parameters, materialize_grads=True)
+                    torch._foreach_add_(total, [slope.to_dense() for slope in slopes])
+                    losses.append(loss.detach())
+            return self._mean(torch.stack(losses).sum()), [self._mean(each) for each in total]
+
+    def hvp(
+        self, parameters: Sequence[Tensor], vectors: Sequence[Tensor], stacked: bool = False
+    ) -> Products:
         """Return the Hessian of the loss times a vector.
 
         Args:
             parameters: some or all of the player's; the Hessian is in these.
-            vectors: one tensor of each one's shape.
+            vectors: one tensor of each one's shape; with `stacked` [K, *shape], for K products at
+                once.
 
         Raises:
             ValueError: something else than such lists.
         """
-        _check(parameters, vectors)
+        _check(parameters, vectors, stacked)
 
-        def of(batch: Any, weight: float) -> Sequence[Tensor] | None:
-            loss = self._aside.loss(batch) * weight
-            with self._aside.precision.forward():
-                slopes = grad(loss, parameters, create_graph=True, allow_unused=True)
-            return _pulled_back(slopes, vectors, parameters)
+        def of(batch: Any, weight: float, some: Sequence[Tensor], several: bool) -> Found:
+            return hessian_product(self._aside, batch, weight, parameters, some, stacked=several)
 
-        return self._products(of, vectors)
+        return self._products(of, vectors, stacked)
 
-    def ggnvp(self, parameters: Sequence[Tensor], vectors: Sequence[Tensor]) -> Products:
+    def ggnvp(
+        self, parameters: Sequence[Tensor], vectors: Sequence[Tensor], stacked: bool = False
+    ) -> Products:
         """Return the generalized Gauss-Newton matrix times a vector: J^T H J v (Schraudolph 2002).
 
         J is the Jacobian of the model's outputs in the parameters, H the Hessian of the criterion
@@ -155,31 +186,32 @@ class Objective:
 
         Args:
             parameters: some or all of the player's.
-            vectors: one tensor of each one's shape.
+            vectors, stacked: as for `hvp`.
 
         Raises:
             ValueError: something else than such lists.
             UserError: the task's loss is no criterion of one model's outputs, or is linear in them,
                 so that the matrix is 0.
         """
-        _check(parameters, vectors)
-        aside = self._aside
-        if not aside.task.splits:
-            raise UserError(
-                f"task: the loss of {type(aside.task).__name__} is not a criterion of one model's "
-                "outputs, so it has no Gauss-Newton matrix"
-            )
+        return self._output_products(output_hessian, parameters, vectors, stacked)
 
-        def of(batch: Any, weight: float) -> Sequence[Tensor] | None:
-            outputs = aside.outputs(batch)
-            flat = [tensor for tensor in _tensors(outputs) if tensor.requires_grad]
-            if not flat:
-                return None
-            ahead = _pushed_forward(flat, parameters, vectors)
-            curved = self._curvature(outputs, batch, ahead)
-            return _pulled_back(flat, [each * weight for each in curved], parameters)
+    def efvp(
+        self, parameters: Sequence[Tensor], vectors: Sequence[Tensor], stacked: bool = False
+    ) -> Products:
+        """Return the empirical Fisher matrix times a vector: the mean of g_i (g_i^T v).
 
-        return self._products(of, vectors)
+        g_i is the gradient of example i's own loss. Examples are what the outputs have along their
+        first dimension, and the criterion their mean.
+
+        Args:
+            parameters: some or all of the player's.
+            vectors, stacked: as for `hvp`.
+
+        Raises:
+            ValueError: something else than such lists.
+            UserError: the task's loss is no criterion of one model's outputs.
+        """
+        return self._output_products(output_squares, parameters, vectors, stacked)
 
     @contextmanager
     def capture(self, layers: Sequence[nn.Module]) -> Iterator[Capture]:
@@ -202,60 +234,58 @@ class Objective:
             finally:
                 self._captures.remove(capture)
 
-    def _products(
+    def mean(self, tensors: Sequence[Tensor]) -> Products:
+        """Return the means over ranks of what each reckoned of its own micro-batches."""
+        return [self._mean(tensor) for tensor in tensors]
+
+    def _output_products(
         self,
-        of: Callable[[Any, float], Sequence[Tensor] | None],
+        inner: Inner,
+        parameters: Sequence[Tensor],
         vectors: Sequence[Tensor],
+        stacked: bool,
     ) -> Products:
+        _check(parameters, vectors, stacked)
+        aside = self._aside
+        if not aside.task.splits:
+            raise UserError(
+                f"task: the loss of {type(aside.task).__name__} is not a criterion of one model's "
+                "outputs, so it has no Gauss-Newton matrix"
+            )
+
+        def of(batch: Any, weight: float, some: Sequence[Tensor], several: bool) -> Found:
+            return output_product(aside, inner, batch, weight, parameters, some, stacked=several)
+
+        return self._products(of, vectors, stacked)
+
+    def _products(self, of: Product, vectors: Sequence[Tensor], stacked: bool) -> Products:
         """Return the sum over micro-batches, None being 0, averaged over ranks."""
-        with self.meter.asked(PRODUCT):
-            means = self._mean_products(of, vectors)
+        with self.meter.asked(0):
+            means = self._mean_products(of, vectors, stacked)
             if self._check is not None:
                 self._check(means)
+        self.meter.thirds += PRODUCT * (len(vectors[0]) if stacked and vectors else 1)
         return means
 
-    def _mean_products(
-        self,
-        of: Callable[[Any, float], Sequence[Tensor] | None],
-        vectors: Sequence[Tensor],
-    ) -> Products:
+    def _mean_products(self, of: Product, vectors: Sequence[Tensor], stacked: bool) -> Products:
         total = [torch.zeros_like(vector) for vector in vectors]
         with self._aside.twice_differentiable(self._start):
             for batch, weight in self._work.micros:
-                products = of(batch, weight)
+                products = (
+                    several(of, batch, weight, vectors)
+                    if stacked
+                    else of(batch, weight, vectors, False)
+                )
                 if products is not None:
                     torch._foreach_add_(total, list(products))
         return [self._mean(product) for product in total]
-
-    def _curvature(
-        self, outputs: Outputs, batch: Any, vectors: Sequence[Tensor]
-    ) -> Sequence[Tensor]:
-        """Return the Hessian of the criterion in those outputs that parameters have a part in."""
-        leaves: list[Tensor] = []
-
-        def leaf(tensor: Tensor) -> Tensor:
-            if not tensor.requires_grad:
-                return tensor
-            leaves.append(tensor.detach().requires_grad_())
-            return leaves[-1]
-
-        loss = self._aside.criterion(_mapped(leaf, outputs), batch)
-        slopes = grad(loss, leaves, create_graph=True, allow_unused=True)
-        curved = _pulled_back(slopes, vectors, leaves)
-        if curved is None:
-            name = type(self._aside.task).__name__
-            raise UserError(
-                f"task: the loss of {name} is linear in the model's outputs, so its Gauss-Newton "
-                "matrix is 0"
-            )
-        return curved
 
     def _mean(self, value: Tensor) -> Tensor:
         return self._aside.world.mean(value)
 
 
-def _check(parameters: Sequence[Tensor], vectors: Sequence[Tensor]) -> None:
-    """Raise ValueError unless both are lists of tensors, of the same shapes."""
+def _check(parameters: Sequence[Tensor], vectors: Sequence[Tensor], stacked: bool) -> None:
+    """Raise ValueError unless both are lists of tensors, of the same shapes but for the stack."""
     for name, given in (("parameters", parameters), ("vectors", vectors)):
         if not isinstance(given, Sequence) or not all(isinstance(each, Tensor) for each in given):
             kind = type(given).__name__
@@ -266,55 +296,6 @@ def _check(parameters: Sequence[Tensor], vectors: Sequence[Tensor]) -> None:
             "expected one of each one's shape"
         )
     for number, (parameter, vector) in enumerate(zip(parameters, vectors, strict=True)):
-        if parameter.shape != vector.shape:
+        if parameter.shape != (vector.shape[1:] if stacked else vector.shape):
             there, here = list(vector.shape), list(parameter.shape)
             raise ValueError(f"vectors[{number}] is {there}, its parameter {here}")
-
-
-def _pulled_back(
-    outputs: Sequence[Tensor | None], vectors: Sequence[Tensor], inputs: Sequence[Tensor]
-) -> Sequence[Tensor] | None:
-    """Return the transposed Jacobian of outputs in inputs times vectors; None where nothing
-    depends."""
-    pairs = [
-        (output, vector)
-        for output, vector in zip(outputs, vectors, strict=True)
-        if output is not None and output.requires_grad
-    ]
-    if not pairs:
-        return None
-    some, given = zip(*pairs, strict=True)
-    return grad(some, inputs, grad_outputs=given, materialize_grads=True)
-
-
-def _pushed_forward(
-    outputs: Sequence[Tensor], inputs: Sequence[Tensor], vectors: Sequence[Tensor]
-) -> Sequence[Tensor]:
-    """Return the Jacobian of outputs in inputs times vectors; the graph is kept."""
-    probes = [torch.zeros_like(output, requires_grad=True) for output in outputs]
-    back = grad(outputs, inputs, grad_outputs=probes, create_graph=True, allow_unused=True)
-    ahead = _pulled_back(back, vectors, probes)
-    return [torch.zeros_like(output) for output in outputs] if ahead is None else ahead
-
-
-def _tensors(outputs: Outputs) -> list[Tensor]:
-    found: list[Tensor] = []
-
-    def note(tensor: Tensor) -> Tensor:
-        found.append(tensor)
-        return tensor
-
-    _mapped(note, outputs)
-    return found
-
-
-def _mapped(function: Callable[[Tensor], Tensor], outputs: Outputs) -> Outputs:
-    """Return outputs with each tensor in them replaced, in tuples, lists and mappings."""
-    if isinstance(outputs, Tensor):
-        return function(outputs)
-    if isinstance(outputs, Mapping):
-        return {key: _mapped(function, value) for key, value in outputs.items()}
-    if isinstance(outputs, list | tuple):
-        values = [_mapped(function, value) for value in outputs]
-        return type(outputs)(*values) if hasattr(outputs, "_fields") else type(outputs)(values)
-    return outputs

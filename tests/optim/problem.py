@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from omegaconf import OmegaConf
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from optbench.assemble.optimizer import build_optimizer
 from optbench.compose.paths import configs_folder
 from optbench.models.mlp import MLP
 from optbench.optim.needs import needs_of
 from optbench.training.averaged import with_modes
+
+from .plain_objective import Plain
 
 YAMLS = configs_folder() / "optimizer"
 SHARED = {
@@ -77,25 +78,12 @@ def walk(module: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> lis
     """The weights after each step."""
     dtype = next(module.parameters()).dtype
     inputs, targets = data(dtype)
-    path = []
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = cross_entropy(module(inputs), targets)
-        loss.backward()
-        return loss
-
-    def hvp(wanted: Sequence[Tensor], vectors: Sequence[Tensor]) -> Sequence[Tensor]:
-        loss = cross_entropy(module(inputs), targets)
-        gradients = torch.autograd.grad(loss, wanted, create_graph=True)
-        return torch.autograd.grad(gradients, wanted, vectors, materialize_grads=True)
-
-    closure.hvp = hvp  # type: ignore[attr-defined]
+    closure, path = Plain(module, inputs, targets), []
     for each in with_modes(optimizer):
         each.train()
     for _ in range(steps):
         if needs_of(optimizer).closure:
-            optimizer.step(closure)  # type: ignore[arg-type]
+            optimizer.step(closure)
         else:
             closure()
             optimizer.step()

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from optbench.assemble.create import locate
 from optbench.assemble.optimizer import choose_implementation
@@ -18,6 +17,7 @@ from optbench.models.mlp import MLP
 from optbench.optim.needs import needs_of
 from optbench.training.averaged import with_modes
 
+from .plain_objective import Plain
 from .problem import CPU, YAMLS, built, node_of
 
 NAMES = sorted(path.stem for path in YAMLS.glob("*.yaml"))
@@ -46,18 +46,12 @@ def walked(name: str, steps: int) -> torch.optim.Optimizer:
     optimizer = built(name)(module)
     inputs = torch.randn(16, 40, generator=torch.Generator().manual_seed(0))
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = cross_entropy(module(inputs), torch.arange(16) % 2)
-        loss.backward()
-        return loss
-
-    closure.hvp = lambda _, vectors: vectors  # type: ignore[attr-defined]
+    closure = Plain(module, inputs, torch.arange(16) % 2)
     for each in with_modes(optimizer):
         each.train()
     for _ in range(steps):
         if needs_of(optimizer).closure:
-            optimizer.step(closure)  # type: ignore[arg-type]
+            optimizer.step(closure)
         else:
             closure()
             optimizer.step()

@@ -14,9 +14,10 @@ from optbench.optim.wrappers.lookahead import Lookahead
 from optbench.optim.wrappers.sam import SAM
 
 from .problem import CPU, YAMLS, network, node_of, walk
+from .second_order_references import SECOND_ORDER
 
 NAMES = sorted(path.stem for path in YAMLS.glob("*.yaml"))
-ONE_GROUP = {"lbfgs"}
+ONE_GROUP = {"lbfgs", *SECOND_ORDER}
 """Those that take no groups."""
 ZOO = ("adafactor", "asgd", "ftrl", "gravity", "nero", "srmm")
 """Some whose steps are no multiples of lr, or that divide by it."""
@@ -63,8 +64,9 @@ def test_of_a_librarys_too(name: str) -> None:
     assert moved({**node, "lr": 0.0}) == (0.0, 0.0)
 
 
-def test_one_that_takes_no_groups() -> None:
-    assert moved(node_of("lbfgs", lr=0.0)) == (0.0, 0.0)
+@pytest.mark.parametrize("name", sorted(ONE_GROUP))
+def test_one_that_takes_no_groups(name: str) -> None:
+    assert moved(node_of(name, lr=0.0)) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("around", [Lookahead, SAM])

@@ -46,7 +46,11 @@ NAMED = {
     "zoo": ["optimizer.name=emonavi"],
     "custom": ["optimizer._target_=torch.optim.SGD", "optimizer.lr=0.1"],
 }
-"""What says which one is meant."""
+NAMED |= {
+    name: ["optimizer.solver=cg", "optimizer.cg_iterations=4"]
+    for name in ("newton", "gauss_newton", "natural_gradient", "levenberg_marquardt")
+}
+"""What says which one is meant, and what keeps it quick."""
 
 
 def schedule_for(optimizer: str) -> list[str]:

@@ -1,0 +1,96 @@
+"""BFGS with the whole matrix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from optbench.optim.engine.ranges import above_zero, at_least_zero
+from optbench.optim.needs import Needs
+from optbench.optim.second_order.dense import check_memory
+from optbench.optim.second_order.flat import OfOneVector, one_of
+from optbench.optim.second_order.line_search import Trial
+from optbench.optim.second_order.quasi_newton import Line, first_size, pair
+
+SEARCHES = ("strong_wolfe", "armijo", "exact", "none")
+
+
+class BFGS(OfOneVector):
+    """Broyden, Fletcher, Goldfarb, Shanno 1970 (Nocedal, Wright 2006, algorithm 6.1).
+
+        d      = -H g
+        theta <- theta + size d
+        H     <- (I - rho s y^T) H (I - rho y s^T) + rho s s^T,   rho = 1 / y^T s
+
+    H [n, n] approximates the inverse of the Hessian. It begins as the identity, scaled by s^T y /
+    y^T y of the first pair (equation 6.20). s is the step and y the change of the gradient along
+    it, both ends of the same batch and random numbers. A pair that the line search does not vouch
+    for is damped (procedure 18.2). Where the loss falls nowhere along d, H begins anew.
+
+    `measured`: `step_length` (size), `evaluations` (of the line search).
+
+    Args:
+        params: as in torch; one group.
+        lr: the first size that is tried, but at the start, where -g is at most so long.
+        line_search: `strong_wolfe`; `armijo`; `exact`, to the minimum of the quadratic that the
+            Hessian gives along d; `none`, lr d.
+        max_gib: the most memory that H may take.
+
+    Raises:
+        ValueError: a setting out of range, several groups, a matrix that is too large.
+    """
+
+    needs = Needs(objective="many", hvp=True, own_gradient=True)
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1.0,
+        line_search: str = "strong_wolfe",
+        max_gib: float = 1.0,
+    ) -> None:
+        super().__init__(params, {"lr": lr, "line_search": line_search, "max_gib": max_gib})
+        one_of(self.settings, "line_search", *SEARCHES)
+        at_least_zero(self.settings, "lr")
+        above_zero(self.settings, "max_gib")
+        check_memory("BFGS", self.flat(), max_gib, "L-BFGS")
+        self.measured: dict[str, float] = {}
+
+    @torch.no_grad()
+    def step(self, closure: Any) -> Any:  # type: ignore[override]
+        """Take one update by an objective; return the loss before it."""
+        with torch.enable_grad():
+            loss = closure()
+        flat, settings, kept = self.flat(), self.settings, self.kept
+        gradient, inverse = flat.gradient(), kept.get("inverse")
+        if self.rests(gradient):
+            return loss
+        direction = -gradient if inverse is None else -(inverse @ gradient)
+        slope = float(gradient @ direction)
+        if not slope < 0:  # rounding has spoiled the matrix
+            inverse, direction, slope = None, -gradient, -float(gradient @ gradient)
+        how = settings["line_search"]
+        with flat.tried() as point:
+            line = Line(closure, flat, point, direction, Trial(0.0, float(loss), slope))
+            taken = line.search(how, first_size(settings, gradient, inverse is None))
+        if taken is None:
+            kept.pop("inverse", None)
+        else:
+            found = pair(line, taken, gradient, how)
+            if found is not None:
+                kept["inverse"] = updated(inverse, *found)
+        self.measured = {"step_length": 0.0 if taken is None else taken.size}
+        return loss
+
+
+def updated(inverse: Tensor | None, s: Tensor, y: Tensor) -> Tensor:
+    """Return the next H; s^T y is above 0. None is the identity, to be scaled."""
+    along = float(s @ y)
+    if inverse is None:
+        inverse = torch.eye(len(s), dtype=s.dtype, device=s.device) * (along / float(y @ y))
+    hy = inverse @ y
+    cross = torch.outer(s, hy)
+    grown = (1.0 + float(y @ hy) / along) / along
+    return inverse - (cross + cross.T) / along + grown * torch.outer(s, s)

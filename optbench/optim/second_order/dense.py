@@ -1,0 +1,86 @@
+"""Matrices of all parameters by all parameters: from products, and what of memory they take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from optbench.optim.second_order.flat import Flat
+
+Products = Callable[..., Sequence[Tensor]]
+AT_ONCE = 64
+"""Products that are computed together."""
+GIB = 2**30
+
+
+def matrix(products: Products, flat: Flat) -> Tensor:
+    """Return the symmetric matrix [n, n] whose products with vectors are given.
+
+    Args:
+        products: of the parameters with stacked vectors, as an objective's `hvp`.
+        flat: the parameters.
+    """
+    like = flat.point()
+    rows = []
+    for first in range(0, flat.size, AT_ONCE):
+        count = min(AT_ONCE, flat.size - first)
+        units = torch.zeros(count, flat.size, dtype=like.dtype, device=like.device)
+        units[torch.arange(count), first + torch.arange(count)] = 1.0
+        rows.append(flat.join(products(flat.parameters, flat.split(units), stacked=True)))
+    whole = torch.cat(rows)
+    return 0.5 * (whole + whole.T)
+
+
+def solved(matrix: Tensor, b: Tensor, damping: float) -> Tensor:
+    """Return (A + damping I)^-1 b; where that is not positive definite, with |A| in place of A.
+
+    |A| has the absolute values of A's eigenvalues, so that directions of negative curvature are
+    gone down (Dauphin et al. 2014, section 4). Directions of none, up to rounding, are left out:
+    without damping they have no answer. In float64.
+    """
+    wide, right = matrix.double(), b.double()
+    damped = wide.clone()
+    damped.diagonal().add_(damping)
+    factor, failed = torch.linalg.cholesky_ex(damped)
+    if not int(failed) and _well_posed(factor):
+        solution: Tensor = torch.cholesky_solve(right[:, None], factor)[:, 0]
+        return solution.to(b.dtype)
+    try:
+        values, vectors = torch.linalg.eigh(wide)
+    except RuntimeError:  # torch's LinAlgError: what is not finite, and now and then what is
+        return torch.full_like(b, torch.nan)
+    sizes = values.abs() + damping
+    least = sizes.max() * len(b) * torch.finfo(torch.float64).eps
+    inverse = torch.where(sizes > least, 1 / sizes.clamp(min=least), 0.0)
+    found: Tensor = vectors @ (inverse * (vectors.T @ right))
+    return found.to(b.dtype)
+
+
+def _well_posed(factor: Tensor) -> bool:
+    """Return whether a Cholesky factor's pivots say that its matrix is not all but singular."""
+    pivots = factor.diagonal().square()
+    eps = torch.finfo(factor.dtype).eps
+    return bool(pivots.min() > len(pivots) * eps * pivots.max())
+
+
+def check_memory(name: str, flat: Flat, most: float, instead: str) -> None:
+    """Refuse a matrix of all parameters by all parameters that takes too much memory.
+
+    Args:
+        name: of the optimizer.
+        flat: its parameters.
+        most: GiB.
+        instead: what to take for so many.
+
+    Raises:
+        ValueError: it would.
+    """
+    bytes_each = 4 if flat.point().dtype == torch.float32 else 8
+    gib = flat.size**2 * bytes_each / GIB
+    if gib > most:
+        raise ValueError(
+            f"{name} keeps a matrix of {flat.size:,} x {flat.size:,} numbers, {gib:,.1f} GiB, "
+            f"more than max_gib {most:g}; for so many parameters take {instead}"
+        )

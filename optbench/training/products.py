@@ -1,0 +1,188 @@
+"""Products of one micro-batch's matrices with vectors: Hessian, Gauss-Newton, empirical Fisher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import grad
+
+from optbench.errors import UserError
+from optbench.tasks.base import Outputs
+from optbench.training.aside import Aside
+
+Found = Sequence[Tensor] | None
+"""A product by parameter; None is 0."""
+
+Product = Callable[[Any, float, Sequence[Tensor], bool], Found]
+"""Of a micro-batch, with its weight, with vectors that are stacked or not."""
+
+Inner = Callable[[Aside, Outputs, Any, Sequence[Tensor], bool], Sequence[Tensor]]
+"""A matrix in those outputs in which parameters have a part, times vectors in these."""
+
+
+def several(of: Product, batch: Any, weight: float, vectors: Sequence[Tensor]) -> Found:
+    """Return products [K, *shape] with K vectors at once, by vmap over the backward pass; one
+    after the other where the model has something that vmap can't."""
+    try:
+        return of(batch, weight, vectors, True)
+    except (RuntimeError, NotImplementedError):
+        each = [of(batch, weight, vector, False) for vector in zip(*vectors, strict=True)]
+    found = [products for products in each if products is not None]
+    return [torch.stack(parts) for parts in zip(*found, strict=True)] if found else None
+
+
+def hessian_product(
+    aside: Aside,
+    batch: Any,
+    weight: float,
+    parameters: Sequence[Tensor],
+    vectors: Sequence[Tensor],
+    stacked: bool = False,
+) -> Found:
+    """Return H v of the loss: the gradient, differentiated."""
+    loss = aside.loss(batch) * weight
+    with aside.precision.forward():
+        slopes = grad(loss, parameters, create_graph=True, allow_unused=True)
+    return pulled_back(slopes, vectors, parameters, stacked)
+
+
+def output_product(
+    aside: Aside,
+    inner: Inner,
+    batch: Any,
+    weight: float,
+    parameters: Sequence[Tensor],
+    vectors: Sequence[Tensor],
+    stacked: bool = False,
+) -> Found:
+    """Return J^T M J v, M being the matrix `inner` in the model's outputs."""
+    outputs = aside.outputs(batch)
+    flat = [tensor for tensor in _tensors(outputs) if tensor.requires_grad]
+    if not flat:
+        return None
+    ahead = _pushed_forward(flat, parameters, vectors, stacked)
+    curved = inner(aside, outputs, batch, ahead, stacked)
+    return pulled_back(flat, [each * weight for each in curved], parameters, stacked)
+
+
+def output_hessian(
+    aside: Aside, outputs: Outputs, batch: Any, vectors: Sequence[Tensor], stacked: bool
+) -> Sequence[Tensor]:
+    """Return the Hessian of the criterion in the outputs, times vectors.
+
+    Raises:
+        UserError: the criterion is linear, so that it is 0.
+    """
+    leaves, slopes = _slopes(aside, outputs, batch, create_graph=True)
+    curved = pulled_back(slopes, vectors, leaves, stacked)
+    if curved is None:
+        name = type(aside.task).__name__
+        raise UserError(
+            f"task: the loss of {name} is linear in the model's outputs, so its Gauss-Newton "
+            "matrix is 0"
+        )
+    return curved
+
+
+def output_squares(
+    aside: Aside, outputs: Outputs, batch: Any, vectors: Sequence[Tensor], stacked: bool
+) -> Sequence[Tensor]:
+    """Return the mean over examples of s_i s_i^T, s_i the slopes of example i's own loss, times
+    vectors. The criterion is a mean, so the slopes of it are s_i / n."""
+    _, found = _slopes(aside, outputs, batch, create_graph=False)
+    slopes = [slope.detach() for slope in found if slope is not None]
+    along = sum(
+        (slope * vector).flatten(start_dim=1 + stacked).sum(dim=-1)
+        for slope, vector in zip(slopes, vectors, strict=True)
+    )
+    assert isinstance(along, Tensor)
+    return [
+        len(slope) * slope * along.reshape(*along.shape, *[1] * (slope.ndim - 1))
+        for slope in slopes
+    ]
+
+
+def _slopes(
+    aside: Aside, outputs: Outputs, batch: Any, create_graph: bool
+) -> tuple[list[Tensor], Sequence[Tensor | None]]:
+    """Return those outputs that parameters have a part in, cut off, and the criterion's slopes."""
+    leaves: list[Tensor] = []
+
+    def leaf(tensor: Tensor) -> Tensor:
+        if not tensor.requires_grad:
+            return tensor
+        leaves.append(tensor.detach().requires_grad_())
+        return leaves[-1]
+
+    loss = aside.criterion(_mapped(leaf, outputs), batch)
+    if create_graph:
+        return leaves, grad(loss, leaves, create_graph=True, allow_unused=True)
+    return leaves, grad(loss, leaves, materialize_grads=True)
+
+
+def pulled_back(
+    outputs: Sequence[Tensor | None],
+    vectors: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    stacked: bool = False,
+) -> Found:
+    """Return the transposed Jacobian of outputs in inputs times vectors; None where nothing
+    depends."""
+    pairs = [
+        (output, vector)
+        for output, vector in zip(outputs, vectors, strict=True)
+        if output is not None and output.requires_grad
+    ]
+    if not pairs:
+        return None
+    some, given = zip(*pairs, strict=True)
+    if not stacked:
+        return grad(some, inputs, grad_outputs=given, materialize_grads=True)
+    found = grad(some, inputs, grad_outputs=given, allow_unused=True, is_grads_batched=True)
+    count = len(given[0])
+    return [
+        each.new_zeros(count, *each.shape) if one is None else one
+        for each, one in zip(inputs, found, strict=True)
+    ]
+
+
+def _pushed_forward(
+    outputs: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    vectors: Sequence[Tensor],
+    stacked: bool,
+) -> Sequence[Tensor]:
+    """Return the Jacobian of outputs in inputs times vectors; the graph is kept."""
+    probes = [torch.zeros_like(output, requires_grad=True) for output in outputs]
+    back = grad(outputs, inputs, grad_outputs=probes, create_graph=True, allow_unused=True)
+    ahead = pulled_back(back, vectors, probes, stacked)
+    if ahead is not None:
+        return ahead
+    shape = vectors[0].shape[:1] if stacked else ()
+    return [output.new_zeros(*shape, *output.shape) for output in outputs]
+
+
+def _tensors(outputs: Outputs) -> list[Tensor]:
+    found: list[Tensor] = []
+
+    def note(tensor: Tensor) -> Tensor:
+        found.append(tensor)
+        return tensor
+
+    _mapped(note, outputs)
+    return found
+
+
+def _mapped(function: Callable[[Tensor], Tensor], outputs: Outputs) -> Outputs:
+    """Return outputs with each tensor in them replaced, in tuples, lists and mappings."""
+    if isinstance(outputs, Tensor):
+        return function(outputs)
+    if isinstance(outputs, Mapping):
+        return {key: _mapped(function, value) for key, value in outputs.items()}
+    if isinstance(outputs, list | tuple):
+        values = [_mapped(function, value) for value in outputs]
+        return type(outputs)(*values) if hasattr(outputs, "_fields") else type(outputs)(values)
+    return outputs
