@@ -208,6 +208,7 @@ WORDS: dict[str, Field] = {
     "eps": Field(eps, "a number, at least 0"),
     "etas": Field(each(number(0, low_open=True)), "a list of positive numbers", True),
     "step_sizes": Field(each(number(0, low_open=True)), "a list of positive numbers", True),
+    "delta": POSITIVE_OR_NULL,
     "rho": Field(number(0, 1), "a number from 0 to 1"),
     "layer_decay": Field(number(0, 1, low_open=True), "a number above 0, up to 1"),
     # schedules
