@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.autograd import grad
 
 from optbench.errors import UserError
+from optbench.training import rng
 from optbench.training.aside import Aside
 from optbench.training.batches import StepBatch
 from optbench.training.capture import Capture
@@ -18,12 +20,10 @@ from optbench.training.many_losses import ManyLosses, Way
 from optbench.training.meter import Meter
 from optbench.training.position import GRADIENT, LOSS, PRODUCT
 from optbench.training.products import (
-    Found,
-    Inner,
-    Product,
-    hessian_product,
+    Linear,
+    hessian_at,
+    matrix_at,
     output_hessian,
-    output_product,
     output_squares,
     several,
 )
@@ -31,6 +31,7 @@ from optbench.training.products import (
 Products = list[Tensor]
 Evaluate = Callable[[StepBatch], Tensor]
 Check = Callable[[Products], None]
+Kept = dict[Any, Linear]
 
 
 class Objective:
@@ -77,6 +78,7 @@ class Objective:
         self.meter = Meter()
         self._start = aside.generators()
         self._captures: list[Capture] = []
+        self._kept: Kept | None = None
 
     def __call__(self) -> Tensor:
         """Return the loss, with new gradients in the parameters: unscaled, averaged over ranks,
@@ -147,7 +149,7 @@ class Objective:
         with self.meter.asked(GRADIENT):
             total = [torch.zeros_like(parameter) for parameter in parameters]
             losses = []
-            with self._aside.twice_differentiable(self._start):
+            with self._differentiable():
                 for batch, weight in self._work.micros:
                     loss = self._aside.loss(batch) * weight
                     slopes = grad(loss, parameters, materialize_grads=True)
@@ -170,10 +172,10 @@ class Objective:
         """
         _check(parameters, vectors, stacked)
 
-        def of(batch: Any, weight: float, some: Sequence[Tensor], several: bool) -> Found:
-            return hessian_product(self._aside, batch, weight, parameters, some, stacked=several)
+        def at(batch: Any, weight: float) -> Linear:
+            return hessian_at(self._aside, batch, weight, parameters)
 
-        return self._products(of, vectors, stacked)
+        return self._products("hessian", at, parameters, vectors, stacked)
 
     def ggnvp(
         self, parameters: Sequence[Tensor], vectors: Sequence[Tensor], stacked: bool = False
@@ -240,7 +242,7 @@ class Objective:
 
     def _output_products(
         self,
-        inner: Inner,
+        inner: Callable[..., Linear],
         parameters: Sequence[Tensor],
         vectors: Sequence[Tensor],
         stacked: bool,
@@ -253,32 +255,68 @@ class Objective:
                 "outputs, so it has no Gauss-Newton matrix"
             )
 
-        def of(batch: Any, weight: float, some: Sequence[Tensor], several: bool) -> Found:
-            return output_product(aside, inner, batch, weight, parameters, some, stacked=several)
+        def at(batch: Any, weight: float) -> Linear:
+            return matrix_at(aside, inner, batch, weight, parameters)
 
-        return self._products(of, vectors, stacked)
+        return self._products(inner.__name__, at, parameters, vectors, stacked)
 
-    def _products(self, of: Product, vectors: Sequence[Tensor], stacked: bool) -> Products:
+    def _products(
+        self,
+        name: str,
+        at: Callable[[Any, float], Linear],
+        parameters: Sequence[Tensor],
+        vectors: Sequence[Tensor],
+        stacked: bool,
+    ) -> Products:
         """Return the sum over micro-batches, None being 0, averaged over ranks."""
         with self.meter.asked(0):
-            means = self._mean_products(of, vectors, stacked)
+            total = [torch.zeros_like(vector) for vector in vectors]
+            kept = None if stacked else self._kept
+            with nullcontext() if kept is not None else self._differentiable():
+                for batch, weight in self._work.micros:
+                    make = partial(at, batch, weight)
+                    if stacked:
+                        products = several(make, vectors)
+                    elif kept is None:
+                        products = make()(vectors, False, False)
+                    else:
+                        found = self._at_rest(kept, (name, *map(id, parameters)), make)
+                        products = found(vectors, False, True)
+                    if products is not None:
+                        torch._foreach_add_(total, list(products))
+            means = self.mean(total)
             if self._check is not None:
                 self._check(means)
         self.meter.thirds += PRODUCT * (len(vectors[0]) if stacked and vectors else 1)
         return means
 
-    def _mean_products(self, of: Product, vectors: Sequence[Tensor], stacked: bool) -> Products:
-        total = [torch.zeros_like(vector) for vector in vectors]
-        with self._aside.twice_differentiable(self._start):
-            for batch, weight in self._work.micros:
-                products = (
-                    several(of, batch, weight, vectors)
-                    if stacked
-                    else of(batch, weight, vectors, False)
-                )
-                if products is not None:
-                    torch._foreach_add_(total, list(products))
-        return [self._mean(product) for product in total]
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Have what products have in common computed once: in the block the parameters stay where
+        they are, and nothing but products, one by one, is asked.
+
+        A step of several micro-batches computes it anew each time, for it would have to keep all
+        their graphs.
+        """
+        if self._work.parts > 1:
+            yield
+            return
+        self._kept = {}
+        try:
+            with self._differentiable():
+                yield
+        finally:
+            self._kept = None
+
+    def _at_rest(self, kept: Kept, key: Any, make: Callable[[], Linear]) -> Linear:
+        """Return what was computed, or compute it with the first call's random numbers."""
+        if key not in kept:
+            rng.set_generators(self._start)
+            kept[key] = make()
+        return kept[key]
+
+    def _differentiable(self) -> AbstractContextManager[None]:
+        return self._aside.twice_differentiable(self._start)
 
     def _mean(self, value: Tensor) -> Tensor:
         return self._aside.world.mean(value)

@@ -16,93 +16,85 @@ from optbench.training.aside import Aside
 Found = Sequence[Tensor] | None
 """A product by parameter; None is 0."""
 
-Product = Callable[[Any, float, Sequence[Tensor], bool], Found]
-"""Of a micro-batch, with its weight, with vectors that are stacked or not."""
+Linear = Callable[[Sequence[Tensor], bool, bool], Found]
+"""Products with vectors; whether these are stacked, and whether more products are to follow."""
 
-Inner = Callable[[Aside, Outputs, Any, Sequence[Tensor], bool], Sequence[Tensor]]
-"""A matrix in those outputs in which parameters have a part, times vectors in these."""
+Inner = Callable[[Aside, Outputs, Any], Linear]
+"""A matrix in those outputs of a micro-batch in which parameters have a part."""
 
 
-def several(of: Product, batch: Any, weight: float, vectors: Sequence[Tensor]) -> Found:
+def several(make: Callable[[], Linear], vectors: Sequence[Tensor]) -> Found:
     """Return products [K, *shape] with K vectors at once, by vmap over the backward pass; one
     after the other where the model has something that vmap can't."""
     try:
-        return of(batch, weight, vectors, True)
+        return make()(vectors, True, False)
     except (RuntimeError, NotImplementedError):
-        each = [of(batch, weight, vector, False) for vector in zip(*vectors, strict=True)]
+        linear = make()
+        each = [linear(vector, False, True) for vector in zip(*vectors, strict=True)]
     found = [products for products in each if products is not None]
     return [torch.stack(parts) for parts in zip(*found, strict=True)] if found else None
 
 
-def hessian_product(
-    aside: Aside,
-    batch: Any,
-    weight: float,
-    parameters: Sequence[Tensor],
-    vectors: Sequence[Tensor],
-    stacked: bool = False,
-) -> Found:
-    """Return H v of the loss: the gradient, differentiated."""
+def hessian_at(aside: Aside, batch: Any, weight: float, parameters: Sequence[Tensor]) -> Linear:
+    """Return products with the Hessian of the loss: the gradient, differentiated."""
     loss = aside.loss(batch) * weight
     with aside.precision.forward():
         slopes = grad(loss, parameters, create_graph=True, allow_unused=True)
-    return pulled_back(slopes, vectors, parameters, stacked)
+    return lambda vectors, stacked, keep: pulled_back(slopes, vectors, parameters, stacked, keep)
 
 
-def output_product(
-    aside: Aside,
-    inner: Inner,
-    batch: Any,
-    weight: float,
-    parameters: Sequence[Tensor],
-    vectors: Sequence[Tensor],
-    stacked: bool = False,
-) -> Found:
-    """Return J^T M J v, M being the matrix `inner` in the model's outputs."""
+def matrix_at(
+    aside: Aside, inner: Inner, batch: Any, weight: float, parameters: Sequence[Tensor]
+) -> Linear:
+    """Return products with J^T M J, M being the matrix `inner` in the model's outputs."""
     outputs = aside.outputs(batch)
     flat = [tensor for tensor in _tensors(outputs) if tensor.requires_grad]
     if not flat:
-        return None
-    ahead = _pushed_forward(flat, parameters, vectors, stacked)
-    curved = inner(aside, outputs, batch, ahead, stacked)
-    return pulled_back(flat, [each * weight for each in curved], parameters, stacked)
+        return lambda vectors, stacked, keep: None
+    pushed, middle = _pushing(flat, parameters), inner(aside, outputs, batch)
+
+    def product(vectors: Sequence[Tensor], stacked: bool, keep: bool) -> Found:
+        curved = middle(pushed(vectors, stacked, keep), stacked, keep)
+        assert curved is not None
+        return pulled_back(flat, [each * weight for each in curved], parameters, stacked, keep)
+
+    return product
 
 
-def output_hessian(
-    aside: Aside, outputs: Outputs, batch: Any, vectors: Sequence[Tensor], stacked: bool
-) -> Sequence[Tensor]:
-    """Return the Hessian of the criterion in the outputs, times vectors.
+def output_hessian(aside: Aside, outputs: Outputs, batch: Any) -> Linear:
+    """Return products with the Hessian of the criterion in the outputs.
 
     Raises:
         UserError: the criterion is linear, so that it is 0.
     """
     leaves, slopes = _slopes(aside, outputs, batch, create_graph=True)
-    curved = pulled_back(slopes, vectors, leaves, stacked)
-    if curved is None:
+    if not any(slope is not None and slope.requires_grad for slope in slopes):
         name = type(aside.task).__name__
         raise UserError(
             f"task: the loss of {name} is linear in the model's outputs, so its Gauss-Newton "
             "matrix is 0"
         )
-    return curved
+    return lambda vectors, stacked, keep: pulled_back(slopes, vectors, leaves, stacked, keep)
 
 
-def output_squares(
-    aside: Aside, outputs: Outputs, batch: Any, vectors: Sequence[Tensor], stacked: bool
-) -> Sequence[Tensor]:
-    """Return the mean over examples of s_i s_i^T, s_i the slopes of example i's own loss, times
-    vectors. The criterion is a mean, so the slopes of it are s_i / n."""
+def output_squares(aside: Aside, outputs: Outputs, batch: Any) -> Linear:
+    """Return products with the mean over examples of s_i s_i^T, s_i the slopes of example i's own
+    loss. The criterion is a mean, so the slopes of it are s_i / n."""
     _, found = _slopes(aside, outputs, batch, create_graph=False)
     slopes = [slope.detach() for slope in found if slope is not None]
-    along = sum(
-        (slope * vector).flatten(start_dim=1 + stacked).sum(dim=-1)
-        for slope, vector in zip(slopes, vectors, strict=True)
-    )
-    assert isinstance(along, Tensor)
-    return [
-        len(slope) * slope * along.reshape(*along.shape, *[1] * (slope.ndim - 1))
-        for slope in slopes
-    ]
+
+    def product(vectors: Sequence[Tensor], stacked: bool, keep: bool) -> Found:
+        along = sum(
+            (slope * vector).flatten(start_dim=1 + stacked).sum(dim=-1)
+            for slope, vector in zip(slopes, vectors, strict=True)
+        )
+        assert isinstance(along, Tensor)
+        return [
+            len(slope) * slope * along.reshape(*along.shape, *[1] * (slope.ndim - 1))
+            for slope in slopes
+        ]
+
+    return product
 
 
 def _slopes(
@@ -128,9 +120,15 @@ def pulled_back(
     vectors: Sequence[Tensor],
     inputs: Sequence[Tensor],
     stacked: bool = False,
+    keep: bool = False,
 ) -> Found:
     """Return the transposed Jacobian of outputs in inputs times vectors; None where nothing
-    depends."""
+    depends.
+
+    Args:
+        stacked: vectors are [K, *shape].
+        keep: the graph, for more products.
+    """
     pairs = [
         (output, vector)
         for output, vector in zip(outputs, vectors, strict=True)
@@ -140,8 +138,8 @@ def pulled_back(
         return None
     some, given = zip(*pairs, strict=True)
     if not stacked:
-        return grad(some, inputs, grad_outputs=given, materialize_grads=True)
-    found = grad(some, inputs, grad_outputs=given, allow_unused=True, is_grads_batched=True)
+        return grad(some, inputs, given, retain_graph=keep, materialize_grads=True)
+    found = grad(some, inputs, given, retain_graph=keep, allow_unused=True, is_grads_batched=True)
     count = len(given[0])
     return [
         each.new_zeros(count, *each.shape) if one is None else one
@@ -149,20 +147,21 @@ def pulled_back(
     ]
 
 
-def _pushed_forward(
-    outputs: Sequence[Tensor],
-    inputs: Sequence[Tensor],
-    vectors: Sequence[Tensor],
-    stacked: bool,
-) -> Sequence[Tensor]:
-    """Return the Jacobian of outputs in inputs times vectors; the graph is kept."""
+def _pushing(
+    outputs: Sequence[Tensor], inputs: Sequence[Tensor]
+) -> Callable[[Sequence[Tensor], bool, bool], Sequence[Tensor]]:
+    """Return products with the Jacobian of outputs in inputs; the outputs' graph is kept."""
     probes = [torch.zeros_like(output, requires_grad=True) for output in outputs]
     back = grad(outputs, inputs, grad_outputs=probes, create_graph=True, allow_unused=True)
-    ahead = pulled_back(back, vectors, probes, stacked)
-    if ahead is not None:
-        return ahead
-    shape = vectors[0].shape[:1] if stacked else ()
-    return [output.new_zeros(*shape, *output.shape) for output in outputs]
+
+    def product(vectors: Sequence[Tensor], stacked: bool, keep: bool) -> Sequence[Tensor]:
+        ahead = pulled_back(back, vectors, probes, stacked, keep)
+        if ahead is not None:
+            return ahead
+        shape = vectors[0].shape[:1] if stacked else ()
+        return [output.new_zeros(*shape, *output.shape) for output in outputs]
+
+    return product
 
 
 def _tensors(outputs: Outputs) -> list[Tensor]:

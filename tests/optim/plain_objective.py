@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -38,6 +39,11 @@ class Plain:
         """Beside the loss."""
         loss = self.mean_loss()
         return loss.detach(), list(grad(loss, wanted))
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Nothing is kept here."""
+        yield
 
     @torch.enable_grad()
     def hvp(

@@ -82,7 +82,8 @@ class LevenbergMarquardt(OfOneVector):
         with flat.tried() as point:
             while not taken and tries < settings["tries"]:
                 tries += 1
-                found = curvature.direction(gradient, damping, start)
+                with closure.at_rest():
+                    found = curvature.direction(gradient, damping, start)
                 iterations += found.iterations
                 flat.put(point + lr * found.step)
                 after, used = float(closure.loss()), damping

@@ -85,7 +85,8 @@ class NaturalGradient(OfOneVector):
             return loss
         products = closure.ggnvp if settings["fisher"] == "ggn" else closure.efvp
         curvature = Curvature(products, flat, settings)
-        found = curvature.direction(gradient, settings["damping"], warm(kept, settings))
+        with closure.at_rest():
+            found = curvature.direction(gradient, settings["damping"], warm(kept, settings))
         note_solution(kept, curvature, found.step)
         size, delta = float(settings["lr"]), settings["delta"]
         if delta is not None and found.curved > 0:

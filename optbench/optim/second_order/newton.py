@@ -112,7 +112,9 @@ class Newton(OfOneVector):
         curvature = Curvature(closure.hvp if hessian else closure.ggnvp, flat, settings)
         start = None if hessian else warm(kept, settings)
         approximate = None if precondition is None else precondition(damping)
-        found = _downhill(curvature.direction(gradient, damping, start, approximate), gradient)
+        with closure.at_rest():
+            found = curvature.direction(gradient, damping, start, approximate)
+        found = _downhill(found, gradient)
         self._search(closure, flat, gradient, found, float(loss), damping)
         if not hessian:
             note_solution(kept, curvature, found.step)
