@@ -334,6 +334,8 @@ def _check(parameters: Sequence[Tensor], vectors: Sequence[Tensor], stacked: boo
             "expected one of each one's shape"
         )
     for number, (parameter, vector) in enumerate(zip(parameters, vectors, strict=True)):
-        if parameter.shape != (vector.shape[1:] if stacked else vector.shape):
-            there, here = list(vector.shape), list(parameter.shape)
+        there, here = list(vector.shape), list(parameter.shape)
+        if stacked and (len(there) != len(here) + 1 or there[1:] != here):
+            raise ValueError(f"vectors[{number}] is {there}, not {['K', *here]}")
+        if not stacked and there != here:
             raise ValueError(f"vectors[{number}] is {there}, its parameter {here}")
