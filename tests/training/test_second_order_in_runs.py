@@ -91,3 +91,44 @@ def test_where_no_step_falls_the_weights_stay(curvature: str) -> None:
     assert player.optimizer.measured["step_length"] == 0  # type: ignore[attr-defined]
     state = next(iter(player.optimizer.state.values()))
     assert state["damping"] == pytest.approx(1.5e-3)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_under_bf16_the_loss_falls_too(name: str) -> None:
+    lines = [f"optimizer={name}", "steps=8", "batch_size=200", "monitor.every=1"]
+    made = experiment("model=logistic", "precision=bf16", *lines)
+    _, memory = fit(made)
+    losses = list(memory.values("train/loss").values())
+    assert losses[-1] < 0.9 * losses[0] and weights_of(made).isfinite().all()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_lr_of_0_moves_nothing(name: str) -> None:
+    """Nor does a schedule that begins with it spoil what comes after."""
+    made = experiment(f"optimizer={name}", "model=logistic", "steps=1", "optimizer.lr=0")
+    before = weights_of(made)
+    fit(made)
+    assert torch.equal(weights_of(made), before)
+    warmed = experiment(f"optimizer={name}", "model=logistic", "steps=4", "schedule.warmup_steps=3")
+    before = weights_of(warmed)
+    fit(warmed)
+    assert not torch.equal(weights_of(warmed), before) and weights_of(warmed).isfinite().all()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_gradient_that_is_not_finite_is_left_out(name: str) -> None:
+    lines = [f"optimizer={name}", "model=logistic", "steps=1", "nonfinite=skip"]
+    made = experiment(*lines)
+    objective, player = trainer_of(made).objective(), player_of(made)
+
+    def spoiled() -> Any:
+        loss = type(objective).__call__(objective)
+        for parameter in player.parameters:
+            parameter.grad = torch.full_like(parameter, torch.nan)
+        return loss
+
+    for look in ("loss", "gradients", "hvp", "ggnvp", "efvp", "at_rest", "capture", "mean"):
+        setattr(spoiled, look, getattr(objective, look))
+    before = weights_of(made)
+    player.optimizer.step(spoiled)
+    assert torch.equal(weights_of(made), before)
