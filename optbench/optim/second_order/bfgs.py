@@ -11,8 +11,9 @@ from optbench.optim.engine.ranges import above_zero, at_least_zero
 from optbench.optim.needs import Needs
 from optbench.optim.second_order.dense import check_memory
 from optbench.optim.second_order.flat import OfOneVector, one_of
+from optbench.optim.second_order.line import Line
 from optbench.optim.second_order.line_search import Trial
-from optbench.optim.second_order.quasi_newton import Line, first_size, pair
+from optbench.optim.second_order.quasi_newton import first_size, pair
 
 SEARCHES = ("strong_wolfe", "armijo", "exact", "none")
 
@@ -74,7 +75,7 @@ class BFGS(OfOneVector):
         how = settings["line_search"]
         with flat.tried() as point:
             line = Line(closure, flat, point, direction, Trial(0.0, float(loss), slope))
-            taken = line.search(how, first_size(settings, gradient, inverse is None))
+            taken = line.search_with_gradient(how, first_size(settings, gradient, inverse is None))
         if taken is None:
             kept.pop("inverse", None)
         else:

@@ -10,8 +10,9 @@ from torch import Tensor
 from optbench.optim.engine.ranges import above_zero, at_least_zero
 from optbench.optim.needs import Needs
 from optbench.optim.second_order.flat import OfOneVector, one_of
+from optbench.optim.second_order.line import Line
 from optbench.optim.second_order.line_search import Trial
-from optbench.optim.second_order.quasi_newton import Line, first_size, pair
+from optbench.optim.second_order.quasi_newton import first_size, pair
 
 SEARCHES = ("armijo", "strong_wolfe", "none")
 
@@ -72,7 +73,7 @@ class LBFGSMultiBatch(OfOneVector):
         how, slope = settings["line_search"], float(gradient @ direction)
         with flat.tried() as point:
             line = Line(closure, flat, point, direction, Trial(0.0, float(loss), slope))
-            taken = line.search(how, first_size(settings, gradient, not steps))
+            taken = line.search_with_gradient(how, first_size(settings, gradient, not steps))
         found = None if taken is None else pair(line, taken, gradient, how)
         if taken is None:  # what the pairs say is worth nothing here
             steps.clear()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +14,8 @@ from optbench.optim.second_order.cg import Apply
 from optbench.optim.second_order.damping import UP, adapted, reduction_ratio
 from optbench.optim.second_order.fisher_diagonal import Diagonal
 from optbench.optim.second_order.flat import Flat, OfOneVector, one_of
-from optbench.optim.second_order.line_search import Trial, armijo, slack, strong_wolfe
+from optbench.optim.second_order.line import Line
+from optbench.optim.second_order.line_search import Trial
 from optbench.optim.second_order.solver import (
     Curvature,
     Direction,
@@ -122,14 +122,12 @@ class Newton(OfOneVector):
 
     def _evaluate(self, closure: Any, flat: Flat) -> tuple[Any, Any]:
         """Return the loss, leaving gradients, and what gives a preconditioner of a damping."""
-        exact = self._module is None
-        with ExitStack() as stack:
-            stack.enter_context(torch.enable_grad())
-            if exact or self._module is None:
+        with torch.enable_grad():
+            if self._module is None:
                 return closure(), None
             diagonal = Diagonal(self._module, flat)
-            seen = stack.enter_context(closure.capture(diagonal.layers))
-            loss = closure()
+            with closure.capture(diagonal.layers) as seen:
+                loss = closure()
         squares = closure.mean([flat.join(diagonal.squares(seen))])[0]
         return loss, lambda damping: _divided(squares, damping)
 
@@ -145,30 +143,11 @@ class Newton(OfOneVector):
         """Go along a direction, and move the damping by how well the model foretold it."""
         settings, kept = self.settings, self.kept
         lr, slope = float(settings["lr"]), float(gradient @ found.step)
-        losses: dict[float, float] = {}
         with flat.tried() as point:
-
-            def loss_at(size: float) -> float:
-                flat.put(point + size * found.step)
-                losses[size] = float(closure.loss())
-                return losses[size]
-
-            def at(size: float) -> Trial:
-                flat.put(point + size * found.step)
-                there, slopes = closure.gradients(flat.parameters)
-                losses[size] = float(there)
-                return Trial(size, losses[size], float(flat.join(slopes) @ found.step))
-
-            here, fuzz = Trial(0.0, loss, slope), slack(loss, gradient.dtype)
-            if settings["line_search"] == "none":
-                taken: Trial | None = Trial(lr, loss_at(lr))
-            elif settings["line_search"] == "armijo":
-                taken = armijo(loss_at, here, lr, fuzz)
-            else:
-                taken = strong_wolfe(at, here, lr, fuzz)
-            size = 0.0 if taken is None else taken.size
-            flat.put(point + size * found.step if size else point)
-        ratio = reduction_ratio(loss, losses.get(lr, math.nan), found.predicted(slope, lr))
+            line = Line(closure, flat, point, found.step, Trial(0.0, loss, slope))
+            taken = line.search(settings["line_search"], lr)
+        size = 0.0 if taken is None else taken.size
+        ratio = reduction_ratio(loss, line.losses.get(lr, math.nan), found.predicted(slope, lr))
         if settings["adapt_damping"]:
             kept["damping"] = damping * UP if taken is None else adapted(damping, ratio)
         self.measured = {
