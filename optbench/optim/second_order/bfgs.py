@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -30,7 +31,7 @@ class BFGS(OfOneVector):
     it, both ends of the same batch and random numbers. A pair that the line search does not vouch
     for is damped (procedure 18.2). Where the loss falls nowhere along d, H begins anew.
 
-    `measured`: `step_length` (size), `evaluations` (of the line search).
+    `measured`: `step_length` (size), `evaluations` (points that the line search looked at).
 
     Args:
         params: as in torch; one group.
@@ -43,7 +44,7 @@ class BFGS(OfOneVector):
         ValueError: a setting out of range, several groups, a matrix that is too large.
     """
 
-    needs = Needs(objective="many", hvp=True, own_gradient=True)
+    needs = Needs(objective="many", own_gradient=True)
 
     def __init__(
         self,
@@ -57,6 +58,7 @@ class BFGS(OfOneVector):
         at_least_zero(self.settings, "lr")
         above_zero(self.settings, "max_gib")
         check_memory("BFGS", self.flat(), max_gib, "L-BFGS")
+        self.needs = replace(type(self).needs, hvp=line_search == "exact")
         self.measured: dict[str, float] = {}
 
     @torch.no_grad()
@@ -82,16 +84,23 @@ class BFGS(OfOneVector):
             found = pair(line, taken, gradient, how)
             if found is not None:
                 kept["inverse"] = updated(inverse, *found)
-        self.measured = {"step_length": 0.0 if taken is None else taken.size}
+        size = 0.0 if taken is None else taken.size
+        self.measured = {"step_length": size, "evaluations": float(len(line.losses))}
         return loss
 
 
 def updated(inverse: Tensor | None, s: Tensor, y: Tensor) -> Tensor:
-    """Return the next H; s^T y is above 0. None is the identity, to be scaled."""
+    """Return the next H, which is the last one changed in place: its memory is what BFGS costs.
+
+    Args:
+        inverse: None is the identity, to be scaled.
+        s, y: [n]; s^T y is above 0.
+    """
     along = float(s @ y)
     if inverse is None:
         inverse = torch.eye(len(s), dtype=s.dtype, device=s.device) * (along / float(y @ y))
     hy = inverse @ y
-    cross = torch.outer(s, hy)
+    # H - (s hy^T + hy s^T) / along + grown s s^T, in one pass over H
     grown = (1.0 + float(y @ hy) / along) / along
-    return inverse - (cross + cross.T) / along + grown * torch.outer(s, s)
+    u = hy / along - 0.5 * grown * s
+    return inverse.addmm_(torch.stack([s, u], dim=1), torch.stack([u, s]), alpha=-1.0)

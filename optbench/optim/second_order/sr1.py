@@ -88,12 +88,13 @@ class SR1(OfOneVector):
 
 
 def updated(matrix: Tensor, s: Tensor, bs: Tensor, y: Tensor) -> Tensor:
-    """Return the next B, which is the same where the update would be too large (equation 6.26)."""
+    """Return the next B, the last one changed in place, or left as it is where the update would be
+    too large (equation 6.26)."""
     rest = y - bs
     below = float(s @ rest)
     if not abs(below) >= SKIP * float(s.norm()) * float(rest.norm()) or below == 0:
         return matrix
-    return matrix + torch.outer(rest, rest) / below
+    return matrix.addr_(rest, rest, alpha=1.0 / below)
 
 
 def _factor(ratio: float, length: float, radius: float) -> float:
