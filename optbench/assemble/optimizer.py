@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -16,7 +16,7 @@ from optbench.assemble.zoo import resolved, with_needs
 from optbench.config.reserved import OF_A_COMPANION, own_arguments
 from optbench.errors import UserError
 from optbench.optim.combined import Combined
-from optbench.optim.groups import norms_and_biases, parameter_groups
+from optbench.optim.groups import every_group, norms_and_biases, parameter_groups
 from optbench.optim.layers import layer_factors
 from optbench.optim.needs import needs_of, wants_module
 from optbench.optim.still import hold_still
@@ -38,6 +38,7 @@ def build_optimizer(
     device: torch.device,
     lr_factor: float = 1.0,
     run: Mapping[str, int] | None = None,
+    among: Collection[str] | None = None,
 ) -> Built:
     """Return the optimizer of a node over a module's parameters.
 
@@ -47,14 +48,16 @@ def build_optimizer(
         device: where they are.
         lr_factor: what every learning rate is multiplied with.
         run: its `num_iterations` and `num_data`, which some optimizers want to know.
+        among: names of the parameters that it may have; None: all.
 
     Raises:
         UserError: whatever does not fit together.
     """
     node = resolved(node, module, run)
-    named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+    wanting = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+    named = [(n, p) for n, p in wanting if among is None or n in among]
     if not node.get("takes"):
-        _check_patterns(node, named)
+        _check_patterns(node, wanting)
         return _one(node, named, module, device, lr_factor)
     taken = locate(str(node["takes"]), "optimizer.takes")(module)
     mine = [(n, p) for n, p in named if n in taken]
@@ -64,7 +67,7 @@ def build_optimizer(
             f"optimizer={node['_target_']}: the model has no parameter that it can take "
             f"({str(node['takes']).rpartition('.')[2]}); try optimizer=adamw"
         )
-    _check_patterns(node, named)
+    _check_patterns(node, wanting)
     companion = {**{k: node[k] for k in OF_A_COMPANION if k in node}, **node["companion"]}
     parts = [_one(node, mine, module, device, lr_factor)]
     if rest:
@@ -246,7 +249,7 @@ def check_schedule(
     cycles = getattr(schedule, "momentum", None)
     if cycles is None or cycles(0, 1) is None:
         return
-    groups: Sequence[dict[str, Any]] = optimizer.param_groups
+    groups: Sequence[dict[str, Any]] = every_group(optimizer)
     if not all("betas" in group or "momentum" in group for group in groups):
         raise UserError(
             f"schedule.cycle_momentum=true: {node['_target_']} has no momentum; "

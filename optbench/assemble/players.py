@@ -8,10 +8,9 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from optbench.assemble.decay import set_decay
-from optbench.assemble.optimizer import Built, build_optimizer, lr_factor
+from optbench.assemble.optimizer import Built, lr_factor
 from optbench.assemble.schedules import build_schedules
-from optbench.assemble.wrapper import wrapped
+from optbench.assemble.stages import build_any
 from optbench.config.run_config import PlayerConfig, RunConfig
 from optbench.errors import UserError
 from optbench.tasks.base import Task
@@ -70,14 +69,11 @@ def _player(
     factor = lr_factor(config.scale_lr, feed.batch_size, config.base_batch_size)
     forward = strategy.prepare(module)
     try:
-        run = {"num_iterations": steps, "num_data": len(feed.indices)}
-        built = build_optimizer(own.optimizer, module, world.device, factor, run)
-        built = wrapped(built, config.wrapper)
-        set_decay(built.optimizer, own.optimizer["decay"])
+        epoch = -(-feed.steps_per_epoch // every)
+        run = {"num_iterations": steps, "num_data": len(feed.indices), "steps_per_epoch": epoch}
+        built = build_any(config, own.optimizer, module, world.device, factor, run, task)
         this = replace(config, optimizer=own.optimizer, schedule=own.schedule, player={})
-        schedules = build_schedules(
-            this, built.optimizer, task, -(-feed.steps_per_epoch // every), steps
-        )
+        schedules = build_schedules(this, built.optimizer, task, epoch, steps)
     except UserError as error:
         raise type(error)(f"{own.at}{error}") from error.__cause__
     weights = [p for p in module.parameters() if p.requires_grad]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,11 +19,15 @@ from optbench.assemble.replay import (
 )
 from optbench.assemble.schedule import Base, build_schedule, build_values
 from optbench.config.run_config import RunConfig
+from optbench.config.stages import RATES, stages_of
 from optbench.errors import UserError
-from optbench.schedules.base import Schedule
+from optbench.optim.groups import every_group
+from optbench.optim.progressive.progressive import Progressive
+from optbench.schedules.base import Schedule, watches_updates
 from optbench.schedules.chain import Chain
 from optbench.schedules.constant import Constant
 from optbench.schedules.replay import Replay, ReplayedSetting
+from optbench.schedules.staged import Factored, Staged
 from optbench.schedules.value import ValueSchedule
 from optbench.schedules.warmup import Warmup
 from optbench.tasks.base import Task
@@ -59,13 +64,15 @@ def build_schedules(
             check_schedule(config.optimizer, optimizer, each, not isinstance(each, Constant))
         return schedule
 
-    groups = optimizer.param_groups
+    groups = every_group(optimizer)
     nodes = [group.pop("schedule", None) for group in groups]
     main = build(config.schedule, groups[0], "schedule")
     own = [
         None if node is None else build(node, group, "optimizer.groups: schedule")
         for node, group in zip(nodes, groups, strict=True)
     ]
+    if isinstance(optimizer, Progressive):
+        own = staged(config, optimizer, task, main, own, steps_per_epoch, total_steps)
     if config.schedule["_target_"] == REPLAY and _has_own_lr(config.optimizer.get("companion")):
         first = groups_but_companions(optimizer)
         inner = without_factors(main)
@@ -86,6 +93,45 @@ def build_schedules(
     return Schedules(main, own, values, replayed)
 
 
+def staged(
+    config: RunConfig,
+    optimizer: Progressive,
+    task: Task,
+    main: Schedule,
+    own: list[Schedule | None],
+    steps_per_epoch: int,
+    total_steps: int,
+) -> list[Schedule | None]:
+    """Return the schedules of the groups of all stages: a stage's begins when it does.
+
+    Raises:
+        UserError: a schedule that follows updates, or a population's values, over all stages.
+    """
+    found = list(own)
+    place = begin = 0
+    for number, (at, stage) in enumerate(stages_of(config.optimizer, "optimizer")):
+        clock = partial(optimizer.clock, number)
+        end = optimizer.ends[number]
+        length = max((total_steps if end is None else end) - begin, 1)
+        for group in optimizer.members[number].param_groups:
+            schedule = found[place]
+            if schedule is None and stage["schedule"] is not None:
+                node, key = with_modes(stage["schedule"], task), f"{at}.schedule"
+                inner = build_schedule(node, steps_per_epoch, length, Base.of(group), key)
+                schedule = Staged(inner, clock, end)
+            elif number and stage.get("lr") in RATES:
+                schedule = Factored(schedule or main, clock)
+            found[place] = schedule
+            place += 1
+        begin = end or begin
+    for each in (main, *found):
+        for part in () if each is None else _every(each):
+            if watches_updates(part) or isinstance(part, Replay):
+                name = type(part).__name__
+                raise UserError(f"schedule: {name} follows one optimizer's steps, not its stages'")
+    return found
+
+
 def _has_own_lr(companion: Any) -> bool:
     return isinstance(companion, Mapping) and companion.get("lr") is not None
 
@@ -95,7 +141,7 @@ def _every(schedule: Schedule) -> Iterator[Schedule]:
     if isinstance(schedule, Chain):
         for part in schedule.parts:
             yield from _every(part.schedule)
-    elif isinstance(schedule, Warmup | Replay):
+    elif isinstance(schedule, Warmup | Replay | Staged | Factored):
         yield schedule
         yield from _every(schedule.inner)
     else:

@@ -48,6 +48,7 @@ from optbench.config.paths import with_absolute_paths
 from optbench.config.run_spec import RunSpec
 from optbench.config.schedules import expand_schedules
 from optbench.config.schema import from_plain
+from optbench.config.stages import expand_stages
 from optbench.config.structure import (
     check_parameter_groups,
     optimizers_of,
@@ -292,8 +293,9 @@ class Composer:
         return self._defaults
 
     def expand(self, plain: Mapping[str, Any]) -> dict[str, Any]:
-        """Expand named schedules in conformed data, make its paths absolute, and check it."""
-        expanded = expand_schedules(with_absolute_paths(plain), self._schedule_file)
+        """Expand what is named in conformed data, make its paths absolute, and check it."""
+        staged = expand_stages(with_absolute_paths(plain), self.files.file, self.files.options)
+        expanded = expand_schedules(staged, self._schedule_file)
         for at, node in optimizers_of(expanded):
             check_parameter_groups(node, at)
         return expanded

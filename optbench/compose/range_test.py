@@ -41,6 +41,10 @@ def range_test_config(spec: RunSpec, composer: Composer, steps: int, player: str
     name = spec.choices[choice_key(player, "optimizer") if own.at else "optimizer"]
     if "lr" not in optimizer:
         raise UserError(f"{own.at}optimizer={name}: has no lr to find")
+    if "stages" in optimizer:
+        raise UserError(
+            f"{own.at}optimizer={name}: has stages; find the lr of each with its own optimizer"
+        )
     if optimizer.get("lr_is_initial"):
         raise UserError(
             f"{own.at}optimizer={name}: reads lr once, at its first step, so no ramp has an "

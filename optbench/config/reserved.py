@@ -19,7 +19,7 @@ OF_EVERY = (
 )
 """What configs/_optimizer.yaml gives every optimizer."""
 
-OF_THE_FILE = ("takes", "companion", "lr_is_initial")
+OF_THE_FILE = ("takes", "companion", "lr_is_initial", "stages")
 """What an optimizer's file says of it: the parameters that it takes, who gets the others, ..."""
 
 OF_NAMED = ("name", "arguments")
@@ -63,6 +63,7 @@ FIXED = (
     "optimizer.groups",
     "optimizer.takes",
     "optimizer.companion._target_",
+    "optimizer.stages",
     "optimizer.decay_norm_and_bias",
     "optimizer.decay",
     "optimizer.layer_decay",

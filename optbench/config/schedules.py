@@ -55,7 +55,7 @@ def _expanded(node: Mapping[str, Any], at: str, reference_of: ReferenceOf) -> di
     for index, group in enumerate(node["optimizer"].get("groups") or []):
         if isinstance(group, Mapping) and "schedule" in group:
             key = f"{at}optimizer.groups[{index}].schedule"
-            group = {**group, "schedule": _named(group["schedule"], key, reference_of)}
+            group = {**group, "schedule": named_schedule(group["schedule"], key, reference_of)}
         groups.append(group)
     return {
         "schedule": _with_parts(node["schedule"], f"{at}schedule", reference_of),
@@ -93,7 +93,7 @@ def _part(part: Any, at: str, reference_of: ReferenceOf) -> dict[str, Any]:
     return {
         "for": _length(own.get("for"), f"{at}.for"),
         "scale": _number(scale, f"{at}.scale", float("inf"), False),
-        **_named(rest, at, reference_of, _OF_A_PART),
+        **named_schedule(rest, at, reference_of, _OF_A_PART),
     }
 
 
@@ -106,7 +106,7 @@ def _value(node: Any, key: str, reference_of: ReferenceOf) -> dict[str, Any]:
         to = node if numeric else 0.1 if key == "weight_decay_schedule" else 0.99
         _refuse_unended(node, key, to)
     start, most = own.get("from"), _RANGES[key]
-    schedule = _named(rest, key, reference_of, _OF_A_VALUE)
+    schedule = named_schedule(rest, key, reference_of, _OF_A_VALUE)
     if any(node.get("metric") is not None for _, node in _nodes(schedule, key)):
         raise UserError(f"{key}: can't follow a schedule that reacts to the run")
     return {
@@ -154,7 +154,7 @@ def _split(node: Any, keys: tuple[str, ...]) -> tuple[dict[str, Any], Any]:
     return own, {k: v for k, v in node.items() if k not in keys}
 
 
-def _named(
+def named_schedule(
     node: Any, at: str, reference_of: ReferenceOf, besides: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     """Return a schedule given by its name, or by its name and some of its keys, with all of them.

@@ -11,6 +11,7 @@ from optbench.config.flow import flow
 from optbench.config.lengths import Length
 from optbench.config.run_config import NESTED, RunConfig
 from optbench.config.schedules import schedules_of
+from optbench.config.stages import stages_of
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 
@@ -19,12 +20,19 @@ DEFAULT_EPOCHS = 20
 
 
 def schedules_in(config: RunConfig) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return key and node of every schedule of learning rates."""
-    return [
-        found
-        for player in config.players.values()
-        for found in schedules_of(player.schedule, player.optimizer["groups"], player.at)
-    ]
+    """Return key and node of all that may react to a metric: schedules of learning rates, of the
+    run, its parts, groups and stages, and what ends a stage."""
+    found: list[tuple[str, Mapping[str, Any]]] = []
+    for player in config.players.values():
+        found += schedules_of(player.schedule, player.optimizer["groups"], player.at)
+        for at, stage in stages_of(player.optimizer, f"{player.at}optimizer"):
+            if stage["schedule"] is not None:
+                found += [
+                    (f"{at}.{key}", node) for key, node in schedules_of(stage["schedule"], [])
+                ]
+            if isinstance(stage["until"], Mapping):
+                found.append((f"{at}.until", stage["until"]))
+    return found
 
 
 def from_plain(values: Mapping[str, Any]) -> RunConfig:

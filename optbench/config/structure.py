@@ -7,6 +7,7 @@ from typing import Any
 
 from optbench.config.conform import conform
 from optbench.config.reserved import settable_in_a_group
+from optbench.config.stages import settings_of, stages_of
 from optbench.config.zoo import check_named, settable_in_groups
 from optbench.errors import UserError
 
@@ -49,11 +50,13 @@ def refuse_missing(plain: Mapping[str, Any], reference: Mapping[str, Any], at: s
 
 
 def optimizers_of(plain: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield key and node of every optimizer: the run's, or its players'."""
-    if not plain.get("player"):
-        yield "optimizer", plain["optimizer"]
-    for name, player in (plain.get("player") or {}).items():
-        yield f"player.{name}.optimizer", player["optimizer"]
+    """Yield key and node of every optimizer: the run's, or its players', and of their stages."""
+    players = plain.get("player") or {}
+    found = {f"player.{name}.optimizer": own["optimizer"] for name, own in players.items()}
+    for at, node in (found or {"optimizer": plain["optimizer"]}).items():
+        yield at, node
+        for where, stage in stages_of(node, at):
+            yield where, settings_of(stage)
 
 
 def check_parameter_groups(optimizer: Mapping[str, Any], key: str = "optimizer") -> None:

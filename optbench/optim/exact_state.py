@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from optbench.optim.groups import every_group
 from optbench.optim.plain_state import CODE, WITHIN, holds_objects, plain, unplain
 
 Attributes = list[dict[str, Any]]
@@ -83,14 +84,14 @@ def load_exactly(optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -
         optimizer: over the same parameters, in the same order, as the one saved.
         state_dict: what `exact_state` gave, or its `state_dict()`.
     """
-    before = [dict(group) for group in optimizer.param_groups]
+    before = [dict(group) for group in every_group(optimizer)]
     if holds_objects(state_dict):
         _make_objects(optimizer)
     decoded = unplain(state_dict, optimizer.state_dict())
     optimizer.load_state_dict(decoded)
     _restore_types(optimizer, decoded)
     _refuse_misshapen(optimizer)
-    for group, own in zip(optimizer.param_groups, before, strict=True):
+    for group, own in zip(every_group(optimizer), before, strict=True):
         for key, value in own.items():
             group.setdefault(key, value)
 

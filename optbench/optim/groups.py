@@ -89,3 +89,9 @@ def parameter_groups(
 def parameter_count(parameters: Sequence[torch.Tensor]) -> int:
     """Return how many numbers the parameters hold."""
     return sum(p.numel() for p in parameters)
+
+
+def every_group(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
+    """Return an optimizer's groups; of one that steps others in turn those of all of them."""
+    groups: list[dict[str, Any]] = getattr(optimizer, "every_group", optimizer.param_groups)
+    return groups

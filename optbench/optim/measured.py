@@ -16,6 +16,7 @@ def measured(optimizer: Any) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for member in getattr(optimizer, "members", ()):
-        found |= measured(member)
+        if member is getattr(optimizer, "stepped_member", member):
+            found |= measured(member)
     own = getattr(optimizer, "measured", None)
     return found | own if isinstance(own, dict) else found

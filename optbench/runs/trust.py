@@ -33,7 +33,13 @@ _LIBRARIES = {
 
 _ROLES = {
     **{group: group for group in ("model", "dataset", "task", "optimizer", "schedule", "wrapper")},
-    **{"companion": "optimizer", "parts": "schedule", "loss": "loss", "sinks": "sink"},
+    **{
+        "companion": "optimizer",
+        "stages": "optimizer",
+        "parts": "schedule",
+        "loss": "loss",
+        "sinks": "sink",
+    },
     **{f"{what}_schedule": "schedule" for what in ("momentum", "beta2", "weight_decay")},
 }
 """By the key that a node stands at: what its `_target_` is."""

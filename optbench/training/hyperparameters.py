@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from optbench.optim.groups import every_group
 from optbench.optim.plain_state import plain
 from optbench.schedules.base import Schedule, is_reactive, watches_updates
 from optbench.schedules.replay import ReplayedSetting
@@ -44,7 +45,7 @@ class HyperparameterScheduler:
         replayed: Sequence[ReplayedSetting] = (),
     ) -> None:
         self._name, self._optimizer, self._schedule_steps = name, optimizer, schedule_steps
-        groups = optimizer.param_groups
+        groups = every_group(optimizer)
         self.base_lrs = [float(group["lr"]) for group in groups]
         self._configured = [_settings(group) for group in groups]
         self._values, self._replayed_settings = values, replayed
@@ -53,6 +54,7 @@ class HyperparameterScheduler:
         self._distinct = {id(each): each for each in self._followed}
         distinct = list(self._distinct.values())
         self._reactive = [each for each in distinct if is_reactive(each)]
+        self._optimizer_reacts = hasattr(optimizer, "observe")
         self._alignments: dict[int, Alignment] = {}
         for number, each in enumerate(distinct):
             if watches_updates(each):
@@ -81,8 +83,8 @@ class HyperparameterScheduler:
         if multipliers != self._multipliers:
             self._multipliers = multipliers
             if self._replaced is None and self._step:
-                self._replaced = [group["lr"] for group in self._optimizer.param_groups]
-            groups = zip(self._optimizer.param_groups, self.base_lrs, multipliers, strict=True)
+                self._replaced = [group["lr"] for group in every_group(self._optimizer)]
+            groups = zip(every_group(self._optimizer), self.base_lrs, multipliers, strict=True)
             for group, lr, multiplier in groups:
                 group["lr"] = lr * multiplier
         if self._moves:
@@ -90,7 +92,7 @@ class HyperparameterScheduler:
 
     def _move(self) -> None:
         """Set momentum, betas and weight decay of the next update, where they are scheduled."""
-        groups = zip(self._optimizer.param_groups, self._followed, self._configured, strict=True)
+        groups = zip(every_group(self._optimizer), self._followed, self._configured, strict=True)
         for place, (group, schedule, configured) in enumerate(groups):
             own = self._replay(place, group, configured)
             cycle = getattr(schedule, "momentum", None)
@@ -123,8 +125,8 @@ class HyperparameterScheduler:
 
     @property
     def reacts(self) -> bool:
-        """Whether a schedule wants to see what is logged."""
-        return bool(self._reactive)
+        """Whether a schedule, or the optimizer, wants to see what is logged."""
+        return bool(self._reactive) or self._optimizer_reacts
 
     def see_gradients(self, world: World) -> None:
         """Show the gradients, unscaled and not yet clipped, to schedules that watch updates."""
@@ -138,12 +140,15 @@ class HyperparameterScheduler:
                 alignment.remember()
 
     def observe(self, metrics: Mapping[str, float]) -> bool:
-        """Tell schedules that react what was logged; return whether a learning rate changed."""
-        if not self._reactive:
+        """Tell what was logged to schedules that react, and to an optimizer that does; return
+        whether a learning rate changed."""
+        if not self.reacts:
             return False
         before = self._multipliers
         for schedule in self._reactive:
             schedule.observe(metrics)
+        if self._optimizer_reacts:
+            self._optimizer.observe(metrics)  # type: ignore[attr-defined]
         self._apply()
         return self._multipliers != before
 
@@ -152,7 +157,7 @@ class HyperparameterScheduler:
         """The learning rates of the last update, by group; before the first, those it will take."""
         if self._replaced is not None:
             return self._replaced
-        return [float(group["lr"]) for group in self._optimizer.param_groups]
+        return [float(group["lr"]) for group in every_group(self._optimizer)]
 
     @property
     def lrs(self) -> dict[str, float]:
@@ -162,7 +167,8 @@ class HyperparameterScheduler:
         """
         if not self._step:
             return {}
-        first, *others = self.used
+        stepped = getattr(self._optimizer, "stepped_groups", range(len(self.base_lrs)))
+        first, *others = [self.used[place] for place in stepped]
         lrs = {f"lr/{self._name}/{k}": lr for k, lr in enumerate(others, start=1) if lr != first}
         return {f"lr/{self._name}": first, **lrs}
 
@@ -189,7 +195,7 @@ class HyperparameterScheduler:
         self._step = step
         # An optimizer that changes its lr itself goes on with what it has made of it.
         self._multipliers = state["multipliers"]
-        groups = zip(self._optimizer.param_groups, self._configured, state["settings"], strict=True)
+        groups = zip(every_group(self._optimizer), self._configured, state["settings"], strict=True)
         for group, now, then in groups:
             anew = {k: v for k, v in now.items() if k not in then or then[k] != v}
             cycled = {k: now[k] for k in ("momentum", "betas") if k in now}

@@ -73,7 +73,8 @@ class TrainStep:
         # What needs no look at a step is found out once: at each it would cost ten calls.
         self._autocast = precision.forward if precision.autocast is not None else None
         watches = player.hyperparameters.watches_updates
-        self._prepares = self._leaves_out or watches
+        self._some_rest = hasattr(player.optimizer, "resting")
+        self._prepares = self._leaves_out or watches or self._some_rest
         self._no_sync = strategy.before_last(player.forward)
 
     def loss_and_gradients(self, work: StepBatch) -> Tensor:
@@ -219,6 +220,7 @@ class TrainStep:
                 for parameter in self.player.parameters:
                     if parameter.grad is not None:
                         parameter.grad.mul_(1 / scaler.get_scale())
+            self._leave_resting()
             self._clip()
             return loss
 
@@ -251,6 +253,7 @@ class TrainStep:
 
         `first`: the gradients are those at the point that the last update led to.
         """
+        self._leave_resting()
         if self.precision.scaler is not None:
             self.precision.scaler.unscale_(self.player.optimizer)
         if watch is not None:
@@ -264,6 +267,12 @@ class TrainStep:
             self.player.hyperparameters.see_gradients(self.world)
         self._clip()
         return True
+
+    def _leave_resting(self) -> None:
+        """Clear the gradients of what the optimizer does not train at present."""
+        if self._some_rest:
+            for parameter in self.player.optimizer.resting:  # type: ignore[attr-defined]
+                parameter.grad = None
 
     def _clip(self) -> None:
         if self.clipping.acts:

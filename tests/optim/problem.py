@@ -9,10 +9,13 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from optbench.assemble.optimizer import build_optimizer
+from optbench.assemble.optimizer import Built, build_optimizer
+from optbench.assemble.stages import build_any
+from optbench.compose.composer import hydra_session
 from optbench.compose.paths import configs_folder
 from optbench.models.mlp import MLP
 from optbench.optim.needs import needs_of
+from optbench.tasks.classification import Classification
 from optbench.training.averaged import with_modes
 
 from .plain_objective import Plain
@@ -33,6 +36,7 @@ NAMED: dict[str, dict[str, Any]] = {
 }
 """What those that are named in the config are tried with."""
 
+STAGES = "[{optimizer: adam, until: 4}, {optimizer: sgd, momentum: 0.9, keep: momentum, lr: 0.1}]"
 CPU = torch.device("cpu")
 Make = Callable[[nn.Module], torch.optim.Optimizer]
 
@@ -69,8 +73,19 @@ def data(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
     return inputs.to(dtype), torch.randint(3, (24,), generator=generator)
 
 
+def staged(module: nn.Module) -> Built:
+    """How the program makes `progressive`, of which 4 steps are Adam's."""
+    with hydra_session() as composer:
+        spec = composer.variant(["optimizer=progressive", "optimizer.stages=" + STAGES])
+    run = {"num_iterations": 1000, "num_data": 24, "steps_per_epoch": 1}
+    node, task = spec.config.optimizer, Classification(label_smoothing=0.0)
+    return build_any(spec.config, node, module, CPU, 1.0, run, task)
+
+
 def built(name: str, **changes: Any) -> Make:
     """How the program makes a YAML's optimizer."""
+    if name == "progressive":
+        return lambda module: staged(module).optimizer
     return lambda module: build_optimizer(node_of(name, **changes), module, CPU).optimizer
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import io
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,7 +22,19 @@ from optbench.optim.exact_state import exact_state, load_exactly
 from optbench.optim.groups import hidden_matrices
 
 from .library_references import LIBRARIES
-from .problem import CPU, SHARED, YAMLS, Make, built, data, network, node_of, trajectory, walk
+from .problem import (
+    CPU,
+    SHARED,
+    YAMLS,
+    Make,
+    built,
+    data,
+    network,
+    node_of,
+    staged,
+    trajectory,
+    walk,
+)
 from .references import Slow
 from .rules import ROWS as RULES
 from .rules import away
@@ -111,6 +124,32 @@ def sophia_update(theta: Tensor, g: Tensor, s: Any, t: int, lr: float, **_: Any)
     return theta - lr * torch.clamp(s["m"] / bound, -1, 1)
 
 
+class AdamThenSGD:
+    """The stages of problem.py: SGD goes on with the mean gradient that Adam's momentum is."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.weights = list(module.parameters())
+        self.adam = torch.optim.Adam(self.weights, lr=1e-3, foreach=False)
+        self.sgd = torch.optim.SGD(self.weights, lr=0.1, momentum=0.9, foreach=False)
+        self.t = 0
+
+    def zero_grad(self) -> None:
+        self.sgd.zero_grad()
+
+    def step(self) -> None:
+        if self.t == 4:
+            for weight in self.weights:
+                mean = self.adam.state[weight]["exp_avg"] / (1 - 0.9**4)
+                self.sgd.state[weight]["momentum_buffer"] = mean / (1 - 0.9)
+        (self.adam if self.t < 4 else self.sgd).step()
+        self.t += 1
+
+
+def adam_then_sgd(module: nn.Module) -> torch.optim.Optimizer:
+    made: Any = AdamThenSGD(module)
+    return made  # type: ignore[no-any-return]
+
+
 def by_hand(name: str) -> Make:
     """The transcription with the YAML's settings."""
     node = {k: v for k, v in node_of(name).items() if not k.startswith("_") and k not in SHARED}
@@ -161,6 +200,7 @@ ROWS: dict[str, tuple[Make, float]] = {
     ),
     "muon": (muon_by_hand, FUSED),
     "nadam": (plain(torch.optim.NAdam, lr=2e-3, betas=BETAS, eps=1e-8, momentum_decay=4e-3), 0),
+    "progressive": (adam_then_sgd, FUSED),
     "radam": (plain(torch.optim.RAdam, lr=1e-3, betas=BETAS, eps=1e-8), 0),
     "rmsprop": (plain(torch.optim.RMSprop, lr=1e-3, alpha=0.99, eps=1e-8), 0),
     "rprop": (plain(torch.optim.Rprop, lr=1e-3, etas=(0.5, 1.2), step_sizes=(1e-6, 50)), 0),
@@ -270,7 +310,9 @@ def test_which_implementation_runs_by_itself(name: str) -> None:
     expected = "fused" if name in FUSES else "loop and fused" if name == "muon" else "loop"
     expected = "foreach" if hasattr(locate(node_of(name)["_target_"], ""), "rule") else expected
     expected = "its own" if name in LIBRARIES and name != "custom" else expected
-    assert build_optimizer(node_of(name), network(), CPU).implementation == expected
+    expected = "fused" if name == "progressive" else expected
+    make = staged if name == "progressive" else partial(build_optimizer, node_of(name), device=CPU)
+    assert make(network()).implementation == expected
 
 
 CONVERGED = ("lbfgs", "levenberg_marquardt")

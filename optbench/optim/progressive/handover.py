@@ -1,0 +1,146 @@
+"""State that one optimizer leaves to the next: the momentum, and Adam's squares beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from optbench.optim.first_order.heavy_ball import HeavyBall
+from optbench.optim.first_order.lion import Lion
+from optbench.optim.first_order.momentum import Momentum
+
+KEEPS = ("momentum", "squares")
+ADAMS = (torch.optim.Adam, torch.optim.RAdam)  # AdamW is one of the first
+AVERAGES = (*ADAMS, torch.optim.NAdam, torch.optim.Adamax, Lion)
+"""Those whose `exp_avg` is a running mean of gradients."""
+SGDS = (torch.optim.SGD, Momentum, HeavyBall)  # NAG is one of the second
+
+
+def check_keep(
+    words: tuple[str, ...], before: torch.optim.Optimizer, after: torch.optim.Optimizer
+) -> None:
+    """Raise ValueError unless an optimizer can go on with what another leaves.
+
+    Args:
+        words: of `KEEPS`.
+        before, after: the two.
+    """
+    names = type(before).__name__, type(after).__name__
+    if "squares" in words:
+        for each, name in zip((before, after), names, strict=True):
+            if not isinstance(each, ADAMS):
+                raise ValueError(f"{name} has no squares as Adam, AdamW and RAdam have them")
+        if "momentum" not in words:
+            raise ValueError("squares go with momentum; keep both")
+    elif "momentum" in words:
+        if not has_momentum(before):
+            raise ValueError(f"{names[0]} has no momentum that another could go on with")
+        if isinstance(after, (*ADAMS, torch.optim.NAdam, torch.optim.Adamax)):
+            raise ValueError(
+                f"{names[1]} takes its averages to begin at zero; momentum alone is nothing to it"
+            )
+        if not has_momentum(after):
+            raise ValueError(f"{names[1]} has no momentum to go on with")
+
+
+def has_momentum(optimizer: torch.optim.Optimizer) -> bool:
+    """Return whether an optimizer has a momentum whose scale is known."""
+    if isinstance(optimizer, AVERAGES):
+        return True
+    groups = optimizer.param_groups
+    return isinstance(optimizer, SGDS) and all(group["momentum"] > 0 for group in groups)
+
+
+def along(optimizer: torch.optim.Optimizer) -> list[Tensor | None]:
+    """Return the mean gradients that the running means of an optimizer stand for, parameter by
+    parameter; None of one that was not stepped."""
+    found: list[Tensor | None] = []
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            state = optimizer.state.get(parameter) if parameter.grad is not None else None
+            found.append(mean_gradient(optimizer, group, parameter, state) if state else None)
+    return found
+
+
+@torch.no_grad()
+def hand_over(
+    words: tuple[str, ...], before: torch.optim.Optimizer, after: torch.optim.Optimizer
+) -> None:
+    """Give an optimizer what another leaves, for the parameters that both have.
+
+    Momentum is handed over as the mean gradient that it stands for, on the scale of who goes on
+    with it; with squares the whole state of an Adam is. Learning rates are those of the last
+    step and of the next.
+    """
+    if not words:
+        return
+    groups = {p: group for group in before.param_groups for p in group["params"]}
+    for group in after.param_groups:
+        for parameter in group["params"]:
+            state = before.state.get(parameter)
+            if not state:
+                continue
+            if "squares" in words:
+                _give_all(after, group, parameter, state)
+                continue
+            mean = mean_gradient(before, groups[parameter], parameter, state)
+            if mean is not None:
+                _give_momentum(after, group, parameter, mean)
+
+
+def mean_gradient(
+    optimizer: Any, group: Mapping[str, Any], parameter: Tensor, state: Mapping[str, Any]
+) -> Tensor | None:
+    """Return the mean gradient that a parameter's momentum stands for; None before the first."""
+    if isinstance(optimizer, AVERAGES):
+        beta = group["betas"][1 if isinstance(optimizer, Lion) else 0]
+        left = beta ** float(state["step"])
+        average: Tensor = state["exp_avg"]
+        return average / (1 - left) if left < 1 else None
+    left = 1 - float(group["momentum"])
+    if isinstance(optimizer, torch.optim.SGD):
+        buffer = state.get("momentum_buffer")
+        return None if buffer is None else buffer * (left / (1 - float(group["dampening"])))
+    lr = float(group["lr"])
+    if lr == 0.0:
+        return None
+    if isinstance(optimizer, Momentum):
+        velocity: Tensor = state["velocity"]
+        return velocity * (left / lr)
+    previous: Tensor = state["previous"]
+    return (previous - parameter.detach().to(previous.dtype)) * (left / lr)
+
+
+def _give_momentum(
+    optimizer: Any, group: Mapping[str, Any], parameter: Tensor, mean: Tensor
+) -> None:
+    state = optimizer.state[parameter]
+    if isinstance(optimizer, torch.optim.SGD):
+        scale = (1 - float(group["dampening"])) / (1 - float(group["momentum"]))
+        state["momentum_buffer"] = (mean * scale).to(parameter.dtype)
+        return
+    optimizer._start(parameter, group)
+    if isinstance(optimizer, Lion):
+        state["exp_avg"].copy_(mean)
+        return
+    velocity = mean * (float(group["lr"]) / (1 - float(group["momentum"])))
+    if isinstance(optimizer, Momentum):
+        state["velocity"].copy_(velocity)
+    else:
+        state["previous"].copy_(parameter.detach()).add_(velocity)
+
+
+def _give_all(
+    optimizer: Any, group: Mapping[str, Any], parameter: Tensor, state: Mapping[str, Any]
+) -> None:
+    apart = group.get("capturable") or group.get("fused")
+    own = optimizer.state[parameter]
+    step = torch.tensor(float(state["step"]), dtype=torch.float32)
+    own["step"] = step.to(parameter.device) if apart else step
+    own["exp_avg"] = state["exp_avg"].clone()
+    own["exp_avg_sq"] = state["exp_avg_sq"].clone()
+    if group.get("amsgrad"):
+        own["max_exp_avg_sq"] = state.get("max_exp_avg_sq", state["exp_avg_sq"]).clone()
