@@ -305,6 +305,10 @@ def tune(
     with composer_of(config_dir) as composer, of_a_library(quiet) as (log, _):
         wanted = os.fspath(folder) if folder is not None else folder_wanted(composer)
         searched = search(composer, overrides, wanted, log)
+        if searched.study.plan.against and not searched.signal and not searched.fault:
+            from optbench.benchmark.against import against
+
+            searched = replace(searched, signal=against(composer, searched, log).rival.signal)
     if searched.signal:
         signal.raise_signal(searched.signal)
     if searched.fault:

@@ -13,7 +13,7 @@ from optbench.config.flow import flow
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 from optbench.search.space import Space, read_space
-from optbench.tuning.asked import GROUP, refuse_fixed
+from optbench.tuning.asked import GROUP, of_file, refuse_fixed
 
 NAME = re.compile(r"[A-Za-z_][\w.+-]*")
 OWN_CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
@@ -173,4 +173,7 @@ def _space(composer: Composer, name: str, lines: Sequence[str], said: Any) -> Sp
         near = did_you_mean(str(wanted), options)
         raise UserError(f"search: {name}={flow(wanted)}: no such space; {near}")
     where = f"{GROUP}={wanted}" if said is None else f"search: {name}={wanted}"
-    return refuse_fixed(read_space(composer.files.file(GROUP, wanted), where))
+    space = of_file(composer, wanted, where)
+    if space.chosen:
+        raise UserError(f"{where}: chooses the optimizer; optbench tune {GROUP}={wanted}")
+    return space

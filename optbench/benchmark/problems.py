@@ -18,7 +18,8 @@ from optbench.runs.result import RunResult
 from optbench.search.space import overrides as lines_of
 from optbench.search.space import refuse_strangers
 from optbench.statistics import is_score
-from optbench.tuning.tune import NO_TEST, built, check_ends
+from optbench.tuning.choices import NO_TEST, check_ends
+from optbench.tuning.tune import built
 
 if TYPE_CHECKING:
     from optbench.assemble.experiment import Experiment

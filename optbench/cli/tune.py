@@ -30,7 +30,8 @@ def tune(arguments: Sequence[str]) -> int:
 
     log = Log()
     with hydra_session(words.config_dir) as composer:
-        return report(tuning.tune(composer, words.rest, words.folder(composer), log), log)
+        searched = tuning.tune(composer, words.rest, words.folder(composer), log)
+        return _reported(composer, searched, log)
 
 
 def resume_study(folder: Path, overrides: Sequence[str], config_dir: str | None, log: Log) -> int:
@@ -40,7 +41,26 @@ def resume_study(folder: Path, overrides: Sequence[str], config_dir: str | None,
     from optbench.tuning.plan import read_plan
 
     with hydra_session(config_dir or read_plan(folder).config_dir) as composer:
-        return report(tuning.go_on(composer, folder.absolute(), overrides, log), log)
+        searched = tuning.go_on(composer, folder.absolute(), overrides, log)
+        return _reported(composer, searched, log)
+
+
+def _reported(composer: Composer, searched: Searched, log: Log) -> int:
+    """Print what a study came to, and what its best is worth if that is asked; the exit code."""
+    code = report(searched, log)
+    plan = searched.study.plan
+    if code or not plan.against:
+        return code
+    from optbench.benchmark.against import against
+    from optbench.cli.benchmark import report as report_verdict
+
+    print_text(f"\nagainst optimizer={plan.against}, tuned as much, by {plan.confirm} fresh seeds:")
+    found = against(composer, searched, log)
+    if found.verdict is None:
+        code = report(found.rival, log)
+        print_lines(f"  optbench resume {shell_word(shown(searched.study.folder))}")
+        return code or EXIT_LEFT
+    return report_verdict(found.verdict)
 
 
 class StudyWords(NamedTuple):
@@ -85,7 +105,7 @@ def report(searched: Searched, log: Log) -> int:
             print_lines(line) if line.startswith("  ") else print_text(line)
         recipe = write_recipe(study, best, searched.recipe or {})
         print_text(f"\nthe best as a recipe: {shown(recipe)}")
-        print_lines(f"\n  {command(study, best, searched.base)}")
+        print_lines(f"\n  {command(study, searched.lines)}")
     print_lines(f"  tensorboard --logdir {folder}")
     left = study.plan.trials - len(study.tried())
     if left:

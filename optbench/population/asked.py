@@ -74,6 +74,8 @@ def check_space(space: Space, base: RunSpec) -> None:
     Raises:
         UserError: such a key, one that there is not, or a space for another optimizer.
     """
+    if space.chosen:
+        raise UserError(f"{space.where}: chooses the optimizer, which members have in common; tune")
     refuse_strangers(space, base.plain, base.choices["optimizer"])
     for key in space.keys:
         if key in LENGTHS or is_fixed(key):

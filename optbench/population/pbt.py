@@ -20,10 +20,9 @@ from optbench.rundir import RunDir
 from optbench.runs.log import Log
 from optbench.search.space import overrides as lines_of
 from optbench.search.space import read_space
+from optbench.tuning.choices import NO_TEST, check_ends
 from optbench.tuning.tune import (
-    NO_TEST,
     alone,
-    check_ends,
     comparable,
     measured,
     refuse_changed,

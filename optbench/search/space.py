@@ -7,13 +7,20 @@ A YAML of the group `space` says it:
     search:
       optimizer.lr: {log: [1e-4, 1e-2]}
       optimizer.betas.0: {one_minus_log: [0.02, 0.5]}   # an item of a list
+
+One that chooses files of groups has further keys with each of them, those of the space of its name
+or what is said:
+
+    choose:
+      optimizer: [adamw, sgd]
+      schedule: {constant: {}, cosine: {schedule.min_ratio: {uniform: [0, 0.1]}}}
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from optbench.compose.quoting import value_text
@@ -31,7 +38,9 @@ from optbench.search.distribution import (
     read_distribution,
 )
 
-KEYS = ("optimizers", "source", "search")
+KEYS = ("optimizers", "source", "search", "choose")
+CHOSEN = ("optimizer", "schedule")
+"""Groups whose files may be chosen."""
 """Of a space's file."""
 KEY = re.compile(r"[A-Za-z_][\w-]*(\.[\w-]+)*")
 INSIDE = 0.381966
@@ -48,28 +57,93 @@ class Space:
         optimizers: choices of the group that it is for; none: any that has the keys.
         source: who says so.
         where: what it is called in messages.
+        chosen: by group, among whose files the key of its name chooses, and by file what else is
+            searched with it.
     """
 
     keys: Mapping[str, Distribution]
     optimizers: tuple[str, ...] = ()
     source: str | None = None
     where: str = "space"
+    chosen: Mapping[str, Mapping[str, Mapping[str, Distribution]]] = field(default_factory=dict)
+
+    @property
+    def every(self) -> list[str]:
+        """All keys that are searched in some trial."""
+        more = [key for by in self.chosen.values() for keys in by.values() for key in keys]
+        return list(dict.fromkeys([*self.keys, *more]))
+
+    def choices(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """Return the files that values choose, by group."""
+        return {group: values[group] for group in self.chosen if group in values}
+
+    def given(self, choices: Mapping[str, Any]) -> Space:
+        """Return what is searched with some files: no choice but these."""
+        more = {
+            key: each
+            for group, by in self.chosen.items()
+            if group in choices
+            for key, each in by[choices[group]].items()
+        }
+        return replace(self, keys={**self.keys, **more}, chosen={})
+
+    def named(self, choices: Mapping[str, Any]) -> dict[str, tuple[str, Distribution]]:
+        """Return key and distribution by a name that no other key, or distribution, has."""
+        found = {key: (key, each) for key, each in self.keys.items()}
+        for group, by in self.chosen.items():
+            for key, each in by[choices[group]].items():
+                found[f"{group}={choices[group]} {key}"] = (key, each)
+        return found
+
+    @property
+    def dimensions(self) -> int:
+        """The most numbers that say a point of it."""
+        most = (max(map(len, by.values())) for by in self.chosen.values())
+        return len(self.keys) + sum(most)
+
+    def at(self, point: Sequence[float]) -> dict[str, Any]:
+        """Return the values by key at a point of the unit cube."""
+        first = dict(zip(self.keys.items(), point, strict=False))
+        values = {key: each.value(u) for (key, each), u in first.items()}
+        rest = list(point[len(self.keys) :])
+        for group, by in self.chosen.items():
+            own = by[values[group]]
+            pairs = zip(own.items(), rest, strict=False)
+            values |= {key: each.value(u) for (key, each), u in pairs}
+            rest = rest[max(map(len, by.values())) :]
+        return values
 
     def as_plain(self) -> dict[str, Any]:
         """Return what stands in a YAML for it."""
-        return {
+        own = {key: each for key, each in self.keys.items() if key not in self.chosen}
+        plain: dict[str, Any] = {
             "optimizers": list(self.optimizers) or None,
             "source": self.source,
-            "search": {key: found.as_plain() for key, found in self.keys.items()},
+            "search": _as_plain(own),
         }
+        if self.chosen:
+            plain["choose"] = {
+                group: {name: _as_plain(keys) for name, keys in by.items()}
+                for group, by in self.chosen.items()
+            }
+        return plain
 
 
-def read_space(plain: Any, where: str) -> Space:
+def _as_plain(keys: Mapping[str, Distribution]) -> dict[str, Any]:
+    return {key: found.as_plain() for key, found in keys.items()}
+
+
+FileOf = Callable[[str, str], Any]
+"""From a group and a choice to what its space searches; UserError for what there is not."""
+
+
+def read_space(plain: Any, where: str, file_of: FileOf | None = None) -> Space:
     """Read a space from what stands in its file.
 
     Args:
         plain: the file as plain data.
         where: what it is called in messages, such as `space=adamw`.
+        file_of: finds what is searched with a file that is chosen by its name alone.
 
     Raises:
         UserError: it is none; the key, what is wrong, and the nearest that would not be.
@@ -88,18 +162,66 @@ def read_space(plain: Any, where: str) -> Space:
     search = plain.get("search")
     if search is not None and not isinstance(search, Mapping):
         raise UserError(f"{where}: search={flow(search)}: expected keys, each with a distribution")
-    if not search:
+    chosen = _chosen(plain.get("choose"), where, file_of)
+    if not search and not chosen:
         raise UserError(f"{where}: search: no keys to search")
+    keys = {group: Distribution(CHOICE, choices=tuple(by)) for group, by in chosen.items()}
+    keys |= _keys(search or {}, where)
+    space = Space(keys, _optimizers(plain.get("optimizers"), where), source, where, chosen)
+    for group, by in chosen.items():
+        for name, own in by.items():
+            both = sorted(own.keys() & keys.keys())
+            if both:
+                raise UserError(f"{where}: {both[0]}: searched with {group}={name} already")
+    return space
+
+
+def _keys(search: Mapping[Any, Any], where: str) -> dict[str, Distribution]:
     keys = {}
     for key in search:
         if not isinstance(key, str) or not KEY.fullmatch(key):
             raise UserError(f"{where}: {key}: can't be a key; expected one such as optimizer.lr")
+        if key in CHOSEN:
+            raise UserError(f"{where}: {key}: stands under choose, as {{{key}: [NAME, ...]}}")
         keys[key] = read_distribution(search[key], f"{where}: {key}")
     for key in keys:
         for other in keys:
             if key.startswith(f"{other}."):
                 raise UserError(f"{where}: {key}: {other} is searched as a whole")
-    return Space(keys, _optimizers(plain.get("optimizers"), where), source, where)
+    return keys
+
+
+def _chosen(
+    said: Any, where: str, file_of: FileOf | None
+) -> dict[str, dict[str, dict[str, Distribution]]]:
+    """Return what `choose` says, with what is searched with each file."""
+    if said is None:
+        return {}
+    if not isinstance(said, Mapping) or not said:
+        raise UserError(
+            f"{where}: choose={flow(said)}: expected such as {{optimizer: [sgd, adam]}}"
+        )
+    found: dict[str, dict[str, dict[str, Distribution]]] = {}
+    for group, names in said.items():
+        if group not in CHOSEN:
+            raise UserError(f"{where}: choose.{group}: {did_you_mean(str(group), CHOSEN)}")
+        if not isinstance(names, Mapping | list) or not names:
+            raise UserError(f"{where}: choose.{group}={flow(names)}: expected a list of names")
+        if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+            raise UserError(f"{where}: choose.{group}={flow(names)}: expected names, each once")
+        own = names if isinstance(names, Mapping) else dict.fromkeys(names)
+        found[group] = {}
+        for name, search in own.items():
+            at = f"{where}: {group}={name}"
+            if search is None and file_of is not None:
+                search = file_of(group, name)
+            if not isinstance(search, Mapping | None):
+                raise UserError(f"{at}: {flow(search)}: expected keys, each with a distribution")
+            found[group][name] = _keys(search or {}, at)
+            strange = next((k for k in found[group][name] if not k.startswith(f"{group}.")), None)
+            if strange is not None:
+                raise UserError(f"{at}: {strange}: expected keys of {group}; others go to search")
+    return found
 
 
 def _optimizers(said: Any, where: str) -> tuple[str, ...]:
@@ -118,7 +240,7 @@ def overrides(space: Space, values: Mapping[str, Any], config: Mapping[str, Any]
 
     Args:
         values: by key; a key that lacks one keeps what it has.
-        config: plain, composed without the space: where the other items of lists come from.
+        config: plain, composed with what is chosen: where the other items of lists come from.
 
     Example:
         >>> space = read_space({"search": {"betas.0": {"one_minus_log": [0.02, 0.5]}}}, "space")
@@ -126,7 +248,7 @@ def overrides(space: Space, values: Mapping[str, Any], config: Mapping[str, Any]
         ['betas=[0.93, 0.999]']
     """
     found: dict[str, Any] = {}
-    for key in space.keys:
+    for key in space.given(space.choices(values)).keys:
         if key not in values:
             continue
         whole, index = _list_of(key, config)
@@ -134,7 +256,10 @@ def overrides(space: Space, values: Mapping[str, Any], config: Mapping[str, Any]
             found[key] = values[key]
         else:
             found.setdefault(whole, list(find(config, whole)))[index] = values[key]
-    return [f"{key}={value_text(value)}" for key, value in found.items()]
+    return [
+        f"{key}={value if key in space.chosen else value_text(value)}"
+        for key, value in found.items()
+    ]
 
 
 def refuse_strangers(space: Space, config: Mapping[str, Any], optimizer: str) -> None:

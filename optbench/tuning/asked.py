@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from optbench.assemble.create import need
 from optbench.compose.composer import Composer
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 from optbench.search.distribution import CHOICE
 from optbench.search.space import Space, read_space
-from optbench.tuning.samplers import check_names, size_of
+from optbench.tuning.samplers import check_keys, check_names, size_of
 from optbench.tuning.words import MOST, Said, count, words_of
 
 GROUP = "space"
@@ -38,8 +40,10 @@ UNSEARCHED = (
     "dataset.val_fraction",
 )
 """Keys, with all that is below them, that are the same in all trials."""
-COUNTS = ("trials", "seeds", "folds")
-WORDS = (GROUP, "search", *COUNTS, "sampler", "pruner", "metric")
+COUNTS = ("trials", "seeds", "folds", "confirm")
+WORDS = (GROUP, "search", *COUNTS, "sampler", "pruner", "metric", "against")
+CONFIRM = 10
+"""Fresh seeds by default, where the best is compared with another optimizer's."""
 TRIALS = 30
 """By default, but of a grid: all of it."""
 
@@ -55,6 +59,8 @@ class Asked:
         seeds, folds: runs of each trial are all combinations; 0 folds for the usual split.
         sampler, pruner: by name.
         metric: None for the task's own.
+        against: an optimizer that is tuned as much, and compared with; empty for none.
+        confirm: fresh seeds of the comparison.
     """
 
     space: Space
@@ -65,6 +71,8 @@ class Asked:
     sampler: str
     pruner: str
     metric: str | None
+    against: str = ""
+    confirm: int = 0
 
 
 def asked(composer: Composer, overrides: Sequence[str]) -> tuple[Asked, list[str]]:
@@ -80,9 +88,11 @@ def asked(composer: Composer, overrides: Sequence[str]) -> tuple[Asked, list[str
     if folds == 1:
         raise UserError("folds=1: expected at least 2; leave it out for the usual split")
     space, named = searched(composer, said, "tune")
-    if "sampler" not in said and all(each.kind == CHOICE for each in space.keys.values()):
+    lists = all(each.kind == CHOICE for each in space.keys.values()) and not space.chosen
+    if "sampler" not in said and lists:
         sampler = "grid"
     check_names(sampler, pruner, seeds * max(1, folds))
+    check_keys(sampler, space)
     trials = counts["trials"]
     if sampler == "grid":
         size = size_of(space)
@@ -91,8 +101,30 @@ def asked(composer: Composer, overrides: Sequence[str]) -> tuple[Asked, list[str
                 f"sampler=grid: {size:,} points; at most {MOST['trials']:,}, by fewer points: n"
             )
         trials = min(trials or size, size)
-    metric = metric_in(said)
-    return Asked(space, named, trials or TRIALS, seeds, folds, sampler, pruner, metric), rest
+    metric, rival = metric_in(said), _rival(said, space)
+    confirm = (counts["confirm"] or CONFIRM) if rival else 0
+    many = trials or TRIALS
+    wanted = Asked(space, named, many, seeds, folds, sampler, pruner, metric, rival, confirm)
+    return wanted, rest
+
+
+def _rival(said: Said, space: Space) -> str:
+    """Return the optimizer that the best is compared with; empty for none."""
+    if "against" not in said:
+        if "confirm" in said:
+            raise UserError(f"{said.line('confirm')}: compared with what? add against=adamw")
+        return ""
+    name, known = said["against"], list(space.chosen.get("optimizer", ()))
+    if not known:
+        raise UserError(
+            f"{said.line('against')}: of a space that chooses the optimizer, as "
+            "space=any_optimizer; optbench benchmark compares optimizers"
+        )
+    if name not in known:
+        hint = did_you_mean(str(name), known)
+        raise UserError(f"{said.line('against')}: not among those of {space.where}; {hint}")
+    need("scipy", "compare", said.line("against"))
+    return str(name)
 
 
 def _named(said: Said, word: str, default: str) -> str:
@@ -119,7 +151,7 @@ def refuse_fixed(space: Space) -> Space:
     Raises:
         UserError: such a key is searched.
     """
-    for key in space.keys:
+    for key in space.every:
         part = next((each for each in UNSEARCHED if f"{key}.".startswith(f"{each}.")), None)
         if part is not None or key.endswith("_target_"):
             raise UserError(f"{space.where}: {key}: not searched, for scores would not compare")
@@ -155,4 +187,30 @@ def searched(composer: Composer, said: Said, verb: str) -> tuple[Space, str]:
     if str(name) not in options:
         raise UserError(f"{said.line(GROUP)}: no such space; {did_you_mean(str(name), options)}")
     named = f"{GROUP}={name}"
-    return refuse_fixed(read_space(composer.files.file(GROUP, str(name)), named)), named
+    return of_file(composer, str(name), named), named
+
+
+def of_file(composer: Composer, name: str, where: str) -> Space:
+    """Return a file of the group `space`.
+
+    Args:
+        composer: who knows the files.
+        name: its name.
+        where: what it is called in messages.
+
+    Raises:
+        UserError: it is no space, or searches what the study sets.
+    """
+
+    def file_of(group: str, choice: str) -> Any:
+        """Return what the space of an optimizer's name searches; nothing of schedules."""
+        known = composer.files.options(group)
+        if choice not in known:
+            raise UserError(f"{where}: {group}={choice}: no such; {did_you_mean(choice, known)}")
+        if group != "optimizer":
+            return {}
+        spaces = composer.files.options(GROUP)
+        found = composer.files.file(GROUP, choice if choice in spaces else "lr")
+        return found.get("search") if isinstance(found, Mapping) else None
+
+    return refuse_fixed(read_space(composer.files.file(GROUP, name), where, file_of))

@@ -74,7 +74,7 @@ def _drawn(study: Study) -> Iterator[str]:
         importance(folder / "importance.png", shares, title=f"what decides {metric}, {about}")
         yield "importance.png"
     rates = [_rate(study, each) for each in tried if _is_lr(each.values.get(LR))]
-    if len({rate.lr for rate in rates}) >= FEWEST:
+    if LR in space and len({rate.lr for rate in rates}) >= FEWEST:
         lr_loss(
             folder / "lr.png",
             _lr_axis(space[LR], [rate.lr for rate in rates]),

@@ -36,6 +36,8 @@ class StudyPlan:
         executor: the overrides that say who does the runs.
         config_dir: of the user's own config files, if there is one.
         base: the config of a run without a trial's values, plain.
+        against: an optimizer that the best is compared with in the end; empty for none.
+        confirm: fresh seeds of that comparison.
     """
 
     overrides: Sequence[str]
@@ -51,6 +53,8 @@ class StudyPlan:
     executor: Sequence[str] = ()
     config_dir: str | None = None
     base: Mapping[str, Any] = field(default_factory=dict)
+    against: str = ""
+    confirm: int = 0
     version: int = field(default=VERSION)
 
 

@@ -20,7 +20,7 @@ from optbench.tuning.samplers import distributions, grid_of, make_sampler, param
 from optbench.tuning.storage import in_memory
 
 if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
+    from optuna.trial import FrozenTrial, Trial
 
 Proposal = tuple[dict[str, Any], dict[str, Any]]
 """Parameters in optuna's terms, and what a sampler keeps with its trial."""
@@ -39,13 +39,35 @@ def proposed(plan: StudyPlan, space: Space, place: int, before: Sequence[FrozenT
         return params_of(space, _of_grid(space, plan.seed, place)), {}
     if plan.sampler == "qmc":
         return params_of(space, _of_sequence(space, plan.seed, place)), {}
-    sampler = make_sampler(plan.sampler, derived(plan.seed, place), len(space.keys))
+    several, by_choice = len(space.every), bool(space.chosen)
+    sampler = make_sampler(plan.sampler, derived(plan.seed, place), several, by_choice)
     study = in_memory(before, plan.mode, sampler)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that infinities are clipped, that a method is new
-        trial = study.ask(distributions(space))
+        trial = study.ask({} if by_choice else distributions(space))
+        if by_choice:
+            _suggested(space, trial)
     found = study.get_trials(deepcopy=False)[trial.number]
     return dict(found.params), dict(found.system_attrs)
+
+
+def _suggested(space: Space, trial: Trial) -> None:
+    """Have a trial get values: of the choices first, then of what is searched with these."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    chosen = {}
+    for group in space.chosen:
+        names = space.keys[group].choices
+        chosen[group] = names[trial.suggest_categorical(group, range(len(names)))]
+    for name, each in distributions(space, chosen).items():
+        if name in space.chosen:
+            continue
+        if isinstance(each, CategoricalDistribution):
+            trial.suggest_categorical(name, each.choices)
+        elif isinstance(each, IntDistribution):
+            trial.suggest_int(name, each.low, each.high, log=each.log)
+        elif isinstance(each, FloatDistribution):
+            trial.suggest_float(name, each.low, each.high, log=each.log)
 
 
 def _of_grid(space: Space, seed: int, place: int) -> dict[str, Any]:
@@ -58,13 +80,11 @@ def _of_sequence(space: Space, seed: int, place: int) -> dict[str, Any]:
     """Return a point of a scrambled Sobol sequence, as values by key."""
     from scipy.stats.qmc import Sobol
 
-    sequence = Sobol(len(space.keys), scramble=True, rng=derived(seed, 0))
+    sequence = Sobol(space.dimensions, scramble=True, rng=derived(seed, 0))
     if place:
         sequence.fast_forward(place)
     (point,) = sequence.random(1)
-    return {
-        key: each.value(float(u)) for (key, each), u in zip(space.keys.items(), point, strict=True)
-    }
+    return space.at([float(u) for u in point])
 
 
 def derived(seed: int, place: int) -> int:

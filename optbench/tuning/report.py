@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from optbench.config.flow import flow
-from optbench.config.run_spec import RunSpec
 from optbench.escape import shell_word
 from optbench.files import dump_yaml, write_atomically
 from optbench.monitor.numerals import significant
-from optbench.search.space import overrides as lines_of
 from optbench.tuning.recipe import headed
 from optbench.tuning.study import Study, Tried
 
@@ -24,13 +22,17 @@ RECIPE = "tuned"
 def rows_of(study: Study, most: int = 5) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows of a table of the best trials."""
     metric, several = study.plan.metric, len(study.plan.runs) > 1
+    keys, more = list(study.space.keys), bool(study.space.chosen)
     sign = 1 if study.plan.mode == "min" else -1
     ended = [t for t in study.tried() if t.state == "complete"]
     ranked = sorted(ended, key=lambda t: (not math.isfinite(t.value), sign * t.value))
-    header = ["trial", *study.space.keys, metric, *(["over its runs"] if several else [])]
+    settings = ["settings"] if more else []
+    header = ["trial", *keys, *settings, metric, *(["over its runs"] if several else [])]
     rows = []
     for tried in ranked[:most]:
-        values = [_said(tried.values[key]) for key in study.space.keys]
+        values = [_said(tried.values[key]) for key in keys]
+        own = [key for key in tried.values if key not in keys]
+        values += [" ".join(f"{key}={_said(tried.values[key])}" for key in own)] if more else []
         score = significant(tried.value) if math.isfinite(tried.value) else "none"
         rows.append([str(tried.place), *values, score, *([_spread(tried)] if several else [])])
     return header, rows
@@ -46,9 +48,14 @@ def _said(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def command(study: Study, best: Tried, base: RunSpec) -> str:
-    """Return the command that trains with the best trial's values, the test set scored too."""
-    words = [*study.plan.overrides, *lines_of(study.space, best.values, base.plain)]
+def command(study: Study, lines: Sequence[str]) -> str:
+    """Return the command that trains with the best trial's values, the test set scored too.
+
+    Args:
+        study: with its plan.
+        lines: the overrides that give these values to a run.
+    """
+    words = [*study.plan.overrides, *lines]
     if study.plan.config_dir is not None:
         words += ["--config-dir", study.plan.config_dir]
     return " ".join(["optbench train", *map(shell_word, words)])
@@ -74,8 +81,10 @@ def warnings_of(study: Study, best: Tried) -> list[str]:
     if same > 1:
         found.append(f"{same} trials share the best score: which of them is better is not known")
     edges = len(found)
-    wider = dict(study.space.keys)
-    for key, each in study.space.keys.items():
+    choices = study.space.choices(best.values)
+    given = study.space.given(choices)
+    wider = {key: each for key, each in given.keys.items() if key not in choices}
+    for key, each in list(wider.items()):
         side = each.at_edge(best.values[key])
         if side is None:
             continue
@@ -85,8 +94,9 @@ def warnings_of(study: Study, best: Tried) -> list[str]:
             "the optimum may be beyond"
         )
     if len(found) > edges:
-        searched = flow(replace(study.space, keys=wider).as_plain()["search"])
-        found += ["a wider space:", f"  {shell_word(f'search={searched}')}"]
+        searched = flow(replace(given, keys=wider).as_plain()["search"])
+        words = [*(f"{group}={name}" for group, name in choices.items()), f"search={searched}"]
+        found += ["a wider space:", f"  {' '.join(map(shell_word, words))}"]
     return found
 
 

@@ -56,13 +56,28 @@ def check_names(sampler: str, pruner: str, runs: int) -> None:
         )
 
 
-def make_sampler(name: str, seed: int, keys: int) -> BaseSampler:
+OF_ANY_KEYS = ("tpe", "random", "qmc")
+"""Samplers that do where trials have different keys."""
+
+
+def check_keys(sampler: str, space: Space) -> None:
+    """Refuse a sampler that wants the same keys in all trials, where trials choose files."""
+    if space.chosen and sampler not in OF_ANY_KEYS:
+        groups = " and the ".join(space.chosen)
+        raise UserError(
+            f"sampler={sampler}: wants the same keys in all trials, which here depend on the "
+            f"{groups}; use {', '.join(OF_ANY_KEYS)}"
+        )
+
+
+def make_sampler(name: str, seed: int, keys: int, group: bool = False) -> BaseSampler:
     """Make one of optuna's samplers for one trial.
 
     Args:
         name: `tpe`, `random`, `cmaes` or `gp`.
         seed: of what it draws.
         keys: how many there are.
+        group: whether trials have different ones.
     """
     import optuna
 
@@ -74,7 +89,7 @@ def make_sampler(name: str, seed: int, keys: int) -> BaseSampler:
             return optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
         if name == "gp":
             return optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False)
-        return optuna.samplers.TPESampler(seed=seed, multivariate=keys > 1)
+        return optuna.samplers.TPESampler(seed=seed, multivariate=keys > 1, group=group)
 
 
 def make_pruner(name: str, evaluations: int) -> BasePruner:
@@ -94,12 +109,19 @@ def make_pruner(name: str, evaluations: int) -> BasePruner:
     return optuna.pruners.NopPruner()
 
 
-def distributions(space: Space) -> dict[str, BaseDistribution]:
-    """Return a space in optuna's terms: choices by number, `one_minus_log` by 1 - value."""
-    return {key: _distribution(each) for key, each in space.keys.items()}
+def distributions(
+    space: Space, values: Mapping[str, Any] | None = None
+) -> dict[str, BaseDistribution]:
+    """Return a space in optuna's terms: choices by number, `one_minus_log` by 1 - value.
+
+    Args:
+        space: what is searched.
+        values: that say which files are chosen, of a space that chooses some.
+    """
+    return {name: distribution(each) for name, (_, each) in space.named(values or {}).items()}
 
 
-def _distribution(given: Distribution) -> BaseDistribution:
+def distribution(given: Distribution) -> BaseDistribution:
     from optuna.distributions import (
         CategoricalDistribution,
         FloatDistribution,
@@ -121,23 +143,20 @@ def _index(given: Distribution, value: Any) -> int:
 
 def values_of(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of the config's keys that optuna's parameters stand for."""
+    named = space.named({key: space.keys[key].choices[params[key]] for key in space.chosen})
     found: dict[str, Any] = {}
-    for key, param in params.items():
-        given = space.keys[key]
-        if given.kind == CHOICE:
-            found[key] = given.choices[param]
-        else:
-            found[key] = given.to_value(param)
+    for name, param in params.items():
+        key, given = named[name]
+        found[key] = given.choices[param] if given.kind == CHOICE else given.to_value(param)
     return found
 
 
 def params_of(space: Space, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return optuna's parameters for values of the config's keys."""
     return {
-        key: _index(space.keys[key], value)
-        if space.keys[key].kind == CHOICE
-        else space.keys[key].from_value(value)
-        for key, value in values.items()
+        name: _index(given, values[key]) if given.kind == CHOICE else given.from_value(values[key])
+        for name, (key, given) in space.named(values).items()
+        if key in values
     }
 
 

@@ -89,8 +89,11 @@ class Study:
 
     def _check(self) -> None:
         """Raise ValueError for a trial that is not of this study: the file is others' to write."""
-        own = distributions(self.space)
         for trial in self._trials():
+            try:
+                own = distributions(self.space, values_of(self.space, trial.params))
+            except (IndexError, TypeError, KeyError):
+                raise ValueError(f"trial {trial.number} is of another space") from None
             if trial.distributions != own or set(trial.params) != set(own):
                 raise ValueError(f"trial {trial.number} is of another space")
             _scores(trial)
@@ -122,7 +125,7 @@ class Study:
         made = create_trial(
             state=TrialState.RUNNING,
             params=params,
-            distributions=distributions(self.space),
+            distributions=distributions(self.space, values_of(self.space, params)),
             system_attrs=attributes,
         )
         self._study.add_trial(made)
@@ -181,7 +184,8 @@ class Study:
         return pick(good, key=lambda t: t.value) if good else None
 
     def importances(self) -> dict[str, float]:
-        """Return how much each key decides, by PED-ANOVA; empty where too few trials tell."""
+        """Return how much each key decides that all trials have, by PED-ANOVA; empty where too few
+        trials tell."""
         import warnings
 
         import optuna
@@ -198,7 +202,11 @@ class Study:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-            return dict(optuna.importance.get_param_importances(finite, evaluator=evaluator))
+            keys = list(self.space.keys)
+            found = optuna.importance.get_param_importances(
+                finite, evaluator=evaluator, params=keys
+            )
+            return dict(found)
 
 
 def _scores(trial: FrozenTrial) -> dict[int, float]:

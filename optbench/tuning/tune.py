@@ -24,13 +24,13 @@ from optbench.runs.execute import check_surroundings
 from optbench.runs.lock import Busy
 from optbench.runs.log import Log, say_taken
 from optbench.runs.restart import remember
-from optbench.search.space import Space, read_space, refuse_strangers
-from optbench.search.space import overrides as lines_of
+from optbench.search.space import read_space
 from optbench.tuning.asked import Asked, asked
+from optbench.tuning.choices import NO_TEST, check_ends, fitting, lines_for
 from optbench.tuning.plan import StudyPlan, read_plan, write_plan
 from optbench.tuning.recipe import recipe_of
 from optbench.tuning.samplers import size_of
-from optbench.tuning.study import Study, Trial
+from optbench.tuning.study import Study
 from optbench.tuning.trials import TrialJobs
 from optbench.tuning.words import MOST
 
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     import torch
 
     from optbench.assemble.experiment import Experiment
-
-NO_TEST = "eval.test=false"
-"""The test set is not looked at: it chooses nothing."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +50,7 @@ class Searched:
         signal: that ended it, 0 for none.
         fault: of the machine, that ended it; empty for none.
         recipe: what a recipe says of the best trial, None if there is no best.
+        lines: the overrides that give a run the best trial's values.
     """
 
     study: Study
@@ -60,6 +58,7 @@ class Searched:
     signal: int
     fault: str = ""
     recipe: Mapping[str, Any] | None = None
+    lines: Sequence[str] = ()
 
 
 def tune(composer: Composer, overrides: Sequence[str], folder: str, log: Log) -> Searched:
@@ -82,7 +81,9 @@ def tune(composer: Composer, overrides: Sequence[str], folder: str, log: Log) ->
     if wanted.metric is not None:
         rest.append(f"checkpoint.best={wanted.metric}")
     base = composer.spec(composer.compose([*rest, NO_TEST]), [*rest, NO_TEST])
-    refuse_strangers(wanted.space, base.plain, base.choices["optimizer"])
+    space = fitting(composer, rest, wanted.space, base, log)
+    if wanted.against and wanted.against not in space.chosen["optimizer"]:
+        raise UserError(f"against={wanted.against}: does not fit this run, see above")
     make_executor(choice, log).close()
     if wanted.folds and base.config.dataset.get("fold") is not None:
         said = f"dataset.fold={base.config.dataset['fold']}"
@@ -97,7 +98,7 @@ def tune(composer: Composer, overrides: Sequence[str], folder: str, log: Log) ->
     runs = [[*one, *other] for one in seeds for other in folds]
     plan = StudyPlan(
         overrides=rest,
-        space=wanted.space.as_plain(),
+        space=space.as_plain(),
         named=wanted.named,
         trials=wanted.trials,
         sampler=wanted.sampler,
@@ -109,10 +110,12 @@ def tune(composer: Composer, overrides: Sequence[str], folder: str, log: Log) ->
         executor=choice.lines,
         config_dir=composer.config_dir,
         base=comparable(base),
+        against=wanted.against,
+        confirm=wanted.confirm,
     )
-    check_ends(composer, [*plan.overrides, NO_TEST], runs[-1], wanted.space, base)
+    check_ends(composer, [*plan.overrides, NO_TEST], runs[-1], space, base)
     made = reserved(folder, lambda path: write_plan(path, plan), log)
-    return _search(composer, made, plan, choice, base, log)
+    return search(composer, made, plan, choice, base, log)
 
 
 def folder_wanted(composer: Composer, own: Sequence[str] = ()) -> str:
@@ -152,10 +155,10 @@ def go_on(composer: Composer, folder: Path, overrides: Sequence[str], log: Log) 
     made = RunDir(folder)
     with alone(made, Log(draws=False, tells=False)):
         write_plan(folder, plan)
-    return _search(composer, made, plan, choice, base, log)
+    return search(composer, made, plan, choice, base, log)
 
 
-def _search(
+def search(
     composer: Composer,
     folder: RunDir,
     plan: StudyPlan,
@@ -163,6 +166,16 @@ def _search(
     base: RunSpec,
     log: Log,
 ) -> Searched:
+    """Do what is left of a study in its folder.
+
+    Args:
+        composer: of its runs.
+        folder: the study's.
+        plan: of it.
+        choice: who does the runs.
+        base: a run without a trial's values.
+        log: whom to tell.
+    """
     space = read_space(plan.space, plan.named)
     own = Log(draws=False, tells=False)
     with alone(folder, own):
@@ -170,17 +183,17 @@ def _search(
         jobs = TrialJobs(
             study,
             partial(_spec, composer, plan.overrides),
-            lambda trial: _lines(study, trial, base),
+            lambda trial: lines_for(composer, plan.overrides, space, trial.values, base),
         )
         ended = do_all(jobs, make_executor(choice, log), log)
         if jobs.ended_by:
             log.tell(f"the study stops here: {jobs.ended_by}")
         best = study.best()
-        recipe = None
+        recipe, lines = None, []
         if best is not None:
-            lines = lines_of(space, best.values, base.plain)
+            lines = lines_for(composer, plan.overrides, space, best.values, base)
             recipe = recipe_of(composer, _spec(composer, plan.overrides, lines))
-    return Searched(study, base, ended, jobs.ended_by, recipe)
+    return Searched(study, base, ended, jobs.ended_by, recipe, lines)
 
 
 @contextmanager
@@ -198,10 +211,6 @@ def alone(folder: RunDir, log: Log) -> Iterator[None]:
 
 def _spec(composer: Composer, overrides: Sequence[str], own: Sequence[str]) -> RunSpec:
     return composer.variant([*overrides, *own, NO_TEST])
-
-
-def _lines(study: Study, trial: Trial, base: RunSpec) -> list[str]:
-    return lines_of(study.space, trial.values, base.plain)
 
 
 def refuse_ranks(verb: str) -> None:
@@ -302,20 +311,3 @@ def built(base: RunSpec) -> tuple[Experiment, Any]:
     with left_as_found():
         world = join(base.config.device)
         return build_experiment(base.config, data, world, None, base.names), data
-
-
-def check_ends(
-    composer: Composer, overrides: Sequence[str], one: Sequence[str], space: Space, base: RunSpec
-) -> None:
-    """Compose a run at either end of a space, so that what can't be is said at once.
-
-    Args:
-        composer: of the runs.
-        overrides: of every run.
-        one: of one of them, more.
-        space: what is searched.
-        base: a run without any of its values.
-    """
-    for end in (0.0, 1.0):
-        values = {key: each.value(end) for key, each in space.keys.items()}
-        composer.variant([*overrides, *lines_of(space, values, base.plain), *one])

@@ -16,7 +16,7 @@ from optbench.errors import UserError
 from optbench.escape import shell_word
 from optbench.which_run import study_in
 
-MOST = {"trials": 100_000, "seeds": 1000, "folds": 1000}
+MOST = {"trials": 100_000, "seeds": 1000, "folds": 1000, "confirm": 1000}
 LISTS = ("optimizers", "schedules")
 """Words whose value is a list of names."""
 OTHERWISE = {

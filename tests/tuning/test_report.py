@@ -11,6 +11,7 @@ import pytest
 
 import optbench
 from optbench.compose.quoting import quoted
+from optbench.search.space import overrides as lines_of
 from optbench.search.space import read_space
 from optbench.tuning.plan import StudyPlan
 from optbench.tuning.report import command
@@ -46,7 +47,7 @@ def command_for(text: str, folder: Path, overrides: list[str]) -> str:
     plan |= {"metric": "val/loss", "mode": "min", "trials": 1, "sampler": "grid", "runs": [[]]}
     study = Study(folder, StudyPlan(overrides=overrides, **plan), space)
     best = Tried(0, {"notes": text}, 1.0, [1.0], "complete")
-    return command(study, best, optbench.compose(*overrides))
+    return command(study, lines_of(space, best.values, optbench.compose(*overrides).plain))
 
 
 @pytest.mark.parametrize("text", ODD)
