@@ -29,6 +29,7 @@ ALLOWED: dict[str, set[str]] = {
         *("step_folders", "which_run"),
     },
     "api": {
+        "benchmark",
         "library",
         "assemble",
         "compose",

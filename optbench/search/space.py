@@ -181,9 +181,9 @@ def _keys(search: Mapping[Any, Any], where: str) -> dict[str, Distribution]:
     for key in search:
         if not isinstance(key, str) or not KEY.fullmatch(key):
             raise UserError(f"{where}: {key}: can't be a key; expected one such as optimizer.lr")
+        keys[key] = read_distribution(search[key], f"{where}: {key}")
         if key in CHOSEN:
             raise UserError(f"{where}: {key}: stands under choose, as {{{key}: [NAME, ...]}}")
-        keys[key] = read_distribution(search[key], f"{where}: {key}")
     for key in keys:
         for other in keys:
             if key.startswith(f"{other}."):

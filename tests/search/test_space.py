@@ -94,7 +94,62 @@ NO_SPACE: list[tuple[Any, str]] = [
         {"search": {"a.betas": {"choice": [[1, 2]]}, "a.betas.0": {"uniform": [0, 1]}}},
         "a.betas.0: a.betas is searched as a whole",
     ),
+    (
+        {"search": {"optimizer": {"choice": ["sgd", "adam"]}}},
+        "optimizer: stands under choose, as {optimizer: [NAME, ...]}",
+    ),
+    ({"choose": ["sgd"]}, "choose=[sgd]: expected"),
+    ({"choose": {"model": ["mlp"]}}, "choose.model: choose from optimizer, schedule"),
+    ({"choose": {"optimizer": []}}, "choose.optimizer=[]: expected a list of names"),
+    ({"choose": {"optimizer": ["sgd", "sgd"]}}, "choose.optimizer=[sgd, sgd]: expected names"),
+    ({"choose": {"optimizer": {"sgd": [1]}}}, "optimizer=sgd: [1]: expected keys"),
+    (
+        {"choose": {"optimizer": {"sgd": {"clip.norm": LR}}}},
+        "optimizer=sgd: clip.norm: expected keys of optimizer",
+    ),
+    (
+        {"choose": {"optimizer": {"sgd": {"optimizer.lr": LR}}}, "search": {"optimizer.lr": LR}},
+        "optimizer.lr: searched with optimizer=sgd already",
+    ),
 ]
+CHOOSING = {
+    "optimizers": None,
+    "source": None,
+    "search": {"clip.norm": {"log": [0.1, 10.0]}},
+    "choose": {
+        "optimizer": {
+            "sgd": {"optimizer.lr": {"log": [0.01, 1.0]}},
+            "adam": {
+                "optimizer.lr": {"log": [1e-4, 0.1]},
+                "optimizer.betas.0": {"one_minus_log": [0.02, 0.5]},
+            },
+        },
+        "schedule": {"constant": {}, "cosine": {}},
+    },
+}
+
+
+def test_a_space_that_chooses_has_keys_for_each_choice() -> None:
+    found = read_space(CHOOSING, "space=mine")
+    assert found.as_plain() == CHOOSING
+    assert list(found.keys) == ["optimizer", "schedule", "clip.norm"]
+    assert found.every == [*found.keys, "optimizer.lr", "optimizer.betas.0"]
+    names = list(found.named({"optimizer": "sgd", "schedule": "cosine"}))
+    assert names == ["optimizer", "schedule", "clip.norm", "optimizer=sgd optimizer.lr"]
+    assert found.dimensions == 5
+    values = found.at([0.9, 0.0, 0.5, 1.0, 0.0])
+    assert values == {
+        "optimizer": "adam",
+        "schedule": "constant",
+        "clip.norm": pytest.approx(1.0),
+        "optimizer.lr": 0.1,
+        "optimizer.betas.0": 0.98,
+    }
+    assert found.at([0.1, 0.9, 0.5, 0.0, 0.7])["optimizer.lr"] == 0.01
+    config = {"optimizer": {"betas": [0.9, 0.999], "lr": 1.0}, "clip": {"norm": None}}
+    lines = overrides(found, {**values, "clip.norm": 1.0}, config)
+    assert lines[:3] == ["optimizer=adam", "schedule=constant", "clip.norm=1.0"]
+    assert lines[3:] == ["optimizer.lr=0.1", "optimizer.betas=[0.98, 0.999]"]
 
 
 @pytest.mark.parametrize(("plain", "said"), NO_SPACE)
@@ -113,7 +168,7 @@ STRANGERS: list[tuple[dict[str, Any], str]] = [
     ({"wrapper.rho": LR}, "wrapper.rho: no such key; choose one that has it with wrapper=NAME"),
     ({"optimizer.betas.2": LR}, "optimizer.betas.2: optimizer.betas has 2 items, and the first is"),
     ({"optimizer.lr.0": LR}, "optimizer.lr.0: optimizer.lr is no list"),
-    ({"schedule": {"choice": ["a"]}}, "schedule: a group of keys; each value is a key of its own"),
+    ({"model": {"choice": ["a"]}}, "model: a group of keys; each value is a key of its own"),
     ({"optimizer.lr": {"uniform": [-1, 1]}}, "optimizer.lr=-1.0: not valid; expected a number, at"),
     ({"optimizer.betas.0": {"uniform": [0.5, 1.0]}}, "optimizer.betas=[1.0, 0.999]: not valid"),
     ({"label_smoothing": {"choice": [0.1, 2.0]}}, "label_smoothing=2.0: not valid"),

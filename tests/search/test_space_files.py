@@ -15,7 +15,10 @@ from optbench.search.distribution import Distribution
 from optbench.search.space import Space, overrides, read_space, refuse_strangers
 
 OPTIMIZERS = sorted(path.stem for path in (configs_folder() / "optimizer").glob("*.yaml"))
-SPACES = sorted(path.stem for path in (configs_folder() / "space").glob("*.yaml"))
+EVERY = sorted(path.stem for path in (configs_folder() / "space").glob("*.yaml"))
+CHOOSING = ("any_optimizer",)
+"""Those that choose the optimizer itself; tests/cli/test_any_optimizer.py."""
+SPACES = [name for name in EVERY if name not in CHOOSING]
 OF_ANY = ("lr", "lr_wd")
 OF_WRAPPERS = {"sam": "adamw"}
 BENCHMARK = "AlgoPerf"
@@ -30,7 +33,7 @@ def files() -> dict[str, dict[str, Any]]:
     with hydra_session() as composer:
         read = composer.files.file
         found = {f"optimizer/{name}": read("optimizer", name) for name in OPTIMIZERS}
-        found |= {f"space/{name}": read("space", name) for name in SPACES}
+        found |= {f"space/{name}": read("space", name) for name in EVERY}
         return found | {f"wrapper/{name}": read("wrapper", name) for name in ("none", "sam")}
 
 
