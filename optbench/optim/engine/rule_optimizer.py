@@ -173,7 +173,7 @@ class RuleOptimizer(torch.optim.Optimizer):
                 continue
             state = self.state[parameter]
             if "step" not in state:
-                self._start(parameter, group)
+                self.start_state(parameter, group)
             counts.append(state["step"])
             vector = self.separate_vectors and parameter.ndim - population < 2
             small = self.implementation == "compiled" and is_small(parameter)
@@ -185,7 +185,8 @@ class RuleOptimizer(torch.optim.Optimizer):
             torch._foreach_add_(counts, 1)
         return [ParameterBatch(slots, *key[2:]) for key, slots in found.items()]
 
-    def _start(self, parameter: Tensor, group: Mapping[str, Any]) -> None:
+    def start_state(self, parameter: Tensor, group: Mapping[str, Any]) -> None:
+        """Give a parameter the state that it has before its first update."""
         state = self.state[parameter]
         state["step"] = torch.tensor(0.0)
         like = parameter.detach()

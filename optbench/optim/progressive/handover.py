@@ -122,7 +122,7 @@ def _give_momentum(
         scale = (1 - float(group["dampening"])) / (1 - float(group["momentum"]))
         state["momentum_buffer"] = (mean * scale).to(parameter.dtype)
         return
-    optimizer._start(parameter, group)
+    optimizer.start_state(parameter, group)
     if isinstance(optimizer, Lion):
         state["exp_avg"].copy_(mean)
         return

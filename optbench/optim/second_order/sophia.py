@@ -92,7 +92,7 @@ class Sophia(RuleOptimizer):
             products = objective.hvp(parameters, vectors)
         for (parameter, group), vector, product in zip(pairs, vectors, products, strict=True):
             if not self.state[parameter]:
-                self._start(parameter, group)
+                self.start_state(parameter, group)
             diagonal = self.state[parameter]["hessian"]
             found = vector * product.to(diagonal.dtype)
             beta = per_member(ema_weights(group["betas"][1]), parameter.ndim)
