@@ -91,6 +91,11 @@ class Aside:
             for parameter, wants in zip(self._parameters, wanted, strict=True):
                 parameter.requires_grad_(wants)
 
+    def again(self, start: rng.Generators) -> None:
+        """Within `untouched`, have the next loss begin as the first did."""
+        rng.set_generators(start)
+        self._buffers.put_back()
+
     def _as_written(self) -> AbstractContextManager[Any]:
         """Run what was compiled as it was written: vmap and second derivatives want that."""
         if not self._compiled:

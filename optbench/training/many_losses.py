@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,38 @@ from optbench.torch_internals import weights_of_now
 from optbench.training import rng
 from optbench.training.aside import Aside
 from optbench.training.batches import StepBatch
+from optbench.training.room import forward_bytes, members_at_once, tensor_bytes
 
 Way = Literal["vmap", "loop"]
+
+CLEARLY = 0.85
+"""Of the loop's time, below which vmap counts as faster: where both are about as fast, two equal
+runs should not part by chance."""
+
+
+class Plan(NamedTuple):
+    """How the losses of many points are best asked for.
+
+    Attributes:
+        way: the faster one that can.
+        chunk: how many points at once fit into memory.
+        still: whether a step's forward pass moves nothing: no buffer, no random generator, nothing
+            that the task carries on. Then the loss of a point that was evaluated is the step's.
+    """
+
+    way: Way
+    chunk: int
+    still: bool
+
+
+Values = dict[str, Tensor]
+
+
+class Points(NamedTuple):
+    """Values [K, *shape] of parameters."""
+
+    parameters: list[Tensor]
+    stacked: Sequence[Tensor]
 
 
 class ManyLosses:
@@ -40,66 +70,128 @@ class ManyLosses:
         start: rng.Generators,
         stacked: Sequence[Tensor],
         way: Way | None = None,
+        parameters: Sequence[Tensor] | None = None,
     ) -> Tensor:
         """Return this rank's losses; their mean over ranks is the step's.
 
         Args:
             work: whose micro-batches are at hand.
             start: where the random generators begin.
-            stacked: one tensor [K, *shape] for each parameter of the player, in their order.
+            stacked: one tensor [K, *shape] for each parameter, in their order.
             way: `vmap` or `loop`; None takes the faster.
+            parameters: in whose place; None is the player's.
 
         Raises:
-            ValueError: tensors of other shapes.
+            ValueError: tensors of other shapes, or parameters that are not the player's.
         """
-        count = _check(stacked, self._aside.player.parameters)
+        wanted = self._wanted(parameters)
+        count = _check(stacked, wanted)
+        points = Points(wanted, stacked)
         chosen = way or self._ways.get(count)
         with torch.no_grad():
             if chosen is None:
-                self._ways[count], losses = self._find_way(work, start, stacked)
+                self._ways[count], losses = self._find_way(work, start, points)
                 return losses
             if chosen == "loop":
-                return self._loop(work, start, stacked)
-            return self._vmap(work, start, stacked)
+                return self._loop(work, start, points)
+            return self._vmap(work, start, points)
+
+    @torch.no_grad()
+    def plan(
+        self,
+        work: StepBatch,
+        start: rng.Generators,
+        count: int,
+        parameters: Sequence[Tensor] | None = None,
+        way: Way | None = None,
+    ) -> Plan:
+        """Return how so many points are best evaluated, as tried on this rank at the present one.
+
+        Args:
+            work, start, parameters: as in a call.
+            count: of points.
+            way: that it has to be; None tries both.
+        """
+        wanted = self._wanted(parameters)
+        own = tensor_bytes(wanted)
+        held, still = self._one_pass(work, start)
+        together = min(count, members_at_once(2 * own + held))
+        alone = Plan("loop", min(count, members_at_once(own)), still)
+        if together == 1 or way == "loop":
+            return alone
+        if way == "vmap":
+            return Plan("vmap", together, still)
+        stacked = [p.detach().unsqueeze(0).repeat(together, *[1] * p.ndim) for p in wanted]
+        found, _ = self._find_way(work, start, Points(wanted, stacked))
+        return alone if found == "loop" else Plan("vmap", together, still)
+
+    def _wanted(self, parameters: Sequence[Tensor] | None) -> list[Tensor]:
+        """Return the parameters; raise ValueError for some that are not the player's."""
+        own = self._aside.player.parameters
+        if parameters is None:
+            return list(own)
+        theirs = {id(each) for each in own}
+        if not all(id(each) in theirs for each in parameters):
+            raise ValueError("losses: a parameter that is none of the player's")
+        return list(parameters)
+
+    def _one_pass(self, work: StepBatch, start: rng.Generators) -> tuple[int, bool]:
+        """Return what a forward pass of the first micro-batch holds, and whether it moves
+        nothing."""
+        batch, _ = next(iter(work.micros))
+        modules = list(self._aside.modules.values())
+        buffers = [buffer for module in modules for buffer in module.buffers()]
+        before = [buffer.clone() for buffer in buffers]
+        with self._aside.untouched(start):
+            held = forward_bytes(modules, lambda: self._aside.loss(batch))
+            still = rng.same(start, self._aside.generators()) and not self._aside.task.carries
+            now = [buffer for module in modules for buffer in module.buffers()]
+            still = still and len(now) == len(before) and all(map(torch.equal, now, before))
+        return held, still
 
     def _find_way(
-        self, work: StepBatch, start: rng.Generators, stacked: Sequence[Tensor]
+        self, work: StepBatch, start: rng.Generators, points: Points
     ) -> tuple[Way, Tensor]:
-        losses = self._loop(work, start, stacked)
+        losses, by_loop = self._timed(lambda: self._loop(work, start, points))
         try:
-            others = self._vmap(work, start, stacked)
+            others, by_vmap = self._timed(lambda: self._vmap(work, start, points))
         except (RuntimeError, NotImplementedError, ValueError, TypeError):  # whatever vmap can't
             return "loop", losses
         if not self._agree(losses, others):  # as where vmap draws other random numbers
             return "loop", losses
-        by_loop = self._seconds(lambda: self._loop(work, start, stacked))
-        by_vmap = self._seconds(lambda: self._vmap(work, start, stacked))
-        return ("vmap", others) if by_vmap < by_loop else ("loop", losses)
+        # Each twice: the first time of either makes room, and others may have had the processor.
+        by_loop = min(by_loop, self._timed(lambda: self._loop(work, start, points))[1])
+        by_vmap = min(by_vmap, self._timed(lambda: self._vmap(work, start, points))[1])
+        return ("vmap", others) if by_vmap < CLEARLY * by_loop else ("loop", losses)
 
-    def _loop(self, work: StepBatch, start: rng.Generators, stacked: Sequence[Tensor]) -> Tensor:
-        points = zip(*stacked, strict=True)
-        return torch.stack([self._losses(work, start, self._module.of, each) for each in points])
+    def _loop(self, work: StepBatch, start: rng.Generators, points: Points) -> Tensor:
+        """Put the parameters at each point in turn, and back: that costs the least of all ways."""
+        parameters, losses = points.parameters, []
+        kept = [parameter.detach().clone() for parameter in parameters]
+        try:
+            with self._aside.untouched(start):
+                for number, values in enumerate(zip(*points.stacked, strict=True)):
+                    if number:
+                        self._aside.again(start)
+                    torch._foreach_copy_(parameters, list(values))
+                    parts = [self._aside.loss(batch) * weight for batch, weight in work.micros]
+                    losses.append(torch.stack(parts).sum())
+        finally:
+            torch._foreach_copy_(parameters, kept)
+        return torch.stack(losses)
 
-    def _vmap(self, work: StepBatch, start: rng.Generators, stacked: Sequence[Tensor]) -> Tensor:
+    def _vmap(self, work: StepBatch, start: rng.Generators, points: Points) -> Tensor:
         from torch.func import vmap
 
-        def together(values: Sequence[Tensor], batch: Any) -> Tensor:
+        def together(values: Values, batch: Any) -> Tensor:
             each = vmap(lambda point: self._module.of(point, batch), randomness="same")
-            losses: Tensor = each(tuple(values))
+            losses: Tensor = each(values)
             return losses
 
-        with sdpa_kernel(SDPBackend.MATH):  # vmap knows no other
-            return self._losses(work, start, together, stacked)
-
-    def _losses(
-        self,
-        work: StepBatch,
-        start: rng.Generators,
-        loss: Callable[[Sequence[Tensor], Any], Tensor],
-        values: Sequence[Tensor],
-    ) -> Tensor:
-        with self._aside.untouched(start):
-            parts = [loss(values, batch) * weight for batch, weight in work.micros]
+        names = self._module.names_of(points.parameters)
+        values = dict(zip(names, points.stacked, strict=True))
+        with sdpa_kernel(SDPBackend.MATH), self._aside.untouched(start):  # vmap knows no other
+            parts = [together(values, batch) * weight for batch, weight in work.micros]
         return torch.stack(parts).sum(dim=0)
 
     def _agree(self, losses: Tensor, others: Tensor) -> bool:
@@ -108,10 +200,11 @@ class ManyLosses:
         digits = torch.finfo(losses.dtype if narrow is None else narrow).eps ** 0.5
         return torch.allclose(losses, others.to(losses.dtype), digits, digits, equal_nan=True)
 
-    def _seconds(self, compute: Callable[[], Tensor]) -> float:
+    def _timed(self, compute: Callable[[], Tensor]) -> tuple[Tensor, float]:
         start = time.perf_counter()
-        compute().cpu()  # a GPU is waited for
-        return time.perf_counter() - start
+        found = compute()
+        found.cpu()  # a GPU is waited for
+        return found, time.perf_counter() - start
 
 
 def _check(stacked: Sequence[Tensor], parameters: Sequence[Tensor]) -> int:
@@ -136,13 +229,18 @@ class _Loss(nn.Module):
         self._aside = aside
         self.players = nn.ModuleList(aside.modules.values())
         number = list(aside.modules).index(aside.player.name)
-        self._names = [f"players.{number}.{name}" for name in aside.player.names]
+        pairs = zip(aside.player.parameters, aside.player.names, strict=True)
+        self._names = {id(each): f"players.{number}.{name}" for each, name in pairs}
 
-    def of(self, values: Sequence[Tensor], batch: Any) -> Tensor:
-        """Return the mean loss of a micro-batch with these parameters."""
+    def names_of(self, parameters: Sequence[Tensor]) -> list[str]:
+        """Return the parameters' names in this module."""
+        return [self._names[id(each)] for each in parameters]
+
+    def of(self, values: Values, batch: Any) -> Tensor:
+        """Return the mean loss of a micro-batch with these parameters, by name."""
         from torch.func import functional_call  # 10 ms, for which no other run waits
 
-        loss: Tensor = functional_call(self, dict(zip(self._names, values, strict=True)), (batch,))
+        loss: Tensor = functional_call(self, values, (batch,))
         return loss
 
     def forward(self, batch: Any) -> Tensor:

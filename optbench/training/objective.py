@@ -16,7 +16,7 @@ from optbench.training import rng
 from optbench.training.aside import Aside
 from optbench.training.batches import StepBatch
 from optbench.training.capture import Capture
-from optbench.training.many_losses import ManyLosses, Way
+from optbench.training.many_losses import ManyLosses, Plan, Way
 from optbench.training.meter import Meter
 from optbench.training.position import GRADIENT, LOSS, PRODUCT
 from optbench.training.products import (
@@ -30,6 +30,7 @@ from optbench.training.products import (
 
 Products = list[Tensor]
 Evaluate = Callable[[StepBatch], Tensor]
+Forward = Callable[[StepBatch, Tensor | None], Tensor]
 Check = Callable[[Products], None]
 Kept = dict[Any, Linear]
 
@@ -51,7 +52,8 @@ class Objective:
         losses: the same of many parameter vectors.
         work: the step's examples, at hand for more than one look.
         evaluate: leaves gradients of the work's loss, and gives its mean over ranks.
-        forward: gives the loss as a step's forward pass does, without gradients.
+        forward: gives the loss as a step's forward pass does, without gradients; or takes one that
+            is known.
         check: is shown each product with a matrix; it may raise.
 
     Attributes:
@@ -70,7 +72,7 @@ class Objective:
         losses: ManyLosses,
         work: StepBatch,
         evaluate: Evaluate,
-        forward: Evaluate,
+        forward: Forward,
         check: Check | None = None,
     ) -> None:
         self._aside, self._losses, self._work = aside, losses, work
@@ -102,15 +104,19 @@ class Objective:
                 work = work._replace(micros=capture.told(work.micros))
             return self._evaluate(work)
 
-    def forward(self) -> Tensor:
+    def forward(self, known: Tensor | None = None) -> Tensor:
         """Return the loss, with no gradients; buffers, generators and what the task carries move as
         in a step.
 
         What looks at losses only asks for this once a step, where its parameters then stay: batch
         norm follows them, and it is the step's loss in the records.
+
+        Args:
+            known: the loss there, of an optimizer that has it already: it is recorded, and nothing
+                is computed. Only where a pass moves nothing (`Plan.still`).
         """
-        with self.meter.asked(LOSS), torch.no_grad():
-            return self._forward(self._work)
+        with self.meter.asked(LOSS if known is None else 0), torch.no_grad():
+            return self._forward(self._work, known)
 
     def loss(self) -> Tensor:
         """Return the loss alone."""
@@ -119,21 +125,27 @@ class Objective:
                 losses = [self._aside.loss(batch) * weight for batch, weight in self._work.micros]
             return self._mean(torch.stack(losses).sum())
 
-    def losses(self, stacked: Sequence[Tensor], way: Way | None = None) -> Tensor:
+    def losses(
+        self,
+        stacked: Sequence[Tensor],
+        way: Way | None = None,
+        parameters: Sequence[Tensor] | None = None,
+    ) -> Tensor:
         """Return the losses [K] at K points, which are taken in the parameters' place.
 
         Both ways give the same up to rounding. The faster one is found out at the first call of the
         run with this K; a run that has to be the same to the bit at another time names one.
 
         Args:
-            stacked: a tensor [K, *shape] for each parameter of the player, in their order.
+            stacked: a tensor [K, *shape] for each parameter, in their order.
             way: `vmap`, `loop`, or None for the faster one that can.
+            parameters: some or all of the player's; None is all, in their order.
 
         Raises:
-            ValueError: tensors of other shapes.
+            ValueError: tensors of other shapes, or parameters that are not the player's.
         """
         with self.meter.asked(0):
-            found = self._mean(self._losses(self._work, self._start, stacked, way))
+            found = self._mean(self._losses(self._work, self._start, stacked, way, parameters))
         self.meter.thirds += LOSS * len(found)
         return found
 
@@ -156,6 +168,23 @@ class Objective:
                     torch._foreach_add_(total, [slope.to_dense() for slope in slopes])
                     losses.append(loss.detach())
             return self._mean(torch.stack(losses).sum()), [self._mean(each) for each in total]
+
+    def plan(
+        self, count: int, parameters: Sequence[Tensor] | None = None, way: Way | None = None
+    ) -> Plan:
+        """Return how the losses of so many points are best asked for, the same on all ranks.
+
+        It is found out by trying, which counts nothing; so a run that has to be the same to the bit
+        asks once, and keeps the answer.
+
+        Args:
+            count: of points, of a step.
+            parameters: as in `losses`.
+            way: that it has to be; None is the faster one.
+        """
+        with self.meter.asked(0):
+            found = self._losses.plan(self._work, self._start, count, parameters, way)
+            return self._aside.world.from_main(found)
 
     def hvp(
         self, parameters: Sequence[Tensor], vectors: Sequence[Tensor], stacked: bool = False

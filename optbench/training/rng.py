@@ -40,6 +40,13 @@ def set_generators(state: Generators) -> None:
         torch.cuda.set_rng_state(state.cuda, state.device)
 
 
+def same(one: Generators, other: Generators) -> bool:
+    """Return whether the generators stand where the others do."""
+    if one.cuda is not None and other.cuda is not None and not torch.equal(one.cuda, other.cuda):
+        return False
+    return torch.equal(one.cpu, other.cpu)
+
+
 def capture() -> dict[str, Any]:
     """Return the states, for `torch.load(weights_only=True)` to read."""
     version, words, gauss = random.getstate()

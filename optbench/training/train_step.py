@@ -17,7 +17,7 @@ from optbench.training.buffers import Buffers
 from optbench.training.clipping import Clipping
 from optbench.training.distributed import World
 from optbench.training.many_losses import ManyLosses
-from optbench.training.objective import Check, Evaluate, Objective
+from optbench.training.objective import Check, Evaluate, Forward, Objective
 from optbench.training.player import Player
 from optbench.training.position import Progress
 from optbench.training.precision import Precision
@@ -166,10 +166,10 @@ class TrainStep:
                 raise _LeaveOut
             return loss
 
-        def forward(again: StepBatch) -> Tensor:
-            loss = self._forward(again)
+        def forward(again: StepBatch, known: Tensor | None) -> Tensor:
+            loss = self._forward(again, known)
             first.append(loss)
-            if len(first) == 1 and self._ends_run(loss):
+            if len(first) == 1 and (self._ends_run(loss) or self._is_left_out(loss)):
                 raise _LeaveOut
             return loss
 
@@ -202,6 +202,10 @@ class TrainStep:
     def _ends_run(self, loss: Tensor) -> bool:
         return self._stop_nonfinite and loss.device.type == "cpu" and not bool(loss.isfinite())
 
+    def _is_left_out(self, loss: Tensor) -> bool:
+        """Return whether a step that has no gradients to tell is left out for its loss."""
+        return self._skip_nonfinite and not bool(loss.isfinite())
+
     def _check_products(self, products: Sequence[Tensor]) -> None:
         """End the step at a product that is not finite, if such steps are left out."""
         if self._skip_nonfinite and not all(bool(each.isfinite().all()) for each in products):
@@ -227,7 +231,7 @@ class TrainStep:
         return self._objective(work, evaluate, self._forward)
 
     def _objective(
-        self, work: StepBatch, evaluate: Evaluate, forward: Evaluate, check: Check | None = None
+        self, work: StepBatch, evaluate: Evaluate, forward: Forward, check: Check | None = None
     ) -> Objective:
         aside, losses = self._asides
         return Objective(aside, losses, work.repeatable(), evaluate, forward, check)
@@ -237,8 +241,10 @@ class TrainStep:
         aside = Aside(self.player, self.bare, self.task, self.precision, self.world)
         return aside, ManyLosses(aside)
 
-    def _forward(self, work: StepBatch) -> Tensor:
-        """Return the step's loss by its forward pass alone."""
+    def _forward(self, work: StepBatch, known: Tensor | None) -> Tensor:
+        """Return the step's loss by its forward pass alone, or the one that is known."""
+        if known is not None:
+            return known
         total = [self._loss(batch) * weight for batch, weight in work.micros]
         return self.world.mean(torch.stack(total).sum())
 
