@@ -18,7 +18,7 @@ from optbench.errors import UserError
 from optbench.optim.combined import Combined
 from optbench.optim.groups import every_group, norms_and_biases, parameter_groups
 from optbench.optim.layers import layer_factors
-from optbench.optim.needs import needs_of, wants_module
+from optbench.optim.needs import Needs, needs_of, wants_module
 from optbench.optim.still import hold_still
 
 Named = list[tuple[str, nn.Parameter]]
@@ -87,7 +87,7 @@ def _one(
     own = arguments(own_arguments(node), "optimizer") | node.get("_arguments_", {})
     given = _tuples(own)
     if "lr" in own:
-        given["lr"] = own["lr"] * lr_factor
+        given |= _rate(given.pop("lr"), cls, lr_factor)
     patterns = _by_layer(node, named, module, given.get("lr"))
     patterns += [_scaled(p, lr_factor) for p in node["groups"] if _matches(p, named)]
     groups = parameter_groups(named, patterns, _undecayed(node, module))
@@ -107,6 +107,16 @@ def _one(
     optimizer = with_needs(made, node)
     hold_still(optimizer)
     return Built(optimizer, implementation)
+
+
+def _rate(lr: Any, cls: Any, lr_factor: float) -> dict[str, Any]:
+    """Return the learning rate as an argument; none for a class that has none."""
+    said = getattr(cls, "needs", None)
+    if not (isinstance(said, Needs) and not said.lr):
+        return {"lr": lr * lr_factor}
+    if lr is not None:
+        raise UserError(f"optimizer.lr={lr}: {cls.__name__} has no learning rate")
+    return {}
 
 
 def _by_layer(

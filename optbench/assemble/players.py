@@ -71,7 +71,7 @@ def _player(
     try:
         epoch = -(-feed.steps_per_epoch // every)
         run = {"num_iterations": steps, "num_data": len(feed.indices), "steps_per_epoch": epoch}
-        built = build_any(config, own.optimizer, module, world.device, factor, run, task)
+        built = build_any(config, own, module, world.device, factor, run, task)
         this = replace(config, optimizer=own.optimizer, schedule=own.schedule, player={})
         schedules = build_schedules(this, built.optimizer, task, epoch, steps)
     except UserError as error:

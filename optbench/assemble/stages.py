@@ -13,14 +13,16 @@ from optbench.assemble.create import call
 from optbench.assemble.decay import set_decay
 from optbench.assemble.metric_checks import mode_of
 from optbench.assemble.optimizer import Built, build_optimizer
+from optbench.assemble.without_gradients import check_without_gradients
 from optbench.assemble.wrapper import wrapped
 from optbench.config.flow import flow
 from optbench.config.lengths import Length
-from optbench.config.run_config import RunConfig
+from optbench.config.run_config import PlayerConfig, RunConfig
 from optbench.config.stages import RATES, STAGES, SWATS, settings_of, stages_of
 from optbench.errors import UserError
 from optbench.optim.first_order.heavy_ball import HeavyBall
 from optbench.optim.first_order.momentum import Momentum
+from optbench.optim.needs import needs_of
 from optbench.optim.progressive.ends import Bound, Plateau, Until
 from optbench.optim.progressive.progressive import Progressive, Stage
 from optbench.tasks.base import Task
@@ -31,7 +33,7 @@ LIKE_SGD = (torch.optim.SGD, Momentum, HeavyBall)
 
 def build_any(
     config: RunConfig,
-    node: Mapping[str, Any],
+    own: PlayerConfig,
     module: nn.Module,
     device: torch.device,
     lr_factor: float,
@@ -42,7 +44,7 @@ def build_any(
 
     Args:
         config: the run's.
-        node: the config's `optimizer`, of the run or of a player.
+        own: the player's part of it, with its `optimizer`.
         module: whose parameters that want gradients are optimized.
         device: where they are.
         lr_factor: what every learning rate is multiplied with.
@@ -52,8 +54,11 @@ def build_any(
     Raises:
         UserError: whatever does not fit together.
     """
+    node = own.optimizer
     if STAGES not in node:
-        built = wrapped(build_optimizer(node, module, device, lr_factor, run), config.wrapper)
+        built = build_optimizer(node, module, device, lr_factor, run)
+        check_without_gradients(config, own, built.optimizer)
+        built = wrapped(built, config.wrapper)
         set_decay(built.optimizer, node["decay"])
         return built
     if config.wrapper.get("_target_"):
@@ -108,6 +113,9 @@ def _one(
     factor = 1.0 if stage.get("lr") in RATES else lr_factor
     try:
         built = build_optimizer(node, module, device, factor, run, trained)
+        if not needs_of(built.optimizer).gradients:
+            name = type(built.optimizer).__name__
+            raise UserError(f"optimizer: {name} goes by losses and has no gradients, as stages have")
         if stage["wrapper"] is not None:
             built = wrapped(built, stage["wrapper"])
         set_decay(built.optimizer, node["decay"])

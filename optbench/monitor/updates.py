@@ -15,8 +15,8 @@ class UpdateWatch:
     """Measures one step: gradients before clipping, and what the step did to the parameters.
 
     The update ratio of a parameter is `||new - old|| / ||old||`, with the update that was made, not
-    `lr * gradient`. It is left out where `||old||` is 0. All norms are Euclidean, and come from
-    a GPU in one transfer.
+    `lr * gradient`. It is left out where `||old||` is 0, and gradient norms are where nobody asked
+    for gradients. All norms are Euclidean, and come from a GPU in one transfer.
 
     Args:
         names: of the parameters.
@@ -64,14 +64,16 @@ class UpdateWatch:
         self.fresh = False
         numbers = _numbers([*self._gradients, *self._weights, *self._updates])
         n = len(self._parameters)
-        gradients, weights, updates = numbers[:n], numbers[n : 2 * n], numbers[2 * n :]
+        gradients, weights, updates = numbers[: -2 * n], numbers[-2 * n : -n], numbers[-n:]
         total = math.hypot(*weights)
-        values = {"grad_norm/total": math.hypot(*gradients), "param_norm/total": total}
+        values = {"grad_norm/total": math.hypot(*gradients)} if gradients else {}
+        values["param_norm/total"] = total
         if total > 0:
             values["update_ratio/total"] = math.hypot(*updates) / total
-        each = zip(self._tags, gradients, weights, updates, strict=False)
-        for (gradient, weight, ratio), g, w, u in each:
-            values[gradient], values[weight] = g, w
+        for tags, g in zip(self._tags, gradients, strict=False):
+            values[tags[0]] = g
+        for (_, weight, ratio), w, u in zip(self._tags, weights, updates, strict=False):
+            values[weight] = w
             if w > 0:
                 values[ratio] = u / w
         return values

@@ -17,6 +17,8 @@ def rebuild_buckets(step: TrainStep, work: StepBatch) -> None:
     Random generators are left as they were, and the buffers of all players, for the one whose turn
     it is calls the others.
     """
+    if not step.player.needs.gradients:
+        return
     state = rng.capture()
     buffers = Buffers.of_all(step.bare.values())
     buffers.remember()

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from optbench.optim.groups import every_group
+from optbench.optim.needs import needs_of
 from optbench.optim.plain_state import plain
 from optbench.schedules.base import Schedule, is_reactive, watches_updates
 from optbench.schedules.replay import ReplayedSetting
@@ -46,6 +47,7 @@ class HyperparameterScheduler:
     ) -> None:
         self._name, self._optimizer, self._schedule_steps = name, optimizer, schedule_steps
         groups = every_group(optimizer)
+        self._has_lr = needs_of(optimizer).lr
         self.base_lrs = [float(group["lr"]) for group in groups]
         self._configured = [_settings(group) for group in groups]
         self._values, self._replayed_settings = values, replayed
@@ -163,9 +165,9 @@ class HyperparameterScheduler:
     def lrs(self) -> dict[str, float]:
         """The last update's learning rates by tag: the first group's, and others that differ.
 
-        Empty as long as there was no update.
+        Empty as long as there was no update, and where there is no learning rate.
         """
-        if not self._step:
+        if not self._step or not self._has_lr:
             return {}
         stepped = getattr(self._optimizer, "stepped_groups", range(len(self.base_lrs)))
         first, *others = [self.used[place] for place in stepped]

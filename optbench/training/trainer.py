@@ -9,6 +9,7 @@ from math import isfinite
 
 from optbench.data.dataset import end_all
 from optbench.monitor.record import Recorder
+from optbench.optim.needs import together
 from optbench.training.batches import BatchStream, StepBatch
 from optbench.training.callback import Callback, overrides_step_end
 from optbench.training.checkpointer import Checkpointer, RunState
@@ -245,7 +246,9 @@ class Trainer:
         self.progress.skipped += 1
         self.progress.skipped_in_a_row += 1
         if self.progress.skipped_in_a_row == MOST_SKIPPED:
-            self._nonfinite.end(number, f"no finite gradient in {MOST_SKIPPED} batches")
+            wanting = together(player.needs for player in self.players)
+            what = "gradient" if wanting.gradients else "loss"
+            self._nonfinite.end(number, f"no finite {what} in {MOST_SKIPPED} batches")
 
     def _plan(self) -> None:
         """Find when something is due next, so that a step asks one question only."""

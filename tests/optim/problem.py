@@ -13,6 +13,7 @@ from optbench.assemble.optimizer import Built, build_optimizer
 from optbench.assemble.stages import build_any
 from optbench.compose.composer import hydra_session
 from optbench.compose.paths import configs_folder
+from optbench.config.run_config import PlayerConfig
 from optbench.models.mlp import MLP
 from optbench.optim.needs import needs_of
 from optbench.tasks.classification import Classification
@@ -78,8 +79,9 @@ def staged(module: nn.Module) -> Built:
     with hydra_session() as composer:
         spec = composer.variant(["optimizer=progressive", "optimizer.stages=" + STAGES])
     run = {"num_iterations": 1000, "num_data": 24, "steps_per_epoch": 1}
-    node, task = spec.config.optimizer, Classification(label_smoothing=0.0)
-    return build_any(spec.config, node, module, CPU, 1.0, run, task)
+    own = PlayerConfig(spec.config.optimizer, spec.config.schedule)
+    task = Classification(label_smoothing=0.0)
+    return build_any(spec.config, own, module, CPU, 1.0, run, task)
 
 
 def built(name: str, **changes: Any) -> Make:

@@ -18,6 +18,7 @@ from optbench.optim.needs import needs_of
 from optbench.training.averaged import with_modes
 
 from .plain_objective import Plain
+from .population import with_losses
 from .problem import CPU, YAMLS, built, node_of
 
 NAMES = sorted(path.stem for path in YAMLS.glob("*.yaml"))
@@ -47,6 +48,7 @@ def walked(name: str, steps: int) -> torch.optim.Optimizer:
     inputs = torch.randn(16, 40, generator=torch.Generator().manual_seed(0))
 
     closure = Plain(module, inputs, torch.arange(16) % 2)
+    with_losses(closure, module, closure.loss)
     for each in with_modes(optimizer):
         each.train()
     for _ in range(steps):

@@ -22,6 +22,7 @@ from optbench.optim.exact_state import exact_state, load_exactly
 from optbench.optim.groups import hidden_matrices
 
 from .library_references import LIBRARIES
+from .population import POPULATION
 from .problem import (
     CPU,
     SHARED,
@@ -259,7 +260,7 @@ def assert_near(one: Tensor, other: Tensor, tolerance: float) -> None:
 
 
 def test_every_choice_has_a_row() -> None:
-    assert {path.stem for path in YAMLS.glob("*.yaml")} == set(ROWS)
+    assert {path.stem for path in YAMLS.glob("*.yaml")} == {*ROWS, *POPULATION}
 
 
 @pytest.mark.parametrize("name", ROWS)

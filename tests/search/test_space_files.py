@@ -20,6 +20,7 @@ CHOOSING = ("any_optimizer",)
 """Those that choose the optimizer itself; tests/cli/test_any_optimizer.py."""
 SPACES = [name for name in EVERY if name not in CHOOSING]
 OF_ANY = ("lr", "lr_wd")
+WITHOUT_LR = ("cma_es", "ga", "pso")
 OF_WRAPPERS = {"sam": "adamw"}
 BENCHMARK = "AlgoPerf"
 """Its ranges are its own, whatever our defaults are."""
@@ -62,7 +63,7 @@ def test_a_space_says_whom_it_is_for_and_who_says_so(
     assert found.optimizers == (() if name in OF_ANY else (OF_WRAPPERS.get(name, name),))
     assert found.source
     assert 1 <= len(found.keys) <= 5
-    assert "optimizer.lr" in found.keys
+    assert ("optimizer.lr" in found.keys) == (name not in WITHOUT_LR)
 
 
 @pytest.mark.parametrize("name", SPACES)

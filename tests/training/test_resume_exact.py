@@ -54,8 +54,8 @@ NAMED |= {
 
 
 def schedule_for(optimizer: str) -> list[str]:
-    # Rprop reads its learning rate once, and so refuses schedules.
-    return [] if optimizer == "rprop" else COSINE
+    # Rprop reads its learning rate once, others have none, and so refuse schedules.
+    return [] if optimizer in ("rprop", "cma_es", "ga", "pso") else COSINE
 
 
 def random_step(word: str) -> int:

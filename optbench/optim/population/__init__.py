@@ -1,0 +1,1 @@
+"""Optimizers that compare losses of a population, and ask for no gradients."""
