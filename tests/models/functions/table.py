@@ -11,6 +11,7 @@ from optbench.data.arrays import ArrayDataset, Examples
 from optbench.data.deepobs_quadratic import hessian
 from optbench.models.functions.base import Function
 from optbench.models.functions.classical import Beale, Himmelblau
+from optbench.models.functions.discrete import Knapsack, OneMax
 from optbench.models.functions.logistic_regression import LogisticRegression
 from optbench.models.functions.many_minima import Ackley, Rastrigin, StyblinskiTang
 from optbench.models.functions.nesterov_worst import NesterovWorst
@@ -47,9 +48,18 @@ FUNCTIONS: dict[str, list[Make]] = {
     "ackley": [Ackley, lambda: Ackley(dim=5)],
     "styblinski_tang": [StyblinskiTang, lambda: StyblinskiTang(dim=5)],
     "saddle": [Saddle, lambda: Saddle(dim=5, down=3)],
+    "onemax": [OneMax, lambda: OneMax(dim=5)],
+    "knapsack": [Knapsack, lambda: Knapsack(dim=7, seed=1)],
     "logistic_regression": [lambda: LogisticRegression(examples=examples(), dim=21)],
 }
 """Each one's usual settings, and some others."""
 
 ALL = [(name, make) for name, makes in FUNCTIONS.items() for make in makes]
 NAMED = {"argvalues": ALL, "ids": [f"{name}-{number}" for number, (name, _) in enumerate(ALL)]}
+
+DISCRETE = ("onemax", "knapsack")
+"""Without a slope: their values at any point are those of the bits there."""
+SMOOTH = {
+    "argvalues": [each for each in ALL if each[0] not in DISCRETE],
+    "ids": [label for label in NAMED["ids"] if str(label).rpartition("-")[0] not in DISCRETE],
+}

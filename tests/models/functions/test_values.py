@@ -21,9 +21,10 @@ from optbench.models.functions.quadratic import Quadratic
 from optbench.models.functions.rosenbrock import Rosenbrock
 from optbench.models.functions.saddle import Saddle
 
-from .table import NAMED, Make
+from .table import NAMED, SMOOTH, Make
 
 each = pytest.mark.parametrize(("name", "make"), **NAMED)
+each_smooth = pytest.mark.parametrize(("name", "make"), **SMOOTH)
 
 
 def at(*numbers: float) -> Tensor:
@@ -41,7 +42,7 @@ def curvature(function: Function, point: Tensor) -> Tensor:
     return torch.linalg.eigvalsh(hessian_of(function.value, point))
 
 
-@each
+@each_smooth
 def test_the_minima_are_minima(name: str, make: Make) -> None:
     function = make()
     assert len(function.minima) >= 1
@@ -67,7 +68,7 @@ def test_nothing_near_is_below_the_minima(name: str, make: Make) -> None:
         assert bool((function.distance(around) <= (scale * steps).norm(dim=1) + 1e-12).all())
 
 
-@each
+@each_smooth
 def test_it_is_a_model_of_one_parameter_that_starts_off_its_minimum(name: str, make: Make) -> None:
     function = make()
     assert [key for key, _ in function.named_parameters()] == ["x"]
@@ -77,7 +78,7 @@ def test_it_is_a_model_of_one_parameter_that_starts_off_its_minimum(name: str, m
     assert float(slope(function, function.x.detach()).norm()) > 1e-3
 
 
-@each
+@each_smooth
 def test_the_mean_over_noise_has_the_gradient_of_the_function(name: str, make: Make) -> None:
     function = make()
     with torch.no_grad():
