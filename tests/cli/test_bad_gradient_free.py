@@ -15,11 +15,11 @@ ROWS: list[tuple[str, list[str]]] = [
     ("optimizer=pso optimizer.population=1", ["population=1", "at least 2 members"]),
     ("optimizer=es optimizer.population=7", ["population=7", "in pairs", "an even number"]),
     (
-        "optimizer=cma_es model.hidden=[4000,2500]",
+        "optimizer=cma_es optimizer.covariance=full model.hidden=[4000,2500]",
         ["10,287,510 parameters", "2 PiB", "8 GiB", "covariance=separable"],
     ),
     (
-        "optimizer=cma_es optimizer.covariance=separable model.hidden=[4000,2500]",
+        "optimizer=cma_es model.hidden=[4000,2500]",
         ["10,287,510 parameters", "a population of 52 of 12 GiB"],
     ),
     (

@@ -16,6 +16,8 @@ from optbench.optim.population.cma_settings import Strategy, default_population,
 from optbench.optim.population.draws import generator_of, normal
 
 COVARIANCES = ("full", "separable")
+MOST_FULL = 2000
+"""Parameters up to which a covariance is full where nobody says."""
 REMEMBERED = 20_000
 """Generations whose losses are kept, to tell whether a run stagnates."""
 LEAST_RATIO = 1e-16
@@ -39,7 +41,8 @@ class CMAES(Population):
         params: all parameters, in one group.
         sigma: the first step size, above 0: about a third of how far the best point may be.
         population: None for 4 + 3 ln n.
-        covariance: `full`, or `separable`: a diagonal, for more parameters (Ros & Hansen 2008).
+        covariance: `full`, or `separable`: a diagonal, for more parameters (Ros & Hansen 2008);
+            None is full for up to 2,000.
         restarts: `none`, `ipop` or `bipop`: begin anew where the run began, with a larger
             population, when the search has come to its end; only with `evaluate` best.
         evaluate: see `Population`; the mean is m.
@@ -54,7 +57,7 @@ class CMAES(Population):
         params: Any,
         sigma: float = 0.3,
         population: int | None = None,
-        covariance: str = "full",
+        covariance: str | None = None,
         restarts: str = "none",
         evaluate: str = "mean",
         *,
@@ -62,7 +65,7 @@ class CMAES(Population):
         way: str | None = None,
         seed: int | None = None,
     ) -> None:
-        if covariance not in COVARIANCES:
+        if covariance is not None and covariance not in COVARIANCES:
             raise ValueError(f"covariance={covariance}: expected {' or '.join(COVARIANCES)}")
         if restarts not in RESTARTS:
             raise ValueError(f"restarts={restarts}: expected {', '.join(RESTARTS)}")
@@ -81,6 +84,9 @@ class CMAES(Population):
             seed=seed,
         )
         n = self.flat.size
+        if covariance is None:
+            covariance = "full" if n <= MOST_FULL else "separable"
+            self.settings["covariance"] = covariance
         members = default_population(n) if population is None else population
         self.settings["population"] = members
         above_zero(self.settings, "sigma")

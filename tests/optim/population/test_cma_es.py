@@ -179,10 +179,16 @@ def test_a_covariance_too_large_is_reckoned_and_refused() -> None:
     many = torch.nn.Parameter(torch.zeros(10_000_000, device="meta"))
     said = "of 10,000,000 parameters would keep matrices of 2 PiB.*8 GiB.*covariance=separable"
     with pytest.raises(ValueError, match=said):
-        CMAES([many])
+        CMAES([many], covariance="full")
     with pytest.raises(ValueError, match="a population of 52 of 12 GiB"):
-        CMAES([many], covariance="separable")
-    CMAES([torch.nn.Parameter(torch.zeros(1_000_000, device="meta"))], covariance="separable")
+        CMAES([many])
+    CMAES([torch.nn.Parameter(torch.zeros(1_000_000, device="meta"))])
+
+
+@pytest.mark.parametrize(("size", "covariance"), [(2000, "full"), (2001, "separable")])
+def test_a_covariance_is_full_where_parameters_are_few(size: int, covariance: str) -> None:
+    few = CMAES([torch.nn.Parameter(torch.zeros(size))])
+    assert few.settings["covariance"] == covariance
 
 
 def test_equal_losses_do_no_harm() -> None:
