@@ -79,13 +79,13 @@ OURS: dict[str, Callable[[Function], list[str]]] = {
     "pso": lambda f: [f"optimizer.spread={2 * f.sigma}"],
     "ga": lambda f: [f"optimizer.sigma={f.sigma}"],
     "es": lambda f: [
-        *("optimizer.population=20", "optimizer.sigma=1e-5", "optimizer.weight_decay=0"),
-        *(
-            "optimizer.lr=0.1",
-            "schedule=exponential",
-            "schedule.decay_steps=100%",
-            "schedule.rate=14",
-        ),
+        "optimizer.population=20",
+        "optimizer.sigma=1e-5",
+        "optimizer.weight_decay=0",
+        "optimizer.lr=0.1",
+        "schedule=exponential",
+        "schedule.decay_steps=100%",
+        "schedule.rate=14",
     ],
 }
 """Settings, where they are not the files'."""
