@@ -115,7 +115,9 @@ def _one(
         built = build_optimizer(node, module, device, factor, run, trained)
         if not needs_of(built.optimizer).gradients:
             name = type(built.optimizer).__name__
-            raise UserError(f"optimizer: {name} goes by losses and has no gradients, as stages have")
+            raise UserError(
+                f"optimizer: {name} goes by losses and has no gradients, as stages have"
+            )
         if stage["wrapper"] is not None:
             built = wrapped(built, stage["wrapper"])
         set_decay(built.optimizer, node["decay"])

@@ -13,14 +13,15 @@ from optbench.assemble.optimizer import build_optimizer
 from optbench.optim.wrappers.lookahead import Lookahead
 from optbench.optim.wrappers.sam import SAM
 
+from .population import POPULATION
 from .problem import CPU, YAMLS, network, node_of, walk
 from .second_order_references import SECOND_ORDER
 
 NAMES = sorted(path.stem for path in YAMLS.glob("*.yaml"))
 ONE_GROUP = {"lbfgs", *SECOND_ORDER}
 """Those that take no groups."""
-NO_GROUPS = {*ONE_GROUP, "progressive"}
-"""The last because its stages have them."""
+NO_GROUPS = {*ONE_GROUP, "progressive", *POPULATION}
+"""One because its stages have them, others because they have no lr that could be 0."""
 ZOO = ("adafactor", "asgd", "ftrl", "gravity", "nero", "srmm")
 """Some whose steps are no multiples of lr, or that divide by it."""
 STILL = {"params": "blocks.*", "lr": 0.0}
