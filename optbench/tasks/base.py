@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -17,6 +17,9 @@ Modules = Mapping[str, Callable[..., Any]]
 
 Outputs = Any
 """What a model gives: a tensor, or tensors in tuples, lists and mappings."""
+
+Uniform = Callable[[Sequence[int]], Tensor]
+"""Gives numbers from 0 to 1 in a shape [n, ...], a row for each of a batch's n examples."""
 
 
 class Lanes(NamedTuple):
@@ -100,6 +103,25 @@ class Task:
         """Whether the loss is `criterion` of what `predict` gives, and nothing else."""
         cls = type(self)
         return cls.loss is Task.loss and cls.predict is not Task.predict
+
+    @property
+    def draws(self) -> bool:
+        """Whether `drawn_loss` can be asked: the loss is the likelihood of a distribution."""
+        return False
+
+    def drawn_loss(self, outputs: Outputs, batch: Batch, uniform: Uniform) -> Tensor:
+        """Return the criterion of outputs against targets drawn from what the outputs say.
+
+        Its gradients g have E[g g^T] = the Fisher matrix, and the Gauss-Newton matrix, of a term.
+
+        Args:
+            uniform: where the draws come from.
+        """
+        raise NotImplementedError
+
+    def terms(self, batch: Batch) -> int:
+        """Return how many terms, each a likelihood, the loss of a batch is the mean of."""
+        return self.size(batch)
 
     @contextmanager
     def untouched(self) -> Iterator[None]:

@@ -7,8 +7,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from optbench.errors import ArgumentError, Choice
-from optbench.tasks.base import Modules, Task
+from optbench.tasks.base import Modules, Task, Uniform
 from optbench.tasks.chosen_loss import Loss, mean_loss
+from optbench.tasks.drawn import classes
 from optbench.tasks.examples import labels_wanted
 
 LabelledBatch = tuple[Tensor, Tensor]
@@ -48,6 +49,15 @@ class Classification(Task):
         if self.chosen is not None:
             return mean_loss(self.chosen, outputs, batch[1])
         return cross_entropy(outputs, batch[1], label_smoothing=self.label_smoothing)
+
+    @property
+    def draws(self) -> bool:
+        """Whether the loss is cross-entropy."""
+        return self.chosen is None
+
+    def drawn_loss(self, outputs: Tensor, batch: LabelledBatch, uniform: Uniform) -> Tensor:
+        """Return the mean cross-entropy of labels drawn by the logits."""
+        return cross_entropy(outputs, classes(outputs, uniform))
 
     def size(self, batch: LabelledBatch) -> int:
         """Return the number of labels."""

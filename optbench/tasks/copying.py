@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from optbench.tasks.base import Modules, Task
+from optbench.tasks.base import Modules, Task, Uniform
+from optbench.tasks.drawn import classes
 from optbench.tasks.examples import tokens_wanted
 from optbench.tasks.sequences import last_outputs
 
@@ -33,6 +34,19 @@ class Copying(Task):
         """Return the mean cross-entropy over all symbols of the batch."""
         logits, targets = outputs.flatten(0, 1), batch[1].flatten()
         return cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
+
+    @property
+    def draws(self) -> bool:
+        """Return True: each symbol is drawn by its logits."""
+        return True
+
+    def drawn_loss(self, outputs: Tensor, batch: Sequences, uniform: Uniform) -> Tensor:
+        """Return the mean cross-entropy of symbols drawn by the logits."""
+        return cross_entropy(outputs.flatten(0, 1), classes(outputs, uniform).flatten())
+
+    def terms(self, batch: Sequences) -> int:
+        """Return the number of symbols."""
+        return batch[1].numel()
 
     def wanted(self, batch: Sequences) -> str | None:
         """Return what an example has to be where it is no sequence of symbols."""

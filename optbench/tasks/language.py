@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from optbench.errors import ArgumentError, Choice
-from optbench.tasks.base import Lanes, Modules, Shown, Task
+from optbench.tasks.base import Lanes, Modules, Shown, Task, Uniform
 from optbench.tasks.carried import CarriedState
+from optbench.tasks.drawn import classes
 from optbench.tasks.examples import tokens_wanted
 from optbench.tasks.sampling import sample
 from optbench.tasks.sequences import last_outputs
@@ -78,6 +79,20 @@ class Language(Task):
         _, targets = batch.batch if isinstance(batch, Lanes) else batch
         logits, smoothing = outputs.flatten(0, 1), self.label_smoothing
         return cross_entropy(logits, targets.flatten(), label_smoothing=smoothing)
+
+    @property
+    def draws(self) -> bool:
+        """Return True: each token is drawn by its logits."""
+        return True
+
+    def drawn_loss(self, outputs: Tensor, batch: Windows | Lanes, uniform: Uniform) -> Tensor:
+        """Return the mean cross-entropy of tokens drawn by the logits."""
+        return cross_entropy(outputs.flatten(0, 1), classes(outputs, uniform).flatten())
+
+    def terms(self, batch: Windows | Lanes) -> int:
+        """Return the number of tokens."""
+        _, targets = batch.batch if isinstance(batch, Lanes) else batch
+        return targets.numel()
 
     @contextmanager
     def untouched(self) -> Iterator[None]:

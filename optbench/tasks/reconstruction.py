@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
 from optbench.errors import Argument, ArgumentError, Choice
-from optbench.tasks.base import Modules, Shown, Task
+from optbench.tasks.base import Modules, Shown, Task, Uniform
+from optbench.tasks.drawn import coins, squared_error_of_drawn
 from optbench.tasks.grid import pairs
 from optbench.tasks.pixels import Pixels
 
@@ -66,6 +67,20 @@ class Reconstruction(Task):
         check_shape(outputs, pixels, "autoencoder")
         measure = squared_error if self._squared else cross_entropy
         return measure(outputs.float(), pixels) / len(pixels)
+
+    @property
+    def draws(self) -> bool:
+        """Return True: each pixel is drawn by its logit."""
+        return True
+
+    def drawn_loss(self, outputs: Tensor, batch: ImageBatch, uniform: Uniform) -> Tensor:
+        """Return the mean over images of the loss of pixels drawn by the logits."""
+        logits = outputs.float()
+        if self._squared:
+            total = squared_error_of_drawn(logits.sigmoid(), uniform, "sum")
+        else:
+            total = cross_entropy(logits, coins(logits, uniform))
+        return total / len(outputs)
 
     def score(self, modules: Modules, batch: ImageBatch) -> dict[str, Tensor]:
         """Return both scores, summed over images."""

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from optbench.tasks.base import Modules, Task
+from optbench.tasks.base import Modules, Task, Uniform
 from optbench.tasks.chosen_loss import Loss, mean_loss
+from optbench.tasks.drawn import squared_error_of_drawn
 from optbench.tasks.examples import are_pairs
 from optbench.tasks.sequences import outputs_of
 
@@ -38,6 +39,19 @@ class Regression(Task):
         if self.chosen is not None:
             return mean_loss(self.chosen, outputs, targets)
         return mse_loss(outputs, targets)
+
+    @property
+    def draws(self) -> bool:
+        """Whether the loss is the squared error."""
+        return self.chosen is None
+
+    def drawn_loss(self, outputs: Tensor, batch: Pairs, uniform: Uniform) -> Tensor:
+        """Return the mean squared error of numbers drawn around the outputs."""
+        return squared_error_of_drawn(outputs, uniform, "mean")
+
+    def terms(self, batch: Pairs) -> int:
+        """Return how many numbers there are to be predicted."""
+        return batch[1].numel() if self.chosen is None else len(batch[1])
 
     def wanted(self, batch: Pairs) -> str | None:
         """Return what an example has to be where it is no pair of tensors."""

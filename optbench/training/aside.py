@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from optbench.errors import UserError
-from optbench.tasks.base import Outputs, Task
+from optbench.tasks.base import Outputs, Task, Uniform
 from optbench.training import rng
 from optbench.training.buffers import Buffers
 from optbench.training.distributed import World
@@ -67,6 +67,12 @@ class Aside:
         """Return the mean loss of outputs."""
         with self.precision.forward():
             return self.task.criterion(outputs, batch)
+
+    def drawn_loss(self, batch: Any, uniform: Uniform) -> Tensor:
+        """Return the mean loss of a micro-batch against targets drawn by what is predicted."""
+        with self.precision.forward():
+            outputs = self.task.predict(self.modules, batch, self.player.name)
+            return self.task.drawn_loss(outputs, batch, uniform)
 
     @contextmanager
     def untouched(self, start: rng.Generators) -> Iterator[None]:

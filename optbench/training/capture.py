@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from optbench.training.batches import MicroBatch
 
@@ -22,17 +23,21 @@ class Seen:
         output_gradients: of the mean loss of the micro-batch alone, in the output's shape.
         weight: the micro-batch's in the step: gradients of the step's loss are the sum over
             micro-batches of `weight` times their own, averaged over ranks.
+        terms: how many the micro-batch's loss is the mean of; see `Task.terms`.
     """
 
     inputs: Tensor
     output_gradients: Tensor
     weight: float
+    terms: int
 
 
 @dataclass
 class _Call:
     inputs: Tensor
     weight: float
+    terms: int
+    edge: GradientEdge | None = None
     gradient: Tensor | None = None
 
     def take(self, gradient: Tensor) -> None:
@@ -53,8 +58,8 @@ class Capture:
     def __init__(self, layers: Sequence[nn.Module]) -> None:
         self._calls: dict[nn.Module, list[_Call]] = {layer: [] for layer in layers}
         self._seen: dict[nn.Module, list[Seen]] = {layer: [] for layer in layers}
-        self._weight = 0.0
-        self._on = False
+        self._weight, self._terms = 0.0, 0
+        self._on, self._alone = False, False
 
     def __getitem__(self, layer: nn.Module) -> list[Seen]:
         return self._seen[layer]
@@ -72,11 +77,14 @@ class Capture:
                 handle.remove()
 
     @contextmanager
-    def evaluation(self, scale: float) -> Iterator[None]:
-        """See one evaluation, its loss multiplied by `scale`; drop what was seen before."""
+    def evaluation(self, scale: float, alone: bool = False) -> Iterator[None]:
+        """See one evaluation, its loss multiplied by `scale`; drop what was seen before.
+
+        `alone`: gradients of the outputs alone are taken, at their `edges`.
+        """
         for calls in self._calls.values():
             calls.clear()
-        self._on = True
+        self._on, self._alone = True, alone
         try:
             yield
         finally:
@@ -85,11 +93,21 @@ class Capture:
                 self._seen[layer] = [seen for call in calls if (seen := _seen(call, scale))]
                 calls.clear()
 
-    def told(self, micros: Iterable[MicroBatch]) -> Iterator[MicroBatch]:
-        """Yield the micro-batches of an evaluation; note the weight of each as its turn comes."""
+    def told(
+        self, micros: Iterable[MicroBatch], terms: Callable[[Any], int]
+    ) -> Iterator[MicroBatch]:
+        """Yield the micro-batches of an evaluation; note the weight of each as its turn comes.
+
+        `terms` says how many the loss of a batch is the mean of.
+        """
         for micro in micros:
-            self._weight = micro.weight
+            self._weight, self._terms = micro.weight, terms(micro.batch)
             yield micro
+
+    def edges(self) -> list[GradientEdge]:
+        """Return where the outputs of an `alone` evaluation stand that have no gradients yet."""
+        calls = [call for some in self._calls.values() for call in some]
+        return [call.edge for call in calls if call.edge is not None and call.gradient is None]
 
     def _see(self, layer: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         if not self._on or not torch.is_grad_enabled():
@@ -99,7 +117,9 @@ class Capture:
             raise TypeError(f"capture: {name} gives a {type(output).__name__}, not one tensor")
         inputs = args[0] if args else next(iter(kwargs.values()))
         if output.requires_grad:
-            call = _Call(inputs.detach(), self._weight)
+            call = _Call(inputs.detach(), self._weight, self._terms)
+            if self._alone:  # not the output, which may be overwritten by what comes next
+                call.edge = get_gradient_edge(output)
             output.register_hook(call.take)
             self._calls[layer].append(call)
 
@@ -107,5 +127,6 @@ class Capture:
 def _seen(call: _Call, scale: float) -> Seen | None:
     if call.gradient is None or not call.weight:
         return None
-    gradient = call.gradient / (call.weight * scale)
-    return Seen(call.inputs, gradient, call.weight)
+    factor = call.weight * scale
+    gradient = call.gradient if factor == 1 else call.gradient / factor
+    return Seen(call.inputs, gradient, call.weight, call.terms)

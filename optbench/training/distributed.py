@@ -54,11 +54,11 @@ class World:
         """Return the mean over ranks, on every rank."""
         return self.sum(value.clone()) / self.size if self.size > 1 else value
 
-    def broadcast(self, tensors: Iterable[Tensor]) -> None:
-        """Give every rank rank 0's values, in place."""
+    def broadcast(self, tensors: Iterable[Tensor], source: int = 0) -> None:
+        """Give every rank the values of rank `source`, in place."""
         if self.size > 1:
             for tensor in tensors:
-                dist.broadcast(tensor, src=0)
+                dist.broadcast(tensor, src=source)
 
     def from_main(self, value: T) -> T:
         """Return rank 0's value, on every rank."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any
@@ -14,11 +14,12 @@ from torch.autograd import grad
 from optbench.errors import UserError
 from optbench.training import rng
 from optbench.training.aside import Aside
-from optbench.training.batches import StepBatch
+from optbench.training.batches import MicroBatch, StepBatch
 from optbench.training.capture import Capture
+from optbench.training.drawn import Rows, no_distribution
 from optbench.training.many_losses import ManyLosses, Plan, Way
 from optbench.training.meter import Meter
-from optbench.training.position import GRADIENT, LOSS, PRODUCT
+from optbench.training.position import DRAWN, GRADIENT, LOSS, PRODUCT
 from optbench.training.products import (
     Linear,
     hessian_at,
@@ -27,6 +28,7 @@ from optbench.training.products import (
     output_squares,
     several,
 )
+from optbench.training.sharing import share_out
 
 Products = list[Tensor]
 Evaluate = Callable[[StepBatch], Tensor]
@@ -101,7 +103,8 @@ class Objective:
         with ExitStack() as stack:
             for capture in self._captures:
                 stack.enter_context(capture.evaluation(scale))
-                work = work._replace(micros=capture.told(work.micros))
+                micros = capture.told(work.micros, self._aside.task.terms)
+                work = work._replace(micros=micros)
             return self._evaluate(work)
 
     def forward(self, known: Tensor | None = None) -> Tensor:
@@ -268,6 +271,60 @@ class Objective:
     def mean(self, tensors: Sequence[Tensor]) -> Products:
         """Return the means over ranks of what each reckoned of its own micro-batches."""
         return [self._mean(tensor) for tensor in tensors]
+
+    def drawn(self, seed: int) -> Tensor:
+        """Return the loss against targets drawn from what the model predicts, for `capture`.
+
+        With the gradients that a capture has seen then, E[g g^T] is the Fisher matrix. Parameters
+        get no gradients, and keep those that they have. The draws follow from the seed and an
+        example's place in the step, however it is cut among micro-batches and ranks.
+
+        Raises:
+            UserError: the task's loss is no likelihood.
+
+        Example:
+            >>> with objective.capture([layer]) as seen:
+            ...     objective.drawn(seed=step)
+        """
+        aside, world = self._aside, self._aside.world
+        if not aside.task.draws:
+            raise UserError(no_distribution(type(aside.task).__name__))
+        rows = Rows(seed, self._work.examples, world)
+        with self.meter.asked(DRAWN), ExitStack() as stack:
+            stack.enter_context(aside.untouched(self._start))
+            stack.enter_context(torch.enable_grad())
+            micros: Iterable[MicroBatch] = self._work.micros
+            for capture in self._captures:
+                stack.enter_context(capture.evaluation(1.0, alone=True))
+                micros = capture.told(micros, aside.task.terms)
+            losses = []
+            for batch, weight in micros:
+                loss = aside.drawn_loss(batch, rows.of(aside.task.size(batch))) * weight
+                losses.append(loss.detach())
+                edges = [edge for capture in self._captures for edge in capture.edges()]
+                if edges and loss.requires_grad:
+                    grad(loss, edges, allow_unused=True)  # the hooks of a capture take them
+        return self._mean(torch.stack(losses).sum())
+
+    @property
+    def ranks(self) -> int:
+        """How many there are."""
+        return self._aside.world.size
+
+    def share_out(
+        self,
+        costs: Sequence[float],
+        results: Sequence[Sequence[Tensor]],
+        compute: Callable[[int], None],
+    ) -> None:
+        """Have each of several jobs done by one rank, and give its results to all.
+
+        Args:
+            costs: of the jobs, in any unit: the dearest goes first, to whoever has least to do.
+            results: of each job, tensors of the same shapes on every rank, to be filled.
+            compute: does the job of a number.
+        """
+        share_out(self._aside.world, costs, results, compute)
 
     def _output_products(
         self,

@@ -6,10 +6,10 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-GRADIENT, LOSS, PRODUCT = 3, 1, 6
+GRADIENT, LOSS, PRODUCT, DRAWN = 3, 1, 6, 2
 """Thirds of a forward-backward pass: the loss with its gradients; the loss alone, for a backward
 pass costs about two forward ones; a product with the Hessian or the Gauss-Newton matrix, about two
-gradients (Pearlmutter 1994)."""
+gradients (Pearlmutter 1994); a loss with the gradients of layers' outputs, without the weights'."""
 
 LATER = {"thirds": "counted", "counted": "counted", "optimizer_seconds": "timed", "timed": "timed"}
 """What a checkpoint of an older version lacks, with what is then no longer known."""

@@ -76,8 +76,8 @@ class Problem:
         source = TensorSource(self.inputs, self.targets, None)
         feed = BatchStream(
             source,
-            torch.arange(EXAMPLES),
-            batch_size=EXAMPLES,
+            torch.arange(len(self.inputs)),
+            batch_size=len(self.inputs),
             accumulate=accumulate,
             rank=world.rank,
             ranks=world.size,
