@@ -18,21 +18,22 @@ class Combined(torch.optim.Optimizer):
     are the members' own, so a learning rate set there reaches its member.
 
     Args:
-        members: optimizers over disjoint parameters; several only where none needs a closure.
+        members: optimizers over disjoint parameters. One of several may evaluate the loss itself,
+            once: it goes first, and the others go by the gradients that it leaves.
 
     Raises:
-        ValueError: one of several needs a closure.
+        ValueError: one of several evaluates the loss many times, or two evaluate it.
 
     Attributes:
         needs: all members'.
     """
 
     def __init__(self, members: list[torch.optim.Optimizer]) -> None:
-        for member in members if len(members) > 1 else ():
-            if needs_of(member).closure:
-                name = type(member).__name__
-                raise ValueError(f"{name} evaluates the loss itself, which none of several can")
+        asking = [member for member in members if needs_of(member).closure]
+        if len(members) > 1:
+            _check(asking)
         self.members = members
+        self._asking = asking[0] if asking else None
         self._made = False
         super().__init__([{"params": p} for p in self._parameters()], {})
         self._made = True
@@ -57,11 +58,11 @@ class Combined(torch.optim.Optimizer):
     def _advance(self, closure: Callable[[], Any] | None) -> Any:
         """Take the update. Not in `step`: torch hangs hooks on every class's, so one that called
         another's would run them twice."""
-        if len(self.members) == 1 and needs_of(self.members[0]).closure:
-            return self.members[0].step(closure)
-        loss = evaluated(closure)
+        asking = self._asking
+        loss = evaluated(closure) if asking is None else asking.step(closure)
         for member in self.members:
-            member.step()
+            if member is not asking:
+                member.step()
         return loss
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -98,3 +99,12 @@ class Combined(torch.optim.Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._gather()
+
+
+def _check(asking: list[torch.optim.Optimizer]) -> None:
+    """Refuse members of several that evaluate the loss, but for one that does so once."""
+    names = [type(member).__name__ for member in asking]
+    if len(asking) > 1:
+        raise ValueError(f"{' and '.join(names)} evaluate the loss themselves, which one can alone")
+    if asking and needs_of(asking[0]).objective == "many":
+        raise ValueError(f"{names[0]} evaluates the loss many times, which none of several can")

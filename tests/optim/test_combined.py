@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from optbench.optim.combined import Combined
+from optbench.optim.first_order.nag import NAG
+from optbench.optim.needs import Needs, needs_of
 
 from .problem import built, data, network, walk
 
@@ -110,3 +112,31 @@ def test_members_that_do_not_fit_are_refused() -> None:
     state = optimizer.state_dict()
     with pytest.raises(ValueError):
         optimizer.load_state_dict({"members": state["members"][:1]})
+
+
+def test_of_several_one_may_evaluate_the_loss_once() -> None:
+    module, same = network(torch.float32), network(torch.float32)
+    weights, biases = [p for p in module.parameters()][::2], [p for p in module.parameters()][1::2]
+    both = Combined([torch.optim.SGD(biases, lr=0.1), NAG(weights, lr=0.1, momentum=0.0)])
+    assert needs_of(both) == Needs(objective="once")
+
+    def closure() -> Tensor:
+        both.zero_grad()
+        return backward(module)
+
+    assert both.step(closure) == backward(same)
+    torch.optim.SGD(same.parameters(), lr=0.1).step()
+    for one, other in zip(module.parameters(), same.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_two_that_evaluate_the_loss_are_refused() -> None:
+    one, other = (NAG([nn.Parameter(torch.ones(2))]) for _ in range(2))
+    with pytest.raises(ValueError, match=r"^NAG and NAG evaluate the loss themselves"):
+        Combined([one, other])
+
+
+def test_one_that_evaluates_it_many_times_has_no_companion() -> None:
+    one, other = (nn.Parameter(torch.ones(2)) for _ in range(2))
+    with pytest.raises(ValueError, match=r"^LBFGS evaluates the loss many times"):
+        Combined([torch.optim.LBFGS([one]), torch.optim.SGD([other])])
