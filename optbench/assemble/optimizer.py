@@ -59,7 +59,7 @@ def build_optimizer(
     if not node.get("takes"):
         _check_patterns(node, wanting)
         return _one(node, named, module, device, lr_factor)
-    taken = locate(str(node["takes"]), "optimizer.takes")(module)
+    taken = call(locate(str(node["takes"]), "optimizer.takes"), "optimizer", module)
     mine = [(n, p) for n, p in named if n in taken]
     rest = [(n, p) for n, p in named if n not in taken]
     if not mine:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,9 +14,11 @@ from optbench.assemble.schedules import build_schedules
 from optbench.assemble.stages import build_any
 from optbench.config.run_config import PlayerConfig, RunConfig
 from optbench.errors import UserError
+from optbench.optim.needs import needs_of
 from optbench.tasks.base import Task
 from optbench.training.batches import BatchStream
 from optbench.training.distributed import World
+from optbench.training.drawn import no_distribution
 from optbench.training.ema import Ema
 from optbench.training.losses import TrainingLoss
 from optbench.training.player import Player
@@ -94,6 +97,7 @@ def _player(
     )
     _check(config, player, built)
     _check_loss(config, own, player, task)
+    _check_fisher(config, player, task)
     return player, built.implementation
 
 
@@ -143,3 +147,28 @@ def _check_loss(config: RunConfig, own: PlayerConfig, player: Player, task: Task
             f"{done[0]}: {name} holds losses and products against gradients, which have to be the "
             "loss's own; leave it out"
         )
+
+
+def _check_fisher(config: RunConfig, player: Player, task: Task) -> None:
+    """Refuse what has no Fisher matrix, for an optimizer that wants one."""
+    if player.needs.fisher == "none":
+        return
+    name, loss = type(_asking(player.optimizer)).__name__, type(task).__name__
+    if config.compile:
+        raise UserError(
+            f"compile=true: {name} looks at what goes into layers, which torch.compile has no "
+            "place for; use compile=false"
+        )
+    if not task.splits:
+        raise UserError(
+            f"optimizer: {name} needs a loss that is the criterion of one model's outputs, "
+            f"which that of {loss} is not"
+        )
+    if player.needs.fisher == "sampled" and not task.draws:
+        raise UserError(f"optimizer.fisher=sampled: {no_distribution(loss)}")
+
+
+def _asking(optimizer: Any) -> Any:
+    """Return the optimizer within others that wants a Fisher matrix."""
+    inside = [m for m in getattr(optimizer, "members", ()) if needs_of(m).fisher != "none"]
+    return _asking(inside[0]) if inside else optimizer

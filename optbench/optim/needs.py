@@ -12,6 +12,8 @@ import torch
 
 Evaluations = Literal["none", "once", "many"]
 _ORDER: tuple[Evaluations, ...] = ("none", "once", "many")
+Fisher = Literal["none", "empirical", "sampled"]
+_FISHERS: tuple[Fisher, ...] = ("none", "empirical", "sampled")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,9 @@ class Needs:
         hvp: it asks the objective for products with the Hessian, `objective.hvp`.
         ggn: it asks for products with the Gauss-Newton or the empirical Fisher matrix.
         own_gradient: its gradients have to be the loss's own, neither clipped nor centred.
+        fisher: it asks the objective what goes into layers and which gradients come back to them,
+            `objective.capture`, of the loss, which has to be the criterion of one model's outputs;
+            `sampled`: of targets drawn from what the model predicts, `objective.drawn`.
         lr: it has a learning rate.
         divides_by_lr: it fails at a learning rate of 0.
 
@@ -43,6 +48,7 @@ class Needs:
     hvp: bool = False
     ggn: bool = False
     own_gradient: bool = False
+    fisher: Fisher = "none"
     lr: bool = True
     divides_by_lr: bool = False
 
@@ -85,6 +91,7 @@ def together(needs: Iterable[Needs]) -> Needs:
         hvp=any(each.hvp for each in several),
         ggn=any(each.ggn for each in several),
         own_gradient=any(each.own_gradient for each in several),
+        fisher=max((each.fisher for each in several), key=_FISHERS.index, default="none"),
         lr=all(each.lr for each in several),
         divides_by_lr=any(each.divides_by_lr for each in several),
     )

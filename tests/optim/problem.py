@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 from torch import Tensor, nn
+from training.objectives import Problem
 
 from optbench.assemble.optimizer import Built, build_optimizer
 from optbench.assemble.stages import build_any
@@ -96,11 +97,14 @@ def walk(module: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> lis
     dtype = next(module.parameters()).dtype
     inputs, targets = data(dtype)
     closure, path = Plain(module, inputs, targets), []
+    objective: Any = closure
+    if needs_of(optimizer).fisher != "none":
+        objective = Problem(module, Classification(), inputs, targets).objective()
     for each in with_modes(optimizer):
         each.train()
     for _ in range(steps):
         if needs_of(optimizer).closure:
-            optimizer.step(closure)
+            optimizer.step(objective)
         else:
             closure()
             optimizer.step()

@@ -21,6 +21,7 @@ from optbench.assemble.optimizer import build_optimizer
 from optbench.optim.exact_state import exact_state, load_exactly
 from optbench.optim.groups import hidden_matrices
 
+from .kfac.by_hand import EKFACByHand, KFACByHand
 from .library_references import LIBRARIES
 from .population import POPULATION
 from .problem import (
@@ -187,6 +188,8 @@ ROWS: dict[str, tuple[Make, float]] = {
         FUSED,
     ),
     "asgd": (plain(torch.optim.ASGD, lr=1e-2, lambd=1e-4, alpha=0.75, t0=1e6), 0),
+    "kfac": (KFACByHand, ADAPTIVE),
+    "ekfac": (EKFACByHand, ADAPTIVE),
     "lbfgs": (
         plain(
             torch.optim.LBFGS,

@@ -35,18 +35,19 @@ PASSES = {
     "sam": (["optimizer=sgd", "wrapper=sam"], 12),
     "micro-batches": (["optimizer=sgd", "accumulate=3", "batch_size=50"], 6),
     "sophia": (["optimizer=sophia", "optimizer.hessian_every=2"], 6 + 3 * 2),
+    "k-fac": (["optimizer=kfac", "optimizer.factors_every=3"], 6 + 2 * 2 / 3),
     "two players": (["task=adversarial", "model=dcgan", "model.width=4", "dataset=digits"], 12),
 }
 
 
 @pytest.mark.parametrize(("lines", "passes"), PASSES.values(), ids=PASSES)
-def test_passes(lines: list[str], passes: int) -> None:
+def test_passes(lines: list[str], passes: float) -> None:
     made = experiment("steps=6", "monitor.every=3", "eval.every=2", *lines)
     _, memory = fit(made)
-    assert made.state.progress.passes == passes
+    assert made.state.progress.passes == pytest.approx(passes)
     at = {record.step: record.passes for record in memory.records if record.kind == "train"}
-    assert at[3] == (passes // 2 if lines[0] != "optimizer=sophia" else 3 + 2 * 2)
-    assert at[6] == passes
+    half = passes / 2 if lines[0] != "optimizer=sophia" else 3 + 2 * 2
+    assert (at[3], at[6]) == pytest.approx((half, passes))
 
 
 def test_a_player_whose_turn_it_is_not_counts_nothing() -> None:

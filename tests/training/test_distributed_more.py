@@ -72,6 +72,14 @@ def test_two_ranks_equal_one_process(overrides: list[str]) -> None:
     assert error_of_training(together, alone, since=7, step=49) <= 1e-12
 
 
+@pytest.mark.parametrize("method", ["cholesky", "ekfac"])
+def test_kfac_averages_factors_and_shares_out_inverses(method: str) -> None:
+    often = ["optimizer.factors_every=2", "optimizer.inverses_every=4", "optimizer.damping=1e-2"]
+    model = ["accumulate=3", "model.batch_norm=false", f"optimizer.method={method}"]
+    alone, together = both(*SHORT, "optimizer=kfac", *often, *model)
+    assert error_of_training(together, alone, since=7, step=49) <= 1e-9
+
+
 def test_ranks_that_share_out_matrices_save_all_momenta() -> None:
     name = ["optimizer=zoo", "optimizer.name=distributedmuon"]
     alone, together = both(*SHORT, *name, "model.hidden=[24,16]")  # of two shapes

@@ -59,6 +59,7 @@ RUNS = {
     "micro-batches": ["model.dropout=0.3", "accumulate=3", "batch_size=50"],
     "batch norm": ["model=wrn", "model.depth=10", "model.width=1", "batch_size=8"],
     "sophia": ["optimizer=sophia", "optimizer.hessian_every=2", "model.dropout=0.3"],
+    "k-fac": ["optimizer=kfac", "optimizer.factors_every=2", "model.dropout=0.3", "accumulate=2"],
     "carried state": [*TEXT, "model=lstm", "model.width=6", "model.dropout=0.2", "task.carry=true"],
     "two players": ["task=adversarial", "model=dcgan", "model.width=4", "dataset=digits"],
     "fp16": ["precision=fp16", "model.dropout=0.3"],
