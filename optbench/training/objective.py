@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any
@@ -14,14 +14,15 @@ from torch.autograd import grad
 from optbench.errors import UserError
 from optbench.training import rng
 from optbench.training.aside import Aside
-from optbench.training.batches import MicroBatch, StepBatch
+from optbench.training.batches import StepBatch
 from optbench.training.capture import Capture
-from optbench.training.drawn import Rows, no_distribution
+from optbench.training.drawn import drawn_loss
 from optbench.training.many_losses import ManyLosses, Plan, Way
 from optbench.training.meter import Meter
 from optbench.training.position import DRAWN, GRADIENT, LOSS, PRODUCT
 from optbench.training.products import (
     Linear,
+    check_vectors,
     hessian_at,
     matrix_at,
     output_hessian,
@@ -202,7 +203,7 @@ class Objective:
         Raises:
             ValueError: something else than such lists.
         """
-        _check(parameters, vectors, stacked)
+        check_vectors(parameters, vectors, stacked)
 
         def at(batch: Any, weight: float) -> Linear:
             return hessian_at(self._aside, batch, weight, parameters)
@@ -286,25 +287,10 @@ class Objective:
             >>> with objective.capture([layer]) as seen:
             ...     objective.drawn(seed=step)
         """
-        aside, world = self._aside, self._aside.world
-        if not aside.task.draws:
-            raise UserError(no_distribution(type(aside.task).__name__))
-        rows = Rows(seed, self._work.examples, world)
-        with self.meter.asked(DRAWN), ExitStack() as stack:
-            stack.enter_context(aside.untouched(self._start))
-            stack.enter_context(torch.enable_grad())
-            micros: Iterable[MicroBatch] = self._work.micros
-            for capture in self._captures:
-                stack.enter_context(capture.evaluation(1.0, alone=True))
-                micros = capture.told(micros, aside.task.terms)
-            losses = []
-            for batch, weight in micros:
-                loss = aside.drawn_loss(batch, rows.of(aside.task.size(batch))) * weight
-                losses.append(loss.detach())
-                edges = [edge for capture in self._captures for edge in capture.edges()]
-                if edges and loss.requires_grad:
-                    grad(loss, edges, allow_unused=True)  # the hooks of a capture take them
-        return self._mean(torch.stack(losses).sum())
+        with self.meter.asked(DRAWN):
+            return self._mean(
+                drawn_loss(self._aside, self._work, self._start, self._captures, seed)
+            )
 
     @property
     def ranks(self) -> int:
@@ -333,7 +319,7 @@ class Objective:
         vectors: Sequence[Tensor],
         stacked: bool,
     ) -> Products:
-        _check(parameters, vectors, stacked)
+        check_vectors(parameters, vectors, stacked)
         aside = self._aside
         if not aside.task.splits:
             raise UserError(
@@ -406,22 +392,3 @@ class Objective:
 
     def _mean(self, value: Tensor) -> Tensor:
         return self._aside.world.mean(value)
-
-
-def _check(parameters: Sequence[Tensor], vectors: Sequence[Tensor], stacked: bool) -> None:
-    """Raise ValueError unless both are lists of tensors, of the same shapes but for the stack."""
-    for name, given in (("parameters", parameters), ("vectors", vectors)):
-        if not isinstance(given, Sequence) or not all(isinstance(each, Tensor) for each in given):
-            kind = type(given).__name__
-            raise ValueError(f"{name}: expected a list of tensors, not an object of {kind}")
-    if len(parameters) != len(vectors):
-        raise ValueError(
-            f"vectors: {len(vectors)}, where there are {len(parameters)} parameters; "
-            "expected one of each one's shape"
-        )
-    for number, (parameter, vector) in enumerate(zip(parameters, vectors, strict=True)):
-        there, here = list(vector.shape), list(parameter.shape)
-        if stacked and (len(there) != len(here) + 1 or there[1:] != here):
-            raise ValueError(f"vectors[{number}] is {there}, not {['K', *here]}")
-        if not stacked and there != here:
-            raise ValueError(f"vectors[{number}] is {there}, its parameter {here}")

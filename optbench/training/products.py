@@ -185,3 +185,22 @@ def _mapped(function: Callable[[Tensor], Tensor], outputs: Outputs) -> Outputs:
         values = [_mapped(function, value) for value in outputs]
         return type(outputs)(*values) if hasattr(outputs, "_fields") else type(outputs)(values)
     return outputs
+
+
+def check_vectors(parameters: Sequence[Tensor], vectors: Sequence[Tensor], stacked: bool) -> None:
+    """Raise ValueError unless both are lists of tensors, of the same shapes but for the stack."""
+    for name, given in (("parameters", parameters), ("vectors", vectors)):
+        if not isinstance(given, Sequence) or not all(isinstance(each, Tensor) for each in given):
+            kind = type(given).__name__
+            raise ValueError(f"{name}: expected a list of tensors, not an object of {kind}")
+    if len(parameters) != len(vectors):
+        raise ValueError(
+            f"vectors: {len(vectors)}, where there are {len(parameters)} parameters; "
+            "expected one of each one's shape"
+        )
+    for number, (parameter, vector) in enumerate(zip(parameters, vectors, strict=True)):
+        there, here = list(vector.shape), list(parameter.shape)
+        if stacked and (len(there) != len(here) + 1 or there[1:] != here):
+            raise ValueError(f"vectors[{number}] is {there}, not {['K', *here]}")
+        if not stacked and there != here:
+            raise ValueError(f"vectors[{number}] is {there}, its parameter {here}")
