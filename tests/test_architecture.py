@@ -79,7 +79,7 @@ ALLOWED: dict[str, set[str]] = {
     "console": {"escape", "layout"},
     "search": {
         *("compose", "config", "assemble", "training", "monitor", "plots", "errors"),
-        *("rundir", "console"),
+        *("rundir", "console", "runs"),
     },
     "assemble": {
         *("training", "monitor", "rundir", "config", "errors", "files"),

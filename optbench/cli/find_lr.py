@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
-from optbench.assemble.data import dataset, notes_on
 from optbench.cli.flags import no_such_flag
 from optbench.cli.training import parse
-from optbench.compose.composer import hydra_session, keys_of
+from optbench.compose.composer import hydra_session
 from optbench.compose.range_test import range_test_config, resolve_player
-from optbench.config.run_spec import RunSpec
 from optbench.config.suggest import did_you_mean
 from optbench.console import print_error
 from optbench.errors import UserError
 from optbench.launched import launched_ranks
-from optbench.rundir import RunDir
-from optbench.runs.collector import at_work
-from optbench.runs.log import Log, heard, say_taken
-from optbench.runs.start import start_weights
 from optbench.search.lr_range import Ramp
-
-if TYPE_CHECKING:
-    from optbench.search.find_lr import Trial
+from optbench.search.range_runs import range_tests
 
 FLAGS = {
     **{"--from": "1e-7", "--to": "10", "--steps": "100", "--seeds": "3", "--ramp": "exponential"},
@@ -65,47 +55,15 @@ def find_lr(arguments: Sequence[str]) -> int:
         spec = composer.spec(composer.compose(asked.overrides), asked.overrides)
         player = resolve_player(spec.config, asked.player)
         config = range_test_config(spec, composer, asked.ramp.steps, player)
-    data = dataset(config)
-    from optbench.runs.execute import check_device
 
-    check_device(config.device)
-    from optbench.assemble.experiment import build_experiment
-    from optbench.search.find_lr import base_lr, range_test
-    from optbench.training.distributed import join
-    from optbench.training.signals import Interruption
-
-    world = join(config.device)
-    weights = start_weights(config, world)
-    trials: list[Trial] = []
-    folder = None
-    log = Log()
-    with Interruption().listening() as interruption, at_work(), heard(log):
-        for seed in range(config.seed, config.seed + asked.seeds):
-            seeded = replace(config, seed=seed)
-            experiment = build_experiment(seeded, data, world, weights, spec.names)
-            if folder is None:  # only now: what can't be built leaves nothing behind
-                folder = RunDir.reserve(_folder(spec))
-                say_taken(_folder(spec), folder.path, log)
-                for note in [*experiment.notes, *notes_on(data)]:
-                    log.warn(note)
-            base = base_lr(experiment, player)
-            board = _board(folder, seed) if config.monitor.tensorboard else None
-            try:
-                ramp = asked.ramp
-                trial = range_test(experiment, ramp, player, base, board, interruption)
-            finally:
-                if board is not None:
-                    board.close()
-            if trial.signal:
-                print_error(f"optbench: interrupted; {folder.path} has no result")
-                return 128 + trial.signal
-            trials.append(trial)
-    assert folder is not None
-    from optbench.runs.environment import environment
+    ramp = asked.ramp
+    tested = range_tests(spec, config, player, ramp, asked.seeds)
+    if tested.signal:
+        print_error(f"optbench: interrupted; {tested.folder.path} has no result")
+        return 128 + tested.signal
     from optbench.search.report import report
 
-    where = environment(world.device, world.size, experiment.implementation)
-    found = report(folder, spec, asked.ramp, trials, where, base, player, asked.config_dir)
+    found = report(spec, ramp, tested, player, asked.config_dir)
     return 0 if found else EXIT_NO_SUGGESTION
 
 
@@ -163,18 +121,3 @@ def _count(flag: str, text: str, least: int) -> int:
     if value < least:
         raise UserError(f"{flag} {text}: at least {least}")
     return value
-
-
-def _folder(spec: RunSpec) -> str | Path:
-    """Return the folder asked for, or a run's, `<time>-<name>`, as `<time>-find-lr-<name>`."""
-    if "hydra.run.dir" in keys_of(spec.overrides):
-        return spec.folder
-    wanted = Path(spec.folder)
-    time = wanted.name.removesuffix(spec.config.name)
-    return wanted.with_name(f"{time}find-lr-{spec.config.name}")
-
-
-def _board(folder: RunDir, seed: int) -> Any:
-    from optbench.monitor.tensorboard import TensorBoard
-
-    return TensorBoard(folder.tensorboard / f"seed-{seed}")

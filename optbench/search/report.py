@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optbench.compose.commands import train_command
 from optbench.compose.composer import keys_of
@@ -20,37 +20,33 @@ from optbench.search.range_table import HEADER, end_of, rows_of
 
 if TYPE_CHECKING:
     from optbench.search.find_lr import Trial
+    from optbench.search.range_runs import Tested
 
 
 def report(
-    folder: RunDir,
     spec: RunSpec,
     ramp: Ramp,
-    trials: Sequence[Trial],
-    where: Mapping[str, Any],
-    base: float,
+    tested: Tested,
     player: str,
     config_dir: str | None = None,
 ) -> float | None:
     """Write the files and print; return the recommended learning rate, if there is one.
 
     Args:
-        folder: for the files.
         spec: what the command line asked to train.
-        ramp, trials: the tests, one a seed.
-        where: versions and hardware.
-        base: the learning rate in whose place the ramp was.
-        player: whose.
+        ramp, tested: the tests.
+        player: whose learning rate.
         config_dir: of the user's own configs, for the command.
     """
+    folder, trials = tested.folder, tested.trials
     spreads = {rule: Spread.of([trial.suggestions[rule] for trial in trials]) for rule in RULES}
     lr = spreads[RECOMMENDED].median
-    command = None if lr is None else train_command(spec, lr, base, player, config_dir)
+    command = None if lr is None else train_command(spec, lr, tested.base, player, config_dir)
     against = caveats(ramp, trials)
     recommended = {"rule": RECOMMENDED, "lr": lr, "command": command, "caveats": against}
     record = {"recommended": recommended, **measured(ramp, trials, spreads)}
     record |= {"overrides": spec.overrides, "choices": spec.choices, "config": spec.plain}
-    folder.write_json("find-lr.json", record | {"environment": dict(where)})
+    folder.write_json("find-lr.json", record | {"environment": dict(tested.where)})
     _print(folder, spec, ramp, trials, spreads)
     try:
         said = [o for o in spec.overrides if o.startswith("optimizer.") and len(o) < 40]
