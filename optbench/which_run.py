@@ -10,6 +10,8 @@ from optbench.escape import shell_word
 
 STUDY, POPULATION, BENCHMARK = "study.yaml", "population.yaml", "benchmark.yaml"
 """What makes a folder that of `optbench tune`, of `optbench pbt`, and of `optbench benchmark`."""
+META = "meta-train.yaml"
+"""What makes it that of `optbench meta-train`, which has no runs."""
 RUNS, REPORT = "runs", "report.json"
 """In a benchmark's folder: its runs, and what came of them."""
 _NUMBERED = re.compile(r"[0-9]+(-[0-9]+)?")

@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli", "training"},
     "cli": {
         "launched",
-        *("benchmark", "executors", "population", "tuning", "comparison", "report"),
+        *("benchmark", "executors", "meta", "population", "tuning", "comparison", "report"),
         *("assemble", "training", "monitor", "rundir", "config", "plots", "errors"),
         *("search", "files", "escape", "compose", "runs", "console", "version", "shapes", "layout"),
         *("step_folders", "which_run"),
@@ -55,6 +55,10 @@ ALLOWED: dict[str, set[str]] = {
     "benchmark": {
         *("tuning", "executors", "runs", "compose", "config", "search", "statistics", "assemble"),
         *("rundir", "errors", "files", "console", "which_run"),
+    },
+    "meta": {
+        *("optim", "data", "training", "tuning", "runs", "rundir", "config", "errors", "escape"),
+        *("files", "launched", "console", "which_run"),
     },
     "population": {
         *("tuning", "executors", "runs", "compose", "config", "training", "monitor", "search"),

@@ -176,4 +176,6 @@ def _space(composer: Composer, name: str, lines: Sequence[str], said: Any) -> Sp
     space = of_file(composer, wanted, where)
     if space.chosen:
         raise UserError(f"{where}: chooses the optimizer; optbench tune {GROUP}={wanted}")
+    if space.rows:
+        raise UserError(f"{where}: a list of settings, which optbench tune tries in order")
     return space

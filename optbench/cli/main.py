@@ -26,7 +26,8 @@ class Verb(NamedTuple):
 
     Attributes:
         group: under which `--help` has it.
-        home: module of `optbench.cli` and function, which takes the words after the verb.
+        home: module of `optbench.cli`, or with dots of `optbench`, and function, which takes the
+            words after the verb.
         what: in a line, with an example.
     """
 
@@ -37,9 +38,7 @@ class Verb(NamedTuple):
 
 VERBS = {
     "train": Verb(
-        "train",
-        "training:train",
-        "train a model: optbench train optimizer=adamw schedule=cosine",
+        "train", "training:train", "train a model: optbench train optimizer=adamw schedule=cosine"
     ),
     "resume": Verb(
         "train",
@@ -51,15 +50,14 @@ VERBS = {
         "find_lr:find_lr",
         "learning rate range test: optbench find-lr optimizer=sgd model=2c2d",
     ),
-    "tune": Verb(
-        "train",
-        "tune:tune",
-        "search for settings: optbench tune space=adamw trials=30",
-    ),
+    "tune": Verb("train", "tune:tune", "search for settings: optbench tune space=adamw trials=30"),
     "pbt": Verb(
+        "train", "pbt:pbt", "settings that change as it trains: optbench pbt space=adamw members=8"
+    ),
+    "meta-train": Verb(
         "train",
-        "pbt:pbt",
-        "settings that change as it trains: optbench pbt space=adamw members=8",
+        "meta.meta_train:begin",
+        "a learned optimizer: optbench meta-train architecture=mlp --out FILE",
     ),
     "recommend": Verb(
         "train",
@@ -93,14 +91,10 @@ VERBS = {
         "which optimizer is best: optbench benchmark suite=quick optimizers=[sgd,adamw]",
     ),
     "runs": Verb(
-        "compare",
-        "past:runs",
-        "past runs side by side: optbench runs [FOLDER...] [state=finished]",
+        "compare", "past:runs", "past runs side by side: optbench runs [FOLDER...] [state=finished]"
     ),
     "compare": Verb(
-        "compare",
-        "compare:compare",
-        "which is better, and how sure: optbench compare [FOLDER...]",
+        "compare", "compare:compare", "which is better, and how sure: optbench compare [FOLDER...]"
     ),
     "report": Verb(
         "compare",
@@ -179,7 +173,8 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     module, _, function = VERBS[verb].home.partition(":")
     try:
-        done: int = getattr(import_module(f"optbench.cli.{module}"), function)(rest)
+        home = import_module(f"optbench.{module if '.' in module else f'cli.{module}'}")
+        done: int = getattr(home, function)(rest)
     except UserError as error:  # SeveralValues, which a composer alone can raise
         if verb != "train" and hasattr(error, "needing"):
             raise error.needing(f"optbench train -m, {verb} takes one") from None

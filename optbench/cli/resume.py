@@ -25,7 +25,7 @@ from optbench.runs.result import load_result
 from optbench.runs.resume import continuation
 from optbench.runs.sweep import reopen
 from optbench.step_folders import checkpoint_name
-from optbench.which_run import BENCHMARK, POPULATION, STUDY
+from optbench.which_run import BENCHMARK, META, POPULATION, STUDY
 
 
 def resume(
@@ -62,7 +62,7 @@ def resume(
         if trust:
             raise UserError("--trust: of a run or a sweep; a study goes on where it was begun")
         module, _, function = _STUDIES[many[0]].partition(":")
-        home = import_module(f"optbench.cli.{module}")
+        home = import_module(f"optbench.{module}")
         return int(getattr(home, function)(path, overrides, config_dir, log))
     if many:
         return _sweep(path, overrides, config_dir, trust, log)
@@ -113,8 +113,9 @@ def _sweep(
 
 
 _STUDIES = {
-    STUDY: "tune:resume_study",
-    POPULATION: "pbt:resume_population",
-    BENCHMARK: "benchmark:resume_benchmark",
+    STUDY: "cli.tune:resume_study",
+    POPULATION: "cli.pbt:resume_population",
+    BENCHMARK: "cli.benchmark:resume_benchmark",
+    META: "meta.meta_train:go_on",
 }
 """Who goes on with a study, by the file that makes it one."""

@@ -60,6 +60,7 @@ FIXED = (
     "task",
     "optimizer._target_",
     "optimizer.name",
+    "optimizer.weights",
     "optimizer.groups",
     "optimizer.takes",
     "optimizer.companion._target_",

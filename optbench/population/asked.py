@@ -77,6 +77,8 @@ def check_space(space: Space, base: RunSpec) -> None:
     if space.chosen:
         raise UserError(f"{space.where}: chooses the optimizer, which members have in common; tune")
     refuse_strangers(space, base.plain, base.choices["optimizer"])
+    if space.rows:
+        raise UserError(f"{space.where}: a list of settings, which optbench tune tries in order")
     for key in space.keys:
         if key in LENGTHS or is_fixed(key):
             raise UserError(

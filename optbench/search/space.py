@@ -14,6 +14,12 @@ or what is said:
     choose:
       optimizer: [adamw, sgd]
       schedule: {constant: {}, cosine: {schedule.min_ratio: {uniform: [0, 0.1]}}}
+
+or, instead of `search`, settings that are tried as they stand, in this order:
+
+    list:
+      - {optimizer.lr: 1e-3, optimizer.weight_decay: 0.1}
+      - {optimizer.lr: 1e-2, optimizer.weight_decay: 0}
 """
 
 from __future__ import annotations
@@ -39,9 +45,11 @@ from optbench.search.distribution import (
 )
 
 KEYS = ("optimizers", "source", "search", "choose")
+"""Of a space's file."""
 CHOSEN = ("optimizer", "schedule")
 """Groups whose files may be chosen."""
-"""Of a space's file."""
+LIST = "list"
+"""In the place of `search`."""
 KEY = re.compile(r"[A-Za-z_][\w-]*(\.[\w-]+)*")
 INSIDE = 0.381966
 """A place within a range at which no round number is to be expected."""
@@ -59,6 +67,7 @@ class Space:
         where: what it is called in messages.
         chosen: by group, among whose files the key of its name chooses, and by file what else is
             searched with it.
+        rows: of a list, values by key; then `keys` have what occurs of each.
     """
 
     keys: Mapping[str, Distribution]
@@ -66,6 +75,7 @@ class Space:
     source: str | None = None
     where: str = "space"
     chosen: Mapping[str, Mapping[str, Mapping[str, Distribution]]] = field(default_factory=dict)
+    rows: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def every(self) -> list[str]:
@@ -115,6 +125,9 @@ class Space:
 
     def as_plain(self) -> dict[str, Any]:
         """Return what stands in a YAML for it."""
+        if self.rows:
+            rows = [dict(row) for row in self.rows]
+            return {"optimizers": list(self.optimizers) or None, "source": self.source, LIST: rows}
         own = {key: each for key, each in self.keys.items() if key not in self.chosen}
         plain: dict[str, Any] = {
             "optimizers": list(self.optimizers) or None,
@@ -150,6 +163,8 @@ def read_space(plain: Any, where: str, file_of: FileOf | None = None) -> Space:
     """
     if not isinstance(plain, Mapping):
         raise UserError(f"{where}: expected a group of keys: {', '.join(KEYS)}")
+    if LIST in plain:
+        return _read_list(plain, where)
     for key in plain:
         if key not in KEYS:
             value = plain[key]
@@ -222,6 +237,31 @@ def _chosen(
             if strange is not None:
                 raise UserError(f"{at}: {strange}: expected keys of {group}; others go to search")
     return found
+
+
+def _read_list(plain: Mapping[str, Any], where: str) -> Space:
+    """Read a space that is a list of settings: each row has a value for each of the same keys."""
+    rows = plain[LIST]
+    beside = next((key for key in ("search", "choose") if key in plain), None)
+    if beside is not None:
+        raise UserError(f"{where}: {beside}: beside list; one of them")
+    if not isinstance(rows, list) or not rows or not all(isinstance(r, Mapping) for r in rows):
+        raise UserError(f"{where}: list={flow(rows)}: expected such as [{{optimizer.lr: 0.1}}]")
+    for number, row in enumerate(rows, 1):
+        for key in {**rows[0], **row}:
+            if key not in row or key not in rows[0]:
+                raise UserError(f"{where}: list: {key}: in the first or in row {number} only")
+    found: dict[str, list[Any]] = {key: [] for key in rows[0]}
+    read: list[dict[str, Any]] = [{} for _ in rows]
+    for key, seen in found.items():
+        for row, own in zip(rows, read, strict=True):
+            one = read_distribution({CHOICE: [row[key]]}, f"{where}: list: {key}")
+            own[key] = one.choices[0]
+            if not any(type(own[key]) is type(e) and own[key] == e for e in seen):
+                seen.append(own[key])
+    search = {key: {CHOICE: seen} for key, seen in found.items()}
+    rest = {key: value for key, value in plain.items() if key != LIST}
+    return replace(read_space({**rest, "search": search}, where), rows=tuple(read))
 
 
 def _optimizers(said: Any, where: str) -> tuple[str, ...]:

@@ -93,6 +93,8 @@ def asked(composer: Composer, overrides: Sequence[str]) -> tuple[Asked, list[str
         sampler = "grid"
     check_names(sampler, pruner, seeds * max(1, folds))
     check_keys(sampler, space)
+    if space.rows and sampler != "grid":
+        raise UserError(f"sampler={sampler}: {named} is a list, tried in its order; leave it out")
     trials = counts["trials"]
     if sampler == "grid":
         size = size_of(space)

@@ -71,7 +71,12 @@ def _suggested(space: Space, trial: Trial) -> None:
 
 
 def _of_grid(space: Space, seed: int, place: int) -> dict[str, Any]:
-    """Return a point of the grid, in an order of the seed: some are spread over the whole."""
+    """Return a point of the grid, in an order of the seed: some are spread over the whole.
+
+    A list's are in its own.
+    """
+    if space.rows:
+        return dict(space.rows[place])
     order = random.Random(derived(seed, 0)).sample(range(size_of(space)), size_of(space))
     return next(itertools.islice(grid_of(space), order[place], None))
 

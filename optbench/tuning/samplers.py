@@ -162,10 +162,15 @@ def params_of(space: Space, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def grid_of(space: Space) -> Iterator[dict[str, Any]]:
     """Yield all combinations of the points of a grid, the last key changing fastest."""
+    if space.rows:
+        yield from map(dict, space.rows)
+        return
     for point in itertools.product(*(each.grid() for each in space.keys.values())):
         yield dict(zip(space.keys, point, strict=True))
 
 
 def size_of(space: Space) -> int:
     """Return how many points a grid has."""
+    if space.rows:
+        return len(space.rows)
     return math.prod(len(each.grid()) for each in space.keys.values())

@@ -22,6 +22,7 @@ from optbench.optim.exact_state import exact_state, load_exactly
 from optbench.optim.groups import hidden_matrices
 
 from .kfac.by_hand import EKFACByHand, KFACByHand
+from .learned_references import LearnedByHand
 from .library_references import LIBRARIES
 from .population import POPULATION
 from .problem import (
@@ -202,6 +203,7 @@ ROWS: dict[str, tuple[Make, float]] = {
         ),
         0,
     ),
+    "learned": (LearnedByHand, ADAPTIVE),
     "muon": (muon_by_hand, FUSED),
     "nadam": (plain(torch.optim.NAdam, lr=2e-3, betas=BETAS, eps=1e-8, momentum_decay=4e-3), 0),
     "progressive": (adam_then_sgd, FUSED),

@@ -1,0 +1,1 @@
+"""`optbench meta-train`: learned optimizers are trained, over a distribution of small tasks."""

@@ -1,0 +1,1 @@
+"""Learned optimizers: an update rule that was trained, with its weights in a file."""
