@@ -83,8 +83,8 @@ def _do(path: Path, plan: MetaPlan, log: Log) -> int:
         own.close()
         torch.set_num_threads(threads)
     name = shell_word(shown(path))
-    if trainer.step < plan.steps:
-        print_text(f"stopped at meta-step {trainer.step} of {plan.steps}")
+    if trainer.step < plan.end:
+        print_text(f"stopped at meta-step {trainer.step} of {plan.end}")
         print_lines(f"  optbench resume {name}")
         return 128 + signal
     return _finish(trainer, path)
@@ -93,14 +93,14 @@ def _do(path: Path, plan: MetaPlan, log: Log) -> int:
 def _train(trainer: MetaTrainer, folder: MetaFolder, log: Log) -> int:
     """Take the meta-steps that are left; return the signal that ended them, 0 for none."""
     plan, began = trainer.plan, time.monotonic()
-    live = Live(log, plan.steps, trainer.step)
+    live = Live(log, plan.end, trainer.step)
     try:
         with Interruption().listening() as asked_to_stop:
-            while trainer.step < plan.steps and not asked_to_stop.number:
+            while trainer.step < plan.end and not asked_to_stop.number:
                 done = trainer.take()
                 folder.write(done, time.monotonic() - began)
                 live.show(done)
-                last = trainer.step == plan.steps or asked_to_stop.number
+                last = trainer.step == plan.end or asked_to_stop.number
                 if last or trainer.step % plan.checkpoint_every == 0:
                     folder.save(trainer.state())
             return asked_to_stop.number
@@ -117,7 +117,7 @@ def _finish(trainer: MetaTrainer, path: Path) -> int:
     if plan.out:
         weights = Path(plan.out)
         place(weights, data)
-    print_text(f"meta-trained for {plan.steps} steps: {shown(weights)}")
+    print_text(f"meta-trained for {plan.end} steps: {shown(weights)}")
     name = shell_word(shown(weights))
     print_lines(f"  optbench train optimizer=learned optimizer.weights={name}")
     return 0

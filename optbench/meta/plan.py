@@ -25,6 +25,7 @@ _CHOICES = {
 }
 _RANGES: dict[str, tuple[float, float]] = {
     "steps": (1, MOST),
+    "until": (0, MOST),
     "tasks": (1, 4096),
     "unroll": (1, 10_000),
     "shortest": (1, MOST),
@@ -50,6 +51,7 @@ class MetaPlan:
         gradient: `tbptt` or `pes`.
         families: of tasks.
         steps: of the meta-optimizer, AdamW, whose lr falls to 0 as a cosine.
+        until: the last meta-step that is taken, 0 for all; the lr is as without.
         tasks: at once.
         unroll: steps that a task takes in each meta-step.
         shortest, longest: steps after which a task is over; between them, log-uniform.
@@ -67,6 +69,7 @@ class MetaPlan:
     gradient: str = "tbptt"
     families: Sequence[str] = FAMILIES
     steps: int = 2000
+    until: int = 0
     tasks: int = 4
     unroll: int = 20
     shortest: int = 20
@@ -81,6 +84,11 @@ class MetaPlan:
     checkpoint_every: int = 50
     out: str = ""
     version: int = field(default=VERSION)
+
+    @property
+    def end(self) -> int:
+        """The number of the last meta-step."""
+        return min(self.until or self.steps, self.steps)
 
     def recipe(self) -> dict[str, Any]:
         """Return the words that would do the same."""

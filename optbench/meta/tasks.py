@@ -59,7 +59,8 @@ def _quadratic(generator: torch.Generator) -> InnerTask:
     start = {"x": torch.randn(size, generator=generator) * _log(generator, 0.3, 3)}
 
     def loss(point: Mapping[str, Tensor], step: int) -> Tensor:
-        return torch.dot(point["x"], matrix @ point["x"]) / 2
+        found: Tensor = 0.5 * point["x"] @ matrix @ point["x"]
+        return found
 
     return InnerTask(f"quadratic {size}, condition {condition:.0f}", start, loss)
 

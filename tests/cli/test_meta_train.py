@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
-from optbench.meta.plan import MetaPlan
+from optbench.meta.plan import MetaPlan, asked
 from optbench.meta.trainer import MetaTrainer
-from optbench.optim.learned.weights import load_rule
+from optbench.optim.learned.weights import DEFAULT, load_rule
 
 from .program import call, left_in
 
@@ -130,6 +131,19 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(here: Path) -> None:
         path.write_bytes(b"none")
     answer = call("resume f")
     assert answer.code == 2 and "can't be read" in answer.err
+
+
+def test_one_that_is_to_end_early_is_as_the_whole_one_there(here: Path) -> None:
+    assert call(f"meta-train {SHORT} steps=9 until=4 folder=part").code == 0
+    assert call(f"meta-train {SHORT} steps=9 folder=whole").code == 0
+    assert lines(here / "part") == lines(here / "whole")[:4]
+
+
+def test_the_weights_that_come_with_optbench_say_their_recipe(here: Path) -> None:
+    data = DEFAULT.read_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    plan, _ = asked([f"recipe={DEFAULT.with_suffix('.yaml')}"])
+    assert yaml.safe_load(header["__metadata__"]["recipe"]) == plan.recipe()
 
 
 def test_a_recipe_is_these_words_as_yaml(here: Path) -> None:
