@@ -192,7 +192,7 @@ def tuned(name: str, make: Callable[[int], Task], steps: int) -> float:
         optimizer = BASELINES[name]([*task.model.parameters()], rate)
         end = trained(task, optimizer, [steps - 1, steps])
         ends.append(end[-1])
-    return rates[ends.index(min(ends))]
+    return float(rates[ends.index(min(ends))])
 
 
 @dataclass

@@ -57,7 +57,7 @@ VERBS = {
     "meta-train": Verb(
         "train",
         "meta.meta_train:begin",
-        "a learned optimizer: optbench meta-train architecture=mlp --out FILE",
+        "a learned optimizer: optbench meta-train steps=2000 --out FILE",
     ),
     "recommend": Verb(
         "train",

@@ -29,7 +29,10 @@ def bits(path: Path) -> dict[str, Any]:
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:
-    found = [json.loads(line) for line in (folder / "meta.jsonl").read_text().splitlines()]
+    found = [
+        json.loads(line)
+        for line in (folder / "meta.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     return [{k: v for k, v in line.items() if k != "seconds"} for line in found]
 
 
@@ -147,7 +150,9 @@ def test_the_weights_that_come_with_optbench_say_their_recipe(here: Path) -> Non
 
 
 def test_a_recipe_is_these_words_as_yaml(here: Path) -> None:
-    Path("r.yaml").write_text("unroll: 4\nsteps: 2\nlr: 1e-2\nfamilies: [quadratic]\n")
+    Path("r.yaml").write_text(
+        "unroll: 4\nsteps: 2\nlr: 1e-2\nfamilies: [quadratic]\n", encoding="utf-8"
+    )
     assert call("meta-train recipe=r.yaml tasks=2 folder=a").code == 0
     words = "unroll=4 steps=2 lr=0.01 families=[quadratic] tasks=2"
     assert call(f"meta-train {words} folder=b").code == 0
@@ -182,7 +187,7 @@ def test_a_recipe_is_these_words_as_yaml(here: Path) -> None:
 )
 def test_what_is_wrong_is_said_in_a_line(words: str, said: str, here: Path) -> None:
     Path("there.safetensors").touch()
-    Path("bad.yaml").write_text("stepz: 5\n")
+    Path("bad.yaml").write_text("stepz: 5\n", encoding="utf-8")
     before = left_in(here)
     answer = call(f"meta-train {words}")
     assert answer.code == 2 and said in answer.err
