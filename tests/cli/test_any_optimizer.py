@@ -79,7 +79,10 @@ class Dead(BaseException):
     """Stands for a kill."""
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe", "qmc"])
+@pytest.mark.parametrize(
+    "sampler",
+    ["tpe", *(pytest.param(name, marks=pytest.mark.slow) for name in ("random", "qmc"))],
+)
 def test_one_that_is_killed_twice_does_all_trials_and_the_same(
     sampler: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,11 +25,22 @@ def train(line: str, folder: Path) -> RunDir:
     return RunDir(folder)
 
 
+OF_BITS = ("knapsack", "onemax")
+"""Those without a slope."""
+
+
 def test_they_are_all_here() -> None:
-    assert len(FUNCTIONS) == 12
+    assert len(FUNCTIONS) == 14 and {*OF_BITS} < {*FUNCTIONS}
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", OF_BITS)
+def test_what_has_no_slope_is_for_those_that_need_none(name: str, tmp_path: Path) -> None:
+    line = f"model={name} model.dim=10 optimizer=ga optimizer.values=[0,1] steps=15"
+    gaps = [r["val/loss_gap"] for r in records(train(line, tmp_path / "run"), "val")]
+    assert len(gaps) == 15 and 0 <= gaps[-1] < gaps[0]
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in OF_BITS])
 def test_a_functions_name_is_all_that_is_needed(name: str, tmp_path: Path) -> None:
     run = train(f"model={name} optimizer=adam optimizer.lr=0.01 steps=15", tmp_path / "run")
     found = records(run, "val")

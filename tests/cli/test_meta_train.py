@@ -66,7 +66,7 @@ def test_the_same_plan_gives_the_same_bits_and_another_seed_others(words: str, h
     assert lines(here / "a") == lines(here / "b")
 
 
-@pytest.mark.parametrize("gradient", ["tbptt", "pes"])
+@pytest.mark.parametrize("gradient", ["tbptt", pytest.param("pes", marks=pytest.mark.slow)])
 def test_a_checkpoint_has_all_that_decides_the_next_step(gradient: str, here: Path) -> None:
     plan = MetaPlan(steps=12, tasks=3, unroll=4, shortest=5, longest=12, gradient=gradient)
     whole, first, second = (MetaTrainer(plan) for _ in range(3))

@@ -48,6 +48,7 @@ def test_groups_and_schedules_reach_it() -> None:
     assert last["lr/model"] < first["lr/model"]
 
 
+@pytest.mark.slow
 def test_two_ranks_equal_one() -> None:
     ranks(train_arguments(Path("two"), *SHORT))
     assert train(Path("one"), *SHORT) == 0
