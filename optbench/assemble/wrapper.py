@@ -36,6 +36,8 @@ def _check(inner: torch.optim.Optimizer, wrapper: str) -> None:
         does = "evaluates the loss itself"
     elif needs.create_graph:
         does = "differentiates the gradients"
+    elif needs.own_gradient:
+        does = "needs the loss's own gradient"
     else:
         return
     raise UserError(

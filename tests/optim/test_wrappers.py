@@ -145,6 +145,12 @@ def test_sam_is_not_around_what_compares_losses() -> None:
         wrapped(built, SHARPNESS)
 
 
+def test_sam_is_not_around_what_needs_the_own_gradient() -> None:
+    built = build_optimizer(node_of("natural_gradient"), network(), CPU)
+    with pytest.raises(UserError, match="NaturalGradient, which needs the loss's own gradient"):
+        wrapped(built, SHARPNESS)
+
+
 @pytest.mark.parametrize(
     ("node", "message"),
     [
