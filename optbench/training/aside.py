@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
@@ -101,6 +101,17 @@ class Aside:
         """Within `untouched`, have the next loss begin as the first did."""
         rng.set_generators(start)
         self._buffers.put_back()
+
+    def mark(self) -> Callable[[], None]:
+        """Return what has the next loss begin as one that is computed now."""
+        start, buffers = self.generators(), Buffers.of_all(self.modules.values())
+        buffers.remember()
+
+        def back() -> None:
+            rng.set_generators(start)
+            buffers.put_back()
+
+        return back
 
     def _as_written(self) -> AbstractContextManager[Any]:
         """Run what was compiled as it was written: vmap and second derivatives want that."""

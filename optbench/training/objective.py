@@ -348,7 +348,7 @@ class Objective:
                 for batch, weight in self._work.micros:
                     make = partial(at, batch, weight)
                     if stacked:
-                        products = several(make, vectors)
+                        products = several(self._aside, make, vectors)
                     elif kept is None:
                         products = make()(vectors, False, False)
                     else:

@@ -23,12 +23,16 @@ Inner = Callable[[Aside, Outputs, Any], Linear]
 """A matrix in those outputs of a micro-batch in which parameters have a part."""
 
 
-def several(make: Callable[[], Linear], vectors: Sequence[Tensor]) -> Found:
+def several(aside: Aside, make: Callable[[], Linear], vectors: Sequence[Tensor]) -> Found:
     """Return products [K, *shape] with K vectors at once, by vmap over the backward pass; one
-    after the other where the model has something that vmap can't."""
+    after the other, of the same loss, where the model has something that vmap can't."""
+    again = aside.mark()
     try:
         return make()(vectors, True, False)
+    except torch.OutOfMemoryError:
+        raise
     except (RuntimeError, NotImplementedError):
+        again()
         linear = make()
         each = [linear(vector, False, True) for vector in zip(*vectors, strict=True)]
     found = [products for products in each if products is not None]

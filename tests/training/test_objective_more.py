@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, dropout
 
 from optbench.tasks.classification import Classification
 from optbench.training.objective import Objective
+from optbench.training.products import several
 
 from .objectives import EXAMPLES, PROBLEMS, Problem, classified, dense, flat, unflat
 
@@ -105,6 +106,44 @@ def test_what_vmap_cant_goes_one_after_the_other(product: str) -> None:
     for number, unit in enumerate(zip(*units, strict=True)):
         one = getattr(objective, product)(problem.parameters, list(unit))
         assert torch.allclose(flat(one), flat([part[number] for part in found]), atol=1e-12)
+
+
+class Counting(Odd):
+    """The same behind dropout, times how often it was called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros((), dtype=torch.float64))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.calls += 1
+        return super().forward(dropout(inputs, 0.5)) * self.calls.clone()
+
+
+@pytest.mark.parametrize("product", ["hvp", "ggnvp", "efvp"])
+def test_one_after_the_other_they_are_of_the_same_loss(product: str) -> None:
+    """With the random numbers and buffers of what vmap failed at."""
+    torch.manual_seed(0)
+    problem = classified(Counting(), (5,))
+    objective: Any = problem.objective(accumulate=2)
+    units = stacked_units(problem)
+    found = getattr(objective, product)(problem.parameters, units, stacked=True)
+    one = getattr(objective, product)(problem.parameters, [unit[0] for unit in units])
+    assert torch.allclose(flat(one), flat([part[0] for part in found]), atol=1e-12)
+    assert flat(one).any()
+
+
+def test_memory_that_runs_out_is_not_what_vmap_cant() -> None:
+    problem, asked = classified(Odd(), (5,)), []
+
+    def make() -> Any:
+        asked.append(1)
+        raise torch.OutOfMemoryError("no")
+
+    aside = problem.objective()._aside
+    with pytest.raises(torch.OutOfMemoryError):
+        several(aside, make, [])
+    assert len(asked) == 1
 
 
 @each_problem
