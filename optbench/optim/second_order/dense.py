@@ -33,36 +33,41 @@ def matrix(products: Products, flat: Flat) -> Tensor:
     return 0.5 * (whole + whole.T)
 
 
-def solved(matrix: Tensor, b: Tensor, damping: float) -> Tensor:
+def solved(matrix: Tensor, b: Tensor, damping: float) -> tuple[Tensor, bool]:
     """Return (A + damping I)^-1 b; where that is not positive definite, with |A| in place of A.
 
+    Also whether |A| is another matrix than A, up to rounding.
+
     |A| has the absolute values of A's eigenvalues, so that directions of negative curvature are
-    gone down (Dauphin et al. 2014, section 4). Directions of none, up to rounding, are left out:
-    without damping they have no answer. In float64.
+    gone down (Dauphin et al. 2014, section 4). Directions of none, up to rounding of A as given,
+    are left out: without damping above that they have no answer. In float64.
     """
     wide, right = matrix.double(), b.double()
+    eps = torch.finfo(matrix.dtype).eps
+    if damping > eps * float(wide.diagonal().abs().max()):
+        eps = torch.finfo(wide.dtype).eps
     damped = wide.clone()
     damped.diagonal().add_(damping)
     factor, failed = torch.linalg.cholesky_ex(damped)
-    if not int(failed) and _well_posed(factor):
+    if not int(failed) and _well_posed(damped, factor, eps):
         solution: Tensor = torch.cholesky_solve(right[:, None], factor)[:, 0]
-        return solution.to(b.dtype)
+        return solution.to(b.dtype), False
     try:
         values, vectors = torch.linalg.eigh(wide)
     except RuntimeError:  # torch's LinAlgError: what is not finite, and now and then what is
-        return torch.full_like(b, torch.nan)
+        return torch.full_like(b, torch.nan), False
     sizes = values.abs() + damping
-    least = sizes.max() * len(b) * torch.finfo(torch.float64).eps
+    least = sizes.max() * len(b) * eps
     inverse = torch.where(sizes > least, 1 / sizes.clamp(min=least), 0.0)
     found: Tensor = vectors @ (inverse * (vectors.T @ right))
-    return found.to(b.dtype)
+    return found.to(b.dtype), bool(values.min() < -least)
 
 
-def _well_posed(factor: Tensor) -> bool:
-    """Return whether a Cholesky factor's pivots say that its matrix is not all but singular."""
-    pivots = factor.diagonal().square()
-    eps = torch.finfo(factor.dtype).eps
-    return bool(pivots.min() > len(pivots) * eps * pivots.max())
+def _well_posed(matrix: Tensor, factor: Tensor, eps: float) -> bool:
+    """Return whether a matrix is not all but singular: its least eigenvalue is at least one over
+    the trace of the inverse, its greatest at most its norm."""
+    least = 1 / torch.cholesky_inverse(factor).trace()
+    return bool(least > len(matrix) * eps * matrix.norm())
 
 
 def check_memory(name: str, flat: Flat, most: float, instead: str) -> None:

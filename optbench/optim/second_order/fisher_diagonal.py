@@ -48,6 +48,10 @@ class Diagonal:
                     sums = found.get(id(parameter))
                     part = factor * squares.to(parameter.dtype).view_as(parameter)
                     found[id(parameter)] = part if sums is None else sums + part
+        if not found:  # a rank without a share; the batch's gradients are everybody's
+            for layer in self.layers:
+                for parameter in layer.parameters(recurse=False):
+                    found[id(parameter)] = torch.zeros_like(parameter)
         return [
             found[id(parameter)] if id(parameter) in found else _of_batch(parameter)
             for parameter in self._flat.parameters

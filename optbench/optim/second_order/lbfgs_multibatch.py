@@ -71,6 +71,10 @@ class LBFGSMultiBatch(OfOneVector):
         changes: list[Tensor] = kept.setdefault("changes", [])
         direction = -recursion(gradient, steps, changes)
         how, slope = settings["line_search"], float(gradient @ direction)
+        if not slope < 0:  # rounding has spoiled the pairs
+            steps.clear()
+            changes.clear()
+            direction, slope = -gradient, -float(gradient @ gradient)
         with flat.tried() as point:
             line = Line(closure, flat, point, direction, Trial(0.0, float(loss), slope))
             taken = line.search_with_gradient(how, first_size(settings, gradient, not steps))

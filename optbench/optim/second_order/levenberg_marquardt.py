@@ -91,8 +91,8 @@ class LevenbergMarquardt(OfOneVector):
                 ratio = reduction_ratio(before, after, predicted)
                 taken = after < before + slack(before, gradient.dtype)
                 damping = _next(damping, taken)
-            if not taken:
-                flat.put(point)
+                if not taken:  # the next direction is asked for here
+                    flat.put(point)
         kept["damping"] = damping
         if math.isfinite(ratio):
             note_solution(kept, curvature, found.step)

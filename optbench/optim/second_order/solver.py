@@ -28,7 +28,8 @@ class Direction:
         step: [n].
         curved: step^T A step, A without damping.
         iterations: of conjugate gradients; 0 of an exact solution.
-        negative: whether curvature that is not positive was met.
+        negative: whether curvature that is not positive was met; of an exact solution, whether |A|
+            was taken for A, which has negative curvature.
     """
 
     step: Tensor
@@ -80,8 +81,9 @@ class Curvature:
             start, precondition: for conjugate gradients.
         """
         if self.exact:
-            step = solved(self._matrix, -gradient, damping)
-            return Direction(step, float(step @ (self._matrix @ step)))
+            step, negative = solved(self._matrix, -gradient, damping)
+            curved = float(step @ (self._matrix @ step))
+            return Direction(step, curved, negative=negative)
         found = conjugate_gradients(
             lambda vector: self.apply(vector) + damping * vector,
             -gradient,

@@ -20,6 +20,8 @@ SKIP = 1e-8
 WIDEN, FAR, SHRINK = 0.75, 0.8, 0.1
 """The radius doubles above the first where the step went beyond the second part of it, and halves
 below the third."""
+LEAST_RADIUS = 1e-12
+"""Times lr, what the radius does not fall below."""
 
 
 class SR1(OfOneVector):
@@ -32,7 +34,7 @@ class SR1(OfOneVector):
     B [n, n] approximates the Hessian, negative curvature too, and equals it after n independent
     steps on a quadratic. y is the change of the gradient along s on the same batch; B learns from
     steps that are not taken as well, but not where the denominator is all but 0. The radius doubles
-    after a good step that used it, and halves after a bad one.
+    after a good step that used it, and halves after a bad one. A useless B begins anew.
 
     `measured`: `reduction_ratio`, `step_length` (|s|; 0 where it was not taken), `radius`.
 
@@ -64,9 +66,10 @@ class SR1(OfOneVector):
             return loss
         radius = float(self.settings["lr"]) * kept.get("radius", 1.0)
         matrix = kept.get("matrix")
-        if matrix is None:
+        s = None if matrix is None else minimum_within(matrix, gradient, radius)
+        if matrix is None or s is None or not bool(s.isfinite().all()):
             matrix = torch.eye(flat.size, dtype=gradient.dtype, device=gradient.device)
-        s = minimum_within(matrix, gradient, radius)
+            s = minimum_within(matrix, gradient, radius)
         bs = matrix @ s
         predicted = float(gradient @ s + 0.5 * (s @ bs))
         with flat.tried() as point:
@@ -78,7 +81,8 @@ class SR1(OfOneVector):
             if not taken:
                 flat.put(point)
         kept["matrix"] = updated(matrix, s, bs, there - gradient)
-        kept["radius"] = kept.get("radius", 1.0) * _factor(ratio, float(s.norm()), radius)
+        grown = kept.get("radius", 1.0) * _factor(ratio, float(s.norm()), radius)
+        kept["radius"] = max(grown, LEAST_RADIUS)
         self.measured = {
             "reduction_ratio": ratio,
             "step_length": float(s.norm()) if taken else 0.0,
@@ -89,10 +93,12 @@ class SR1(OfOneVector):
 
 def updated(matrix: Tensor, s: Tensor, bs: Tensor, y: Tensor) -> Tensor:
     """Return the next B, the last one changed in place, or left as it is where the update would be
-    too large (equation 6.26)."""
-    rest = y - bs
-    below = float(s @ rest)
-    if not abs(below) >= SKIP * float(s.norm()) * float(rest.norm()) or below == 0:
+    too large (equation 6.26), or of rounding alone."""
+    rest, limits = y - bs, torch.finfo(matrix.dtype)
+    below, size = float(s @ rest), float(rest.norm())
+    if not abs(below) >= SKIP * float(s.norm()) * size or abs(below) * limits.max < 1.0:
+        return matrix
+    if size <= limits.eps * (float(y.norm()) + float(bs.norm())):
         return matrix
     return matrix.addr_(rest, rest, alpha=1.0 / below)
 

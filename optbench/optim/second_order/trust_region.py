@@ -41,9 +41,12 @@ def exact_within(matrix: Tensor, gradient: Tensor, radius: float) -> Tensor:
 
     s = -(B + shift I)^-1 g, where shift is 0 or makes |s| the radius, and B + shift I has no
     negative eigenvalue. Where g has no part along the least one's vectors, no shift may reach the
-    radius; then as much of such a vector is added as does.
+    radius; then as much of such a vector is added as does. NaN where the eigenvalues aren't found.
     """
-    values, vectors = torch.linalg.eigh(matrix.double())
+    try:
+        values, vectors = torch.linalg.eigh(matrix.double())
+    except RuntimeError:  # torch's LinAlgError: what is not finite, and now and then what is
+        return torch.full_like(gradient, torch.nan)
     along = vectors.T @ gradient.double()
     tiny = max(float(values.abs().max()), 1e-300) * torch.finfo(values.dtype).eps * len(values)
     s: Tensor = vectors @ _weights(values, along, radius, tiny)
