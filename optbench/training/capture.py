@@ -24,12 +24,14 @@ class Seen:
         weight: the micro-batch's in the step: gradients of the step's loss are the sum over
             micro-batches of `weight` times their own, averaged over ranks.
         terms: how many the micro-batch's loss is the mean of; see `Task.terms`.
+        micro: the micro-batch's number in the evaluation, which all calls in it share.
     """
 
     inputs: Tensor
     output_gradients: Tensor
     weight: float
     terms: int
+    micro: int
 
 
 @dataclass
@@ -37,6 +39,7 @@ class _Call:
     inputs: Tensor
     weight: float
     terms: int
+    micro: int
     edge: GradientEdge | None = None
     gradient: Tensor | None = None
 
@@ -58,7 +61,7 @@ class Capture:
     def __init__(self, layers: Sequence[nn.Module]) -> None:
         self._calls: dict[nn.Module, list[_Call]] = {layer: [] for layer in layers}
         self._seen: dict[nn.Module, list[Seen]] = {layer: [] for layer in layers}
-        self._weight, self._terms = 0.0, 0
+        self._weight, self._terms, self._micro = 0.0, 0, 0
         self._on, self._alone = False, False
 
     def __getitem__(self, layer: nn.Module) -> list[Seen]:
@@ -100,7 +103,7 @@ class Capture:
 
         `terms` says how many the loss of a batch is the mean of.
         """
-        for micro in micros:
+        for self._micro, micro in enumerate(micros):
             self._weight, self._terms = micro.weight, terms(micro.batch)
             yield micro
 
@@ -117,7 +120,7 @@ class Capture:
             raise TypeError(f"capture: {name} gives a {type(output).__name__}, not one tensor")
         inputs = args[0] if args else next(iter(kwargs.values()))
         if output.requires_grad:
-            call = _Call(inputs.detach(), self._weight, self._terms)
+            call = _Call(inputs.detach(), self._weight, self._terms, self._micro)
             if self._alone:  # not the output, which may be overwritten by what comes next
                 call.edge = get_gradient_edge(output)
             output.register_hook(call.take)
@@ -129,4 +132,4 @@ def _seen(call: _Call, scale: float) -> Seen | None:
         return None
     factor = call.weight * scale
     gradient = call.gradient if factor == 1 else call.gradient / factor
-    return Seen(call.inputs, gradient, call.weight, call.terms)
+    return Seen(call.inputs, gradient, call.weight, call.terms, call.micro)

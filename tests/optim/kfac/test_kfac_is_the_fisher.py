@@ -125,3 +125,35 @@ def test_micro_batches_draw_as_the_whole_batch_does() -> None:
         assert len(parts) == accumulate
         found.append(torch.cat([each.output_gradients * each.terms for each in parts]))
     torch.testing.assert_close(found[0], found[1])
+
+
+class Twice(nn.Module):
+    """A layer at two places of an example: by one call, or by a call for each."""
+
+    def __init__(self, shared: nn.Module, calls: int) -> None:
+        super().__init__()
+        self.shared, self.calls = shared, calls
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if self.calls == 1:
+            outputs: Tensor = self.shared(inputs)
+            return outputs.sum(dim=1)
+        return torch.stack([self.shared(place) for place in inputs.unbind(dim=1)]).sum(dim=0)
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+@pytest.mark.parametrize("embeds", [False, True])
+def test_calls_of_a_layer_are_places_of_it(embeds: bool, accumulate: int) -> None:
+    found = []
+    for calls in (1, 2):
+        torch.manual_seed(0)
+        layer = (nn.Embedding(5, 3) if embeds else nn.Linear(5, 3)).double()
+        numbers = torch.randn(EXAMPLES, 2, 5, dtype=torch.float64)
+        inputs = torch.randint(5, (EXAMPLES, 2)) if embeds else numbers
+        problem = Problem(Twice(layer, calls), mlp().task, inputs, torch.randint(3, (EXAMPLES,)))
+        (known,), objective = layers(problem.module), problem.objective(accumulate)
+        with objective.capture([layer]) as seen:
+            objective()
+        sides = factors_of(known, seen[layer], "expand", largest=99, places=0, turn=0)
+        found.append([side.add_to(None, 0.0, 1.0) for side in sides])
+    torch.testing.assert_close(found[1], found[0])

@@ -5,11 +5,13 @@ what it gives, A = E[a a^T] and G = E[g g^T], the layer's block is A (x) G (Mart
 section 3). Where a layer works at several places of an example, `expand` takes each place for an
 example of its own, its inputs' mean over places times the gradients' sum (Grosse & Martens 2016;
 Eschenhagen et al. 2023, section 3.2); `reduce` first takes the mean of inputs and the sum of
-gradients over places (section 3.3).
+gradients over places (section 3.3). Several calls of a layer in one forward pass are places, too,
+which by `reduce` stay each on its own.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -81,7 +83,8 @@ def factors_of(
         places, turn: of a convolution, those whose inputs are looked at; see `Layer.columns`.
     """
     into, out = layer.sides
-    a, g, a_weights, g_weights = [], [], [], []
+    a, g, g_weights = [], [], []
+    together: Counter[int] = Counter()  # of all calls in a micro-batch
     for each in seen:
         columns = layer.columns(each.inputs, places, turn)
         rows = layer.rows(each.output_gradients)
@@ -94,8 +97,9 @@ def factors_of(
             a.append(_flat(columns, diagonal=into > largest))
             count = columns.shape[0] * columns.shape[3]
         g.append(_flat(rows, diagonal=out > largest))
-        a_weights.append(each.weight / count)
+        together[each.micro] += count
         g_weights.append(each.weight * each.terms)
+    a_weights = [each.weight / together[each.micro] for each in seen]
     return Moments(a, a_weights), Moments(g, g_weights)
 
 
