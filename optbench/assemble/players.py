@@ -128,7 +128,7 @@ def _check(config: RunConfig, player: Player, built: Built) -> None:
 
 def _check_loss(config: RunConfig, own: PlayerConfig, player: Player, task: Task) -> None:
     """Refuse a loss, or something done to its gradients, that an optimizer can't work with."""
-    needs, name = player.needs, type(player.optimizer).__name__
+    needs, name = player.needs, type(_asking(player.optimizer)).__name__
     if needs.ggn and not (task.splits and task.curved):
         what = "linear in" if task.splits else "no criterion of"
         raise UserError(

@@ -29,6 +29,14 @@ ROWS: list[tuple[str, list[str]]] = [
         f"optimizer=custom optimizer._target_={KFAC} model.batch_norm=true",
         ["K-FAC knows no layer like blocks.0.1 (BatchNorm1d)"],
     ),
+    (
+        "optimizer=kfac optimizer.adapt_every=5 clip.norm=1",
+        ["clip.norm=1.0: KFAC holds losses and products against gradients"],
+    ),
+    (
+        "optimizer=ekfac optimizer.adapt_every=5 optimizer.centralize_gradients=true",
+        ["optimizer.centralize_gradients=true: KFAC holds"],
+    ),
     ("optimizer=kfac optimizer.decay=coupled", ["optimizer.decay=coupled: KFAC"]),
 ]
 

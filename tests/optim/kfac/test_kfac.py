@@ -193,6 +193,12 @@ def test_damping_follows_the_reduction_ratio() -> None:
     assert optimizer.measured["damping"] == pytest.approx(1e-3 * 0.9**2)
 
 
+def test_adapting_the_damping_takes_products_and_the_losss_own_gradients() -> None:
+    plain, adapting = (needs_of(kfac(mlp(), adapt_every=every)) for every in (0, 2))
+    assert not (plain.hvp or plain.ggn or plain.own_gradient)
+    assert adapting.hvp and adapting.ggn and adapting.own_gradient
+
+
 def test_inverses_are_of_the_damping_as_it_was_adapted() -> None:
     problem = mlp()
     optimizer = kfac(problem, adapt_every=2, lr=1e-3, factors_every=9, inverses_every=9)

@@ -70,7 +70,8 @@ class KFAC(torch.optim.Optimizer):
         adapt_every: steps from one adaptation of the damping to the next, 0 for none: by 0.9 a
             step, down where the loss fell by more than 3/4 of what the quadratic model with the
             Gauss-Newton matrix said, up where by less than 1/4 (Levenberg-Marquardt). Inverses
-            by `cholesky`, which have the damping in them, are then computed anew.
+            by `cholesky`, which have the damping in them, are then computed anew. Gradients have
+            to be the loss's own then, not clipped.
 
     Raises:
         ValueError: a setting out of range, or parameters that are of no such layer.
@@ -125,7 +126,14 @@ class KFAC(torch.optim.Optimizer):
         self._places, self._largest = int(places), int(largest)
         self._adapt_every = int(adapt_every)
         self._layers = self._own_layers(module)
-        self.needs = replace(type(self).needs, fisher=fisher)  # type: ignore[arg-type]
+        adapts = self._adapt_every > 0  # by the gradient, the Gauss-Newton matrix and two losses
+        self.needs = replace(
+            type(self).needs,
+            fisher=fisher,  # type: ignore[arg-type]
+            hvp=adapts,
+            ggn=adapts,
+            own_gradient=adapts,
+        )
         self.measured: dict[str, float] = {}
 
     @property
