@@ -36,6 +36,7 @@ def test_it_says_how_far_it_goes(optimizer: str) -> None:
         ["model=2c2d", "optimizer.places=5", "optimizer.adapt_every=4"],
         ["activation_checkpointing=true", "clip.norm=0.1"],
         ["optimizer.fisher=empirical", "optimizer.method=eigen", "model.batch_norm=true"],
+        ["optimizer.method=ekfac", "optimizer.inverses_every=3"],
         ["wrapper=sam", "nonfinite=skip"],
     ],
     ids=" ".join,

@@ -80,11 +80,13 @@ class EKFACByHand(KFACByHand):
 
     def invert(self, of: dict[str, Any], a: Tensor, g: Tensor) -> None:
         (values_a, of["QA"]), (values_g, of["QG"]) = torch.linalg.eigh(a), torch.linalg.eigh(g)
-        of["S"] = torch.outer(values_g.clamp(min=0), values_a.clamp(min=0))
+        of["k"] = 0  # looks in these eigenvectors
 
     def see(self, of: dict[str, Any], a: Tensor, g: Tensor) -> None:
         each = torch.einsum("ni,nj->nij", g @ of["QG"], a @ of["QA"])
-        of["S"] = self.decay * of["S"] + (1 - self.decay) * each.square().mean(dim=0)
+        of["k"] += 1
+        new = max(1 - self.decay, 1 / of["k"])
+        of["S"] = each.square().mean(dim=0) * new + (of["S"] * (1 - new) if of["k"] > 1 else 0)
 
     def direction(self, of: dict[str, Any], gradient: Tensor) -> Tensor:
         inside = (of["QG"].T @ gradient @ of["QA"]) / (of["S"] + self.damping)

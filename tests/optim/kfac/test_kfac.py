@@ -17,8 +17,10 @@ from optbench.optim.needs import Needs, needs_of
 from optbench.optim.second_order.kfac import kfac as module_of_kfac
 from optbench.optim.second_order.kfac import precondition
 from optbench.optim.second_order.kfac.damping import adapted
+from optbench.optim.second_order.kfac.factors import squares
 from optbench.optim.second_order.kfac.inverses import inverse
 from optbench.optim.second_order.kfac.kfac import KFAC
+from optbench.optim.second_order.kfac.layers import layers
 
 from .problems import classified, error, kfac, mlp, stepped, strided, two_conv_two_dense
 
@@ -237,6 +239,23 @@ def test_by_how_much_damping_adapts(ratio: float, factor: float) -> None:
 def test_damping_stays_in_bounds() -> None:
     assert adapted(1e-5, 0.9, steps=5, damping=1e-8) == pytest.approx(1e-5)
     assert adapted(1e11, 0.1, steps=5, damping=1e8) == pytest.approx(1e11)
+
+
+def test_ekfacs_second_moments_are_of_the_looks_since_an_inversion() -> None:
+    problem = mlp()
+    optimizer = kfac(problem, method="ekfac", fisher="empirical", lr=0.0, inverses_every=3)
+    state = optimizer.state[problem.parameters[0]]
+    found = []
+    for step in range(5):
+        problem.inputs.mul_(1.5)  # others in each step
+        optimizer.step(problem.objective())
+        (layer, *_), objective = layers(problem.module), problem.objective()
+        with objective.capture([layer.module]) as seen:
+            objective()
+        found.append(squares(layer, seen[layer.module], state))
+        since = {0: 0, 1: 1, 2: 1, 3: 3, 4: 3}[step]
+        wanted = torch.stack(found[since:]).mean(dim=0)
+        torch.testing.assert_close(state["scales"], wanted)
 
 
 def test_a_matrix_that_rounding_made_indefinite_is_inverted_still() -> None:

@@ -164,6 +164,16 @@ def squares(layer: Layer, seen: Sequence[Any], state: State) -> Tensor:
     return total
 
 
+def rescale(state: State, found: Tensor, decay: float) -> None:
+    """Move `scales` towards a step's `squares`, and count the looks since their basis changed.
+
+    The first replaces the products of the factors' eigenvalues, which stand there until then; the
+    mean of the looks grows from it, until a running average's weight is more.
+    """
+    state["rescaled"] = state.get("rescaled", 0) + 1
+    state["scales"].lerp_(found, max(1 - decay, 1 / state["rescaled"]))
+
+
 def turned(columns: Tensor, vectors: Tensor) -> Tensor:
     """Return columns [n, groups, length, places] in the basis of eigenvectors; as they are for
     those of a diagonal factor, which are none."""

@@ -18,6 +18,7 @@ from optbench.optim.second_order.kfac.factors import (
     average,
     factors_of,
     over_ranks,
+    rescale,
     squares,
 )
 from optbench.optim.second_order.kfac.inverses import Method, cost, invert, make_room
@@ -40,7 +41,7 @@ class KFAC(torch.optim.Optimizer):
     with f = `factor_decay`, a the inputs of a layer, g the gradients in what it gives, pi^2 the
     mean eigenvalue of A over that of G. By `eigen` d divides by the products of eigenvalues, plus
     damping, in the eigenvectors; by `ekfac` by second moments of gradients there, an average of
-    their own.
+    their own that begins anew with each inversion: the mean of the looks since, then by `f`.
 
     `step` needs an objective: the closure, with methods `capture`, `drawn`, `mean` and `share_out`.
     Averages are over ranks; each inverse is computed by one of them. The gradient of a linear layer
@@ -233,7 +234,7 @@ class KFAC(torch.optim.Optimizer):
         if self._method == "ekfac":
             of_ranks = [squares(layer, seen[layer], self.state[layer.weight]) for layer in used]
             for layer, square in zip(used, objective.mean(of_ranks), strict=True):
-                self.state[layer.weight]["scales"].lerp_(square, 1 - self._decay)
+                rescale(self.state[layer.weight], square, self._decay)
 
     def _doubled(self, layer: Layer, early: bool) -> bool:
         """Return whether a layer has no inverses, or, early on, of half as many looks."""
@@ -252,6 +253,9 @@ class KFAC(torch.optim.Optimizer):
             invert(states[job], self._method, damping, self._decay)
 
         objective.share_out([cost(state) for state in states], rooms, compute)
+        if self._method == "ekfac":
+            for state in states:
+                state["rescaled"] = 0
 
     def _damping(self, layer: Layer) -> float:
         return float(self._group_of[id(layer.weight)]["damping"]) * self.damping_factor
