@@ -264,14 +264,39 @@ def test_a_matrix_that_rounding_made_indefinite_is_inverted_still() -> None:
     assert found.isfinite().all()
 
 
-def test_factors_that_are_not_finite_leave_the_inverses() -> None:
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e200])  # whose square is infinite
+def test_a_look_that_is_not_finite_is_left_out(bad: float, method: str) -> None:
+    problem = mlp()
+    optimizer = kfac(problem, fisher="empirical", method=method, lr=0.0)
+    optimizer.step(problem.objective())
+    kept = copy.deepcopy(optimizer.state[problem.parameters[0]])
+    good = problem.inputs[0, 0].clone(), [p.detach().clone() for p in problem.parameters]
+    problem.inputs[0, 0] = bad
+    optimizer.step(problem.objective())
+    state = optimizer.state[problem.parameters[0]]
+    assert state["averaged"] == kept["averaged"] == 1
+    for name in ("A", "G"):
+        assert torch.equal(state[name], kept[name])
+    problem.inputs[0, 0] = good[0]
+    with torch.no_grad():  # the step itself was not finite either
+        for parameter, old in zip(problem.parameters, good[1], strict=True):
+            parameter.copy_(old)
+    optimizer.step(problem.objective())
+    assert state["averaged"] == 2
+    assert not torch.equal(state["A"], kept["A"]) and state["A"].isfinite().all()
+
+
+def test_a_layer_whose_first_look_is_not_finite_waits_for_another() -> None:
     problem = mlp()
     optimizer = kfac(problem, fisher="empirical")
-    optimizer.step(problem.objective())
-    kept = optimizer.state[problem.parameters[0]]["A_inverse"].clone()
-    optimizer.state[problem.parameters[0]]["A"].fill_(float("inf"))
-    optimizer.step(problem.objective())
-    assert torch.equal(kept, optimizer.state[problem.parameters[0]]["A_inverse"])
+    good = problem.inputs.clone()
+    problem.inputs[0, 0] = float("nan")
+    _, moved = stepped(problem, optimizer)
+    assert all(not each.any() for each in moved)
+    problem.inputs.copy_(good)
+    _, moved = stepped(problem, optimizer)
+    assert all(each.isfinite().all() and each.any() for each in moved)
 
 
 def test_it_goes_first_and_its_companion_by_the_same_gradients() -> None:

@@ -53,6 +53,14 @@ class Moments:
             keep = 1.0
         return factor
 
+    def finite(self) -> Tensor:
+        """Return whether the sum is; its trace, which no entry is larger than, tells."""
+        traces = [
+            part.sum() if part.ndim == 2 else torch.linalg.vector_norm(part).square()
+            for part in self.parts
+        ]
+        return torch.stack(traces).isfinite().all()
+
 
 @dataclass(frozen=True)
 class Matrix:
@@ -65,6 +73,10 @@ class Matrix:
         if factor is None:
             return self.matrix * share
         return factor.mul_(keep).add_(self.matrix, alpha=share)
+
+    def finite(self) -> Tensor:
+        """Do as `Moments.finite`."""
+        return self.matrix.isfinite().all()
 
 
 Side = Moments | Matrix
@@ -166,10 +178,13 @@ def squares(layer: Layer, seen: Sequence[Any], state: State) -> Tensor:
 
 def rescale(state: State, found: Tensor, decay: float) -> None:
     """Move `scales` towards a step's `squares`, and count the looks since their basis changed.
+    Squares that are not finite are left out.
 
     The first replaces the products of the factors' eigenvalues, which stand there until then; the
     mean of the looks grows from it, until a running average's weight is more.
     """
+    if not bool(found.isfinite().all()):
+        return
     state["rescaled"] = state.get("rescaled", 0) + 1
     state["scales"].lerp_(found, max(1 - decay, 1 / state["rescaled"]))
 

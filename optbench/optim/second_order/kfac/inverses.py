@@ -38,13 +38,8 @@ def make_room(state: State, method: Method) -> list[Tensor]:
 
 
 def invert(state: State, method: Method, damping: float, decay: float) -> None:
-    """Fill a layer's inverses, or eigenvectors and scales, from its averages.
-
-    An inverse stays as it was where the average is not finite.
-    """
+    """Fill a layer's inverses, or eigenvectors and scales, from its averages."""
     a, g = averaged(state, "A", decay), averaged(state, "G", decay)
-    if not bool(a.isfinite().all() & g.isfinite().all()):
-        return
     if method == "cholesky":
         of_a, of_g = damped(a, g, damping)
         state["A_inverse"].copy_(inverse(of_a))

@@ -211,7 +211,10 @@ class KFAC(torch.optim.Optimizer):
         return [layer for layer in self._layers if self.state[layer.weight].get("by_parts")]
 
     def _look(self, objective: Any, capture: Any, due: bool) -> None:
-        """Move the factors' averages by what was seen; then the inverses, if it is their turn."""
+        """Move the factors' averages by what was seen; then the inverses, if it is their turn.
+
+        A layer of which a factor is not finite is looked at another time.
+        """
         seen = {layer: capture[layer.module] for layer in self._layers}
         together = objective.ranks > 1
         used = [x for x in self._layers if seen[x] or (together and x.weight.grad is not None)]
@@ -224,13 +227,18 @@ class KFAC(torch.optim.Optimizer):
         ]
         if together:
             found = list(over_ranks(objective, used, found, self._largest))
+        sound = _sound(found)
+        used = [layer for layer, good in zip(used, sound, strict=True) if good]
+        found = [sides for sides, good in zip(found, sound, strict=True) if good]
         for layer, (a, g) in zip(used, found, strict=True):
             state = self.state[layer.weight]
             average(state, {"A": a, "G": g}, self._decay)
             rows = sum(each.inputs.numel() // each.inputs.shape[-1] for each in seen[layer])
             state["by_parts"] = not together and splits(layer, state) and pays(layer, rows)
         early = self.taken < self._inverses_every
-        self._invert(objective, [layer for layer in used if due or self._doubled(layer, early)])
+        doubled = {layer for layer in used if self._doubled(layer, early)}
+        known = [layer for layer in self._layers if "A" in self.state[layer.weight]]
+        self._invert(objective, [layer for layer in known if due or layer in doubled])
         if self._method == "ekfac":
             of_ranks = [squares(layer, seen[layer], self.state[layer.weight]) for layer in used]
             for layer, square in zip(used, objective.mean(of_ranks), strict=True):
@@ -328,6 +336,13 @@ class KFAC(torch.optim.Optimizer):
         decay = parameter * (group["lr"] * group["weight_decay"])
         way: Tensor = -group["lr"] * self.state[parameter]["momentum_buffer"] - decay
         return way.to(parameter.dtype)
+
+
+def _sound(found: Sequence[Sequence[Side]]) -> list[bool]:
+    """Return of which layers both factors are finite."""
+    if not found:
+        return []
+    return torch.stack([a.finite() & g.finite() for a, g in found]).tolist()  # type: ignore[no-any-return]
 
 
 def _among(name: str, value: object, known: Sequence[str]) -> None:
