@@ -79,7 +79,7 @@ class EKFACByHand(KFACByHand):
     """George et al. 2018, algorithm 1."""
 
     def invert(self, of: dict[str, Any], a: Tensor, g: Tensor) -> None:
-        (values_a, of["QA"]), (values_g, of["QG"]) = torch.linalg.eigh(a), torch.linalg.eigh(g)
+        of["QA"], of["QG"] = torch.linalg.eigh(a)[1], torch.linalg.eigh(g)[1]
         of["k"] = 0  # looks in these eigenvectors
 
     def see(self, of: dict[str, Any], a: Tensor, g: Tensor) -> None:

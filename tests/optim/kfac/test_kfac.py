@@ -340,6 +340,32 @@ def test_a_layer_that_it_does_not_know_is_named() -> None:
         KFAC(module.parameters(), module=module)
 
 
+class Uncalled(nn.Module):
+    """Of two layers one is called, and of the other the weight is taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.called, self.taken = nn.Linear(5, 4), nn.Linear(4, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return nn.functional.linear(self.called(inputs), self.taken.weight)
+
+
+@pytest.mark.parametrize("fisher", ["empirical", "sampled"])
+def test_a_layer_that_is_not_called_is_named(fisher: str) -> None:
+    problem = classified(Uncalled(), (5,))
+    optimizer = kfac(problem, fisher=fisher)
+    with pytest.raises(ValueError, match=r"^K-FAC sees nothing of taken \(Linear\): its weight"):
+        optimizer.step(problem.objective())
+
+
+def test_a_layer_without_a_part_in_the_loss_is_left_alone() -> None:
+    problem = mlp()
+    problem.module.add_module("unused", nn.Linear(2, 2).double())
+    _, moved = stepped(problem, kfac(problem))
+    assert moved[0].any() and not moved[-1].any()
+
+
 def test_a_bias_without_its_weight_is_refused() -> None:
     module = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     with pytest.raises(ValueError, match=r"^1 of the parameters are of no layer whose weight"):

@@ -173,13 +173,19 @@ class KFAC(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any) -> Any:  # type: ignore[override]
-        """Take one update by an objective; return the loss."""
+        """Take one update by an objective; return the loss.
+
+        Raises:
+            ValueError: at the first step, a layer has a gradient and is not called as a module.
+        """
         objective, looks = closure, self.taken % self._factors_every == 0
         sampled = self._fisher == "sampled"
         parts = self._by_parts(objective)
-        wanted = self._layers if looks and not sampled else parts
+        wanted = self._layers if (looks and not sampled) or self.taken == 0 else parts
         with self._captured(objective, wanted) as seen, torch.enable_grad():
             loss = objective()
+        if self.taken == 0:
+            self._check_seen(objective, seen)
         self._group_of = {id(p): group for group in self.param_groups for p in group["params"]}
         own = self.state[self._layers[0].weight]
         due = own.pop("adapted", False) or self.taken % self._inverses_every == 0
@@ -195,6 +201,19 @@ class KFAC(torch.optim.Optimizer):
         self._update(objective, loss, self._directions(known))
         self.state[self._layers[0].weight]["taken"] = self.taken + 1
         return loss
+
+    def _check_seen(self, objective: Any, seen: Any) -> None:
+        """Refuse layers whose weights are used without a call that a capture could see."""
+        first = self._layers[0].weight
+        calls = [float(len(seen[layer.module])) for layer in self._layers]
+        (over_ranks,) = objective.mean([torch.tensor(calls, device=first.device)])
+        for layer, count in zip(self._layers, over_ranks.tolist(), strict=True):
+            if layer.weight.grad is not None and not count:
+                raise ValueError(
+                    f"K-FAC sees nothing of {layer.name} ({type(layer.module).__name__}): its "
+                    "weight has a gradient, and it is not called as a module; call it, or leave "
+                    "its parameters to another optimizer"
+                )
 
     def _captured(self, objective: Any, wanted: Sequence[Layer]) -> Any:
         """Return a block in which an evaluation is seen of some layers; of none, nothing."""
@@ -342,7 +361,7 @@ def _sound(found: Sequence[Sequence[Side]]) -> list[bool]:
     """Return of which layers both factors are finite."""
     if not found:
         return []
-    return torch.stack([a.finite() & g.finite() for a, g in found]).tolist()  # type: ignore[no-any-return]
+    return torch.stack([a.finite() & g.finite() for a, g in found]).tolist()
 
 
 def _among(name: str, value: object, known: Sequence[str]) -> None:
