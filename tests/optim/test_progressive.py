@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +17,11 @@ from optbench.optim.first_order.momentum import Momentum
 from optbench.optim.measured import measured
 from optbench.optim.progressive.ends import Bound, Plateau, Until
 from optbench.optim.progressive.progressive import Progressive, Stage
+from optbench.schedules.constant import Constant
+from optbench.schedules.cosine import Cosine
 from optbench.schedules.plateau import Plateau as PlateauSchedule
+from optbench.schedules.staged import Staged
+from optbench.training.hyperparameters import HyperparameterScheduler
 
 from .problem import network, walk
 
@@ -72,6 +77,49 @@ def test_those_that_are_the_same_go_on_as_if_nothing_was(one: Any, other: Any) -
     push(whole, SGD([whole], lr=0.1, momentum=0.9), 12)
     torch.testing.assert_close(weight, whole, rtol=1e-12, atol=1e-13)
     assert optimizer.stage == 1 and optimizer.steps == 12 and optimizer.begun == [0, 5]
+
+
+@pytest.mark.parametrize("kind", [Momentum, HeavyBall])
+def test_momentum_is_what_the_rates_that_made_it_tell(kind: Any) -> None:
+    """A cosine is at 0 when the next stage begins, and was near it at the last step."""
+    constant = torch.full((7,), 0.5, dtype=torch.float64)
+    weight, optimizer = two(
+        lambda p: kind(p, lr=0.1, momentum=0.8), lambda p: SGD(p, lr=0.1, momentum=0.8), steps=60
+    )
+    flat = Constant()
+    schedules = [Staged(Cosine(), partial(optimizer.clock, 0), 60), flat]
+    rates = HyperparameterScheduler("model", optimizer, flat, 80, schedules)
+    for step in range(1, 61):
+        weight.grad = constant.clone()
+        optimizer.step()
+        rates.advance(step)
+    assert optimizer.stage == 1 and optimizer.members[0].param_groups[0]["lr"] == 0.0
+    resumed = two(
+        lambda p: kind(p, lr=0.1, momentum=0.8), lambda p: SGD(p, lr=0.1, momentum=0.8), steps=60
+    )[1]
+    resumed.load_state_dict(optimizer.state_dict())
+    assert resumed.lrs == optimizer.lrs and optimizer.lrs[0] > 0
+    weight.grad = torch.zeros_like(weight)
+    optimizer.step()
+    found = optimizer.members[1].state[weight]["momentum_buffer"]
+    torch.testing.assert_close(found, constant / (1 - 0.8) * 0.8, rtol=1e-3, atol=0.0)
+
+
+def test_lions_average_that_was_handed_over_is_a_mean_already() -> None:
+    weight = nn.Parameter(torch.ones(3, dtype=torch.float64))
+    stages = [
+        Stage(ADAM([weight], lr=1e-3), Until(5)),
+        Stage(Lion([weight], lr=1e-3), Until(7), keep=("momentum",)),
+        Stage(SGD([weight], lr=0.1, momentum=0.5), keep=("momentum",)),
+    ]
+    optimizer = Progressive(stages)
+    for _ in range(7):
+        weight.grad = torch.full_like(weight, 0.5)
+        optimizer.step()
+    weight.grad = torch.zeros_like(weight)
+    optimizer.step()
+    found = optimizer.members[2].state[weight]["momentum_buffer"]
+    torch.testing.assert_close(found, torch.full_like(weight, 0.5 / (1 - 0.5) * 0.5))
 
 
 @pytest.mark.parametrize("amsgrad", [False, True])
@@ -131,10 +179,7 @@ def test_the_rate_is_that_of_the_projection_and_of_the_length(multiplier: float)
         before = weight.detach().clone()
         push(weight, optimizer, 1, seed=step)
         p = weight.detach() - before
-        if step < 5:
-            m = adam.state[weight]["exp_avg"] / (1 - 0.9 ** (step + 1))
-        else:
-            m = adam.state[weight]["exp_avg"] / (1 - 0.9**6)
+        m = adam.state[weight]["exp_avg"] / (1 - 0.9 ** (step + 1))
         mean = 0.98 * mean + 0.02 * float(p @ p / -(p @ m)) / multiplier
         lengths = 0.99 * lengths + 0.01 * float(p.norm() / m.norm()) / multiplier
     rate = mean / (1 - 0.98**6)
@@ -205,6 +250,21 @@ def test_records_end_a_stage() -> None:
     late = Progressive([Stage(SGD([weight], lr=0.1), until), Stage(ADAM([weight]))])
     push(weight, late, 8)
     assert late.begun == [0, 8]
+
+
+def test_a_record_of_a_stages_last_step_tells_nothing_of_the_next() -> None:
+    weight = nn.Parameter(torch.ones(2))
+    until = Until(None, Bound("val/loss", 0.5))
+    last = Stage(ADAM([weight]))
+    optimizer = Progressive(
+        [Stage(SGD([weight], lr=0.1), Until(2)), Stage(SGD([weight], lr=0.1), until), last]
+    )
+    push(weight, optimizer, 2)
+    optimizer.observe({"val/loss": 0.1})
+    assert optimizer.stage == 1
+    push(weight, optimizer, 1)
+    optimizer.observe({"val/loss": 0.1})
+    assert optimizer.stage == 2 and optimizer.begun == [0, 2, 3]
 
 
 def test_the_present_stage_alone_is_seen() -> None:

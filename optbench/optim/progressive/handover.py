@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,8 @@ KEEPS = ("momentum", "squares")
 ADAMS = (torch.optim.Adam, torch.optim.RAdam)  # AdamW is one of the first
 AVERAGES = (*ADAMS, torch.optim.NAdam, torch.optim.Adamax, Lion)
 """Those whose `exp_avg` is a running mean of gradients."""
+HANDED = "handed"
+"""In a parameter's state: its average began at a mean that was handed over, not at zero."""
 SGDS = (torch.optim.SGD, Momentum, HeavyBall)  # NAG is one of the second
 
 
@@ -61,23 +63,55 @@ def along(optimizer: torch.optim.Optimizer) -> list[Tensor | None]:
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             state = optimizer.state.get(parameter) if parameter.grad is not None else None
-            found.append(mean_gradient(optimizer, group, parameter, state) if state else None)
+            lr = float(group["lr"])
+            mean = mean_gradient(optimizer, group, parameter, state, lr) if state else None
+            found.append(mean)
+    return found
+
+
+def running_lrs(lrs: Sequence[float], groups: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Return the learning rates that velocities are made with, after one more step.
+
+    A velocity keeps the rate that each gradient came with, and so is as long as the mean of those
+    tells, in which each counts as much as its gradient does in the velocity.
+
+    Args:
+        lrs: before the step, by group; empty before the first.
+        groups: with what the step takes.
+    """
+    found = []
+    for number, group in enumerate(groups):
+        lr, momentum = float(group.get("lr", 0.0)), group.get("momentum")
+        if lrs and isinstance(momentum, int | float):
+            lr = momentum * lrs[number] + (1 - momentum) * lr
+        found.append(lr)
     return found
 
 
 @torch.no_grad()
 def hand_over(
-    words: tuple[str, ...], before: torch.optim.Optimizer, after: torch.optim.Optimizer
+    words: tuple[str, ...],
+    before: torch.optim.Optimizer,
+    after: torch.optim.Optimizer,
+    lrs: Sequence[float],
 ) -> None:
     """Give an optimizer what another leaves, for the parameters that both have.
 
     Momentum is handed over as the mean gradient that it stands for, on the scale of who goes on
-    with it; with squares the whole state of an Adam is. Learning rates are those of the last
-    step and of the next.
+    with it; with squares the whole state of an Adam is.
+
+    Args:
+        words: of `KEEPS`.
+        before, after: the two; the groups of the second have the learning rates of its first step.
+        lrs: the running means of the first's, by group.
     """
     if not words:
         return
-    groups = {p: group for group in before.param_groups for p in group["params"]}
+    groups = {
+        p: (group, lr)
+        for group, lr in zip(before.param_groups, lrs, strict=True)
+        for p in group["params"]
+    }
     for group in after.param_groups:
         for parameter in group["params"]:
             state = before.state.get(parameter)
@@ -86,25 +120,37 @@ def hand_over(
             if "squares" in words:
                 _give_all(after, group, parameter, state)
                 continue
-            mean = mean_gradient(before, groups[parameter], parameter, state)
+            group_before, lr = groups[parameter]
+            mean = mean_gradient(before, group_before, parameter, state, lr)
             if mean is not None:
                 _give_momentum(after, group, parameter, mean)
 
 
 def mean_gradient(
-    optimizer: Any, group: Mapping[str, Any], parameter: Tensor, state: Mapping[str, Any]
+    optimizer: Any,
+    group: Mapping[str, Any],
+    parameter: Tensor,
+    state: Mapping[str, Any],
+    lr: float,
 ) -> Tensor | None:
-    """Return the mean gradient that a parameter's momentum stands for; None before the first."""
+    """Return the mean gradient that a parameter's momentum stands for; None before the first.
+
+    Args:
+        optimizer: the parameter's.
+        group: the parameter's.
+        parameter: it.
+        state: the parameter's.
+        lr: that a velocity was made with.
+    """
     if isinstance(optimizer, AVERAGES):
         beta = group["betas"][1 if isinstance(optimizer, Lion) else 0]
-        left = beta ** float(state["step"])
+        left = 0.0 if state.get(HANDED) else beta ** float(state["step"])
         average: Tensor = state["exp_avg"]
         return average / (1 - left) if left < 1 else None
     left = 1 - float(group["momentum"])
     if isinstance(optimizer, torch.optim.SGD):
         buffer = state.get("momentum_buffer")
         return None if buffer is None else buffer * (left / (1 - float(group["dampening"])))
-    lr = float(group["lr"])
     if lr == 0.0:
         return None
     if isinstance(optimizer, Momentum):
@@ -125,6 +171,7 @@ def _give_momentum(
     optimizer.start_state(parameter, group)
     if isinstance(optimizer, Lion):
         state["exp_avg"].copy_(mean)
+        state[HANDED] = True
         return
     velocity = mean * (float(group["lr"]) / (1 - float(group["momentum"])))
     if isinstance(optimizer, Momentum):

@@ -12,7 +12,7 @@ from torch import Tensor
 from optbench.optim.needs import Needs, needs_of, together
 from optbench.optim.progressive import swats
 from optbench.optim.progressive.ends import Until
-from optbench.optim.progressive.handover import AVERAGES, along, check_keep, hand_over
+from optbench.optim.progressive.handover import AVERAGES, along, check_keep, hand_over, running_lrs
 from optbench.optim.steps import evaluated
 
 
@@ -67,6 +67,8 @@ class Progressive(torch.optim.Optimizer):
         members: the optimizers.
         stage: the number of the one whose turn it is, from 0.
         steps: updates taken.
+        lrs: of the present stage's groups, the learning rates that its momentum was made with:
+            their running means.
         measured: `stage`, of the last step; `swats_lr`, `matched_lr`, where they are estimated.
 
     References:
@@ -85,6 +87,7 @@ class Progressive(torch.optim.Optimizer):
         self.estimate = swats.nothing()
         self.watched: dict[str, Any] = {}
         self.handed = True
+        self.lrs: list[float] = []
         self.measured: dict[str, float] = {"stage": 0.0}
         self._made = False
         super().__init__([{"params": p} for p in self._all()], {})
@@ -145,9 +148,10 @@ class Progressive(torch.optim.Optimizer):
         member = self.members[self.stage]
         if not self.handed:
             before = self.members[self.stage - 1]
-            hand_over(self._stages[self.stage].keep, before, member)
+            hand_over(self._stages[self.stage].keep, before, member, self.lrs)
             _forget(before)
-            self.handed = True
+            self.handed, self.lrs = True, []
+        self.lrs = running_lrs(self.lrs, self.param_groups)
         parameters = [p for group in self.param_groups for p in group["params"]]
         copies = swats.copies(parameters) if self._estimates() else None
         if needs_of(member).closure:
@@ -195,7 +199,10 @@ class Progressive(torch.optim.Optimizer):
         """Take one record, tag -> value; go on to the next stage where it ends this one."""
         until = self._stages[self.stage].until
         condition = until.condition if until is not None else None
-        if condition is None or condition.metric not in metrics or not self.steps:
+        if condition is None or condition.metric not in metrics:
+            return
+        begun = self.begun[self.stage]
+        if begun is None or self.steps <= begun:  # it tells of the stage before
             return
         if condition.met(float(metrics[condition.metric]), self.watched):
             self.watched["met"] = True
@@ -230,7 +237,17 @@ class Progressive(torch.optim.Optimizer):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state dicts of the optimizers, and where they are."""
-        own = ("stage", "stepped", "steps", "begun", "factors", "estimate", "watched", "handed")
+        own = (
+            "stage",
+            "stepped",
+            "steps",
+            "begun",
+            "factors",
+            "estimate",
+            "watched",
+            "handed",
+            "lrs",
+        )
         return {
             "members": [member.state_dict() for member in self.members],
             "stages": {name: _copy(getattr(self, name)) for name in own},
