@@ -9,7 +9,9 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
+from optbench.errors import UserError
 from optbench.monitor.updates import UpdateWatch
+from optbench.optim.progressive.progressive import NoRateError
 from optbench.tasks.base import Task
 from optbench.training.aside import Aside
 from optbench.training.batches import StepBatch
@@ -125,6 +127,9 @@ class TrainStep:
         """Go from gradients to new parameters; return False if the update was left out.
 
         `watch` measures, and `sample` looks at, the gradients when they are unscaled.
+
+        Raises:
+            UserError: a stage of the optimizer is over, and the next has no learning rate.
         """
         taken = True
         if self._prepares or self.clipping.acts or watch is not None or sample is not None:
@@ -133,7 +138,10 @@ class TrainStep:
             if watch is not None:
                 watch.see_before()
             begun = perf_counter()
-            taken = self.precision.step(self.player.optimizer)
+            try:
+                taken = self.precision.step(self.player.optimizer)
+            except NoRateError as error:
+                raise UserError(f"optimizer.stages: {error}") from None
             self.progress.optimizer_seconds += perf_counter() - begun
         if taken and watch is not None:
             watch.see_after()

@@ -72,6 +72,15 @@ def test_a_metric_that_nobody_measures(capsys: pytest.CaptureFixture[str]) -> No
     assert "stages[0].until.metric=grad_norm/total needs measurements" in said
 
 
+def test_no_step_tells_a_rate(capsys: pytest.CaptureFixture[str]) -> None:
+    own = ["train", "optimizer=progressive", "dataset=digits", "steps=8", "hydra.run.dir=run"]
+    stages = "optimizer.stages=[{optimizer: adam, until: 4}, {optimizer: sgd, lr: matched}]"
+    assert main([*own, stages, "optimizer.lr=0"]) == 2
+    said = capsys.readouterr().err
+    assert "optimizer.stages: no step until 4 told a learning rate" in said
+    assert "Traceback" not in said
+
+
 def test_find_lr_finds_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["find-lr", "optimizer=progressive", "dataset=digits"]) == 2
     assert "has stages" in capsys.readouterr().err

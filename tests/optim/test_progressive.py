@@ -11,12 +11,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from optbench.assemble.decay import set_decay
 from optbench.optim.first_order.heavy_ball import HeavyBall
 from optbench.optim.first_order.lion import Lion
 from optbench.optim.first_order.momentum import Momentum
 from optbench.optim.measured import measured
+from optbench.optim.progressive import swats
 from optbench.optim.progressive.ends import Bound, Plateau, Until
-from optbench.optim.progressive.progressive import Progressive, Stage
+from optbench.optim.progressive.progressive import NoRateError, Progressive, Stage
 from optbench.schedules.constant import Constant
 from optbench.schedules.cosine import Cosine
 from optbench.schedules.plateau import Plateau as PlateauSchedule
@@ -186,6 +188,47 @@ def test_the_rate_is_that_of_the_projection_and_of_the_length(multiplier: float)
     assert optimizer.measured["swats_lr"] == pytest.approx(rate, rel=1e-12)
     assert optimizer.measured["matched_lr"] == pytest.approx(lengths / (1 - 0.99**6), rel=1e-12)
     assert optimizer.clock(1).factor == pytest.approx(rate * (1 - 0.75) / (1 - 0.5), rel=1e-12)
+
+
+@pytest.mark.parametrize("decay", ["torch's", "policy"])
+def test_decoupled_decay_is_no_part_of_the_rate(decay: str) -> None:
+    """It is uphill here, and longer than what the gradient does."""
+    weight = nn.Parameter(torch.full((3,), -100.0, dtype=torch.float64))
+    one: torch.optim.Optimizer = torch.optim.AdamW([weight], lr=1e-3, weight_decay=0.5)
+    if decay == "policy":
+        one = ADAM([weight], lr=1e-3, weight_decay=0.5)
+        set_decay(one, "decoupled")
+    optimizer = Progressive([Stage(one, Until(4)), Stage(SGD([weight], lr=1.0), estimated="swats")])
+    for _ in range(4):
+        weight.grad = torch.full_like(weight, 0.5)
+        optimizer.step()
+    assert optimizer.factors[1] == pytest.approx(1e-3 / 0.5, rel=1e-6)
+    assert optimizer.measured["matched_lr"] == pytest.approx(1e-3 / 0.5, rel=1e-6)
+
+
+@pytest.mark.parametrize("until", [Until(6), Until(6, None, 1e-3)])
+def test_a_stage_ends_by_its_step_without_a_usable_projection(until: Until) -> None:
+    """Lion's step follows the last gradient, which turns against the mean each time."""
+    weight = nn.Parameter(torch.ones(3, dtype=torch.float64))
+    lion = Lion([weight], lr=1e-3, betas=(0.0, 0.9))
+    optimizer = Progressive([Stage(lion, until), Stage(SGD([weight], lr=1.0), estimated="swats")])
+    for size in (1.0, -0.01, -0.01, -0.01, -0.01, -0.01):
+        weight.grad = torch.full_like(weight, size)
+        optimizer.step()
+        if size == 1.0:  # the first, which has no mean to turn against
+            optimizer.estimate = swats.nothing()
+    assert optimizer.measured["swats_lr"] == 0.0
+    assert optimizer.begun == [0, 6]
+    assert optimizer.factors[1] == optimizer.measured["matched_lr"] > 0
+
+
+def test_a_stage_that_told_no_rate_at_all_is_an_error() -> None:
+    weight = nn.Parameter(torch.ones(3))
+    stages = [Stage(ADAM([weight], lr=0.0), Until(2)), Stage(SGD([weight]), estimated="matched")]
+    optimizer = Progressive(stages)
+    push(weight, optimizer, 1)
+    with pytest.raises(NoRateError, match="no step until 2 told a learning rate for stage 1"):
+        push(weight, optimizer, 1)
 
 
 def test_a_stage_may_end_where_the_estimate_has_settled() -> None:

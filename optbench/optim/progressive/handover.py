@@ -89,6 +89,21 @@ def running_lrs(lrs: Sequence[float], groups: Sequence[Mapping[str, Any]]) -> li
 
 
 @torch.no_grad()
+def decayed(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """Return copies of the parameters, decayed as the next step will where that is decoupled.
+
+    What a step makes of them beyond that is what it makes of the gradients.
+    """
+    found = []
+    for group in optimizer.param_groups:
+        decoupled = isinstance(optimizer, Lion) or group.get("decoupled_weight_decay", False)
+        decay = float(group.get("weight_decay", 0.0)) if decoupled else 0.0
+        shrink = 1 - float(group["lr"]) * decay
+        found += [p.detach() * shrink if decay else p.detach().clone() for p in group["params"]]
+    return found
+
+
+@torch.no_grad()
 def hand_over(
     words: tuple[str, ...],
     before: torch.optim.Optimizer,

@@ -12,8 +12,22 @@ from torch import Tensor
 from optbench.optim.needs import Needs, needs_of, together
 from optbench.optim.progressive import swats
 from optbench.optim.progressive.ends import Until
-from optbench.optim.progressive.handover import AVERAGES, along, check_keep, hand_over, running_lrs
+from optbench.optim.progressive.handover import (
+    AVERAGES,
+    along,
+    check_keep,
+    decayed,
+    hand_over,
+    running_lrs,
+)
 from optbench.optim.steps import evaluated
+
+OWN = ("stage", "stepped", "steps", "begun", "factors", "estimate", "watched", "handed", "lrs")
+"""What a checkpoint has beside the optimizers."""
+
+
+class NoRateError(RuntimeError):
+    """A stage is over, and no step of it told a learning rate for the next."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +158,11 @@ class Progressive(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Take one update of the optimizer whose turn it is; `closure` as it wants it."""
+        """Take one update of the optimizer whose turn it is; `closure` as it wants it.
+
+        Raises:
+            NoRateError: the stage is over, and no step told the learning rate that is next.
+        """
         member = self.members[self.stage]
         if not self.handed:
             before = self.members[self.stage - 1]
@@ -153,12 +171,22 @@ class Progressive(torch.optim.Optimizer):
             self.handed, self.lrs = True, []
         self.lrs = running_lrs(self.lrs, self.param_groups)
         parameters = [p for group in self.param_groups for p in group["params"]]
-        copies = swats.copies(parameters) if self._estimates() else None
-        if needs_of(member).closure:
-            loss = member.step(closure)
-        else:
-            loss = evaluated(closure)
-            member.step()
+        copies: list[Tensor] | None = None
+
+        def before_step(*_: Any) -> None:  # after a hook that decays the weights
+            nonlocal copies
+            copies = decayed(member)
+
+        hook = member.register_step_pre_hook(before_step) if self._estimates() else None
+        try:
+            if needs_of(member).closure:
+                loss = member.step(closure)
+            else:
+                loss = evaluated(closure)
+                member.step()
+        finally:
+            if hook is not None:
+                hook.remove()
         self.steps += 1
         self.stepped = self.stage
         self.measured = {"stage": float(self.stage)}
@@ -184,9 +212,13 @@ class Progressive(torch.optim.Optimizer):
 
     def _is_over(self) -> bool:
         until = self._stages[self.stage].until
-        if until is None or not self._can_go_on():
+        if until is None:
             return False
-        if self.watched.get("met") or (until.step is not None and self.steps >= until.step):
+        if until.step is not None and self.steps >= until.step:
+            return True
+        if not self._can_go_on():
+            return False
+        if self.watched.get("met"):
             return True
         return until.settled is not None and swats.settled(self.estimate, until.settled)
 
@@ -214,6 +246,12 @@ class Progressive(torch.optim.Optimizer):
         if stage.estimated:
             group = stage.optimizer.param_groups[0]
             rate = swats.rate(self.estimate, stage.estimated)
+            rate = rate or swats.rate(self.estimate, swats.MATCHED)
+            if not rate:
+                raise NoRateError(
+                    f"no step until {self.steps} told a learning rate for stage {self.stage + 1}, "
+                    f"lr={stage.estimated}: none moved a weight, or there was no gradient"
+                )
             self.factors[self.stage + 1] = swats.for_sgd(rate, group)
         self.stage += 1
         self.begun[self.stage] = self.steps
@@ -237,20 +275,9 @@ class Progressive(torch.optim.Optimizer):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state dicts of the optimizers, and where they are."""
-        own = (
-            "stage",
-            "stepped",
-            "steps",
-            "begun",
-            "factors",
-            "estimate",
-            "watched",
-            "handed",
-            "lrs",
-        )
         return {
             "members": [member.state_dict() for member in self.members],
-            "stages": {name: _copy(getattr(self, name)) for name in own},
+            "stages": {name: _copy(getattr(self, name)) for name in OWN},
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

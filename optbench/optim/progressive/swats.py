@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 BETA = 0.999
@@ -19,13 +18,13 @@ RATES = (SWATS, MATCHED)
 """The estimates: of the projection (the paper's), and of the length of steps."""
 
 Estimate = dict[str, float]
-"""Running means from 0: `mean` of gamma, with its decay `beta`, `length` of the other; `count`: of
-how many; `last`: the last gamma."""
+"""Running means from 0: `mean` of gamma, with its decay `beta`, `length` of the other; `count` and
+`lengths`: of how many; `last`: the last gamma."""
 
 
 def nothing() -> Estimate:
     """Return an estimate before the first step."""
-    return {"mean": 0.0, "length": 0.0, "count": 0.0, "last": 0.0, "beta": BETA}
+    return {"mean": 0.0, "length": 0.0, "count": 0.0, "lengths": 0.0, "last": 0.0, "beta": BETA}
 
 
 def seen(
@@ -48,11 +47,11 @@ def seen(
     either sign, and moves the mean by as much. Here g is the mean gradient that the optimizer's
     momentum stands for, along which SGD with momentum goes too; Adam's p is always downhill of it.
     Where p is much turned against g, -gamma g is much longer than p; `matched` is the rate at which
-    the two are equally long, |p| / |g|.
+    the two are equally long, |p| / |g|. A step that is uphill of g tells no gamma, only that.
 
     Args:
         estimate: before the step.
-        before: the parameters then.
+        before: the parameters then, decayed already where that is no part of p.
         parameters: as they are now.
         gradients: theirs; None: none.
         multiplier: what the schedule had made of the base learning rate, which is taken out.
@@ -67,19 +66,20 @@ def seen(
         slope = gradient.detach().flatten().double()
         along -= float(step.dot(slope))
         steep += float(slope.dot(slope))
-    if along == 0.0 or multiplier == 0.0:
-        return estimate
-    gamma = length / along / multiplier
-    if not math.isfinite(gamma):
+    if length == 0.0 or steep == 0.0 or multiplier == 0.0:
         return estimate
     matched = math.sqrt(length / steep) / multiplier
-    return {
-        "mean": beta * estimate["mean"] + (1 - beta) * gamma,
-        "length": RECENT * estimate["length"] + (1 - RECENT) * matched,
-        "count": estimate["count"] + 1,
-        "last": gamma,
-        "beta": beta,
-    }
+    if not math.isfinite(matched):
+        return estimate
+    found = dict(estimate)
+    found["length"] = RECENT * estimate["length"] + (1 - RECENT) * matched
+    found["lengths"] += 1
+    gamma = length / along / multiplier if along > 0 else 0.0
+    if gamma > 0 and math.isfinite(gamma):
+        found["mean"] = beta * estimate["mean"] + (1 - beta) * gamma
+        found["count"] += 1
+        found |= {"last": gamma, "beta": beta}
+    return found
 
 
 def rate(estimate: Estimate, word: str = SWATS) -> float:
@@ -89,7 +89,7 @@ def rate(estimate: Estimate, word: str = SWATS) -> float:
         estimate: so far.
         word: of `RATES`.
     """
-    count = estimate["count"]
+    count = estimate["lengths" if word == MATCHED else "count"]
     if not count:
         return 0.0
     if word == MATCHED:
@@ -110,9 +110,3 @@ def for_sgd(plain: float, group: Mapping[str, Any]) -> float:
     """
     longer = (1 - float(group.get("dampening") or 0.0)) / (1 - float(group.get("momentum") or 0.0))
     return plain / longer
-
-
-def copies(parameters: Sequence[Tensor]) -> list[Tensor]:
-    """Return the parameters as they are now."""
-    with torch.no_grad():
-        return [parameter.detach().clone() for parameter in parameters]
