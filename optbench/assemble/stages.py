@@ -79,7 +79,8 @@ def build_any(
             raise UserError(f"{at}.lr={estimated}: a rate for SGD and its kin, which {name} is not")
         stages.append(Stage(one.optimizer, until, tuple(stage["keep"]), estimated))
         _check_so_far(stages, at)
-    optimizer = call(Progressive, f"optimizer.{STAGES}", stages)
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    optimizer = call(Progressive, f"optimizer.{STAGES}", stages, parameters)
     implementations = dict.fromkeys(one.implementation for one in built_ones)
     return Built(optimizer, " and ".join(implementations))
 

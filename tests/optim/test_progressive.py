@@ -261,6 +261,20 @@ def test_what_a_stage_does_not_train_rests() -> None:
     assert all(not torch.equal(p, old) for p, old in zip(rest, before, strict=True))
 
 
+def test_what_no_stage_trains_always_rests() -> None:
+    module = network()
+    head = [p for n, p in module.named_parameters() if n.startswith("head")]
+    stages = [Stage(SGD(head, lr=0.1), Until(1)), Stage(SGD(head, lr=0.1))]
+    optimizer = Progressive(stages, module.parameters())
+    for _ in range(2):
+        assert len(optimizer.resting) == len(list(module.parameters())) - len(head)
+        walk(module, optimizer, 1)
+    for parameter in module.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.zero_grad()
+    assert all(p.grad is None for p in module.parameters())
+
+
 @pytest.mark.parametrize("mode", ["min", "max"])
 @pytest.mark.parametrize("threshold_mode", ["rel", "abs"])
 @pytest.mark.parametrize("seed", range(5))

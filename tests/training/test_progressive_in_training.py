@@ -125,6 +125,17 @@ def test_what_is_frozen_is_in_no_norm_and_does_not_move(tmp_path: Path) -> None:
     assert all((m["grad_norm/blocks.0.0.weight"] > 0) == (m["step"] > 20) for m in norms)
 
 
+def test_what_no_stage_trains_is_in_no_norm_and_clips_nothing(tmp_path: Path) -> None:
+    head = "train: 'head.*'"
+    never = progressive(f"{{optimizer: sgd, until: 20, {head}}}", f"{{optimizer: sgd, {head}}}")
+    folder = done(tmp_path / "run", *never, "clip.norm=0.1", "optimizer.lr=0.5")
+    norms = [m for m in metrics_of(folder) if m["kind"] == "monitor"]
+    assert norms and all(m["grad_norm/blocks.0.0.weight"] == 0 for m in norms)
+    for m in norms:
+        own = m["grad_norm/head.weight"] ** 2 + m["grad_norm/head.bias"] ** 2
+        assert m["grad_norm/total"] == pytest.approx(own**0.5, rel=1e-5)
+
+
 def test_two_ranks_equal_one(tmp_path: Path) -> None:
     asked = [*KINDS["metric"], "checkpoint.every=40"]
     one, two = done(tmp_path / "one", *asked), tmp_path / "two"

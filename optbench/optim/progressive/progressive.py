@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,7 @@ class Progressive(torch.optim.Optimizer):
 
     Args:
         stages: in order; all but the last have an end.
+        parameters: that have gradients; those that no stage trains always rest.
 
     Raises:
         ValueError: no stages, an end that is missing, or not after the one before; state that an
@@ -90,8 +91,9 @@ class Progressive(torch.optim.Optimizer):
         arXiv:1712.07628.
     """
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
+    def __init__(self, stages: Sequence[Stage], parameters: Iterable[Tensor] = ()) -> None:
         _check(stages)
+        self._parameters = list(parameters)
         self._stages = tuple(stages)
         self.members = [each.optimizer for each in stages]
         self._base = [[float(g["lr"]) for g in m.param_groups] for m in self.members]
@@ -145,7 +147,8 @@ class Progressive(torch.optim.Optimizer):
         return together(map(needs_of, self.members))
 
     def _all(self) -> list[Tensor]:
-        return list(dict.fromkeys(p for group in self.every_group for p in group["params"]))
+        trained = [p for group in self.every_group for p in group["params"]]
+        return list(dict.fromkeys(trained + self._parameters))
 
     @property
     def ends(self) -> list[int | None]:
@@ -262,6 +265,8 @@ class Progressive(torch.optim.Optimizer):
         """Clear the gradients of all parameters, resting ones too."""
         for member in self.members:
             member.zero_grad(set_to_none)
+        for parameter in self.resting:
+            parameter.grad = None
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Refuse a group once the optimizer is made: those there are are its members'.
