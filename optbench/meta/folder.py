@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,30 +35,39 @@ class MetaFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        (path / CHECKPOINTS).mkdir(exist_ok=True)
+        checkpoints = path / CHECKPOINTS
+        if checkpoints.is_symlink():
+            raise BadFile(f"{checkpoints}: a link, where a folder is meant")
+        checkpoints.mkdir(exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT
         self._lines = os.fdopen(open_regular(path / LINES, flags), "r+b")
 
-    def newest(self) -> dict[str, Any] | None:
-        """Return the newest checkpoint that can be read, and cut the lines there; else None.
+    def restore(self, load: Callable[[dict[str, Any]], None]) -> None:
+        """Load the newest checkpoint that can be, if there are any, and cut the lines there.
+
+        Args:
+            load: takes a checkpoint; raises for one that doesn't fit, of which nothing is left
+                once it has taken another.
 
         Raises:
-            UserError: there are checkpoints, and none can be read.
+            UserError: there are checkpoints, and none can be read or fits.
         """
         why = None
         for path in sorted((self.path / CHECKPOINTS).glob("step-*.pt"), reverse=True):
             try:
                 state = read_tensors(path)
-                state["lines"], state["weights"], state["slots"]
+                length = int(state["lines"])
+                if length < 0:
+                    raise ValueError("lines")
+                load(state)
             except Exception as error:  # whatever a damaged file makes of torch's reader
                 why = why or f"{path}: it can't be read ({type(error).__name__})"
                 continue
-            self._cut(int(state["lines"]))
-            return state
+            self._cut(length)
+            return
         if why is not None:
             raise BadFile(why)
         self._cut(0)
-        return None
 
     def _cut(self, length: int) -> None:
         with naming(self.path / LINES):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import torch
@@ -12,7 +14,7 @@ import torch
 from optbench.console import print_lines, print_text, shown
 from optbench.errors import UserError
 from optbench.escape import shell_word
-from optbench.files import dump_yaml
+from optbench.files import dump_yaml, reading
 from optbench.launched import launched_ranks
 from optbench.meta.folder import WEIGHTS, MetaFolder, place
 from optbench.meta.live import Live
@@ -71,15 +73,12 @@ def _do(path: Path, plan: MetaPlan, log: Log) -> int:
         raise UserError(f"{path}: another process is at this meta-training") from None
     threads = torch.get_num_threads()
     torch.set_num_threads(plan.threads)
-    folder = MetaFolder(path)
     try:
-        trainer = MetaTrainer(plan)
-        state = folder.newest()
-        if state is not None:
-            trainer.load(state)
-        signal = _train(trainer, folder, log)
+        with closing(MetaFolder(path)) as folder:
+            trainer = MetaTrainer(plan)
+            folder.restore(trainer.load)
+            signal = _train(trainer, folder, log)
     finally:
-        folder.close()
         own.close()
         torch.set_num_threads(threads)
     name = shell_word(shown(path))
@@ -115,9 +114,20 @@ def _finish(trainer: MetaTrainer, path: Path) -> int:
     place(path / WEIGHTS, data)
     weights = path / WEIGHTS
     if plan.out:
+        _put_out(Path(plan.out), data, weights)
         weights = Path(plan.out)
-        place(weights, data)
     print_text(f"meta-trained for {plan.end} steps: {shown(weights)}")
     name = shell_word(shown(weights))
     print_lines(f"  optbench train optimizer=learned optimizer.weights={name}")
     return 0
+
+
+def _put_out(out: Path, data: bytes, weights: Path) -> None:
+    """Write the weights where they were asked for; raise UserError where another file is."""
+    if not os.path.lexists(out):
+        place(out, data)
+        return
+    with reading(out) as file:
+        same = file.read(len(data) + 1) == data
+    if not same:
+        raise UserError(f"out={out}: another file is there; the weights are in {shown(weights)}")

@@ -147,7 +147,7 @@ def _assigned(arguments: Sequence[str]) -> list[str]:
 
 def _read_recipe(path: str) -> Mapping[str, Any]:
     try:
-        said = load_yaml(Path(path).expanduser())
+        said = load_yaml(_home(path, "recipe"))
     except OSError as error:
         raise UserError(f"recipe={path}: {reason(error)}") from None
     if not isinstance(said, dict):
@@ -185,13 +185,15 @@ def _checked(key: str, value: Any) -> Any:
     if number is None or not low <= number <= high or (whole and number != int(number)):
         kind = "a whole number" if whole else "a number"
         raise UserError(f"{said}: expected {kind} from {low:g} to {high:g}")
-    return int(value) if whole else float(number)
+    return int(number) if whole else float(number)
 
 
 def _number(value: Any) -> float | None:
-    """Return a number, of `1e-3` too, which YAML has for a text."""
+    """Return a number, of `1e-3` too, which YAML has for a text; whole ones as they are."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
+    if isinstance(value, int):  # there are some that no float is large enough for
+        return value
     try:
         return float(value)
     except ValueError:
@@ -199,13 +201,20 @@ def _number(value: Any) -> float | None:
 
 
 def _check_out(out: str) -> None:
-    path = Path(out).expanduser()
+    path = _home(out, "out")
     if path.suffix != ".safetensors":
         raise UserError(f"out={out}: expected a file .safetensors")
     if os.path.lexists(path):
         raise UserError(f"out={out}: it is there already")
     if not path.absolute().parent.is_dir():
         raise UserError(f"out={out}: there is no folder {path.absolute().parent}")
+
+
+def _home(path: str, key: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{key}={path}: {error}") from None
 
 
 def _usual_folder() -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from optbench.meta.estimate import Source, meta_gradient
+from optbench.meta.estimate import Slot, Source, meta_gradient
 from optbench.meta.plan import MetaPlan
 from optbench.optim.learned.weights import ARCHITECTURES
 
@@ -81,12 +83,41 @@ class MetaTrainer:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
-        self.step = int(state["step"])
+        """Go on from a checkpoint.
+
+        Raises:
+            ValueError: names, shapes or slots are not those of this plan.
+        """
+        step = int(state["step"])
+        if not 0 <= step <= self.plan.end:
+            raise ValueError(f"meta-step {step} of {self.plan.end}")
+        _same_shapes(state["weights"], self.weights)
+        moments = state["optimizer"]["state"]
+        for number, each in enumerate(self.weights.values() if step else ()):
+            like = {"step": torch.zeros(()), "exp_avg": each, "exp_avg_sq": each}
+            _same_shapes(moments[number], like)
+        if len(state["slots"]) != self.plan.tasks:
+            raise ValueError(f"{len(state['slots'])} tasks of {self.plan.tasks}")
+        slots = [self._restored(number, each) for number, each in enumerate(state["slots"])]
+        self._optimizer.load_state_dict(state["optimizer"])
         with torch.no_grad():
             for name, each in self.weights.items():
                 each.copy_(state["weights"][name])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._slots = [
-            self._source.restored(number, each) for number, each in enumerate(state["slots"])
-        ]
+        self.step, self._slots = step, slots
+
+    def _restored(self, number: int, state: Mapping[str, Any]) -> Slot:
+        found = self._source.restored(number, state)
+        fresh = self._source.slot(number, found.before)
+        for place, like in zip(found.places, fresh.places, strict=True):
+            _same_shapes(place.point, like.point)
+            _same_shapes({"memory": place.memory}, {"memory": like.memory})
+        if found.noise:
+            _same_shapes(found.noise, self.weights)
+        return found
+
+
+def _same_shapes(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """Raise ValueError for tensors of other names or shapes."""
+    shapes, others = ({n: [*t.shape] for n, t in each.items()} for each in (found, wanted))
+    if shapes != others:
+        raise ValueError(f"tensors {shapes}; expected {others}")

@@ -136,6 +136,71 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(here: Path) -> None:
     assert answer.code == 2 and "can't be read" in answer.err
 
 
+def spoil(path: Path, **changes: Any) -> None:
+    torch.save(torch.load(path, weights_only=True) | changes, path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"weights": {}},
+        {"slots": []},
+        {"step": 11},
+        {"lines": -1},
+        {"optimizer": {"state": {}, "param_groups": []}},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_checkpoint_that_does_not_fit_gives_way_too(changes: Any, here: Path) -> None:
+    assert call(f"meta-train {SHORT} steps=10 folder=f").code == 0
+    whole, said = bits(here / "f" / "learned.safetensors"), lines(here / "f")
+    spoil(here / "f" / "checkpoints" / "step-00000010.pt", **changes)
+    (here / "f" / "learned.safetensors").unlink()
+    assert call("resume f").code == 0
+    assert bits(here / "f" / "learned.safetensors") == whole and lines(here / "f") == said
+    for path in (here / "f" / "checkpoints").iterdir():
+        spoil(path, **changes)
+    answer = call("resume f")
+    assert answer.code == 2 and "can't be read" in answer.err
+    assert len(answer.err.strip().splitlines()) == 1
+
+
+def test_a_slot_of_other_shapes_gives_way(here: Path) -> None:
+    trainer = MetaTrainer(MetaPlan(steps=4, tasks=1, unroll=4, shortest=5, longest=12))
+    state = trainer.state()
+    trainer.load(state)
+    state["slots"][0]["places"][0]["memory"] = torch.zeros(1, 1)
+    with pytest.raises(ValueError, match="memory"):
+        trainer.load(state)
+
+
+def test_a_finished_one_puts_no_weights_over_anothers_file(here: Path) -> None:
+    assert call(f"meta-train {SHORT} steps=2 folder=f --out rule.safetensors").code == 0
+    assert call("resume f").code == 0
+    out = here / "rule.safetensors"
+    out.write_bytes(b"other")
+    answer = call("resume f")
+    assert answer.code == 2 and "rule.safetensors: another file is there" in answer.err
+    assert out.read_bytes() == b"other"
+    out.unlink()
+    assert call("resume f").code == 0
+    assert bits(out) == bits(here / "f" / "learned.safetensors")
+
+
+def test_checkpoints_elsewhere_are_left_alone(here: Path) -> None:
+    assert call(f"meta-train {SHORT} steps=2 folder=f").code == 0
+    (here / "f" / "checkpoints").rename(here / "elsewhere")
+    (here / "f" / "checkpoints").symlink_to(here / "elsewhere")
+    answer = call("resume f")
+    assert answer.code == 2 and "checkpoints: a link, where a folder is meant" in answer.err
+
+
+def test_whole_numbers_may_be_written_with_an_exponent() -> None:
+    plan, _ = asked(["steps=1e1", "seed=1e3", f"lr={10**2}"])
+    assert (plan.steps, plan.seed, plan.lr) == (10, 1000, 100.0)
+    assert asked([f"seed={2**63 - 1}"])[0].seed == 2**63 - 1
+
+
 def test_one_that_is_to_end_early_is_as_the_whole_one_there(here: Path) -> None:
     assert call(f"meta-train {SHORT} steps=9 until=4 folder=part").code == 0
     assert call(f"meta-train {SHORT} steps=9 folder=whole").code == 0
@@ -165,6 +230,9 @@ def test_a_recipe_is_these_words_as_yaml(here: Path) -> None:
         ("stepz=5", "stepz=5: no such key; did you mean steps?"),
         ("steps=0", "steps=0: expected a whole number from 1"),
         ("steps=1.5", "steps=1.5: expected a whole number"),
+        (f"seed={'9' * 401}", ": expected a whole number from 0"),
+        ("out=~nouserx/a.safetensors", "out=~nouserx/a.safetensors: "),
+        ("recipe=~nouserx/r.yaml", "recipe=~nouserx/r.yaml: "),
         ("lr=-1", "lr=-1: expected a number from 0"),
         ("lr=nan", "lr=nan: expected a number"),
         ("clip=true", "clip=True: expected a number"),
