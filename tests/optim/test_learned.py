@@ -239,6 +239,8 @@ def test_a_file_that_holds_no_rule_is_refused(data: bytes, said: str, tmp_path: 
         ({"lr": -1.0}, "lr=-1.0: expected at least 0"),
         ({"weights": "gone.safetensors"}, "weights=gone.safetensors: no such file"),
         ({"weights": "."}, "no such file"),
+        ({"weights": "~nouserx/a.safetensors"}, "weights=~nouserx/a.safetensors: "),
+        ({"weights": "a" * 300}, "File name too long"),
     ],
 )
 def test_arguments_out_of_range_are_refused(settings: dict[str, Any], said: str) -> None:

@@ -50,7 +50,7 @@ def load_rule(path: str | os.PathLike[str]) -> tuple[str, dict[str, Tensor]]:
     Raises:
         ValueError: no file, no safetensors, damaged, or not the weights of a rule.
     """
-    data = _bytes(Path(path).expanduser())
+    data = _bytes(path)
     length = int.from_bytes(data[:_LENGTH], "little")
     if len(data) < _LENGTH or length > len(data) - _LENGTH:
         raise ValueError(f"{path}: no safetensors file, or cut short")
@@ -75,14 +75,15 @@ def load_rule(path: str | os.PathLike[str]) -> tuple[str, dict[str, Tensor]]:
     return str(architecture), found
 
 
-def _bytes(path: Path) -> bytes:
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file")
+def _bytes(path: str | os.PathLike[str]) -> bytes:
     try:
-        with path.open("rb") as file:
+        full = Path(path).expanduser()
+        if not full.is_file():
+            raise ValueError(f"{path}: no such file")
+        with full.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from None
+    except (OSError, RuntimeError) as error:  # RuntimeError: the home of a user that there isn't
+        raise ValueError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     if len(data) > MOST_BYTES:
         raise ValueError(f"{path}: more than 1 MiB, which no learned optimizer's weights take")
     return data
