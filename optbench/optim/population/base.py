@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -41,7 +42,7 @@ class Population(torch.optim.Optimizer):
             `best`, the best point that was found. Where the loss is another function at each step
             (`noisy`), that is the best of the last step.
         noisy: whether the loss at a point differs from step to step, as with mini-batches; None
-            finds out at the second step, by evaluating a point twice.
+            finds out at the second step with a finite loss, by evaluating a point twice.
         way: `vmap` (all members in one pass, as many as fit into memory) or `loop` (one after the
             other), equal up to rounding; None tries at the first step which is clearly faster.
         seed: None takes the one that torch was last given.
@@ -83,6 +84,10 @@ class Population(torch.optim.Optimizer):
         self.seed = torch.initial_seed() if seed is None else seed
         self.flat = Flat([p for group in self.param_groups for p in group["params"]])
         self.measured: dict[str, float] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return everything but hooks, which torch leaves out too."""
+        return {k: v for k, v in vars(self).items() if k != "step" and "_hooks" not in k}
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -155,9 +160,15 @@ class Population(torch.optim.Optimizer):
         return torch.where(found.isfinite(), found, torch.inf)
 
     def _find_noise(self, own: dict[str, Any], evaluate: Evaluate) -> None:
-        """Find out whether the loss of the best point of the first step is another one now."""
-        if own["noisy"] is None and own["generation"] == 1 and own["once"] is not None:
+        """Find out whether the loss of the best point of the step before is another one now.
+
+        One that is not finite says nothing of that: then the next step asks again.
+        """
+        if own["noisy"] is None and own["once"] is not None:
             again = float(evaluate(own["best"][None])[0])
+            if not math.isfinite(again):
+                own["once"] = None
+                return
             narrow = all(p.dtype == torch.float64 for p in self.flat.parameters)
             digits = 1e-12 if narrow else 1e-5
             own["noisy"] = not abs(again - own["once"]) <= digits * abs(own["once"])
@@ -173,8 +184,9 @@ class Population(torch.optim.Optimizer):
         lowest = float(losses[place])
         if own["best"] is None or own["noisy"] or lowest < own["best_loss"]:
             own["best"], own["best_loss"] = points[place].clone(), lowest
-        if own["noisy"] is None and own["generation"] == 0:
-            own["once"] = float(evaluate(own["best"][None])[0])
+        if own["noisy"] is None and own["once"] is None and math.isfinite(own["best_loss"]):
+            once = float(evaluate(own["best"][None])[0])
+            own["once"] = once if math.isfinite(once) else None
 
     def _stay_at_best(self, own: dict[str, Any], objective: Any) -> Any:
         self.flat.write(own["best"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import torch
@@ -67,6 +69,8 @@ class GA(Population):
         way: str | None = None,
         seed: int | None = None,
     ) -> None:
+        if values is not None:
+            _check_values(values)
         if values is not None and len(set(values)) < 2:
             raise ValueError(f"values={list(values)}: a gene needs at least 2 to choose from")
         if values is not None and evaluate == "mean":
@@ -174,6 +178,16 @@ class GA(Population):
     def _measure(self, own: dict[str, Any]) -> dict[str, float]:
         name = "sigma" if self.settings["values"] is None else "rate"
         return {name: float(own["sizes"].median()), "best": own["best_loss"]}
+
+
+def _check_values(values: Any) -> None:
+    """Raise ValueError for what is no list of finite numbers."""
+    several = isinstance(values, Sequence) and not isinstance(values, str)
+    for each in values if several else [values]:
+        number = isinstance(each, Real) and not isinstance(each, bool)
+        if not several or not number or not abs(each) <= sys.float_info.max:
+            said = list(values) if several else values
+            raise ValueError(f"values={said}: expected a list of finite numbers, such as [0, 1]")
 
 
 def nearest(point: Tensor, values: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -94,6 +95,24 @@ def test_it_finds_out_whether_losses_are_noisy(cls: Any, noisy: bool) -> None:
     assert optimizer.measured["best"] == float(value(point.detach()[None]))
 
 
+@pytest.mark.parametrize("cls", [GA, PSO])
+@pytest.mark.parametrize("noisy", [False, True])
+@pytest.mark.parametrize("infinite", [(0,), (1,), (0, 1, 3)])
+def test_losses_that_are_not_finite_do_not_decide_it(
+    cls: Any, noisy: bool, infinite: tuple[int, ...]
+) -> None:
+    point = at(*[2.0] * 4)
+    optimizer = cls([point], population=10, seed=0)
+    value = Noisy(sphere)
+    objective = Objective([point], value)
+    for step in range(7):
+        value.shift = math.inf if step in infinite else 1000.0 * (9 - step) * noisy
+        optimizer.step(objective)
+        if step <= max(infinite):
+            assert optimizer.state[point]["noisy"] is None
+    assert optimizer.state[point]["noisy"] is noisy
+
+
 @pytest.mark.parametrize("topology", ["ring", "global"])
 def test_the_swarm_comes_to_the_minimum(topology: str) -> None:
     point = at(3.0, -2.0, 1.0, 3.0, 2.0)
@@ -166,6 +185,12 @@ def test_members_that_are_not_finite_are_the_worst(cls: Any) -> None:
     [
         (GA, {"population": 1}, "population=1: needs at least 2"),
         (GA, {"values": [1, 1]}, "a gene needs at least 2"),
+        (GA, {"values": ["a", "b"]}, "values=.*expected a list of finite numbers"),
+        (GA, {"values": [0, math.nan]}, "values=.*expected a list of finite numbers"),
+        (GA, {"values": [0, 10**400]}, "values=.*expected a list of finite numbers"),
+        (GA, {"values": [False, True]}, "values=.*expected a list of finite numbers"),
+        (GA, {"values": 3}, "values=3: expected a list of finite numbers"),
+        (GA, {"values": "01"}, "values=01: expected a list of finite numbers"),
         (GA, {"values": [0, 1], "evaluate": "mean"}, "none of the values"),
         (GA, {"elites": 50}, "elites=50: expected 0 to 49"),
         (GA, {"elites": -1}, "elites=-1: expected 0 to 49"),

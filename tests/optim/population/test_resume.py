@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import io
+import pickle
 from typing import Any
 
 import pytest
@@ -60,6 +62,19 @@ def test_it_resumes_to_the_last_bit(name: str, dtype: torch.dtype, split: int) -
     assert all(torch.equal(one, other) for one, other in zip(expected, found, strict=True))
     assert fresh.measured == optimizer.measured
     assert not torch.equal(torch.cat(objective.asked)[0], torch.cat(objective.asked)[-1])
+
+
+@pytest.mark.parametrize("way", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])
+@pytest.mark.parametrize("name", CASES)
+def test_a_copy_walks_on_alike(name: str, way: Any) -> None:
+    optimizer, objective = made(name, torch.float64)
+    walked(optimizer, objective, 3)
+    other, points = way((optimizer, objective.parameters))
+    again = Objective(points, ellipsoid)
+    assert other.flat.parameters[0] is points[0] is not objective.parameters[0]
+    expected, found = walked(optimizer, objective, 5), walked(other, again, 5)
+    assert all(torch.equal(one, two) for one, two in zip(expected, found, strict=True))
+    assert other.measured == optimizer.measured
 
 
 def test_the_bipop_case_restarts() -> None:
