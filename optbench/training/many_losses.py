@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from optbench.errors import UserError
 from optbench.torch_internals import weights_of_now
 from optbench.training import rng
 from optbench.training.aside import Aside
@@ -21,6 +22,9 @@ Way = Literal["vmap", "loop"]
 CLEARLY = 0.85
 """Of the loop's time, below which vmap counts as faster: where both are about as fast, two equal
 runs should not part by chance."""
+
+NOT_BY_VMAP = (RuntimeError, NotImplementedError, ValueError, TypeError)
+"""What torch raises where vmap can't."""
 
 
 class Plan(NamedTuple):
@@ -53,7 +57,8 @@ class ManyLosses:
 
     `vmap` computes all K in one pass, where it can; `loop` one after the other. Which is faster
     depends on the model, on K and on the machine: at the first call with a K both are run, and if
-    they agree up to rounding they are timed.
+    they agree up to rounding they are timed; under torch's deterministic algorithms vmap is taken,
+    untimed.
 
     Args:
         aside: whose losses.
@@ -111,6 +116,9 @@ class ManyLosses:
             work, start, parameters: as in a call.
             count: of points.
             way: that it has to be; None tries both.
+
+        Raises:
+            UserError: the model can't be evaluated by the way that it has to be.
         """
         wanted = self._wanted(parameters)
         own = tensor_bytes(wanted)
@@ -119,10 +127,12 @@ class ManyLosses:
         alone = Plan("loop", min(count, members_at_once(own)), still)
         if together == 1 or way == "loop":
             return alone
-        if way == "vmap":
-            return Plan("vmap", together, still)
         stacked = [p.detach().unsqueeze(0).repeat(together, *[1] * p.ndim) for p in wanted]
-        found, _ = self._find_way(work, start, Points(wanted, stacked))
+        points = Points(wanted, stacked)
+        if way == "vmap":
+            self._try_vmap(work, start, points)
+            return Plan("vmap", together, still)
+        found, _ = self._find_way(work, start, points)
         return alone if found == "loop" else Plan("vmap", together, still)
 
     def _wanted(self, parameters: Sequence[Tensor] | None) -> list[Tensor]:
@@ -149,16 +159,26 @@ class ManyLosses:
             still = still and len(now) == len(before) and all(map(torch.equal, now, before))
         return held, still
 
+    def _try_vmap(self, work: StepBatch, start: rng.Generators, points: Points) -> None:
+        try:
+            self._vmap(work, start, points)
+        except NOT_BY_VMAP as error:
+            why = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+            said = f"way=vmap: this model can't be evaluated at many points at once ({why})"
+            raise UserError(f"{said}; way=loop can") from error
+
     def _find_way(
         self, work: StepBatch, start: rng.Generators, points: Points
     ) -> tuple[Way, Tensor]:
         losses, by_loop = self._timed(lambda: self._loop(work, start, points))
         try:
             others, by_vmap = self._timed(lambda: self._vmap(work, start, points))
-        except (RuntimeError, NotImplementedError, ValueError, TypeError):  # whatever vmap can't
+        except NOT_BY_VMAP:
             return "loop", losses
         if not self._agree(losses, others):  # as where vmap draws other random numbers
             return "loop", losses
+        if torch.are_deterministic_algorithms_enabled():  # no clock decides the bits
+            return "vmap", others
         # Each twice: the first time of either makes room, and others may have had the processor.
         by_loop = min(by_loop, self._timed(lambda: self._loop(work, start, points))[1])
         by_vmap = min(by_vmap, self._timed(lambda: self._vmap(work, start, points))[1])

@@ -16,6 +16,7 @@ from optbench.tasks.base import Modules, Task
 from optbench.tasks.classification import Classification
 from optbench.tasks.function import Function
 from optbench.tasks.language import Language
+from optbench.training.many_losses import ManyLosses
 from optbench.training.objective import Objective
 
 from .objectives import EXAMPLES, PROBLEMS, Problem, classified, dense, flat, unflat, worst
@@ -233,6 +234,24 @@ def test_these_go_by_vmap_too(name: str) -> None:
     wanted = one_by_one(problem, objective, stacked)
     found = objective.losses(stacked, way="vmap")
     assert torch.allclose(found, wanted, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.0])
+def test_no_clock_decides_the_way_where_torch_is_deterministic(
+    seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop takes a second, vmap more or less."""
+    times = {"_loop": 1.0, "_vmap": seconds}
+
+    def timed(self: ManyLosses, compute: Any) -> tuple[Tensor, float]:
+        return compute(), next(each for n, each in times.items() if n in compute.__code__.co_names)
+
+    monkeypatch.setattr(ManyLosses, "_timed", timed)
+    problem = MODELS["mlp"]()
+    faster = "vmap" if seconds < 1 else "loop"
+    assert problem.objective().plan(8).way == faster
+    monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: True)
+    assert problem.objective().plan(8).way == "vmap"
 
 
 def test_points_of_other_shapes_are_refused() -> None:

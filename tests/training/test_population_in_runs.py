@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import optbench
+from optbench.errors import UserError
 
 from .experiments import experiment, fit
 from .ranks import ranks, train_arguments
@@ -177,15 +178,26 @@ def test_a_frozen_part_stays(tmp_path: Path) -> None:
     assert moved == {"head.weight", "head.bias"}
 
 
-def test_groups_in_another_order_than_the_model(tmp_path: Path) -> None:
-    lines = [*DIGITS, *EACH["es"], "optimizer.way=loop", "steps=3"]
-    group = 'optimizer.groups=[{params: "blocks.*", weight_decay: 0.005001}]'
-    ends = [experiment(*lines), experiment(*lines, group)]
-    for made in ends:
-        fit(made)
-    one, other = (nn.utils.parameters_to_vector(m.state.players[0].parameters) for m in ends)
-    assert len(ends[1].state.players[0].optimizer.param_groups) == 2
-    assert not torch.equal(one, other) and bool(other.isfinite().all())
+@pytest.mark.parametrize("way", ["loop", "vmap"])
+def test_groups_in_another_order_than_the_model(way: str) -> None:
+    group = 'optimizer.groups=[{params: "*.bias", lr: 0.0, weight_decay: 0.0}]'
+    made = experiment(*DIGITS, *EACH["es"], f"optimizer.way={way}", "steps=3", group)
+    module, optimizer = made.state.players[0].module, made.state.players[0].optimizer
+    before = {name: value.detach().clone() for name, value in module.named_parameters()}
+    names = {id(value): name for name, value in module.named_parameters()}
+    order = [names[id(p)] for each in optimizer.param_groups for p in each["params"]]
+    assert order == ["blocks.0.0.weight", "head.weight", "blocks.0.0.bias", "head.bias"]
+    fit(made)
+    moved = {n for n, value in module.named_parameters() if not torch.equal(value, before[n])}
+    assert moved == {"blocks.0.0.weight", "head.weight"}
+
+
+def test_a_way_that_the_model_has_not_is_refused() -> None:
+    lines = [*DIGITS, *EACH["es"], "model.batch_norm=true", "steps=2"]
+    with pytest.raises(UserError, match=r"^way=vmap: .*; way=loop can$") as told:
+        fit(experiment(*lines, "optimizer.way=vmap"))
+    assert "\n" not in str(told.value)
+    fit(experiment(*lines, "optimizer.way=loop"))
 
 
 @pytest.mark.parametrize(
