@@ -56,3 +56,11 @@ class Length:
         """Return this length in optimizer steps; at least 1 unless it is 0."""
         scale = {"steps": 1, "epochs": steps_per_epoch, "run": total_steps}[self.unit]
         return max(1, round(self.value * scale)) if self.value else 0
+
+
+def is_positive(value: object) -> bool:
+    """Return whether a value is a length above 0."""
+    try:
+        return Length.parse(value).value > 0
+    except ValueError:
+        return False

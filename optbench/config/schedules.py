@@ -10,7 +10,7 @@ from optbench.config.conform import conform
 from optbench.config.fields import number
 from optbench.config.flow import flow
 from optbench.config.keys import join
-from optbench.config.lengths import Length
+from optbench.config.lengths import is_positive
 from optbench.errors import UserError
 
 VALUE_KEYS = ("momentum_schedule", "beta2_schedule", "weight_decay_schedule")
@@ -175,13 +175,8 @@ def named_schedule(
 
 
 def _length(value: Any, at: str) -> Any:
-    if value is None:
-        return None
-    try:
-        if Length.parse(value).value > 0:
-            return value
-    except ValueError:
-        pass
+    if value is None or is_positive(value):
+        return value
     raise UserError(
         f"{at}={flow(value)}: not valid; expected steps (100), epochs (5ep) or a part (10%)"
     )

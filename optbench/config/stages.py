@@ -9,7 +9,7 @@ from typing import Any
 from optbench.config.conform import conform
 from optbench.config.flow import flow
 from optbench.config.keys import join
-from optbench.config.lengths import Length
+from optbench.config.lengths import is_positive
 from optbench.config.reserved import OF_EVERY
 from optbench.config.schedules import named_schedule
 from optbench.config.suggest import did_you_mean
@@ -181,11 +181,8 @@ def _until(said: Any, at: str) -> Any:
 
 
 def _length(said: Any, at: str) -> Any:
-    try:
-        if Length.parse(said).value > 0:
-            return said
-    except ValueError:
-        pass
+    if is_positive(said):
+        return said
     what = "a step (1000), an epoch (5ep), a part of the run (50%), swats"
     raise UserError(
         f"{at}={flow(said)}: not valid; expected {what} or a metric, such as {{metric: val/loss}}"
