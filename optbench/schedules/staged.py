@@ -10,11 +10,11 @@ from optbench.schedules.saving import kind
 
 
 class Clock(Protocol):
-    """Where a stage is: whether it is under way, when it began, the factor of its rates."""
+    """Where a stage is: whether records tell of it, when it began, the factor of its rates."""
 
     @property
-    def active(self) -> bool:
-        """Whether the next update is of this stage."""
+    def stepped(self) -> bool:
+        """Whether it is the stage's turn, and it has taken a step."""
 
     @property
     def begun(self) -> int | None:
@@ -32,7 +32,7 @@ class Staged:
         m(t) = inner(0, T)              before
 
     where b is the update at which the stage began, e is `end`, or where that is None the run's
-    end T, and c the stage's factor. It sees records while the stage is under way.
+    end T, and c the stage's factor. It sees the records that tell of the stage's steps.
 
     Args:
         inner: the schedule.
@@ -79,7 +79,7 @@ class Staged:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def _observe(self, metrics: Mapping[str, float]) -> None:
-        if self._clock().active and is_reactive(self.inner):
+        if self._clock().stepped and is_reactive(self.inner):
             self.inner.observe(metrics)
 
 

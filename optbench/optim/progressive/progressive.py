@@ -53,12 +53,12 @@ class Clock:
     """Where a stage is.
 
     Attributes:
-        active: whether the next step is its.
+        stepped: whether it is its turn, and it has taken a step: records tell of it.
         begun: the updates before its first; None before that.
         factor: of its learning rates.
     """
 
-    active: bool
+    stepped: bool
     begun: int | None
     factor: float
 
@@ -157,7 +157,9 @@ class Progressive(torch.optim.Optimizer):
 
     def clock(self, stage: int) -> Clock:
         """Return where a stage is."""
-        return Clock(self.stage == stage, self.begun[stage], self.factors[stage])
+        begun = self.begun[stage]
+        stepped = self.stage == stage and begun is not None and self.steps > begun
+        return Clock(stepped, begun, self.factors[stage])
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -236,8 +238,7 @@ class Progressive(torch.optim.Optimizer):
         condition = until.condition if until is not None else None
         if condition is None or condition.metric not in metrics:
             return
-        begun = self.begun[self.stage]
-        if begun is None or self.steps <= begun:  # it tells of the stage before
+        if not self.clock(self.stage).stepped:  # it tells of the stage before
             return
         if condition.met(float(metrics[condition.metric]), self.watched):
             self.watched["met"] = True

@@ -35,7 +35,8 @@ class BFGS(OfOneVector):
 
     Args:
         params: as in torch; one group.
-        lr: the first size that is tried, but at the start, where -g is at most so long.
+        lr: the first size that is tried, but at the start, where -g is at most so long; `exact`
+            comes to the same size from any.
         line_search: `strong_wolfe`; `armijo`; `exact`, to the minimum of the quadratic that the
             Hessian gives along d; `none`, lr d.
         max_gib: the most memory that H may take.
