@@ -38,7 +38,7 @@ def losses(words: list[str], stage: str, folder: Path) -> tuple[list[int], list[
 def main() -> None:
     """Trains and draws."""
     asked = parser(__doc__)
-    asked.add_argument("--out", type=Path, default=IMAGE)
+    asked.add_argument("--out", type=Path, help=f"{IMAGE} by default; a --quick one is thrown away")
     given = asked.parse_args()
     words = ["monitor.every=6", "monitor.tensorboard=false", "checkpoint=none", "eval.test=false"]
     words += ["optimizer.lr=2.51e-4", "seed=1", f"steps={18 if given.quick else 180}"]
@@ -49,12 +49,12 @@ def main() -> None:
             steps, values = losses(words, stage, Path(base, str(number)))
             axes.plot(steps, values, label=name)
             print(name, " ".join(f"{value:.2f}" for value in values), flush=True)
-    axes.axvline(9 if given.quick else 90, color="0.6", linewidth=0.8, linestyle="--")
-    axes.set_yscale("log")
-    axes.set_xlabel("step")
-    axes.set_ylabel("train/loss")
-    axes.legend()
-    figure.savefig(given.out, dpi=110)
+        axes.axvline(9 if given.quick else 90, color="0.6", linewidth=0.8, linestyle="--")
+        axes.set_yscale("log")
+        axes.set_xlabel("step")
+        axes.set_ylabel("train/loss")
+        axes.legend()
+        figure.savefig(given.out or (Path(base, IMAGE.name) if given.quick else IMAGE), dpi=110)
 
 
 if __name__ == "__main__":

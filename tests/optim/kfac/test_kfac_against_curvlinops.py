@@ -1,11 +1,8 @@
-"""K-FAC's factors, and its inverse times the gradient, beside curvlinops' on the same network.
-
-Without curvlinops, which no extra installs, it is left out:
-`pip install curvlinops-for-pytorch`.
-"""
+"""K-FAC's factors, and its inverse times the gradient, beside curvlinops' on the same network."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +12,10 @@ from training.objectives import Problem
 
 from .problems import error, kfac, mlp, stepped, strided, two_conv_two_dense
 
-curvlinops = pytest.importorskip("curvlinops")
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # one of its own dependencies uses what torch deprecates
+    import curvlinops
+
 METHODS = ("cholesky", "eigen", "ekfac")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
