@@ -81,6 +81,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "compose": {"config", "errors", "escape", "launched"},
     "console": {"escape", "layout"},
+    "instruments": {"training", "optim", "tasks", "data", "errors"},
     "search": {
         *("compose", "config", "assemble", "training", "monitor", "plots", "errors"),
         *("rundir", "console", "runs"),
