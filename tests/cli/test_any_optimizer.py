@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from few import few
 
 from optbench.files import load_yaml
 from optbench.tuning.plan import read_plan
@@ -81,7 +82,7 @@ class Dead(BaseException):
 
 @pytest.mark.parametrize(
     "sampler",
-    ["tpe", *(pytest.param(name, marks=pytest.mark.slow) for name in ("random", "qmc"))],
+    few(["random", "tpe", "qmc"], 1),
 )
 def test_one_that_is_killed_twice_does_all_trials_and_the_same(
     sampler: str, monkeypatch: pytest.MonkeyPatch

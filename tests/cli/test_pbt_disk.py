@@ -42,9 +42,9 @@ def full(patch: pytest.MonkeyPatch, owner: Any, name: str, after: int) -> None:
 @pytest.mark.parametrize(
     ("owner", "name", "after"),
     [
-        (trainer.Trainer, "_save", 0),
+        pytest.param(trainer.Trainer, "_save", 0, marks=pytest.mark.slow),
         (trainer.Trainer, "_save", 6),  # in the second round
-        (branch, "_copy", 0),
+        pytest.param(branch, "_copy", 0, marks=pytest.mark.slow),
         (branch, "_copy", 20),
     ],
 )

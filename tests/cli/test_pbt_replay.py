@@ -103,7 +103,7 @@ def groups_at(run: RunDir, step: int) -> list[dict[str, Any]]:
             f"{LR}, {MOMENTUM}, {DECAY}, optimizer.nesterov: {{choice: [true, false]}}",
         ),
         ("muon", f"{LR}, {MOMENTUM}, {DECAY}"),
-        ("adamw optimizer.decay_norm_and_bias=false", DECAY),
+        pytest.param("adamw optimizer.decay_norm_and_bias=false", DECAY, marks=pytest.mark.slow),
         ("adamw 'optimizer.groups=[{params: \"*bias\", eps: 0.1}]'", f"{LR}, {BETAS}"),
     ],
     ids=["adamw", "sgd", "muon", "decay", "groups"],

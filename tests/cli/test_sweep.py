@@ -11,6 +11,7 @@ import pytest
 
 import optbench.runs.sweep as sweep_module
 from optbench.compose.quoting import quoted
+from optbench.executors import many
 from optbench.files import load_yaml
 from optbench.monitor.numerals import significant
 from optbench.rundir import RunDir
@@ -147,7 +148,10 @@ def test_a_resumed_sweep_does_what_is_missing(workplace: Path) -> None:
     assert [row[-4] for row in rows(answer)] == ["finished"] * 3
 
 
-def test_a_run_that_another_process_is_at_is_left_alone(workplace: Path) -> None:
+def test_a_run_that_another_process_is_at_is_left_alone(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(many, "GRACE_SECONDS", 0.0)
     call(f"train -m {SMALL} seed=0,1 steps=4 hydra.sweep.dir=mine")
     live, stopped = runs_of(workplace / "mine")
     live.write_status("running", 3)

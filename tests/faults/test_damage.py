@@ -348,7 +348,7 @@ def check(server: Server, cases: list[Case]) -> None:
 def test_a_few_damages(server: Server) -> None:
     """One of each file; the others are slow."""
     cases = every_damage(server, BASES[:1])
-    check(server, cases[:: len(cases) // 16])
+    check(server, cases[:: len(cases) // 10])
 
 
 @pytest.mark.slow

@@ -127,7 +127,7 @@ def check(server: Server, cases: list[Case]) -> None:
 
 def test_a_few(server: Server) -> None:
     """Of each family; the others are slow."""
-    check(server, [*at_the_end(server, FEW)[::40], *elsewhere(server, FEW)[::30]])
+    check(server, [*at_the_end(server, FEW)[::60], *elsewhere(server, FEW)[::45]])
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from cli.program import call, train
+from few import few
 
 import optbench
 from optbench.assemble.data import dataset
@@ -62,7 +63,7 @@ def plain_scores(weights: Path, run: Run) -> dict[str, float]:
     return scores
 
 
-@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+@pytest.mark.parametrize("suffix", few([".pt", ".safetensors"], 1))
 @pytest.mark.parametrize(
     "line", ["ema=0.8", "optimizer=zoo optimizer.name=schedulefreeadamw optimizer.lr=0.01"]
 )

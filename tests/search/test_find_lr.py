@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from few import few
 
 from optbench.assemble.data import dataset
 from optbench.assemble.experiment import Experiment, build_experiment
@@ -64,7 +65,7 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize("override", KINDS)
+@pytest.mark.parametrize("override", few(KINDS, 7))
 def test_everything_is_left_bit_for_bit_as_it_was(override: str) -> None:
     built = experiment(override)
     module = built.state.players[0].module

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from few import few
 from torch import Tensor
 
 from optbench.compose.paths import configs_folder
@@ -65,7 +66,7 @@ def one_by_one(player: Player, objective: Objective, stacked: list[Tensor]) -> T
     return torch.stack(losses)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", few(NAMES, 20))
 def test_the_loss_is_a_function_of_the_parameters(name: str) -> None:
     for player, objective in objectives(name):
         far = 1.0 if name in OF_BITS else 0.01
@@ -80,7 +81,7 @@ def test_the_loss_is_a_function_of_the_parameters(name: str) -> None:
             assert torch.allclose(objective.losses(stacked, way="vmap"), wanted, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", sorted({*NAMES} - {"torchvision"}))
+@pytest.mark.parametrize("name", few(sorted({*NAMES} - {"torchvision"}), 14))
 def test_the_loss_can_be_differentiated_twice(name: str) -> None:
     for player, objective in objectives(name):
         vectors = [torch.randn_like(p) for p in player.parameters]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from few import few
 from torch import Tensor, nn
 
 import optbench
@@ -28,7 +29,7 @@ BIPOP = ["model=rastrigin", "optimizer=cma_es", "optimizer.restarts=bipop"]
 BIPOP += ["optimizer.evaluate=best", "batch_size=1", "eval.every=0", "optimizer.sigma=0.01"]
 
 
-@pytest.mark.parametrize("step", [4, 5, 9])
+@pytest.mark.parametrize("step", few([5, 4, 9], 1))
 @pytest.mark.parametrize("name", EACH)
 def test_a_run_killed_at_any_step_resumes_exactly(name: str, step: int) -> None:
     lines = [*DIGITS, *EACH[name], "steps=12", "checkpoint.every=3", "model.dropout=0.2"]

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from few import few
 
 from optbench.compose.paths import configs_folder
 from optbench.training import checkpoint
@@ -71,7 +72,7 @@ def compare(step: int, *overrides: str) -> Path:
     return resumed
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", few(OPTIMIZERS, 12))
 def test_every_optimizer(optimizer: str) -> None:
     overrides = [*HARD, *schedule_for(optimizer), f"optimizer={optimizer}"]
     overrides += NAMED.get(optimizer, [])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from few import few
 
 from optbench.training.player import Player
 
@@ -144,7 +145,7 @@ class Cuts(Memory):
         self.now *= self.by if metrics["train/loss"] == 1.0 else 1.0
 
 
-@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("name", few(CHANGES, 8))
 def test_as_a_fresh_run_with_the_new_settings(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
     before, changes = CHANGES[name]

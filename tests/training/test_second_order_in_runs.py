@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from few import few
 
 from optbench.monitor.record import Recorder
 from optbench.optim.second_order.fisher_diagonal import Diagonal
@@ -93,7 +94,7 @@ def test_where_no_step_falls_the_weights_stay(curvature: str) -> None:
     assert state["damping"] == pytest.approx(1.5e-3)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", few(ALL, 2))
 def test_under_bf16_the_loss_falls_too(name: str) -> None:
     lines = [f"optimizer={name}", "steps=8", "batch_size=200", "monitor.every=1"]
     made = experiment("model=logistic", "precision=bf16", *lines)
@@ -102,7 +103,7 @@ def test_under_bf16_the_loss_falls_too(name: str) -> None:
     assert losses[-1] < 0.9 * losses[0] and weights_of(made).isfinite().all()
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", few(ALL, 3))
 def test_an_lr_of_0_moves_nothing(name: str) -> None:
     """Nor does a schedule that begins with it spoil what comes after."""
     made = experiment(f"optimizer={name}", "model=logistic", "steps=1", "optimizer.lr=0")

@@ -6,6 +6,7 @@ import gc
 
 import pytest
 import torch
+from few import few
 
 from optbench.errors import UserError
 from optbench.monitor.record import Recorder
@@ -34,7 +35,7 @@ SPECIAL = {
 }
 
 
-@pytest.mark.parametrize("name", SPECIAL)
+@pytest.mark.parametrize("name", few(SPECIAL, 6))
 def test_it_trains_and_resumes_bit_for_bit(name: str) -> None:
     lines = [*ZOO, f"optimizer.name={name}"]
     whole, resumed = whole_and_resumed(10, *lines)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from few import few
 
 import optbench
 from optbench.compose.quoting import quoted
@@ -50,7 +51,7 @@ def command_for(text: str, folder: Path, overrides: list[str]) -> str:
     return command(study, lines_of(space, best.values, optbench.compose(*overrides).plain))
 
 
-@pytest.mark.parametrize("text", ODD)
+@pytest.mark.parametrize("text", few(ODD, 9))
 def test_the_command_for_the_best_can_be_pasted(text: str, tmp_path: Path) -> None:
     plain = text.isprintable() and text.strip()
     overrides = ["steps=3", *([f"name={quoted(f'n {text}')}"] if plain else [])]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from few import few
 from torch import Tensor, nn
 from training.objectives import EXAMPLES, Problem
 
@@ -98,7 +99,7 @@ def test_the_parts_are_used_where_that_is_less_work(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("fisher", ["empirical", "sampled"])
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("make", [mlp, two_conv_two_dense, strided, wide])
+@pytest.mark.parametrize("make", few([mlp, two_conv_two_dense, strided, wide], 2))
 def test_micro_batches_make_the_whole_batchs_step(
     make: Callable[[], Problem], method: str, fisher: str
 ) -> None:
