@@ -42,6 +42,18 @@ def _key(example: str, text: str) -> list[str]:
     return [f"  {example:<28} {first}".rstrip(), *(f"{'':<31}{line}" for line in others)]
 
 
+def _instruments() -> str:
+    """Return the instruments of `probe` and their sets, each in a line or more."""
+    from optbench.instruments.names import SETS, WHAT
+
+    sets = {name: f"together: {', '.join(members)}" for name, members in SETS.items()}
+    lines = []
+    for name, what in {**WHAT, **sets}.items():
+        first, *others = textwrap.wrap(what, WIDTH - 19)
+        lines += [f"  {name:<16} {first}", *(f"{'':<19}{line}" for line in others)]
+    return "\n".join(lines)
+
+
 def program(verbs: Mapping[str, Verb]) -> str:
     """Return `optbench --help`."""
     parts = []
@@ -79,6 +91,7 @@ def verb(name: str) -> str:
         "{groups}": lambda: textwrap.fill(" ".join(groups()), WIDTH - 2, subsequent_indent="  "),
         "{keys}": _keys,
         "{flags}": lambda: _text("flags"),
+        "{instruments}": _instruments,
         "{fixed}": lambda: textwrap.fill(f"{fixed}implementation can't change.", WIDTH),
     }
     for mark, words in said.items():

@@ -85,6 +85,11 @@ VERBS = {
         "export:export",
         "a run's weights as a plain state dict: optbench export RUN -o FILE",
     ),
+    "probe": Verb(
+        "diagnose",
+        "probe.verb:begin",
+        "curvature and more at checkpoints: optbench probe RUN [--at best|last|all|STEP]",
+    ),
     "benchmark": Verb(
         "compare",
         "benchmark:benchmark",

@@ -210,7 +210,7 @@ class Checkpointer:
         step = world.on_main(lambda: checkpoint.newest_verified(self.folder, warn))
         if step is None:
             return None
-        loaded = self._load(step)
+        loaded = self.load(step)
         without = [
             str(rank) for rank, has in enumerate(world.gather(loaded.own is not None)) if not has
         ]
@@ -224,7 +224,12 @@ class Checkpointer:
         self._saved = self._mark()
         return loaded
 
-    def _load(self, step: int) -> checkpoint.Loaded:
+    def load(self, step: int) -> checkpoint.Loaded:
+        """Go on from a checkpoint that is whole; the disk is only read.
+
+        Raises:
+            UserError: it is not of this run, or of another version of optbench.
+        """
         at = self.folder / checkpoint_name(step)
         try:
             loaded = checkpoint.read_checkpoint(self.folder, step, self.state.world)

@@ -1,0 +1,1 @@
+"""`optbench probe`: instruments at a run's checkpoints; see probe.py."""

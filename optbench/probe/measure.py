@@ -1,0 +1,146 @@
+"""Instruments at checkpoints, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from optbench.assemble.own import told
+from optbench.errors import OwnCodeError, UserError, memory_wanting
+from optbench.instruments.base import Instrument, Measurement
+from optbench.instruments.look import Look
+from optbench.training.signals import Abandoned, Interruption
+
+
+class Watching(Protocol):
+    """Who is shown how far it has come."""
+
+    def show(self, step: int, instrument: str, done: int, of: int) -> None:
+        """Show it."""
+        ...
+
+
+@dataclass
+class Taken:
+    """What one instrument found.
+
+    Attributes:
+        instrument: which.
+        points: by step.
+        lacking: why it could not measure, by step.
+    """
+
+    instrument: Instrument
+    points: dict[int, Measurement] = field(default_factory=dict)
+    lacking: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """As it is asked for."""
+        return name_of(self.instrument)
+
+
+def name_of(instrument: Instrument) -> str:
+    """Return what an instrument is called, a user's own without a name by its class."""
+    return str(getattr(instrument, "name", None) or type(instrument).__name__)
+
+
+@dataclass
+class Probed:
+    """What all instruments found.
+
+    Attributes:
+        taken: by instrument, in their order.
+        steps: those that were looked at.
+        signal: that ended it sooner, 0 for none.
+        notes: what became of checkpoints.
+    """
+
+    taken: list[Taken]
+    steps: list[int] = field(default_factory=list)
+    signal: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was measured."""
+        return not any(each.points for each in self.taken)
+
+
+def measure(
+    look_at: Callable[[int], Look],
+    steps: Sequence[int],
+    instruments: Sequence[Instrument],
+    watching: Watching | None = None,
+    interruption: Interruption | None = None,
+) -> Probed:
+    """Measure at each step with each instrument.
+
+    A signal ends it, with what was measured until then. An instrument that can't measure is left
+    out, with its reason. So is, among several, a checkpoint that is not there any more, as of a run
+    that goes on.
+
+    Args:
+        look_at: gives a look at a step.
+        steps: of checkpoints.
+        instruments: which.
+        watching: is shown how far it is.
+        interruption: whether to stop.
+
+    Raises:
+        UserError: the only checkpoint can't be read.
+    """
+    found = Probed([Taken(each) for each in instruments])
+    stop = Interruption() if interruption is None else interruption
+    for step in steps:
+        if stop.number:
+            break
+        try:
+            look = look_at(step)
+        except (UserError, OSError) as error:
+            if len(steps) == 1:
+                raise
+            found.notes.append(str(error))
+            continue
+        found.steps.append(step)
+        for taken in found.taken:
+            try:
+                _take(taken, look, step, watching, stop)
+            except Abandoned:
+                break
+    found.signal = stop.number
+    return found
+
+
+def _take(
+    taken: Taken, look: Look, step: int, watching: Watching | None, stop: Interruption
+) -> None:
+    """Have one instrument measure at one step."""
+
+    def progress(done: int, of: int) -> None:
+        if stop.number:
+            raise Abandoned(stop.number)
+        if watching is not None:
+            watching.show(step, taken.name, done, of)
+
+    progress(0, 1)
+    try:
+        lacking = taken.instrument.lacking(look)
+        if lacking is None:
+            taken.points[step] = taken.instrument.measure(look, progress)
+        else:
+            taken.lacking[step] = lacking
+    except Abandoned:
+        raise
+    except OwnCodeError:
+        raise
+    except UserError as error:
+        taken.lacking[step] = str(error)
+    except Exception as error:
+        ours = type(taken.instrument).__module__.startswith("optbench.")
+        wanting = memory_wanting(error)
+        if ours and wanting is None:
+            raise
+        said = told(error, taken.name, [type(taken.instrument).__module__])
+        taken.lacking[step] = wanting or str(said).removeprefix(f"{taken.name}: ")

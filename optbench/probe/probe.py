@@ -1,0 +1,129 @@
+"""A run is opened, measured at its checkpoints, and what was found is written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from optbench.assemble.blame import blaming
+from optbench.assemble.instruments import make_instruments
+from optbench.console import shown
+from optbench.probe.asked import Asked
+from optbench.probe.live import Live
+from optbench.probe.measure import Probed, measure
+from optbench.probe.opened import open_to_look, steps_asked
+from optbench.probe.write import write
+from optbench.rundir import RunDir
+from optbench.runs.log import say_taken
+from optbench.training.signals import Interruption
+
+if TYPE_CHECKING:
+    from optbench.runs.log import Log
+
+FOLDER = "probes"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found, and where it was written.
+
+    Attributes:
+        run: the run's folder.
+        probed: what was measured.
+        settings: what was asked for, plain data.
+        folder: with probe.json, pictures and TensorBoard's events; None where nothing was written.
+        notes: what is missing there.
+    """
+
+    run: Path
+    probed: Probed
+    settings: dict[str, Any]
+    folder: Path | None = None
+    notes: tuple[str, ...] = ()
+
+
+def usual_folder(run: Path) -> str:
+    """Return where what is found of a run goes, unless something else is said."""
+    return os.path.join(FOLDER, f"{datetime.now():%Y-%m-%d-%H-%M-%S}-{run.name}")
+
+
+def probe(
+    run: str,
+    wanted: Asked,
+    log: Log,
+    *,
+    at: str | int | None = None,
+    out: str | None = None,
+    trust: bool = False,
+    config_dir: str | None = None,
+    writes: bool = True,
+) -> Found:
+    """Measure a run at its checkpoints.
+
+    The run's folder is only read: a run that is being trained goes on as if nobody had looked.
+
+    Args:
+        run: its folder.
+        wanted: what to measure.
+        log: draws the bar.
+        at: which checkpoints; see `steps_asked`.
+        out: a folder for what is found; None is `usual_folder`.
+        trust: build what the run's config names, whoever began it.
+        config_dir: of the user's own config files.
+        writes: whether anything is written.
+
+    Raises:
+        UserError: bad input; no folder is left behind.
+    """
+    instruments = make_instruments(wanted.instruments, wanted.settings, wanted.common)
+    steps = steps_asked(RunDir.existing(run, ""), at)
+    opened = open_to_look(run, wanted.overrides, wanted.player, trust, config_dir)
+    settings = {
+        "instruments": [*wanted.instruments],
+        **wanted.common,
+        **wanted.settings,
+        "player": opened.player,
+        "overrides": [*wanted.overrides],
+    }
+    made = None
+    if writes:
+        first = out or usual_folder(opened.folder.path)
+        made = RunDir.reserve(first, "out").path
+        if out:
+            say_taken(first, made, log)
+    experiment = opened.experiment
+    live = Live(log.live, len(steps) * len(instruments))
+    try:
+        with (
+            Interruption().listening() as stop,
+            closing(live),
+            blaming(experiment.config, experiment.state.task, opened.names),
+        ):
+            probed = measure(opened.look, steps, instruments, live, stop)
+        notes: list[str] = []
+        if made is not None and not probed.empty:
+            notes = write(made, shown(opened.folder.path), probed, settings)
+    except BaseException:
+        _remove(made)
+        raise
+    if probed.empty:
+        _remove(made)
+        made = None
+    return Found(opened.folder.path, probed, settings, made, tuple(notes))
+
+
+def _remove(folder: Path | None) -> None:
+    """Remove a folder in which nothing of worth is, and its own if that is empty then."""
+    if folder is None:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.parent.name == FOLDER:
+        try:
+            folder.parent.rmdir()
+        except OSError:
+            return

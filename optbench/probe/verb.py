@@ -1,0 +1,82 @@
+"""The verb `probe`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from optbench.config.flags import flag_hint
+from optbench.console import print_error, print_lines, print_text, shown
+from optbench.errors import UserError
+from optbench.files import strict
+
+VALUED = ("--at", "--out", "--config-dir")
+SWITCHES = ("--json", "--trust")
+
+
+def begin(arguments: Sequence[str]) -> int:
+    """Run `optbench probe RUN [--at STEP|best|last|all] [words] [flags]`; return the exit code."""
+    flags, words = _taken(arguments)
+    if not words or not words[0] or "=" in words[0]:
+        raise UserError("probe: which run? optbench probe RUN [--at best|last|all|STEP]")
+    run, *rest = words
+    from optbench.probe.asked import asked
+
+    wanted = asked(rest)
+    from optbench.probe.printing import print_probed
+    from optbench.probe.probe import probe
+    from optbench.probe.write import as_json
+    from optbench.runs.log import Log
+
+    found = probe(
+        run,
+        wanted,
+        Log(),
+        at=flags.get("--at"),
+        out=flags.get("--out"),
+        trust="--trust" in flags,
+        config_dir=flags.get("--config-dir"),
+    )
+    probed = found.probed
+    if "--json" in flags:
+        said = as_json(shown(found.run), probed, found.settings)
+        said["folder"] = None if found.folder is None else shown(found.folder)
+        print_lines(json.dumps(strict(said), indent=1))
+    else:
+        print_probed(probed)
+        for note in found.notes:
+            print_text(note)
+        if found.folder is not None:
+            print_lines(shown(found.folder))
+    if probed.signal:
+        print_error("optbench: interrupted" + ("" if probed.empty else "; what was measured stays"))
+        return 128 + probed.signal
+    if probed.empty:
+        if "--json" in flags:
+            return 2
+        raise UserError("probe: nothing could be measured")
+    return 0
+
+
+def _taken(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Split the arguments: flags with their values, a switch's being empty; and the words."""
+    found: dict[str, str] = {}
+    words = []
+    given = iter(arguments)
+    for argument in given:
+        name, equals, value = argument.partition("=")
+        name = {"-o": "--out"}.get(name, name)
+        if name in VALUED:
+            found[name] = value if equals else next(given, "")
+            if not found[name]:
+                raise UserError(f"{name}: it wants a value")
+        elif name in SWITCHES:
+            if equals:
+                raise UserError(f"{name}: it takes no value")
+            found[name] = ""
+        elif argument.startswith("-"):
+            hint = flag_hint("probe", argument, next(given, ""), (*VALUED, *SWITCHES))
+            raise UserError(f"{name}: no such flag; {hint}")
+        else:
+            words.append(argument)
+    return found, words
