@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import optbench.benchmark as _other  # before a function takes the name, so that it keeps it
 import optbench.compose as _package
+import optbench.probe as _probes
 import optbench.report as _pages
 from optbench.version import __version__
 
 if TYPE_CHECKING:
     from optbench.api import compose, pbt, resume, resume_sweep, sweep, train, tune
     from optbench.api_benchmark import benchmark
+    from optbench.api_diagnosis import probe
     from optbench.benchmark.result import Benchmark
     from optbench.comparison.compare import compare, compare_workloads
     from optbench.comparison.result import Compared, Comparisons
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from optbench.errors import UserError
     from optbench.population.report import Ancestor
     from optbench.population.result import Population
+    from optbench.probe.result import Probed
     from optbench.report.write import report
     from optbench.runs.find import find_runs, open_run
     from optbench.runs.read import Checkpoints, Run
@@ -37,6 +40,7 @@ __all__ = [
     "Compared",
     "Comparisons",
     "Population",
+    "Probed",
     "Run",
     "RunResult",
     "RunSpec",
@@ -51,6 +55,7 @@ __all__ = [
     "find_runs",
     "open_run",
     "pbt",
+    "probe",
     "report",
     "resume",
     "resume_sweep",
@@ -67,6 +72,7 @@ _HOMES = {
     "Compared": "comparison.result",
     "Comparisons": "comparison.result",
     "Population": "population.result",
+    "Probed": "probe.result",
     "Run": "runs.read",
     "RunResult": "runs.result",
     "RunSpec": "config.run_spec",
@@ -80,6 +86,7 @@ _HOMES = {
     "find_runs": "runs.find",
     "open_run": "runs.find",
     "pbt": "api",
+    "probe": "api_diagnosis",
     "report": "report.write",
     "resume": "api",
     "resume_sweep": "api",
@@ -88,10 +95,11 @@ _HOMES = {
     "tune": "api",
 }
 
-del _package, _other, _pages
+del _package, _other, _pages, _probes
 globals().pop("compose", None)
 globals().pop("report", None)
 globals().pop("benchmark", None)
+globals().pop("probe", None)
 
 
 def __getattr__(name: str) -> Any:

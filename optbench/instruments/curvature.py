@@ -49,15 +49,14 @@ class Matrix:
         return max(8, MEMORY // (self.size * torch.finfo(self.dtype).bits // 8))
 
 
-def matrix_of(look: Look, objective: Objective, kind: str = "hessian") -> Matrix:
+def matrix_of(parameters: Sequence[Tensor], objective: Objective, kind: str = "hessian") -> Matrix:
     """Return the Hessian or the GGN of an objective.
 
     Args:
-        look: at the run.
-        objective: as `look.objective` gives it.
+        parameters: in which it is taken.
+        objective: as `Look.objective` gives it.
         kind: `hessian`, or `ggn`: the generalized Gauss-Newton matrix.
     """
-    parameters = look.parameters
     flat = Flat(parameters)
     products = objective.hvp if kind == "hessian" else objective.ggnvp
 
@@ -115,7 +114,7 @@ class OfCurvature:
             look.objective(self.examples, self.split, self.mode, self.chunk) as objective,
             objective.at_rest(),
         ):
-            yield matrix_of(look, objective, self.matrix)
+            yield matrix_of(look.parameters, objective, self.matrix)
 
     def notes(self, look: Look) -> list[str]:
         """Return what was looked at, in lines."""

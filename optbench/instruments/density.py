@@ -46,7 +46,7 @@ class Density:
             width: standard deviation, as a part of the whole range.
         """
         low, high = float(self.nodes.min()), float(self.nodes.max())
-        span = max(high - low, 1e-12 * max(abs(low), abs(high), 1e-300))
+        span = max(high - low, 1e-9 * max(abs(low), abs(high)), 1e-30)
         sigma = width * span
         where = torch.linspace(low - 4 * sigma, high + 4 * sigma, points, dtype=torch.float64)
         bells = torch.exp(-0.5 * ((where[:, None] - self.nodes.reshape(1, -1)) / sigma) ** 2)

@@ -129,7 +129,8 @@ class Krylov:
         known = self.basis[: self.count]
         for _ in range(2):
             vector = vector - (known @ vector) @ known
-        return vector / vector.norm()
+        found: Tensor = vector / vector.norm()
+        return found
 
 
 def eigenvalues(

@@ -79,7 +79,7 @@ class Saddle(OfCurvature):
         return Measurement(
             {f"{self.name}/{key}": value for key, value in values.items()},
             tables={"verdict": said},
-            notes=[*self.notes(look), f"{said}; {where}", *doubts],
+            notes=[f"{said}; {where}", *self.notes(look), *doubts],
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -30,7 +30,7 @@ class Stability(OfCurvature):
 
     name = "stability"
     what = "sharpness against the stability line: 2 / lr, of Adam P^-1 H against 38 / lr"
-    curves = {"the edge of stability": ("stability/sharpness", "stability/line")}
+    curves: ClassVar = {"the edge of stability": ("stability/sharpness", "stability/line")}
 
     def __init__(self, *, tolerance: float = 1e-3, products: int = 300, **others: Any) -> None:
         super().__init__(**others)
@@ -89,8 +89,8 @@ class Stability(OfCurvature):
         if line.scales is not None:
             notes.append("sharpness is of P^-1 H, P what the gradient is divided by")
         if not found.converged:
-            error = float(found.largest_errors[0])
-            notes.append(f"not converged after {found.products} products: off by up to {error:.2g}")
+            off = float(found.largest_errors[0])
+            notes.append(f"not converged after {found.products} products: off by up to {off:.2g}")
         return Measurement(values, notes=[*notes, *_doubts(look, line)])
 
 

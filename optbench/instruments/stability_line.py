@@ -132,7 +132,7 @@ def _moments(
     second = state["exp_avg_sq"] / (1 - beta2**taken)
     if group.get("amsgrad"):
         second = state["max_exp_avg_sq"] / (1 - beta2**taken)
-    divisor = (second.sqrt() + float(group["eps"])) * (1 - beta1 ** (taken + 1))
+    divisor = (second.sqrt() + float(group["eps"])) * (1 - beta1**taken)
     return _Said(bound, formula, decay, divisor)
 
 
@@ -141,7 +141,7 @@ def _amsgrad(group: Group, state: Mapping[str, Any]) -> _Said:
     beta1, _ = group["betas"]
     taken = int(state.get("step", group.get("step", 0)))
     divisor = state["max_exp_avg_sq"].sqrt() + float(group["eps"])
-    return _Said(said.bound, said.formula, 0.0, divisor * (1 - float(beta1) ** (taken + 1)))
+    return _Said(said.bound, said.formula, 0.0, divisor * (1 - float(beta1) ** taken))
 
 
 def _rmsprop(group: Group, state: Mapping[str, Any]) -> _Said:
@@ -159,7 +159,7 @@ def _adagrad(group: Group, state: Mapping[str, Any]) -> _Said:
     if "sum" not in state:
         raise NoLine("its second moments are not there yet: it has not stepped")
     divisor = state["sum"].sqrt() + float(group["eps"])
-    later = 1 + float(state["step"]) * float(group.get("lr_decay") or 0)
+    later = 1 + max(0.0, float(state["step"]) - 1) * float(group.get("lr_decay") or 0)
     return _Said(2.0, "2 / lr, of P^-1 H", _decay(group), divisor * later)
 
 

@@ -146,6 +146,7 @@ def _xtrace(
     for i in range(count):
         products[:, i] = matvec(probes[:, i].contiguous())
         told(i + 1, 2 * count)
+    rounding = torch.finfo(products.dtype).eps
     orthogonal, upper = torch.linalg.qr(products)
     images = torch.empty_like(orthogonal)
     for i in range(count):
@@ -156,12 +157,14 @@ def _xtrace(
     along = (orthogonal.T @ probes).double().cpu()  # [count, count], a column for each vector
     whole = (probes.double() * products.double()).sum(0).cpu()
     upper = upper.double().cpu()
-    if float(upper.diagonal().abs().min()) <= 1e-12 * float(upper.abs().max()):
-        return small.diagonal().sum().expand(count).clone()  # its rank is lower than the vectors
+    if float(upper.diagonal().abs().min()) <= 10 * rounding * float(upper.abs().max()):
+        # Its rank is lower than the vectors, which so have all of it.
+        return torch.full((count,), float(small.trace()), dtype=torch.float64)
     left_out = torch.linalg.inv(upper).T
     left_out = left_out / left_out.norm(dim=0)
     inside = along - left_out * (left_out * along).sum(0)
     trace_inside = small.trace() - (left_out * (small @ left_out)).sum(0)
     rest = whole - 2 * (inside * upper).sum(0) + (inside * (small @ inside)).sum(0)
     norms = (size - inside.square().sum(0)).clamp_min(1e-300)
-    return trace_inside + (size - count + 1) * rest / norms
+    found: Tensor = trace_inside + (size - count + 1) * rest / norms
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from optbench.instruments.base import Measurement, Progress, unwatched
 from optbench.instruments.curvature import (
@@ -29,7 +29,7 @@ class HessianTrace(OfCurvature):
 
     name = "trace"
     what = "the Hessian's trace with a confidence interval (matrix=ggn: the GGN's)"
-    curves = {"trace": ("trace/value", "trace/low", "trace/high")}
+    curves: ClassVar = {"trace": ("trace/value", "trace/low", "trace/high")}
 
     def __init__(
         self,

@@ -47,7 +47,7 @@ def name_of(instrument: Instrument) -> str:
 
 
 @dataclass
-class Probed:
+class Measured:
     """What all instruments found.
 
     Attributes:
@@ -74,7 +74,7 @@ def measure(
     instruments: Sequence[Instrument],
     watching: Watching | None = None,
     interruption: Interruption | None = None,
-) -> Probed:
+) -> Measured:
     """Measure at each step with each instrument.
 
     A signal ends it, with what was measured until then. An instrument that can't measure is left
@@ -91,7 +91,7 @@ def measure(
     Raises:
         UserError: the only checkpoint can't be read.
     """
-    found = Probed([Taken(each) for each in instruments])
+    found = Measured([Taken(each) for each in instruments])
     stop = Interruption() if interruption is None else interruption
     for step in steps:
         if stop.number:
@@ -104,6 +104,9 @@ def measure(
             found.notes.append(str(error))
             continue
         found.steps.append(step)
+        if look.player.scored is not None and len(found.steps) == 1:
+            scored = f"not those that are scored ({look.player.scored})"
+            found.notes.append(f"the weights that are trained, {scored}")
         for taken in found.taken:
             try:
                 _take(taken, look, step, watching, stop)

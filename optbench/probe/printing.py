@@ -6,21 +6,21 @@ from collections.abc import Sequence
 
 from optbench.console import print_table, print_text
 from optbench.monitor.numerals import significant
-from optbench.probe.measure import Probed, Taken
+from optbench.probe.measure import Measured, Taken
 
 MOST_STEPS = 6
 """Columns of steps in the table; the rest stands in probe.json."""
 
 
-def print_probed(probed: Probed) -> None:
+def print_measured(measured: Measured) -> None:
     """Print the values as a table, a column for each step, and what there is to say of them."""
-    shown = _shown([s for s in probed.steps if any(s in each.points for each in probed.taken)])
-    rows = [row for taken in probed.taken for row in _rows(taken, shown)]
+    shown = _shown([s for s in measured.steps if any(s in each.points for each in measured.taken)])
+    rows = [row for taken in measured.taken for row in _rows(taken, shown)]
     if rows:
         print_table("", ["", *(f"step {step}" for step in shown)], rows)
-    for line in [*probed.notes, *lines(probed.taken)]:
+    for line in [*measured.notes, *lines(measured.taken)]:
         print_text(line)
-    left = len(probed.steps) - len(shown)
+    left = len(measured.steps) - len(shown)
     if left > 0 and rows:
         print_text(f"{left} more steps in probe.json")
 
@@ -50,12 +50,13 @@ def lines(taken: Sequence[Taken]) -> list[str]:
         for note in [note for found in last for note in found.notes]:
             notes.setdefault(note, []).append(each.name)
     found = [f"{', '.join(dict.fromkeys(names))}: {note}" for note, names in notes.items()]
+    reasons: dict[str, list[str]] = {}
     for each in taken:
         for why in dict.fromkeys(each.lacking.values()):
             steps = [step for step, said in each.lacking.items() if said == why]
             at = "" if len(steps) == len({*each.lacking, *each.points}) else _listed(steps)
-            found.append(f"{each.name}: left out{at}: {why}")
-    return found
+            reasons.setdefault(f"left out{at}: {why}", []).append(each.name)
+    return [*found, *(f"{', '.join(names)}: {why}" for why, names in reasons.items())]
 
 
 def _listed(steps: Sequence[int]) -> str:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from optbench.assemble.blame import blaming
 from optbench.assemble.instruments import make_instruments
 from optbench.console import shown
 from optbench.probe.asked import Asked
 from optbench.probe.live import Live
-from optbench.probe.measure import Probed, measure
+from optbench.probe.measure import measure
 from optbench.probe.opened import open_to_look, steps_asked
+from optbench.probe.result import Probed
 from optbench.probe.write import write
 from optbench.rundir import RunDir
 from optbench.runs.log import say_taken
@@ -26,25 +26,6 @@ if TYPE_CHECKING:
     from optbench.runs.log import Log
 
 FOLDER = "probes"
-
-
-@dataclass(frozen=True)
-class Found:
-    """What was found, and where it was written.
-
-    Attributes:
-        run: the run's folder.
-        probed: what was measured.
-        settings: what was asked for, plain data.
-        folder: with probe.json, pictures and TensorBoard's events; None where nothing was written.
-        notes: what is missing there.
-    """
-
-    run: Path
-    probed: Probed
-    settings: dict[str, Any]
-    folder: Path | None = None
-    notes: tuple[str, ...] = ()
 
 
 def usual_folder(run: Path) -> str:
@@ -62,7 +43,7 @@ def probe(
     trust: bool = False,
     config_dir: str | None = None,
     writes: bool = True,
-) -> Found:
+) -> Probed:
     """Measure a run at its checkpoints.
 
     The run's folder is only read: a run that is being trained goes on as if nobody had looked.
@@ -104,17 +85,17 @@ def probe(
             closing(live),
             blaming(experiment.config, experiment.state.task, opened.names),
         ):
-            probed = measure(opened.look, steps, instruments, live, stop)
+            found = measure(opened.look, steps, instruments, live, stop)
         notes: list[str] = []
-        if made is not None and not probed.empty:
-            notes = write(made, shown(opened.folder.path), probed, settings)
+        if made is not None and not found.empty:
+            notes = write(made, shown(opened.folder.path), found, settings)
     except BaseException:
         _remove(made)
         raise
-    if probed.empty:
+    if found.empty:
         _remove(made)
         made = None
-    return Found(opened.folder.path, probed, settings, made, tuple(notes))
+    return Probed(opened.folder.path, found, settings, made, tuple(notes))
 
 
 def _remove(folder: Path | None) -> None:

@@ -23,9 +23,8 @@ def begin(arguments: Sequence[str]) -> int:
     from optbench.probe.asked import asked
 
     wanted = asked(rest)
-    from optbench.probe.printing import print_probed
+    from optbench.probe.printing import print_measured
     from optbench.probe.probe import probe
-    from optbench.probe.write import as_json
     from optbench.runs.log import Log
 
     found = probe(
@@ -37,21 +36,19 @@ def begin(arguments: Sequence[str]) -> int:
         trust="--trust" in flags,
         config_dir=flags.get("--config-dir"),
     )
-    probed = found.probed
     if "--json" in flags:
-        said = as_json(shown(found.run), probed, found.settings)
-        said["folder"] = None if found.folder is None else shown(found.folder)
-        print_lines(json.dumps(strict(said), indent=1))
+        print_lines(json.dumps(strict(found.plain), indent=1))
     else:
-        print_probed(probed)
-        for note in found.notes:
+        print_measured(found.measured)
+        for note in found.missing:
             print_text(note)
         if found.folder is not None:
             print_lines(shown(found.folder))
-    if probed.signal:
-        print_error("optbench: interrupted" + ("" if probed.empty else "; what was measured stays"))
-        return 128 + probed.signal
-    if probed.empty:
+    empty, signal = found.measured.empty, found.measured.signal
+    if signal:
+        print_error("optbench: interrupted" + ("" if empty else "; what was measured stays"))
+        return 128 + signal
+    if empty:
         if "--json" in flags:
             return 2
         raise UserError("probe: nothing could be measured")

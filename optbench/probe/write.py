@@ -13,7 +13,7 @@ from typing import Any
 from optbench.errors import UserError
 from optbench.files import strict, write_atomically
 from optbench.monitor.record import Record
-from optbench.probe.measure import Probed, Taken
+from optbench.probe.measure import Measured, Taken
 
 FORMAT = 1
 """Of probe.json."""
@@ -21,16 +21,16 @@ TB = "tb"
 MOST_PANELS = 12
 
 
-def as_json(run: str, probed: Probed, settings: Mapping[str, Any]) -> dict[str, Any]:
+def as_json(run: str, measured: Measured, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return all that was found, plain data."""
     return {
         "format": FORMAT,
         "run": run,
-        "steps": probed.steps,
+        "steps": measured.steps,
         "settings": dict(settings),
-        "interrupted": bool(probed.signal),
-        "notes": probed.notes,
-        "instruments": {each.name: _instrument(each) for each in probed.taken},
+        "interrupted": bool(measured.signal),
+        "notes": measured.notes,
+        "instruments": {each.name: _instrument(each) for each in measured.taken},
     }
 
 
@@ -47,29 +47,29 @@ def _instrument(taken: Taken) -> dict[str, Any]:
     return {"points": points, "lacking": {str(step): why for step, why in taken.lacking.items()}}
 
 
-def write(folder: Path, run: str, probed: Probed, settings: Mapping[str, Any]) -> list[str]:
+def write(folder: Path, run: str, measured: Measured, settings: Mapping[str, Any]) -> list[str]:
     """Write everything into a folder that is there.
 
     Returns:
         What to bear in mind of it: that pictures are missing, and why.
     """
-    said = strict(as_json(run, probed, settings))
+    said = strict(as_json(run, measured, settings))
     write_atomically(folder / "probe.json", json.dumps(said, indent=1) + "\n")
-    _write_events(folder / TB, probed)
+    _write_events(folder / TB, measured)
     try:
-        _draw_all(folder, probed)
+        _draw_all(folder, measured)
     except UserError as error:
         return [str(error)]
     return []
 
 
-def _write_events(folder: Path, probed: Probed) -> None:
+def _write_events(folder: Path, measured: Measured) -> None:
     from optbench.monitor.tensorboard import TensorBoard
 
     board = TensorBoard(folder)
     try:
-        for step in probed.steps:
-            found = [taken.points[step] for taken in probed.taken if step in taken.points]
+        for step in measured.steps:
+            found = [taken.points[step] for taken in measured.taken if step in taken.points]
             values = {f"probe/{k}": v for each in found for k, v in each.values.items()}
             if values:
                 board.write(Record("probe", step, 0.0, 0, 0.0, values))
@@ -78,14 +78,14 @@ def _write_events(folder: Path, probed: Probed) -> None:
         board.close()
 
 
-def _draw_all(folder: Path, probed: Probed) -> None:
+def _draw_all(folder: Path, measured: Measured) -> None:
     from optbench.plots import png
 
     png.require()
-    for taken in probed.taken:
+    for taken in measured.taken:
         for step, found in taken.points.items():
             for name, draw in found.pictures.items():
-                at = f"-step-{step}" if len(probed.steps) > 1 else ""
+                at = f"-step-{step}" if len(measured.steps) > 1 else ""
                 _draw(folder / f"{_file(taken.name)}-{_file(name)}{at}.png", [draw])
         if len(taken.points) > 1:
             _draw(folder / f"{_file(taken.name)}.png", _curves(taken))
