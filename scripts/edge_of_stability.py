@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
-
 from torch import Tensor
 from torch.nn.functional import one_hot
 

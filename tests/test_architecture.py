@@ -19,6 +19,7 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": {
         *("api", "compose", "config", "errors", "population", "runs", "training", "tuning"),
         *("api_benchmark", "benchmark", "comparison", "report", "version"),
+        *("api_diagnosis", "probe"),
     },
     "__main__": {"cli", "training"},
     "cli": {
@@ -26,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
         *("benchmark", "executors", "meta", "population", "tuning", "comparison", "report"),
         *("assemble", "training", "monitor", "rundir", "config", "plots", "errors"),
         *("search", "files", "escape", "compose", "runs", "console", "version", "shapes", "layout"),
-        *("step_folders", "which_run"),
+        *("step_folders", "which_run", "instruments"),
     },
     "api": {
         "benchmark",
@@ -51,7 +52,12 @@ ALLOWED: dict[str, set[str]] = {
         *("plots", "which_run"),
     },
     "api_benchmark": {"benchmark", "compose", "errors", "library", "rundir", "which_run"},
+    "api_diagnosis": {"compose", "library", "probe", "rundir"},
     "library": {"compose", "errors", "rundir", "runs"},
+    "probe": {
+        *("runs", "compose", "config", "assemble", "instruments", "training", "monitor", "plots"),
+        *("rundir", "errors", "files", "launched", "console", "step_folders"),
+    },
     "benchmark": {
         *("tuning", "executors", "runs", "compose", "config", "search", "statistics", "assemble"),
         *("rundir", "errors", "files", "console", "which_run"),
@@ -88,7 +94,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "assemble": {
         *("training", "monitor", "rundir", "config", "errors", "files"),
-        *("optim", "schedules", "models", "data", "tasks"),
+        *("optim", "schedules", "models", "data", "tasks", "instruments"),
     },
     "training": {
         "launched",
@@ -143,7 +149,7 @@ WITHOUT_TORCH = [
     *("optbench.assemble.create", "optbench.assemble.schedule", "optbench.assemble.curves"),
     *("optbench.cli.*", "optbench.compose.*", "optbench.plots.*", "optbench.search.lr_range"),
     *("optbench.api", "optbench", "optbench.executors.*", "optbench.library"),
-    "optbench.api_benchmark",
+    *("optbench.api_benchmark", "optbench.api_diagnosis"),
     "optbench.benchmark.*",
     *("optbench.search.distribution", "optbench.search.space", "optbench.statistics.*"),
     "optbench.comparison.*",

@@ -41,6 +41,11 @@ class Asked:
     player: str = ""
     overrides: Sequence[str] = ()
 
+    def plain(self, player: str) -> dict[str, Any]:
+        """Return it as plain data, with the player that it came to."""
+        said = {"instruments": [*self.instruments], **self.common, **self.settings}
+        return {**said, "player": player, "overrides": [*self.overrides]}
+
 
 def asked(words: Sequence[str]) -> Asked:
     """Return what words such as `instruments=[hessian]` and `hessian.top=10` ask for.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING
 from optbench.assemble.blame import blaming
 from optbench.assemble.instruments import make_instruments
 from optbench.console import shown
+from optbench.instruments.base import Instrument
 from optbench.probe.asked import Asked
 from optbench.probe.live import Live
-from optbench.probe.measure import measure
-from optbench.probe.opened import open_to_look, steps_asked
+from optbench.probe.measure import Measured, measure
+from optbench.probe.opened import Opened, open_to_look, steps_asked
 from optbench.probe.result import Probed
 from optbench.probe.write import write
 from optbench.rundir import RunDir
@@ -64,38 +66,42 @@ def probe(
     instruments = make_instruments(wanted.instruments, wanted.settings, wanted.common)
     steps = steps_asked(RunDir.existing(run, ""), at)
     opened = open_to_look(run, wanted.overrides, wanted.player, trust, config_dir)
-    settings = {
-        "instruments": [*wanted.instruments],
-        **wanted.common,
-        **wanted.settings,
-        "player": opened.player,
-        "overrides": [*wanted.overrides],
-    }
-    made = None
-    if writes:
-        first = out or usual_folder(opened.folder.path)
-        made = RunDir.reserve(first, "out").path
-        if out:
-            say_taken(first, made, log)
-    experiment = opened.experiment
-    live = Live(log.live, len(steps) * len(instruments))
+    settings = wanted.plain(opened.player)
+    made = _reserved(opened, out, log) if writes else None
+    missing: list[str] = []
     try:
-        with (
-            Interruption().listening() as stop,
-            closing(live),
-            blaming(experiment.config, experiment.state.task, opened.names),
-        ):
-            found = measure(opened.look, steps, instruments, live, stop)
-        notes: list[str] = []
+        found = _measured(opened, steps, instruments, log)
         if made is not None and not found.empty:
-            notes = write(made, shown(opened.folder.path), found, settings)
+            missing = write(made, shown(opened.folder.path), found, settings)
     except BaseException:
         _remove(made)
         raise
     if found.empty:
         _remove(made)
         made = None
-    return Probed(opened.folder.path, found, settings, made, tuple(notes))
+    return Probed(opened.folder.path, found, settings, made, tuple(missing))
+
+
+def _reserved(opened: Opened, out: str | None, log: Log) -> Path:
+    """Make the folder for what is found; say so where it is another than was asked for."""
+    made = RunDir.reserve(out or usual_folder(opened.folder.path), "out").path
+    if out:
+        say_taken(out, made, log)
+    return made
+
+
+def _measured(
+    opened: Opened, steps: Sequence[int], instruments: Sequence[Instrument], log: Log
+) -> Measured:
+    """Measure, with a bar, until a signal comes."""
+    live = Live(log.live, len(steps) * len(instruments))
+    experiment = opened.experiment
+    with (
+        Interruption().listening() as stop,
+        closing(live),
+        blaming(experiment.config, experiment.state.task, opened.names),
+    ):
+        return measure(opened.look, steps, instruments, live, stop)
 
 
 def _remove(folder: Path | None) -> None:
