@@ -10,8 +10,10 @@ steps, and the picture is thrown away.
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,18 +67,24 @@ class Curve:
 
 
 def measured(optimizer: str, rate: float, steps: int, every: int, folder: Path) -> Curve:
-    """Trains, and probes all checkpoints."""
+    """Trains, and probes all checkpoints; what is in the folder already is not done again."""
     words = [*NETWORK, *FULL_BATCH, LOSS, f"optimizer={optimizer}", f"optimizer.lr={rate}"]
     words += [f"steps={steps}", f"checkpoint.every={every}", "checkpoint.keep_last=100000"]
     words += [f"monitor.every={every}", "monitor.tensorboard=false", "eval.test=false"]
-    (run,) = succeeded(train(*words, folder=folder))
+    if not (folder / "summary.json").is_file():
+        succeeded(train(*words, folder=folder))
+    run = optbench.open_run(folder)
     asked = ["instruments=stability", "examples=null", "chunk=2000", "stability.tolerance=1e-2"]
-    found = optbench.probe(folder, *asked, at="all").values
-    sharpness = found["stability/sharpness"]
-    (line,) = {round(each, 6) for each in found["stability/line"].values()}
+    written = folder.with_name(f"{folder.name}-probe")
+    if not (written / "probe.json").is_file():
+        optbench.probe(folder, *asked, at="all", out=written)
+    said = json.loads((written / "probe.json").read_text(encoding="utf-8"))
+    points = {each["step"]: each["values"] for each in said["instruments"]["stability"]["points"]}
+    (line,) = {round(each["stability/line"], 6) for each in points.values()}
     records = [each for each in run.records() if each["kind"] == "train"]
     losses = [(each["step"], each["train/loss"]) for each in records]
-    return Curve(rate, [*sharpness], [*sharpness.values()], line, losses)
+    sharpness = [each["stability/sharpness"] for each in points.values()]
+    return Curve(rate, [*points], sharpness, line, losses)
 
 
 def row(optimizer: str, curve: Curve) -> str:
@@ -120,19 +128,24 @@ def main() -> None:
     """Measures, prints the table, draws."""
     asked = parser(__doc__)
     asked.add_argument("--out", type=Path, help=f"{IMAGE} by default; a --quick one is thrown away")
+    asked.add_argument(
+        "--runs", type=Path, help="a folder that keeps the runs: what is there stays"
+    )
+    asked.add_argument("--only", choices=[*RATES], help="one optimizer's runs, and no picture")
     given = asked.parse_args()
     steps, every = (4, 2) if given.quick else (3000, 50)
     curves: dict[str, list[Curve]] = {}
-    with tempfile.TemporaryDirectory() as base:
-        for optimizer, rates in RATES.items():
-            for rate in rates[:1] if given.quick else rates:
+    with nullcontext(given.runs) if given.runs else tempfile.TemporaryDirectory() as base:
+        for optimizer in [given.only] if given.only else RATES:
+            for rate in RATES[optimizer][:1] if given.quick else RATES[optimizer]:
                 folder = Path(base, f"{optimizer}-{rate}")
                 curve = measured(optimizer, rate, steps, every, folder)
                 curves.setdefault(optimizer, []).append(curve)
                 print(row(optimizer, curve), flush=True)
         print(machine_line())
         print("\n".join(table(curves)))
-        draw(curves, given.out or (Path(base, IMAGE.name) if given.quick else IMAGE))
+        if not given.only:
+            draw(curves, given.out or (Path(base, IMAGE.name) if given.quick else IMAGE))
 
 
 if __name__ == "__main__":
