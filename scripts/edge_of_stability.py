@@ -128,9 +128,7 @@ def main() -> None:
     """Measures, prints the table, draws."""
     asked = parser(__doc__)
     asked.add_argument("--out", type=Path, help=f"{IMAGE} by default; a --quick one is thrown away")
-    asked.add_argument(
-        "--runs", type=Path, help="a folder that keeps the runs: what is there stays"
-    )
+    asked.add_argument("--runs", type=Path, help="a folder that keeps the runs")
     asked.add_argument("--only", choices=[*RATES], help="one optimizer's runs, and no picture")
     given = asked.parse_args()
     steps, every = (4, 2) if given.quick else (3000, 50)

@@ -44,11 +44,11 @@ def _key(example: str, text: str) -> list[str]:
 
 def _instruments() -> str:
     """Return the instruments of `probe` and their sets, each in a line or more."""
-    from optbench.instruments.names import SETS, WHAT
+    from optbench.instruments.names import CLASSES, SETS, what_of
 
     sets = {name: f"together: {', '.join(members)}" for name, members in SETS.items()}
     lines = []
-    for name, what in {**WHAT, **sets}.items():
+    for name, what in {**{name: what_of(name) for name in CLASSES}, **sets}.items():
         first, *others = textwrap.wrap(what, WIDTH - 19)
         lines += [f"  {name:<16} {first}", *(f"{'':<19}{line}" for line in others)]
     return "\n".join(lines)

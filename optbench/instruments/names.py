@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 CLASSES: dict[str, str] = {
     "hessian": "optbench.instruments.hessian.Hessian",
     "ggn": "optbench.instruments.hessian.GaussNewton",
@@ -12,17 +15,25 @@ CLASSES: dict[str, str] = {
 }
 """`optbench.instruments.MODULE.CLASS` by name, in the order in which they are listed."""
 
-WHAT: dict[str, str] = {
-    "hessian": "eigenvalues of the Hessian: the largest and the smallest",
-    "ggn": "eigenvalues of the generalized Gauss-Newton matrix: the largest",
-    "spectrum": "density of the Hessian's eigenvalues (matrix=ggn: of the GGN's)",
-    "trace": "the Hessian's trace with a confidence interval (matrix=ggn: the GGN's)",
-    "stability": "sharpness against the stability line: 2 / lr, of Adam P^-1 H against 38 / lr",
-    "saddle": "saddle or minimum: the gradient, and the negative curvature's share",
-}
-"""What each measures, for `--help`, without importing it; as its `what`."""
-
 SETS: dict[str, tuple[str, ...]] = {
     "curvature": ("hessian", "ggn", "spectrum", "trace", "stability", "saddle"),
 }
 """Names of several instruments together, such as `economy`."""
+
+
+def what_of(name: str) -> str:
+    """Return what an instrument of `CLASSES` measures, its class' `what`, without importing it."""
+    module, _, called = CLASSES[name].rpartition(".")
+    path = Path(__file__).parents[2].joinpath(*module.split(".")).with_suffix(".py")
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef) and node.name == called:
+            return next(filter(None, map(_what, node.body)), "")
+    return ""
+
+
+def _what(node: ast.stmt) -> str:
+    """Return the text that a statement of a class calls `what`; empty of another one."""
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    if not any(isinstance(each, ast.Name) and each.id == "what" for each in targets):
+        return ""
+    return str(ast.literal_eval(node.value))  # type: ignore[attr-defined]

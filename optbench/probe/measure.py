@@ -10,7 +10,10 @@ from optbench.assemble.own import told
 from optbench.errors import OwnCodeError, UserError, memory_wanting
 from optbench.instruments.base import Instrument, Measurement
 from optbench.instruments.look import Look
+from optbench.instruments.points import Along, Point
 from optbench.training.signals import Abandoned, Interruption
+
+PointsOf = Callable[[Along], Sequence[Point]]
 
 
 class Watching(Protocol):
@@ -74,6 +77,7 @@ def measure(
     instruments: Sequence[Instrument],
     watching: Watching | None = None,
     interruption: Interruption | None = None,
+    points_of: PointsOf = lambda along: [],
 ) -> Measured:
     """Measure at each step with each instrument.
 
@@ -87,6 +91,7 @@ def measure(
         instruments: which.
         watching: is shown how far it is.
         interruption: whether to stop.
+        points_of: gives those that an instrument needs beside the look.
 
     Raises:
         UserError: the only checkpoint can't be read.
@@ -108,8 +113,10 @@ def measure(
             scored = f"not those that are scored ({look.player.scored})"
             found.notes.append(f"the weights that are trained, {scored}")
         for taken in found.taken:
+            if getattr(taken.instrument, "once", False) and step != steps[-1]:
+                continue
             try:
-                _take(taken, look, step, watching, stop)
+                _take(taken, look, watching, stop, points_of)
             except Abandoned:
                 break
     found.signal = stop.number
@@ -117,9 +124,14 @@ def measure(
 
 
 def _take(
-    taken: Taken, look: Look, step: int, watching: Watching | None, stop: Interruption
+    taken: Taken,
+    look: Look,
+    watching: Watching | None,
+    stop: Interruption,
+    points_of: PointsOf,
 ) -> None:
     """Have one instrument measure at one step."""
+    instrument, step = taken.instrument, look.step
 
     def progress(done: int, of: int) -> None:
         if stop.number:
@@ -129,11 +141,14 @@ def _take(
 
     progress(0, 1)
     try:
-        lacking = taken.instrument.lacking(look)
-        if lacking is None:
-            taken.points[step] = taken.instrument.measure(look, progress)
-        else:
+        lacking = instrument.lacking(look)
+        if lacking is not None:
             taken.lacking[step] = lacking
+        elif isinstance(instrument, Along):
+            points = points_of(instrument)
+            taken.points[step] = instrument.measure_along(look, points, progress)
+        else:
+            taken.points[step] = instrument.measure(look, progress)
     except Abandoned:
         raise
     except OwnCodeError:
@@ -141,9 +156,9 @@ def _take(
     except UserError as error:
         taken.lacking[step] = str(error)
     except Exception as error:
-        ours = type(taken.instrument).__module__.startswith("optbench.")
+        ours = type(instrument).__module__.startswith("optbench.")
         wanting = memory_wanting(error)
         if ours and wanting is None:
             raise
-        said = told(error, taken.name, [type(taken.instrument).__module__])
+        said = told(error, taken.name, [type(instrument).__module__])
         taken.lacking[step] = wanting or str(said).removeprefix(f"{taken.name}: ")

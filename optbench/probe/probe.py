@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from optbench.probe.asked import Asked
 from optbench.probe.live import Live
 from optbench.probe.measure import Measured, measure
 from optbench.probe.opened import Opened, open_to_look, steps_asked
+from optbench.probe.others import points_of
 from optbench.probe.result import Probed
 from optbench.probe.write import write
 from optbench.rundir import RunDir
@@ -101,7 +103,8 @@ def _measured(
         closing(live),
         blaming(experiment.config, experiment.state.task, opened.names),
     ):
-        return measure(opened.look, steps, instruments, live, stop)
+        others = partial(points_of, opened)
+        return measure(opened.look, steps, instruments, live, stop, others)
 
 
 def _remove(folder: Path | None) -> None:

@@ -6,13 +6,13 @@ import pytest
 
 from optbench.assemble.instruments import expanded, make_instruments, settings_of
 from optbench.errors import UserError
-from optbench.instruments.names import CLASSES, SETS, WHAT
+from optbench.instruments.names import CLASSES, SETS, what_of
 
 
 def test_each_says_what_it_measures() -> None:
     made = make_instruments(["all"])
     assert [each.name for each in made] == [*CLASSES]
-    assert {each.name: each.what for each in made} == WHAT
+    assert {each.name: each.what for each in made} == {name: what_of(name) for name in CLASSES}
 
 
 def test_sets_are_of_instruments_that_there_are() -> None:

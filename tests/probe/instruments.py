@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 
 from optbench.instruments.base import Measurement, Progress, unwatched
 from optbench.instruments.look import Look
+from optbench.instruments.points import Point, parameters_of
 
 
 class Norm:
@@ -44,3 +46,28 @@ class Interrupted(Norm):
                 signal.raise_signal(signal.SIGINT)
             progress(done, 3)
         return Measurement({"interrupted": 1.0})
+
+
+class Moved(Norm):
+    """How far each point is from the one that is looked at."""
+
+    name = "moved"
+    once = True
+    at = "last"
+
+    def __init__(self, to: str | None = None) -> None:
+        self.to = to
+
+    def lacking(self, look: Look) -> str | None:
+        return None
+
+    def measure_along(
+        self, look: Look, points: Sequence[Point], progress: Progress = unwatched
+    ) -> Measurement:
+        far = {}
+        for point in points:
+            own = zip(look.parameters, parameters_of(point, look), strict=True)
+            far[f"moved/{point.run}{point.step}"] = sum(
+                float((a.detach() - b).norm()) for a, b in own
+            )
+        return Measurement(far)

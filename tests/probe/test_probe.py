@@ -113,6 +113,23 @@ def test_what_can_not_be_measured_is_left_out_and_told(run: Path) -> None:
     assert answer.err == "optbench: probe: nothing could be measured\n"
 
 
+def test_one_that_needs_other_points_gets_them(run: Path, original: Path) -> None:
+    probed = optbench.probe(run, f"instruments={OWN}.Moved", at="2,4")
+    assert probed.lacking == {}
+    found = probed.values
+    assert {name: [*steps] for name, steps in found.items()} == {
+        "moved/2": [4],
+        "moved/4": [4],
+        "moved/6": [4],
+    }
+    assert found["moved/4"][4] == 0 < found["moved/2"][4]
+    word = f"instruments=[{{_target_: {OWN}.Moved, to: {original}}}]"
+    other = optbench.probe(run, word, at=4).values
+    assert other["moved/run6"][4] == pytest.approx(found["moved/6"][4])
+    nowhere = optbench.probe(run, word.replace(str(original), "nowhere"), at=4).lacking["moved"]
+    assert nowhere.startswith("moved.to=nowhere: no such run folder")
+
+
 def test_ctrl_c_ends_with_what_was_measured(run: Path) -> None:
     answer = call(["probe", "mine", "--at", "all", f"instruments=[{OWN}.Norm,{OWN}.Interrupted]"])
     assert answer.code == 130
