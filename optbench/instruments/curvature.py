@@ -14,11 +14,13 @@ from optbench.errors import UserError
 from optbench.instruments.lanczos import Matvec
 from optbench.instruments.look import CHUNK, Look, Mode, Split
 from optbench.optim.second_order.flat import Flat
+from optbench.training.averaged import statistics
 from optbench.training.objective import Objective
 
 EXAMPLES = 2000
 """Of a set that is larger; what is measured changes little with more."""
 MATRICES = ("hessian", "ggn")
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 HALF = (torch.float16, torch.bfloat16)
 MEMORY = 2 * 2**30
 """Bytes that the vectors of a measurement may take together."""
@@ -154,11 +156,10 @@ def notes(
     else:
         found = [f"of all {there:,} {kind} examples"]
     if mode == "train":
-        parts = [*look.module.modules()]
-        if any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in parts):
+        if statistics(look.module):
             size = "each chunk" if count > chunk else "the examples"
             found.append(f"mode=train: batch norm by the statistics of {size} ({chunk} at most)")
-        if any(isinstance(part, nn.modules.dropout._DropoutNd) and part.p for part in parts):
+        if any(isinstance(part, DROPOUTS) and part.p for part in look.module.modules()):
             found.append("mode=train: with one draw of dropout")
     return found
 
