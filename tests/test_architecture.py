@@ -87,7 +87,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "compose": {"config", "errors", "escape", "launched"},
     "console": {"escape", "layout"},
-    "instruments": {"training", "optim", "tasks", "data", "errors"},
+    "instruments": {"training", "optim", "tasks", "data", "errors", "plots", "torch_internals"},
     "search": {
         *("compose", "config", "assemble", "training", "monitor", "plots", "errors"),
         *("rundir", "console", "runs"),

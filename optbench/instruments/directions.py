@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -12,13 +13,14 @@ Direction = list[Tensor]
 
 def inner(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
     """Return the inner product, summed in double precision."""
-    parts = [(a.double() * b.double()).sum() for a, b in zip(one, other, strict=True)]
+    pairs = zip(one, other, strict=True)
+    parts = [(a.detach().double() * b.detach().double()).sum() for a, b in pairs]
     return float(torch.stack(parts).sum())
 
 
 def norm(direction: Sequence[Tensor]) -> float:
     """Return the Euclidean norm over all tensors together."""
-    return inner(direction, direction) ** 0.5
+    return math.sqrt(inner(direction, direction))
 
 
 def cosine(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:

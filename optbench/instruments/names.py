@@ -12,6 +12,14 @@ CLASSES: dict[str, str] = {
     "trace": "optbench.instruments.traces.HessianTrace",
     "stability": "optbench.instruments.stability.Stability",
     "saddle": "optbench.instruments.saddle.Saddle",
+CLASSES: dict[str, str] = {
+    "sharpness": "optbench.instruments.sharpness.Sharpness",
+    "landscape": "optbench.instruments.landscape.Landscape",
+    "plane": "optbench.instruments.plane.Plane",
+    "path": "optbench.instruments.path.Path",
+    "updates": "optbench.instruments.updates.Updates",
+    "interpolation": "optbench.instruments.interpolation.Interpolation",
+    "effective_lr": "optbench.instruments.effective_lr.EffectiveLr",
 }
 """`optbench.instruments.MODULE.CLASS` by name, in the order in which they are listed."""
 

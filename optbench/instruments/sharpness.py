@@ -34,8 +34,8 @@ class Sharpness:
         filter_normalised  the mean along random directions, each filter (row) of which is `reach`
                            times as long as the point's (Li et al. 2018)
 
-    The first two come as `.../first_order`, at e = rho g / ||g||, where SAM's step looks, and as the
-    highest point that `ascents` steps of e <- rho g(w + e) / ||g(w + e)|| come by. This is the
+    The first two come as `.../first_order`, at e = rho g / ||g||, where SAM's step looks, and as
+    the highest point that `ascents` steps of e <- rho g(w + e) / ||g(w + e)|| come by. This is the
     conditional gradient method: it needs no step size, and where the loss is convex it rises with
     every step. It finds a lower bound of the maximum. Means are over pairs of opposite directions,
     so that the slope at the point has no part in them.

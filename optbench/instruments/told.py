@@ -32,13 +32,23 @@ def of_how_many(look: Look, examples: int | None, split: Split = "train") -> str
     return f"the mean loss of {which} {name} examples, not augmented"
 
 
-def of_batch_norm(look: Look) -> list[str]:
-    """Return what is to be said of batch norm and dropout where parameters are moved."""
-    said = []
-    parts = list(look.module.modules())
-    if any(isinstance(part, BatchNormBase) and part.track_running_stats for part in parts):
-        said.append(
-            f"batch norm has its running statistics of step {look.step} everywhere, which are not "
-            "those of the moved parameters"
-        )
-    return said
+def has_batch_norm(look: Look) -> bool:
+    """Return whether the module has a batch norm that keeps statistics."""
+    parts = look.module.modules()
+    return any(isinstance(part, BatchNormBase) and part.track_running_stats for part in parts)
+
+
+def of_batch_norm(look: Look, step: int | None = None) -> list[str]:
+    """Return what is to be said of batch norm where parameters are moved: nothing without it.
+
+    Args:
+        look: at the run.
+        step: whose statistics it has; None is the point's.
+    """
+    if not has_batch_norm(look):
+        return []
+    since = look.step if step is None else step
+    return [
+        f"batch norm has its running statistics of step {since} everywhere, which are not those of "
+        "the moved parameters"
+    ]
