@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from optbench.errors import UserError
-from optbench.instruments import directions, told
+from optbench.instruments import directions
 from optbench.instruments.base import Measurement, Progress, unwatched
 from optbench.instruments.drawing import Curves
 from optbench.instruments.landscape import counted
-from optbench.instruments.look import Look, Split
+from optbench.instruments.look import CHUNK, Look, Mode, Split
+from optbench.instruments.loss import Loss, at_least, one_of
 from optbench.instruments.points import Point, State, check_fits, here, parameters_of, placed
 from optbench.training.averaged import recalibrated
 from optbench.training.objective import Objective
 
 Statistics = Literal["recomputed", "interpolated"]
-STATISTICS = ("recomputed", "interpolated")
 ROUNDING = 1e-6
 """Of the loss: below it a rise is rounding, and no barrier."""
 
@@ -37,8 +37,7 @@ class Interpolation:
         to: the folder of the other run; None is this run, its first checkpoint.
         at: which point of the other run: `best`, `last`, or a step.
         points: on the line, at least 3, both ends among them.
-        examples: of the loss; None is all.
-        split: `train` or `val`.
+        examples, split, mode, chunk: of the loss; see `Loss`.
         batch_norm: its statistics between the ends: `recomputed` of the loss's own examples, for
             those between the ends' belong to no model (Izmailov et al. 2018; Jordan et al. 2023),
             or `interpolated`. Where there is none, it is of no use.
@@ -58,21 +57,19 @@ class Interpolation:
         points: int = 25,
         examples: int | None = 1024,
         split: Split = "train",
+        mode: Mode = "eval",
+        chunk: int = CHUNK,
         batch_norm: Statistics = "recomputed",
     ) -> None:
-        if points < 3:
-            raise ValueError(f"points={points}: expected at least 3, both ends among them")
-        if examples is not None and examples < 1:
-            raise ValueError(f"examples={examples}: expected at least 1, or null for all")
-        if batch_norm not in STATISTICS:
-            raise ValueError(f"batch_norm={batch_norm}: expected {' or '.join(STATISTICS)}")
+        at_least("points", points, 3)
+        one_of("batch_norm", batch_norm, get_args(Statistics))
         self.to, self.at = to, str(at)
-        self.points, self.examples, self.split = points, examples, split
+        self.points, self.loss = points, Loss(examples, split, mode, chunk)
         self.batch_norm = batch_norm
 
     def lacking(self, look: Look) -> str | None:
         """Return why it can't measure this run."""
-        return told.no_loss(look, self.split)
+        return self.loss.lacking(look)
 
     def measure_along(
         self, look: Look, points: Sequence[Point], progress: Progress = unwatched
@@ -89,7 +86,7 @@ class Interpolation:
         shares = [n / (self.points - 1) for n in range(self.points)]
         losses = []
         told_of = counted(progress, self.points)
-        with look.objective(self.examples, self.split) as objective:
+        with self.loss.objective(look) as objective:
             for share in shares:
                 with placed(look, between(one.state, other.state, share)):
                     losses.append(self._loss(look, objective))
@@ -100,9 +97,9 @@ class Interpolation:
         return self._told(look, other, shares, losses, apart)
 
     def _loss(self, look: Look, objective: Objective) -> float:
-        if self.batch_norm == "interpolated" or not told.has_batch_norm(look):
+        if self.batch_norm == "interpolated" or not self.loss.normalises(look):
             return float(objective.loss())
-        with recalibrated(look.module, lambda: _forward(look, self)):
+        with recalibrated(look.module, lambda: _forward(look, self.loss)):
             return float(objective.loss())
 
     def _told(
@@ -131,9 +128,9 @@ class Interpolation:
             said = "no barrier: the loss is nowhere above the line between its values at the ends"
         notes = [
             f"from step {look.step} to {there}, {self.points} points: {said}",
-            told.of_how_many(look, self.examples, self.split),
+            self.loss.of(look),
         ]
-        if told.has_batch_norm(look):
+        if self.loss.normalises(look):
             how = "taken anew from these examples" if self.batch_norm == "recomputed" else (
                 "interpolated between the ends'"
             )  # fmt: skip
@@ -171,9 +168,9 @@ def between(one: State, other: State, share: float) -> dict[str, Tensor]:
     return made
 
 
-def _forward(look: Look, own: Interpolation) -> None:
+def _forward(look: Look, loss: Loss) -> None:
     """Pass the loss's examples through the module, for its batch norms."""
     trainer = look.trainer
-    for batch, _ in look.batch(own.examples, own.split).micros:
+    for batch, _ in loss.batch(look).micros:
         with trainer.state.precision.forward():
             trainer.state.task.loss(look.modules, batch, look.player.name)

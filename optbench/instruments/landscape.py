@@ -8,11 +8,12 @@ from statistics import fmean
 
 from torch import Tensor
 
-from optbench.instruments import directions, told
+from optbench.instruments import directions
 from optbench.instruments.base import Measurement, Progress, unwatched
 from optbench.instruments.directions import Direction
 from optbench.instruments.drawing import Contours, Curves
-from optbench.instruments.look import Look, Split
+from optbench.instruments.look import CHUNK, Look, Mode, Split
+from optbench.instruments.loss import Loss, above_zero, at_least
 from optbench.training.objective import Objective
 
 Told = Callable[[], None]
@@ -30,8 +31,7 @@ class Landscape:
         points: along a line, odd, so that the point itself is among them.
         lines: random directions that lines are drawn along, at least 1.
         grid: points along each side of the plane, odd; 0 for no plane.
-        examples: of the loss; None is all.
-        split: `train` or `val`.
+        examples, split, mode, chunk: of the loss; see `Loss`.
         seed: of the directions.
 
     Raises:
@@ -50,24 +50,25 @@ class Landscape:
         grid: int = 21,
         examples: int | None = 512,
         split: Split = "train",
+        mode: Mode = "eval",
+        chunk: int = CHUNK,
         seed: int = 0,
     ) -> None:
-        if not 0 < span < math.inf:
-            raise ValueError(f"span={span}: expected a number above 0")
-        if points < 3 or points % 2 == 0:
-            raise ValueError(f"points={points}: expected an odd number of at least 3")
-        if lines < 1:
-            raise ValueError(f"lines={lines}: expected at least 1")
+        above_zero("span", span)
+        at_least("points", points, 3)
+        at_least("lines", lines, 1)
+        at_least("grid", grid, 0)
+        at_least("seed", seed, 0)
+        if points % 2 == 0:
+            raise ValueError(f"points={points}: expected an odd number, the point in the middle")
         if grid and (grid < 3 or grid % 2 == 0):
             raise ValueError(f"grid={grid}: expected an odd number of at least 3, or 0")
-        if examples is not None and examples < 1:
-            raise ValueError(f"examples={examples}: expected at least 1, or null for all")
         self.span, self.points, self.lines, self.grid = span, points, lines, grid
-        self.examples, self.split, self.seed = examples, split, seed
+        self.loss, self.seed = Loss(examples, split, mode, chunk), seed
 
     def lacking(self, look: Look) -> str | None:
         """Return why it can't measure this run."""
-        return told.no_loss(look, self.split)
+        return self.loss.lacking(look)
 
     def measure(self, look: Look, progress: Progress = unwatched) -> Measurement:
         """Measure the lines, then the plane."""
@@ -80,7 +81,7 @@ class Landscape:
         ]
         told_of = counted(progress, self.lines * self.points + self.grid**2)
         along, side = steps_of(self.span, self.points), steps_of(self.span, self.grid)
-        with look.objective(self.examples, self.split) as objective:
+        with self.loss.objective(look) as objective:
             centre = [each.detach().clone() for each in look.parameters]
             lines = [
                 losses_along(look, objective, centre, way, along, told_of)
@@ -112,9 +113,9 @@ class Landscape:
             "landscape/lower_nearby": loss - least,
         }
         notes = [
-            f"{told.of_how_many(look, self.examples, self.split)}; {self.lines} random directions, "
+            f"{self.loss.of(look)}; {self.lines} random directions, "
             f"{self.span:g} times the norm of each filter to both sides",
-            *told.of_batch_norm(look),
+            *self.loss.notes(look),
         ]
         tables = {"along": [*along], "lines": [*lines], "side": [*side], "plane": plane}
         named = {f"direction {n}": line for n, line in enumerate(lines, start=1)}

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from optbench.errors import UserError
-from optbench.instruments import directions, told
+from optbench.instruments import directions
 from optbench.instruments.base import Measurement, Progress, unwatched
 from optbench.instruments.directions import Direction
 from optbench.instruments.drawing import Contours
 from optbench.instruments.landscape import counted, losses_along
-from optbench.instruments.look import Look, Split
+from optbench.instruments.look import CHUNK, Look, Mode, Split
+from optbench.instruments.loss import Loss, above_zero, at_least
 from optbench.instruments.points import Point, parameters_of, placed
 
 FEWEST = 3
@@ -49,8 +50,7 @@ class Plane:
     Args:
         grid: points along each side.
         margin: around the path, in units of its extent.
-        examples: of the loss; None is all.
-        split: `train` or `val`.
+        examples, split, mode, chunk: of the loss; see `Loss`.
 
     Raises:
         ValueError: a number out of range.
@@ -68,19 +68,17 @@ class Plane:
         margin: float = 0.25,
         examples: int | None = 512,
         split: Split = "train",
+        mode: Mode = "eval",
+        chunk: int = CHUNK,
     ) -> None:
-        if grid < 2:
-            raise ValueError(f"grid={grid}: expected at least 2")
-        if not 0 <= margin < math.inf:
-            raise ValueError(f"margin={margin}: expected a number, at least 0")
-        if examples is not None and examples < 1:
-            raise ValueError(f"examples={examples}: expected at least 1, or null for all")
+        at_least("grid", grid, 2)
+        above_zero("margin", margin)
         self.grid, self.margin = grid, margin
-        self.examples, self.split = examples, split
+        self.loss = Loss(examples, split, mode, chunk)
 
     def lacking(self, look: Look) -> str | None:
         """Return why it can't measure this run."""
-        return told.no_loss(look, self.split)
+        return self.loss.lacking(look)
 
     def measure_along(
         self, look: Look, points: Sequence[Point], progress: Progress = unwatched
@@ -102,7 +100,7 @@ class Plane:
         rows, real, flat = [], [], []
         with (
             placed(look, points[-1].state),
-            look.objective(self.examples, self.split) as objective,
+            self.loss.objective(look) as objective,
         ):
             for y in ys:
                 start = directions.plus(there[-1], found.ways[1], y)
@@ -134,13 +132,13 @@ class Plane:
         values = {"plane/share_1": found.shares[0], "plane/share_2": found.shares[1]}
         values |= {"plane/share": sum(found.shares), "plane/loss_off_the_plane": off}
         notes = [
-            f"{told.of_how_many(look, self.examples, self.split)}; {len(points)} checkpoints of "
+            f"{self.loss.of(look)}; {len(points)} checkpoints of "
             f"steps {points[0].step} to {points[-1].step}",
             f"the plane has {shares[0]:.1f} % and {shares[1]:.1f} % of the path's variance; a "
             f"random walk in many dimensions has {100 * WALK[0]:.0f} % and {100 * WALK[1]:.0f} % "
             "there (Antognini & Sohl-Dickstein 2018)",
             f"a checkpoint's own loss is up to {off:.3g} from that at its shadow on the plane",
-            *told.of_batch_norm(look, points[-1].step),
+            *self.loss.notes(look, points[-1].step),
         ]
         tables = {
             "steps": [point.step for point in points],

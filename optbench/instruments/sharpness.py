@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optbench.instruments import directions, told
+from optbench.instruments import directions
 from optbench.instruments.base import Measurement, Progress, unwatched
 from optbench.instruments.directions import Direction
-from optbench.instruments.look import Look, Split
+from optbench.instruments.look import CHUNK, Look, Mode, Split
+from optbench.instruments.loss import Loss, above_zero, at_least
 from optbench.training.objective import Objective
 
 WARNING = (
@@ -46,8 +47,7 @@ class Sharpness:
         reach: along filter-normalised directions, at least 0.
         ascents: steps, at least 1.
         draws: directions that means are of, at least 2.
-        examples: of the loss; None is all.
-        split: `train` or `val`.
+        examples, split, mode, chunk: of the loss; see `Loss`.
         seed: of the directions.
 
     Raises:
@@ -67,30 +67,29 @@ class Sharpness:
         draws: int = 10,
         examples: int | None = 1024,
         split: Split = "train",
+        mode: Mode = "eval",
+        chunk: int = CHUNK,
         seed: int = 0,
     ) -> None:
-        for name, value in (("rho", rho), ("adaptive_rho", adaptive_rho), ("reach", reach)):
-            if not 0 < value < float("inf"):
-                raise ValueError(f"{name}={value}: expected a number above 0")
-        if ascents < 1:
-            raise ValueError(f"ascents={ascents}: expected at least 1")
-        if draws < 2:
-            raise ValueError(f"draws={draws}: expected at least 2, for a mean with its error")
-        if examples is not None and examples < 1:
-            raise ValueError(f"examples={examples}: expected at least 1, or null for all")
+        above_zero("rho", rho)
+        above_zero("adaptive_rho", adaptive_rho)
+        above_zero("reach", reach)
+        at_least("ascents", ascents, 1)
+        at_least("draws", draws, 2)
+        at_least("seed", seed, 0)
         self.rho, self.adaptive_rho, self.reach = rho, adaptive_rho, reach
         self.ascents, self.draws = ascents, draws
-        self.examples, self.split, self.seed = examples, split, seed
+        self.loss, self.seed = Loss(examples, split, mode, chunk), seed
 
     def lacking(self, look: Look) -> str | None:
         """Return why it can't measure this run."""
-        return told.no_loss(look, self.split)
+        return self.loss.lacking(look)
 
     def measure(self, look: Look, progress: Progress = unwatched) -> Measurement:
         """Measure all of them, on the same examples."""
         steps = _Counted(progress, 2 * self.ascents + 3 * self.draws)
         generator = directions.generator(self.seed)
-        with look.objective(self.examples, self.split) as objective:
+        with self.loss.objective(look) as objective:
             around = _Around(look, objective, steps)
             sizes = [each.detach().abs() for each in look.parameters]
             balls = {
@@ -132,9 +131,8 @@ class Sharpness:
             "standard_errors": errors,
         }
         notes = [
-            f"rises of {told.of_how_many(look, self.examples, self.split)}, all at once, where SAM "
-            "takes a batch's",
-            *told.of_batch_norm(look),
+            f"rises of {self.loss.of(look)}, all at once, where SAM takes a batch's",
+            *self.loss.notes(look),
             WARNING,
         ]
         return Measurement(values, tables, notes)

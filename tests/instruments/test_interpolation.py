@@ -92,7 +92,7 @@ def test_batch_norms_statistics_are_of_each_points_examples(two: tuple[Trainer, 
 def test_another_model_is_refused(two: tuple[Trainer, Point]) -> None:
     trainer, _ = two
     with pytest.raises(
-        UserError, match="other: another model than the run's: blocks.* is not there, in the run "
+        UserError, match=r"other: another model than the run's: blocks.* is not there, in the run "
     ):
         Interpolation().measure_along(Look(trainer), [Point(1, {"x": torch.ones(1)}, "other")])
     with pytest.raises(UserError, match=r"interpolation\.to=RUN"):

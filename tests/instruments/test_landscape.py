@@ -129,7 +129,7 @@ def test_too_few_points_make_no_plane() -> None:
     with pytest.raises(UserError, match="path: 1 checkpoint, and a path takes 2"):
         Path().measure_along(Look(trainer), points[:1])
     smaller = Point(3, {name: torch.zeros(1) for name in points[0].state}, "other")
-    with pytest.raises(UserError, match="other: another model than the run's: .* is "):
+    with pytest.raises(UserError, match=r"other: another model than the run's: .* is "):
         Path().measure_along(Look(trainer), [points[0], smaller])
 
 

@@ -121,7 +121,7 @@ def test_what_it_goes_with_is_said(quadratic: Trainer) -> None:
     trainer = experiment("model=mlp", "model.batch_norm=true", "dataset=digits").trainer()
     notes = Sharpness(ascents=1, draws=2, examples=32).measure(Look(trainer)).notes
     assert any("batch norm has its running statistics of step 0" in note for note in notes)
-    assert any("32 of 1293 training examples" in note for note in notes)
+    assert any("32 of 1,293 training examples" in note for note in notes)
 
 
 @pytest.mark.parametrize(

@@ -2,46 +2,76 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
+from torch import nn
 from training.experiments import experiment
 
 from optbench.instruments import directions
+from optbench.instruments.base import Measurement
 from optbench.instruments.effective_lr import EffectiveLr
 from optbench.instruments.look import Look
 from optbench.instruments.points import here
 from optbench.instruments.updates import Updates
+from optbench.optim.first_order.heavy_ball import HeavyBall
+from optbench.optim.first_order.nag import NAG
+from optbench.optim.needs import needs_of
+from optbench.optim.wrappers.sam import SAM
 from optbench.training.trainer import Trainer
 
 
-def lr_of(*overrides: str) -> tuple[dict[str, float], list[str]]:
-    trainer = experiment("model=mlp", "dataset=digits", *overrides).trainer()
-    found = EffectiveLr().measure(Look(trainer))
-    return dict(found.values), list(found.notes)
+def measured(optimizer: torch.optim.Optimizer) -> Measurement:
+    player = SimpleNamespace(optimizer=optimizer, needs=needs_of(optimizer))
+    look: Any = SimpleNamespace(player=player)
+    assert EffectiveLr().lacking(look) is None
+    return EffectiveLr().measure(look)
+
+
+def weights(count: int = 1) -> list[nn.Parameter]:
+    return [nn.Parameter(torch.ones(2)) for _ in range(count)]
 
 
 @pytest.mark.parametrize(
-    ("overrides", "wanted"),
+    ("optimizer", "wanted"),
     [
-        (["optimizer=sgd", "optimizer.lr=0.1", "optimizer.momentum=0.9"], 1.0),
-        (["optimizer=sgd", "optimizer.lr=0.1", "optimizer.momentum=0.9", "optimizer.dampening=0.5"], 0.5),
-        (["optimizer=sgd", "optimizer.lr=0.1", "optimizer.momentum=0"], 0.1),
-        (["optimizer=nag", "optimizer.lr=0.1", "optimizer.momentum=0.5"], 0.2),
-        (["optimizer=heavy_ball", "optimizer.lr=0.1", "optimizer.momentum=0.8"], 0.5),
-        (["optimizer=adam", "optimizer.lr=0.01"], 0.01),
-        (["optimizer=rmsprop", "optimizer.lr=0.01", "optimizer.momentum=0.9"], 0.1),
-        (["wrapper=sam", "optimizer=sgd", "optimizer.lr=0.1", "optimizer.momentum=0.9"], 1.0),
+        (torch.optim.SGD(weights(), 0.1, momentum=0.9), 1.0),
+        (torch.optim.SGD(weights(), 0.1, momentum=0.9, dampening=0.5), 0.5),
+        (torch.optim.SGD(weights(), 0.1), 0.1),
+        (NAG(weights(), 0.1, momentum=0.5), 0.2),
+        (HeavyBall(weights(), 0.1, momentum=0.8), 0.5),
+        (torch.optim.Adam(weights(), 0.01), 0.01),
+        (torch.optim.RMSprop(weights(), 0.01, momentum=0.9), 0.1),
+        (SAM(torch.optim.SGD(weights(), 0.1, momentum=0.9)), 1.0),
     ],
-)  # fmt: skip
-def test_the_effective_lr(overrides: list[str], wanted: float) -> None:
-    values, notes = lr_of(*overrides)
-    assert values == {"effective_lr": pytest.approx(wanted)}
-    assert len(notes) == 1
+    ids=lambda value: type(value).__name__ if isinstance(value, torch.optim.Optimizer) else "",
+)
+def test_the_effective_lr(optimizer: torch.optim.Optimizer, wanted: float) -> None:
+    found = measured(optimizer)
+    assert found.values == {"effective_lr": pytest.approx(wanted)}
+    assert len(found.notes) == 1
 
 
-@pytest.mark.parametrize("name", ["sgd", "momentum", "heavy_ball", "nag"])
+def test_groups_have_their_own_and_what_is_not_known_is_said() -> None:
+    one, other = weights(2)
+    groups = [{"params": [one]}, {"params": [other], "lr": 0.01}]
+    found = measured(torch.optim.SGD(groups, 0.1, momentum=0.9))
+    assert found.values == {
+        "effective_lr": pytest.approx(1.0),
+        "effective_lr/1": pytest.approx(0.1),
+    }
+    unknown = measured(torch.optim.Muon([nn.Parameter(torch.ones(2, 2))], momentum=0.95))
+    assert unknown.values == {}
+    said = "whether Muon adds up or averages with momentum=0.95 is not known here"
+    assert said in unknown.notes
+
+
+@pytest.mark.parametrize("name", ["sgd", "nag"])
 def test_it_is_the_step_that_a_constant_gradient_ends_at(name: str) -> None:
-    """The displacement under a constant gradient, after many steps, is the effective lr times it."""
+    """The displacement under a constant gradient, after many steps, is that times it."""
     trainer = experiment(
         *("task=function", "model=quadratic", "model.dim=1", "model.eigenvalues=[1e-9]"),
         *("model.start=1e9", f"optimizer={name}", "optimizer.lr=0.1", "optimizer.momentum=0.8"),
@@ -51,16 +81,6 @@ def test_it_is_the_step_that_a_constant_gradient_ends_at(name: str) -> None:
     look = Look(trainer)
     found = Updates(steps=2).measure(look).values["updates/size"]
     assert found == pytest.approx(EffectiveLr().measure(look).values["effective_lr"], rel=1e-4)
-
-
-def test_groups_have_their_own_and_what_is_not_known_is_said() -> None:
-    values, _ = lr_of(
-        *("optimizer=sgd", "optimizer.lr=0.1", "optimizer.momentum=0.9"),
-        "optimizer.groups=[{params: 'head.*', lr: 0.01}]",
-    )
-    assert values == {"effective_lr": pytest.approx(1.0), "effective_lr/1": pytest.approx(0.1)}
-    values, notes = lr_of("optimizer=muon")
-    assert "whether Muon adds up or averages with momentum=0.95 is not known here" in notes
 
 
 def test_updates_of_gradient_descent_that_is_too_long_undo_each_other() -> None:
@@ -88,9 +108,7 @@ def test_they_are_the_steps_that_the_run_then_takes() -> None:
         trainer.run(until=step)
         points.append(here(look).state)
     names = look.player.names
-    moved = [
-        [b[name] - a[name] for name in names] for a, b in zip(points, points[1:], strict=False)
-    ]
+    moved = [[b[name] - a[name] for name in names] for a, b in pairwise(points)]
     assert found.tables["sizes"] == [directions.norm(each) for each in moved]
     assert found.tables["cosines"][1] == directions.cosine(moved[2], moved[1])
     assert found.tables["steps"] == [3, 4, 5]
