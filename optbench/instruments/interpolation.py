@@ -16,7 +16,15 @@ from optbench.instruments.drawing import Curves
 from optbench.instruments.landscape import counted
 from optbench.instruments.look import CHUNK, Look, Mode, Split
 from optbench.instruments.loss import Loss, at_least, one_of
-from optbench.instruments.points import Point, State, check_fits, here, parameters_of, placed
+from optbench.instruments.points import (
+    AFTERWARDS,
+    Point,
+    State,
+    check_fits,
+    here,
+    parameters_of,
+    placed,
+)
 from optbench.training.averaged import recalibrated
 from optbench.training.objective import Objective
 
@@ -48,6 +56,7 @@ class Interpolation:
 
     name = "interpolation"
     what = "the loss on the line to another run's point, and the barrier between the two"
+    once = False
 
     def __init__(
         self,
@@ -70,6 +79,10 @@ class Interpolation:
     def lacking(self, look: Look) -> str | None:
         """Return why it can't measure this run."""
         return self.loss.lacking(look)
+
+    def measure(self, look: Look, progress: Progress = unwatched) -> Measurement:
+        """Raise a UserError: it is of several points."""
+        raise UserError(AFTERWARDS)
 
     def measure_along(
         self, look: Look, points: Sequence[Point], progress: Progress = unwatched

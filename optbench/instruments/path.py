@@ -29,7 +29,8 @@ class Path:
 
     name = "path"
     what = "distance from the start, and the cosine of successive displacements"
-    to = None
+    once = True
+    to: str | None = None
     at = "last"
 
     def __init__(self) -> None:

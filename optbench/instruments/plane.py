@@ -17,7 +17,7 @@ from optbench.instruments.drawing import Contours
 from optbench.instruments.landscape import counted, losses_along
 from optbench.instruments.look import CHUNK, Look, Mode, Split
 from optbench.instruments.loss import Loss, above_zero, at_least
-from optbench.instruments.points import Point, parameters_of, placed
+from optbench.instruments.points import AFTERWARDS, Point, parameters_of, placed
 
 FEWEST = 3
 WALK = (6 / math.pi**2, 6 / (4 * math.pi**2))
@@ -58,7 +58,8 @@ class Plane:
 
     name = "plane"
     what = "the loss over the plane of the checkpoints' principal directions, with the path"
-    to = None
+    once = True
+    to: str | None = None
     at = "last"
 
     def __init__(
@@ -79,6 +80,10 @@ class Plane:
     def lacking(self, look: Look) -> str | None:
         """Return why it can't measure this run."""
         return self.loss.lacking(look)
+
+    def measure(self, look: Look, progress: Progress = unwatched) -> Measurement:
+        """Raise a UserError: it is of several points."""
+        raise UserError(AFTERWARDS)
 
     def measure_along(
         self, look: Look, points: Sequence[Point], progress: Progress = unwatched

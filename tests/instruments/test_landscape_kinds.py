@@ -10,6 +10,7 @@ import pytest
 from training.experiments import experiment
 from training.runs import assert_same_bits
 
+from optbench.errors import UserError
 from optbench.instruments.base import Measurement
 from optbench.instruments.effective_lr import EffectiveLr
 from optbench.instruments.interpolation import Interpolation
@@ -32,6 +33,7 @@ RUNS = {
     "fp16": ["model=mlp", "dataset=digits", "precision=fp16", "accumulate=2"],
     "ema": ["model=mlp", "dataset=digits", "ema=0.9", "schedule=cosine", "optimizer=adamw"],
 }
+SLOW = ("closure", "fp16", "ema")
 OTHERS = {
     "carried state": [*TEXT, "model=lstm", "model.width=6", "task.carry=true"],
     "two players": ["task=adversarial", "model=dcgan", "model.width=4", "dataset=digits"],
@@ -89,7 +91,13 @@ def ended(run: list[str], watch: Watch | None) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+@pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param(run, id=name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name, run in RUNS.items()
+    ],
+)
 def test_a_run_goes_on_to_the_same_bits(run: list[str]) -> None:
     watch = Watch([*OF_LOSSES, *OTHERWISE])
     assert_same_bits(ended(run, watch), ended(run, None))
@@ -110,9 +118,21 @@ def test_what_has_no_one_loss_is_refused_in_a_line(run: list[str]) -> None:
         why = make().lacking(look)
         assert why is not None and "\n" not in why
         assert "task.carry=true" in why or "a run of 2 players (discriminator and" in why
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", OTHERS.values(), ids=OTHERS)
+def test_what_needs_no_loss_measures_them_all_the_same(run: list[str]) -> None:
     watch = Watch(OTHERWISE)
     assert_same_bits(ended(run, watch), ended(run, None))
     assert len(watch.seen) == 3
+
+
+def test_what_needs_checkpoints_says_so_where_there_is_one_point() -> None:
+    look = Look(experiment("model=mlp", "dataset=digits").trainer())
+    for made in (Plane(), Interpolation()):
+        with pytest.raises(UserError, match="optbench probe measures it afterwards"):
+            made.measure(look)
 
 
 def test_no_validation_set_is_no_validation_loss() -> None:
