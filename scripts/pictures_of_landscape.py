@@ -121,9 +121,9 @@ def one_run(steps: int, grid: int) -> dict[str, Measurement]:
 
 def draw(found: dict[str, Measurement], path: Path) -> None:
     """All pictures of a run in one."""
-    drawn = {name: draw for each in found.values() for name, draw in each.pictures.items()}
+    drawn = [draw for each in found.values() for draw in each.pictures.values()]
     figure, axes = plt.subplots(2, 3, figsize=(15, 8.4), layout="constrained")
-    for each, (_, picture) in zip(axes.flat, drawn.items(), strict=True):
+    for each, picture in zip(axes.flat, drawn, strict=True):
         picture(each)
     figure.savefig(path, dpi=90)
 

@@ -48,6 +48,8 @@ class Curves:
         values = [y for ys in self.series.values() for y in ys if math.isfinite(y)]
         if self.log_y and values and min(values) > 0:
             axes.set_yscale("log")
+        if all(isinstance(x, int) for x in self.xs):
+            axes.locator_params(axis="x", nbins=6, integer=True)
         _label(axes, self.title, self.x_label, self.y_label)
         axes.grid(True, linewidth=0.4, alpha=0.5)
         if len(self.series) > 1 or self.marks:
@@ -86,6 +88,7 @@ class Contours:
             axes.legend(fontsize="x-small", framealpha=0.8)
         else:
             axes.plot([0], [0], "o", color=COLOURS[1], markersize=6)
+        axes.locator_params(nbins=5)
         _label(axes, self.title, self.x_label, self.y_label)
 
     def _ground(self, axes: Any, finite: Sequence[float]) -> None:

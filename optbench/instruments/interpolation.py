@@ -153,7 +153,7 @@ class Interpolation:
         series = {"loss": losses, "between its ends": line}
         title = f"from step {look.step} to {there}"
         picture = Curves(shares, series, title, "share of the way", "loss")
-        return Measurement(values, tables, notes, {"interpolation": picture})
+        return Measurement(values, tables, notes, {"line": picture})
 
 
 def barrier(shares: Sequence[float], losses: Sequence[float]) -> tuple[float, float]:

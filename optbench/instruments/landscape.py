@@ -122,10 +122,10 @@ class Landscape:
         title = f"loss around step {look.step}"
         in_filters = "times the norm of each filter"
         curves = Curves(along, named, title, in_filters, "loss", log_y=min(map(min, lines)) > 0)
-        pictures: dict[str, Curves | Contours] = {"landscape_line": curves}
+        pictures: dict[str, Curves | Contours] = {"line": curves}
         if plane:
             words = ("direction 1", "direction 2")
-            pictures["landscape_plane"] = Contours(side, side, plane, title, words[0], words[1])
+            pictures["plane"] = Contours(side, side, plane, title, words[0], words[1])
         return Measurement(values, tables, notes, pictures)
 
 

@@ -119,9 +119,9 @@ def _told(
     ]
     far = [row["path/distance"] for row in rows]
     of_far = Curves(steps[1:], {"distance": far}, "distance from the start", "step", "distance")
-    pictures = {"path_distance": of_far}
+    pictures = {"distance": of_far}
     if known:
         named = {"cosine": cosines[1:]}
         title = "cosine of successive displacements"
-        pictures["path_cosine"] = Curves(steps[2:], named, title, "step", "cosine")
+        pictures["cosine"] = Curves(steps[2:], named, title, "step", "cosine")
     return Measurement(values, tables, notes, pictures)

@@ -99,6 +99,11 @@ class Updates:
         notes = [f"{len(updates)} steps from step {look.step} on, taken and undone"]
         if len(updates) < self.steps:
             notes.append("then updates were left out, or not finite")
+        end = look.trainer.settings.total_steps
+        if look.step + self.steps > end:
+            notes.append(f"the run ends at step {end}: the schedule is beyond its end after that")
+        if sizes and not any(sizes):
+            notes.append("no update moved anything, as with a learning rate of 0")
         memory = memory_of(look.player.optimizer)
         if memory:
             notes.append(f"gradients that are noise would have a cosine of about {memory:g}, the "
@@ -107,7 +112,7 @@ class Updates:
         steps = [*range(first + 1, first + 1 + len(cosines))]
         title = "cosine of successive updates"
         picture = Curves(steps, {"cosine": cosines}, title, "step", "cosine")
-        return Measurement(values, tables, notes, {"updates_cosine": picture})
+        return Measurement(values, tables, notes, {"cosine": picture})
 
 
 def _now(look: Look) -> list[Tensor]:

@@ -137,6 +137,15 @@ def noisy() -> Trainer:
     ).trainer()
 
 
+def test_beyond_the_runs_end_it_is_said() -> None:
+    trainer = experiment("model=mlp", "dataset=digits", "schedule=cosine", "steps=3").trainer()
+    trainer.run()
+    found = Updates(steps=2).measure(Look(trainer))
+    assert "the run ends at step 3: the schedule is beyond its end after that" in found.notes
+    assert "no update moved anything, as with a learning rate of 0" in found.notes
+    assert "updates/cosine" not in found.values
+
+
 def test_too_few_steps_are_refused() -> None:
     with pytest.raises(ValueError, match="steps=1: expected at least 2"):
         Updates(steps=1)
