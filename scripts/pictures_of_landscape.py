@@ -39,21 +39,17 @@ import matplotlib.pyplot as plt
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 RUN = [
-    *(
-        "model=mlp",
-        "dataset=digits",
-        "optimizer=sgd",
-        "dataset.split_seed=0",
-        "threads=1",
-        "device=cpu",
-    ),
-    *("checkpoint=none", "monitor.tensorboard=false"),
+    "model=mlp",
+    "dataset=digits",
+    "optimizer=sgd",
+    "dataset.split_seed=0",
+    "threads=1",
+    "device=cpu",
+    "checkpoint=none",
+    "monitor.tensorboard=false",
 ]
 LRS = (0.01, 0.03, 0.1, 0.3, 1.0)
-SENSES = (
-    *("sam", "sam/first_order", "adaptive", "average", "average_adaptive"),
-    "filter_normalised",
-)
+SENSES = ["sam", "sam/first_order", "adaptive", "average", "average_adaptive", "filter_normalised"]
 
 
 @dataclass
@@ -149,7 +145,8 @@ def sharpness(lrs: Sequence[float], seeds: int, steps: int) -> list[dict[str, fl
 
 def tell_sharpness(rows: Sequence[dict[str, float]]) -> None:
     """Print means by lr, and rank correlations."""
-    keys = ["sharpness/loss", *(f"sharpness/{name}" for name in SENSES), "accuracy"]
+    senses = [f"sharpness/{name}" for name in SENSES]
+    keys = ["sharpness/loss", *senses, "accuracy"]
     print("| lr | " + " | ".join(key.removeprefix("sharpness/") for key in keys) + " |")
     print("| --- " * (len(keys) + 1) + "|")
     for lr in dict.fromkeys(row["lr"] for row in rows):
