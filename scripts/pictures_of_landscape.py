@@ -186,26 +186,40 @@ def draw_sharpness(rows: Sequence[dict[str, float]], path: Path) -> None:
     figure.savefig(path, dpi=100)
 
 
-def barriers(parting: Sequence[int], pairs: int, steps: int) -> dict[str, list[Measurement]]:
+def barriers(
+    lr: float, parting: Sequence[int], pairs: int, steps: int
+) -> dict[str, list[Measurement]]:
     """By where two runs part, the lines between their ends; runs of two seeds last."""
     found: dict[str, list[Measurement]] = {}
     for pair in range(pairs):
         seeds = 10 * pair + 1, 10 * pair + 2
-        parent = run(Watch(steps, 1), "optimizer.lr=0.1", f"seed={10 * pair}")
+        parent = run(Watch(steps, 1), f"optimizer.lr={lr}", f"seed={10 * pair}")
         for at in parting:
             begin = parent.points[at].state
-            found.setdefault(str(at), []).append(_line(seeds, steps - at, begin))
-        found.setdefault("other start", []).append(_line(seeds, steps, None))
+            found.setdefault(str(at), []).append(_line(lr, seeds, steps - at, begin))
+        found.setdefault("other start", []).append(_line(lr, seeds, steps, None))
     return found
 
 
-def _line(seeds: tuple[int, int], steps: int, begin: State | None) -> Measurement:
-    one = run(Watch(steps, begin=begin), "optimizer.lr=0.1", f"seed={seeds[0]}")
+def _line(lr: float, seeds: tuple[int, int], steps: int, begin: State | None) -> Measurement:
+    one = run(Watch(steps, begin=begin), f"optimizer.lr={lr}", f"seed={seeds[0]}")
     measure = {
         "line": lambda look, _: Interpolation(examples=None).measure_along(look, one.points[-1:])
     }
     other = Watch(steps, measures=measure, begin=begin)
-    return run(other, "optimizer.lr=0.1", f"seed={seeds[1]}").found["line"]
+    return run(other, f"optimizer.lr={lr}", f"seed={seeds[1]}").found["line"]
+
+
+def tell_barriers(lr: float, found: dict[str, list[Measurement]]) -> None:
+    """Print a row for each way to part."""
+    print(f"\n| lr {lr:g}, part at step | barrier | losses at the ends | distance |")
+    print("| --- | --- | --- | --- |")
+    for name, lines in found.items():
+        key = ("barrier", "here", "there", "distance")
+        values = [[line.values[f"interpolation/{k}"] for line in lines] for k in key]
+        ends = _mean([*values[1], *values[2]])
+        cells = [" ".join(f"{v:.3g}" for v in values[0]), ends, _mean(values[3])]
+        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 
 
 def draw_barriers(found: dict[str, list[Measurement]], path: Path) -> None:
@@ -246,17 +260,12 @@ def main() -> None:
         rows = sharpness(LRS[-2:] if quick else LRS, 2 if quick else 5, 10 if quick else 2000)
         tell_sharpness(rows)
         draw_sharpness(rows, images / "landscape-sharpness.png")
-        parting = (0, 5) if quick else (0, 5, 10, 20, 50, 100, 200)
-        lines = barriers(parting, 1 if quick else 3, 10 if quick else 600)
-        print("\n| part at step | barrier | losses at the ends | distance |")
-        print("| --- | --- | --- | --- |")
-        for name, each_line in lines.items():
-            key = ("barrier", "here", "there", "distance")
-            values = [[line.values[f"interpolation/{k}"] for line in each_line] for k in key]
-            ends = _mean([*values[1], *values[2]])
-            cells = [" ".join(f"{v:.3g}" for v in values[0]), ends, _mean(values[3])]
-            print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
-        draw_barriers(lines, images / "landscape-barriers.png")
+        for lr, parting in ((0.1, (0, 5, 10, 20, 50, 100, 200)), (1.0, (0, 50, 200))):
+            at = parting[:2] if quick else parting
+            steps = 60 if quick else 600
+            lines = barriers(lr, at, 1 if quick else 3, steps)
+            tell_barriers(lr, lines)
+            draw_barriers(lines, images / f"landscape-barriers-{lr:g}.png")
 
 
 if __name__ == "__main__":
