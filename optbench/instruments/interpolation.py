@@ -55,7 +55,7 @@ class Interpolation:
     """
 
     name = "interpolation"
-    what = "the loss on the line to another run's point, and the barrier between the two"
+    what = "the loss on the line to another run's point, and the barrier between"
     once = False
 
     def __init__(

@@ -55,7 +55,7 @@ class Sharpness:
     """
 
     name = "sharpness"
-    what = "how much the loss rises near the point: SAM's, adaptive, average, filter-normalised"
+    what = "how much the loss rises near the point: SAM's, adaptive, average, by filters"
 
     def __init__(
         self,

@@ -42,7 +42,7 @@ class Updates:
     """
 
     name = "updates"
-    what = "the cosine of successive updates, over the run's next steps, which are then undone"
+    what = "the cosine of successive updates, over the next steps, which are then undone"
 
     def __init__(self, *, steps: int = 10) -> None:
         if steps < 2:
