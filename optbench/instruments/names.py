@@ -12,7 +12,6 @@ CLASSES: dict[str, str] = {
     "trace": "optbench.instruments.traces.HessianTrace",
     "stability": "optbench.instruments.stability.Stability",
     "saddle": "optbench.instruments.saddle.Saddle",
-CLASSES: dict[str, str] = {
     "sharpness": "optbench.instruments.sharpness.Sharpness",
     "landscape": "optbench.instruments.landscape.Landscape",
     "plane": "optbench.instruments.plane.Plane",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from torch import Tensor
 
 from optbench.errors import UserError
 from optbench.files import BadFile
+from optbench.instruments.base import Instrument
 from optbench.instruments.points import Along, Point
 from optbench.probe.opened import Opened
 from optbench.rundir import RunDir
@@ -27,9 +30,21 @@ def points_of(opened: Opened, along: Along) -> list[Point]:
         folder, name = opened.folder, ""
         steps = list(checkpoints(folder).steps)
     else:
-        folder = RunDir.existing(along.to, f"{along.name}.to=")
-        steps, name = [step_of(folder, along.at)], folder.path.name
+        folder, step = _other(along.name, along.to, along.at)
+        steps, name = [step], folder.path.name
     return [Point(step, _state(folder, step, opened.player), name) for step in steps]
+
+
+def check_others(instruments: Iterable[Instrument]) -> None:
+    """Raise UserError where an instrument names a run, or a checkpoint of it, that is not there."""
+    for each in instruments:
+        if isinstance(each, Along) and each.to is not None:
+            _other(each.name, each.to, each.at)
+
+
+def _other(name: str, to: str, at: str) -> tuple[RunDir, int]:
+    folder = RunDir.existing(to, f"{name}.to=")
+    return folder, step_of(folder, at)
 
 
 def _state(folder: RunDir, step: int, player: str) -> dict[str, Tensor]:

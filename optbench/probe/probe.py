@@ -19,7 +19,7 @@ from optbench.probe.asked import Asked
 from optbench.probe.live import Live
 from optbench.probe.measure import Measured, measure
 from optbench.probe.opened import Opened, open_to_look, steps_asked
-from optbench.probe.others import points_of
+from optbench.probe.others import check_others, points_of
 from optbench.probe.result import Probed
 from optbench.probe.write import write
 from optbench.rundir import RunDir
@@ -67,6 +67,7 @@ def probe(
     """
     instruments = make_instruments(wanted.instruments, wanted.settings, wanted.common)
     steps = steps_asked(RunDir.existing(run, ""), at)
+    check_others(instruments)
     opened = open_to_look(run, wanted.overrides, wanted.player, trust, config_dir)
     settings = wanted.plain(opened.player)
     made = _reserved(opened, out, log) if writes else None
