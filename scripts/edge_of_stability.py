@@ -11,11 +11,13 @@ steps, and the picture is thrown away.
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from torch import Tensor
@@ -32,7 +34,7 @@ NETWORK = ["model=mlp", "model.hidden=[32,32]", "model.activation=tanh", "datase
 FULL_BATCH = ["batch_size=1437", "dataset.val_fraction=0", "seed=1", "threads=1"]
 LOSS = "task.loss._target_=edge_of_stability.squared_error"
 RATES = {"sgd": (0.2, 0.133), "adam": (0.01, 0.005)}
-STEPS, EVERY = 3000, 50
+STEPS, EVERY = {"sgd": 3000, "adam": 1500}, 50
 NAMES = {"sgd": "gradient descent", "adam": "Adam"}
 COLOURS = ("#0072b2", "#d55e00", "#009e73")
 
@@ -67,6 +69,12 @@ class Curve:
         )
 
 
+def read(folder: Path) -> dict[str, Any]:
+    """What a probing has written."""
+    said: dict[str, Any] = json.loads((folder / "probe.json").read_text(encoding="utf-8"))
+    return said
+
+
 def measured(optimizer: str, rate: float, steps: int, every: int, folder: Path) -> Curve:
     """Trains, and probes all checkpoints; what is in the folder already is not done again."""
     words = [*NETWORK, *FULL_BATCH, LOSS, f"optimizer={optimizer}", f"optimizer.lr={rate}"]
@@ -77,9 +85,10 @@ def measured(optimizer: str, rate: float, steps: int, every: int, folder: Path) 
     run = optbench.open_run(folder)
     asked = ["instruments=stability", "examples=null", "chunk=2000", "stability.tolerance=1e-2"]
     written = folder.with_name(f"{folder.name}-probe")
-    if not (written / "probe.json").is_file():
+    if not (written / "probe.json").is_file() or read(written)["interrupted"]:
+        shutil.rmtree(written, ignore_errors=True)
         optbench.probe(folder, *asked, at="all", out=written)
-    said = json.loads((written / "probe.json").read_text(encoding="utf-8"))
+    said = read(written)
     points = {each["step"]: each["values"] for each in said["instruments"]["stability"]["points"]}
     (line,) = {round(each["stability/line"], 6) for each in points.values()}
     records = [each for each in run.records() if each["kind"] == "train"]
@@ -132,12 +141,13 @@ def main() -> None:
     asked.add_argument("--runs", type=Path, help="a folder that keeps the runs")
     asked.add_argument("--only", choices=[*RATES], help="one optimizer's runs, and no picture")
     given = asked.parse_args()
-    steps, every = (4, 2) if given.quick else (STEPS, EVERY)
+    every = 2 if given.quick else EVERY
     curves: dict[str, list[Curve]] = {}
     with nullcontext(given.runs) if given.runs else tempfile.TemporaryDirectory() as base:
         for optimizer in [given.only] if given.only else RATES:
             for rate in RATES[optimizer][:1] if given.quick else RATES[optimizer]:
                 folder = Path(base, f"{optimizer}-{rate}")
+                steps = 4 if given.quick else STEPS[optimizer]
                 curve = measured(optimizer, rate, steps, every, folder)
                 curves.setdefault(optimizer, []).append(curve)
                 print(row(optimizer, curve), flush=True)
