@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import optbench.benchmark as _other  # before a function takes the name, so that it keeps it
+import optbench.check as _checks
 import optbench.compose as _package
 import optbench.probe as _probes
 import optbench.report as _pages
@@ -16,8 +17,9 @@ from optbench.version import __version__
 if TYPE_CHECKING:
     from optbench.api import compose, pbt, resume, resume_sweep, sweep, train, tune
     from optbench.api_benchmark import benchmark
-    from optbench.api_diagnosis import probe
+    from optbench.api_diagnosis import check, probe
     from optbench.benchmark.result import Benchmark
+    from optbench.check.result import Checked
     from optbench.comparison.compare import compare, compare_workloads
     from optbench.comparison.result import Compared, Comparisons
     from optbench.config.run_spec import RunSpec
@@ -36,6 +38,7 @@ __all__ = [
     "Ancestor",
     "Benchmark",
     "Callback",
+    "Checked",
     "Checkpoints",
     "Compared",
     "Comparisons",
@@ -49,6 +52,7 @@ __all__ = [
     "UserError",
     "__version__",
     "benchmark",
+    "check",
     "compare",
     "compare_workloads",
     "compose",
@@ -68,6 +72,7 @@ _HOMES = {
     "Ancestor": "population.report",
     "Benchmark": "benchmark.result",
     "Callback": "training.callback",
+    "Checked": "check.result",
     "Checkpoints": "runs.read",
     "Compared": "comparison.result",
     "Comparisons": "comparison.result",
@@ -82,6 +87,7 @@ _HOMES = {
     "compare": "comparison.compare",
     "compare_workloads": "comparison.compare",
     "benchmark": "api_benchmark",
+    "check": "api_diagnosis",
     "compose": "api",
     "find_runs": "runs.find",
     "open_run": "runs.find",
@@ -95,10 +101,11 @@ _HOMES = {
     "tune": "api",
 }
 
-del _package, _other, _pages, _probes
+del _package, _other, _pages, _probes, _checks
 globals().pop("compose", None)
 globals().pop("report", None)
 globals().pop("benchmark", None)
+globals().pop("check", None)
 globals().pop("probe", None)
 
 

@@ -1,4 +1,4 @@
-"""Diagnosis from Python: `optbench.probe`."""
+"""Diagnosis from Python: `optbench.check` before a training, `optbench.probe` of a run."""
 
 from __future__ import annotations
 
@@ -7,10 +7,54 @@ import signal
 from typing import TYPE_CHECKING
 
 from optbench.compose.texts import check_texts
-from optbench.library import Path, check_folders, of_a_library
+from optbench.library import Path, check_folders, composer_of, of_a_library
 
 if TYPE_CHECKING:
+    from optbench.check.result import Checked
     from optbench.probe.result import Probed
+
+
+def check(
+    *overrides: str,
+    out: Path | None = None,
+    quiet: bool = True,
+    config_dir: str | None = None,
+) -> Checked:
+    """Look at a training before it begins, as `optbench check` does; no run folder is made.
+
+    Args:
+        overrides: of the training, and the words of the verb: `checks=[data,lr]`, `skip=[lr]`,
+            `seconds=60`, `ranks=2`.
+        out: a folder for pictures; default: none are made.
+        quiet: say nothing; else what `optbench check` says.
+        config_dir: a folder of your own config files.
+
+    Returns:
+        What was found: `passed`, `failures`, `warnings`, `skipped`, and `plain`, which is the
+        verb's JSON.
+
+    Raises:
+        UserError: bad input.
+
+    Example:
+        >>> found = optbench.check("optimizer.lr=1e-3", "checks=[data,wiring]")
+        >>> found.passed, [line.status for line in found.lines]
+        (True, ['pass', 'pass'])
+    """
+    from optbench.check.checks import asked, run_checks
+    from optbench.check.told import line_told
+    from optbench.plots import png
+    from optbench.rundir import path_of
+
+    check_texts("check", overrides)
+    check_folders(out, config_dir)
+    if out is not None:
+        png.require()
+    with composer_of(config_dir) as composer:
+        wanted = asked(composer, overrides)
+    folder = None if out is None else path_of(out)
+    with of_a_library(quiet) as (log, _):
+        return run_checks(wanted, log, None if quiet else line_told, folder, config_dir)
 
 
 def probe(

@@ -23,6 +23,7 @@ PRIVATE = (
     "torch.nn.modules.batchnorm:_BatchNorm",
     "torch.nn.modules.batchnorm:_NormBase",
     "torch.nn.modules.conv:_ConvNd",
+    "torch.utils._python_dispatch:TorchDispatchMode",
 )
 """What torch has to have as it is imported: module and name."""
 
@@ -59,6 +60,9 @@ NormBase = nn.modules.batchnorm._NormBase
 """What all batch and instance norms are."""
 BatchNormBase = nn.modules.batchnorm._BatchNorm
 """What all batch norms are, also lazy and synchronised ones."""
+
+TorchDispatchMode = torch.utils._python_dispatch.TorchDispatchMode
+"""What is asked before each operation of torch's."""
 
 
 def unhooked(step: Any) -> Any:

@@ -17,6 +17,7 @@ HEAVY = frozenset({"torch", "torchvision", "sklearn", "tensorboard"})
 
 ALLOWED: dict[str, set[str]] = {
     "__init__": {
+        *("api_diagnosis", "check"),
         *("api", "compose", "config", "errors", "population", "runs", "training", "tuning"),
         *("api_benchmark", "benchmark", "comparison", "report", "version"),
         *("api_diagnosis", "probe"),
@@ -52,11 +53,16 @@ ALLOWED: dict[str, set[str]] = {
         *("plots", "which_run"),
     },
     "api_benchmark": {"benchmark", "compose", "errors", "library", "rundir", "which_run"},
-    "api_diagnosis": {"compose", "library", "probe", "rundir"},
+    "api_diagnosis": {"check", "compose", "library", "plots", "probe", "rundir"},
     "library": {"compose", "errors", "rundir", "runs"},
     "probe": {
         *("runs", "compose", "config", "assemble", "instruments", "training", "monitor", "plots"),
         *("rundir", "errors", "files", "launched", "console", "step_folders"),
+    },
+    "check": {
+        *("tuning", "runs", "compose", "config", "assemble", "training", "monitor", "search"),
+        *("optim", "tasks", "data", "torch_internals"),  # whose words it looks into
+        *("rundir", "errors", "files", "console", "escape", "launched", "plots"),
     },
     "benchmark": {
         *("tuning", "executors", "runs", "compose", "config", "search", "statistics", "assemble"),
@@ -150,6 +156,7 @@ WITHOUT_TORCH = [
     *("optbench.cli.*", "optbench.compose.*", "optbench.plots.*", "optbench.search.lr_range"),
     *("optbench.api", "optbench", "optbench.executors.*", "optbench.library"),
     *("optbench.api_benchmark", "optbench.api_diagnosis"),
+    *(f"optbench.check.{n}" for n in ("base", "checks", "result", "selected", "told", "verb")),
     "optbench.benchmark.*",
     *("optbench.search.distribution", "optbench.search.space", "optbench.statistics.*"),
     "optbench.comparison.*",

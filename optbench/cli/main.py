@@ -85,6 +85,11 @@ VERBS = {
         "export:export",
         "a run's weights as a plain state dict: optbench export RUN -o FILE",
     ),
+    "check": Verb(
+        "diagnose",
+        "check.verb:check",
+        "can it train? before it does: optbench check model=2c2d",
+    ),
     "probe": Verb(
         "diagnose",
         "probe.verb:begin",

@@ -1,0 +1,195 @@
+"""How much memory the training takes, by part, and how long it would be."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from optbench.check.base import Finding, failed, passed, warned
+from optbench.check.setup import Setup
+from optbench.check.short import short_run
+from optbench.errors import memory_wanting
+from optbench.training.batches import BatchStream
+
+SHARE = 0.1
+"""Of the time."""
+MIB, GIB = 2**20, 2**30
+FULL = 0.9
+"""Of what is free, above which it is said to be short."""
+LOADING = 0.5
+"""Of a step's time that its examples may take."""
+
+
+class Memory:
+    """Parameters, gradients, optimizer state, activations; seconds; the largest batch."""
+
+    name = "memory"
+
+    def run(self, setup: Setup) -> Iterator[Finding]:
+        """See `Check`."""
+        parts = by_part(setup)
+        fixed = parts["parameters"] + parts["gradients"] + parts["state"]
+        an_example = parts["activations"] / max(1, setup.few)
+        whole = an_example * setup.feed.batch_size / setup.config.accumulate
+        free = _free(setup.device)
+        shares = ", ".join(
+            f"{name} {_size(value)}" for name, value in {**parts, "activations": whole}.items()
+        )
+        most = _largest(setup, fixed, an_example, free)
+        evidence = f"{shares}; {_size(free)} free; the largest batch {most}"
+        total = fixed + whole
+        numbers = {f"{name}_bytes": float(value) for name, value in parts.items()}
+        what = f"a step takes about {_size(total)}"
+        if free and total > free:
+            cause = "activations grow with the batch"
+            remedy = f"accumulate={2 ** max(1, round(whole / max(1.0, free - fixed)).bit_length())}"
+            yield failed(what, evidence, cause, remedy)
+        elif free and total > FULL * free:
+            yield warned(what, evidence, "little is left", "activation_checkpointing=true")
+        else:
+            yield replace(passed(what, evidence), numbers=numbers)
+        yield from _speed(setup)
+
+
+def by_part(setup: Setup) -> dict[str, float]:
+    """Return bytes of parameters, gradients, optimizer state and activations of a few examples."""
+    parameters = [p for player in setup.players for p in player.module.parameters()]
+    wanted = [p for player in setup.players for p in player.parameters]
+    batch = setup.batch(setup.few)
+    saved: dict[int, int] = {}
+    own = {p.untyped_storage().data_ptr() for p in parameters}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    state = setup.experiment.state
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        for player in setup.players:
+            with setup.looking(), state.precision.forward():
+                state.task.loss(setup.modules, batch, player.name)
+    with setup.put_back():
+        few = BatchStream(setup.feed.source, setup.feed.indices[: setup.few], setup.few)
+        feed = setup.feed if setup.feed.lanes else few
+        try:
+            short_run(setup.experiment, max(p.every for p in setup.players), feed=feed)
+            kept = sum(player.state_bytes for player in setup.players)
+        except RuntimeError:
+            kept = 0
+    gradients = [p for p in wanted if any(q.needs.gradients for q in setup.players)]
+    return {
+        "parameters": float(sum(p.numel() * p.element_size() for p in parameters)),
+        "gradients": float(sum(p.numel() * p.element_size() for p in gradients)),
+        "state": float(kept),
+        "activations": float(sum(saved.values())),
+    }
+
+
+def _free(device: torch.device) -> float:
+    """Return the bytes that are free; 0 where nobody says."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+        line = next(line for line in text.splitlines() if line.startswith("MemAvailable"))
+        return float(line.split()[1]) * 1024
+    except (OSError, StopIteration, ValueError):
+        return 0.0
+
+
+def _largest(setup: Setup, fixed: float, an_example: float, free: float) -> str:
+    """Return the largest batch that fits: bisected on a GPU, computed elsewhere."""
+    if not an_example or not free or setup.feed.lanes:
+        return "unknown"
+    count = int(max(0.0, FULL * free - fixed) / an_example)
+    if setup.device.type != "cuda":
+        return f"{min(count, len(setup.feed.indices)):,} (computed)"
+    low, high = 0, min(2 * count, len(setup.feed.indices))
+    left = setup.deadline(SHARE / 2)
+    while low < high and left() > 0 and high - low > max(1, low // 16):
+        middle = (low + high + 1) // 2
+        if _fits(setup, middle):
+            low = middle
+        else:
+            high = middle - 1
+    return f"{low:,} (tried)"
+
+
+def _fits(setup: Setup, count: int) -> bool:
+    try:
+        setup.loss_and_gradients(setup.batch(count))
+    except (RuntimeError, MemoryError) as error:
+        if memory_wanting(error) is None:
+            raise
+        torch.cuda.empty_cache()
+        return False
+    return True
+
+
+def _speed(setup: Setup) -> Iterator[Finding]:
+    """Time a few steps, with and without measuring, and the loading of their examples."""
+    settings = setup.experiment.settings
+    every = settings.cadence.monitor
+    share = SHARE * setup.seconds / 3
+    step = setup.step_seconds
+    loading = _loading(setup, min(share, 2.0))
+    if step * 3 > share:
+        whole = settings.total_steps * (step + loading)
+        what = f"the whole run takes about {_time(whole)}"
+        yield passed(f"{what} here: {step:.2g} s a step, from a few examples", seconds=whole)
+        return
+    steps = max(3, min(30, settings.total_steps, int(share / step)))
+    with setup.put_back():
+        short_run(setup.experiment, 1)
+        measured, step = (
+            setup.timed(lambda: short_run(setup.experiment, steps, monitor=m)) / steps  # noqa: B023
+            for m in (1, 0)
+        )
+    monitored = max(0.0, measured - step) / max(1, every or 10**9) / step
+    whole = settings.total_steps * (step + max(0.0, loading - step))
+    evidence = f"{step * 1e3:.3g} ms a step, of which examples {loading * 1e3:.2g} ms"
+    evidence += f"; measuring costs about {monitored:.1%}" if every else ""
+    what = f"{settings.total_steps:,} steps take about {_time(whole)}"
+    if loading > LOADING * step and loading * settings.total_steps > 10:
+        key = next((k for k in ("workers",) if k in setup.config.dataset), "")
+        workers = int(setup.config.dataset.get("workers") or 0)
+        remedy = f"dataset.{key}={max(2, 2 * workers)}" if key else ""
+        cause = "examples come slower than they are learned from"
+        yield warned(f"{what}, much of it for loading", evidence, cause, remedy, seconds=whole)
+    else:
+        yield passed(what, evidence, seconds=whole)
+
+
+def _loading(setup: Setup, seconds: float) -> float:
+    """Return the seconds that a step's examples take to be loaded."""
+    import time
+
+    begun, count = time.perf_counter(), 0
+    for work in itertools.islice(setup.feed.epoch(0), 20):
+        for _ in work.micros:
+            pass
+        count += 1
+        if time.perf_counter() - begun > seconds:
+            break
+    return (time.perf_counter() - begun) / max(1, count)
+
+
+def _size(count: float) -> str:
+    if count >= GIB:
+        return f"{count / GIB:.3g} GiB"
+    return f"{count / MIB:.3g} MiB" if count >= MIB / 10 else f"{count / 1024:.3g} KiB"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.3g} hours"

@@ -1,0 +1,85 @@
+"""Whether several processes train as one does: some steps of `train`, in a folder that goes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from torch import nn
+
+from optbench.check.base import SKIPPED, Finding, failed, passed, warned
+from optbench.check.setup import Setup
+from optbench.rundir import RunDir
+from optbench.torch_internals import BatchNormBase
+
+STEPS = 4
+UNLIKE = 1e-3
+"""Relative: losses of fp32 sums in another order are nearer."""
+OURS = {
+    **{"epochs": "null", "steps": str(STEPS), "eval.every": "0", "eval.test": "false"},
+    **{"monitor.every": "1", "monitor.tensorboard": "false", "early_stopping.patience": "0"},
+}
+"""Settings of the short runs, whatever was asked for."""
+
+
+def several_ranks(setup: Setup, count: int) -> Finding:
+    """Return whether so many ranks have the losses of one."""
+    with tempfile.TemporaryDirectory(prefix="optbench-check-") as place:
+        losses = []
+        for ranks in (1, count):
+            folder = Path(place) / str(ranks)
+            why = _train(setup, ranks, folder)
+            if why:
+                return Finding(SKIPPED, f"{ranks} ranks can't be tried here: {why}")
+            losses.append(_losses(folder))
+    one, several = losses
+    said = f"losses {', '.join(f'{x:.6g}' for x in one)}; of {count} ranks "
+    said += ", ".join(f"{x:.6g}" for x in several)
+    far = max(
+        (abs(a - b) / max(abs(a), 1e-6) for a, b in zip(one, several, strict=False)), default=1
+    )
+    if len(one) == len(several) and far <= UNLIKE:
+        return passed(f"{count} ranks train as one does", f"{STEPS} steps, {said}", unlike=far)
+    apart = [m for module in setup.modules.values() for m in module.modules()]
+    if any(isinstance(m, nn.Dropout | BatchNormBase) for m in apart):
+        cause = "dropout draws, and batch norm counts, on each rank by itself"
+        return warned(f"{count} ranks train otherwise than one", said, cause)
+    cause = "a loss or a model that looks beyond its own examples, or draws"
+    return failed(f"{count} ranks train otherwise than one", said, cause, "one rank")
+
+
+def _train(setup: Setup, ranks: int, folder: Path) -> str:
+    """Train; return why that was not possible."""
+    kept = [
+        line
+        for line in setup.spec.overrides
+        if line.lstrip("+").partition("=")[0] not in (*OURS, "hydra.run.dir", "checkpoint")
+    ]
+    words = [*kept, *(f"{key}={value}" for key, value in OURS.items())]
+    words += [f"hydra.run.dir={folder}", "checkpoint=none"]
+    if setup.config_dir is not None:
+        words += ["--config-dir", setup.config_dir]
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
+    begin = [sys.executable, *(launcher if ranks > 1 else []), "-m", "optbench", "train"]
+    path = os.pathsep.join(part or os.getcwd() for part in sys.path)
+    done = subprocess.run(
+        [*begin, *words],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+    )
+    if done.returncode == 0:
+        return ""
+    lines = [line for line in done.stderr.splitlines() if line.startswith("optbench: ")]
+    return (lines or done.stderr.strip().splitlines() or ["it ended"])[0][:200]
+
+
+def _losses(folder: Path) -> list[float]:
+    records = RunDir(folder).read_metrics()
+    first = [(k, v) for r in records if r["kind"] == "train" for k, v in r.items()]
+    return [float(v) for k, v in first if k.startswith("train/loss")]
