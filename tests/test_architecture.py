@@ -17,10 +17,9 @@ HEAVY = frozenset({"torch", "torchvision", "sklearn", "tensorboard"})
 
 ALLOWED: dict[str, set[str]] = {
     "__init__": {
-        *("api_diagnosis", "check"),
         *("api", "compose", "config", "errors", "population", "runs", "training", "tuning"),
         *("api_benchmark", "benchmark", "comparison", "report", "version"),
-        *("api_diagnosis", "probe"),
+        *("api_diagnosis", "check", "probe"),
     },
     "__main__": {"cli", "training"},
     "cli": {
@@ -82,8 +81,7 @@ ALLOWED: dict[str, set[str]] = {
         *("rundir", "errors", "escape", "files", "launched", "plots", "which_run", "statistics"),
     },
     "executors": {
-        "console",
-        *("runs", "compose", "config", "assemble", "training", "monitor"),
+        *("runs", "compose", "config", "assemble", "training", "monitor", "console"),
         *("rundir", "errors", "escape", "files", "launched"),
     },
     "runs": {
@@ -159,8 +157,7 @@ WITHOUT_TORCH = [
     *(f"optbench.check.{n}" for n in ("base", "checks", "result", "selected", "told", "verb")),
     "optbench.benchmark.*",
     *("optbench.search.distribution", "optbench.search.space", "optbench.statistics.*"),
-    "optbench.comparison.*",
-    "optbench.report.*",
+    *("optbench.comparison.*", "optbench.report.*"),
 ]
 """Modules that load without torch; what of it they need they import when they need it."""
 
