@@ -150,12 +150,14 @@ def at_rule(points: Sequence[Point]) -> str:
 
 def say(found: Mapping[str, Sequence[Point]]) -> None:
     """The answer in numbers."""
-    print("\n| optimizer | best lr | its ratio | ratios within 1 % of the best | nearest to 1e-3 |")
-    print("| --- | --- | --- | --- | --- |")
+    head = "| optimizer | best lr | its ratio | first and last tenth |"
+    print(f"\n{head} ratios within 1 % of the best | nearest to 1e-3 |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for name, points in found.items():
         best = max(points, key=lambda each: each.accuracy)
         ratios = [each.ratio for each in good(points)]
         cells = [name, f"{best.lr:.3g} ({best.accuracy:.3f})", f"{best.ratio:.1e}"]
+        cells.append(f"{best.first:.1e}, {best.last:.1e}")
         cells += [f"{min(ratios):.1e} to {max(ratios):.1e}", at_rule(points)]
         print(f"| {' | '.join(cells)} |")
 
@@ -198,10 +200,8 @@ def main() -> None:
     print(machine_line())
     print("| optimizer | lr | ratio | first tenth | last tenth | weights | biases | accuracy |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
-    if given.quick:
-        found = measured(1, 1, 2)
-    else:
-        found = measured(given.seeds, given.epochs, RATES)
+    seeds, epochs, count = (1, 1, 2) if given.quick else (given.seeds, given.epochs, RATES)
+    found = measured(seeds, epochs, count)
     say(found)
     with tempfile.TemporaryDirectory() as base:
         draw(found, given.out or (Path(base, IMAGE.name) if given.quick else IMAGE))

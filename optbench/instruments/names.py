@@ -19,6 +19,8 @@ CLASSES: dict[str, str] = {
     "updates": "optbench.instruments.updates.Updates",
     "interpolation": "optbench.instruments.interpolation.Interpolation",
     "effective_lr": "optbench.instruments.effective_lr.EffectiveLr",
+    "gradient_variance": "optbench.instruments.gradient_variance.GradientVariance",
+    "noise_scale": "optbench.instruments.noise_scale.NoiseScale",
 }
 """`optbench.instruments.MODULE.CLASS` by name, in the order in which they are listed."""
 
