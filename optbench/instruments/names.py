@@ -21,6 +21,17 @@ CLASSES: dict[str, str] = {
     "effective_lr": "optbench.instruments.effective_lr.EffectiveLr",
     "gradient_variance": "optbench.instruments.gradient_variance.GradientVariance",
     "noise_scale": "optbench.instruments.noise_scale.NoiseScale",
+    "alpha": "optbench.instruments.cockpit.alpha.Alpha",
+    "cabs": "optbench.instruments.cockpit.cabs.CABS",
+    "early_stopping": "optbench.instruments.cockpit.early_stopping.EarlyStopping",
+    "norm_test": "optbench.instruments.cockpit.norm_test.NormTest",
+    "inner_test": "optbench.instruments.cockpit.inner_test.InnerTest",
+    "ortho_test": "optbench.instruments.cockpit.ortho_test.OrthoTest",
+    "mean_gsnr": "optbench.instruments.cockpit.mean_gsnr.MeanGSNR",
+    "tic_diag": "optbench.instruments.cockpit.tic.TICDiag",
+    "tic_trace": "optbench.instruments.cockpit.tic.TICTrace",
+    "grad_hist_1d": "optbench.instruments.cockpit.grad_hist.GradHist1d",
+    "grad_hist_2d": "optbench.instruments.cockpit.grad_hist.GradHist2d",
 }
 """`optbench.instruments.MODULE.CLASS` by name, in the order in which they are listed."""
 

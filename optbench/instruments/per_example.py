@@ -119,13 +119,17 @@ def chosen(look: Look, examples: int | None) -> StepBatch:
 
     The whole of the step, on every rank: what is measured of it is the same on all.
     """
-    if examples is not None:
-        return look.batch(examples)
+    return following(look) if examples is None else look.batch(examples)
+
+
+def following(look: Look, steps: int = 0) -> StepBatch:
+    """Return the whole batch of the run's next step, or of one so many steps later."""
     feed, progress = look.trainer.feed, look.trainer.progress
     whole = BatchStream(
         feed.source, feed.indices, feed.batch_size, seed=feed.seed, shuffle=feed.shuffle
     )
-    return whole.step_at(progress.epoch, progress.index)
+    epoch, index = divmod(progress.index + steps, whole.steps_per_epoch)
+    return whole.step_at(progress.epoch + epoch, index)
 
 
 def said(look: Look, examples: int | None, count: int) -> str:
@@ -266,7 +270,7 @@ class OfOneExample(nn.Module):
         """Return what is computed of an example with these parameters, by name."""
         from torch.func import functional_call
 
-        found: Tensor = functional_call(self, values, (_each(example, _alone),))
+        found: Tensor = functional_call(self, values, (single(example),))
         return found
 
     def forward(self, batch: Any) -> Tensor:
@@ -278,8 +282,9 @@ def _aside(look: Look) -> Aside:
     return Aside(look.player, look.modules, state.task, state.precision, state.world)
 
 
-def _alone(tensor: Tensor) -> Tensor:
-    return tensor.unsqueeze(0)
+def single(example: Any) -> Any:
+    """Return an example as a batch of one."""
+    return _each(example, lambda tensor: tensor.unsqueeze(0))
 
 
 def _each(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
