@@ -85,7 +85,7 @@ ALLOWED: dict[str, set[str]] = {
         *("rundir", "errors", "escape", "files", "launched"),
     },
     "runs": {
-        "launched",
+        *("launched", "instruments"),
         *("compose", "assemble", "training", "monitor", "rundir", "config", "errors"),
         *("files", "escape", "console", "version", "shapes", "step_folders", "plots", "layout"),
     },

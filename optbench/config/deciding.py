@@ -5,6 +5,7 @@ DECIDES_NOTHING = (
     "tags",
     "notes",
     "monitor",
+    "probe",
     "checkpoint",
     "data_root",
     "resume",

@@ -140,6 +140,11 @@ def sink(value: Any) -> str | dict[str, Any]:
 sink.names = ("csv", "wandb", "mlflow")  # type: ignore[attr-defined]
 
 
+def instrument(value: Any) -> str | dict[str, Any]:
+    """Read an instrument: its name, a set's, or a mapping with a `_target_`."""
+    return sink(value)
+
+
 def count_or_full(value: Any) -> int | str:
     """Read a whole number of at least 1, or the word `full`."""
     return "full" if value == "full" else integer(1)(value)

@@ -24,6 +24,7 @@ from optbench.config.fields import (
     count_or_full,
     each,
     folder_name,
+    instrument,
     integer,
     number,
     one_of,
@@ -103,6 +104,26 @@ class Monitor:
         Field(each(sink), "a list of csv, wandb, mlflow or {_target_: my.module.Sink}"),
         before=(),
         example="monitor.sinks=[csv]",
+    )
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How often a run is probed as it trains, and by which instruments."""
+
+    every: Length = setting(
+        0,
+        "instruments of optbench probe, as it trains",
+        LENGTH,
+        before=Length(0),
+        example="probe.every=100",
+    )
+    instruments: Sequence[str | Mapping[str, Any]] = setting(
+        ["economy"],
+        "names, names of sets, {_target_: noise_scale, examples: 256} or of your own",
+        Field(each(instrument), "a list of names or {_target_: my.module.Instrument}"),
+        before=(),
+        example="probe.instruments=[noise_scale]",
     )
 
 
@@ -309,6 +330,7 @@ class RunConfig:
     clip: Clip = setting(None, apart=True)
     eval: Eval = setting(None)
     monitor: Monitor = setting(None)
+    probe: Probe = setting(None, before=Probe())
     early_stopping: EarlyStopping = setting(None)
     sweep: Sweep = setting(None)
     resume: str | None = setting(
@@ -360,6 +382,7 @@ NESTED: Mapping[str, type] = {
     "clip": Clip,
     "eval": Eval,
     "monitor": Monitor,
+    "probe": Probe,
     "early_stopping": EarlyStopping,
     "sweep": Sweep,
     "precision": Precision,

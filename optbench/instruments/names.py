@@ -37,6 +37,8 @@ CLASSES: dict[str, str] = {
 
 SETS: dict[str, tuple[str, ...]] = {
     "curvature": ("hessian", "ggn", "spectrum", "trace", "stability", "saddle"),
+    "noise": ("gradient_variance", "noise_scale"),
+    "economy": ("alpha", "grad_hist_1d", "inner_test", "norm_test", "ortho_test"),
 }
 """Names of several instruments together, such as `economy`."""
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from time import perf_counter
 
 import torch
 from torch import Tensor
 
 from optbench.monitor.norms import Norms, snapshot
+from optbench.monitor.watching import Watching
 
 
 class UpdateWatch:
@@ -22,11 +24,17 @@ class UpdateWatch:
         names: of the parameters.
         parameters: as the optimizer changes them.
         per_parameter: whether to report each parameter besides the total.
+        watching: takes in what it costs.
     """
 
     def __init__(
-        self, names: Sequence[str], parameters: Sequence[Tensor], per_parameter: bool = True
+        self,
+        names: Sequence[str],
+        parameters: Sequence[Tensor],
+        per_parameter: bool = True,
+        watching: Watching | None = None,
     ) -> None:
+        self._watching = Watching() if watching is None else watching
         self._parameters = parameters
         own = names if per_parameter else []
         self._tags = [(f"grad_norm/{n}", f"param_norm/{n}", f"update_ratio/{n}") for n in own]
@@ -38,6 +46,7 @@ class UpdateWatch:
 
     def see_gradients(self) -> None:
         """Look after backward (and unscaling), before clipping and before the step."""
+        begun = perf_counter()
         zero = None
         gradients = []
         for parameter in self._parameters:
@@ -49,14 +58,17 @@ class UpdateWatch:
                 gradient = gradient.coalesce().values()
             gradients.append(gradient)
         self._gradients = self._snapshot.norms(gradients)
+        self._watching.add("gradient_norms", perf_counter() - begun, inside=True)
 
     def see_before(self) -> None:
         """Look right before the step."""
-        self._weights = self._snapshot.take(self._parameters)
+        with self._watching.of("update_ratios", inside=True):
+            self._weights = self._snapshot.take(self._parameters)
 
     def see_after(self) -> None:
         """Look right after the step."""
-        self._updates = self._snapshot.moved(self._parameters)
+        with self._watching.of("update_ratios", inside=True):
+            self._updates = self._snapshot.moved(self._parameters)
         self.fresh = True
 
     def read(self) -> dict[str, float]:

@@ -72,6 +72,7 @@ def execute(
     import rich.style  # noqa: F401  (draws a random number; later, the seeded ones would shift)
 
     from optbench.assemble.experiment import build_experiment
+    from optbench.runs.live_probe import live_probes
     from optbench.training.checkpoint import steps
     from optbench.training.distributed import join
 
@@ -81,6 +82,7 @@ def execute(
         # A checkpoint has its own.
         weights = None if going_on else start_weights(spec.config, world)
         experiment = build_experiment(spec.config, data, world, weights, spec.names)
+        callbacks = [*live_probes(experiment, log.warn), *callbacks]
     except Exception as error:
         cause = world.cause(error)
         if cause is error:

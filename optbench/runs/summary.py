@@ -32,6 +32,7 @@ def summary(experiment: Experiment, outcome: Outcome, wall_seconds: float) -> di
         **costs_of(state),
         "wall_seconds": wall_seconds,
         "examples_per_second": speed,
+        **state.watching.told(progress.seconds),
         "peak_memory_mib": outcome.metrics.get("memory/peak_mib"),
     }
 

@@ -27,6 +27,7 @@ _LIBRARIES = {
     "optimizer": r"torch\.optim\.[A-Z]\w*|pytorch_optimizer\.\w+|schedulefree\.[A-Z]\w*",
     "loss": r"torch\.nn\.\w*Loss",
     "sink": r"csv",
+    "instrument": r"[a-z_0-9]+|optbench\.instruments\.[\w.]+",
     "schedule": r"torch\.optim\.lr_scheduler\.[A-Z]\w*",
 }
 """By role: classes of others' that a config may name whoever wrote it."""
@@ -39,6 +40,7 @@ _ROLES = {
         "parts": "schedule",
         "loss": "loss",
         "sinks": "sink",
+        "instruments": "instrument",
     },
     **{f"{what}_schedule": "schedule" for what in ("momentum", "beta2", "weight_decay")},
 }

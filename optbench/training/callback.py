@@ -26,11 +26,20 @@ class Callback:
         ...             trainer.request_stop("good enough")
     """
 
+    every: int = 0
+    """`on_due` is called after each so many steps; 0 is never."""
+
     def on_start(self, trainer: Trainer) -> None:
         """Act before the first step, of a run that is gone on with too: `trainer.progress.step`."""
 
     def on_step_end(self, trainer: Trainer, step: int) -> None:
         """Act after a step: `step` have been taken; a batch that was left out counts for none."""
+
+    def on_due(self, trainer: Trainer, step: int) -> None:
+        """Act at a step that `every` names, before its evaluation and its checkpoint.
+
+        What it takes is none of the run's training seconds.
+        """
 
     def on_evaluation(self, trainer: Trainer, step: int, metrics: Mapping[str, float]) -> None:
         """Act after the validation set was scored; `metrics` by tag, such as `val/loss`."""
@@ -45,6 +54,14 @@ class Callback:
 def overrides_step_end(callback: Callback) -> bool:
     """Return whether a callback wants to be told of every step; most do not, and cost nothing."""
     return type(callback).on_step_end is not Callback.on_step_end
+
+
+def tell_due(callbacks: Sequence[Callback], trainer: Trainer) -> None:
+    """Tell those that a step is due for, of callbacks that are told every so many."""
+    step = trainer.progress.step
+    for callback in callbacks:
+        if step % callback.every == 0:
+            callback.on_due(trainer, step)
 
 
 def check_callbacks(callbacks: Sequence[Callback]) -> None:

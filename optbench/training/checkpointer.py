@@ -9,6 +9,7 @@ from typing import Any
 
 from optbench.errors import UserError
 from optbench.monitor.record import Position
+from optbench.monitor.watching import Watching
 from optbench.step_folders import checkpoint_name
 from optbench.tasks.base import Task
 from optbench.training import checkpoint, rng
@@ -41,6 +42,7 @@ class RunState:
 
     Attributes:
         metrics: the last value of each, by tag.
+        watching: what it costs to watch the run.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class RunState:
         self.best, self.stopping, self.reached = best, stopping, reached
         self.task, self.world, self.strategy = task, world, strategy
         self.metrics: dict[str, float] = {}
+        self.watching = Watching()
 
     def shared(self) -> dict[str, Any]:
         """Return what all ranks have in common, on rank 0. Every rank calls it."""
@@ -69,6 +72,7 @@ class RunState:
             "best": self.best.state_dict(),
             "stopping": self.stopping.state_dict(),
             "reached": self.reached.state_dict(),
+            "watching": self.watching.state_dict(),
             "metrics": {tag: v for tag, v in self.metrics.items() if not is_clocked(tag)},
         }
 
@@ -91,6 +95,7 @@ class RunState:
         self.best.load_state_dict(shared["best"])
         self.stopping.load_state_dict(shared["stopping"])
         self.reached.load_state_dict(shared["reached"])
+        self.watching.load_state_dict(shared.get("watching"))
         metrics = shared.get("metrics", {})  # of an older checkpoint: there were none in it
         refuse_unlike(list(metrics.items()), [("", 0.0)] * len(metrics), "metrics")
         self.metrics.clear()

@@ -38,7 +38,10 @@ class Reporter:
     ) -> None:
         self.state, self.world, self.recorder = state, state.world, recorder
         self.texts: dict[str, str] = {}
-        self.watches = [UpdateWatch(p.names, p.parameters, per_parameter) for p in state.players]
+        self.watching = state.watching
+        self.watches = [
+            UpdateWatch(p.names, p.parameters, per_parameter, state.watching) for p in state.players
+        ]
         self.metrics = state.metrics
         self._memory = PeakMemory(state.world.device)
         self._steps_per_epoch = steps_per_epoch
@@ -58,9 +61,9 @@ class Reporter:
         now = self.state.progress
         epoch = now.epoch + now.index / self._steps_per_epoch
         self.metrics.update(values)
-        self.recorder.write(
-            Record(kind, now.step, epoch, now.examples, now.seconds, values, passes=now.passes)
-        )
+        record = Record(kind, now.step, epoch, now.examples, now.seconds, values, passes=now.passes)
+        with self.watching.of("records"):
+            self.recorder.write(record)
 
     def of_player(self, player: Player, values: Mapping[str, float]) -> Mapping[str, float]:
         """Return a player's loss and norms, tagged as if it were the only one, and the rest."""
@@ -81,12 +84,17 @@ class Reporter:
         for player, watch in zip(self.state.players, self.watches, strict=True):
             if not watch.fresh:  # it was not watched, or its update was left out
                 continue
-            prefix, values = self._prefix(player), watch.read()
+            with self.watching.of("update_ratios"):
+                prefix, values = self._prefix(player), watch.read()
             found |= {_prefixed(t, prefix): v for t, v in values.items()} if prefix else values
         return found
 
     def training(self) -> dict[str, float]:
         """Return loss since the last report, what the last update took, throughput and memory."""
+        with self.watching.of("records"):
+            return self._training()
+
+    def _training(self) -> dict[str, float]:
         progress = self.state.progress
         progress.reported = progress.step
         values = {
@@ -139,12 +147,18 @@ class Reporter:
         """Return what samples a player's gradients of a step, called when they are unscaled."""
 
         def sample() -> None:
-            gradients = [parameter.grad for parameter in player.parameters]
-            self.sample(step, "gradients", player, gradients)
+            with self.watching.of("histograms", inside=True):
+                gradients = [parameter.grad for parameter in player.parameters]
+                self._sample(step, "gradients", player, gradients)
 
         return sample
 
-    def sample(
+    def sample(self, step: int, kind: str, player: Player, tensors: Sequence[Tensor]) -> None:
+        """Do `_sample` between two steps."""
+        with self.watching.of("histograms"):
+            self._sample(step, kind, player, tensors)
+
+    def _sample(
         self, step: int, kind: str, player: Player, tensors: Sequence[Tensor | None]
     ) -> None:
         """Record histograms of a sample of each of a player's tensors, tagged as its norms are."""

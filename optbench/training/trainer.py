@@ -11,7 +11,7 @@ from optbench.data.dataset import end_all
 from optbench.monitor.record import Recorder
 from optbench.optim.needs import together
 from optbench.training.batches import BatchStream, StepBatch
-from optbench.training.callback import Callback, overrides_step_end
+from optbench.training.callback import Callback, overrides_step_end, tell_due
 from optbench.training.checkpointer import Checkpointer, RunState
 from optbench.training.ddp_warmup import rebuild_buckets
 from optbench.training.loss_reader import LossReader
@@ -84,6 +84,7 @@ class Trainer:
         self._until = settings.total_steps
         self._begun = self._finished = False
         self.callbacks = list(callbacks)
+        self._at_times = [c for c in callbacks if c.every]
         self._on_step_end = [c.on_step_end for c in callbacks if overrides_step_end(c)]
 
     def fit(self) -> Outcome:
@@ -254,7 +255,8 @@ class Trainer:
         """Find when something is due next, so that a step asks one question only."""
         step, cadence = self.progress.step, self.settings.cadence
         watch, histograms = due(cadence.monitor, step), due(cadence.histograms, step)
-        self._next = min(watch, histograms, due(cadence.evaluate, step), due(cadence.save, step))
+        others = [cadence.evaluate, cadence.save, *(c.every for c in self._at_times)]
+        self._next = min(watch, histograms, *(due(every, step) for every in others))
         self._turns = []
         for own in self._own:
             watched, sampled = own[0].last_turn(watch), own[0].last_turn(histograms)
@@ -273,6 +275,7 @@ class Trainer:
         self._report(training=bool(cadence.monitor) and step % cadence.monitor == 0)
         self._stops.settle()
         if self.outcome.state != "diverged":
+            tell_due(self._at_times, self)
             self._scores_and_save()
         self._plan()
         self._stops.check_own()  # a callback may just have asked to stop

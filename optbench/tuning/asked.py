@@ -25,6 +25,7 @@ UNSEARCHED = (
     "early_stopping",
     "target",
     "monitor",
+    "probe",
     "name",
     "tags",
     "notes",

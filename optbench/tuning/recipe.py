@@ -27,6 +27,7 @@ OTHERS = (
     "threads",
     "eval",
     "monitor",
+    "probe",
     "checkpoint",
     "sweep",
 )

@@ -153,6 +153,7 @@ def state_of(folder: Path) -> dict[str, Any]:
     for part in ("progress", "reached"):
         state["state.pt"][part].pop("seconds")
     state["state.pt"]["progress"].pop("optimizer_seconds")
+    state["state.pt"].pop("watching")
     return state
 
 

@@ -1,0 +1,132 @@
+"""Instruments in a run as it trains: what `probe.every` and `probe.instruments` ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from optbench.assemble.create import arguments, call, kind_of, locate
+from optbench.assemble.own import told
+from optbench.config.suggest import did_you_mean
+from optbench.errors import UserError, memory_wanting
+from optbench.instruments.names import CLASSES, SETS
+from optbench.training.callback import Callback
+
+if TYPE_CHECKING:
+    from optbench.assemble.experiment import Experiment
+    from optbench.instruments.base import Instrument
+    from optbench.instruments.look import Look
+    from optbench.training.trainer import Trainer
+
+Said = str | Mapping[str, Any]
+
+
+def instruments(said: Sequence[Said], key: str = "probe.instruments") -> dict[str, Instrument]:
+    """Make the instruments that are named, each once, by name.
+
+    Args:
+        said: names, names of sets, or mappings with a `_target_`.
+        key: of them, for messages.
+
+    Raises:
+        UserError: there is none of a name, or it refuses its arguments.
+    """
+    found: dict[str, Instrument] = {}
+    for number, each in enumerate(said):
+        at = f"{key}[{number}]"
+        name = each if isinstance(each, str) else str(each["_target_"])
+        given = {} if isinstance(each, str) else arguments(each, at)
+        if name in SETS and not given:
+            found |= {one: _made(one, {}, at) for one in SETS[name] if one not in found}
+            continue
+        made = _made(name, given, at)
+        own = getattr(made, "name", None)
+        found[str(own) if isinstance(own, str) else name] = made
+    return found
+
+
+def _made(name: str, given: Mapping[str, Any], at: str) -> Instrument:
+    if name not in CLASSES and "." not in name:
+        hint = did_you_mean(name, [*CLASSES, *SETS])
+        raise UserError(f"{at}={name}: no such instrument; {hint}")
+    target = locate(CLASSES.get(name, name), f"{at}._target_")
+    made: Instrument = call(target, f"{at}={name}", **given)
+    for method in ("lacking", "measure"):
+        if not callable(getattr(made, method, None)):
+            raise UserError(f"{at}._target_={name}: gives {kind_of(made)} without {method}(look)")
+    return made
+
+
+class LiveProbe(Callback):
+    """Measures a run every so many steps, and records `probe/<name>`; the run is as without.
+
+    What can't measure is left out from then on, with its reason, told once. With several ranks all
+    measure, of the same examples, and rank 0 records; what fails on one of them ends the run.
+
+    Args:
+        measured: the instruments, by name.
+        every: so many steps.
+        warn: is told of what is left out.
+    """
+
+    def __init__(
+        self, measured: Mapping[str, Instrument], every: int, warn: Callable[[str], None]
+    ) -> None:
+        self.every = every
+        self._measured, self._warn = measured, warn
+        self._left_out: set[tuple[str, str]] = set()
+
+    def on_due(self, trainer: Trainer, step: int) -> None:
+        """Measure, and write one record."""
+        from optbench.instruments.look import Look
+
+        values: dict[str, float] = {}
+        reasons: dict[str, list[str]] = {}
+        several = len(trainer.players) > 1
+        for player in trainer.players:
+            look, prefix = Look(trainer, player.name), f"{player.name}/" if several else ""
+            for name, instrument in self._measured.items():
+                if (player.name, name) not in self._left_out:
+                    with trainer.state.watching.of(f"probe/{name}"):
+                        found = self._take(name, instrument, look)
+                    if isinstance(found, str):
+                        self._left_out.add((player.name, name))
+                        reasons.setdefault(found, []).append(f"{prefix}{name}")
+                        continue
+                    values |= {f"probe/{prefix}{tag}": value for tag, value in found.items()}
+        if values:
+            trainer.reporter.write("probe", values)
+        for reason, names in reasons.items() if trainer.world.is_main else ():
+            verb = "is" if len(names) == 1 else "are"
+            self._warn(f"probe: {', '.join(names)} {verb} left out: {reason}")
+
+    def _take(self, name: str, instrument: Instrument, look: Look) -> Mapping[str, float] | str:
+        """Return what an instrument measured, or why it can't."""
+        try:
+            reason = instrument.lacking(look)
+            if reason is None:
+                return instrument.measure(look).values
+        except Exception as error:
+            if look.trainer.world.size > 1:
+                raise
+            modules = [type(instrument).__module__]
+            reason = memory_wanting(error) or str(told(error, name, modules))
+        return reason.removeprefix(f"{name}: ")
+
+
+def live_probes(experiment: Experiment, warn: Callable[[str], None]) -> list[LiveProbe]:
+    """Return what probes a run as it trains; nothing where nobody asks.
+
+    Raises:
+        UserError: an instrument that there is not.
+    """
+    from optbench.training import rng
+
+    probe, settings = experiment.config.probe, experiment.settings
+    every = probe.every.steps(experiment.feed.steps_per_epoch, settings.total_steps)
+    if not every:
+        return []
+    drawn = rng.capture()
+    made = instruments(probe.instruments)
+    rng.restore(drawn)  # a module may draw as it is imported
+    return [LiveProbe(made, every, warn)]
