@@ -1,6 +1,6 @@
 """Where is the update ratio of 1e-3? Ratio against learning rate against final accuracy.
 
-    python scripts/update_ratio_rule.py [--seeds 3] [--epochs 20] [--out PICTURE] [--quick]
+    python scripts/update_ratio_rule.py [--seeds 3] [--epochs 20 100] [--out PICTURE] [--quick]
 
 An MLP on the digits, three optimizers, twelve learning rates each, constant from the first step to
 the last. Of each run: the median of `update_ratio/total` over its monitored steps, of its first and
@@ -25,6 +25,7 @@ from optbench import RunResult
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 
 IMAGE = Path(__file__).parents[1] / "docs" / "images" / "update-ratio.png"
 GOOD = 0.01
@@ -39,6 +40,9 @@ OPTIMIZERS: Mapping[str, tuple[list[str], tuple[float, float]]] = {
 """By name: what to train with, and the decades between which its learning rates lie."""
 
 RATES = 12
+WHEN = ("first", "ratio")
+"""Of a point: the ratios that are held against the rule."""
+
 RUN = ["model=mlp", "dataset=digits", "device=cpu", "threads=1", "checkpoint=none"]
 RUN += ["monitor.every=2", "monitor.tensorboard=false", "eval.test=false", "eval.every=0"]
 
@@ -63,6 +67,10 @@ class Point:
     biases: tuple[float, float]
     accuracy: float
     spread: float
+
+
+Found = Mapping[str, Sequence[Point]]
+"""Points by optimizer."""
 
 
 def rates(low: float, high: float, count: int) -> list[float]:
@@ -137,74 +145,87 @@ def good(points: Sequence[Point]) -> list[Point]:
     return [each for each in points if each.accuracy >= best - GOOD]
 
 
-def at_rule(points: Sequence[Point]) -> str:
+def at_rule(points: Sequence[Point], when: str) -> str:
     """What accuracy the rule gives: at the learning rate whose ratio is nearest to it.
 
     Beyond the largest good one ratios say nothing: what no longer learns moves little.
     """
     most = max(each.lr for each in good(points))
     steady = [each for each in points if each.lr <= most]
-    nearest = min(steady, key=lambda each: abs(math.log(each.ratio / RULE)))
-    return f"lr {nearest.lr:.3g} (ratio {nearest.ratio:.1e}): {nearest.accuracy:.3f}"
+    nearest = min(steady, key=lambda each: abs(math.log(getattr(each, when) / RULE)))
+    return f"lr {nearest.lr:.3g}: {nearest.accuracy:.3f}"
 
 
-def say(found: Mapping[str, Sequence[Point]]) -> None:
+def say(found: Found) -> None:
     """The answer in numbers."""
-    head = "| optimizer | best lr | its ratio | first and last tenth |"
-    print(f"\n{head} ratios within 1 % of the best | nearest to 1e-3 |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    of = "of runs within 1 % of the best"
+    print("\n| optimizer | best lr | its ratio: first tenth, median, last tenth |", end="")
+    print(f" first tenth {of} | median {of} |", end="")
+    print(" first tenth nearest to 1e-3 | median nearest to 1e-3 |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
     for name, points in found.items():
         best = max(points, key=lambda each: each.accuracy)
-        ratios = [each.ratio for each in good(points)]
-        cells = [name, f"{best.lr:.3g} ({best.accuracy:.3f})", f"{best.ratio:.1e}"]
-        cells.append(f"{best.first:.1e}, {best.last:.1e}")
-        cells += [f"{min(ratios):.1e} to {max(ratios):.1e}", at_rule(points)]
+        cells = [name, f"{best.lr:.3g} ({best.accuracy:.3f})"]
+        cells.append(f"{best.first:.1e}, {best.ratio:.1e}, {best.last:.1e}")
+        for when in WHEN:
+            ratios = [getattr(each, when) for each in good(points)]
+            cells.append(f"{min(ratios):.1e} to {max(ratios):.1e}")
+        cells += [at_rule(points, when) for when in WHEN]
         print(f"| {' | '.join(cells)} |")
 
 
-def draw(found: Mapping[str, Sequence[Point]], to: Path) -> None:
-    """Ratio over learning rate, and accuracy over ratio."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    for name, points in found.items():
-        lrs, ratios = [p.lr for p in points], [p.ratio for p in points]
-        (line,) = left.plot(lrs, ratios, marker=".", label=name)
-        best = good(points)
-        left.plot(
-            [p.lr for p in best], [p.ratio for p in best], "o", mfc="none", color=line.get_color()
-        )
-        order = sorted(points, key=lambda each: each.ratio)
-        right.errorbar(
-            [p.ratio for p in order],
-            [p.accuracy for p in order],
-            [p.spread for p in order],
-            marker=".",
-            color=line.get_color(),
-        )
-    left.axhline(RULE, color="0.5", linestyle="--", linewidth=0.8)
-    right.axvline(RULE, color="0.5", linestyle="--", linewidth=0.8)
-    left.set(xscale="log", yscale="log", xlabel="lr", ylabel="median update_ratio/total")
-    left.set_ylim(1e-6, 10)
-    right.set(xscale="log", xlabel="median update_ratio/total", ylabel="val/accuracy at the end")
-    right.set_xlim(1e-6, 10)
-    left.legend(title=f"circled: within {100 * GOOD:g} % of the best")
+def draw(lengths: Mapping[int, Found], to: Path) -> None:
+    """Ratio over learning rate, and accuracy over ratio, a row of both for each length."""
+    figure, rows = plt.subplots(
+        len(lengths), 2, figsize=(9, 3.4 * len(lengths)), layout="constrained", squeeze=False
+    )
+    for (epochs, found), (left, right) in zip(lengths.items(), rows, strict=True):
+        for name, points in found.items():
+            _draw_one(left, right, name, points)
+        left.axhline(RULE, color="0.5", linestyle="--", linewidth=0.8)
+        right.axvline(RULE, color="0.5", linestyle="--", linewidth=0.8)
+        left.set(xscale="log", yscale="log", xlabel="lr", ylabel="update_ratio/total")
+        left.set_ylim(1e-5, 1)
+        left.set_title(f"{epochs} epochs; circled: within {100 * GOOD:g} % of the best", size=9)
+        right.set_title("filled: by the first tenth; hollow: by the median", size=9)
+        right.set(xscale="log", xlabel="update_ratio/total", ylabel="val/accuracy at the end")
+        right.set_xlim(1e-5, 1)
+    left.legend(fontsize=8, title="first tenth; dotted: median", title_fontsize=8)
     figure.savefig(to, dpi=110)
+
+
+def _draw_one(left: Axes, right: Axes, name: str, points: Sequence[Point]) -> None:
+    """The first tenth's ratio as a line, the whole run's median dotted."""
+    lrs = [p.lr for p in points]
+    (line,) = left.plot(lrs, [p.first for p in points], marker=".", label=name)
+    color = line.get_color()
+    left.plot(lrs, [p.ratio for p in points], ":", color=color)
+    best = good(points)
+    left.plot([p.lr for p in best], [p.first for p in best], "o", mfc="none", color=color)
+    for when, face in (("first", color), ("ratio", "none")):
+        ratios, scores = [getattr(p, when) for p in points], [p.accuracy for p in points]
+        spreads = [p.spread for p in points]
+        right.errorbar(ratios, scores, spreads, fmt="o", ms=4, mfc=face, lw=0.8, color=color)
 
 
 def main() -> None:
     """Trains, prints and draws."""
     asked = parser(__doc__)
     asked.add_argument("--seeds", type=int, default=3)
-    asked.add_argument("--epochs", type=int, default=20)
+    asked.add_argument("--epochs", type=int, nargs="+", default=[20, 100])
     asked.add_argument("--out", type=Path, help=f"{IMAGE} by default; a --quick one is thrown away")
     given = asked.parse_args()
     print(machine_line())
-    print("| optimizer | lr | ratio | first tenth | last tenth | weights | biases | accuracy |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
-    seeds, epochs, count = (1, 1, 2) if given.quick else (given.seeds, given.epochs, RATES)
-    found = measured(seeds, epochs, count)
-    say(found)
+    seeds, count = (1, 2) if given.quick else (given.seeds, RATES)
+    lengths = {}
+    for epochs in [1] if given.quick else given.epochs:
+        print(f"\n{epochs} epochs\n")
+        print("| optimizer | lr | ratio | first tenth | last tenth | weights | biases | accuracy |")
+        print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
+        lengths[epochs] = measured(seeds, epochs, count)
+        say(lengths[epochs])
     with tempfile.TemporaryDirectory() as base:
-        draw(found, given.out or (Path(base, IMAGE.name) if given.quick else IMAGE))
+        draw(lengths, given.out or (Path(base, IMAGE.name) if given.quick else IMAGE))
 
 
 if __name__ == "__main__":
