@@ -116,7 +116,7 @@ class GradientVariance:
             variances.append(self._variance(look, size, origin, told))
             done += self._batches
         values = {f"gradient_variance/b{v.size}": v.value for v in variances}
-        rows = [v._asdict() for v in variances]
+        rows = [{"size": v.size, "value": v.value, "error": v.error} for v in variances]
         among = min(self._examples, look.size())
         drawn = f"drawn from {among} of {look.size()} training examples"
         notes = [f"{self._batches} batches of each size, {drawn}"]

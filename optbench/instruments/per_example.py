@@ -21,6 +21,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from optbench.instruments.look import Look, Mode
 from optbench.torch_internals import BatchNormBase
+from optbench.training import rng
 from optbench.training.aside import Aside
 from optbench.training.batches import BatchStream, StepBatch
 from optbench.training.many_losses import NOT_BY_VMAP
@@ -188,22 +189,28 @@ def along(gradients: Sequence[Tensor], direction: Sequence[Tensor]) -> Tensor:
 
 
 def mean_gradient(look: Look, work: StepBatch, mode: Mode) -> list[Tensor]:
-    """Return the mean of the examples' gradients."""
+    """Return the mean of the examples' gradients.
+
+    A loss that draws, as with dropout, draws for each example alone: its mean comes of the same
+    draws as the examples', which is another pass over them.
+    """
     total = [torch.zeros_like(p) for p in look.parameters]
-    if mode == "train":  # dropout draws for each example alone: the same draws give the same mean
+    aside, modules = _aside(look), look.modules
+    start = aside.generators()
+    with look.still(mode), aside.untouched(start), torch.enable_grad():
+        for batch, weight in work.micros:
+            loss = aside.task.loss(modules, batch, look.player.name) * weight
+            slopes = torch.autograd.grad(loss, look.parameters, materialize_grads=True)
+            torch._foreach_add_(total, list(slopes))
+        draws = not rng.same(start, aside.generators())
+    if draws:
+        torch._foreach_zero_(total)
 
         def see(losses: Tensor, gradients: list[Tensor]) -> None:
             torch._foreach_add_(total, [each.sum(0) for each in gradients])
 
         each_chunk(look, work, see, mode)
         torch._foreach_div_(total, work.examples)
-        return total
-    aside, modules = _aside(look), look.modules
-    with look.still(mode), aside.untouched(aside.generators()), torch.enable_grad():
-        for batch, weight in work.micros:
-            loss = aside.task.loss(modules, batch, look.player.name) * weight
-            slopes = torch.autograd.grad(loss, look.parameters, materialize_grads=True)
-            torch._foreach_add_(total, list(slopes))
     return total
 
 

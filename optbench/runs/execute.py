@@ -18,6 +18,7 @@ from optbench.files import dump_yaml
 from optbench.rundir import DONE, RunDir
 from optbench.runs.best import scores_of_best
 from optbench.runs.collector import at_work
+from optbench.runs.live_probe import live_probes
 from optbench.runs.log import Log, heard, say_taken
 from optbench.runs.own_sinks import check_sinks
 from optbench.runs.restart import remember
@@ -72,7 +73,6 @@ def execute(
     import rich.style  # noqa: F401  (draws a random number; later, the seeded ones would shift)
 
     from optbench.assemble.experiment import build_experiment
-    from optbench.runs.live_probe import live_probes
     from optbench.training.checkpoint import steps
     from optbench.training.distributed import join
 
