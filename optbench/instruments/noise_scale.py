@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -19,7 +20,9 @@ from optbench.errors import UserError
 from optbench.instruments.base import Measurement, Progress, unwatched
 from optbench.instruments.draws import drawn_batches
 from optbench.instruments.look import Look, Mode
-from optbench.instruments.per_example import Statistics, said, statistics, why_not
+from optbench.instruments.per_example import Statistics, dot, said, statistics, why_not
+from optbench.training import room
+from optbench.training.room import tensor_bytes
 
 NORMAL = 1.959963984540054
 """Of the standard normal distribution, 95 % lie within."""
@@ -176,14 +179,25 @@ class NoiseScale:
         return self._told(scale, notes, look.batch_size)
 
     def _of_batches(self, look: Look, progress: Progress) -> Scale:
-        gradients = []
-        drawn = drawn_batches(look, self._size, self._batches, self._mode, self._seed)
-        for number, gradient in enumerate(drawn, 1):
-            gradients.append(torch.cat([each.flatten() for each in gradient]).double())
-            progress(number, self._batches)
-        every = torch.stack(gradients)
-        mean = every.mean(0)
-        return of_batches(every.square().sum(1), every @ mean, float(mean @ mean), self._size)
+        """Take each gradient against the mean of all: kept until then, or drawn once more."""
+        draw = partial(drawn_batches, look, self._size, self._batches, self._mode, self._seed)
+        keeps = self._batches * tensor_bytes(look.parameters) <= room.ROOM
+        of = self._batches if keeps else 2 * self._batches
+        kept, norms = list[list[Tensor]](), list[float]()
+        mean = [torch.zeros_like(p, dtype=torch.float64) for p in look.parameters]
+        for number, gradient in enumerate(draw(), 1):
+            norms.append(dot(gradient, gradient))
+            torch._foreach_add_(mean, [each / self._batches for each in gradient])
+            if keeps:
+                kept.append(gradient)
+            progress(number, of)
+        dots = list[float]()
+        for number, gradient in enumerate(kept if keeps else draw(), 1):
+            dots.append(dot(gradient, mean))
+            progress(of - self._batches + number, of)
+        signal = dot(mean, mean)
+        both = [torch.tensor(each, dtype=torch.float64) for each in (norms, dots)]
+        return of_batches(both[0], both[1], signal, self._size)
 
     def _told(self, scale: Scale, notes: Sequence[str], batch_size: int) -> Measurement:
         values = {

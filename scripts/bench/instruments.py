@@ -28,9 +28,22 @@ from optbench.instruments.names import CLASSES
 from optbench.runs.live_probe import LiveProbe, instruments
 from optbench.training.trainer import Trainer
 from runs import ONLY_STEPS, Stretches, build, scratch
-from timing import CLOCKS, Estimate, Row, alternate, estimate, machine_line, print_rows, ratio
+from timing import (
+    CLOCKS,
+    Candidate,
+    Estimate,
+    Row,
+    alternate,
+    estimate,
+    machine_line,
+    print_rows,
+    ratio,
+)
 
 INTERVALS = (1, 4, 16, 64)
+STEPS = 10
+"""In a row, to time one."""
+
 EVERY = 10
 """Steps from one default measurement to the next."""
 
@@ -52,7 +65,7 @@ COCKPIT: Mapping[str, tuple[Sequence[str], Sequence[float]]] = {
 def default(arguments: Namespace) -> None:
     """The default measurements on ResNet-18 and on the small MLP."""
     torch.set_num_threads(1)
-    batch = resnet.batch_for(1.0 if arguments.quick else 200.0)
+    batch = 1 if arguments.quick else 32
     found = {
         f"ResNet-18, batch {batch}": (resnet.overrides(batch, "threads=1"), 3.0),
         "MLP on the digits, batch 64": (MLP, 5.0),
@@ -75,7 +88,7 @@ def _share(overrides: Sequence[str], rounds: int, times: int) -> tuple[Estimate,
         plain = Stretches(spec, experiment, folder / "plain", monitor=0)
         _, other = build(overrides)
         watched = Stretches(spec, other, folder / "watched", monitor=EVERY)
-        candidates: dict[str, Callable[[], None]] = {
+        candidates: dict[str, Candidate] = {
             "plain": partial(_steps, plain, EVERY * times),
             "watched": partial(_steps, watched, EVERY * times),
         }
@@ -105,7 +118,7 @@ def section(title: str, overrides: Sequence[str], arguments: Namespace) -> None:
     made = instruments(asked)
     lacking = {name: each.lacking(Look(trainer)) for name, each in made.items()}
     names = [name for name, reason in lacking.items() if reason is None]
-    candidates: dict[str, Callable[[], None]] = {"step": partial(_one_step, trainer)}
+    candidates: dict[str, Candidate] = {"step": partial(_a_step, trainer)}
     for name in names:
         candidates[name] = partial(_measure, trainer, [name])
     groups = {name: [each for each in ours if each in names] for name, (ours, _) in COCKPIT.items()}
@@ -149,8 +162,11 @@ def _confirm(overrides: Sequence[str], names: Sequence[str], steps: int) -> None
     print(f"| set economy, as live runs say themselves | | {' | '.join(cells)} |", flush=True)
 
 
-def _one_step(trainer: Trainer) -> None:
-    trainer.run(until=trainer.progress.step + 1)
+def _a_step(trainer: Trainer) -> float:
+    """Seconds of one step, of several in a row: what a call of `run` takes is none of it."""
+    begun = CLOCKS["cpu"]()
+    trainer.run(until=trainer.progress.step + STEPS)
+    return (CLOCKS["cpu"]() - begun) / STEPS
 
 
 def _measure(trainer: Trainer, names: Sequence[str]) -> None:

@@ -47,6 +47,18 @@ def test_the_noise_scale_of_a_noisy_quadratic_is_its_closed_form(method: str) ->
     assert values["noise_scale/low"] < wanted < values["noise_scale/high"]
 
 
+def test_gradients_that_memory_has_no_room_for_are_drawn_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    instrument = NoiseScale(batches=5, size=4, method="batches")
+    kept = instrument.measure(digits()).values
+    monkeypatch.setattr("optbench.training.room.ROOM", 0)
+    seen = list[tuple[int, int]]()
+    again = instrument.measure(digits(), lambda done, of: seen.append((done, of))).values
+    assert again == pytest.approx(kept, rel=1e-9)
+    assert seen[-1] == (10, 10)
+
+
 def test_both_methods_agree_on_digits() -> None:
     single = NoiseScale(examples=1437, method="single").measure(digits()).values
     batches = NoiseScale(batches=200, size=16, method="batches").measure(digits()).values
