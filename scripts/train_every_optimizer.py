@@ -53,6 +53,7 @@ def ended(run: optbench.Run) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     state = {f.name: torch.load(f, weights_only=True) for f in sorted(last.glob("*.pt"))}
     for clocked in ("seconds", "optimizer_seconds"):
         state["state.pt"]["progress"].pop(clocked)
+    state["state.pt"].pop("watching")
     records = [{k: v for k, v in line.items() if k not in CLOCKED} for line in run.records()]
     return state, records
 

@@ -74,6 +74,7 @@ def final_state(folder: RunDir) -> dict[str, Any]:
     state = {path.name: torch.load(path, weights_only=True) for path in newest.glob("*.pt")}
     for key in ("seconds", "optimizer_seconds"):
         state["state.pt"]["progress"].pop(key)
+    state["state.pt"].pop("watching")
     return state
 
 

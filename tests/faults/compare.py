@@ -13,7 +13,7 @@ from training.runs import CLOCKED, assert_same_bits, newest, state_of
 BY_THE_CLOCK = {
     *CLOCKED,
     *("training_seconds", "wall_seconds", "examples_per_second", "peak_memory_mib"),
-    "optimizer_seconds",
+    *("optimizer_seconds", "monitor/seconds", "monitor/percent", "monitor/parts"),
     *("started", "updated", "tokens_per_second"),
     "format",  # in whichever line of metrics.jsonl is its first
 }
