@@ -39,6 +39,14 @@ SETS: dict[str, tuple[str, ...]] = {
     "curvature": ("hessian", "ggn", "spectrum", "trace", "stability", "saddle"),
     "noise": ("gradient_variance", "noise_scale"),
     "economy": ("alpha", "grad_hist_1d", "inner_test", "norm_test", "ortho_test"),
+    "business": (
+        *("alpha", "grad_hist_1d", "inner_test", "norm_test", "ortho_test"),
+        *("tic_diag", "trace"),
+    ),
+    "full": (
+        *("alpha", "grad_hist_1d", "inner_test", "norm_test", "ortho_test"),
+        *("tic_diag", "trace", "hessian", "grad_hist_2d"),
+    ),
 }
 """Names of several instruments together, such as `economy`."""
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from optbench.assemble.create import arguments, call, kind_of, locate
 from optbench.assemble.own import told
-from optbench.config.suggest import did_you_mean
-from optbench.errors import UserError, memory_wanting
-from optbench.instruments.names import CLASSES, SETS
+from optbench.errors import memory_wanting
 from optbench.training.callback import Callback
 
 if TYPE_CHECKING:
@@ -19,42 +16,19 @@ if TYPE_CHECKING:
     from optbench.training.trainer import Trainer
 
 Said = str | Mapping[str, Any]
+KEY = "probe.instruments"
 
 
-def instruments(said: Sequence[Said], key: str = "probe.instruments") -> dict[str, Instrument]:
-    """Make the instruments that are named, each once, by name.
-
-    Args:
-        said: names, names of sets, or mappings with a `_target_`.
-        key: of them, for messages.
+def instruments(said: Sequence[Said]) -> dict[str, Instrument]:
+    """Make the instruments that are named, by what each calls itself.
 
     Raises:
         UserError: there is none of a name, or it refuses its arguments.
     """
-    found: dict[str, Instrument] = {}
-    for number, each in enumerate(said):
-        at = f"{key}[{number}]"
-        name = each if isinstance(each, str) else str(each["_target_"])
-        given = {} if isinstance(each, str) else arguments(each, at)
-        if name in SETS and not given:
-            found |= {one: _made(one, {}, at) for one in SETS[name] if one not in found}
-            continue
-        made = _made(name, given, at)
-        own = getattr(made, "name", None)
-        found[str(own) if isinstance(own, str) else name] = made
-    return found
+    from optbench.assemble.instruments import make_instruments
 
-
-def _made(name: str, given: Mapping[str, Any], at: str) -> Instrument:
-    if name not in CLASSES and "." not in name:
-        hint = did_you_mean(name, [*CLASSES, *SETS])
-        raise UserError(f"{at}={name}: no such instrument; {hint}")
-    target = locate(CLASSES.get(name, name), f"{at}._target_")
-    made: Instrument = call(target, f"{at}={name}", **given)
-    for method in ("lacking", "measure"):
-        if not callable(getattr(made, method, None)):
-            raise UserError(f"{at}._target_={name}: gives {kind_of(made)} without {method}(look)")
-    return made
+    made = make_instruments(said, key=KEY)
+    return {str(getattr(each, "name", type(each).__name__)): each for each in made}
 
 
 class LiveProbe(Callback):
