@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from optbench.assemble.own import told
-from optbench.errors import memory_wanting
+from optbench.errors import UserError, memory_wanting
 from optbench.training.callback import Callback
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ class LiveProbe(Callback):
             reason = instrument.lacking(look)
             if reason is None:
                 return instrument.measure(look).values
+        except UserError as error:
+            reason = str(error)
         except Exception as error:
             if look.trainer.world.size > 1:
                 raise
