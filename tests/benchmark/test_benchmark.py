@@ -79,6 +79,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return said
 
 
+@pytest.mark.slow
 def test_all_get_the_same_and_take_turns(given: Sequence[str]) -> None:
     found = call(f"{LINE} 'optimizers=[sgd,adamw]'")
     assert found.code == 0, found.err
@@ -199,6 +200,7 @@ def test_one_that_is_stopped_says_how_it_goes_on(monkeypatch: pytest.MonkeyPatch
     assert through.code == 0 and report("b") == report("c")
 
 
+@pytest.mark.slow
 def test_an_optimizer_under_two_names_gives_no_verdict() -> None:
     found = call(
         "benchmark suite=tiny --config-dir own trials=2 seeds=6 steps=20 hydra.sweep.dir=b "

@@ -109,6 +109,7 @@ def test_one_that_is_killed_twice_does_all_trials_and_the_same(
     assert tried("whole") == tried()
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_the_model_is_left_out() -> None:
     line = LINE.replace(SMALL, f"{SMALL} model.hidden=[]")
     found = call(f"{line} trials=1 sampler=random")

@@ -113,6 +113,7 @@ def test_one_that_is_killed_goes_on_to_the_same_bits(here: Path) -> None:
     assert len(list((here / "killed" / "checkpoints").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_one_that_is_asked_to_stop_says_how_to_go_on(here: Path) -> None:
     process = begun("stopped", 10_000)
     wait_for(process, here / "stopped" / "checkpoints" / "step-00000005.pt")

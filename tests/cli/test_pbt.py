@@ -200,6 +200,7 @@ def test_where_none_is_left_a_line_says_so() -> None:
     assert again.code == 1 and "no member is left" in again.err
 
 
+@pytest.mark.slow
 def test_where_all_have_failed_they_are_tried_again_on_going_on(kept: None) -> None:
     """What failed may be mended meanwhile; of one that diverged nothing is expected."""
     assert call(ADAMW).code == 0

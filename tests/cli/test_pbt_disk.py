@@ -111,6 +111,7 @@ def test_checkpoints_that_nobody_needs_any_more_go(monkeypatch: pytest.MonkeyPat
     assert [kept_at(number) for number in range(3)] == [[], [], [0, 1, 2, 3]]
 
 
+@pytest.mark.slow
 def test_a_kill_while_they_are_removed_changes_nothing() -> None:
     whole = call(ADAMW.replace("=study", "=whole")).out.replace("whole", "study")
     for number, count in enumerate((2, 1, 3)):

@@ -96,6 +96,7 @@ def test_several_seeds_a_trial_are_compared_by_their_mean() -> None:
     assert "over its runs" in " ".join(answer.out.split())
 
 
+@pytest.mark.slow
 def test_the_grid_of_learning_rates_is_all_of_it_at_once() -> None:
     answer = call(f"{LINE} space=lr")
     assert answer.code == 0, answer.err

@@ -65,6 +65,7 @@ def test_results_are_those_of_one_run_after_the_other_to_the_bit(tmp_path: Path)
         assert configs[0] == configs[1]
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_costs_its_run_nothing_but_time(
     tmp_path: Path, executor: Local
 ) -> None:
@@ -126,6 +127,7 @@ def test_asked_to_stop_a_run_ends_with_a_checkpoint(tmp_path: Path, executor: Lo
     assert RunDir(tmp_path / "run").read_status()["checkpoint"] == ended.step
 
 
+@pytest.mark.slow
 def test_a_signal_while_a_process_starts_is_not_lost(tmp_path: Path, executor: Local) -> None:
     future = executor.submit(optbench.compose(*SMALL, *LONG), RunDir(tmp_path / "run"))
     executor.stop(signal.SIGTERM)  # torch is being imported there
@@ -223,6 +225,7 @@ def test_a_closed_executor_starts_nothing(tmp_path: Path) -> None:
         executor.submit(optbench.compose(*SMALL, "steps=5"), RunDir(tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_a_sweep_is_gone_on_with_by_who_began_it(tmp_path: Path) -> None:
     grid = (*SMALL, "seed=0,1", "steps=4")
     optbench.sweep(*grid, "executor=local", "executor.workers=1", folder=tmp_path / "s")

@@ -91,6 +91,7 @@ def test_what_cannot_work_is_refused(name, arguments, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_torchvision_is_imported_only_when_a_model_needs_it():
     code = (
         "import sys, optbench.models.torchvision_model, optbench.models.vit;"

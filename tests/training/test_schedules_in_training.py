@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from few import few
 from torch import Tensor
 
 from optbench.errors import UserError
@@ -51,7 +52,7 @@ AUTOMATIC = {
 }
 
 
-@pytest.mark.parametrize("name", AUTOMATIC)
+@pytest.mark.parametrize("name", few(AUTOMATIC, 6))
 def test_resumes_bit_for_bit(name: str) -> None:
     overrides = [*RUN, "optimizer=sgd", *AUTOMATIC[name]]
     whole, resumed = whole_and_resumed(31, *overrides)

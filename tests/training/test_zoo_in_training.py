@@ -49,6 +49,7 @@ def test_what_keeps_objects_resumes_inside_what_wants_a_closure() -> None:
     assert_same_run(*whole_and_resumed(10, *lines))
 
 
+@pytest.mark.slow
 def test_differentiable_gradients_are_freed_after_every_step() -> None:
     """Without the garbage collector: a cycle would keep each step's graph."""
     made = experiment(*ZOO, "optimizer.name=adahessian", "monitor.every=0")
