@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import optbench.benchmark as _other  # before a function takes the name, so that it keeps it
 import optbench.check as _checks
 import optbench.compose as _package
+import optbench.doctor as _doctor
 import optbench.probe as _probes
 import optbench.report as _pages
 from optbench.version import __version__
@@ -17,12 +18,13 @@ from optbench.version import __version__
 if TYPE_CHECKING:
     from optbench.api import compose, pbt, resume, resume_sweep, sweep, train, tune
     from optbench.api_benchmark import benchmark
-    from optbench.api_diagnosis import check, probe
+    from optbench.api_diagnosis import check, doctor, probe
     from optbench.benchmark.result import Benchmark
     from optbench.check.result import Checked
     from optbench.comparison.compare import compare, compare_workloads
     from optbench.comparison.result import Compared, Comparisons
     from optbench.config.run_spec import RunSpec
+    from optbench.doctor.diagnosis import Diagnosis
     from optbench.errors import UserError
     from optbench.population.report import Ancestor
     from optbench.population.result import Population
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from optbench.runs.find import find_runs, open_run
     from optbench.runs.read import Checkpoints, Run
     from optbench.runs.result import RunResult
+    from optbench.symptoms.base import Rule, Symptom
     from optbench.training.callback import Callback
     from optbench.tuning.study import Study, Tried
 
@@ -42,12 +45,15 @@ __all__ = [
     "Checkpoints",
     "Compared",
     "Comparisons",
+    "Diagnosis",
     "Population",
     "Probed",
+    "Rule",
     "Run",
     "RunResult",
     "RunSpec",
     "Study",
+    "Symptom",
     "Tried",
     "UserError",
     "__version__",
@@ -56,6 +62,7 @@ __all__ = [
     "compare",
     "compare_workloads",
     "compose",
+    "doctor",
     "find_runs",
     "open_run",
     "pbt",
@@ -76,12 +83,15 @@ _HOMES = {
     "Checkpoints": "runs.read",
     "Compared": "comparison.result",
     "Comparisons": "comparison.result",
+    "Diagnosis": "doctor.diagnosis",
     "Population": "population.result",
     "Probed": "probe.result",
+    "Rule": "symptoms.base",
     "Run": "runs.read",
     "RunResult": "runs.result",
     "RunSpec": "config.run_spec",
     "Study": "tuning.study",
+    "Symptom": "symptoms.base",
     "Tried": "tuning.study",
     "UserError": "errors",
     "compare": "comparison.compare",
@@ -89,6 +99,7 @@ _HOMES = {
     "benchmark": "api_benchmark",
     "check": "api_diagnosis",
     "compose": "api",
+    "doctor": "api_diagnosis",
     "find_runs": "runs.find",
     "open_run": "runs.find",
     "pbt": "api",
@@ -101,11 +112,12 @@ _HOMES = {
     "tune": "api",
 }
 
-del _package, _other, _pages, _probes, _checks
+del _checks, _doctor, _package, _other, _pages, _probes
+globals().pop("check", None)
 globals().pop("compose", None)
 globals().pop("report", None)
 globals().pop("benchmark", None)
-globals().pop("check", None)
+globals().pop("doctor", None)
 globals().pop("probe", None)
 
 

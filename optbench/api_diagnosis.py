@@ -1,4 +1,4 @@
-"""Diagnosis from Python: `optbench.check` before a training, `optbench.probe` of a run."""
+"""Diagnosis from Python: `optbench.check` before a training, `probe` and `doctor` of a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from optbench.library import Path, check_folders, composer_of, of_a_library
 
 if TYPE_CHECKING:
     from optbench.check.result import Checked
+    from optbench.doctor.diagnosis import Diagnosis
     from optbench.probe.result import Probed
+    from optbench.symptoms.base import Rule
 
 
 def check(
@@ -109,3 +111,30 @@ def probe(
     if found.measured.signal:
         signal.raise_signal(found.measured.signal)
     return found
+
+
+def doctor(
+    *folders: Path, every: bool = False, rules: tuple[type[Rule], ...] = ()
+) -> list[Diagnosis]:
+    """Examine runs by their folders, as `optbench doctor` does.
+
+    Args:
+        folders: of runs, sweeps, or folders of these.
+        every: by all rules, those too that are off by default.
+        rules: further ones, of your own.
+
+    Returns:
+        One of each run: `run`, `state`, `symptoms` (each with `name`, `step`, `what`, `evidence`,
+        `cause`, `remedies`), `severe`.
+
+    Raises:
+        UserError: a folder that is not there, or without any run.
+
+    Example:
+        >>> found = optbench.doctor("runs/first")
+        >>> [symptom.name for symptom in found[0].symptoms]
+        []
+    """
+    from optbench.doctor.diagnosis import diagnosed
+
+    return diagnosed(*folders, every=every, own=rules)

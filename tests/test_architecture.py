@@ -19,7 +19,7 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": {
         *("api", "compose", "config", "errors", "population", "runs", "training", "tuning"),
         *("api_benchmark", "benchmark", "comparison", "report", "version"),
-        *("api_diagnosis", "check", "probe"),
+        *("api_diagnosis", "check", "probe", "doctor", "symptoms"),
     },
     "__main__": {"cli", "training"},
     "cli": {
@@ -27,21 +27,11 @@ ALLOWED: dict[str, set[str]] = {
         *("benchmark", "executors", "meta", "population", "tuning", "comparison", "report"),
         *("assemble", "training", "monitor", "rundir", "config", "plots", "errors"),
         *("search", "files", "escape", "compose", "runs", "console", "version", "shapes", "layout"),
-        *("step_folders", "which_run", "instruments"),
+        *("step_folders", "which_run", "instruments", "doctor", "symptoms"),
     },
     "api": {
-        "benchmark",
-        "library",
-        "assemble",
-        "compose",
-        "config",
-        "errors",
-        "executors",
-        "population",
-        "rundir",
-        "runs",
-        "training",
-        "tuning",
+        *("benchmark", "library", "assemble", "compose", "config", "errors", "executors"),
+        *("population", "rundir", "runs", "training", "tuning"),
     },
     "comparison": {
         *("runs", "statistics", "rundir", "config", "errors", "files", "console", "which_run"),
@@ -52,7 +42,9 @@ ALLOWED: dict[str, set[str]] = {
         *("plots", "which_run"),
     },
     "api_benchmark": {"benchmark", "compose", "errors", "library", "rundir", "which_run"},
-    "api_diagnosis": {"check", "compose", "library", "plots", "probe", "rundir"},
+    "api_diagnosis": {
+        *("check", "compose", "library", "plots", "probe", "rundir", "doctor", "symptoms"),
+    },
     "library": {"compose", "errors", "rundir", "runs"},
     "probe": {
         *("runs", "compose", "config", "assemble", "instruments", "training", "monitor", "plots"),
@@ -67,6 +59,10 @@ ALLOWED: dict[str, set[str]] = {
         *("tuning", "executors", "runs", "compose", "config", "search", "statistics", "assemble"),
         *("rundir", "errors", "files", "console", "which_run"),
     },
+    "doctor": {
+        *("symptoms", "runs", "rundir", "config", "errors", "files", "console", "plots"),
+    },
+    "symptoms": {"errors"},
     "meta": {
         *("optim", "data", "training", "tuning", "runs", "rundir", "config", "errors", "escape"),
         *("files", "launched", "console", "which_run"),
@@ -85,7 +81,7 @@ ALLOWED: dict[str, set[str]] = {
         *("rundir", "errors", "escape", "files", "launched"),
     },
     "runs": {
-        *("launched", "instruments"),
+        *("launched", "instruments", "symptoms"),
         *("compose", "assemble", "training", "monitor", "rundir", "config", "errors"),
         *("files", "escape", "console", "version", "shapes", "step_folders", "plots", "layout"),
     },
@@ -157,7 +153,7 @@ WITHOUT_TORCH = [
     *(f"optbench.check.{n}" for n in ("base", "checks", "result", "selected", "told", "verb")),
     "optbench.benchmark.*",
     *("optbench.search.distribution", "optbench.search.space", "optbench.statistics.*"),
-    *("optbench.comparison.*", "optbench.report.*"),
+    *("optbench.comparison.*", "optbench.report.*", "optbench.symptoms.*", "optbench.doctor.*"),
 ]
 """Modules that load without torch; what of it they need they import when they need it."""
 

@@ -391,6 +391,7 @@ def _settings(config: RunConfig, feed: BatchStream, total_steps: int) -> Setting
         patience=config.early_stopping.patience,
         eval_batch_size=config.eval.batch_size,
         per_parameter=config.monitor.per_parameter,
+        activations=config.monitor.doctor and config.monitor.per_parameter and not config.compile,
         save_final=config.checkpoint.final,
         save_best=config.checkpoint.best is not None,
     )

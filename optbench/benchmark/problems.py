@@ -10,7 +10,7 @@ from optbench.benchmark.contenders import Contender
 from optbench.benchmark.evaluations import EvaluationsOfTrials, evaluations_of
 from optbench.benchmark.points import values_of
 from optbench.compose.composer import Composer
-from optbench.config.deciding import DECIDES_NOTHING
+from optbench.config.deciding import what_decides
 from optbench.config.identity import digest
 from optbench.config.run_spec import RunSpec
 from optbench.errors import UserError
@@ -188,8 +188,7 @@ def problems_of(
 
 def _hash(plain: Mapping[str, Any]) -> str:
     """Return the hash of what a workload's config says today, whatever the optimizer."""
-    others = ("optimizer", *DECIDES_NOTHING)
-    return digest({key: value for key, value in plain.items() if key not in others})
+    return digest({key: v for key, v in what_decides(plain).items() if key != "optimizer"})
 
 
 class _Judged(NamedTuple):

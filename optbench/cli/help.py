@@ -54,6 +54,22 @@ def _instruments() -> str:
     return "\n".join(lines)
 
 
+def _symptoms() -> str:
+    """Return the doctor's rules, and how many of their alarms were right."""
+    from optbench.symptoms.measured import ALARMS
+    from optbench.symptoms.rules import RULES
+
+    lines = []
+    for rule in RULES:
+        right, alarms = ALARMS.get(rule.name, (0, 0))
+        said = f"{right} of {alarms} right" if alarms else "not measured"
+        more = [said, *(["off"] if not rule.default else []), *(["at the end"] * rule.at_end)]
+        wrapped = textwrap.wrap(f"{rule.help} ({', '.join(more)})", WIDTH - 21)
+        first, *others = wrapped
+        lines += [f"  {rule.name:<18} {first}", *(f"{'':<21}{line}" for line in others)]
+    return "\n".join(lines)
+
+
 def program(verbs: Mapping[str, Verb]) -> str:
     """Return `optbench --help`."""
     parts = []
@@ -92,6 +108,7 @@ def verb(name: str) -> str:
         "{keys}": _keys,
         "{flags}": lambda: _text("flags"),
         "{instruments}": _instruments,
+        "{symptoms}": _symptoms,
         "{fixed}": lambda: textwrap.fill(f"{fixed}implementation can't change.", WIDTH),
     }
     for mark, words in said.items():

@@ -95,6 +95,11 @@ VERBS = {
         "probe.verb:begin",
         "curvature and more at checkpoints: optbench probe RUN [--at best|last|all|STEP]",
     ),
+    "doctor": Verb(
+        "diagnose",
+        "doctor.doctor:doctor",
+        "what looks wrong in runs, and what helps: optbench doctor RUN... [--json]",
+    ),
     "benchmark": Verb(
         "compare",
         "benchmark:benchmark",

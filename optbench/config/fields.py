@@ -145,6 +145,13 @@ def instrument(value: Any) -> str | dict[str, Any]:
     return sink(value)
 
 
+def rule(value: Any) -> dict[str, Any]:
+    """Read a rule of the user's own: a mapping with a `_target_`."""
+    if not isinstance(value, Mapping) or not isinstance(value.get("_target_"), str):
+        raise ValueError
+    return {str(key): item for key, item in value.items()}
+
+
 def count_or_full(value: Any) -> int | str:
     """Read a whole number of at least 1, or the word `full`."""
     return "full" if value == "full" else integer(1)(value)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from optbench.config.deciding import DECIDES_NOTHING
+from optbench.config.deciding import what_decides
 from optbench.config.moved import once, with_paths
 
 LENGTH = 16
@@ -21,7 +21,7 @@ def identity(plain: Mapping[str, Any]) -> str:
         >>> identity({"seed": 1, "name": "a"}) == identity({"seed": 1, "name": "b"})
         True
     """
-    kept = {key: value for key, value in plain.items() if key not in DECIDES_NOTHING}
+    kept = what_decides(plain)
     target = kept.get("target")
     if isinstance(target, Mapping):
         kept["target"] = {key: value for key, value in target.items() if key != "source"}

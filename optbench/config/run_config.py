@@ -24,16 +24,15 @@ from optbench.config.fields import (
     count_or_full,
     each,
     folder_name,
-    instrument,
     integer,
     number,
     one_of,
-    sink,
     tag,
     word,
 )
 from optbench.config.lengths import Length
 from optbench.config.setting import OF_GROUP, setting
+from optbench.config.watched import Doctor, Monitor, Probe
 
 MOST_THREADS = 4096
 """More than any machine has cores; far beyond it OpenMP ends the process without a word of ours."""
@@ -83,48 +82,6 @@ class Eval:
         example="eval.examples=500",
     )
     test: bool = setting(True, "score the test set at the end", before=True)
-
-
-@dataclass(frozen=True)
-class Monitor:
-    """How often the run is measured, and what is written."""
-
-    every: Length = setting(
-        10,
-        "gradient norms, update ratios, throughput, memory",
-        LENGTH,
-        example="monitor.every=10",
-    )
-    histograms: Length = setting(0, "sampled histograms of parameters and gradients", LENGTH)
-    per_parameter: bool = setting(True, "norms and ratios of each parameter, not only the total")
-    tensorboard: bool = setting(True)
-    sinks: Sequence[str | Mapping[str, Any]] = setting(
-        [],
-        "where measurements go too: csv, wandb, mlflow, {_target_: my.module.Sink}",
-        Field(each(sink), "a list of csv, wandb, mlflow or {_target_: my.module.Sink}"),
-        before=(),
-        example="monitor.sinks=[csv]",
-    )
-
-
-@dataclass(frozen=True)
-class Probe:
-    """How often a run is probed as it trains, and by which instruments."""
-
-    every: Length = setting(
-        0,
-        "instruments of optbench probe, as it trains",
-        LENGTH,
-        before=Length(0),
-        example="probe.every=100",
-    )
-    instruments: Sequence[str | Mapping[str, Any]] = setting(
-        ["economy"],
-        "names, names of sets, {_target_: noise_scale, examples: 256} or of your own",
-        Field(each(instrument), "a list of names or {_target_: my.module.Instrument}"),
-        before=(),
-        example="probe.instruments=[noise_scale]",
-    )
 
 
 @dataclass(frozen=True)
@@ -332,6 +289,7 @@ class RunConfig:
     monitor: Monitor = setting(None)
     probe: Probe = setting(None, before=Probe())
     early_stopping: EarlyStopping = setting(None)
+    doctor: Doctor = setting(None, before=Doctor())
     sweep: Sweep = setting(None)
     resume: str | None = setting(
         None,
@@ -384,6 +342,7 @@ NESTED: Mapping[str, type] = {
     "monitor": Monitor,
     "probe": Probe,
     "early_stopping": EarlyStopping,
+    "doctor": Doctor,
     "sweep": Sweep,
     "precision": Precision,
     "checkpoint": Checkpoint,

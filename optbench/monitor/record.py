@@ -61,7 +61,7 @@ class Recorder:
     of the time of writing one between two steps, with the processor's caches full of the model.
 
     Args:
-        sinks: who takes the records.
+        sinks: who takes the records; one whose `at_once` is true gets each as it is made.
         tensorboard: the sink that also takes histograms, if there is one.
         live: the sink that is told of every step and gets every record at once, if there is one.
         earlier: positions of files that earlier parts of the run wrote.
@@ -78,8 +78,9 @@ class Recorder:
         self.tensorboard = tensorboard
         self.live = live
         self._earlier = dict(earlier or {})
-        self._at_once = [sink for sink in sinks if sink is live]
-        self._in_batches = [sink for sink in sinks if sink is not live]
+        waits_not = [sink is live or getattr(sink, "at_once", False) for sink in sinks]
+        self._at_once = [s for s, now in zip(sinks, waits_not, strict=True) if now]
+        self._in_batches = [s for s, now in zip(sinks, waits_not, strict=True) if not now]
         self._pending: list[Record] = []
         self._handed_out = time.monotonic()
 

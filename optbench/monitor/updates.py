@@ -9,6 +9,7 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
+from optbench.monitor.activations import ActivationWatch
 from optbench.monitor.norms import Norms, snapshot
 from optbench.monitor.watching import Watching
 
@@ -25,6 +26,7 @@ class UpdateWatch:
         parameters: as the optimizer changes them.
         per_parameter: whether to report each parameter besides the total.
         watching: takes in what it costs.
+        activations: looked at in some of the steps, if anybody does.
     """
 
     def __init__(
@@ -33,8 +35,10 @@ class UpdateWatch:
         parameters: Sequence[Tensor],
         per_parameter: bool = True,
         watching: Watching | None = None,
+        activations: ActivationWatch | None = None,
     ) -> None:
         self._watching = Watching() if watching is None else watching
+        self.activations = activations
         self._parameters = parameters
         own = names if per_parameter else []
         self._tags = [(f"grad_norm/{n}", f"param_norm/{n}", f"update_ratio/{n}") for n in own]
@@ -43,6 +47,11 @@ class UpdateWatch:
         self._weights: Norms = []
         self._updates: Norms = []
         self.fresh = False
+
+    def forward(self, step: int) -> ActivationWatch | None:
+        """Return who looks at this step's forward pass, None if nobody does."""
+        watch = self.activations
+        return watch if watch is not None and watch.due(step) else None
 
     def see_gradients(self) -> None:
         """Look after backward (and unscaling), before clipping and before the step."""
@@ -88,6 +97,8 @@ class UpdateWatch:
             values[weight] = w
             if w > 0:
                 values[ratio] = u / w
+        if self.activations is not None and self.activations.fresh:
+            values |= self.activations.read()
         return values
 
 

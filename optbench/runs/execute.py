@@ -18,6 +18,7 @@ from optbench.files import dump_yaml
 from optbench.rundir import DONE, RunDir
 from optbench.runs.best import scores_of_best
 from optbench.runs.collector import at_work
+from optbench.runs.live_doctor import LiveDoctor, check_doctor
 from optbench.runs.live_probe import live_probes
 from optbench.runs.log import Log, heard, say_taken
 from optbench.runs.own_sinks import check_sinks
@@ -132,15 +133,20 @@ class _Run:
                 self.resumed_at, earlier = self._resume() if resume else (None, {})
                 if self.world.is_main:
                     self._write_down(resume)
-                recorder = self._recorder(self.resumed_at, earlier)
+                doctor = self._doctor()
+                recorder = self._recorder(self.resumed_at, earlier, doctor)
                 trainer = self.experiment.trainer(recorder, self.keeper, interruption, callbacks)
                 if self.resumed_at is not None:
                     texts = self.folder.last_texts(self.resumed_at)
                     trainer.reporter.go_on_from(self.folder.last_values(), texts)
                 self.running = True
+                if doctor is not None:
+                    doctor.begin(trainer.request_stop)
                 outcome = trainer.fit()
                 end_hparams(recorder, outcome.state)
                 recorder.close()
+                if doctor is not None:
+                    doctor.end(outcome.state, trainer.progress.step, outcome.message)
                 if outcome.state in ("finished", "stopped_early") and self.keeper is not None:
                     outcome.metrics |= scores_of_best(
                         self.experiment, self.folder, outcome.metrics, interruption
@@ -240,10 +246,26 @@ class _Run:
                 f"but {shown(self.folder.path)} has taken {taken}"
             )
 
-    def _recorder(self, resumed_at: int | None, earlier: Mapping[str, Position]) -> Recorder:
+    def _doctor(self) -> LiveDoctor | None:
+        """Return who looks at the records of rank 0, with those of the run's part before seen."""
+        config = self.spec.config
+        if not (self.world.is_main and config.monitor.doctor):
+            return None
+        sizes = described(self.experiment.dataset)
+        doctor = LiveDoctor(config, self.spec.plain, sizes, self.log.warn)
+        if self.resumed_at is not None:
+            doctor.go_on_from(self.folder.read_metrics())
+        return doctor
+
+    def _recorder(
+        self,
+        resumed_at: int | None,
+        earlier: Mapping[str, Position],
+        doctor: LiveDoctor | None,
+    ) -> Recorder:
         if self.world.is_main:
             return make_recorder(
-                self.spec, self.folder, self.log, self.experiment, resumed_at, earlier
+                self.spec, self.folder, self.log, self.experiment, resumed_at, earlier, doctor
             )
         from optbench.monitor.record import Recorder
 
@@ -353,6 +375,7 @@ def check_surroundings(spec: RunSpec) -> Any:
     data = dataset(spec.config)
     check_device(spec.config.device)
     check_sinks(spec.config.monitor.sinks)
+    check_doctor(spec.config)
     return data
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from optbench.assemble.experiment import Experiment
     from optbench.monitor.record import Position, Recorder
     from optbench.monitor.tensorboard import TensorBoard
+    from optbench.runs.live_doctor import LiveDoctor
 
 
 def make_recorder(
@@ -27,12 +28,14 @@ def make_recorder(
     experiment: Experiment,
     resumed_at: int | None,
     earlier: Mapping[str, Position] | None = None,
+    doctor: LiveDoctor | None = None,
 ) -> Recorder:
     """Make the recorder of rank 0.
 
     Args:
         resumed_at: the step that the run goes on from, None for a new one.
         earlier: the lengths of the event files that it had written until then.
+        doctor: who looks at the records, if anybody does.
     """
     from optbench.monitor.jsonl import JsonLines
     from optbench.monitor.record import Recorder
@@ -53,7 +56,8 @@ def make_recorder(
         sinks.append(board)
     own = spec.config.monitor.sinks
     sinks += make_sinks(own, folder.path, spec.plain, resumed_at, log.warn)
-    return Recorder([*sinks, terminal], board, terminal, earlier)
+    last = [terminal] if doctor is None else [terminal, doctor]
+    return Recorder([*sinks, *last], board, terminal, earlier)
 
 
 def _tensorboard(

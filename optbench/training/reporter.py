@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from optbench.monitor.activations import ActivationWatch
 from optbench.monitor.histograms import histograms
 from optbench.monitor.images import images
 from optbench.monitor.memory import PeakMemory
@@ -17,6 +18,7 @@ from optbench.tasks.base import Shown
 from optbench.training.checkpointer import RunState, is_clocked
 from optbench.training.losses import Sum
 from optbench.training.player import Player
+from optbench.training.settings import Settings
 
 
 class Reporter:
@@ -26,7 +28,7 @@ class Reporter:
         state: of the run.
         steps_per_epoch: for the records' epoch.
         recorder: takes the records.
-        per_parameter: whether norms are reported by parameter.
+        settings: what is measured, and how often.
     """
 
     def __init__(
@@ -34,13 +36,21 @@ class Reporter:
         state: RunState,
         steps_per_epoch: int,
         recorder: Recorder,
-        per_parameter: bool = True,
+        settings: Settings,
     ) -> None:
         self.state, self.world, self.recorder = state, state.world, recorder
         self.texts: dict[str, str] = {}
         self.watching = state.watching
+        every = settings.cadence.monitor if settings.activations else 0
         self.watches = [
-            UpdateWatch(p.names, p.parameters, per_parameter, state.watching) for p in state.players
+            UpdateWatch(
+                p.names,
+                p.parameters,
+                settings.per_parameter,
+                state.watching,
+                ActivationWatch(p.module, every, state.watching) if every else None,
+            )
+            for p in state.players
         ]
         self.metrics = state.metrics
         self._memory = PeakMemory(state.world.device)

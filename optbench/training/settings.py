@@ -38,6 +38,7 @@ class Settings:
         patience: evaluations without improvement before the run stops; 0 is off.
         eval_batch_size: examples in a forward pass of an evaluation.
         per_parameter: whether norms are reported by parameter.
+        activations: whether dead and saturated units are counted, at some monitored steps.
         save_final: whether the last step is saved.
         save_best: whether a step is saved that scores best so far.
     """
@@ -48,6 +49,7 @@ class Settings:
     patience: int = 0
     eval_batch_size: int = 1000
     per_parameter: bool = True
+    activations: bool = False
     save_final: bool = True
     save_best: bool = True
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from optbench.errors import UserError
+from optbench.monitor.activations import ActivationWatch
 from optbench.monitor.updates import UpdateWatch
 from optbench.optim.progressive.progressive import NoRateError
 from optbench.tasks.base import Task
@@ -79,11 +80,14 @@ class TrainStep:
         self._prepares = self._leaves_out or watches or self._some_rest
         self._no_sync = strategy.before_last(player.forward)
 
-    def loss_and_gradients(self, work: StepBatch) -> Tensor:
+    def loss_and_gradients(self, work: StepBatch, looked: ActivationWatch | None = None) -> Tensor:
         """Do forward and backward over all micro-batches; return the loss of this rank's examples,
-        scaled so that its mean over ranks is the batch's."""
+        scaled so that its mean over ranks is the batch's. `looked` sees the first forward pass."""
         if self._leaves_out:  # batch statistics move in the forward pass
             self._buffers.remember()
+        if looked is not None:
+            with looked.looking():
+                return self._loss_and_gradients(work)
         return self._loss_and_gradients(work)
 
     def _loss_and_gradients(self, work: StepBatch) -> Tensor:

@@ -74,7 +74,7 @@ class Trainer:
         late = self.world.device.type == "cuda"
         self._readers: list[LossReader[Turn]] = [LossReader(late) for _ in self.players]
         self._stops = Stops(self.world, interruption, self._nonfinite, self.outcome)
-        self.reporter = Reporter(state, feed.steps_per_epoch, recorder, settings.per_parameter)
+        self.reporter = Reporter(state, feed.steps_per_epoch, recorder, settings)
         batch_size = settings.eval_batch_size
         self._scorer = Scorer(state, feed, self.reporter, batch_size, interruption)
         self._at_once = self.world.size == 1 and not late
@@ -210,7 +210,7 @@ class Trainer:
             if closure:
                 loss, done = step.with_closure(work, seen, sample)
             else:
-                loss = step.loss_and_gradients(work)
+                loss = step.loss_and_gradients(work, seen.forward(number) if seen else None)
                 progress.thirds += GRADIENT
             ready = reader.push(turn, loss)
             if ready is not None:

@@ -169,7 +169,7 @@ def test_the_tags_of_the_metrics(folder: RunDir) -> None:
         f"{group}/{name}"
         for group in ("grad_norm", "param_norm", "update_ratio")
         for name in ["total", *PARAMETERS]
-    }
+    } | {"dead_units/blocks.0.1"}
 
 
 def test_the_log_has_what_was_said(folder: RunDir, answer: Answer) -> None:

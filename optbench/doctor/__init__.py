@@ -1,0 +1,1 @@
+"""`optbench doctor`: what looks wrong in runs, from their folders alone. No torch."""

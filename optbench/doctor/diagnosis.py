@@ -1,0 +1,155 @@
+"""A run's symptoms, from its folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from optbench.errors import UserError
+from optbench.rundir import RunDir
+from optbench.runs.find import find_runs
+from optbench.runs.live_doctor import own_rule
+from optbench.runs.read import Run
+from optbench.symptoms.base import Rule, Symptom
+from optbench.symptoms.examination import Examination
+from optbench.symptoms.facts import Facts
+from optbench.symptoms.rules import RULES, made
+
+MOST_POINTS = 400
+"""Of a curve that is kept to be drawn."""
+
+Curve = tuple[list[float], list[float]]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is found of one run.
+
+    Attributes:
+        run: itself.
+        state: of it.
+        step: of its last record.
+        symptoms: in the order of their steps.
+        curves: of the tags that symptoms name: steps and values.
+        notes: what could not be looked at, a line each.
+    """
+
+    run: Run
+    state: str
+    step: int
+    symptoms: tuple[Symptom, ...]
+    curves: Mapping[str, Curve] = field(default_factory=dict, repr=False)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def severe(self) -> bool:
+        """Whether one of the symptoms is."""
+        return any(symptom.severe for symptom in self.symptoms)
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """All of it as plain data."""
+        return {
+            "run": str(self.run.path),
+            "state": self.state,
+            "step": self.step,
+            "symptoms": [asdict(symptom) for symptom in self.symptoms],
+            "notes": list(self.notes),
+        }
+
+
+def diagnosed(
+    *folders: str | os.PathLike[str], every: bool = False, own: Sequence[type[Rule]] = ()
+) -> list[Diagnosis]:
+    """Examine the runs at and below some folders.
+
+    Args:
+        folders: of runs, sweeps, or folders of these; default `runs`.
+        every: by all rules, those too that are off by default.
+        own: further rules.
+
+    Raises:
+        UserError: a folder that is not there, or without any run.
+    """
+    runs = find_runs(*folders)
+    if not runs:
+        where = " ".join(map(str, folders)) or "runs"
+        raise UserError(f"{where}: no runs are there")
+    return [examined(run, every, own) for run in runs]
+
+
+def examined(run: Run, every: bool = False, own: Sequence[type[Rule]] = ()) -> Diagnosis:
+    """Examine a run: show its records to the rules, and then how it ended."""
+    notes: list[str] = []
+
+    def failed(rule: Rule, error: Exception) -> None:
+        why = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        notes.append(f"the rule {rule.name} fails and is left out ({why})")
+
+    facts, read = Facts(), True
+    try:
+        facts = Facts.of(run.config, _sizes(run))
+    except UserError as error:
+        notes.append(str(error))
+        read = False
+    rules = [*made(facts, every), *(rule(facts) for rule in own)]
+    examination = Examination(rules, failed)
+    last = 0
+    for record in _records(run):
+        last = max(last, record["step"])
+        examination.see(record)
+    state = run.state
+    if read and state in ("finished", "stopped_early", "diverged"):
+        message = str(run.status.get("message", ""))
+        examination.see({"kind": "end", "step": last, "state": state, "message": message})
+    found = tuple(examination.found)
+    if not last:
+        notes.append("nothing was recorded")
+    curves = _curves(run, {tag for symptom in found for tag in symptom.tags})
+    return Diagnosis(run, state, last, found, curves, tuple(notes))
+
+
+def _sizes(run: Run) -> Mapping[str, Any]:
+    """Return the data's sizes as the folder says them, empty where nobody knows."""
+    found = RunDir(run.path).read_json("env.json").get("data")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _records(run: Run) -> Iterable[Mapping[str, Any]]:
+    """Yield the lines that are records, as whoever wrote them may have left them."""
+    for record in run.records():
+        if isinstance(record.get("kind"), str) and isinstance(record.get("step"), int):
+            yield record
+
+
+def _curves(run: Run, tags: set[str]) -> dict[str, Curve]:
+    """Return the curves of some tags, thinned to what a picture can show."""
+    if not tags:
+        return {}
+    found: dict[str, Curve] = {tag: ([], []) for tag in tags}
+    for record in _records(run):
+        for tag in tags & record.keys():
+            value = record[tag]
+            if isinstance(value, int | float):
+                found[tag][0].append(float(record["step"]))
+                found[tag][1].append(float(value))
+    thinned = {}
+    for tag, (steps, values) in found.items():
+        each = -(-len(steps) // MOST_POINTS) or 1
+        thinned[tag] = (steps[::each], values[::each])
+    return thinned
+
+
+def rules_named(paths: Sequence[str]) -> list[type[Rule]]:
+    """Return rules of the user's own by their dotted paths.
+
+    Raises:
+        UserError: one is not there, or is called as one of ours is.
+    """
+    own = [own_rule(path, "--rule") for path in paths]
+    for rule in own:
+        if rule.name in {each.name for each in RULES}:
+            raise UserError(f"--rule={rule.__name__}: there is a rule {rule.name} already")
+    return own

@@ -1,0 +1,58 @@
+"""A loss that leaves, and stays away from, where it was."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from optbench.symptoms.base import Record, Rule, Symptom
+from optbench.symptoms.facts import Facts
+
+FACTOR = 2.0
+IN_A_ROW = 3
+NEVER = 8
+"""Records after one like this without a loss as good as at first."""
+
+
+class Divergence(Rule):
+    """The training diverges."""
+
+    name = "divergence"
+    kinds = ("train", "end")
+    help = f"training loss {FACTOR:g} times its first, {IN_A_ROW} in a row, or never as good again"
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(facts)
+        self._first: float | None = facts.guessing
+        self._above = self._since = 0
+
+    def observe(self, record: Record) -> Symptom | None:
+        """Compare the loss with the first."""
+        if self.variant is not None:
+            return None
+        if record["kind"] == "end":
+            bad = record.get("state") == "diverged"
+            return self._found(record, str(record.get("message") or "diverged")) if bad else None
+        loss = record.get("train/loss")
+        if loss is None:
+            return None
+        if self._first is None:
+            self._first = loss
+        bad = not isfinite(loss) or loss > FACTOR * abs(self._first)
+        self._above = self._above + 1 if bad else 0
+        lost = bad or (self._since > 0 and loss > abs(self._first))
+        self._since = self._since + 1 if lost else 0
+        if self._above < IN_A_ROW and self._since < NEVER:
+            return None
+        return self._found(record, f"loss {loss:.3g}, at first {self._first:.3g}")
+
+    def _found(self, record: Record, evidence: str) -> Symptom:
+        return self.found(
+            record,
+            "the training diverges",
+            evidence,
+            "a learning rate too high, or no warmup",
+            self.facts.lower(10),
+            "schedule.warmup_steps=10%",
+            severe=True,
+            tags=("train/loss",),
+        )

@@ -1,0 +1,31 @@
+"""What the rules of activations share: a share of units by layer, at some monitored steps."""
+
+from __future__ import annotations
+
+from optbench.symptoms.base import Record, Rule
+from optbench.symptoms.facts import Facts
+
+
+class OfLayers(Rule):
+    """Base of rules that look at the shares of all layers; see `monitor/activations.py`."""
+
+    kinds = ("monitor",)
+    group = ""
+    share = 0.5
+    in_a_row = 2
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(facts)
+        self._keys, self._above = 0, 0
+        self._tags: list[str] = []
+
+    def worst(self, record: Record) -> tuple[str, float] | None:
+        """Return the layer with the largest share, where it is large again and again."""
+        if len(record) != self._keys:
+            self._keys = len(record)
+            self._tags = [tag for tag in record if tag.startswith(self.group)]
+        if not self._tags:
+            return None
+        value, tag = max((record[tag], tag) for tag in self._tags)
+        self._above = self._above + 1 if value > self.share else 0
+        return (tag, value) if self._above >= self.in_a_row else None

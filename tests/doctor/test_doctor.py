@@ -1,0 +1,132 @@
+"""optbench doctor, of folders that others have written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+import optbench
+from optbench.errors import UserError
+from optbench.symptoms.base import Record, Rule, Symptom
+from tests.cli.program import call
+
+CONFIG = {
+    "steps": 200,
+    "optimizer": {"_target_": "torch.optim.SGD", "lr": 2.0},
+    "task": {"_target_": "optbench.tasks.classification.Classification"},
+}
+
+
+def folder(path: Path, losses: list[float], state: str = "finished") -> Path:
+    path.mkdir(parents=True)
+    (path / "config.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
+    lines = [
+        json.dumps({"kind": "train", "step": 10 * (k + 1), "epoch": k / 2, "train/loss": loss})
+        for k, loss in enumerate(losses)
+    ]
+    (path / "metrics.jsonl").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    status = {"state": state, "step": 10 * len(losses), "message": ""}
+    (path / "status.json").write_text(json.dumps(status), encoding="utf-8")
+    env = {"data": {"train_size": 100, "num_classes": 10}}
+    (path / "env.json").write_text(json.dumps(env), encoding="utf-8")
+    return path
+
+
+WELL = [2.3 * 0.8**k * (1 + 0.02 * (-1) ** k) for k in range(20)]
+BAD = [2.3, 2.0, *[90.0] * 18]
+
+
+def test_a_run_that_diverged(tmp_path: Path) -> None:
+    answer = call(f"doctor {folder(tmp_path / 'bad', BAD)}")
+    assert answer.code == 1 and not answer.err
+    rest = answer.out.splitlines()
+    assert "finished at step 200; 1 symptom\n" in answer.out
+    assert "  try       optimizer.lr=0.2" in rest and "train/loss" in rest
+    assert any(line.startswith("divergence at step 50 (severe)") for line in rest)
+
+
+def test_a_run_that_is_well(tmp_path: Path) -> None:
+    answer = call(f"doctor {folder(tmp_path / 'well', WELL)}")
+    assert answer.code == 0 and not answer.err
+    assert answer.out.endswith("finished at step 200; nothing looks wrong\n")
+
+
+def test_json_of_several_runs(tmp_path: Path) -> None:
+    folder(tmp_path / "sweep" / "0", WELL)
+    folder(tmp_path / "sweep" / "1", [*BAD[:5], float("nan")], "diverged")
+    answer = call(f"doctor {tmp_path} --json")
+    assert answer.code == 1
+    well, bad = json.loads(answer.out)["runs"]
+    assert well["symptoms"] == [] and bad["state"] == "diverged"
+    found = next(each for each in bad["symptoms"] if each["name"] == "divergence")
+    assert found["severe"] and found["remedies"][0] == "optimizer.lr=0.2" and found["step"] == 50
+
+
+def test_many_runs_are_a_table(tmp_path: Path) -> None:
+    for number in range(4):
+        folder(tmp_path / str(number), WELL if number else BAD)
+    answer = call(f"doctor {tmp_path}")
+    assert answer.code == 1
+    lines = answer.out.splitlines()
+    assert lines[1].split() == ["0", "finished", "divergence"] and lines[2].split()[-1] == "-"
+    assert "4 runs in" in answer.out and "3 without a symptom" in answer.out
+    assert "by symptom: " in answer.out
+
+
+def test_what_is_damaged_is_told(tmp_path: Path) -> None:
+    path = folder(tmp_path / "run", WELL)
+    (path / "config.yaml").write_text("[", encoding="utf-8")
+    with (path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"kind": 3, "step": 5}\n{"kind": "train", "step": "x"}\n{"ki')
+    answer = call(f"doctor {path}")
+    assert answer.code == 0 and "note: " in answer.out and "not YAML" in answer.out
+    (path / "metrics.jsonl").unlink()
+    assert "nothing was recorded" in call(f"doctor {path}").out
+
+
+class Third(Rule):
+    name = "third"
+    help = "sees three records"
+
+    def observe(self, record: Record) -> Symptom | None:
+        return self.found(record, "it is the third", "3", "time") if record["step"] == 30 else None
+
+
+def test_a_rule_of_ones_own(tmp_path: Path) -> None:
+    path = folder(tmp_path / "well", WELL)
+    answer = call(f"doctor {path} --rule tests.doctor.test_doctor.Third")
+    assert answer.code == 0 and "third at step 30: it is the third" in answer.out
+    (found,) = optbench.doctor(path, rules=(Third,))
+    assert [symptom.name for symptom in found.symptoms] == ["third"] and not found.severe
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.mark.parametrize(
+    "line, told",
+    [
+        ("", "doctor: which run?"),
+        ("nowhere", "nowhere: no such folder"),
+        (".", "no runs are there"),
+        (". --jsn", "did you mean --json?"),
+        (". --json=3", "--json: it takes no value"),
+        (". --rule", "--rule: it wants a value"),
+        (". --rule=torch.nn.ReLU", "expected a Rule"),
+        (". --rule=optbench.symptoms.spike.Spike", "there is a rule spike already"),
+    ],
+)
+def test_bad_input(line: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = call(f"doctor {line}")
+    assert answer.code == 2 and told in answer.err and answer.err.count("\n") == 1
+
+
+def test_no_runs_in_a_program(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no runs are there"):
+        optbench.doctor(tmp_path)
