@@ -27,7 +27,7 @@ _LIBRARIES = {
     "optimizer": r"torch\.optim\.[A-Z]\w*|pytorch_optimizer\.\w+|schedulefree\.[A-Z]\w*",
     "loss": r"torch\.nn\.\w*Loss",
     "sink": r"csv",
-    "instrument": r"[a-z_0-9]+|optbench\.instruments\.[\w.]+",
+    "instrument": r"[a-z_0-9]+",  # a name; no path goes through our modules to what they import
     "schedule": r"torch\.optim\.lr_scheduler\.[A-Z]\w*",
 }
 """By role: classes of others' that a config may name whoever wrote it."""
@@ -137,6 +137,6 @@ def _paths(node: Any, at: str = "", role: str = "") -> Iterator[tuple[str, str, 
             yield from _paths(value, dotted, _ROLES.get(str(key), ""))
     elif isinstance(node, list):
         for index, item in enumerate(node):
-            if role == "sink" and isinstance(item, str):
+            if role in ("sink", "instrument") and isinstance(item, str):
                 yield f"{at}[{index}]", role, "_target_", item
             yield from _paths(item, f"{at}[{index}]", role)

@@ -51,3 +51,11 @@ def test_arguments_of_a_data_set_name_no_classes(split: str) -> None:
 )
 def test_a_strangers_measurements_go_to_files_only(sinks: list[Any], keys: list[str]) -> None:
     assert [key for key, _ in foreign({"monitor": {"sinks": sinks}})] == keys
+
+
+def test_no_path_leads_through_an_instruments_module() -> None:
+    bad = ["os.system", "optbench.instruments.look.torch.hub.load", {"_target_": "a.Own"}]
+    good = ["economy", {"_target_": "noise_scale", "examples": 3}]
+    found = foreign({"probe": {"instruments": [*good, *bad]}})
+    keys = ("probe.instruments[2]", "probe.instruments[3]", "probe.instruments[4]._target_")
+    assert tuple(key for key, _ in found) == keys
