@@ -29,6 +29,9 @@ NORMAL = 1.959963984540054
 
 METHODS = ("auto", "single", "batches")
 
+ROUNDING = 1e-9
+"""Of the squared gradient: noise of less is that of adding up."""
+
 
 class Scale(NamedTuple):
     """What there is to say of the noise.
@@ -60,6 +63,7 @@ def of_examples(found: Statistics) -> Scale:
     count, signal = found.examples, found.signal
     trace = found.trace
     squared = signal - trace / count
+    _check_noise(trace, signal)
     without = (count**2 * signal - 2 * count * found.dots + found.norms) / (count - 1) ** 2
     traces = (found.norms.sum() - found.norms - (count - 1) * without) / (count - 2)
     squares = without - traces / (count - 1)
@@ -77,6 +81,7 @@ def of_batches(norms: Tensor, dots: Tensor, signal: float, size: int) -> Scale:
     """
     count = len(norms)
     scale = two_sizes((size, float(norms.mean())), (count * size, signal))
+    _check_noise(scale[0], signal)
     without = (count**2 * signal - 2 * count * dots + norms) / (count - 1) ** 2
     others = (norms.sum() - norms) / (count - 1)
     squares = ((count - 1) * without - others) / (count - 2)
@@ -116,8 +121,15 @@ def over_steps(records: Iterable[Mapping[str, Any]], of: str = "probe/noise_scal
         raise UserError(f"{of}: {len(seen)} steps of it; an average takes 2")
     both = torch.tensor(seen, dtype=torch.float64)
     trace, squared = both.mean(0).tolist()
+    _check_noise(trace, squared)
     left = (both.sum(0) - both) / (len(both) - 1)
     return Scale(trace, squared, *_interval(left[:, 1] / left[:, 0], squared / trace))
+
+
+def _check_noise(trace: float, signal: float) -> None:
+    """Raise UserError where there is no noise but that of rounding, so that its scale is none."""
+    if not trace > ROUNDING * abs(signal):
+        raise UserError("no noise: the gradients of all examples are alike, or 0")
 
 
 def _interval(without: Tensor, whole: float) -> tuple[float, float]:

@@ -69,7 +69,7 @@ class Statistics(NamedTuple):
     def trace(self) -> float:
         """The trace of the gradients' sample covariance, by N - 1."""
         count = self.examples
-        return (float(self.norms.sum()) - count * self.signal) / (count - 1)
+        return max(0.0, (float(self.norms.sum()) - count * self.signal) / (count - 1))
 
 
 def dot(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
@@ -100,8 +100,9 @@ def _why_not(look: Look, mode: Mode) -> str | None:
             return (
                 f"{kind}: torch.func.vmap can't differentiate recurrent layers example by example"
             )
-        if mode == "train" and isinstance(part, BatchNormBase):
-            return "BatchNorm in train mode: an example's loss depends on the others of its batch"
+        if isinstance(part, BatchNormBase) and (mode == "train" or part.running_mean is None):
+            which = "in train mode" if mode == "train" else "without running statistics"
+            return f"BatchNorm {which}: an example's loss depends on the others of its batch"
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +54,8 @@ def line_of(optimizer: torch.optim.Optimizer, parameters: list[Tensor]) -> Line:
         NoLine: for another optimizer, or groups of different settings, or one that has not yet
             stepped.
     """
-    kinds = [_KINDS[each.__name__] for each in type(optimizer).__mro__ if each.__name__ in _KINDS]
+    whole = type(optimizer).__mro__
+    kinds = [_KINDS[each.__name__] for each in whole if _steps_as(optimizer, each)]
     if not kinds:
         raise NoLine(
             f"no stability line of {type(optimizer).__name__} is known; of "
@@ -79,6 +81,18 @@ def line_of(optimizer: torch.optim.Optimizer, parameters: list[Tensor]) -> Line:
     return Line(first.bound, first.formula, first.decay, scales, [found[p][1] for p in parameters])
 
 
+def _steps_as(optimizer: torch.optim.Optimizer, known: type) -> bool:
+    """Return whether a class has a line, and the optimizer its step, not one of its own."""
+    if known.__name__ not in _KINDS:
+        return False
+    own = type(optimizer)
+    return all(
+        inspect.unwrap(getattr(own, name)) is inspect.unwrap(getattr(known, name))
+        for name in ("step", "rule")
+        if hasattr(known, name)
+    )
+
+
 @dataclass(frozen=True)
 class _Said:
     """What one parameter's group and state say; `divisor` is what its gradient is divided by."""
@@ -97,7 +111,8 @@ def _heavy_ball(group: Group, state: Mapping[str, Any]) -> _Said:
     if group.get("nesterov"):
         return _nesterov(group, state)
     bound = 2 * (1 + beta) / dampening if dampening else float("inf")
-    return _Said(bound, f"2 (1 + {beta:g}) / lr", decay)
+    less = f" / {dampening:g}" if dampening != 1 else ""
+    return _Said(bound, f"2 (1 + {beta:g}){less} / lr", decay)
 
 
 def _nesterov(group: Group, state: Mapping[str, Any]) -> _Said:

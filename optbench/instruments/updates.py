@@ -146,6 +146,7 @@ def _step(trainer: Trainer) -> None:
 def undone(state: RunState) -> Iterator[None]:
     """Put back all that steps in the block change, to the bit."""
     shared, own = copy.deepcopy(state.shared()), copy.deepcopy(state.own())
+    metrics = dict(state.metrics)  # those of the clock are in no checkpoint
     modules = [part for player in state.players for part in player.module.modules()]
     modes = [part.training for part in modules]
     buffers = Buffers(modules)
@@ -158,6 +159,7 @@ def undone(state: RunState) -> Iterator[None]:
         yield
     finally:
         state.load(Loaded(state.progress.step, shared, own, state.world.size))
+        state.metrics.update(metrics)
         for part, mode in zip(modules, modes, strict=True):
             part.training = mode
         buffers.put_back()

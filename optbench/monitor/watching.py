@@ -51,7 +51,7 @@ class Watching:
         return {
             "monitor/seconds": total if self.whole else None,
             "monitor/percent": 100 * total / plain if known else None,
-            "monitor/parts": dict(sorted(self.parts.items())) if self.whole else {},
+            "monitor/parts": dict(sorted(self.parts.items())) if self.whole else None,
         }
 
     def state_dict(self) -> dict[str, Any]:

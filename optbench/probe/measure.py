@@ -13,6 +13,10 @@ from optbench.instruments.look import Look
 from optbench.instruments.points import Along, Point
 from optbench.training.signals import Abandoned, Interruption
 
+NUMERIC = (ArithmeticError, ValueError, RuntimeError)
+"""What comes of numbers that are not finite, or of none, as in a training that is broken; torch's
+errors of linear algebra are among them. What other instruments found is kept."""
+
 PointsOf = Callable[[Along], Sequence[Point]]
 
 
@@ -119,6 +123,9 @@ def measure(
                 _take(taken, look, watching, stop, points_of)
             except Abandoned:
                 break
+    for taken in found.taken if found.steps and not stop.number else ():
+        if not taken.points and not taken.lacking:  # of all together, and the last can't be read
+            taken.lacking[found.steps[-1]] = f"step {steps[-1]} can't be read"
     found.signal = stop.number
     return found
 
@@ -159,6 +166,9 @@ def _take(
         ours = type(instrument).__module__.startswith("optbench.")
         wanting = memory_wanting(error)
         if ours and wanting is None:
-            raise
+            if not isinstance(error, NUMERIC):
+                raise
+            why = (str(error).splitlines() or [""])[0]
+            wanting = f"its numbers can't be had here ({type(error).__name__}: {why[:120]})"
         said = told(error, taken.name, [type(instrument).__module__])
         taken.lacking[step] = wanting or str(said).removeprefix(f"{taken.name}: ")

@@ -54,6 +54,6 @@ def _state(folder: RunDir, step: int, player: str) -> dict[str, Tensor]:
         state: dict[str, Tensor] = players[player]["module"]
     except (KeyError, TypeError):
         raise UserError(f"{folder.path}: no player {player} at step {step}") from None
-    if not isinstance(state, dict):
+    if not (isinstance(state, dict) and all(isinstance(t, Tensor) for t in state.values())):
         raise BadFile(f"{folder.path}: {player} has no weights at step {step}")
     return state

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from optbench.assemble.own import told
 from optbench.errors import UserError, memory_wanting
 from optbench.training.callback import Callback
+from optbench.training.signals import Abandoned
 
 if TYPE_CHECKING:
     from optbench.assemble.experiment import Experiment
@@ -48,6 +50,7 @@ class LiveProbe(Callback):
     ) -> None:
         self.every = every
         self._measured, self._warn = measured, warn
+        self._of: dict[str, Mapping[str, Instrument]] = {}
         self._left_out: set[tuple[str, str]] = set()
 
     def on_due(self, trainer: Trainer, step: int) -> None:
@@ -59,10 +62,16 @@ class LiveProbe(Callback):
         several = len(trainer.players) > 1
         for player in trainer.players:
             look, prefix = Look(trainer, player.name), f"{player.name}/" if several else ""
-            for name, instrument in self._measured.items():
+            # Each player's own: some remember what they saw before.
+            own = self._of.setdefault(player.name, copy.deepcopy(dict(self._measured)))
+            for name, instrument in own.items():
                 if (player.name, name) not in self._left_out:
-                    with trainer.state.watching.of(f"probe/{name}"):
-                        found = self._take(name, instrument, look)
+                    try:
+                        with trainer.state.watching.of(f"probe/{name}"):
+                            found = self._take(name, instrument, look)
+                    except Abandoned as asked:
+                        self._warn(f"probe: step {step} is not measured: {asked}")
+                        return
                     if isinstance(found, str):
                         self._left_out.add((player.name, name))
                         reasons.setdefault(found, []).append(f"{prefix}{name}")
@@ -75,11 +84,24 @@ class LiveProbe(Callback):
             self._warn(f"probe: {', '.join(names)} {verb} left out: {reason}")
 
     def _take(self, name: str, instrument: Instrument, look: Look) -> Mapping[str, float] | str:
-        """Return what an instrument measured, or why it can't."""
+        """Return what an instrument measured, or why it can't.
+
+        Raises:
+            Abandoned: a signal came; of several ranks one can't leave the others waiting.
+        """
+        trainer = look.trainer
+
+        def progress(done: int, of: int) -> None:
+            if trainer.interruption.number and trainer.world.size == 1:
+                raise Abandoned(trainer.interruption.number)
+
         try:
             reason = instrument.lacking(look)
             if reason is None:
-                return instrument.measure(look).values
+                values = instrument.measure(look, progress).values
+                return {str(tag): float(value) for tag, value in values.items()}
+        except Abandoned:
+            raise
         except UserError as error:
             reason = str(error)
         except Exception as error:

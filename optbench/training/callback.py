@@ -73,6 +73,11 @@ def check_callbacks(callbacks: Sequence[Callback]) -> None:
                 f"callbacks={callbacks!r:.80}: expected a list of optbench.Callback's, "
                 "such as [StopBelow()]"
             )
+        if type(each.every) is not int or each.every < 0:
+            raise UserError(
+                f"callbacks: {type(each).__name__}.every={each.every!r:.40}: expected a whole "
+                "number of steps, after each so many of which on_due is called; 0 is never"
+            )
         there = [name for name in dir(Callback) if name.startswith("on_")]
         for name in dir(type(each)):
             if name.startswith("on_") and name not in there:

@@ -42,7 +42,10 @@ ANY: Any = optbench
         (lambda: ANY.train("steps=1", quiet="no"), "quiet='no': expected True or False"),
         (lambda: ANY.sweep("steps=1", callbacks=3), "callbacks=3: expected a list"),
         (lambda: ANY.sweep("steps=1", callbacks=[Late()]), "Late.on_epoch_end is never called"),
-        (lambda: ANY.train("steps=1", callbacks=[Late()]), "there is on_checkpoint, on_eval"),
+        (
+            lambda: ANY.train("steps=1", callbacks=[Late()]),
+            "there is on_checkpoint, on_due, on_",
+        ),
         (lambda: ANY.resume(optbench.Run(Path("x"))), "not of type Run; its folder is .path"),
         (lambda: ANY.train("steps=1", config_dir="nosuch"), "config_dir=nosuch: no such folder"),
         (lambda: ANY.train("steps=1", config_dir=3), "expected a folder's path"),

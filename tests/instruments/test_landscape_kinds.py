@@ -48,7 +48,8 @@ OTHERWISE: list[Callable[[], Any]] = [Path, lambda: Updates(steps=2), EffectiveL
 
 
 @pytest.fixture(autouse=True)
-def _text() -> None:
+def _text(tmp_path: File, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     File("text.txt").write_text(
         "the quick brown fox jumps over the lazy dog " * 12, encoding="utf-8"
     )

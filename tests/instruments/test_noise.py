@@ -193,3 +193,15 @@ def test_what_vmap_cant_is_taken_by_batches_and_said() -> None:
 def test_arguments_out_of_range_are_refused(make: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()  # type: ignore[operator]
+
+
+def test_no_noise_has_no_scale() -> None:
+    alike = Statistics(
+        losses=torch.ones(4), norms=torch.full((4,), 9.0), dots=torch.full((4,), 9.0),
+        mean=[torch.tensor([3.0])], squares=[torch.tensor([9.0])],
+    )  # fmt: skip
+    assert alike.trace == 0
+    with pytest.raises(UserError, match="no noise"):
+        of_examples(alike)
+    with pytest.raises(UserError, match="no noise"):
+        of_batches(alike.norms.double(), alike.dots.double(), 9.0, 2)

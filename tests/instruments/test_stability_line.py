@@ -128,3 +128,23 @@ def test_groups_may_have_rates_of_their_own() -> None:
     one, two = (torch.nn.Parameter(torch.ones(2)) for _ in range(2))
     line = line_of(SGD([{"params": [one], "lr": 0.5}, {"params": [two]}], lr=0.1), [two, one])
     assert line.rates == [0.1, 0.5] and math.isclose(line.bound, 2)
+
+
+class Other(SGD):
+    """Steps by signs."""
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.data -= group["lr"] * p.grad.sign()
+
+
+class Same(SGD):
+    """Is SGD by another name."""
+
+
+def test_who_has_a_step_of_its_own_has_not_its_bases_line() -> None:
+    x = torch.nn.Parameter(torch.ones(1))
+    with pytest.raises(NoLine, match="no stability line of Other"):
+        line_of(Other([x], lr=LR), [x])
+    assert line_of(Same([x], lr=LR), [x]).formula == "2 / lr"

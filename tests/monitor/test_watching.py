@@ -60,7 +60,7 @@ def test_a_run_tells_its_parts_and_one_that_nobody_watches_has_none(tmp_path: Pa
     histograms = "monitor.histograms=6"
     assert train(tmp_path / "watched", *RUN, histograms) == 0
     told = summary(tmp_path / "watched")
-    parts = {"gradient_norms", "histograms", "records", "update_ratios"}
+    parts = {"activations", "gradient_norms", "histograms", "records", "update_ratios"}
     assert set(told["monitor/parts"]) == parts
     assert 0 < told["monitor/seconds"] < told["wall_seconds"]
     made = experiment(*RUN[:2], "monitor.every=0")

@@ -9,7 +9,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from training.ranks import ranks
 from training.runs import (
     assert_same_bits,
@@ -75,7 +77,7 @@ def test_what_it_takes_is_in_the_summary_and_in_no_training_seconds(
 ) -> None:
     told = json.loads((both[0] / "summary.json").read_text(encoding="utf-8"))
     parts = told["monitor/parts"]
-    wanted = {"gradient_norms", "update_ratios", "records"}
+    wanted = {"activations", "gradient_norms", "update_ratios", "records"}
     assert {*wanted, "probe/alpha", "probe/norm_test", "probe/noise_scale"} == set(parts)
     assert told["monitor/seconds"] == pytest.approx(sum(parts.values()))
     assert parts["probe/alpha"] + told["training_seconds"] < told["wall_seconds"]
@@ -121,6 +123,31 @@ def own(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     vars(module).update(Twice=Twice, Not=dict)
     monkeypatch.setitem(sys.modules, "mine", module)
     yield module
+
+
+def test_numbers_of_any_kind_are_numbers_in_checkpoints(own: ModuleType, tmp_path: Path) -> None:
+    def measure(self: Any, look: Any, progress: Callable[..., None] = print) -> Measurement:
+        return Measurement({"one": np.float64(2.5), "two": torch.tensor(3.0)})  # type: ignore[dict-item]
+
+    own.Twice.measure = measure
+    words = [*RUN, "probe.every=2", "probe.instruments=[{_target_: mine.Twice}]"]
+    whole, resumed = whole_and_resumed(7, *words, at=tmp_path)
+    assert_same_run(whole, resumed)
+    assert probed(whole)[12] == {"probe/one": 2.5, "probe/two": 3.0}
+
+
+def test_each_player_has_instruments_of_its_own(own: ModuleType, tmp_path: Path) -> None:
+    def measure(self: Any, look: Any, progress: Callable[..., None] = print) -> Measurement:
+        self.factor += 1
+        return Measurement({"looks": self.factor})
+
+    own.Twice.measure = measure
+    words = ["task=adversarial", "model=dcgan", "model.width=4", "dataset=digits", "steps=4"]
+    words += ["batch_size=4", "probe.every=2"]
+    words += ["probe.instruments=[{_target_: mine.Twice, factor: 0}]"]
+    assert train(tmp_path / "run", *words) == 0
+    found = probed(tmp_path / "run").values()
+    assert [sorted(each.values()) for each in found] == [[1, 1], [2, 2]]
 
 
 def test_an_instrument_of_the_users_own_measures_and_its_failure_keeps_to_itself(
