@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optbench.assemble.data import dataset, notes_on
-from optbench.check.base import SKIPPED, Check, Finding, Skipped, passed
+from optbench.check.base import FAIL, SKIPPED, Check, Finding, Skipped, passed
 from optbench.check.result import Checked, Line
 from optbench.check.selected import Said, make, names_of, targets_of
 from optbench.compose.composer import Composer
@@ -175,8 +175,11 @@ def _of_one(setup: Setup, check: Check) -> Iterator[Line]:
     except UserError as error:
         found.append(Finding(SKIPPED, str(error)))
     except (RuntimeError, NotImplementedError, ValueError, TypeError, IndexError) as error:
-        said = " ".join(str(error).split())[:200].rstrip(".")
-        found.append(Finding(SKIPPED, f"it can't be done here: {type(error).__name__}: {said}"))
+        said = f"{type(error).__name__}: " + " ".join(str(error).split())[:200].rstrip(".")
+        if type(check).__module__.startswith("optbench."):
+            found.append(Finding(SKIPPED, f"it can't be done here: {said}"))
+        else:  # a check that checks nothing is no pass
+            found.append(Finding(FAIL, f"your own check fails: {said}"))
     taken = time.perf_counter() - begun
     for number, each in enumerate(found or [passed("nothing was found")]):
         yield Line(name, each, 0.0 if number else taken)

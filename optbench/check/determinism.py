@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -36,7 +37,9 @@ class Determinism:
         while needed > SHARE * setup.seconds and size > 2:
             size, needed = size // 2, needed / 2
         if needed > 2 * SHARE * setup.seconds:
-            raise Skipped(f"a step takes long here: seconds={10 * needed:.0f} leaves time for it")
+            raise Skipped(
+                f"a step takes long here: seconds={math.ceil(10 * needed)} leaves time for it"
+            )
         before = rng.capture()
         try:
             yield self._compared(setup, steps, size)

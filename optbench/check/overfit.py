@@ -89,7 +89,9 @@ class Overfit:
         best = min(found, key=lambda lr: found[lr].least, default=None)
         fewest = min((len(each.losses) for each in found.values()), default=0)
         if best is None or (fewest < FEWEST and found[best].least > goal):
-            raise Skipped(f"there was time for {fewest} steps only; seconds={10 * setup.seconds:g}")
+            raise Skipped(
+                f"there was time for {fewest} steps only; seconds={max(10.0, 10 * setup.seconds):g}"
+            )
         least, count = found[best].least, len(found[best].losses)
         if least <= goal:
             what = f"{feed.batch_size} examples are not learned by heart ({stuck}); "
@@ -106,7 +108,7 @@ class Overfit:
         hard = any(isinstance(m, nn.RNNBase) for m in setup.players[0].module.modules())
         if not same and (hard or fewest < ENOUGH or math.isnan(least)):
             cause = "too few steps for it, or a bug"
-            remedy = f"seconds={10 * setup.seconds:g}"
+            remedy = f"seconds={max(10.0, 10 * setup.seconds):g}"
             return replace(warned(what, evidence, cause, remedy), numbers={"loss": least})
         return replace(failed(what, evidence, cause, "model.init=kaiming"), numbers={"loss": least})
 

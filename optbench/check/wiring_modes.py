@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -89,6 +90,8 @@ def _looks_at_the_batch(setup: Setup, batch: Any, whole: dict[str, float]) -> It
     parts = [_score(setup, setup.examples(setup.feed.source, i), seed=1) for i in halves]
     name = "loss" if "loss" in whole else next(iter(whole))
     total = sum(part[name] for part in parts)
+    if not math.isfinite(total - whole[name]):
+        return  # the checks of losses and gradients say so
     if setup.feed.lanes or abs(total - whole[name]) <= 0.02 * abs(whole[name]) + 1e-6:
         return
     yield warned(

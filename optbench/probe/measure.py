@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from optbench.assemble.create import kind_of
 from optbench.assemble.own import told
 from optbench.errors import OwnCodeError, UserError, memory_wanting
 from optbench.instruments.base import Instrument, Measurement
@@ -130,6 +132,17 @@ def measure(
     return found
 
 
+def _checked(found: Measurement) -> Measurement:
+    """Return a measurement with plain numbers; raise UserError for what is none."""
+    if not isinstance(found, Measurement):
+        raise UserError(f"it gives {kind_of(found)}, not a Measurement")
+    try:
+        values = {str(name): float(value) for name, value in found.values.items()}
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"its values are no numbers by name ({error})") from None
+    return dataclasses.replace(found, values=values)
+
+
 def _take(
     taken: Taken,
     look: Look,
@@ -153,9 +166,9 @@ def _take(
             taken.lacking[step] = lacking
         elif isinstance(instrument, Along):
             points = points_of(instrument)
-            taken.points[step] = instrument.measure_along(look, points, progress)
+            taken.points[step] = _checked(instrument.measure_along(look, points, progress))
         else:
-            taken.points[step] = instrument.measure(look, progress)
+            taken.points[step] = _checked(instrument.measure(look, progress))
     except Abandoned:
         raise
     except OwnCodeError:

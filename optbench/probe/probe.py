@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from optbench.assemble.blame import blaming
 from optbench.assemble.instruments import make_instruments
 from optbench.console import shown
+from optbench.errors import UserError
 from optbench.instruments.base import Instrument
 from optbench.probe.asked import Asked
 from optbench.probe.live import Live
@@ -24,6 +25,7 @@ from optbench.probe.result import Probed
 from optbench.probe.write import write
 from optbench.rundir import RunDir
 from optbench.runs.log import say_taken
+from optbench.runs.weights import damaged_checkpoints
 from optbench.training.signals import Interruption
 
 if TYPE_CHECKING:
@@ -70,10 +72,12 @@ def probe(
     check_others(instruments)
     opened = open_to_look(run, wanted.overrides, wanted.player, trust, config_dir)
     settings = wanted.plain(opened.player)
+    damaged = damaged_checkpoints(opened.folder)
     made = _reserved(opened, out, log) if writes else None
     missing: list[str] = []
     try:
         found = _measured(opened, steps, instruments, log)
+        found.notes += [line for line in damaged if line not in found.notes]
         if made is not None and not found.empty:
             missing = write(made, shown(opened.folder.path), found, settings)
     except BaseException:
@@ -87,7 +91,10 @@ def probe(
 
 def _reserved(opened: Opened, out: str | None, log: Log) -> Path:
     """Make the folder for what is found; say so where it is another than was asked for."""
-    made = RunDir.reserve(out or usual_folder(opened.folder.path), "out").path
+    run = opened.folder.path
+    if out and Path(out).resolve().is_relative_to(run.resolve()):
+        raise UserError(f"out={out}: inside the run's folder, in which probe changes nothing")
+    made = RunDir.reserve(out or usual_folder(run), "out").path
     if out:
         say_taken(out, made, log)
     return made

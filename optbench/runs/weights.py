@@ -39,6 +39,20 @@ def checkpoints(folder: RunDir) -> Checkpoints:
     return Checkpoints(tuple(whole), best if best in whole else None, whole[-1])
 
 
+def damaged_checkpoints(folder: RunDir) -> list[str]:
+    """Return what is wrong with the checkpoints that are not whole, a line each."""
+    found = []
+    for step in checkpoint.steps(folder.checkpoints):
+        at = folder.checkpoints / checkpoint_name(step)
+        try:
+            problem = checkpoint.damage(at)
+        except OSError as error:
+            problem = reason(error)
+        if problem is not None:
+            found.append(f"{at}: {problem}")
+    return found
+
+
 def _best_of(folder: RunDir, newest: int) -> int | None:
     """Return the best step, as the newest checkpoint knows it, or the summary of an older run."""
     try:

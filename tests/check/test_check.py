@@ -76,9 +76,9 @@ def test_a_check_of_ones_own(checks: Checks) -> None:
     assert [line.status for line in found.lines] == ["pass", "fail"]
     assert found.failures[0].finding.what == "610 parameters"
     assert checks("checks=[own_checks.Size]", "model.hidden=[]").failures
-    skipped = checks("checks=[own_checks.NotHere,own_checks.Broken]").skipped
-    said = [line.finding.what for line in skipped]
-    assert said == ["no reason", "it can't be done here: ValueError: mine"]
+    found = checks("checks=[own_checks.NotHere,own_checks.Broken]")
+    said = [(line.status, line.finding.what) for line in found.lines]
+    assert said == [("skipped", "no reason"), ("fail", "your own check fails: ValueError: mine")]
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ from optbench.rundir import FORMAT
         ("mine optimizer.lr=1", "optimizer.lr=1: no such key of probe"),
         ("mine device=cuda:7", "device=cuda:7"),
         ("mine precision=half", "precision=half"),
-        ("mine --out mine/config.yaml", "out=mine/config.yaml: no folder can be made there"),
+        ("mine --out mine/config.yaml", "out=mine/config.yaml: inside the run's folder"),
     ],
 )
 def test_bad_words_are_one_line(line: str, said: str, run: Path, workplace: Path) -> None:
@@ -150,3 +150,17 @@ def test_averaged_weights_are_not_those_that_are_looked_at(workplace: Path) -> N
     train("steps=2 ema=0.9", workplace / "mine")
     notes = optbench.probe("mine", "instruments=trace", "examples=20", "trace.products=4").notes
     assert notes[0] == "the weights that are trained, not those that are scored (EMA 0.9)"
+
+
+def test_nothing_is_written_into_the_runs_folder(run: Path) -> None:
+    answer = call(f"probe {run} instruments=[effective_lr] --out {run}/probes")
+    assert answer.code == 2 and "inside the run's folder" in answer.err
+    assert not (run / "probes").exists()
+
+
+def test_a_damaged_checkpoint_is_told_where_another_is_taken(run: Path) -> None:
+    (run / "checkpoints/step-00000006/state.pt").write_bytes(b"x")
+    answer = call(f"probe {run} instruments=[effective_lr] --at last")
+    assert answer.code == 0
+    said = " ".join((answer.out + answer.err).split())
+    assert "step-00000006: state.pt has 1 bytes" in said
