@@ -97,7 +97,7 @@ class ActivationWatch:
         """Look at the forward passes in the block."""
         self._found.clear()
         hooks = [
-            layer.register_forward_hook(self._hook(tag, measure))
+            layer.register_forward_hook(self.hook(tag, measure))
             for tag, layer, measure in self._layers
         ]
         try:
@@ -106,7 +106,9 @@ class ActivationWatch:
             for hook in hooks:
                 hook.remove()
 
-    def _hook(self, tag: str, measure: Callable[[Any], Any]) -> Callable[..., None]:
+    def hook(self, tag: str, measure: Callable[[Any], Any]) -> Callable[..., None]:
+        """Return the forward hook that measures a layer's output."""
+
         def look(module: nn.Module, inputs: Any, output: Any) -> None:
             if tag in self._found:
                 return

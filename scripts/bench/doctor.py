@@ -65,7 +65,7 @@ def measured(spent: Spent) -> Iterator[None]:
         (Trainer, "fit", "all"),
     ]
     before = [(cls, name, getattr(cls, name)) for cls, name, _ in kept]
-    hook = ActivationWatch._hook
+    hook = ActivationWatch.hook
     try:
         for cls, name, what in kept:
             setattr(cls, name, spent.around(getattr(cls, name), what))
