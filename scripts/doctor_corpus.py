@@ -24,7 +24,8 @@ import doctor_parts
 import optbench
 import optbench.tasks.language
 from common import parser, start, train
-from doctor_plan import PARTS, SEEDS, Planned, faulty, healthy
+from doctor_faults import faulty
+from doctor_plan import PARTS, SEEDS, Planned, healthy
 from doctor_score import report
 from optbench.errors import UserError
 
