@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from optbench.assemble.blame import blaming
 from optbench.assemble.experiment import Experiment
-from optbench.monitor.record import Record, Recorder
+from optbench.monitor.record import Listener, Record, Recorder
 from optbench.optim.groups import every_group
 from optbench.training.batches import BatchStream
 from optbench.training.callback import Callback
@@ -56,7 +56,7 @@ class Short:
         return sum(last) / len(last)
 
 
-class _Losses(Callback):
+class _Losses(Listener, Callback):
     """Keeps each step's loss, and asks to stop in time."""
 
     def __init__(self, tag: str, seconds: float, least: float) -> None:
@@ -78,18 +78,6 @@ class _Losses(Callback):
         self.rose = last > first + RISEN * max(abs(first), 1e-3)
         if self.rose or last < self._least or time.perf_counter() > self._end:
             trainer.request_stop("enough")
-
-    def tick(self, step: int) -> None:
-        """Do nothing: nothing is shown live."""
-
-    def decided(self, what: str) -> None:
-        """Do nothing: nothing is evaluated."""
-
-    def flush(self) -> None:
-        """Do nothing: nothing is held back."""
-
-    def close(self) -> None:
-        """Do nothing: nothing is open."""
 
 
 def short_run(

@@ -54,6 +54,25 @@ class Sink(Protocol):
         ...
 
 
+class Listener:
+    """Base of who only wants to hear records, each as it is made: a sink that shows nothing."""
+
+    def write(self, record: Record) -> None:
+        """Take one record."""
+
+    def tick(self, step: int) -> None:
+        """Do nothing: nothing is shown live."""
+
+    def decided(self, what: str) -> None:
+        """Do nothing: nothing is evaluated."""
+
+    def flush(self) -> None:
+        """Do nothing: nothing is held back."""
+
+    def close(self) -> None:
+        """Do nothing: nothing is open."""
+
+
 class Recorder:
     """Hands records to all sinks; other ranks than 0 have none.
 

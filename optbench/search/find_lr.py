@@ -11,7 +11,7 @@ from typing import Protocol
 from optbench.assemble.blame import blaming
 from optbench.assemble.experiment import Experiment
 from optbench.errors import UserError
-from optbench.monitor.record import Record, Recorder
+from optbench.monitor.record import Listener, Record, Recorder
 from optbench.search.lr_range import Curve, Ramp, Smoother, limit, skipped, suggest
 from optbench.training.buffers import Buffers
 from optbench.training.callback import Callback
@@ -66,7 +66,7 @@ class RampSchedule:
         return self.ramp.lr(step) / self.base
 
 
-class _Watch(Callback):
+class _Watch(Listener, Callback):
     """Takes each step's loss from the trainer's records; asks it to stop when that diverges."""
 
     def __init__(
@@ -103,18 +103,6 @@ class _Watch(Callback):
         """Stop what has diverged."""
         if self.diverged:
             trainer.request_stop(self.diverged)
-
-    def tick(self, step: int) -> None:
-        """Do nothing: nothing is shown live."""
-
-    def decided(self, what: str) -> None:
-        """Do nothing: nothing is evaluated."""
-
-    def flush(self) -> None:
-        """Do nothing: nothing is held back."""
-
-    def close(self) -> None:
-        """Do nothing: nothing is open."""
 
 
 def range_test(

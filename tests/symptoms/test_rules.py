@@ -227,3 +227,11 @@ def test_facts_of_a_config() -> None:
 @pytest.mark.parametrize("config", [{}, {"task": 3, "clip": None, "optimizer": {"lr": "x"}}])
 def test_facts_of_what_is_no_config(config: dict[str, Any]) -> None:
     assert Facts.of(config, None).lr is None
+
+
+def test_layers_may_be_others_in_the_next_record() -> None:
+    def record(step: int, layer: str, share: float) -> dict[str, Any]:
+        return {"kind": "monitor", "step": step, f"dead_units/{layer}": share}
+
+    seen = found([record(10, "a", 0.1), record(20, "b", 0.9), record(30, "c", 0.9)])
+    assert seen["dead_relu"].tags == ("dead_units/c",)
