@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from optbench.instruments.lanczos import Matvec, Told
-from optbench.instruments.student import quantile
 
 CONFIDENCE = 0.95
 Kind = tuple[torch.dtype, torch.device | None]
@@ -83,7 +82,9 @@ def trace(
         estimates = _hutchinson(matvec, size, (deflated, products), generator, kind, told)
     value = float(estimates.mean())
     spread = float(estimates.std()) / math.sqrt(len(estimates))
-    half = quantile(0.5 + confidence / 2, len(estimates) - 1) * spread
+    from scipy.special import stdtrit  # Student's t; it takes a moment to load
+
+    half = float(stdtrit(len(estimates) - 1, 0.5 + confidence / 2)) * spread
     return Trace(value, value - half, value + half, estimates, used)
 
 

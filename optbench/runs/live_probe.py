@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -40,17 +39,19 @@ class LiveProbe(Callback):
     measure, of the same examples, and rank 0 records; what fails on one of them ends the run.
 
     Args:
-        measured: the instruments, by name.
+        measured: each player's own instruments by name: some remember what they saw before.
         every: so many steps.
         warn: is told of what is left out.
     """
 
     def __init__(
-        self, measured: Mapping[str, Instrument], every: int, warn: Callable[[str], None]
+        self,
+        measured: Mapping[str, Mapping[str, Instrument]],
+        every: int,
+        warn: Callable[[str], None],
     ) -> None:
         self.every = every
         self._measured, self._warn = measured, warn
-        self._of: dict[str, Mapping[str, Instrument]] = {}
         self._left_out: set[tuple[str, str]] = set()
 
     def on_due(self, trainer: Trainer, step: int) -> None:
@@ -62,9 +63,7 @@ class LiveProbe(Callback):
         several = len(trainer.players) > 1
         for player in trainer.players:
             look, prefix = Look(trainer, player.name), f"{player.name}/" if several else ""
-            # Each player's own: some remember what they saw before.
-            own = self._of.setdefault(player.name, copy.deepcopy(dict(self._measured)))
-            for name, instrument in own.items():
+            for name, instrument in self._measured[player.name].items():
                 if (player.name, name) not in self._left_out:
                     try:
                         with trainer.state.watching.of(f"probe/{name}"):
@@ -125,6 +124,6 @@ def live_probes(experiment: Experiment, warn: Callable[[str], None]) -> list[Liv
     if not every:
         return []
     drawn = rng.capture()
-    made = instruments(probe.instruments)
+    made = {player.name: instruments(probe.instruments) for player in experiment.state.players}
     rng.restore(drawn)  # a module may draw as it is imported
     return [LiveProbe(made, every, warn)]

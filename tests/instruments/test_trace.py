@@ -6,23 +6,12 @@ import math
 
 import pytest
 import torch
-from scipy import stats
 
-from optbench.instruments.student import cdf, quantile
 from optbench.instruments.trace import METHODS, trace
 
 from .matrices import Counted, like_a_hessian, rotated, scaled
 
 TRIES = 1000
-
-
-@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 9, 10, 31, 199])
-def test_students_t_is_scipys(freedom: int) -> None:
-    for t in (-3.0, 0.0, 0.4, 1.7, 12.0):
-        assert cdf(t, freedom) == pytest.approx(stats.t.cdf(t, freedom), abs=1e-12)
-    for probability in (0.6, 0.95, 0.975, 0.9995):
-        wanted = stats.t.ppf(probability, freedom)
-        assert quantile(probability, freedom) == pytest.approx(wanted, rel=1e-9)
 
 
 def test_the_interval_holds_the_trace_as_often_as_it_says() -> None:
