@@ -154,7 +154,8 @@ def _confirm(overrides: Sequence[str], names: Sequence[str], steps: int) -> None
     cells = []
     for every in INTERVALS:
         _, experiment = build([*overrides, "monitor.every=0"])
-        probe = LiveProbe(instruments(names), every, lambda line: print(line, file=sys.stderr))
+        made = {player.name: instruments(names) for player in experiment.state.players}
+        probe = LiveProbe(made, every, lambda line: print(line, file=sys.stderr))
         trainer = experiment.trainer(callbacks=[probe])
         trainer.run(until=max(steps, 2))
         told = experiment.state.watching.told(trainer.progress.seconds)
