@@ -138,6 +138,7 @@ def test_nobody_waits_for_a_trial_while_there_is_another(
     assert len(given) == len(set(given)) == 6 + 4 + 6 + 4
 
 
+@pytest.mark.slow
 def test_nothing_is_done_twice(given: list[str]) -> None:
     assert call(f"{LINE} 'optimizers=[sgd,adamw]'").code == 0
     first, before = report(), marks()

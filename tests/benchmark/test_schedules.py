@@ -9,6 +9,7 @@ from .test_benchmark import call, report, runs
 ONE = "benchmark workload=digits_mlp model.hidden=[8] threads=1 steps=20"
 
 
+@pytest.mark.slow
 def test_each_optimizer_with_each_schedule_is_tuned_anew() -> None:
     sizes = "trials=2 seeds=1 hydra.sweep.dir=b"
     line = f"{ONE} {sizes} 'optimizers=[sgd,adamw]' 'schedules=[constant,cosine]'"

@@ -80,6 +80,7 @@ class Dead(BaseException):
     """Stands for a kill."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sampler",
     few(["random", "tpe", "qmc"], 1),
@@ -118,6 +119,7 @@ def test_what_does_not_fit_the_model_is_left_out() -> None:
     assert "muon" not in read_plan(Path("study")).space["choose"]["optimizer"]
 
 
+@pytest.mark.slow
 def test_against_adamw_on_fresh_seeds() -> None:
     pytest.importorskip("scipy")
     found = call(f"{LINE} trials=2 sampler=random seeds=2 against=adamw confirm=2 seed=3")

@@ -97,6 +97,7 @@ def wait_for(process: subprocess.Popen[bytes], path: Path) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_one_that_is_killed_goes_on_to_the_same_bits(here: Path) -> None:
     process = begun("killed", 20)
     wait_for(process, here / "killed" / "checkpoints" / "step-00000005.pt")

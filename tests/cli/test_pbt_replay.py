@@ -102,7 +102,7 @@ def groups_at(run: RunDir, step: int) -> list[dict[str, Any]]:
             "optimizer.weight_decay=0.1 'momentum_schedule={schedule: linear, to: 0.5}'",
             f"{LR}, {MOMENTUM}, {DECAY}, optimizer.nesterov: {{choice: [true, false]}}",
         ),
-        ("muon", f"{LR}, {MOMENTUM}, {DECAY}"),
+        pytest.param("muon", f"{LR}, {MOMENTUM}, {DECAY}", marks=pytest.mark.slow),
         pytest.param("adamw optimizer.decay_norm_and_bias=false", DECAY, marks=pytest.mark.slow),
         ("adamw 'optimizer.groups=[{params: \"*bias\", eps: 0.1}]'", f"{LR}, {BETAS}"),
     ],

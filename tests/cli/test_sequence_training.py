@@ -51,6 +51,7 @@ def test_one_word_is_enough(word: str, choices: tuple[str, str, str]) -> None:
     assert (found["task"], found["model"], found["dataset"]) == choices
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "data"), few([("rnn", "adding"), ("gru", "copy"), ("gpt", "copy")], 1)
 )

@@ -66,6 +66,7 @@ def test_the_test_set_is_not_looked_at(
     assert "test/" not in answer.out
 
 
+@pytest.mark.slow
 def test_it_goes_on_with_more_trials_as_if_there_had_been_no_end() -> None:
     first = call(f"{LINE} space=adamw trials=2")
     assert first.code == 0, first.err

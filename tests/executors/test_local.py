@@ -51,6 +51,7 @@ def gone(process: int) -> bool:
     return state.split()[0] == "Z"
 
 
+@pytest.mark.slow
 def test_results_are_those_of_one_run_after_the_other_to_the_bit(tmp_path: Path) -> None:
     grid = (*SMALL, "optimizer=sgd,adam", "seed=0,1", "steps=12")
     serial = optbench.sweep(*grid, folder=tmp_path / "serial")

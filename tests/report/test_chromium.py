@@ -11,8 +11,14 @@ from optbench.report.write import report
 
 from .conftest import EVIL, Seen
 
-expect = pytest.importorskip("playwright.sync_api").expect
 pytestmark = pytest.mark.slow
+
+
+def expect(locator: Any) -> Any:
+    """What playwright asserts of an element; without playwright `page` has skipped the test."""
+    import playwright.sync_api
+
+    return playwright.sync_api.expect(locator)
 
 
 def rows(page: Any, table: str) -> list[str]:

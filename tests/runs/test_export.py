@@ -65,7 +65,8 @@ def plain_scores(weights: Path, run: Run) -> dict[str, float]:
 
 @pytest.mark.parametrize("suffix", few([".pt", ".safetensors"], 1))
 @pytest.mark.parametrize(
-    "line", ["ema=0.8", "optimizer=zoo optimizer.name=schedulefreeadamw optimizer.lr=0.01"]
+    "line",
+    few(["optimizer=zoo optimizer.name=schedulefreeadamw optimizer.lr=0.01", "ema=0.8"], 1),
 )
 def test_a_plain_program_scores_what_the_run_did(line: str, suffix: str, tmp_path: Path) -> None:
     if suffix == ".safetensors":

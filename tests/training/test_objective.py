@@ -33,6 +33,7 @@ def test_products_equal_dense_matrices(name: str, accumulate: int) -> None:
     assert worst(problem, problem.objective(accumulate)) < 1e-10
 
 
+@pytest.mark.slow
 def test_products_equal_dense_matrices_on_two_ranks() -> None:
     ranks([], program=(str(Path(__file__).with_name("objectives.py")),))
     for rank in (0, 1):
