@@ -1,4 +1,7 @@
-"""Did you mean: the nearest right spelling of a word."""
+"""How alike two words are, and which of some is nearest.
+
+A mistyped key of the config, with its path, is `keys.py`'s.
+"""
 
 from __future__ import annotations
 

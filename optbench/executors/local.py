@@ -1,4 +1,7 @@
-"""Runs in processes of this machine that stay warm from one run to the next."""
+"""Runs in processes of this machine that stay warm from one run to the next.
+
+One that dies raises WorkerDied of its run, which `many.py` tries again from its checkpoint.
+"""
 
 from __future__ import annotations
 

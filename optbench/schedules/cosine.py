@@ -1,4 +1,7 @@
-"""Cosine annealing, once over the run or with warm restarts."""
+"""Cosine annealing, once over the run or with warm restarts.
+
+Warm-up, before any schedule, is `warmup.py`.
+"""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,8 @@
-"""The rules that there are."""
+"""The rules that there are.
+
+A learning rate that is too high has three: `divergence.py` (the loss grows), `oscillation.py` (it
+swings), `update_ratio.py` (weights move too far in a step).
+"""
 
 from __future__ import annotations
 

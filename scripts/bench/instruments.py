@@ -23,6 +23,8 @@ import torch
 
 import resnet
 from common import parser, start
+from optbench.errors import UserError
+from optbench.instruments.base import Instrument
 from optbench.instruments.look import Look
 from optbench.instruments.names import CLASSES
 from optbench.runs.live_probe import LiveProbe, instruments
@@ -117,7 +119,7 @@ def section(title: str, overrides: Sequence[str], arguments: Namespace) -> None:
     only = arguments.only or (ECONOMY if arguments.quick else CLASSES)
     asked = [name for name in CLASSES if name in only]
     made = instruments(asked)
-    lacking = {name: each.lacking(Look(trainer)) for name, each in made.items()}
+    lacking = {name: _lacking(each, trainer) for name, each in made.items()}
     names = [name for name, reason in lacking.items() if reason is None]
     candidates: dict[str, Candidate] = {"step": partial(_a_step, trainer)}
     for name in names:
@@ -162,6 +164,17 @@ def _confirm(overrides: Sequence[str], names: Sequence[str], steps: int) -> None
         told = experiment.state.watching.told(trainer.progress.seconds)
         cells.append(f"{1 + told['monitor/percent'] / 100:.3g}")
     print(f"| set economy, as live runs say themselves | | {' | '.join(cells)} |", flush=True)
+
+
+def _lacking(instrument: Instrument, trainer: Trainer) -> str | None:
+    """Why an instrument can't measure here, found out by trying."""
+    try:
+        look = Look(trainer)
+        if (reason := instrument.lacking(look)) is None:
+            instrument.measure(look)
+        return reason
+    except UserError as error:
+        return str(error)
 
 
 def _a_step(trainer: Trainer) -> float:
