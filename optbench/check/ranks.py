@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from torch import nn
@@ -14,10 +16,13 @@ from optbench.check.base import SKIPPED, Finding, failed, passed, warned
 from optbench.check.setup import Setup
 from optbench.rundir import RunDir
 from optbench.torch_internals import BatchNormBase
+from optbench.training.signals import held
 
 STEPS = 4
 UNLIKE = 1e-3
 """Relative: losses of fp32 sums in another order are nearer."""
+LEAST = 60.0
+"""Seconds: to begin takes some."""
 OURS = {
     **{"epochs": "null", "steps": str(STEPS), "eval.every": "0", "eval.test": "false"},
     **{"monitor.every": "1", "monitor.tensorboard": "false", "early_stopping.patience": "0"},
@@ -51,6 +56,11 @@ def several_ranks(setup: Setup, count: int) -> Finding:
     return failed(f"{count} ranks train otherwise than one", said, cause, "one rank")
 
 
+def limit(setup: Setup) -> float:
+    """Return how many seconds a short run may take: as many as all checks have, or `LEAST`."""
+    return max(LEAST, setup.seconds)
+
+
 def _train(setup: Setup, ranks: int, folder: Path) -> str:
     """Train; return why that was not possible."""
     kept = [
@@ -65,18 +75,29 @@ def _train(setup: Setup, ranks: int, folder: Path) -> str:
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
     begin = [sys.executable, *(launcher if ranks > 1 else []), "-m", "optbench", "train"]
     path = os.pathsep.join(part or os.getcwd() for part in sys.path)
-    done = subprocess.run(
-        [*begin, *words],
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-    )
-    if done.returncode == 0:
+    program, said = None, ""
+    try:
+        with held():
+            program = subprocess.Popen(
+                [*begin, *words],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+                env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+                start_new_session=True,
+            )
+        _, said = program.communicate(timeout=limit(setup))
+    except subprocess.TimeoutExpired:
+        return f"{STEPS} steps take more than {limit(setup):g} s; seconds=N has more"
+    finally:
+        if program is not None:
+            with program, suppress(ProcessLookupError):
+                os.killpg(program.pid, signal.SIGKILL)  # launcher and ranks that are there still
+    if program.returncode == 0:
         return ""
-    lines = [line for line in done.stderr.splitlines() if line.startswith("optbench: ")]
-    return (lines or done.stderr.strip().splitlines() or ["it ended"])[0][:200]
+    lines = [line for line in said.splitlines() if line.startswith("optbench: ")]
+    return (lines or said.strip().splitlines() or ["it ended"])[0][:200]
 
 
 def _losses(folder: Path) -> list[float]:

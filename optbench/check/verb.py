@@ -39,7 +39,13 @@ def check(arguments: Sequence[str]) -> int:
     with hydra_session(flags.config_dir) as composer:
         wanted = asked(composer, flags.overrides)
     told = None if flags.json else line_told
-    found = run_checks(wanted, Log(), told, flags.out, flags.config_dir)
+    from optbench.training.signals import Stopped, stoppable
+
+    try:
+        with stoppable():
+            found = run_checks(wanted, Log(), told, flags.out, flags.config_dir)
+    except Stopped as stopped:
+        return stopped.code
     (json_told if flags.json else end_told)(found)
     return 0 if found.passed else EXIT_FAILED
 

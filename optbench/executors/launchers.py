@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import signal
 import traceback
-from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any, cast
 
 from hydra.core.global_hydra import GlobalHydra
@@ -24,14 +21,7 @@ from optbench.runs.left import left
 from optbench.runs.log import Log
 from optbench.runs.result import EXIT_FAILED, RunResult
 from optbench.runs.sweep import Sweep, of_its_sweep, run_one
-
-
-class _Stopped(BaseException):
-    """A signal came while the launcher's processes were at work."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.code = 128 + number
+from optbench.training.signals import Stopped, stoppable
 
 
 def launched(composer: Composer, cfg: DictConfig, planned: Sweep, log: Log) -> list[RunResult]:
@@ -52,10 +42,10 @@ def launched(composer: Composer, cfg: DictConfig, planned: Sweep, log: Log) -> l
     lines = [composer.lines(overrides) for overrides in planned.grid]
     messages, code = [""] * len(lines), EXIT_FAILED
     try:
-        with _stoppable():
+        with stoppable():
             returned = launcher.launch(lines, initial_job_idx=0)
         messages = [_failure(each) for each in returned]
-    except (_Stopped, KeyboardInterrupt) as stopped:
+    except (Stopped, KeyboardInterrupt) as stopped:
         code = getattr(stopped, "code", 128 + signal.SIGINT)
         log.tell(f"the sweep was stopped ({signal.Signals(code - 128).name})")
     except BrokenExecutor as error:
@@ -72,24 +62,6 @@ def launched(composer: Composer, cfg: DictConfig, planned: Sweep, log: Log) -> l
         if result.state == "failed":
             log.tell(f"[{number + 1}/{len(results)}] failed: {result.message}")
     return results
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the block as an interrupt does, unless they are ignored."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise _Stopped(number)
-
-    taken = (signal.SIGTERM, signal.SIGHUP)
-    before = {s: signal.getsignal(s) for s in taken if signal.getsignal(s) != signal.SIG_IGN}
-    for number in before:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _failure(returned: Any) -> str:

@@ -150,4 +150,6 @@ def steps_asked(folder: RunDir, at: str | int | None) -> list[int]:
         return list(found) if found else [step_of(folder, "last")]
     if isinstance(at, str) and "," in at:
         return sorted({step_of(folder, part.strip()) for part in at.split(",")})
+    if isinstance(at, str) and at not in ("best", "last") and not at.isdecimal():
+        raise UserError(f"at={at}: expected best, last, all, a step, or several with commas")
     return [step_of(folder, at)]

@@ -152,10 +152,3 @@ def test_a_recurrent_model_that_carries_its_state(checks: Checks, workplace: Pat
         "wiring": "pass",
         "overfit": "skipped",
     }
-
-
-@pytest.mark.slow
-def test_several_ranks_train_as_one(checks: Checks) -> None:
-    found = checks("model.hidden=[8]", "checks=[determinism]", "ranks=2")
-    assert [line.status for line in found.lines] == ["pass", "pass"]
-    assert "2 ranks train as one does" in found.lines[1].finding.what

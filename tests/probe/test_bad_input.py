@@ -21,7 +21,7 @@ from optbench.rundir import FORMAT
         ("yours", "yours: no such run folder"),
         ("mine --at 3", "no checkpoint of step 3; there are 2, 4, 6"),
         ("mine --at 2,3", "no checkpoint of step 3; there are 2, 4, 6"),
-        ("mine --at first", "at=first: expected best, last or a step"),
+        ("mine --at first", "at=first: expected best, last, all, a step"),
         ("mine --at", "--at: it wants a value"),
         ("mine --jsn", "--jsn: no such flag; did you mean --json?"),
         ("mine hessian", "hessian: expected key=value, such as instruments=[hessian]"),
