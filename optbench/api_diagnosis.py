@@ -6,7 +6,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from optbench.compose.texts import check_texts
+from optbench.compose.texts import check_flag, check_texts
 from optbench.library import Path, check_folders, composer_of, of_a_library
 
 if TYPE_CHECKING:
@@ -135,6 +135,7 @@ def doctor(
         >>> [symptom.name for symptom in found[0].symptoms]
         []
     """
-    from optbench.doctor.diagnosis import diagnosed
+    from optbench.doctor.diagnosis import diagnosed, own_rules
 
-    return diagnosed(*folders, every=every, own=rules)
+    check_flag("every", every)
+    return diagnosed(*folders, every=every, own=own_rules(rules))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from optbench.compose.texts import check_flag
 from optbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -50,8 +51,7 @@ def of_a_library(quiet: bool) -> Iterator[tuple[Log, list[RunResult]]]:
     from optbench.runs.log import Log
     from optbench.runs.process import left_as_found
 
-    if not isinstance(quiet, bool):
-        raise UserError(f"quiet={quiet!r}: expected True or False")
+    check_flag("quiet", quiet)
     results: list[RunResult] = []
     with left_as_found():
         yield Log(tells=not quiet), results

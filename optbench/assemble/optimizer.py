@@ -204,7 +204,8 @@ def choose_implementation(cls: Any, asked: str, device: torch.device) -> tuple[s
 
 def _is_third_party(cls: Any) -> bool:
     """Return whether others than torch and we wrote some of it, who have their own default."""
-    wrote = {base.__module__.partition(".")[0] for base in cls.__mro__}
+    bases = getattr(cls, "__mro__", (cls,))  # what is called may be no class
+    wrote = {str(base.__module__).partition(".")[0] for base in bases}
     return not wrote <= {"torch", "optbench", "builtins"}
 
 

@@ -122,6 +122,10 @@ class _Ladder:
         return _judged(base, best, share, evidence, diverged=tried[0].diverged)
 
     def _nowhere(self, evidence: str, still: float) -> Finding:
+        if all(run.diverged for decade, run in self.runs.items() if decade != STILL):
+            lowest = min(decade for decade in self.runs if decade != STILL)
+            what = f"it diverges at each learning rate down to 1e{lowest} of the configured one"
+            return failed(what, evidence, "the learning rate is far too high", "optimizer.lr=0.001")
         what = f"at no learning rate the loss falls by 1 % of {still:.3g}"
         cause = "too few steps, or nothing that can be learned: see the other checks"
         return warned(what, evidence, cause)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from optbench.console import print_error, print_lines
 from optbench.errors import OwnCodeError, UserError, memory_wanting, reason
 from optbench.runs.collector import at_rest
+from optbench.runs.own_code import import_from_here
 from optbench.runs.ranks import tell
 from optbench.version import __version__
 
@@ -125,9 +126,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
             stream.reconfigure(errors="replace")  # a terminal in ASCII gets question marks
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # for a _target_ in a module of the user's own
     try:
+        import_from_here()
         with at_rest():
             return _dispatch(arguments)
     except UserError as error:
@@ -171,7 +171,7 @@ def _dispatch(arguments: list[str]) -> int:
 
         print_lines(texts.program(VERBS).rstrip("\n"))
         return 0
-    if arguments[0] == "--version":
+    if "--version" in arguments:
         print_lines(f"optbench {__version__}")
         return 0
     if arguments[0] in ("-sc", "--shell-completion", "--shell_completion"):

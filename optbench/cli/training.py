@@ -19,6 +19,8 @@ from optbench.files import dump_yaml
 from optbench.rundir import RunDir, path_of
 from optbench.runs.restart import begun_before, has_begun
 
+BRANCHES = {"at": "branch", "to": "branch", "trust": "run that somebody else began"}
+
 
 def train(arguments: Sequence[str]) -> int:
     """Do what the arguments after `train` say; return the exit code."""
@@ -42,11 +44,12 @@ def _training(verb: str, arguments: Sequence[str]) -> int:
     rest = [line for line in overrides if not line.startswith("resume=")]
     if run and not run[-1]:
         raise UserError("resume=: which run? optbench resume RUN [overrides]")
-    if flags.trust and (not run or run[-1] == "null"):
-        raise UserError("--trust: with resume only, for a run that somebody else began")
-    for flag in ("at", "to"):
-        if getattr(flags, flag) is not None and (not run or run[-1] == "null"):
-            raise UserError(f"--{flag}: with resume only, for a branch of a run")
+    for flag, why in BRANCHES.items():
+        if getattr(flags, flag) not in (None, False) and (not run or run[-1] == "null"):
+            raise UserError(f"--{flag}: with resume only, for a {why}")
+    for flag in ("package", "resolve"):
+        if getattr(flags, flag) and not flags.cfg:
+            raise UserError(f"--{flag}: with --cfg job only, which prints the config")
     if run and run[-1] != "null":
         if not path_of(run[-1]).is_dir():
             RunDir.existing(run[-1])  # says what is wrong with it

@@ -1,4 +1,4 @@
-"""Overrides that a program gives: texts, one by one."""
+"""What a program gives as arguments: overrides, texts one by one, and flags."""
 
 from __future__ import annotations
 
@@ -21,3 +21,9 @@ def check_texts(function: str, overrides: Iterable[object]) -> None:
             raise UserError(
                 f"{function}: overrides are texts, such as 'epochs=3', not {kind}{hint}"
             )
+
+
+def check_flag(name: str, value: object) -> None:
+    """Raise UserError unless an argument is True or False."""
+    if not isinstance(value, bool):
+        raise UserError(f"{name}={value!r}: expected True or False")

@@ -36,11 +36,13 @@ def differences(old: Any, new: Any, at: str = "") -> dict[str, tuple[Any, Any]]:
 
 
 def default_name(choices: Mapping[str, str]) -> str:
-    """Return what a run is called that was given no name."""
+    """Return what a run is called that was given no name; of what is lacking it says nothing."""
     own = dict.fromkeys(choice for key, choice in choices.items() if key.startswith("optimizer@"))
-    workload = choices["workload"]
-    what = [choices["dataset"], choices["model"]] if workload == NONE else [workload]
-    return "-".join([*what, *(own or [choices["optimizer"]])])
+    workload = choices.get("workload", NONE)
+    groups = ["dataset", "model"] if workload == NONE else ["workload"]
+    said = [choices[group] for group in groups if group in choices]
+    said += own or [choices[group] for group in ("optimizer",) if group in choices]
+    return "-".join(map(str, said))
 
 
 class Workloads:

@@ -76,6 +76,8 @@ def lacking(items: Any) -> str | None:
     """Return what keeps an object from being a map-style data set, None if nothing does."""
     from torch.utils.data import Dataset
 
+    if isinstance(items, str | bytes | Mapping):
+        return "has no examples by number"
     for name in ("__len__", "__getitem__"):
         method = getattr(type(items), name, None)
         if method is None or method is getattr(Dataset, name, None):

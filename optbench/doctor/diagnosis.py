@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -34,6 +35,7 @@ class Diagnosis:
         symptoms: in the order of their steps.
         curves: of the tags that symptoms name: steps and values.
         notes: what could not be looked at, a line each.
+        damaged: whether some of that is because a file can't be read, or lacks what it had.
     """
 
     run: Run
@@ -42,6 +44,7 @@ class Diagnosis:
     symptoms: tuple[Symptom, ...]
     curves: Mapping[str, Curve] = field(default_factory=dict, repr=False)
     notes: tuple[str, ...] = ()
+    damaged: bool = False
 
     @property
     def severe(self) -> bool:
@@ -57,6 +60,7 @@ class Diagnosis:
             "step": self.step,
             "symptoms": [asdict(symptom) for symptom in self.symptoms],
             "notes": list(self.notes),
+            "damaged": self.damaged,
         }
 
 
@@ -96,19 +100,34 @@ def examined(run: Run, every: bool = False, own: Sequence[type[Rule]] = ()) -> D
         read = False
     rules = [*made(facts, every), *(rule(facts) for rule in own)]
     examination = Examination(rules, failed)
-    last = 0
-    for record in _records(run):
-        last = max(last, record["step"])
-        examination.see(record)
-    state = run.state
+    last, state, wrong = 0, run.state, ""
+    try:
+        for record in _records(run):
+            last = max(last, record["step"])
+            examination.see(record)
+    except (UserError, OSError) as error:
+        wrong = str(error)
+    wrong = wrong or _lacking(run, state, last)
     if read and state in ("finished", "stopped_early", "diverged"):
         message = str(run.status.get("message", ""))
         examination.see({"kind": "end", "step": last, "state": state, "message": message})
     found = tuple(examination.found)
-    if not last:
+    if wrong:
+        notes.append(wrong)
+    elif not last:
         notes.append("nothing was recorded")
-    curves = _curves(run, {tag for symptom in found for tag in symptom.tags})
-    return Diagnosis(run, state, last, found, curves, tuple(notes))
+    curves = {} if wrong else _curves(run, {tag for each in found for tag in each.tags})
+    return Diagnosis(run, state, last, found, curves, tuple(notes), not read or bool(wrong))
+
+
+def _lacking(run: Run, state: str, last: int) -> str:
+    """Return which file says less than it did, in a line; empty where none does."""
+    if state == "unknown":
+        return "status.json can't be read"
+    said = run.status.get("step")
+    if not last and isinstance(said, int) and said > 0 and RunDir(run.path).metrics.exists():
+        return f"metrics.jsonl has no record, where status.json says step {said}"
+    return ""
 
 
 def _sizes(run: Run) -> Mapping[str, Any]:
@@ -140,6 +159,21 @@ def _curves(run: Run, tags: set[str]) -> dict[str, Curve]:
         each = -(-len(steps) // MOST_POINTS) or 1
         thinned[tag] = (steps[::each], values[::each])
     return thinned
+
+
+def own_rules(rules: Any) -> tuple[type[Rule], ...]:
+    """Return rules of the user's own, given as classes.
+
+    Raises:
+        UserError: what is no tuple or list of rules' classes.
+    """
+    if not isinstance(rules, tuple | list):
+        raise UserError(f"rules={rules!r}: expected a list of classes, such as [MyRule]")
+    for rule in rules:
+        if not (inspect.isclass(rule) and issubclass(rule, Rule) and rule.name):
+            wanted = "a class, a Rule of optbench.symptoms.base with a name"
+            raise UserError(f"rules={rule!r}: expected {wanted}")
+    return tuple(rules)
 
 
 def rules_named(paths: Sequence[str]) -> list[type[Rule]]:

@@ -19,7 +19,7 @@ SEVERAL = 4
 
 
 def doctor(arguments: Sequence[str]) -> int:
-    """Run `optbench doctor RUN... [flags]`; return 1 if there is a severe symptom."""
+    """Run `optbench doctor RUN... [flags]`; return 1 for a severe symptom or a damaged run."""
     flags: set[str] = set()
     rules: list[str] = []
     folders: list[str] = []
@@ -51,4 +51,4 @@ def doctor(arguments: Sequence[str]) -> int:
             print_diagnosis(each, first=not number)
     else:
         as_table(found)
-    return EXIT_SEVERE if any(each.severe for each in found) else 0
+    return EXIT_SEVERE if any(each.severe or each.damaged for each in found) else 0

@@ -22,6 +22,8 @@ def print_diagnosis(found: Diagnosis, first: bool = True) -> None:
         print_lines("")
     count = len(found.symptoms)
     what = f"{count} symptom{'s' * (count != 1)}" if count else "nothing looks wrong"
+    if found.damaged:
+        what = f"it is damaged; {what if count else 'the rest shows no symptom'}"
     print_text(f"{shown(found.run.path)}: {found.state} at step {found.step}; {what}")
     for note in found.notes:
         print_text(f"note: {note}")
@@ -66,7 +68,8 @@ def as_table(found: Sequence[Diagnosis]) -> None:
         [
             str(each.run.path.relative_to(top)),
             each.state,
-            " ".join(dict.fromkeys(symptom.name for symptom in each.symptoms)) or "-",
+            " ".join(dict.fromkeys(symptom.name for symptom in each.symptoms))
+            or ("damaged" if each.damaged else "-"),
         ]
         for each in found
     ]
@@ -75,7 +78,7 @@ def as_table(found: Sequence[Diagnosis]) -> None:
     for each in found:
         for name in dict.fromkeys(symptom.name for symptom in each.symptoms):
             counts[name] = counts.get(name, 0) + 1
-    well = sum(not each.symptoms for each in found)
+    well = sum(not (each.symptoms or each.damaged) for each in found)
     said = [f"{name} {count}" for name, count in sorted(counts.items(), key=lambda c: -c[1])]
     print_text(f"\n{len(found)} runs in {shown(top)}, {well} without a symptom")
     if said:

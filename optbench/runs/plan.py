@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from optbench.compose.texts import check_flag
 from optbench.errors import UserError, reason
 from optbench.files import BadFile, dump_yaml, load_yaml, write_atomically
 from optbench.rundir import PLAN, nearest_folder
@@ -56,6 +57,7 @@ def read_plan(folder: Path, trust: bool = False) -> Plan:
         UserError: it can't be read, is none, is not the one that was made, or is somebody else's
             and reaches further than the runs' own settings.
     """
+    check_flag("trust", trust)
     path = folder / PLAN
     try:
         said = load_yaml(path)

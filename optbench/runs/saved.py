@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optbench.compose.texts import check_flag
 from optbench.config.moved import now, with_paths
 from optbench.config.schema import from_plain
 from optbench.errors import UserError, reason
@@ -75,6 +76,7 @@ def read_saved(
         UserError: no config, not the one that the run had, not plain, or somebody else's that
             names classes of his own; something in the folder that must not be there.
     """
+    check_flag("trust", trust)
     text, plain = _read(folder)
     seals = list({seal.get("sha256"): seal for seal in _seals(folder)}.values())
     checksum = hashlib.sha256(text.encode("utf-8")).hexdigest()

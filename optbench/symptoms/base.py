@@ -99,4 +99,5 @@ class Rule:
         """Return the symptom, and remember that it was told."""
         self.variant = variant
         step = int(record["step"])
-        return Symptom(self.name, step, what, evidence, cause, remedies, severe, variant, tags)
+        each = tuple(dict.fromkeys(remedies))
+        return Symptom(self.name, step, what, evidence, cause, each, severe, variant, tags)

@@ -63,6 +63,8 @@ class Facts:
         """Return the override of a learning rate that is so many times lower, or higher."""
         if self.lr is None:
             return f"optimizer.lr=<{factor:g} times lower>"
+        if self.lr == 0:
+            return "optimizer.lr=0.001"
         return f"optimizer.lr={self.lr / factor:.2g}"
 
     @property

@@ -57,7 +57,7 @@ class TooSlow(Rule):
         if first is None or late is None or last is None or first <= 0:
             return None
         gain = first - last
-        if ratio > RATIO or gain > GAIN * first or late - last < LATE * gain:
+        if ratio > RATIO or not 0 < gain <= GAIN * first or late - last < LATE * gain:
             return None
         return self.found(
             record,

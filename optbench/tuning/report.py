@@ -55,7 +55,11 @@ def command(study: Study, lines: Sequence[str]) -> str:
         study: with its plan.
         lines: the overrides that give these values to a run.
     """
-    words = [*study.plan.overrides, *lines]
+    found = {line.lstrip("+").partition("=")[0] for line in lines}
+    kept = [
+        line for line in study.plan.overrides if line.lstrip("+").partition("=")[0] not in found
+    ]
+    words = [*kept, *lines]
     if study.plan.config_dir is not None:
         words += ["--config-dir", study.plan.config_dir]
     return " ".join(["optbench train", *map(shell_word, words)])

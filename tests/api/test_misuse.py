@@ -32,6 +32,7 @@ ANY: Any = optbench
         (lambda: ANY.resume(""), "resume=: which run?"),
         (lambda: ANY.resume_sweep(3), "expected a folder's path, as text or pathlib.Path"),
         (lambda: ANY.resume_sweep("nosuch"), "nosuch: no such folder"),
+        (lambda: ANY.resume_sweep("nosuch", trust="no"), "trust='no': expected True or False"),
         (lambda: ANY.open_run(3), "not of type int"),
         (lambda: ANY.open_run(""), "which run?"),
         (lambda: ANY.open_run(b"run"), "not of type bytes"),

@@ -77,6 +77,7 @@ FAULTS = {
         data("Leaking"), "data", "test examples are training examples too", "out of training"
     ),
     "lr x 1000": Fault(f"{DIGITS} optimizer.lr=1", "lr", "above the best", "optimizer.lr=0.0"),
+    "lr x 1e33": Fault(f"{DIGITS} optimizer.lr=1e30", "lr", "it diverges at each", "optimizer.lr="),
     "lr / 1000": Fault(f"{DIGITS} optimizer.lr=1e-6", "lr", "below the best", "optimizer.lr=0.0"),
     "sgd's lr x 1000": Fault(
         f"{DIGITS} optimizer=sgd optimizer.lr=100", "lr", "above the best", "optimizer.lr="

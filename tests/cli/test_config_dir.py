@@ -27,6 +27,7 @@ WRONG = {
     "recipe/choice.yaml": f"{PACKAGE}defaults:\n  - override /optimizer: adamm\n",
     "recipe/torn.yaml": f"{PACKAGE}epochs\n  lr: [\n",
     "optimizer/argument.yaml": "_target_: torch.optim.SGD\nlr: 0.1\nmomentun: 0.9\n",
+    "optimizer/no_class.yaml": "_target_: os.system\nlr: 1\n",
     "optimizer/no_lr.yaml": "_target_: torch.optim.SGD\nmomentum: 0.9\n",
     "optimizer/no_target.yaml": "lr: 0.1\n",
 }
@@ -103,6 +104,7 @@ UNUSABLE: list[tuple[str, list[str]]] = [
     ("recipe=choice", ["adamm", "adam"]),
     ("recipe=torn", ["torn.yaml"]),
     ("optimizer=no_lr", ["optimizer", "lr"]),
+    ("optimizer=no_class", ["optimizer", "system"]),
     ("optimizer=no_target", ["optimizer", "_target_"]),
 ]
 
@@ -125,7 +127,7 @@ def test_the_list_has_ones_own_too(own: Path) -> None:
     )
     said = f"--config-dir {own}"
     listed = " ".join(call(f"list {said}").out.split())
-    assert " argument extended mine no_lr no_target precision" in listed
+    assert " argument extended mine no_class no_lr no_target precision" in listed
     optimizers = call(f"list optimizers {said}").out
     assert "\nmine\n" in optimizers and "Not ours" not in optimizers
     assert "lr: 7.0" not in call(f"train {said} optimizer=sgd --cfg job").out

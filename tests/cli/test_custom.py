@@ -149,6 +149,7 @@ REFUSED = [
     (f"{NET} dataset=custom", "dataset._target_=null: which class?"),
     (f"{NET} dataset=custom dataset._target_=own_parts.Streaming", "Streaming has no __len__"),
     (f"{NET} dataset=custom dataset._target_=own_parts.NoItem", "NoItem has no __getitem__"),
+    (f"{NET} dataset=custom dataset._target_=os.getcwd", "str has no examples by number"),
     (f"{NUMBERS}s {NET}", "own_parts.py) has no Numberss; did you mean Numbers?"),
     (f"{NET} dataset=custom dataset._target_=own_part.X", "no module own_part in the current fol"),
     (f"{NUMBERS} {NET} 'dataset.arguments={{sice: 3}}'", "unexpected keyword argument 'sice'"),

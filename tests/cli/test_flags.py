@@ -20,6 +20,8 @@ from .program import call, left_in
         ("train --epoch=3", "--epoch: no such flag; did you mean epochs=3?"),
         ("train --att", "--att: no such flag here; optbench resume has --at"),
         ("train --cfg", "--cfg: it wants a value"),
+        ("train --resolve", "--resolve: with --cfg job only"),
+        ("train -p model", "--package: with --cfg job only"),
         ("train --cfg x", "--cfg: invalid choice: 'x' (choose from"),
         ("resume run --too x", "--too: no such flag; did you mean --to?"),
         ("resume run --a best", "--a: no such flag; did you mean --at?"),

@@ -266,3 +266,14 @@ def test_completion_offers_filters(monkeypatch: pytest.MonkeyPatch) -> None:
     assert call("-sc query=bash").out.splitlines()[0] == "state=running"
     monkeypatch.setenv("COMP_LINE", "optbench runs opt")
     assert call("-sc query=bash").out == "optimizer=\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["{a: [", "choices: [1]\n", "choices: {optimizer: [1], model: 3}\n"]
+)
+def test_one_whose_choices_are_damaged_is_listed(text: str, made: Path, workplace: Path) -> None:
+    shutil.copytree(made / "day", "runs")
+    (Path("runs") / "here" / "overrides.yaml").write_text(text, encoding="utf-8")
+    answer = call("runs runs")
+    assert answer.code == 0, answer.err
+    assert "2 runs in runs" in answer.out

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from .program import call
 
 INTERRUPTED_AT_ITS_END = """
 import atexit, os, signal, sys
@@ -57,3 +60,21 @@ def test_an_interrupt_as_the_program_exits_changes_nothing() -> None:
         [sys.executable, "-c", INTERRUPTED_AT_ITS_END], capture_output=True, encoding="utf-8"
     )
     assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_the_version_is_ours_whatever_verb_is_before_it() -> None:
+    assert call("train --version") == call("check --version") == call("--version")
+
+
+def test_a_folder_that_was_removed_is_told(tmp_path: Path) -> None:
+    code = (
+        "import os, shutil, sys; from optbench.cli.main import main; "
+        "os.chdir(sys.argv[1]); shutil.rmtree(sys.argv[1]); sys.exit(main(['list', 'model']))"
+    )
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(gone)], capture_output=True, encoding="utf-8"
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "optbench: the folder it is called in was removed: cd to another\n"

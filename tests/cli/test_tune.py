@@ -144,6 +144,7 @@ def test_the_recipe_says_all_of_how_the_best_was_trained() -> None:
     answer = call(f"tune {SMALL} steps=4 {line} space=sam trials=2 hydra.sweep.dir=study")
     assert answer.code == 0, answer.err
     (command,) = [line for line in answer.out.splitlines() if "  optbench train" in line]
+    assert command.count("optimizer.weight_decay=") == 1
     assert call(f"{command.strip().removeprefix('optbench ')} hydra.run.dir=a").code == 0
     assert call(f"train {SMALL} recipe=tuned --config-dir study hydra.run.dir=b").code == 0
     one, other = (load_yaml(Path(f"{name}/config.yaml")) for name in "ab")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,7 +14,7 @@ from optbench.errors import UserError
 from optbench.symptoms.base import Record, Rule, Symptom
 from tests.cli.program import call
 
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "steps": 200,
     "optimizer": {"_target_": "torch.optim.SGD", "lr": 2.0},
     "task": {"_target_": "optbench.tasks.classification.Classification"},
@@ -82,7 +83,7 @@ def test_what_is_damaged_is_told(tmp_path: Path) -> None:
     with (path / "metrics.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"kind": 3, "step": 5}\n{"kind": "train", "step": "x"}\n{"ki')
     answer = call(f"doctor {path}")
-    assert answer.code == 0 and "note: " in answer.out and "not YAML" in answer.out
+    assert answer.code == 1 and "note: " in answer.out and "not YAML" in answer.out
     (path / "metrics.jsonl").unlink()
     assert "nothing was recorded" in call(f"doctor {path}").out
 
@@ -130,3 +131,52 @@ def test_bad_input(line: str, told: str, tmp_path: Path, monkeypatch: pytest.Mon
 def test_no_runs_in_a_program(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no runs are there"):
         optbench.doctor(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("metrics.jsonl", "\x00\x07 none of it\n", "no record, where status.json says step 200"),
+        ("status.json", "{", "status.json can't be read"),
+        ("config.yaml", "a: [", "not YAML"),
+    ],
+)
+def test_what_is_damaged_is_not_called_well(
+    file: str, text: str, said: str, tmp_path: Path
+) -> None:
+    run = folder(tmp_path / "run", WELL)
+    (run / file).write_text(text, encoding="utf-8")
+    answer = call(f"doctor {run}")
+    assert answer.code == 1 and not answer.err
+    assert "it is damaged; the rest shows no symptom" in answer.out
+    assert said in " ".join(answer.out.split())
+    assert json.loads(call(f"doctor {run} --json").out)["runs"][0]["damaged"] is True
+
+
+def test_one_that_can_not_be_read_keeps_nobody_else_from_being_examined(tmp_path: Path) -> None:
+    for number in range(4):
+        folder(tmp_path / "sweep" / str(number), WELL)
+    broken = tmp_path / "sweep" / "2" / "metrics.jsonl"
+    broken.unlink()
+    broken.mkdir()
+    answer = call(f"doctor {tmp_path}")
+    assert answer.code == 1 and not answer.err
+    assert "4 runs" in answer.out and "3 without a symptom" in answer.out
+    assert "a folder, where a file is meant" in " ".join(answer.out.split())
+
+
+@pytest.mark.parametrize("given", [{"rules": 3}, {"rules": [3]}, {"rules": [int]}, {"every": "x"}])
+def test_arguments_of_another_kind_are_refused(given: dict[str, Any], tmp_path: Path) -> None:
+    run = folder(tmp_path / "run", WELL)
+    with pytest.raises(UserError, match=next(iter(given))):
+        optbench.doctor(run, **given)
+
+
+def test_a_learning_rate_of_0_is_not_advised(tmp_path: Path) -> None:
+    run = folder(tmp_path / "run", [2.3] * 20)
+    config = {**CONFIG, "optimizer": {**CONFIG["optimizer"], "lr": 0.0}}
+    (run / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    answer = call(f"doctor {run} --all")
+    remedies = [line for line in answer.out.splitlines() if "optimizer.lr" in line]
+    assert remedies and not any(line.split()[-1][-4:] == "lr=0" for line in remedies)
+    assert "still falling" not in answer.out
