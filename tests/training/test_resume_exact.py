@@ -51,6 +51,8 @@ NAMED |= {
     name: ["optimizer.solver=cg", "optimizer.cg_iterations=4"]
     for name in ("newton", "gauss_newton", "natural_gradient", "levenberg_marquardt")
 }
+NAMED |= {name: ["optimizer.way=loop"] for name in ("es", "cma_es", "ga", "pso")}
+"""Two runs on a busy machine may find the one or the other way faster."""
 """What says which one is meant, and what keeps it quick."""
 
 
