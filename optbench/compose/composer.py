@@ -23,7 +23,7 @@ from optbench.compose import hydra_internals
 from optbench.compose.config_source import CheckedFolders
 from optbench.compose.draft import Base, Draft, own_keys
 from optbench.compose.executors import refuse_executor
-from optbench.compose.explain import explain, first_line, plain, unresolved
+from optbench.compose.explain import explain, first_line, plain, quoting, unresolved
 from optbench.compose.files import GROUPS, OVERLAYS, ConfigFiles
 from optbench.compose.grid import is_of_sweeps, is_param
 from optbench.compose.overlays import drop_replaced_settings, may_drop
@@ -277,8 +277,9 @@ class Composer:
         for group in ("model", "dataset"):
             if plain[group].get("task") != reference[group]["task"]:
                 raise UserError(f"{group}.task={plain[group]['task']}: choose with task=NAME")
-        refuse_missing(plain, reference)
-        checked = conform(plain, reference)
+        refuse_missing(plain, reference, lambda group: self.files.called(group, choices[group]))
+        with quoting(typed):
+            checked = conform(plain, reference)
         said = {f"{g}={choices[g]}": self.files.players_of(g, choices[g]) for g in OVERLAYS}
         refuse_strangers(checked, reference, choices["task"], said)
         if checked["player"]:

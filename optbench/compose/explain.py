@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from hydra.core.override_parser.types import Override
@@ -17,6 +18,7 @@ from optbench.config.elsewhere import elsewhere
 from optbench.config.keys import CALLED, children, find, meant, nearest_key
 from optbench.config.libraries import choice_meant
 from optbench.config.suggest import nearest
+from optbench.errors import UserError
 
 MOST_CHOICES = 6
 """That are named as having a key."""
@@ -223,3 +225,16 @@ def _why(error: BaseException, cfg: DictConfig) -> str:
         hint = f"; {meant(key[1], None, plain(cfg))}" if "optimizer" in cfg else ""
         return f"no such key: {key[1]}{hint}"
     return re.sub(r"^\w+ raised while resolving interpolation: ", "", text)
+
+
+@contextmanager
+def quoting(typed: Sequence[str]) -> Iterator[None]:
+    """Let an error name a number that is too large for a float, 1e400, as it was typed."""
+    try:
+        yield
+    except UserError as error:
+        key, infinite, rest = str(error).partition("=inf: ")
+        said = [line for line in typed if line.lstrip("+~").startswith(f"{key}=")]
+        if not infinite or not said:
+            raise
+        raise UserError(f"{said[-1].lstrip('+~')}: {rest}") from error

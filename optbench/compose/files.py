@@ -143,6 +143,12 @@ class ConfigFiles:
         entries = self._entries("config")
         return {str(e.group): str(e.value) for e in entries if getattr(e, "group", None)}
 
+    def called(self, group: str, choice: str) -> str:
+        """Return what a choice's file is called, for messages: `optimizer=mine: its file PATH`."""
+        result = self._load(f"{group}/{choice}")
+        folder = result.path.removeprefix("file://") if result else ""
+        return f"{group}={choice}: its file {folder}/{group}/{choice}.yaml"
+
     def chooses(self, group: str, choice: str) -> bool:
         """Return whether a file, or one of its group in it, chooses for other groups."""
         if any(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from optbench.config.conform import conform
@@ -30,23 +30,35 @@ def refuse_strange_texts(value: Any, at: str = "") -> None:
             raise UserError(f"{at}={value}: a text can't have ${{ in it")
 
 
-def refuse_missing(plain: Mapping[str, Any], reference: Mapping[str, Any], at: str = "") -> None:
-    """Refuse deleted keys (`~key`), and components that do not say what they are."""
+def refuse_missing(
+    plain: Mapping[str, Any],
+    reference: Mapping[str, Any],
+    called: Callable[[str], str],
+    at: str = "",
+) -> None:
+    """Refuse deleted keys (`~key`), and components that do not say what they are.
+
+    Args:
+        plain: what was composed.
+        reference: the defaults.
+        called: tells what a group's file is called, for messages.
+        at: the dotted key of `plain` itself.
+    """
     for key, default in reference.items():
         name = f"{at}.{key}" if at else key
         if key not in plain:
             raise UserError(f"{name}: missing; has its file another # @package?")
         if isinstance(default, Mapping) and isinstance(plain[key], Mapping):
-            refuse_missing(plain[key], default, name)
+            refuse_missing(plain[key], default, called, name)
     if not at:
         for group in COMPONENTS:
             if not isinstance(plain[group], Mapping) or "_target_" not in plain[group]:
-                raise UserError(f"{group}: its file names no _target_")
+                raise UserError(f"{called(group)} names no _target_, such as my.module.Class")
             target = plain[group]["_target_"]
             if target is not None and not isinstance(target, str):
                 raise UserError(f"{group}._target_={target}: expected such as my.module.Class")
         if "lr" not in plain["optimizer"]:
-            raise UserError("optimizer: its file has no lr, which schedules need")
+            raise UserError(f"{called('optimizer')} has no lr, which schedules need")
 
 
 def optimizers_of(plain: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -32,7 +32,7 @@ FILES = [
 ]
 
 SAID = [
-    (b"", "optimizer: its file names no _target_"),
+    (b"", ".yaml names no _target_"),
     (b"defaults: 5\n" + SGD, "defaults must be a list"),
     (b"defaults: [nope]\n" + SGD, "Could not load 'optimizer/nope'"),
     (b"defaults: [/model: nope]\n" + SGD, "Could not find 'model/nope'"),
