@@ -49,7 +49,7 @@ def check(
     from optbench.rundir import path_of
 
     check_texts("check", overrides)
-    check_folders(out, config_dir)
+    check_folders(out, config_dir, "out")
     if out is not None:
         png.require()
     with composer_of(config_dir) as composer:
@@ -96,7 +96,7 @@ def probe(
     from optbench.rundir import path_of
 
     check_texts("probe", words)
-    check_folders(out, config_dir)
+    check_folders(out, config_dir, "out")
     with of_a_library(quiet) as (log, _):
         found = probed(
             str(path_of(run)),

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from optbench.compose.texts import check_flag
-from optbench.errors import UserError
 
 if TYPE_CHECKING:
     from optbench.compose.composer import Composer
@@ -32,14 +31,21 @@ def composer_of(config_dir: str | None) -> Iterator[Composer]:
         raise error.needing("optbench.sweep") from None
 
 
-def check_folders(folder: Path | None, config_dir: str | None) -> None:
-    """Raise UserError for what is no path, and for a folder of configs that is not there."""
-    from optbench.rundir import path_of
+def check_folders(folder: Path | None, config_dir: str | None, name: str = "folder") -> None:
+    """Raise UserError for what can be no folder, and for one of configs that is not there.
 
-    if folder is not None:
-        path_of(folder, "folder")
-    if config_dir is not None and not path_of(config_dir, "config_dir").is_dir():
-        raise UserError(f"config_dir={config_dir}: no such folder")
+    Args:
+        folder: that is to be made, or written into.
+        config_dir: of the user's own configs.
+        name: of the first argument, for messages.
+    """
+    from optbench.rundir import path_of
+    from optbench.which_folder import refuse_no_folder
+
+    if folder is not None and (there := path_of(folder, name)).exists():
+        refuse_no_folder(there, f"{name}={folder}")
+    if config_dir is not None:
+        refuse_no_folder(path_of(config_dir, "config_dir"), f"config_dir={config_dir}")
 
 
 @contextmanager

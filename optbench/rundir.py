@@ -31,7 +31,8 @@ from optbench.files import (
 from optbench.inspection import inspect, refuse_unreadable
 from optbench.metric_lines import records
 from optbench.step_folders import SAMPLES, sample_step
-from optbench.which_run import its_runs, like, of_study, runs_of_benchmark, study_in
+from optbench.which_folder import nearest_folder
+from optbench.which_run import its_runs, like, not_a_run, of_study, runs_of_benchmark, study_in
 
 DONE = ("finished", "stopped_early", "diverged")
 """States of a run that has nothing left to do."""
@@ -139,7 +140,8 @@ class RunDir:
             raise UserError(f"{key}{':' * bool(key)} which run? no folder is named".lstrip())
         refuse_unreadable(folder, ("config.yaml", PLAN), f"{key}{path}")
         if not os.path.lexists(folder):
-            raise UserError(f"{key}{path}: no such run folder{nearest_folder(folder)}")
+            near = nearest_folder(path_of(path), _is_run if sweep else _is_one_run)
+            raise UserError(f"{key}{path}: no such run folder{near}")
         above = Path(os.path.abspath(folder)).parents  # `RUN/..` is no part of it
         run = next((up for up in above if _is_run(up)), None)
         if not _is_run(folder) and run is not None:
@@ -152,7 +154,7 @@ class RunDir:
         if not _is_run(folder) and study_in(folder):
             raise UserError(f"{key}{path}: {of_study(Path(path))}")
         if not _is_run(folder):
-            found = runs_of_benchmark(Path(path)) or "not a run folder: it has no config.yaml"
+            found = runs_of_benchmark(Path(path)) or not_a_run(Path(path))
             raise UserError(f"{key}{path}: {found}")
         made = cls(folder)
         if not sweep and not os.path.lexists(made.config):
@@ -377,14 +379,8 @@ def _make_first_free(first: Path) -> Path:
 
 
 def _is_run(folder: Path) -> bool:
-    return os.path.lexists(folder / "config.yaml") or os.path.lexists(folder / PLAN)
+    return _is_one_run(folder) or os.path.lexists(folder / PLAN)
 
 
-def nearest_folder(folder: Path) -> str:
-    """Return a hint for a folder that is not there: the one beside it of nearly its name."""
-    from optbench.config.suggest import nearest
-
-    if not folder.parent.is_dir():
-        return ""
-    match = nearest(folder.name, [p.name for p in folder.parent.iterdir() if p.is_dir()])
-    return f"; did you mean {folder.parent / match}?" if match else ""
+def _is_one_run(folder: Path) -> bool:
+    return os.path.lexists(folder / "config.yaml")

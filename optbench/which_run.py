@@ -14,6 +14,8 @@ META = "meta-train.yaml"
 """What makes it that of `optbench meta-train`, which has no runs."""
 RUNS, REPORT = "runs", "report.json"
 """In a benchmark's folder: its runs, and what came of them."""
+INSIDE = ("*", "*/*")
+"""Where a folder of runs has them: of a day, of all days."""
 _NUMBERED = re.compile(r"[0-9]+(-[0-9]+)?")
 
 
@@ -53,6 +55,23 @@ def runs_of_benchmark(folder: Path) -> str:
         return ""
     whole = folder.parent if folder.name == RUNS else there.parent
     return f"a benchmark's runs, which go on with it: optbench resume {shell_word(str(whole))}"
+
+
+def not_a_run(folder: Path) -> str:
+    """Return what to name instead of a folder that may hold runs, as its path is typed."""
+    there = folder.expanduser()
+    found = [path for depth in INSIDE for path in there.glob(f"{depth}/status.json")]
+    if not found:
+        return "not a run folder: it has no config.yaml"
+    newest = max(found, key=_written).parent.relative_to(there)
+    return f"not a run folder; the newest run in it: {folder / newest}"
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def like(run: Path, path: str | os.PathLike[str]) -> Path:

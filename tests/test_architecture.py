@@ -39,13 +39,13 @@ ALLOWED: dict[str, set[str]] = {
     },
     "report": {
         *("comparison", "runs", "statistics", "rundir", "config", "errors", "files", "version"),
-        *("plots", "which_run"),
+        *("plots", "which_folder", "which_run"),
     },
     "api_benchmark": {"benchmark", "compose", "errors", "library", "rundir", "which_run"},
     "api_diagnosis": {
         *("check", "compose", "library", "plots", "probe", "rundir", "doctor", "symptoms"),
     },
-    "library": {"compose", "errors", "rundir", "runs"},
+    "library": {"compose", "errors", "rundir", "runs", "which_folder"},
     "probe": {
         *("runs", "compose", "config", "assemble", "instruments", "training", "monitor", "plots"),
         *("rundir", "errors", "files", "launched", "console", "step_folders"),
@@ -53,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
     "check": {
         *("tuning", "runs", "compose", "config", "assemble", "training", "monitor", "search"),
         *("optim", "tasks", "data", "torch_internals"),  # whose words it looks into
-        *("rundir", "errors", "files", "console", "escape", "launched", "plots"),
+        *("rundir", "errors", "files", "console", "escape", "launched", "plots", "which_folder"),
     },
     "benchmark": {
         *("tuning", "executors", "runs", "compose", "config", "search", "statistics", "assemble"),
@@ -81,11 +81,11 @@ ALLOWED: dict[str, set[str]] = {
         *("rundir", "errors", "escape", "files", "launched"),
     },
     "runs": {
-        *("launched", "instruments", "symptoms"),
+        *("launched", "instruments", "symptoms", "which_folder"),
         *("compose", "assemble", "training", "monitor", "rundir", "config", "errors"),
         *("files", "escape", "console", "version", "shapes", "step_folders", "plots", "layout"),
     },
-    "compose": {"config", "errors", "escape", "launched"},
+    "compose": {"config", "errors", "escape", "launched", "which_folder"},
     "console": {"escape", "layout"},
     "instruments": {"training", "optim", "tasks", "data", "errors", "plots", "torch_internals"},
     "search": {
@@ -112,8 +112,9 @@ ALLOWED: dict[str, set[str]] = {
     "monitor": {"rundir", "files", "escape", "metric_lines", "step_folders"},
     "rundir": {
         *("config", "errors", "files", "inspection", "shapes", "metric_lines", "step_folders"),
-        "which_run",
+        *("which_folder", "which_run"),
     },
+    "which_folder": {"config", "errors", "files"},
     "which_run": {"escape"},
     "inspection": {"errors", "files"},
     "metric_lines": {"files"},

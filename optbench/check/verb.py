@@ -15,6 +15,7 @@ from optbench.launched import launched_ranks
 from optbench.plots import png
 from optbench.rundir import path_of
 from optbench.runs.log import Log
+from optbench.which_folder import refuse_no_folder
 
 FLAGS = ("--json", "--out", "--config-dir", "--help")
 EXIT_FAILED = 1
@@ -77,6 +78,6 @@ def read(arguments: Sequence[str]) -> Flags:
         else:
             rest.append(argument)
     out = path_of(values["--out"], "--out") if "--out" in values else None
-    if out is not None and out.exists() and not out.is_dir():
-        raise UserError(f"--out {out}: a file, where a folder is meant")
+    if out is not None and out.exists():
+        refuse_no_folder(out, f"--out {out}")
     return Flags(json, out, values.get("--config-dir"), rest)

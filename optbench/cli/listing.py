@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from optbench.cli.flags import taken
 from optbench.compose.optimizers import HEADER, WHAT
-from optbench.compose.paths import config_files, configs_folder, description_of, text_of
+from optbench.compose.paths import (
+    config_files,
+    configs_folder,
+    description_of,
+    folder_of_configs,
+    text_of,
+)
 from optbench.config.about import DESCRIPTION
-from optbench.config.suggest import did_you_mean, flag_meant
+from optbench.config.suggest import did_you_mean
 from optbench.console import print_lines, print_table, width
 from optbench.errors import UserError
 from optbench.layout import yaml_line
@@ -35,7 +42,8 @@ def files(group: str, config_dir: Path | None = None) -> list[Path]:
 
 def listing(arguments: Sequence[str]) -> int:
     """Print all groups; `list GROUP`: its choices, a line each; `list GROUP NAME`: one choice."""
-    words, own = _config_dir(arguments)
+    flags, words = taken("list", arguments, ("--config-dir",), ())
+    own = folder_of_configs(flags["--config-dir"]) if flags else None
     if not words:
         rows = [[g, " ".join(path.stem for path in files(g, own))] for g in groups()]
         print_table("", ["group", "choices"], rows)
@@ -85,26 +93,6 @@ def _print_choice(group: str, name: str, own: Path | None) -> None:
         raise UserError(f"list {group} {name}: no such {group}; {did_you_mean(name, found)}")
     lines = text_of(found[name]).splitlines()
     print_lines("\n".join(yaml_line(line, width()) for line in lines))
-
-
-def _config_dir(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
-    """Return the groups that are named, and the folder of the user's own configs."""
-    words: list[str] = []
-    folder, given = None, iter(arguments)
-    for argument in given:
-        name, equals, value = argument.partition("=")
-        if name == "--config-dir":
-            value = value if equals else next(given, "")
-            if not value or not Path(value).is_dir():
-                raise UserError(f"--config-dir={value}: no such folder")
-            folder = Path(value)
-        elif name.startswith("-"):
-            match = flag_meant(name, ("--config-dir", "--help"))
-            hint = f"did you mean {match}?" if match else "list takes --config-dir and groups"
-            raise UserError(f"{name}: no such flag; {hint}")
-        else:
-            words.append(argument)
-    return words, folder
 
 
 def print_optimizers(rows: list[list[str]]) -> None:

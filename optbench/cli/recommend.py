@@ -8,7 +8,7 @@ from pathlib import Path
 from optbench.cli.training import parse
 from optbench.compose.composer import Composer, hydra_session, keys_of
 from optbench.compose.config_source import fault
-from optbench.compose.paths import config_files, configs_folder, text_of
+from optbench.compose.paths import config_files, configs_folder, folder_of_configs, text_of
 from optbench.config.as_written import NO_YAML
 from optbench.config.recipes import Recipe, choose, read_recipe
 from optbench.console import print_lines, print_table, print_text
@@ -26,9 +26,8 @@ def recommend(arguments: Sequence[str]) -> int:
         if getattr(flags, flag):
             name = flag.replace("_", "-")
             raise UserError(f"--{name}: not with recommend, which is about one model")
-    if flags.config_dir and not Path(flags.config_dir).is_dir():
-        raise UserError(f"--config-dir={flags.config_dir}: no such folder")
-    folders = [configs_folder(), *([Path(flags.config_dir)] if flags.config_dir else [])]
+    own = [] if flags.config_dir is None else [folder_of_configs(flags.config_dir)]
+    folders = [configs_folder(), *own]
     recipes = {recipe.name: recipe for folder in folders for recipe in _read(folder / "recipe")}
     overrides = list(flags.overrides)
     if not overrides:

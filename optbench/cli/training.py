@@ -52,7 +52,7 @@ def _training(verb: str, arguments: Sequence[str]) -> int:
             raise UserError(f"--{flag}: with --cfg job only, which prints the config")
     if run and run[-1] != "null":
         if not path_of(run[-1]).is_dir():
-            RunDir.existing(run[-1])  # says what is wrong with it
+            RunDir.existing(run[-1], sweep=True)  # says what is wrong with it
         for flag in ("multirun", "info"):
             if getattr(flags, flag):
                 raise UserError(f"--{flag}: not with resume, which goes on with a run's own config")

@@ -6,7 +6,6 @@ import functools
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from hydra import initialize_config_dir
@@ -28,7 +27,7 @@ from optbench.compose.files import GROUPS, OVERLAYS, ConfigFiles
 from optbench.compose.grid import is_of_sweeps, is_param
 from optbench.compose.overlays import drop_replaced_settings, may_drop
 from optbench.compose.overrides import OverrideReader, refuse_space, refuse_two_wrappers
-from optbench.compose.paths import configs_folder
+from optbench.compose.paths import configs_folder, folder_of_configs
 from optbench.compose.players import (
     OWN,
     as_typed,
@@ -99,7 +98,7 @@ def hydra_session(config_dir: str | None = None) -> Iterator[Composer]:
     """
     register_resolvers()
     launched_ranks()  # of which configs may ask: what is wrong with it is no config's fault
-    folder = _folder(config_dir) if config_dir is not None else None
+    folder = str(folder_of_configs(config_dir).resolve()) if config_dir is not None else None
     with (
         _hydra_put_back(),
         initialize_config_dir(str(configs_folder()), version_base="1.3", job_name="optbench"),
@@ -126,16 +125,6 @@ def _hydra_put_back() -> Iterator[None]:
     finally:
         GlobalHydra.set_instance(instance)
         instance.hydra, of_the_job.cfg, version.version_base = hydra, cfg, base
-
-
-def _folder(config_dir: str) -> str:
-    try:
-        folder = Path(config_dir).expanduser().resolve()
-        if folder.is_dir():
-            return str(folder)
-    except (OSError, ValueError, RuntimeError):  # too long, a null character, nobody's home
-        pass
-    raise UserError(f"--config-dir={config_dir}: no such folder")
 
 
 class Composer:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from optbench.config.about import described
+from optbench.errors import UserError
+from optbench.which_folder import refuse_no_folder
 
 LARGEST = 256 * 1024
 """Letters of a config file; one of a megabyte is none."""
@@ -17,6 +19,19 @@ def configs_folder() -> Path:
         if (folder / "config.yaml").is_file():
             return folder
     raise FileNotFoundError(f"no configs beside {package}; is optbench installed whole?")
+
+
+def folder_of_configs(config_dir: str) -> Path:
+    """Return a user's own folder of configs; raise UserError where there is none."""
+    said = f"--config-dir={config_dir}"
+    try:
+        folder = Path(config_dir).expanduser()
+        if config_dir:
+            refuse_no_folder(folder, said)
+            return folder
+    except (OSError, ValueError, RuntimeError):  # too long, a null character, nobody's home
+        pass
+    raise UserError(f"{said}: no such folder")
 
 
 def config_files(folder: Path) -> list[Path]:

@@ -12,8 +12,9 @@ from optbench.errors import UserError, reason
 from optbench.files import BadFile, naming, reading
 from optbench.report.gather import gather
 from optbench.report.page import MARK, page, plotly_code
-from optbench.rundir import nearest_folder, path_of
+from optbench.rundir import path_of
 from optbench.runs.collector import at_rest
+from optbench.which_folder import nearest_folder
 
 HTML = (".html", ".htm", "")
 """How a page's file may end."""

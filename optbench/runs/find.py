@@ -11,10 +11,10 @@ from pathlib import Path
 
 from optbench.compose.paths import configs_folder
 from optbench.errors import UserError, reason
-from optbench.files import kind
-from optbench.rundir import RunDir, nearest_folder, path_of
+from optbench.rundir import RunDir, path_of
 from optbench.runs.read import Run
 from optbench.runs.result import RunResult
+from optbench.which_folder import nearest_folder, refuse_no_folder
 
 DEEPEST = 8
 """Folders in folders that are looked into; `runs/sweeps/DATE/TIME/NUMBER` is five deep."""
@@ -70,20 +70,15 @@ def find_runs(*paths: str | os.PathLike[str]) -> list[Run]:
         folder = path_of(path)
         if not str(path):
             raise UserError("which folder? none is named")
-        if not folder.is_dir():
-            if os.path.lexists(folder):
-                raise UserError(
-                    f"{path}: {kind(os.lstat(folder).st_mode)}, where a folder is meant"
-                )
-            raise UserError(f"{path}: no such folder{_hint(path, folder)}")
+        refuse_no_folder(folder, str(path), _hint)
         for each in _runs_below(folder.absolute()):
             found.setdefault(each, Run(each))
     return list(found.values())
 
 
-def _hint(path: str | os.PathLike[str], folder: Path) -> str:
+def _hint(folder: Path) -> str:
     """Return what may have been meant by a folder that is not there."""
-    text = os.fspath(path)
+    text = str(folder)
     if any(letter in text for letter in "*?["):
         return "; what * and ? stand for is found by the shell, where they are not quoted"
     near = nearest_folder(folder)

@@ -9,9 +9,10 @@ from pathlib import Path
 from optbench.compose.texts import check_flag
 from optbench.errors import UserError, reason
 from optbench.files import BadFile, dump_yaml, load_yaml, write_atomically
-from optbench.rundir import PLAN, nearest_folder
+from optbench.rundir import PLAN
 from optbench.runs.columns import KINDS
 from optbench.runs.trust import is_own, seal
+from optbench.which_folder import refuse_no_folder
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,7 @@ def read_plan(folder: Path, trust: bool = False) -> Plan:
     try:
         said = load_yaml(path)
     except FileNotFoundError:
-        if not folder.is_dir():
-            raise UserError(f"{folder}: no such folder{nearest_folder(folder)}") from None
+        refuse_no_folder(folder, str(folder))
         run = ": it is a run's" if (folder / "config.yaml").is_file() else f": it has no {PLAN}"
         raise UserError(f"{folder}: not a sweep's folder{run}") from None
     except OSError as error:

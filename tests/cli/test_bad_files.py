@@ -111,4 +111,5 @@ def test_a_pipe_and_a_folder_are_no_files(workplace: Path) -> None:
 def test_a_folder_of_configs_that_is_none_is_refused(folder: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     wanted = tmp_path / "file" if folder == "file" else folder
-    assert_refused(f"train --config-dir {wanted}", ["--config-dir=", "no such folder"])
+    says = "a file, where a folder is meant" if folder == "file" else "no such folder"
+    assert_refused(f"train --config-dir {wanted}", ["--config-dir=", says])

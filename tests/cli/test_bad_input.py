@@ -298,6 +298,7 @@ def test_an_empty_folder_of_images_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_with_nearly_the_name_is_suggested(tmp_path: Path) -> None:
     (tmp_path / "12-00-00-digits").mkdir()
+    (tmp_path / "12-00-00-digits/config.yaml").touch()
     asked = tmp_path / "12-00-00-digts"
     assert_refused(f"resume {asked}", [f"resume={asked}", f"did you mean {asked.parent}/12-00-00"])
 

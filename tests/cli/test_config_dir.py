@@ -138,7 +138,7 @@ def test_the_list_has_ones_own_too(own: Path) -> None:
     ("line", "named"),
     [
         ("list --config-dir nowhere", ["--config-dir=nowhere", "no such folder"]),
-        ("list model --config-dir", ["--config-dir=", "no such folder"]),
+        ("list model --config-dir", ["--config-dir: it wants a value"]),
         ("list --foo", ["--foo: no such flag", "--config-dir"]),
     ],
 )
