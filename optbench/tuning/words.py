@@ -9,9 +9,11 @@ from typing import Any
 from optbench.compose.composer import Composer
 from optbench.compose.files import GROUPS
 from optbench.config.declared import SETTINGS
+from optbench.config.elsewhere import FOLDER
 from optbench.config.flow import flow
 from optbench.config.keys import CALLED
-from optbench.config.suggest import flat, nearest
+from optbench.config.reading import plain_value
+from optbench.config.suggest import flat, likeness, nearest
 from optbench.errors import UserError
 from optbench.escape import shell_word
 from optbench.which_run import study_in
@@ -28,8 +30,10 @@ OTHERWISE = {
     "optimizers": ("optimizer", *CALLED["optimizer"]),
 }
 """What other programs call a word."""
-NEAR = 0.72
-"""Less alike is another word."""
+_OF_RUNS = ("hydra.run.dir", *FOLDER)
+"""What says where one run goes, where there are many."""
+NEAR, SLIP = 0.72, 0.85
+"""Less alike is another word; less than by a slip, where the value is none of the word's."""
 
 
 class Said(dict[str, Any]):
@@ -63,6 +67,10 @@ def words_of(
         key, _, text = line.lstrip("+~").partition("=")
         key = key.partition("@")[0]
         if key not in words:
+            if {"space", "optimizers"} & set(words) and flat(key) in map(flat, _OF_RUNS):
+                raise UserError(
+                    f"{line}: no such key here; did you mean hydra.sweep.dir={text or '...'}?"
+                )
             meant = None if key in GROUPS else word_said(key, text, words)
             if meant is not None:
                 raise UserError(f"{line}: no such key; did you mean {meant}?")
@@ -74,8 +82,14 @@ def words_of(
     return said, rest
 
 
-def word_meant(key: str, words: Iterable[str]) -> str | None:
-    """Return the word of a verb that a key is nearly; None for a key of runs, or what is nearer."""
+def word_meant(key: str, words: Iterable[str], text: str = "") -> str | None:
+    """Return the word of a verb that a key is nearly; None for a key of runs, or what is nearer.
+
+    Args:
+        key: as it was typed.
+        words: the verb's.
+        text: the key's value, which may be none of a word's.
+    """
     words = list(words)
     if key in words:
         return key
@@ -86,12 +100,18 @@ def word_meant(key: str, words: Iterable[str]) -> str | None:
         return None
     called = [name for names in CALLED.values() for name in names]
     near = nearest(key, [*words, *GROUPS, *SETTINGS, *called], cutoff=NEAR)
-    return near if near in words else None
+    if near not in words or (near in MOST and _no_number(text) and likeness(key, near) < SLIP):
+        return None
+    return near
+
+
+def _no_number(text: str) -> bool:
+    return bool(text) and isinstance(plain_value(text), str)
 
 
 def word_said(key: str, text: str, words: Sequence[str]) -> str | None:
     """Return the word of a verb that a key is nearly, with its value; None for none."""
-    meant = word_meant(key, words)
+    meant = word_meant(key, words, text)
     return as_word(meant, text) if meant is not None else None
 
 
