@@ -13,6 +13,9 @@ _OBEYED = re.compile(
 )
 _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
+NOTHING = "''"
+"""How a word without letters is shown, as a shell has it."""
+
 FORMULA = "=+-@\t\r"
 """How a text begins that a spreadsheet computes."""
 

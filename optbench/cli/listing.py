@@ -18,6 +18,7 @@ from optbench.config.about import DESCRIPTION
 from optbench.config.suggest import did_you_mean
 from optbench.console import print_lines, print_table, width
 from optbench.errors import UserError
+from optbench.escape import NOTHING
 from optbench.layout import yaml_line
 
 
@@ -59,7 +60,9 @@ def listing(arguments: Sequence[str]) -> int:
         elif group:
             _print_choice(group, word, own)
         else:
-            raise UserError(f"list {word}: no such group; {did_you_mean(word, groups())}")
+            raise UserError(
+                f"list {word or NOTHING}: no such group; {did_you_mean(word, groups())}"
+            )
     return 0
 
 
@@ -90,7 +93,8 @@ def _print_choice(group: str, name: str, own: Path | None) -> None:
             return
         found = dict.fromkeys(rows, Path())
     if name not in found:
-        raise UserError(f"list {group} {name}: no such {group}; {did_you_mean(name, found)}")
+        said = f"list {group} {name or NOTHING}"
+        raise UserError(f"{said}: no such {group}; {did_you_mean(name, found)}")
     lines = text_of(found[name]).splitlines()
     print_lines("\n".join(yaml_line(line, width()) for line in lines))
 

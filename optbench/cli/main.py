@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from optbench.console import print_error, print_lines
 from optbench.errors import OwnCodeError, UserError, memory_wanting, reason
+from optbench.escape import NOTHING
 from optbench.runs.collector import at_rest
 from optbench.runs.own_code import import_from_here
 from optbench.runs.ranks import tell
@@ -164,9 +165,10 @@ def _verb_meant(word: str, rest: Sequence[str]) -> str:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    if arguments[:1] == ["help"] and arguments[1:]:
+    helps = bool(arguments) and arguments[0] in ("-h", "--help", "help")
+    if helps and arguments[1:]:
         arguments = [arguments[1], "--help"]
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
+    elif helps or not arguments:
         from optbench.cli import help as texts
 
         print_lines(texts.program(VERBS).rstrip("\n"))
@@ -180,7 +182,8 @@ def _dispatch(arguments: list[str]) -> int:
         return completion(arguments)
     verb, rest = arguments[0], arguments[1:]
     if verb not in VERBS:
-        raise UserError(f"{verb}: no such verb; {_verb_meant(verb, rest)}")
+        what = "flag" if verb.startswith("-") else "verb"
+        raise UserError(f"{verb or NOTHING}: no such {what}; {_verb_meant(verb, rest)}")
     if "-h" in rest or "--help" in rest:
         from optbench.cli import help as texts
 

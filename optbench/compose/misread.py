@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from optbench.compose.files import GROUPS
 from optbench.compose.quoting import literal
 from optbench.config.declared import field_of, holds_numbers
 from optbench.config.suggest import nearest
+from optbench.escape import NOTHING, shell_word
 
 Readable = Callable[[str], bool]
 """Whether Hydra can read an override."""
@@ -47,6 +49,10 @@ def no_override(words: Sequence[str], index: int, meant: Callable[[str, str], st
         meant: finds the override that a word means, given the one after it.
     """
     word = words[index]
+    if word and os.path.lexists(os.path.join(word, "status.json")):
+        run = shell_word(word)
+        examined = f"optbench doctor {run} says what looks wrong"
+        return f"{word}: a run's folder; {examined}, optbench resume {run} goes on with it"
     before = words[index - 1] if index else ""
     after = words[index + 1] if index + 1 < len(words) else ""
     joined = ""
@@ -62,7 +68,7 @@ def no_override(words: Sequence[str], index: int, meant: Callable[[str, str], st
     spaces = before.endswith("=") or after.startswith("=")
     hint = f"; without spaces: {joined}" if spaces else f"; did you mean {joined}?"
     hint = hint if joined else ""
-    return f"{word}: expected key=value{hint}"
+    return f"{word or NOTHING}: expected key=value{hint}"
 
 
 def too_deep(line: str) -> bool:
@@ -84,8 +90,8 @@ def _wrong(key: str, text: str, readable: Readable) -> str:
     if bare != f"{key}={text}" and readable(bare):
         return f"without spaces: {bare}"
     key, text = key.strip(), text.strip()
-    if "[" in key:
-        at = key.partition("[")[0]
+    at, bracket, _ = key.partition("[")
+    if bracket and readable(f"{at}=1"):
         return f"a list is given whole: {at}=[...]"
     if not readable(f"{key}=1"):
         return f"{key} can't be a key; expected key=value"

@@ -101,6 +101,8 @@ def _another_letter(one: str, other: str) -> bool:
     pairs = [pair for pair in zip(one, other, strict=True) if pair[0] != pair[1]]
     if len(pairs) != 1:
         return False
+    if not all(letter.isalnum() for letter in pairs[0]):
+        return False
     return not (set(pairs[0]) <= set("aeiouy") or _neighbours(*pairs[0]))
 
 

@@ -184,7 +184,7 @@ NEEDS_TORCH: list[Row] = [
 
 COMMANDS: list[Row] = [
     ("trian", ["trian", "did you mean train?"]),
-    ("--verison", ["--verison", "no such verb"]),
+    ("--verison", ["--verison", "no such flag"]),
     ("train foo", ["foo", "key=value"]),
     ("train -m foo", ["foo", "key=value"]),
     ("train --foo", ["--foo"]),

@@ -71,7 +71,7 @@ from .program import call, left_in
         ("report n1 -or.html", "-or.html: no such flag; did you mean -o r.html?"),
         ("report n1 r.html", "r.html: did you mean -o r.html?"),
         ("report n1 '> r.html'", "r.html: did you mean -o r.html?"),
-        ("--verson", "--verson: no such verb; did you mean --version?"),
+        ("--verson", "--verson: no such flag; did you mean --version?"),
     ],
 )
 def test_a_flag_that_there_is_not(line: str, says: str) -> None:

@@ -205,7 +205,8 @@ def test_all_of_freeze_is_no_suggestion() -> None:
     ],
 )
 def test_a_verb_that_there_is_not(line: str, meant: str) -> None:
-    assert_refused(line, [f"{line.split()[-1]}: no such verb; did you mean {meant}?"])
+    what = "flag" if line.startswith("-") else "verb"
+    assert_refused(line, [f"{line.split()[-1]}: no such {what}; did you mean {meant}?"])
 
 
 @pytest.mark.parametrize(("line", "named"), FLAGS)

@@ -83,7 +83,8 @@ def test_a_word_that_is_like_a_verb_is_told_which(verb: str, meant: str) -> None
 
 @pytest.mark.parametrize("line", ["optimizer=sgd seed=1", "-m seed=0,1"])
 def test_a_verb_that_was_left_out_is_told(line: str) -> None:
-    assert_refused(line, [f"no such verb; did you mean optbench train {line}?"])
+    what = "flag" if line.startswith("-") else "verb"
+    assert_refused(line, [f"no such {what}; did you mean optbench train {line}?"])
 
 
 @pytest.mark.parametrize(
