@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from optbench.escape import escaped
+
 
 class UserError(Exception):
     """Bad input: one clear line for the user; the command line prints it and exits with 2.
@@ -17,6 +19,10 @@ class UserError(Exception):
     """
 
     rank: int | None = None
+
+    def __str__(self) -> str:
+        """Return the line; what a terminal would obey is shown in it."""
+        return escaped(super().__str__())
 
 
 class OwnCodeError(UserError):

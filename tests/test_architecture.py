@@ -130,7 +130,7 @@ ALLOWED: dict[str, set[str]] = {
     "torch_internals": set(),
     "plots": {"errors"},
     "statistics": {"errors"},
-    "errors": set(),
+    "errors": {"escape"},
     "escape": set(),
     "launched": {"errors"},
     "layout": set(),

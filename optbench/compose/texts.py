@@ -8,7 +8,7 @@ from optbench.errors import UserError
 
 
 def check_texts(function: str, overrides: Iterable[object]) -> None:
-    """Raise UserError for an override that is no text, such as a list of them.
+    """Raise UserError for an override that is no text, such as a list of them, or a flag.
 
     Args:
         function: that was given them.
@@ -21,6 +21,10 @@ def check_texts(function: str, overrides: Iterable[object]) -> None:
             raise UserError(
                 f"{function}: overrides are texts, such as 'epochs=3', not {kind}{hint}"
             )
+        if override.startswith("-"):
+            sweeps = override in ("-m", "--multirun")
+            hint = "optbench.sweep needs none" if sweeps else f"see help(optbench.{function})"
+            raise UserError(f"{override}: a flag of the command line; {hint}")
 
 
 def check_flag(name: str, value: object) -> None:

@@ -50,6 +50,13 @@ ANY: Any = optbench
         (lambda: ANY.resume(optbench.Run(Path("x"))), "not of type Run; its folder is .path"),
         (lambda: ANY.train("steps=1", config_dir="nosuch"), "config_dir=nosuch: no such folder"),
         (lambda: ANY.train("steps=1", config_dir=3), "expected a folder's path"),
+        (lambda: ANY.train("steps=1", config_dir=__file__), "a file, where a folder is meant"),
+        (lambda: ANY.train("steps=1", folder=__file__), f"folder={__file__}: a file, where"),
+        (lambda: ANY.check("steps=1", out=3), "out: expected a folder's path"),
+        (lambda: ANY.probe("run", out=3), "out: expected a folder's path"),
+        (lambda: ANY.train('name="a\nb"'), r"name=a\nb: not valid"),
+        (lambda: ANY.train("-m"), "-m: a flag of the command line; optbench.sweep needs none"),
+        (lambda: ANY.tune("--help"), "--help: a flag of the command line; see help(optbench.tune)"),
     ],
 )
 def test_a_wrong_argument_is_one_line(
