@@ -8,7 +8,7 @@ from typing import Any
 
 from optbench.assemble.create import arguments, call, kind_of, locate, parameters_of
 from optbench.config.suggest import did_you_mean
-from optbench.errors import UserError
+from optbench.errors import OwnCodeError, UserError
 from optbench.instruments.base import Instrument
 from optbench.instruments.names import CLASSES, SETS
 
@@ -44,7 +44,8 @@ def make_instruments(
         _check(name, given, takes)
         shared = {k: v for k, v in (common or {}).items() if k in takes}
         at = name if name in CLASSES else f"{key}={name}"
-        instrument = call(target, at, **{**shared, **given})
+        below = f"{at}." if name in CLASSES and isinstance(each, str) else f"{at}: "
+        instrument = _called(target, at, below, shared, given)
         for method in ("lacking", "measure"):
             if not callable(getattr(instrument, method, None)):
                 raise UserError(f"{key}={name}: {kind_of(instrument)} has no {method}")
@@ -53,6 +54,30 @@ def make_instruments(
         first = next(iter(given), "")
         raise UserError(f"{name}.{first}: {name} is not among {key}")
     return made
+
+
+def _called(
+    target: Any, at: str, below: str, shared: Mapping[str, Any], given: Mapping[str, Any]
+) -> Any:
+    """Call an instrument's class; of a value that it refuses, name the word that was typed.
+
+    Args:
+        target: the class.
+        at: what it is called in messages.
+        below: how a setting of its own begins.
+        shared: what was said for all instruments.
+        given: what was said for this one.
+    """
+    try:
+        return call(target, at, **{**shared, **given})
+    except OwnCodeError:
+        raise
+    except UserError as error:
+        said = str(error).removeprefix(f"{at}: ")
+        word = said.partition("=")[0]
+        if word in given or word in shared:
+            raise UserError(f"{below if word in given else ''}{said}") from error
+        raise
 
 
 def expanded(said: Sequence[Said], key: str = KEY) -> list[Said]:

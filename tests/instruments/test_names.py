@@ -40,7 +40,7 @@ def test_common_settings_go_to_those_that_have_them() -> None:
         ([{"top": 3}], {}, "a name, or {_target_: my.module.Class}"),
         (["hessian"], {"hessian": {"tpo": 3}}, r"hessian.tpo: no such setting of hessian; did you"),
         (["hessian"], {"trace": {"products": 9}}, "trace.products: trace is not among instrumen"),
-        (["hessian"], {"hessian": {"top": "x"}}, "hessian: top=x: a whole number, at least 0"),
+        (["hessian"], {"hessian": {"top": "x"}}, "hessian.top=x: a whole number, at least 0"),
         (["no.such.Class"], {}, "instruments=no.such.Class: no such class or function; no module"),
         (["pathlib.Path"], {}, "instruments=pathlib.Path: an object of PosixPath has no lacking"),
     ],
