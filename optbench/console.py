@@ -21,14 +21,22 @@ WIDTH = 80
 _GONE = (errno.EPIPE, errno.EIO)
 """A pipe that nobody reads any more; a terminal that was closed."""
 
+_CALLED = {"stdout": "standard output", "stderr": "standard error"}
+
 
 @contextmanager
-def lasting(stream: Any) -> Iterator[None]:
-    """Let what is written to a stream that nobody reads any more go nowhere."""
+def lasting(stream: Any, called: str) -> Iterator[None]:
+    """Let what is written to a stream that nobody reads any more go nowhere.
+
+    Args:
+        stream: it.
+        called: what a disk that is full is told of, for messages.
+    """
     try:
         yield
     except OSError as error:
         if error.errno not in _GONE:
+            error.filename = error.filename or called
             raise
         with suppress(OSError, ValueError):  # one that has no descriptor
             nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -51,7 +59,7 @@ class Lasting:
         """Write, if there is such a stream."""
         stream = getattr(sys, self._name)
         if stream is not None:
-            with lasting(stream):
+            with lasting(stream, _CALLED[self._name]):
                 stream.write(text)
         return len(text)
 
@@ -59,7 +67,7 @@ class Lasting:
         """Bring what was written to its reader."""
         stream = getattr(sys, self._name)
         if stream is not None:
-            with lasting(stream):
+            with lasting(stream, _CALLED[self._name]):
                 stream.flush()
 
     def isatty(self) -> bool:

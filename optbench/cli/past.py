@@ -48,8 +48,8 @@ def runs(arguments: Sequence[str]) -> int:
     filters = [word for word in words if "=" in word and not os.path.isdir(word)]
     paths = [word for word in words if word not in filters]
     for path in paths:
-        if not os.path.lexists(path) and (filtered := meant(path)):
-            raise UserError(f"{path}: no such folder; did you mean {filtered}?")
+        if not os.path.lexists(path) and (hint := meant(path)):
+            raise UserError(f"{path}: no such folder; {hint}")
     every = [Past.of(run) for run in find_runs(*paths)]
     wanted = [filter_of(line, every) for line in filters]
     found = [run for run in every if all(wants(run) for wants in wanted)]

@@ -53,7 +53,7 @@ def resume(
     log = Log()
     path = path_of(run)
     if to is not None and at is None:
-        raise UserError(f"--to={to}: from which checkpoint? --at best|last|STEP --to={to}")
+        raise UserError(f"--to={to}: from which checkpoint? add --at last, --at best or --at STEP")
     many = [name for name in (*_STUDIES, PLAN) if os.path.lexists(path / name)]
     for flag, given in (("--cfg", show), ("--at", at), ("--to", to)) if many else ():
         if given:

@@ -52,7 +52,7 @@ def _png(arguments: Sequence[str]) -> tuple[list[str], str | None]:
             if not path or path.startswith("-"):
                 raise UserError("--png: into which file? --png FILE")
             if Path(path).suffix.lower() != ".png":
-                raise UserError(f"--png {path}: a file .png; nothing else is written")
+                raise UserError(f"--png {path}: expected a file that ends in .png")
         else:
             rest.append(argument)
     return rest, path

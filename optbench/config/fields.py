@@ -190,7 +190,7 @@ def folder_name(value: Any) -> str:
 _positive = "a positive number"
 _at_least_one = "a whole number, at least 1"
 _share = "a number from 0 up to, but not including, 1"
-_length = "a length: steps (100), epochs (5ep) or a part of the run (10%)"
+_length = "a length: steps (100), epochs (5ep) or a part of the run (10%), at most 100%"
 SHARE = Field(number(0, 1, high_open=True), _share)
 COUNT = Field(integer(1), _at_least_one)
 WHOLE = Field(integer(0), "a whole number, at least 0")

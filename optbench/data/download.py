@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from optbench.data.files import LIMIT, Unreadable, damaged, open_regular, reason_of
-from optbench.errors import Argument, ArgumentError, UserError
+from optbench.errors import Argument, ArgumentError, reason
 
 _PIECE = 1 << 20
 TIMEOUT = 10.0  # seconds without an answer
@@ -26,8 +26,8 @@ def fetch(urls: Sequence[str], md5: str, destination: Path, timeout: float = TIM
     The destination appears whole or not at all.
 
     Raises:
-        ArgumentError: no URL works (within `timeout` seconds without an answer each, default 10).
-        UserError: the folder cannot be written.
+        ArgumentError: no URL works (within `timeout` seconds without an answer each, default 10);
+            the folder cannot be written.
     """
     part = destination.with_name(f"{destination.name}.{os.getpid()}.part")
     made: list[Path] = []
@@ -36,7 +36,7 @@ def fetch(urls: Sequence[str], md5: str, destination: Path, timeout: float = TIM
         destination.parent.mkdir(parents=True, exist_ok=True)
         part.touch()
     except OSError as error:
-        raise UserError(f"cannot write {destination}: {error}") from error
+        raise _unwritable(destination.parent, error) from error
     failures = []
     try:
         for url in urls:
@@ -56,6 +56,13 @@ def fetch(urls: Sequence[str], md5: str, destination: Path, timeout: float = TIM
         Argument("root"),
         " at a folder which has the data set",
     )
+
+
+def _unwritable(folder: Path, error: OSError) -> ArgumentError:
+    """Return the error for a folder that cannot be made, or written into."""
+    file = next((path for path in (folder, *folder.parents) if path.is_file()), None)
+    said = f"{file}: a file, where a folder is meant" if file else f"cannot write {reason(error)}"
+    return ArgumentError(f"{said}; point ", Argument("root"), " at a folder for the data")
 
 
 def md5_of(path: Path) -> str:

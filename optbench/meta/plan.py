@@ -203,7 +203,7 @@ def _number(value: Any) -> float | None:
 def _check_out(out: str) -> None:
     path = _home(out, "out")
     if path.suffix != ".safetensors":
-        raise UserError(f"out={out}: expected a file .safetensors")
+        raise UserError(f"out={out}: expected a file that ends in .safetensors")
     if os.path.lexists(path):
         raise UserError(f"out={out}: it is there already")
     if not path.absolute().parent.is_dir():

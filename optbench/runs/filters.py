@@ -19,6 +19,9 @@ Filter = Callable[[Past], bool]
 OWN = ("state", "tag", "name", "notes")
 """What a filter may ask for besides choices and settings."""
 
+IS_EQUAL = "a filter is key=value, such as state=finished, not < or >"
+"""What is said of a comparison."""
+
 
 def filter_of(line: str, runs: Sequence[Past]) -> Filter:
     """Return a filter of runs; several values with commas are any of them, `*` is any text.
@@ -33,6 +36,8 @@ def filter_of(line: str, runs: Sequence[Past]) -> Filter:
     key, _, text = line.partition("=")
     if not text:
         raise UserError(f"{line}: which {key or 'runs'}? a filter is key=value")
+    if key[-1:] in ("<", ">", "!"):
+        raise UserError(f"{line}: {IS_EQUAL}")
     key = "tag" if key == "tags" else key
     texts = _values(text)
     if key == "state":
@@ -56,14 +61,16 @@ def filter_of(line: str, runs: Sequence[Past]) -> Filter:
 
 
 def meant(word: str) -> str | None:
-    """Return the filter that a word without a value looks like, None if it looks like none."""
+    """Return a hint for a word that looks like a filter, None if it looks like none."""
+    if re.search("[<>]", word):
+        return IS_EQUAL
     if word in (*STATES, KILLED):
-        return f"state={word}"
+        return f"did you mean state={word}?"
     groups = _groups()
     if word in (*OWN, "tags", *groups) or word in SETTINGS:
-        return f"{word}=..."
+        return f"did you mean {word}=...?"
     found = [group for group in groups if (configs_folder() / group / f"{word}.yaml").is_file()]
-    return f"{found[0]}={word}" if len(found) == 1 else None
+    return f"did you mean {found[0]}={word}?" if len(found) == 1 else None
 
 
 def _groups() -> set[str]:

@@ -244,7 +244,7 @@ def test_a_recipe_is_these_words_as_yaml(here: Path) -> None:
         ("families=[digit]", "families=digit: did you mean digits?"),
         ("second=perhaps", "second=perhaps: expected true or false"),
         ("shortest=50 longest=20", "shortest=50: more than longest=20"),
-        ("out=a.pt", "out=a.pt: expected a file .safetensors"),
+        ("out=a.pt", "out=a.pt: expected a file that ends in .safetensors"),
         ("out=there.safetensors", "out=there.safetensors: it is there already"),
         ("out=gone/a.safetensors", "out=gone/a.safetensors: there is no folder"),
         ("recipe=gone.yaml", "gone.yaml"),

@@ -115,7 +115,7 @@ def test_a_png(tmp_path: Path) -> None:
         ("show schedule=multistep schedule.milestones=[50,20]", "increasing order"),
         ("show schedule=cosine_restarts schedule.t_0=0", "t_0"),
         ("show --png", "--png: into which file?"),
-        ("show --png x.jpg", "--png x.jpg: a file .png"),
+        ("show --png x.jpg", "--png x.jpg: expected a file that ends in .png"),
         ("show -m schedule=cosine,linear", "--multirun: not with show"),
         ("show resume=somewhere", "resume=somewhere: not with show"),
         ("show optimizer=adagrad momentum_schedule={schedule:linear,to:0.9}", "has no momentum"),

@@ -134,7 +134,7 @@ def test_of_two_players_one_is_started_and_another_frozen_in_part() -> None:
     ("line", "why"),
     [
         ("weights=nowhere", "nowhere: no such run or file"),
-        ("weights=first/config.yaml", "a file .safetensors or .pt"),
+        ("weights=first/config.yaml", "expected a file that ends in .safetensors or .pt"),
         ("weights=first weights.at=4", "no checkpoint of step 4; there are 3, 6"),
         ("weights=first weights.at=newest", "expected best, last or a step"),
         ("weights=first", "it has no blocks.1.0.weight (and 6 more); weights.strict=false"),
