@@ -54,7 +54,7 @@ def test_a_line_goes_to_another_runs_checkpoint(run: Path) -> None:
     [
         ("interpolation.to=nowhere", "nowhere: no such run folder"),
         ("interpolation.to=mine interpolation.at=3", "no checkpoint of step 3"),
-        ("interpolation.points=1", "interpolation: points=1: expected"),
+        ("interpolation.points=1", "interpolation.points=1: expected"),
     ],
 )
 def test_what_there_is_not_is_said_and_nothing_left(run: Path, words: str, said: str) -> None:
