@@ -15,7 +15,6 @@ from optbench.check.base import Finding, Skipped, failed, passed
 from optbench.check.ranks import several_ranks
 from optbench.check.setup import Setup
 from optbench.training import rng
-from optbench.training.batches import BatchStream
 from optbench.training.checkpoint import Loaded
 from optbench.training.settings import Cadence
 
@@ -80,7 +79,7 @@ def _short(setup: Setup, size: int) -> Experiment:
     experiment = setup.build()
     feed = experiment.feed
     if size != feed.batch_size:
-        feed = BatchStream(feed.source, feed.indices, size, seed=feed.seed, shuffle=feed.shuffle)
+        feed = feed.whole(size)
     settings = replace(experiment.settings, cadence=Cadence(), patience=0)
     return replace(experiment, feed=feed, settings=settings, validation=None, test=None)
 

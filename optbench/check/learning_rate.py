@@ -75,7 +75,7 @@ def _length(setup: Setup) -> tuple[BatchStream, int]:
         needed = math.ceil(two * FEWEST * (RUNS + 2) / SHARE)
         raise Skipped(f"a step takes {two:.2g} s here: seconds={needed} leaves time for it")
     if size != feed.batch_size:
-        feed = BatchStream(feed.source, feed.indices, size, seed=feed.seed, shuffle=feed.shuffle)
+        feed = feed.whole(size)
     return feed, max(min(FEWEST, most), min(most, int(share / max(two, 1e-6))))
 
 

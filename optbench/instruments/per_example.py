@@ -23,7 +23,7 @@ from optbench.instruments.look import Look, Mode
 from optbench.torch_internals import BatchNormBase
 from optbench.training import rng
 from optbench.training.aside import Aside
-from optbench.training.batches import BatchStream, StepBatch
+from optbench.training.batches import StepBatch
 from optbench.training.many_losses import NOT_BY_VMAP
 from optbench.training.room import members_at_once, tensor_bytes
 
@@ -127,9 +127,7 @@ def chosen(look: Look, examples: int | None) -> StepBatch:
 def following(look: Look, steps: int = 0) -> StepBatch:
     """Return the whole batch of the run's next step, or of one so many steps later."""
     feed, progress = look.trainer.feed, look.trainer.progress
-    whole = BatchStream(
-        feed.source, feed.indices, feed.batch_size, seed=feed.seed, shuffle=feed.shuffle
-    )
+    whole = feed.whole()
     epoch, index = divmod(progress.index + steps, whole.steps_per_epoch)
     return whole.step_at(progress.epoch + epoch, index)
 

@@ -98,6 +98,17 @@ class BatchStream:
                 map(MicroBatch._make, zip(batches, weights, strict=True)), len(cut), examples
             )
 
+    def whole(self, batch_size: int | None = None) -> BatchStream:
+        """Return the same examples in the same order as one process has them, in one piece a step.
+
+        Args:
+            batch_size: of its steps; None is this one's.
+        """
+        size = self.batch_size if batch_size is None else batch_size
+        return BatchStream(
+            self.source, self.indices, size, seed=self.seed, lanes=self.lanes, shuffle=self.shuffle
+        )
+
     def step_at(self, epoch: int, index: int) -> StepBatch:
         """Return one step, for more than one look at it."""
         return next(self.epoch(epoch, index)).repeatable()
