@@ -116,7 +116,7 @@ def test_runs_that_are_alike_are_told_apart_by_their_folders(
     [
         ("", "draw: which runs? optbench draw RUN..."),
         ("{adam}x", "adam?"),
-        ("{adam}/..", "not a run folder: it has no config.yaml"),
+        ("{adam}/..", "not a run folder; the newest run in it: "),
         ("{digits}", "a run of mlp, no test function"),
         ("{unseen}", "nothing was evaluated; train with eval.every=1"),
         ("{adam} {banana}", "is of rosenbrock, "),
