@@ -10,6 +10,7 @@ counters, random generators) and reported the same numbers; where one did not, t
 from __future__ import annotations
 
 import contextlib
+import gc
 import platform
 import sys
 import tempfile
@@ -89,6 +90,7 @@ def row(name: str, overrides: list[str], root: Path) -> list[str]:
     accuracy = f"{whole.metrics['test/accuracy']:.3f}"
     with contextlib.suppress(Killed):
         train(*lines, folder=root / "cut", callbacks=[Dying()])
+    gc.collect()  # a process that is killed keeps no file open, and no lock
     taken = optbench.open_run(root / "cut").checkpoints.steps
     if taken != (STEP,):
         return [name, accuracy, "no", f"checkpoints after the kill: {taken}"]
