@@ -36,6 +36,10 @@ LOOKS_SECONDS = 0.2
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What libraries read once, when they are loaded."""
 
+LEAKS = {"LOKY_MAX_MEMORY_LEAK_SIZE": "1e18"}
+"""loky ends a process that has grown by 300 MB, where psutil is installed: data that is loaded once
+for many runs is no leak, and the process that takes its place would not be one that has begun."""
+
 PAGE = os.sysconf("SC_PAGE_SIZE")
 _STARTING = threading.Lock()
 
@@ -212,7 +216,7 @@ class _Worker:
         from loky.process_executor import ProcessPoolExecutor
 
         _start_tracker()
-        env = dict.fromkeys(THREADS, str(self._threads))
+        env = {**dict.fromkeys(THREADS, str(self._threads)), **LEAKS}
         self._pool = ProcessPoolExecutor(max_workers=1, env=env)
         if self._closed:  # just now, so that it was not closed with the others
             self._pool.shutdown(wait=False, kill_workers=True)

@@ -43,6 +43,17 @@ def process_of(executor: Local) -> int:
     return process
 
 
+def children() -> set[int]:
+    """The processes of this one's pools that live; loky's tracker is none."""
+    found = set()
+    for path in Path("/proc/self/task").glob("*/children"):
+        for each in path.read_text(encoding="ascii").split():
+            command = Path(f"/proc/{each}/cmdline").read_bytes()
+            if b"popen_loky" in command and not gone(int(each)):
+                found.add(int(each))
+    return found
+
+
 def gone(process: int) -> bool:
     try:
         state = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2]
@@ -195,6 +206,38 @@ def test_a_run_that_takes_too_much_memory_is_ended(tmp_path: Path) -> None:
         future = executor.submit(optbench.compose(*SMALL, *LONG), RunDir(tmp_path / "run"))
         with pytest.raises(OverLimit, match=r"GiB, more than executor\.memory=0\.01"):
             future.result(60)
+    finally:
+        executor.close()
+
+
+PSUTIL = """
+class Process:
+    def __init__(self, pid):
+        pass
+
+    def memory_info(self):
+        Process.rss += 1 << 30
+        return self
+
+    rss = 0
+"""
+
+
+@pytest.mark.slow
+def test_data_that_is_kept_for_the_next_run_is_no_leak(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "psutil.py").write_text(PSUTIL, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    executor = Local(workers=1)
+    try:
+        processes = set()
+        for name in ("one", "two", "three"):
+            spec = optbench.compose(*SMALL, "steps=5")
+            assert executor.submit(spec, RunDir(tmp_path / name)).result(60).state == "finished"
+            time.sleep(1.1)  # loky looks once a second
+            processes |= {process_of(executor), *children()}
+        assert processes == {process_of(executor)}
     finally:
         executor.close()
 
