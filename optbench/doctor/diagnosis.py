@@ -124,8 +124,10 @@ def _lacking(run: Run, state: str, last: int) -> str:
     """Return which file says less than it did, in a line; empty where none does."""
     if state == "unknown":
         return "status.json can't be read"
-    said = run.status.get("step")
-    if not last and isinstance(said, int) and said > 0 and RunDir(run.path).metrics.exists():
+    said, metrics = run.status.get("step"), RunDir(run.path).metrics
+    if last or not isinstance(said, int) or said <= 0:
+        return ""
+    if metrics.exists() and metrics.stat().st_size:  # a run that measures nothing leaves it empty
         return f"metrics.jsonl has no record, where status.json says step {said}"
     return ""
 
