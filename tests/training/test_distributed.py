@@ -128,7 +128,7 @@ def last_step(folder: Path) -> int:
 SIGNALLED = """
 import os, signal, sys
 from pathlib import Path
-from optbench.cli.main import main
+from optbench.__main__ import main
 from optbench.monitor.record import Recorder
 
 number, step, rank = int(sys.argv.pop(1)), int(sys.argv.pop(1)), os.environ["RANK"]
@@ -147,7 +147,7 @@ def signalled(self, now):
         os.kill(os.getpid(), number)
 
 Recorder.tick = signalled
-sys.exit(main())
+main()
 """
 """At a step rank 1 gets a SIGTERM, or both a SIGKILL; from outside it could come too late."""
 

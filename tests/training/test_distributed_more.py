@@ -24,14 +24,14 @@ IN_DOUBLE = """
 import sys
 import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
-from optbench.cli.main import main
+from optbench.__main__ import main
 
 def doubled(module, inputs):
     return tuple(x.double() if x.is_floating_point() else x for x in inputs)
 
 torch.set_default_dtype(torch.float64)
 register_module_forward_pre_hook(doubled)
-sys.exit(main())
+main()
 """
 """The command line in float64, where another order of summation is all but nothing. In float32 two
 sound runs can part at one step, on one CPU and not on another, a thousand times what they differed
@@ -172,7 +172,7 @@ def test_the_same_launch_twice_gives_the_same_bits() -> None:
 
 NAN_ON_ONE_RANK = """
 import os, sys
-from optbench.cli.main import main
+from optbench.__main__ import main
 from optbench.monitor.record import Recorder
 from optbench.tasks.classification import Classification
 
@@ -184,7 +184,7 @@ def loss(self, *arguments):
 
 Classification.loss = loss
 Recorder.tick = lambda self, step: done.__setitem__(0, step)
-sys.exit(main())
+main()
 """
 
 
@@ -218,7 +218,7 @@ def test_a_run_that_raises_on_one_rank_ends_the_sweep() -> None:
 
 KILLED_THEN_STOPPED = """
 import os, signal, sys
-from optbench.cli.main import main
+from optbench.__main__ import main
 from optbench.monitor.record import Recorder
 from optbench.tasks.classification import Classification
 
@@ -237,7 +237,7 @@ def score(self, modules, batch):
     return score_of(self, modules, batch)
 
 Recorder.tick, Classification.score = ticking, score
-sys.exit(main())
+main()
 """
 
 
