@@ -89,12 +89,13 @@ class _Ladder:
     def at(self, decade: int) -> Short:
         """Return the run at `10 ** decade` times the configured learning rate."""
         if decade not in self.runs:
-            with self._setup.put_back():
-                factors = {self._player: 10.0**decade}
-                self.runs[decade] = short_run(
-                    self._setup.experiment, self._steps, factors, feed=self._feed
-                )
+            self.runs[decade] = self._run(10.0**decade)
         return self.runs[decade]
+
+    def _run(self, factor: float) -> Short:
+        with self._setup.put_back():
+            factors = {self._player: factor}
+            return short_run(self._setup.experiment, self._steps, factors, feed=self._feed)
 
     def found(self, base: float) -> Finding:
         """Climb, and judge."""
@@ -122,7 +123,8 @@ class _Ladder:
         return _judged(base, best, share, evidence, diverged=tried[0].diverged)
 
     def _nowhere(self, evidence: str, still: float) -> Finding:
-        if all(run.diverged for decade, run in self.runs.items() if decade != STILL):
+        everywhere = all(run.diverged for decade, run in self.runs.items() if decade != STILL)
+        if everywhere and not self._run(0.0).diverged:  # else no learning rate is to blame
             lowest = min(decade for decade in self.runs if decade != STILL)
             what = f"it diverges at each learning rate down to 1e{lowest} of the configured one"
             return failed(what, evidence, "the learning rate is far too high", "optimizer.lr=0.001")

@@ -152,3 +152,10 @@ def test_a_recurrent_model_that_carries_its_state(checks: Checks, workplace: Pat
         "wiring": "pass",
         "overfit": "skipped",
     }
+
+
+def test_a_learning_rate_is_not_blamed_for_what_is_not_finite_without_it(checks: Checks) -> None:
+    high = checks("model.hidden=[8]", "checks=[lr]", "optimizer.lr=1e30").lines[0]
+    assert (high.status, high.finding.cause) == ("fail", "the learning rate is far too high")
+    other = checks("model=custom", "model._target_=planted.WithoutSlope", "checks=[lr]").lines[0]
+    assert other.status == "warn" and "learning rate is far too high" not in other.finding.cause
