@@ -125,7 +125,7 @@ def doctor(
 
     Returns:
         One of each run: `run`, `state`, `symptoms` (each with `name`, `step`, `what`, `evidence`,
-        `cause`, `remedies`), `severe`.
+        `cause`, `remedies`), `severe`, and `damaged` where a file of it can't be read.
 
     Raises:
         UserError: a folder that is not there, or without any run.

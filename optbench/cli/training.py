@@ -19,7 +19,8 @@ from optbench.files import dump_yaml
 from optbench.rundir import RunDir, path_of
 from optbench.runs.restart import begun_before, has_begun
 
-BRANCHES = {"at": "branch", "to": "branch", "trust": "run that somebody else began"}
+WITH_RESUME = {"at": "branch", "to": "branch", "trust": "run that somebody else began"}
+"""Flags that go with `resume` alone, and what they are for."""
 
 
 def train(arguments: Sequence[str]) -> int:
@@ -44,7 +45,7 @@ def _training(verb: str, arguments: Sequence[str]) -> int:
     rest = [line for line in overrides if not line.startswith("resume=")]
     if run and not run[-1]:
         raise UserError("resume=: which run? optbench resume RUN [overrides]")
-    for flag, why in BRANCHES.items():
+    for flag, why in WITH_RESUME.items():
         if getattr(flags, flag) not in (None, False) and (not run or run[-1] == "null"):
             raise UserError(f"--{flag}: with resume only, for a {why}")
     for flag in ("package", "resolve"):

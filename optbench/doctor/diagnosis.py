@@ -123,7 +123,7 @@ def examined(run: Run, every: bool = False, own: Sequence[type[Rule]] = ()) -> D
 def _lacking(run: Run, state: str, last: int) -> str:
     """Return which file says less than it did, in a line; empty where none does."""
     if state == "unknown":
-        return "status.json can't be read"
+        return "status.json is missing or can't be read"
     said, metrics = run.status.get("step"), RunDir(run.path).metrics
     if last or not isinstance(said, int) or said <= 0:
         return ""

@@ -137,7 +137,7 @@ def test_no_runs_in_a_program(tmp_path: Path) -> None:
     ("file", "text", "said"),
     [
         ("metrics.jsonl", "\x00\x07 none of it\n", "no record, where status.json says step 200"),
-        ("status.json", "{", "status.json can't be read"),
+        ("status.json", "{", "status.json is missing or can't be read"),
         ("config.yaml", "a: [", "not YAML"),
     ],
 )
