@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 CHECKPOINTS = "step-*"
 """A glob of all checkpoints, and of what an interrupted write left: `step-N.tmp`, `step-N.old`."""
@@ -14,14 +15,14 @@ _CHECKPOINT = re.compile(r"step-([0-9]{8}|[1-9][0-9]{8,17})")
 _SAMPLE = re.compile(r"step-([0-9]{1,18})")
 
 
-def checkpoint_name(step: int) -> str:
-    """Return the name of a step's folder below `checkpoints`.
+def checkpoint_folder(checkpoints: Path, step: int) -> Path:
+    """Return where a step's checkpoint is, or will be, below `checkpoints`.
 
     Example:
-        >>> checkpoint_name(1000)
+        >>> checkpoint_folder(Path("checkpoints"), 1000).name
         'step-00001000'
     """
-    return f"step-{step:08d}"
+    return checkpoints / f"step-{step:08d}"
 
 
 def checkpoint_step(name: str) -> int | None:

@@ -27,11 +27,11 @@ from optbench.instruments.drawing import Curves
 from optbench.instruments.interpolation import Interpolation
 from optbench.instruments.landscape import Landscape
 from optbench.instruments.look import Look
+from optbench.instruments.next_updates import Updates
 from optbench.instruments.path import Path as Way
 from optbench.instruments.plane import Plane
 from optbench.instruments.points import Point, State, here
 from optbench.instruments.sharpness import Sharpness
-from optbench.instruments.updates import Updates
 from optbench.training.trainer import Trainer
 
 matplotlib.use("Agg")

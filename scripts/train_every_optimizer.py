@@ -24,7 +24,7 @@ import optbench
 from common import parser, start, train
 from optbench.compose.paths import configs_folder
 from optbench.config.zoo import zoo
-from optbench.step_folders import checkpoint_name
+from optbench.step_folders import checkpoint_folder
 
 STEP = 7
 RUN = ["dataset=digits", "threads=1", "device=cpu", "epochs=2", "monitor.tensorboard=false"]
@@ -50,7 +50,7 @@ class Dying(optbench.Callback):
 
 def ended(run: optbench.Run) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The last checkpoint, and the measurements, without what the clock says."""
-    last = run.path / "checkpoints" / checkpoint_name(run.checkpoints.last or 0)
+    last = checkpoint_folder(run.path / "checkpoints", run.checkpoints.last or 0)
     state = {f.name: torch.load(f, weights_only=True) for f in sorted(last.glob("*.pt"))}
     for clocked in ("seconds", "optimizer_seconds"):
         state["state.pt"]["progress"].pop(clocked)

@@ -13,18 +13,19 @@ import torch
 from torch import Tensor, nn
 
 from optbench.assemble.create import created, kind_of, own_target
-from optbench.assemble.data import Fold, Split, batch_size, known_sizes, wanted
+from optbench.assemble.data import known_sizes, wanted
+from optbench.assemble.examples import batches, evaluation_sets
 from optbench.assemble.fitting import check_fit
-from optbench.assemble.metric_checks import check_metrics, mode_of
+from optbench.assemble.metric_checks import check_metrics
 from optbench.assemble.modules import build_modules
 from optbench.assemble.own_loss import chosen_loss, names_loss
 from optbench.assemble.players import build_players
 from optbench.assemble.smallest import check_smallest
 from optbench.assemble.start import freeze, start_from
+from optbench.assemble.trackers import best, stopping, target
 from optbench.config.run_config import RunConfig
 from optbench.config.schema import DEFAULT_EPOCHS
-from optbench.data.dataset import Dataset, Source
-from optbench.data.order import split_fold, split_validation
+from optbench.data.dataset import Dataset
 from optbench.errors import UserError
 from optbench.monitor.record import Recorder
 from optbench.optim.groups import parameter_count
@@ -42,7 +43,6 @@ from optbench.training.precision import Precision, set_matmul
 from optbench.training.settings import Cadence, EvaluationSet, Settings
 from optbench.training.signals import Interruption
 from optbench.training.strategy import strategy_of
-from optbench.training.trackers import BestTracker, TargetTracker
 from optbench.training.train_step import TrainStep
 from optbench.training.trainer import Trainer
 
@@ -154,7 +154,8 @@ def build_experiment(
     set_backends(config)
     rng.seed_everything(config.seed)
     task = make_task(config, dataset)
-    feed, validation, test = _data(config, dataset, world, task.carries)
+    feed = batches(config, dataset, world, task.carries)
+    validation, test = evaluation_sets(config, dataset, feed.source, world.device)
     modules, notes = _started_modules(config, dataset, task, feed, world.device, weights, choices)
     check_metrics(config, task, _parameter_names(modules))
     _check_carrying(config, dataset, task, modules)
@@ -173,9 +174,9 @@ def build_experiment(
         players=players,
         precision=precision,
         progress=Progress(),
-        best=_best(config, task, validation),
-        stopping=_stopping(config, task),
-        reached=_target(config, task),
+        best=best(config, task, validation),
+        stopping=stopping(config, task),
+        reached=target(config, task),
         task=task,
         world=world,
         strategy=strategy,
@@ -287,92 +288,12 @@ def set_backends(config: RunConfig) -> None:
     torch.backends.cudnn.deterministic = config.deterministic
 
 
-def _data(
-    config: RunConfig, dataset: Dataset, world: World, carries: bool
-) -> tuple[BatchStream, EvaluationSet | None, EvaluationSet | None]:
-    source = dataset.open("train", world.device)
-    split = Split.of(config, dataset)
-    if split.own:
-        train = torch.arange(split.train)
-    else:
-        train, _ = _split_off(config, dataset)
-    size = batch_size(config, dataset)
-    feed = BatchStream(
-        source=source,
-        indices=train,
-        batch_size=size,
-        accumulate=config.accumulate,
-        seed=config.seed,
-        rank=world.rank,
-        ranks=world.size,
-        lanes=carries,
-        shuffle=config.shuffle,
-    )
-    return feed, *evaluation_sets(config, dataset, source, world.device)
-
-
-def _split_off(config: RunConfig, dataset: Dataset) -> tuple[Tensor, Tensor]:
-    """Return the examples to train on, and those of the validation set that is split off."""
-    node, fold = config.dataset, Fold.of(config)
-    if fold is not None:
-        return split_fold(dataset.train_size, fold.number, fold.count, node["split_seed"])
-    return split_validation(dataset.train_size, node["val_fraction"], node["split_seed"])
-
-
-def evaluation_sets(
-    config: RunConfig, dataset: Dataset, source: Source, device: torch.device
-) -> tuple[EvaluationSet | None, EvaluationSet | None]:
-    """Return the validation and the test set, None where there is none.
-
-    Args:
-        config: says what is split off for validation.
-        dataset: of the run, or another one.
-        source: of its training examples.
-        device: where the examples are to be.
-    """
-    split = Split.of(config, dataset)
-    if split.own:
-        val = torch.arange(split.validation)
-        scored = dataset.open("val", device) if split.validation else source
-    else:
-        scored, (_, val) = source, _split_off(config, dataset)
-    most = config.eval.examples
-    if most is not None and most < len(val):
-        val = val[torch.arange(most) * len(val) // most]
-    test = None
-    if dataset.test_size:
-        indices = torch.arange(dataset.test_size)
-        test = EvaluationSet("test", dataset.open("test", device), indices)
-    return EvaluationSet("val", scored, val) if len(val) else None, test
-
-
 def precision_of(config: RunConfig, device: torch.device) -> Precision:
     name = config.precision.autocast
     dtype = getattr(torch, name, None) if name else None
     if name and not isinstance(dtype, torch.dtype):
         raise UserError(f"precision.autocast={name}: no such dtype in torch")
     return Precision(device, dtype, config.precision.scaler)
-
-
-def _best(config: RunConfig, task: Task, validation: EvaluationSet | None) -> BestTracker:
-    metric = config.checkpoint.best
-    if metric == "auto" or metric is None:
-        metric = task.metric
-    mode = mode_of(config.checkpoint.best_mode, metric, task)
-    return BestTracker(metric if validation else None, mode)
-
-
-def _stopping(config: RunConfig, task: Task) -> BestTracker:
-    stopping = config.early_stopping
-    mode = mode_of(stopping.mode, stopping.metric, task)
-    return BestTracker(stopping.metric, mode, stopping.min_delta)
-
-
-def _target(config: RunConfig, task: Task) -> TargetTracker:
-    target = config.target
-    if target.metric is None or target.value is None:
-        return TargetTracker()
-    return TargetTracker(target.metric, target.value, mode_of(target.mode, target.metric, task))
 
 
 def _settings(config: RunConfig, feed: BatchStream, total_steps: int) -> Settings:

@@ -24,7 +24,7 @@ from optbench.runs.plan import read_plan
 from optbench.runs.result import load_result
 from optbench.runs.resume import continuation
 from optbench.runs.sweep import reopen
-from optbench.step_folders import checkpoint_name
+from optbench.step_folders import checkpoint_folder
 from optbench.which_run import BENCHMARK, META, POPULATION, STUDY
 
 
@@ -96,7 +96,7 @@ def _tell_ended(folder: RunDir, changes: Collection[str], log: Log) -> int:
         names = ", ".join(changes)
         log.warn(f"{names}: no effect on a run that has ended; epochs=N makes it longer")
     kept = folder.read_status().get("checkpoint")
-    if kept is not None and not (folder.checkpoints / checkpoint_name(kept)).is_dir():
+    if kept is not None and not checkpoint_folder(folder.checkpoints, kept).is_dir():
         log.warn(f"its checkpoint of step {kept} is gone, so it can't be made longer")
     return finish(ended, log)
 

@@ -1,22 +1,26 @@
-"""MNIST, and the data sets in its file layout such as FashionMNIST."""
+"""MNIST, and the data sets in its file layout such as FashionMNIST and EMNIST: four IDX files."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from optbench.data.arrays import ArrayDataset, Examples
 from optbench.data.download import fetch, others_than_published
 from optbench.data.idx import read_idx
 from optbench.errors import Argument, ArgumentError
 
-FILES = {
-    "train_images": "train-images-idx3-ubyte",
-    "train_labels": "train-labels-idx1-ubyte",
-    "test_images": "t10k-images-idx3-ubyte",
-    "test_labels": "t10k-labels-idx1-ubyte",
-}
+FILES = MappingProxyType(
+    {
+        "train_images": "train-images-idx3-ubyte",
+        "train_labels": "train-labels-idx1-ubyte",
+        "test_images": "t10k-images-idx3-ubyte",
+        "test_labels": "t10k-labels-idx1-ubyte",
+    }
+)
+"""What MNIST and FashionMNIST call them, without .gz."""
 DIMENSIONS = {"train_images": 3, "train_labels": 1, "test_images": 3, "test_labels": 1}
 
 
@@ -31,34 +35,44 @@ def mnist_like(
     download: bool = True,
     crop: int = 0,
     flip: bool = False,
+    files: Mapping[str, str] = FILES,
+    transposed: bool = False,
 ) -> ArrayDataset:
     """Return the four IDX files in root/folder/raw, each unpacked or as .gz: grey uint8 images.
+
+    `files` has their names where these are others than MNIST's, as EMNIST's
+    `emnist-balanced-train-images-idx3-ubyte`; `transposed` is for images that are stored column
+    by column, as EMNIST's are.
 
     With `download`, missing files are fetched from mirror + file name + ".gz" and must have the MD5
     given for train_images, train_labels, test_images and test_labels; of a .gz which is there and
     has another MD5 there is a note. See ArrayDataset for mean, std, crop and flip.
 
     Raises:
-        ArgumentError: a file is missing or damaged.
+        ArgumentError: a file is missing or damaged, or no plain name.
     """
     raw = Path(root).expanduser() / folder / "raw"
-    paths = {part: _find(raw, name) for part, name in FILES.items()}
-    for part, name in FILES.items():
+    names = _names(files)
+    paths = {part: _find(raw, name) for part, name in names.items()}
+    for part, name in names.items():
         if paths[part] is None and not download:
             raise ArgumentError(
-                f"{folder} is missing: no {name}.gz in {raw}; copy the {len(FILES)} .gz files"
+                f"{folder} is missing: no {name}.gz in {raw}; copy the {len(names)} .gz files"
                 " there, point ",
                 Argument("root"),
                 f" at a folder which holds {folder}/raw, or set ",
                 Argument("download", True),
             )
-    files = {
-        part: path or _fetch(raw / f"{FILES[part]}.gz", mirrors, md5[part])
+    opened = {
+        part: path or _fetch(raw / f"{names[part]}.gz", mirrors, md5[part])
         for part, path in paths.items()
     }
     found = [part for part, path in paths.items() if path is not None and path.suffix == ".gz"]
-    notes = others_than_published(folder, {files[part]: md5[part] for part in found})
-    arrays = {part: read_idx(path, DIMENSIONS[part]) for part, path in files.items()}
+    notes = others_than_published(folder, {opened[part]: md5[part] for part in found})
+    arrays = {part: read_idx(path, DIMENSIONS[part]) for part, path in opened.items()}
+    if transposed:
+        for part in ("train_images", "test_images"):
+            arrays[part] = arrays[part].transpose(0, 2, 1).copy()
     return ArrayDataset(
         folder,
         Examples(arrays["train_images"][:, None], arrays["train_labels"]),
@@ -70,6 +84,18 @@ def mnist_like(
         flip,
         notes,
     )
+
+
+def _names(files: Mapping[str, str]) -> dict[str, str]:
+    """Return the name of each of the four files; MNIST's where nothing else is said."""
+    for part, name in files.items():
+        if part not in FILES:
+            raise ArgumentError(
+                Argument("files", files), f": no {part}; there is {', '.join(FILES)}"
+            )
+        if not isinstance(name, str) or Path(name).name != name:
+            raise ArgumentError(Argument(f"files.{part}", name), ": not the name of a file in raw/")
+    return {**FILES, **files}
 
 
 def _find(raw: Path, name: str) -> Path | None:

@@ -128,7 +128,7 @@ def lacking(look: Look, matrix: str = "hessian", split: str = "train") -> str | 
     state = look.trainer.state
     if state.task.carries:
         return "task.carry=true: examples in no order have no state to begin with"
-    if split == "val" and look.trainer.validation is None:
+    if split == "val" and look.trainer.evaluations.validation is None:
         return "split=val: it has no validation set"
     narrow = {p.dtype for p in look.parameters} & {*HALF}
     if state.precision.autocast in HALF or narrow:

@@ -177,7 +177,7 @@ class Look:
     def _examples(self, split: Split) -> tuple[Source, Tensor]:
         if split == "train":
             return self.trainer.feed.source, self.trainer.feed.indices
-        validation = self.trainer.validation
+        validation = self.trainer.evaluations.validation
         if validation is None:
             raise UserError("no validation set (dataset.val_fraction=0)")
         return validation.source, validation.indices

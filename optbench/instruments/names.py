@@ -16,7 +16,7 @@ CLASSES: dict[str, str] = {
     "landscape": "optbench.instruments.landscape.Landscape",
     "plane": "optbench.instruments.plane.Plane",
     "path": "optbench.instruments.path.Path",
-    "updates": "optbench.instruments.updates.Updates",
+    "updates": "optbench.instruments.next_updates.Updates",
     "interpolation": "optbench.instruments.interpolation.Interpolation",
     "effective_lr": "optbench.instruments.effective_lr.EffectiveLr",
     "gradient_variance": "optbench.instruments.gradient_variance.GradientVariance",

@@ -21,7 +21,7 @@ from optbench.rundir import FORMAT, RunDir
 from optbench.runs.execute import check_device
 from optbench.runs.saved import read_saved
 from optbench.runs.weights import checkpoints, default_at, step_of
-from optbench.step_folders import checkpoint_name
+from optbench.step_folders import checkpoint_folder
 from optbench.training import checkpoint
 from optbench.training.checkpointer import Checkpointer
 from optbench.training.distributed import join
@@ -56,7 +56,7 @@ class Opened:
         Raises:
             UserError: the checkpoint is not there (any more), damaged, or not of this run.
         """
-        at = self.folder.checkpoints / checkpoint_name(step)
+        at = checkpoint_folder(self.folder.checkpoints, step)
         if step not in checkpoint.steps(self.folder.checkpoints):
             raise UserError(f"{at}: no such checkpoint (any more)")
         problem = checkpoint.damage(at)

@@ -61,7 +61,7 @@ def _scores_at(
 
     None without a warning if the run is asked to stop.
     """
-    from optbench.assemble.experiment import evaluation_sets
+    from optbench.assemble.examples import evaluation_sets
     from optbench.runs.weights import load_weights
     from optbench.training.evaluate import evaluate
     from optbench.training.notes import said

@@ -16,7 +16,7 @@ from optbench.launched import launched_ranks
 from optbench.rundir import RunDir, path_of
 from optbench.runs.log import Log, say_taken
 from optbench.runs.resume import Continuation
-from optbench.step_folders import SAMPLES, checkpoint_name, sample_step
+from optbench.step_folders import SAMPLES, checkpoint_folder, sample_step
 
 
 @contextmanager
@@ -43,9 +43,9 @@ def branch(
         raise UserError("--at: in one process, without torchrun")
     old = going.folder
     step = step_of(old, at)
-    damaged = checkpoint.damage(old.checkpoints / checkpoint_name(step))
+    damaged = checkpoint.damage(checkpoint_folder(old.checkpoints, step))
     if damaged is not None:
-        raise UserError(f"{old.checkpoints / checkpoint_name(step)}: {damaged}")
+        raise UserError(f"{checkpoint_folder(old.checkpoints, step)}: {damaged}")
     wanted = path_of(to).absolute() if to else old.path.with_name(f"{old.path.name}-step-{step}")
     if wanted.resolve().is_relative_to(old.path.resolve()):
         raise UserError(f"--to={to}: inside of the run, which stays as it is")
@@ -78,9 +78,10 @@ def _copy_run(old: RunDir, new: RunDir, step: int) -> None:
     from optbench.monitor.record_files import positions_of
     from optbench.training import checkpoint
 
-    at = f"checkpoints/{checkpoint_name(step)}"
-    manifest = checkpoint.read_manifest(old.path / at)
-    names = [f"{at}/{name}" for name in (*manifest["files"], checkpoint.MANIFEST)]
+    at = checkpoint_folder(old.checkpoints, step)
+    manifest = checkpoint.read_manifest(at)
+    within = at.relative_to(old.path)
+    names = [str(within / name) for name in (*manifest["files"], checkpoint.MANIFEST)]
     names += ["config.yaml", "overrides.yaml", "env.json", *positions_of(manifest)]
     for name in names:
         if os.path.lexists(old.path / name):

@@ -11,7 +11,8 @@ import torch
 
 from optbench.assemble.blame import blaming
 from optbench.assemble.data import check_same_data, dataset, described
-from optbench.assemble.experiment import evaluation_sets, make_task, precision_of, set_backends
+from optbench.assemble.examples import evaluation_sets
+from optbench.assemble.experiment import make_task, precision_of, set_backends
 from optbench.assemble.modules import build_modules
 from optbench.compose.composer import hydra_session
 from optbench.compose.resumed import Chosen, apply, as_chosen, chosen_anew

@@ -11,7 +11,7 @@ from torch import Tensor
 from optbench.errors import UserError
 from optbench.files import BadFile
 from optbench.rundir import RunDir
-from optbench.step_folders import checkpoint_name
+from optbench.step_folders import checkpoint_folder
 from optbench.training import checkpoint
 from optbench.training.weights_file import check_name, write_weights
 
@@ -39,7 +39,7 @@ def weights_of(folder: RunDir, step: int) -> Weights:
         UserError: no such checkpoint, a damaged one, one of something else than tensors.
     """
     players = checkpoint.read_players(folder.checkpoints, step)
-    at = folder.checkpoints / checkpoint_name(step)
+    at = checkpoint_folder(folder.checkpoints, step)
     state: dict[str, Tensor] = {}
     averaged = False
     for player, said in players.items():

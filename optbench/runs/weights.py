@@ -16,7 +16,7 @@ from optbench.files import BadFile
 from optbench.rundir import RunDir
 from optbench.runs.read import Checkpoints
 from optbench.runs.saved import Saved
-from optbench.step_folders import checkpoint_name
+from optbench.step_folders import checkpoint_folder
 from optbench.training import checkpoint, rng
 
 MOST_DIGITS = 18
@@ -29,7 +29,7 @@ def checkpoints(folder: RunDir) -> Checkpoints:
     whole = []
     for step in checkpoint.steps(folder.checkpoints):
         try:
-            if checkpoint.damage(folder.checkpoints / checkpoint_name(step)) is None:
+            if checkpoint.damage(checkpoint_folder(folder.checkpoints, step)) is None:
                 whole.append(step)
         except OSError:
             continue  # nothing that can be read
@@ -43,7 +43,7 @@ def damaged_checkpoints(folder: RunDir) -> list[str]:
     """Return what is wrong with the checkpoints that are not whole, a line each."""
     found = []
     for step in checkpoint.steps(folder.checkpoints):
-        at = folder.checkpoints / checkpoint_name(step)
+        at = checkpoint_folder(folder.checkpoints, step)
         try:
             problem = checkpoint.damage(at)
         except OSError as error:
@@ -56,7 +56,7 @@ def damaged_checkpoints(folder: RunDir) -> list[str]:
 def _best_of(folder: RunDir, newest: int) -> int | None:
     """Return the best step, as the newest checkpoint knows it, or the summary of an older run."""
     try:
-        said = checkpoint.read_manifest(folder.checkpoints / checkpoint_name(newest))
+        said = checkpoint.read_manifest(checkpoint_folder(folder.checkpoints, newest))
     except (OSError, BadFile):
         said = {}
     best = said.get("best", folder.read_summary().get("best", {}).get("step"))
@@ -107,7 +107,7 @@ def load_weights(modules: Mapping[str, nn.Module], folder: RunDir, step: int) ->
         return any(players[name]["averaged"] for name in modules)
     except (KeyError, TypeError, RuntimeError, AttributeError) as error:
         why = " ".join(f"{type(error).__name__}: {error}".split())
-        at = folder.checkpoints / checkpoint_name(step)
+        at = checkpoint_folder(folder.checkpoints, step)
         raise UserError(f"{at}: it does not fit the run's model ({why[:300]})") from error
 
 
@@ -141,7 +141,7 @@ def _refuse_damaged(folder: RunDir, wanted: int | None) -> None:
     """Raise UserError that says what is wrong with the checkpoint of a step, or else the newest."""
     there = checkpoint.steps(folder.checkpoints)
     for step in [wanted] if wanted in there and wanted is not None else there[-1:]:
-        at = folder.checkpoints / checkpoint_name(step)
+        at = checkpoint_folder(folder.checkpoints, step)
         try:
             problem = checkpoint.damage(at)
         except OSError as error:

@@ -16,7 +16,7 @@ import torch
 
 from optbench.errors import UserError, reason
 from optbench.files import DEEPEST, MIB, BadFile, load_json, naming, reading
-from optbench.step_folders import CHECKPOINTS, checkpoint_name, checkpoint_step
+from optbench.step_folders import CHECKPOINTS, checkpoint_folder, checkpoint_step
 from optbench.training.distributed import World
 from optbench.training.serialise import write_hashed
 
@@ -71,7 +71,7 @@ def write_checkpoint(
         said: further entries of the manifest: `records`, how long the files of records are;
             `config`, the checksum of config.yaml.
     """
-    final = folder / checkpoint_name(step)
+    final = checkpoint_folder(folder, step)
     temporary = final.with_name(final.name + ".tmp")
     if world.is_main:
         folder.mkdir(parents=True, exist_ok=True)
@@ -150,14 +150,14 @@ def prune(folder: Path, keep_last: int, best: int | None) -> None:
     kept = {*present[-max(2, keep_last) :], best}
     for step in present:
         if step not in kept:
-            shutil.rmtree(folder / checkpoint_name(step), ignore_errors=True)
+            shutil.rmtree(checkpoint_folder(folder, step), ignore_errors=True)
 
 
 def put_aside_after(folder: Path, step: int) -> None:
     """Rename the checkpoints after a step, which are damaged: else the run would go on there."""
     for later, _ in _named(folder):
         if later > step:
-            damaged = folder / checkpoint_name(later)
+            damaged = checkpoint_folder(folder, later)
             names = (f"{damaged.name}.damaged{n}" for n in ("", *map("-{}".format, range(2, 1000))))
             os.rename(damaged, next(p for p in map(folder.joinpath, names) if not p.exists()))
 
@@ -179,7 +179,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise BadFile(f"{path}: it does not list the files of its ranks")
     expected = {SHARED, *(rank_file(rank) for rank in range(ranks))}
     step = manifest.get("step")
-    if set(files) != expected or type(step) is not int or checkpoint_name(step) != folder.name:
+    if set(files) != expected or type(step) is not int or checkpoint_step(folder.name) != step:
         raise BadFile(f"{path}: it does not fit its folder")
     return manifest
 
@@ -221,8 +221,8 @@ def newest_verified(folder: Path, warn: Callable[[str], None]) -> int | None:
             os.rename(old, old.with_suffix(""))
     problems: list[str] = []
     for step, is_folder in reversed(_named(folder)):
+        path = checkpoint_folder(folder, step)
         try:
-            path = folder / checkpoint_name(step)
             problem = damage(path) if is_folder else "not a folder"
         except OSError as error:
             raise UserError(f"{reason(error)}; nothing was changed") from None
@@ -230,7 +230,7 @@ def newest_verified(folder: Path, warn: Callable[[str], None]) -> int | None:
             if problems:
                 warn(f"damaged: {'; '.join(problems)}; going on from step {step} instead")
             return step
-        problems.append(f"checkpoint {checkpoint_name(step)}: {problem}")
+        problems.append(f"checkpoint {path.name}: {problem}")
     if problems:
         raise UserError(f"{folder}: no checkpoint is whole: {'; '.join(problems)}")
     return None
@@ -238,7 +238,7 @@ def newest_verified(folder: Path, warn: Callable[[str], None]) -> int | None:
 
 def read_checkpoint(folder: Path, step: int, world: World) -> Loaded:
     """Read a verified checkpoint onto the CPU."""
-    path = folder / checkpoint_name(step)
+    path = checkpoint_folder(folder, step)
     own = path / rank_file(world.rank)
     manifest = read_manifest(path)
     part = read_tensors(own) if own.exists() else None
@@ -252,7 +252,7 @@ def read_players(folder: Path, step: int) -> dict[str, Any]:
         UserError: there is none of this step, it is damaged, or of another version of optbench.
         OSError: a file is there and can't be read.
     """
-    path = folder / checkpoint_name(step)
+    path = checkpoint_folder(folder, step)
     if step not in steps(folder):
         raise UserError(f"{path}: no such checkpoint")
     problem = damage(path)

@@ -10,7 +10,7 @@ from typing import Any
 from optbench.errors import UserError
 from optbench.monitor.record import Position
 from optbench.monitor.watching import Watching
-from optbench.step_folders import checkpoint_name
+from optbench.step_folders import checkpoint_folder
 from optbench.tasks.base import Task
 from optbench.training import checkpoint, rng
 from optbench.training.distributed import World
@@ -235,7 +235,7 @@ class Checkpointer:
         Raises:
             UserError: it is not of this run, or of another version of optbench.
         """
-        at = self.folder / checkpoint_name(step)
+        at = checkpoint_folder(self.folder, step)
         try:
             loaded = checkpoint.read_checkpoint(self.folder, step, self.state.world)
             if loaded.said.get("format") != checkpoint.FORMAT:

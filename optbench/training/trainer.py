@@ -14,6 +14,7 @@ from optbench.training.batches import BatchStream, StepBatch
 from optbench.training.callback import Callback, overrides_step_end, tell_due
 from optbench.training.checkpointer import Checkpointer, RunState
 from optbench.training.ddp_warmup import rebuild_buckets
+from optbench.training.evaluations import Evaluations
 from optbench.training.loss_reader import LossReader
 from optbench.training.nonfinite import NonFinite
 from optbench.training.objective import Objective
@@ -22,7 +23,7 @@ from optbench.training.position import GRADIENT
 from optbench.training.reporter import Reporter
 from optbench.training.scoring import Scorer, doubts, scored_weights
 from optbench.training.settings import EvaluationSet, Outcome, Settings, due
-from optbench.training.signals import Abandoned, Interruption
+from optbench.training.signals import Interruption
 from optbench.training.stops import Stops
 from optbench.training.train_step import TrainStep
 
@@ -63,7 +64,6 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
     ) -> None:
         self.state, self.steps, self.feed, self.world = state, steps, feed, state.world
-        self.validation, self.test = validation, test
         self.settings, self.recorder, self.keeper = settings, recorder, keeper
         self.interruption = interruption
         self.progress, self.players = state.progress, state.players
@@ -77,9 +77,19 @@ class Trainer:
         self.reporter = Reporter(state, feed.steps_per_epoch, recorder, settings)
         batch_size = settings.eval_batch_size
         self._scorer = Scorer(state, feed, self.reporter, batch_size, interruption)
+        self.evaluations = Evaluations(
+            state,
+            validation=validation,
+            test=test,
+            scorer=self._scorer,
+            reporter=self.reporter,
+            recorder=recorder,
+            settings=settings,
+            outcome=self.outcome,
+            told=self._evaluated,
+        )
         self._at_once = self.world.size == 1 and not late
         self._several = len(self.players) > 1
-        self._reacting = [player for player in self.players if player.hyperparameters.reacts]
         self._clock = 0.0
         self._until = settings.total_steps
         self._begun = self._finished = False
@@ -118,7 +128,7 @@ class Trainer:
         own = (self.players, self.steps, closures, self.reporter.watches, self._readers)
         self._own = list(zip(*own, strict=True))
         self._plan()
-        self._check_patience()
+        self.evaluations.check_patience()
         if not self._begun and self.world.size > 1 and self._should_continue():
             work = self.feed.step_at(self.progress.epoch, self.progress.index)
             for step in self.steps:
@@ -299,60 +309,18 @@ class Trainer:
         norms = self.reporter.norms()
         self._nonfinite.check_norms(self.progress.step, norms)
         if training:
-            self._write("train", self.reporter.training())
+            self.evaluations.write("train", self.reporter.training())
         if norms:
-            self._write("monitor", norms)
-
-    def _write(self, kind: str, values: Mapping[str, float]) -> None:
-        """Write one record, and show it to schedules that react."""
-        self.reporter.write(kind, values)
-        seen = [(p.hyperparameters, self.reporter.of_player(p, values)) for p in self._reacting]
-        if any([hyperparameters.observe(own) for hyperparameters, own in seen]) and kind == "val":
-            self.recorder.decided(f"lr {self.players[0].lr:.3g} from here")
+            self.evaluations.write("monitor", norms)
 
     def _validate(self) -> None:
-        """Score the validation set; let schedules, the best step and early stopping react.
-
-        A run that is asked to stop does it when it goes on.
-        """
-        if self.validation is None or self.progress.evaluated == self.progress.step:
-            return
-        if self.outcome.state == "preempted":
-            return
-        if self.progress.reported != self.progress.step:
-            self._write("train", self.reporter.training())
-        metrics = self._score(self.validation, show=True)
-        if metrics is None:
-            return
-        self.progress.evaluated = self.progress.step
-        self.state.reached.update(metrics, self.progress)
-        improved = self.state.best.update(metrics, self.progress.step)
-        for callback in self.callbacks:
-            callback.on_evaluation(self, self.progress.step, metrics)
-        if self.settings.patience:
-            self.state.stopping.update(metrics, self.progress.step)
-            self._check_patience()
-        if improved or self.outcome.state == "stopped_early":
-            self.recorder.decided("best" if improved else "stops here")
-        if improved and self.settings.save_best:
+        """Make the evaluation of this step, and the checkpoint of the best one."""
+        if self.evaluations.validate() and self.settings.save_best:
             self._save()
 
-    def _score(self, what: EvaluationSet, show: bool = False) -> dict[str, float] | None:
-        """Return the scores; None if the run was asked to stop, which it then does."""
-        try:
-            metrics = self._scorer.score(what, show)
-        except Abandoned as abandoned:
-            outcome = self.outcome
-            outcome.state, outcome.message, outcome.signal = "preempted", "", abandoned.signal
-            return None
-        self._write(what.name, metrics)
-        return metrics
-
-    def _check_patience(self) -> None:
-        stopping, patience = self.state.stopping, self.settings.patience
-        if patience and stopping.since >= patience and self.outcome.state == "running":
-            self.outcome.state = "stopped_early"
-            self.outcome.message = stopping.lapse
+    def _evaluated(self, metrics: Mapping[str, float]) -> None:
+        for callback in self.callbacks:
+            callback.on_evaluation(self, self.progress.step, metrics)
 
     def _save(self) -> None:
         if self.keeper is None:
@@ -376,7 +344,11 @@ class Trainer:
             self._last_scores()
         if self.outcome.state == "preempted":
             self._save()
-        scored = [each.source for each in (self.validation, self.test) if each is not None]
+        scored = [
+            each.source
+            for each in (self.evaluations.validation, self.evaluations.test)
+            if each is not None
+        ]
         end_all([self.feed.source, *scored])
         self.recorder.flush()
         if self.keeper is not None:
@@ -387,10 +359,8 @@ class Trainer:
         self._validate()
         if self.outcome.state != "preempted" and self.settings.save_final:
             self._save()
-        if self.outcome.state != "preempted" and self.test is not None:
-            scores = self._score(self.test)
-            if scores is not None:
-                self.state.reached.update(scores, self.progress)
+        if self.outcome.state != "preempted":
+            self.evaluations.score_test()
         if self.outcome.state == "running":
             self.outcome.state = "finished"
         if self.outcome.state in ("finished", "stopped_early"):

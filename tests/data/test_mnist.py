@@ -94,3 +94,32 @@ def test_labels_outside_the_classes_are_refused(tmp_path: Path) -> None:
     write_files(tmp_path / "Toys" / "raw")
     with pytest.raises(ArgumentError, match=r"Toys train: labels 0..9, outside 0..4"):
         load(tmp_path, num_classes=5)
+
+
+def test_files_of_other_names_stored_column_by_column(tmp_path: Path) -> None:
+    raw = tmp_path / "Toys" / "raw"
+    write_files(raw)
+    plain = load(tmp_path)
+    files = {part: f"emnist-balanced-{part}-ubyte" for part in FILES}
+    for part, name in FILES.items():
+        (raw / f"{name}.gz").rename(raw / f"{files[part]}.gz")
+    turned = load(tmp_path, files=files, transposed=True)
+    assert turned.input_shape == (1, 4, 5)
+    images = [
+        next(made.open("train", torch.device("cpu")).stream(torch.arange(30), [(0, 30)]))[0]
+        for made in (plain, turned)
+    ]
+    assert torch.equal(images[0].transpose(-1, -2), images[1])
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"train_image": "x"}, r"no train_image; there is train_images, "),
+        ({"train_images": "../x"}, r"files.train_images='../x': not the name of a file"),
+        ({"train_images": 3}, r"files.train_images=3: not the name of a file"),
+    ],
+)
+def test_names_of_files_are_looked_at(tmp_path: Path, files: dict[str, Any], said: str) -> None:
+    with pytest.raises(ArgumentError, match=said):
+        load(tmp_path, files=files)

@@ -16,11 +16,11 @@ from optbench.instruments.effective_lr import EffectiveLr
 from optbench.instruments.interpolation import Interpolation
 from optbench.instruments.landscape import Landscape
 from optbench.instruments.look import Look
+from optbench.instruments.next_updates import Updates
 from optbench.instruments.path import Path
 from optbench.instruments.plane import Plane
 from optbench.instruments.points import Along, Point, here
 from optbench.instruments.sharpness import Sharpness
-from optbench.instruments.updates import Updates
 from optbench.training.callback import Callback
 from optbench.training.trainer import Trainer
 

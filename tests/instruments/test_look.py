@@ -60,7 +60,7 @@ def test_nothing_is_left_of_it() -> None:
 def test_what_there_is_not_is_said(trainer: Trainer) -> None:
     with pytest.raises(UserError, match="player=critic: no such player; there is model"):
         Look(trainer, "critic")
-    trainer.validation = None
+    trainer.evaluations.validation = None
     with pytest.raises(UserError, match="no validation set"):
         Look(trainer).size("val")
 

@@ -15,8 +15,8 @@ from optbench.instruments import directions
 from optbench.instruments.base import Measurement
 from optbench.instruments.effective_lr import EffectiveLr
 from optbench.instruments.look import Look
+from optbench.instruments.next_updates import Updates
 from optbench.instruments.points import here
-from optbench.instruments.updates import Updates
 from optbench.optim.first_order.heavy_ball import HeavyBall
 from optbench.optim.first_order.nag import NAG
 from optbench.optim.needs import needs_of
