@@ -66,7 +66,7 @@ def contenders(
     Args:
         composer: who knows the files.
         listed: names of the group `optimizer`; classes, `my.module.Class`; `{NAME: one of these,
-            or overrides}`.
+            or overrides}`, which may also name several.
         search: spaces by optimizer, each a name of the group `space` or keys with distributions;
             None for the file of the optimizer's name, or else `lr`.
         schedules: names of the group `schedule`: `adamw` becomes `adamw+cosine`, `adamw+constant`;
@@ -78,6 +78,8 @@ def contenders(
     said = f"optimizers={flow(listed)}"
     if isinstance(listed, str):
         listed = [listed]
+    if isinstance(listed, Mapping):
+        listed = [{name: what} for name, what in listed.items()]
     if not isinstance(listed, list) or not listed:
         raise UserError(f"{said}: expected some, such as optimizers=[sgd,adamw]")
     if not isinstance(search, Mapping | None):

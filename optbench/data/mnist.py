@@ -27,12 +27,12 @@ DIMENSIONS = {"train_images": 3, "train_labels": 1, "test_images": 3, "test_labe
 def mnist_like(
     folder: str,
     root: str,
-    mirrors: Sequence[str],
-    md5: Mapping[str, str],
     mean: Sequence[float],
     std: Sequence[float],
     num_classes: int = 10,
     download: bool = True,
+    mirrors: Sequence[str] = (),
+    md5: Mapping[str, str] = MappingProxyType({}),
     crop: int = 0,
     flip: bool = False,
     files: Mapping[str, str] = FILES,
@@ -46,7 +46,7 @@ def mnist_like(
 
     With `download`, missing files are fetched from mirror + file name + ".gz" and must have the MD5
     given for train_images, train_labels, test_images and test_labels; of a .gz which is there and
-    has another MD5 there is a note. See ArrayDataset for mean, std, crop and flip.
+    has another MD5 than is given there is a note. See ArrayDataset for mean, std, crop and flip.
 
     Raises:
         ArgumentError: a file is missing or damaged, or no plain name.
@@ -55,20 +55,20 @@ def mnist_like(
     names = _names(files)
     paths = {part: _find(raw, name) for part, name in names.items()}
     for part, name in names.items():
-        if paths[part] is None and not download:
+        if paths[part] is None and not (download and mirrors):
             raise ArgumentError(
                 f"{folder} is missing: no {name}.gz in {raw}; copy the {len(names)} .gz files"
-                " there, point ",
+                f" there{',' if mirrors else ' or'} point ",
                 Argument("root"),
-                f" at a folder which holds {folder}/raw, or set ",
-                Argument("download", True),
+                f" at a folder which holds {folder}/raw",
+                *((", or set ", Argument("download", True)) if mirrors else ()),
             )
     opened = {
-        part: path or _fetch(raw / f"{names[part]}.gz", mirrors, md5[part])
+        part: path or _fetch(raw / f"{names[part]}.gz", mirrors, md5.get(part, ""))
         for part, path in paths.items()
     }
     found = [part for part, path in paths.items() if path is not None and path.suffix == ".gz"]
-    notes = others_than_published(folder, {opened[part]: md5[part] for part in found})
+    notes = others_than_published(folder, {opened[part]: md5.get(part, "") for part in found})
     arrays = {part: read_idx(path, DIMENSIONS[part]) for part, path in opened.items()}
     if transposed:
         for part in ("train_images", "test_images"):

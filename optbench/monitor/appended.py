@@ -30,10 +30,9 @@ class Appended:
         self._dirty = False
         self._seen = time.monotonic()
 
-    def _append(self, text: str) -> None:
+    def _append(self, data: bytes) -> None:
         """Append a whole line or several, with their ends."""
         self._begun = True
-        data = text.encode("utf-8")
         with naming(self._path):
             self._file.write(data)
             if time.monotonic() - self._seen > SEEN_SECONDS:

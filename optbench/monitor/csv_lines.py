@@ -37,7 +37,7 @@ class CsvLines(Appended):
         at = (record.kind, record.step, round(record.epoch, 6), record.examples)
         for tag, value in record.values.items():
             writer.writerow((*at, round(record.seconds, 6), tag, repr(float(value))))
-        self._append(text.getvalue())
+        self._append(text.getvalue().encode())
 
 
 def csv_lines(path: Path) -> Iterator[tuple[int, tuple[int, str] | None]]:

@@ -51,7 +51,10 @@ class EventFile:
     def add(self, event: Any, when: float | None = None) -> None:
         """Append one event, dated now unless it says `when`."""
         event.wall_time = time.time() if when is None else when
-        data = event.SerializeToString()
+        self.add_serialised(event.SerializeToString())
+
+    def add_serialised(self, data: bytes) -> None:
+        """Append one event that is serialised, with its date in it."""
         length = _LENGTH.pack(len(data))
         with naming(self.path):
             self._file.write(_HEADER.pack(len(data), masked_crc(length)))

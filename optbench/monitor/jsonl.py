@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Any
+
+import orjson
 
 from optbench.files import strict
 from optbench.monitor.appended import Appended
@@ -27,8 +30,13 @@ class JsonLines(Appended):
             **({} if record.passes is None else {"passes": record.passes}),
             **record.values,
         }
-        try:
-            text = _STRICT.encode(line)
-        except ValueError:
-            text = _STRICT.encode(strict(line))
-        self._append(f"{text}\n")
+        self._append(_encoded(line) + b"\n")
+
+
+def _encoded(line: dict[str, Any]) -> bytes:
+    """Return a line's JSON; numbers that are not finite, which orjson calls null, as words."""
+    try:
+        text = orjson.dumps(line)
+    except TypeError:  # a number beyond 64 bits, or of a kind that it does not know
+        text = b"null"
+    return text if b"null" not in text else _STRICT.encode(strict(line)).encode("utf-8")

@@ -16,6 +16,7 @@ from tensorboard.plugins.text.plugin_data_pb2 import TextPluginData
 from optbench.monitor.event_file import HPARAMS_FILE, EventFile
 from optbench.monitor.histograms import Histogram
 from optbench.monitor.record import Position, Record
+from optbench.monitor.scalar_events import ScalarEvents
 
 
 class TensorBoard:
@@ -30,6 +31,7 @@ class TensorBoard:
 
     def __init__(self, folder: Path, resumed_at: int | None = None) -> None:
         self._file = EventFile(folder)
+        self._scalars = ScalarEvents()
         if resumed_at is not None:
             # Tells a TensorBoard that has read further to forget what comes after.
             start = SessionLog(status=SessionLog.START)
@@ -37,6 +39,10 @@ class TensorBoard:
 
     def write(self, record: Record) -> None:
         """Write one event with all of the record's values."""
+        data = self._scalars.serialised(record.step, record.time, record.values)
+        if data is not None:
+            self._file.add_serialised(data)
+            return
         event = Event(step=record.step)
         add = event.summary.value.add  # in its place, for what is made apart is copied twice
         for tag, value in record.values.items():

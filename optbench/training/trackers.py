@@ -1,6 +1,6 @@
 """What reacts to scores: the best step so far, early stopping, the target.
 
-`Trainer._validate` gives them each evaluation of the validation set; early stopping is a
+`Evaluations.validate` gives them each evaluation of the validation set; early stopping is a
 `BestTracker` whose `since` reaches the patience.
 """
 

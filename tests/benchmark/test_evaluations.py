@@ -29,6 +29,15 @@ def every(*lines: str, search: Any = None) -> tuple[Any, Any]:
         return tuning.plain["eval"]["every"], fresh.plain["eval"]["every"]
 
 
+def test_optimizers_with_names_of_their_own_may_be_one_mapping() -> None:
+    own = {"slow": ["optimizer=sgd", "optimizer.lr=1e-3"], "b": "adamw"}
+    with hydra_session() as composer:
+        together = contenders(composer, own, None)
+        apart = contenders(composer, [{name: what} for name, what in own.items()], None)
+    assert [each.as_plain() for each in together] == [each.as_plain() for each in apart]
+    assert [each.name for each in together] == ["slow", "b"]
+
+
 @pytest.mark.parametrize(
     ("lines", "tuning", "fresh"),
     [

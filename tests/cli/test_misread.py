@@ -25,6 +25,10 @@ ELSEWHERE = [
     ("'model.hidden=[256,128'", ["[ is not closed"]),
     ('"name=\'abc"', ["' is not closed"]),
     ("'data_root=~/data'", ["a text needs quotes: 'data_root=\"~/data\"'"]),
+    (
+        "'optimizers={a: [optimizer=newton, lr=1], b: sgd}'",
+        ['texts inside need quotes: \'optimizers={a: ["optimizer=newton", "lr=1"], b: sgd}\''],
+    ),
     ("'optimizer.groups[0].lr=1'", ["a list is given whole: optimizer.groups=[...]"]),
     ("'seed=rang(3)'", ["no such function; did you mean range(...)?"]),
     ("'seed=choice()'", ["choice(...) does not take these"]),

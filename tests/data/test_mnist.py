@@ -67,7 +67,7 @@ def test_a_missing_file_says_where_and_what_to_do(tmp_path: Path) -> None:
     write_files(raw)
     (raw / "t10k-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(ArgumentError) as caught:
-        load(tmp_path)
+        load(tmp_path, mirrors=["https://example.org/"])
     message = str(caught.value)
     assert "\n" not in message
     hints = ("t10k-labels-idx1-ubyte.gz", str(raw), "point root at", "download=True")
@@ -103,8 +103,10 @@ def test_files_of_other_names_stored_column_by_column(tmp_path: Path) -> None:
     files = {part: f"emnist-balanced-{part}-ubyte" for part in FILES}
     for part, name in FILES.items():
         (raw / f"{name}.gz").rename(raw / f"{files[part]}.gz")
-    turned = load(tmp_path, files=files, transposed=True)
+    turned = mnist_like("Toys", str(tmp_path), [0.5], [0.5], files=files, transposed=True)
     assert turned.input_shape == (1, 4, 5)
+    with pytest.raises(ArgumentError, match=r"Toys is missing: no train.* there or point root at "):
+        mnist_like("Toys", str(tmp_path), [0.5], [0.5])  # nobody has it, mirrors or not
     images = [
         next(made.open("train", torch.device("cpu")).stream(torch.arange(30), [(0, 30)]))[0]
         for made in (plain, turned)

@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from optbench.monitor.jsonl import JsonLines
@@ -43,7 +44,7 @@ def test_a_line_says_how_many_passes_there_were(tmp_path: Path) -> None:
     one = Record("train", 1, 0.0, 1, 0.0, values, passes=2)
     folder = written(tmp_path, one, Record("train", 2, 0.0, 1, 0.0, values, passes=4.333333))
     assert [line["passes"] for line in folder.read_metrics()] == [2, 4.333333]
-    assert '"seconds": 0.0, "passes": 2, "train/loss"' in folder.metrics.read_text("utf-8")
+    assert '"seconds":0.0,"passes":2,"train/loss"' in folder.metrics.read_text("utf-8")
     assert folder.last_values() == values
 
 
@@ -60,6 +61,25 @@ def test_it_is_strict_json_whatever_the_numbers(tmp_path: Path) -> None:
     json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
     (line,) = folder.read_metrics()
     assert math.isnan(line["a"]) and line["b"] == math.inf and line["c"] == -math.inf
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"null": 1.0},
+        {"a": 2**70},
+        {"a": np.float64(0.1)},
+        {"layer \ud800": 1.0},
+        {"gewicht/ä": 5e-324, "b": 1.7976931348623157e308, "c": -0.0},
+    ],
+    ids=["null", "beyond 64 bits", "numpy's", "no UTF-8", "ends of the range"],
+)
+def test_whatever_a_value_or_a_tag_is_it_comes_back(
+    tmp_path: Path, values: dict[str, float]
+) -> None:
+    (line,) = written(tmp_path, record(1, **values)).read_metrics()
+    assert {tag: line[tag] for tag in values} == values
+    assert [str(line[tag]) for tag in values] == [str(value) for value in values.values()]
 
 
 def test_it_goes_on_with_a_file_that_is_there(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_a_line_that_was_put_in_costs_no_other(
 
 def test_a_value_that_has_changed_is_told(folder: RunDir, positions: dict[str, Position]) -> None:
     data = folder.metrics.read_bytes()
-    folder.metrics.write_bytes(data.replace(b'"train/loss": 1.0', b'"train/loss": 3.0'))
+    folder.metrics.write_bytes(data.replace(b'"train/loss":1.0', b'"train/loss":3.0'))
     _, said = cut_it(folder, positions)
     assert [record["step"] for record in folder.read_metrics()] == [1, 2]
     assert "is not what it was" in said[0]
