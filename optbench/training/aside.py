@@ -18,6 +18,9 @@ from optbench.training.distributed import World
 from optbench.training.player import Player
 from optbench.training.precision import Precision
 
+_BATCH_NORMS = {nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d}
+"""None of a class derived from these, which may look at its running statistics."""
+
 
 class Aside:
     """Losses of one player's micro-batches, by bare modules, that leave no trace.
@@ -46,6 +49,7 @@ class Aside:
         self._buffers = Buffers.of_all(self.modules.values())
         self._parameters = [p for module in self.modules.values() for p in module.parameters()]
         inside = [each for module in self.modules.values() for each in module.modules()]
+        self._norms: list[Any] = [e for e in dict.fromkeys(inside) if type(e) in _BATCH_NORMS]
         self._recurrent = any(isinstance(each, nn.RNNBase) for each in inside)
         self._compiled = any(getattr(each, "_compiled_call_impl", None) for each in inside)
 
@@ -97,10 +101,34 @@ class Aside:
             for parameter, wants in zip(self._parameters, wanted, strict=True):
                 parameter.requires_grad_(wants)
 
-    def again(self, start: rng.Generators) -> None:
-        """Within `untouched`, have the next loss begin as the first did."""
+    @contextmanager
+    def without_statistics(self) -> Iterator[bool]:
+        """Have batch norm in training keep no running statistics; give whether buffers may move.
+
+        Such a layer does not look at its running statistics, so its output is the same. What keeps
+        none can be mapped over by vmap, and has nothing to be put back.
+        """
+        silent = [each for each in self._norms if each.training and each.track_running_stats]
+        own = {id(buffer) for each in silent for buffer in each.buffers(recurse=False)}
+        all_own = all(id(b) in own for module in self.modules.values() for b in module.buffers())
+        for each in silent:
+            each.track_running_stats = False
+        try:
+            yield not all_own
+        finally:
+            for each in silent:
+                each.track_running_stats = True
+
+    def again(self, start: rng.Generators, buffers: bool = True) -> None:
+        """Within `untouched`, have the next loss begin as the first did.
+
+        Args:
+            start: where the first one's random generators began.
+            buffers: whether any may have moved.
+        """
         rng.set_generators(start)
-        self._buffers.put_back()
+        if buffers:
+            self._buffers.put_back()
 
     def mark(self) -> Callable[[], None]:
         """Return what has the next loss begin as one that is computed now."""

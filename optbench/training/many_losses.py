@@ -189,10 +189,10 @@ class ManyLosses:
         parameters, losses = points.parameters, []
         kept = [parameter.detach().clone() for parameter in parameters]
         try:
-            with self._aside.untouched(start):
+            with self._aside.untouched(start), self._aside.without_statistics() as moves:
                 for number, values in enumerate(zip(*points.stacked, strict=True)):
                     if number:
-                        self._aside.again(start)
+                        self._aside.again(start, moves)
                     torch._foreach_copy_(parameters, list(values))
                     parts = [self._aside.loss(batch) * weight for batch, weight in work.micros]
                     losses.append(torch.stack(parts).sum())
@@ -210,7 +210,11 @@ class ManyLosses:
 
         names = self._module.names_of(points.parameters)
         values = dict(zip(names, points.stacked, strict=True))
-        with sdpa_kernel(SDPBackend.MATH), self._aside.untouched(start):  # vmap knows no other
+        with (
+            sdpa_kernel(SDPBackend.MATH),  # vmap knows no other
+            self._aside.untouched(start),
+            self._aside.without_statistics(),
+        ):
             parts = [together(values, batch) * weight for batch, weight in work.micros]
         return torch.stack(parts).sum(dim=0)
 

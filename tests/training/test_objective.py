@@ -16,7 +16,7 @@ from optbench.tasks.base import Modules, Task
 from optbench.tasks.classification import Classification
 from optbench.tasks.function import Function
 from optbench.tasks.language import Language
-from optbench.training.many_losses import ManyLosses
+from optbench.training.many_losses import ManyLosses, Way
 from optbench.training.objective import Objective
 
 from .objectives import EXAMPLES, PROBLEMS, Problem, classified, dense, flat, unflat, worst
@@ -227,7 +227,7 @@ def test_many_losses_equal_a_loop(name: str, count: int) -> None:
     assert torch.allclose(objective.losses(stacked, way="loop"), wanted, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize("name", [*PROBLEMS, "dropout"])
+@pytest.mark.parametrize("name", [*PROBLEMS, "dropout", "batch norm"])
 def test_these_go_by_vmap_too(name: str) -> None:
     problem = MODELS[name]()
     objective = problem.objective(accumulate=2)
@@ -235,6 +235,36 @@ def test_these_go_by_vmap_too(name: str) -> None:
     wanted = one_by_one(problem, objective, stacked)
     found = objective.losses(stacked, way="vmap")
     assert torch.allclose(found, wanted, rtol=1e-12, atol=1e-14)
+
+
+class Lagging(nn.BatchNorm1d):
+    """Uses running statistics in training."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        super().forward(input)
+        assert self.running_mean is not None
+        return input - self.running_mean
+
+
+@pytest.mark.parametrize("kind", [nn.BatchNorm1d, Lagging])
+@pytest.mark.parametrize("way", ["vmap", "loop"])
+def test_many_losses_leave_running_statistics(kind: type[nn.BatchNorm1d], way: Way) -> None:
+    torch.manual_seed(0)
+    problem = classified(nn.Sequential(nn.Linear(5, 8), kind(8), nn.Linear(8, 3)), (5,))
+    objective = problem.objective()
+    stacked = points(problem, 8)
+    before = {name: b.clone() for name, b in problem.module.named_buffers()}
+    assert not objective.plan(8, way="loop").still  # a step's pass moves them
+    if kind is Lagging and way == "vmap":
+        with pytest.raises(UserError, match="can't be evaluated at many points"):
+            objective.plan(8, way=way)
+    else:
+        wanted = one_by_one(problem, objective, stacked)
+        assert torch.allclose(objective.losses(stacked, way=way), wanted, rtol=1e-12, atol=1e-14)
+    after = dict(problem.module.named_buffers())
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert all(m.track_running_stats for m in problem.module.modules() if isinstance(m, kind))
 
 
 @pytest.mark.parametrize("seconds", [0.5, 2.0])
