@@ -38,6 +38,7 @@ from optbench.training.callback import Callback
 from optbench.training.checkpointer import Checkpointer, RunState
 from optbench.training.clipping import Clipping
 from optbench.training.distributed import World
+from optbench.training.player import Player
 from optbench.training.position import Progress
 from optbench.training.precision import Precision, set_matmul
 from optbench.training.settings import Cadence, EvaluationSet, Settings
@@ -166,8 +167,7 @@ def build_experiment(
     players, implementation = build_players(
         config, modules, task, feed, total_steps, world, strategy
     )
-    recalibrates = any(with_modes(player.optimizer) for player in players)
-    looked_at = max(total_steps, RECALIBRATION_BATCHES) if recalibrates else total_steps
+    looked_at = _batches_looked_at(players, total_steps)
     check_smallest(config, task, modules, feed, looked_at, precision)
     rng.seed_everything(config.seed, world.rank)
     state = RunState(
@@ -196,6 +196,12 @@ def build_experiment(
         notes=notes,
         choices=choices,
     )
+
+
+def _batches_looked_at(players: Sequence[Player], total_steps: int) -> int:
+    """Return how many of a run's first batches its models see."""
+    recalibrates = any(with_modes(player.optimizer) for player in players)
+    return max(total_steps, RECALIBRATION_BATCHES) if recalibrates else total_steps
 
 
 def _started_modules(

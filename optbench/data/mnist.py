@@ -56,13 +56,7 @@ def mnist_like(
     paths = {part: _find(raw, name) for part, name in names.items()}
     for part, name in names.items():
         if paths[part] is None and not (download and mirrors):
-            raise ArgumentError(
-                f"{folder} is missing: no {name}.gz in {raw}; copy the {len(names)} .gz files"
-                f" there{',' if mirrors else ' or'} point ",
-                Argument("root"),
-                f" at a folder which holds {folder}/raw",
-                *((", or set ", Argument("download", True)) if mirrors else ()),
-            )
+            raise _missing(folder, raw, name, bool(mirrors))
     opened = {
         part: path or _fetch(raw / f"{names[part]}.gz", mirrors, md5.get(part, ""))
         for part, path in paths.items()
@@ -83,6 +77,17 @@ def mnist_like(
         crop,
         flip,
         notes,
+    )
+
+
+def _missing(folder: str, raw: Path, name: str, elsewhere: bool) -> ArgumentError:
+    """Return the error for a file that is not there; `elsewhere`: it could be downloaded."""
+    return ArgumentError(
+        f"{folder} is missing: no {name}.gz in {raw}; copy the {len(FILES)} .gz files"
+        f" there{',' if elsewhere else ' or'} point ",
+        Argument("root"),
+        f" at a folder which holds {folder}/raw",
+        *((", or set ", Argument("download", True)) if elsewhere else ()),
     )
 
 

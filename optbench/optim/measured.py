@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import Tensor
+
 
 def measured(optimizer: Any) -> dict[str, float]:
     """Return an optimizer's attribute `measured`, numbers by name, and that of those inside it.
@@ -19,4 +21,6 @@ def measured(optimizer: Any) -> dict[str, float]:
         if member is getattr(optimizer, "stepped_member", member):
             found |= measured(member)
     own = getattr(optimizer, "measured", None)
-    return found | own if isinstance(own, dict) else found
+    if isinstance(own, dict):  # what is a tensor yet is read now, when somebody asks
+        found |= {n: v.item() if isinstance(v, Tensor) else v for n, v in own.items()}
+    return found

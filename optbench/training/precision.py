@@ -36,6 +36,7 @@ class Precision:
         self.autocast = autocast
         self._plain = nullcontext()
         self.scale = initial_scale if scaler else 1.0
+        self._next: float | None = None
         self.scaler = (
             torch.amp.GradScaler(device.type, init_scale=initial_scale) if scaler else None
         )
@@ -57,10 +58,11 @@ class Precision:
             optimizer.step()
             return True
         handle_no_skips(optimizer)
-        self.scale = self.scaler.get_scale()
+        self.scale = self.scaler.get_scale() if self._next is None else self._next
         self.scaler.step(optimizer)
         self.scaler.update()
-        return self.scaler.get_scale() >= self.scale
+        self._next = self.scaler.get_scale()  # once: on a GPU it is waited for
+        return self._next >= self.scale
 
     def state_dict(self) -> dict[str, Any] | None:
         """Return the scaler's state, and the scale of the last step; None without a scaler."""
@@ -69,6 +71,7 @@ class Precision:
     def load_state_dict(self, state: Mapping[str, Any] | None) -> None:
         """Go on from `state_dict()`, which may be of a run without a scaler."""
         if self.scaler is not None and state is not None:
+            self._next = None
             self.scaler.load_state_dict({k: v for k, v in state.items() if k != "used"})
             self.scale = state.get("used", self.scaler.get_scale())
 

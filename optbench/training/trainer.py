@@ -71,7 +71,7 @@ class Trainer:
         self.outcome = Outcome()
         scaled = state.precision.scaler is not None
         self._nonfinite = NonFinite(settings.nonfinite, steps, scaled)
-        late = self.world.device.type == "cuda"
+        late = self.world.device.type != "cpu"
         self._readers: list[LossReader[Turn]] = [LossReader(late) for _ in self.players]
         self._stops = Stops(self.world, interruption, self._nonfinite, self.outcome)
         self.reporter = Reporter(state, feed.steps_per_epoch, recorder, settings)

@@ -159,8 +159,14 @@ def mean_gradient(
     """
     if isinstance(optimizer, AVERAGES):
         beta = group["betas"][1 if isinstance(optimizer, Lion) else 0]
-        left = 0.0 if state.get(HANDED) else beta ** float(state["step"])
         average: Tensor = state["exp_avg"]
+        if state.get(HANDED):
+            return average
+        step = state["step"]
+        if isinstance(step, Tensor) and step.device.type != "cpu":  # one that was stepped is not 0
+            unbiased: Tensor = average / (1 - beta**step)
+            return unbiased
+        left = beta ** float(step)
         return average / (1 - left) if left < 1 else None
     left = 1 - float(group["momentum"])
     if isinstance(optimizer, torch.optim.SGD):

@@ -27,7 +27,7 @@ def matrix(products: Products, flat: Flat) -> Tensor:
     for first in range(0, flat.size, AT_ONCE):
         count = min(AT_ONCE, flat.size - first)
         units = torch.zeros(count, flat.size, dtype=like.dtype, device=like.device)
-        units[torch.arange(count), first + torch.arange(count)] = 1.0
+        units.diagonal(first).fill_(1.0)
         rows.append(flat.join(products(flat.parameters, flat.split(units), stacked=True)))
     whole = torch.cat(rows)
     return 0.5 * (whole + whole.T)

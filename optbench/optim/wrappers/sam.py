@@ -80,12 +80,17 @@ class SAM(Combined):
         gradients = [_wide(p.grad.to_dense()) for p, _ in moved if p.grad is not None]
         scaled = [gradient * size for gradient, size in zip(gradients, sizes, strict=True)]
         norms = torch.stack([norm.double() for norm in torch._foreach_norm(scaled)])
-        norm = torch.linalg.vector_norm(norms).item()
+        norm = torch.linalg.vector_norm(norms)
         kept = [(p, p.clone()) for p, _ in moved]
-        if norm > 0:
-            far = self.rho / norm
+        if norm.device.type != "cpu":  # a number would be waited for
+            far = torch.where(norm > 0, self.rho / norm, 0)
             for (parameter, maximize), gradient, size in zip(moved, scaled, sizes, strict=True):
-                parameter.addcmul_(gradient, size, value=-far if maximize else far)
+                step = gradient * (size * far.to(gradient.dtype))
+                parameter.sub_(step) if maximize else parameter.add_(step)
+        elif norm > 0:
+            number = self.rho / norm.item()
+            for (parameter, maximize), gradient, size in zip(moved, scaled, sizes, strict=True):
+                parameter.addcmul_(gradient, size, value=-number if maximize else number)
         return kept
 
 

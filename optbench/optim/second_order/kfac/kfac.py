@@ -135,7 +135,7 @@ class KFAC(torch.optim.Optimizer):
             ggn=adapts,
             own_gradient=adapts,
         )
-        self.measured: dict[str, float] = {}
+        self.measured: dict[str, float | Tensor] = {}
 
     @property
     def taken(self) -> int:
@@ -299,8 +299,8 @@ class KFAC(torch.optim.Optimizer):
                 )
         return found
 
-    def _kl_scale(self, directions: Mapping[Layer, Direction]) -> float:
-        """Return nu."""
+    def _kl_scale(self, directions: Mapping[Layer, Direction]) -> float | Tensor:
+        """Return nu: a number, but on a GPU, where it would be waited for."""
         if not self._kl_clip or not directions:
             return 1.0
         parts = []
@@ -308,8 +308,11 @@ class KFAC(torch.optim.Optimizer):
             rates = [float(self._group_of[id(p)]["lr"]) ** 2 for p in layer.parameters]
             dots = direction.dot()
             parts += [dot.double() * rate for dot, rate in zip(dots, rates, strict=True)]
-        size = float(torch.stack(parts).sum())
-        return min(1.0, (self._kl_clip / size) ** 0.5) if size > 0 else 1.0
+        size = torch.stack(parts).sum()
+        if size.device.type != "cpu":
+            return torch.where(size > 0, (self._kl_clip / size).sqrt().clamp(max=1.0), 1.0)
+        number = float(size)
+        return min(1.0, (self._kl_clip / number) ** 0.5) if number > 0 else 1.0
 
     def _update(self, objective: Any, loss: Any, directions: Mapping[Layer, Direction]) -> None:
         """Move the parameters; adapt the damping, if it is its turn."""

@@ -13,6 +13,9 @@ from optbench.optim.second_order.kfac.factors import State
 from optbench.optim.second_order.kfac.inverses import Method
 from optbench.optim.second_order.kfac.layers import Layer
 
+Scale = float | Tensor
+"""A number; on a GPU a tensor of one, which nobody waits for."""
+
 
 class Direction(Protocol):
     """A layer's preconditioned gradient d, which need not be there as a whole."""
@@ -20,7 +23,7 @@ class Direction(Protocol):
     def dot(self) -> Tensor:
         """Return <d, gradient>, of each parameter of the layer."""
 
-    def move(self, buffers: Sequence[Tensor], momentum: float, scale: float) -> None:
+    def move(self, buffers: Sequence[Tensor], momentum: float, scale: Scale) -> None:
         """Make buffers, in the parameters' shapes, `momentum` times these + `scale` times d."""
 
 
@@ -40,10 +43,11 @@ class Whole:
         pairs = zip(self.tensors, self.gradients, strict=True)
         return torch.stack([d.flatten() @ g.flatten().to(d.dtype) for d, g in pairs])
 
-    def move(self, buffers: Sequence[Tensor], momentum: float, scale: float) -> None:
+    def move(self, buffers: Sequence[Tensor], momentum: float, scale: Scale) -> None:
         """Make buffers `momentum` times these + `scale` times d."""
         for buffer, d in zip(buffers, self.tensors, strict=True):
-            buffer.mul_(momentum).add_(d, alpha=scale)
+            d, alpha = _alpha_of(d, scale)
+            buffer.mul_(momentum).add_(d, alpha=alpha)
 
 
 @dataclass(frozen=True)
@@ -71,12 +75,20 @@ class Product:
         of_bias = self.right[:, -1] @ (outer.t() @ self.x[:, -1])
         return torch.stack([whole - of_bias, of_bias])
 
-    def move(self, buffers: Sequence[Tensor], momentum: float, scale: float) -> None:
+    def move(self, buffers: Sequence[Tensor], momentum: float, scale: Scale) -> None:
         """Make buffers `momentum` times these + `scale` times d."""
+        left, alpha = _alpha_of(self.left.t(), scale)
         right = self.right[:, :-1] if self.bias else self.right
-        buffers[0].addmm_(self.left.t(), right, beta=momentum, alpha=scale)
+        buffers[0].addmm_(left, right, beta=momentum, alpha=alpha)
         if self.bias:
-            buffers[1].addmv_(self.left.t(), self.right[:, -1], beta=momentum, alpha=scale)
+            buffers[1].addmv_(left, self.right[:, -1], beta=momentum, alpha=alpha)
+
+
+def _alpha_of(tensor: Tensor, scale: Scale) -> tuple[Tensor, float]:
+    """Return a tensor and a factor, whose product is the tensor times the scale."""
+    if isinstance(scale, Tensor):
+        return tensor * scale.to(tensor.dtype), 1.0
+    return tensor, scale
 
 
 def preconditioned(
