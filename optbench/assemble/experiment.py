@@ -163,7 +163,7 @@ def build_experiment(
     total_steps = config.steps or (config.epochs or DEFAULT_EPOCHS) * feed.steps_per_epoch
     precision = precision_of(config, world.device)
     check_fit(config, task, modules, feed.source, feed.indices, precision, choices)
-    strategy = strategy_of(world)
+    strategy = strategy_of(world, config.strategy)
     players, implementation = build_players(
         config, modules, task, feed, total_steps, world, strategy
     )

@@ -50,6 +50,8 @@ def build_players(
         _player(config, name, own, modules[name], task, feed, total_steps, world, strategy)
         for name, own in config.players.items()
     ]
+    for player, _ in built:
+        strategy.share(player)
     implementations = dict.fromkeys(implementation for _, implementation in built)
     return [player for player, _ in built], " and ".join(implementations)
 

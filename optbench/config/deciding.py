@@ -14,9 +14,10 @@ DECIDES_NOTHING = (
     "checkpoint",
     "data_root",
     "resume",
+    "strategy",
     "sweep",
 )
-"""Settings that say how a run is seen, found and kept."""
+"""Settings that say how a run is seen, found and kept, and who does what of it."""
 
 
 def what_decides(plain: Mapping[str, Any]) -> dict[str, Any]:

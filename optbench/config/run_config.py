@@ -275,6 +275,14 @@ class RunConfig:
         apart=True,
         example="device=auto",
     )
+    strategy: str = setting(
+        "ddp",
+        "ddp | zero1: how several ranks train; zero1 shares out the optimizer's state",
+        Field(one_of("ddp", "zero1"), "ddp or zero1"),
+        fixed=True,
+        before="ddp",
+        example="strategy=zero1",
+    )
     threads: int | None = setting(
         None,
         "torch's CPU threads; null leaves its default",

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from optbench.assemble.data import check_same_data, dataset, described, notes_on
+from optbench.config.run_config import RunConfig
 from optbench.config.run_spec import RunSpec
 from optbench.console import print_error, shown
 from optbench.errors import UserError, is_machines
@@ -79,6 +80,8 @@ def execute(
 
     going_on = resume and folder is not None and steps(folder.checkpoints)
     world = join(spec.config.device)
+    if not going_on:
+        _check_strategy(spec.config, world)
     try:
         # A checkpoint has its own.
         weights = None if going_on else start_weights(spec.config, world)
@@ -98,6 +101,15 @@ def execute(
     with at_work(), heard(log):
         run = _Run(spec, log, folder, experiment, world, made, seals)
         return run.do(resume, callbacks, raising)
+
+
+def _check_strategy(config: RunConfig, world: World) -> None:
+    """Refuse to share out among one; a run that several began may go on so."""
+    if config.strategy != "ddp" and world.size == 1:
+        raise UserError(
+            f"strategy={config.strategy}: there is one rank, which has all of the state; launch "
+            "several with torchrun, or use strategy=ddp"
+        )
 
 
 class _Run:

@@ -91,6 +91,7 @@ class RunState:
         self.progress.load_state_dict(shared["progress"])
         for player in self.players:
             player.load_state_dict(shared["players"][player.name])
+            self.strategy.loaded(player)
         self.precision.load_state_dict(shared["scaler"])
         self.best.load_state_dict(shared["best"])
         self.stopping.load_state_dict(shared["stopping"])

@@ -28,8 +28,24 @@ class Strategy(Protocol):
         It is asked for once, when the step is built.
         """
 
+    def share(self, player: Player) -> None:
+        """Decide who updates which of a player's parameters, once it is built.
+
+        Raises:
+            UserError: its optimizer can't be shared out like that.
+        """
+
+    def around_update(self, player: Player) -> Callable[[], AbstractContextManager[Any]] | None:
+        """Return what goes around each update of a player; None: nothing.
+
+        It is asked for once, when the step is built.
+        """
+
     def state(self, player: Player) -> dict[str, Any] | None:
         """Return a player's whole state on rank 0, None on the others. Every rank calls it."""
+
+    def loaded(self, player: Player) -> None:
+        """Go on after a player has taken over a whole state."""
 
 
 class Single:
@@ -39,15 +55,26 @@ class Single:
         """Return the module itself."""
         return module
 
-    def before_last(self, forward: nn.Module) -> None:
+    def before_last(self, forward: nn.Module) -> Callable[[], AbstractContextManager[Any]] | None:
         """Return None: nothing goes around a micro-batch."""
+        return None
 
-    def state(self, player: Player) -> dict[str, Any]:
+    def share(self, player: Player) -> None:
+        """Do nothing: all is this process's."""
+
+    def around_update(self, player: Player) -> Callable[[], AbstractContextManager[Any]] | None:
+        """Return None: nothing goes around an update."""
+        return None
+
+    def state(self, player: Player) -> dict[str, Any] | None:
         """Return the player's state."""
         return player.state_dict()
 
+    def loaded(self, player: Player) -> None:
+        """Do nothing: the player has all of it."""
 
-class DDP:
+
+class DDP(Single):
     """Each rank has all parameters; gradients are averaged, with the last micro-batch.
 
     Args:
@@ -73,6 +100,17 @@ class DDP:
         return player.state_dict() if self._world.is_main else None
 
 
-def strategy_of(world: World) -> Strategy:
-    """Return how these ranks train."""
-    return Single() if world.size == 1 else DDP(world)
+def strategy_of(world: World, name: str = "ddp") -> Strategy:
+    """Return how these ranks train; one process alone trains as ever.
+
+    Args:
+        world: the ranks.
+        name: `ddp` or `zero1`.
+    """
+    if world.size == 1:
+        return Single()
+    if name == "zero1":
+        from optbench.training.zero1 import Zero1
+
+        return Zero1(world)
+    return DDP(world)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from time import perf_counter
 
@@ -79,6 +80,7 @@ class TrainStep:
         self._some_rest = hasattr(player.optimizer, "resting")
         self._prepares = self._leaves_out or watches or self._some_rest
         self._no_sync = strategy.before_last(player.forward)
+        self._around_update = strategy.around_update(player) or nullcontext
 
     def loss_and_gradients(self, work: StepBatch, looked: ActivationWatch | None = None) -> Tensor:
         """Do forward and backward over all micro-batches; return the loss of this rank's examples,
@@ -143,7 +145,8 @@ class TrainStep:
                 watch.see_before()
             begun = perf_counter()
             try:
-                taken = self.precision.step(self.player.optimizer)
+                with self._around_update():
+                    taken = self.precision.step(self.player.optimizer)
             except NoRateError as error:
                 raise UserError(f"optimizer.stages: {error}") from None
             self.progress.optimizer_seconds += perf_counter() - begun

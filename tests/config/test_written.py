@@ -15,7 +15,7 @@ def test_config_yaml_is_what_is_declared() -> None:
 
 def test_what_a_resumed_run_keeps() -> None:
     weights = {f"weights.{key}" for key in ("path", "at", "strict", "exclude")}
-    assert set(FIXED) == {"seed", "batch_size", "shuffle", "ema", "freeze", *weights}
+    assert set(FIXED) == {"seed", "batch_size", "shuffle", "ema", "freeze", "strategy", *weights}
 
 
 def test_an_example_is_an_override_of_its_setting() -> None:

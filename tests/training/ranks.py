@@ -20,10 +20,12 @@ PATIENCE = 900.0
 """Seconds after which a launch counts as hanging, on a machine with much else to do."""
 
 
-def torchrun(program: list[str], arguments: list[str], restarts: int = 0) -> subprocess.Popen[str]:
-    """Starts two ranks of a program, `["-m", "optbench"]` or a script."""
+def torchrun(
+    program: list[str], arguments: list[str], restarts: int = 0, count: int = 2
+) -> subprocess.Popen[str]:
+    """Starts ranks of a program, `["-m", "optbench"]` or a script."""
     # standalone: it takes a free port itself, which nobody else can take in between.
-    options = ["--standalone", "--local-addr=127.0.0.1", "--nproc-per-node=2"]
+    options = ["--standalone", "--local-addr=127.0.0.1", f"--nproc-per-node={count}"]
     options.append(f"--max-restarts={restarts}")
     return subprocess.Popen(
         [sys.executable, "-m", "torch.distributed.run", *options, *program, *arguments],
@@ -53,9 +55,11 @@ def train_arguments(folder: Path, *overrides: str) -> list[str]:
     return ["train", *small(*overrides), f"hydra.run.dir={folder}"]
 
 
-def ranks(arguments: list[str], program: tuple[str, ...] = ("-m", "optbench")) -> str:
-    """Runs two ranks to their end, which has to be a good one; what they said."""
-    code, said = ended(torchrun(list(program), arguments))
+def ranks(
+    arguments: list[str], program: tuple[str, ...] = ("-m", "optbench"), count: int = 2
+) -> str:
+    """Runs ranks to their end, which has to be a good one; what they said."""
+    code, said = ended(torchrun(list(program), arguments, count=count))
     assert code == 0, said
     return said
 

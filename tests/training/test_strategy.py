@@ -51,7 +51,7 @@ class Replacing(Single):
 @pytest.fixture
 def replacing(monkeypatch: pytest.MonkeyPatch) -> Replacing:
     strategy = Replacing()
-    monkeypatch.setattr(assembled, "strategy_of", lambda world: strategy)
+    monkeypatch.setattr(assembled, "strategy_of", lambda world, name: strategy)
     return strategy
 
 

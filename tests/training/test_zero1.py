@@ -1,0 +1,125 @@
+"""strategy=zero1: the optimizer's state shared out over ranks, and nothing else different."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from optbench.errors import UserError
+from optbench.training.distributed import World
+from optbench.training.zero1 import Zero1, shares
+
+from .experiments import CPU, experiment
+from .ranks import ranks
+from .runs import assert_same_run, newest, resume, small, train
+
+RUN = [
+    *("model.hidden=[64,64,64,64]", "dataset=digits", "steps=50", "checkpoint.every=10", "seed=3"),
+    *("checkpoint.keep_last=50", "accumulate=2", "clip.norm=1.0", "ema=0.9", "monitor.every=5"),
+    *("schedule=cosine", "optimizer.weight_decay=0.01"),
+]
+OPTIMIZERS = ("adamw", "lion", "muon", "adagrad")
+
+
+def state(folder: Path) -> dict[str, Any]:
+    """What the last checkpoint has of the model."""
+    loaded = torch.load(newest(folder) / "state.pt", weights_only=True)
+    player: dict[str, Any] = loaded["players"]["model"]
+    return player
+
+
+def tensors(value: Any) -> list[Tensor]:
+    """All tensors in plain data, in order."""
+    if isinstance(value, Tensor):
+        return [value]
+    inside = value.values() if isinstance(value, dict) else value
+    return (
+        [t for each in inside for t in tensors(each)]
+        if isinstance(inside, list | tuple) or (isinstance(value, dict))
+        else []
+    )
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_runs_end_as_with_ddp_and_keep_a_share_of_the_state(count: int, tmp_path: Path) -> None:
+    grid = [*small(*RUN), f"optimizer={','.join(OPTIMIZERS)}", "strategy=ddp,zero1"]
+    ranks(["train", "-m", *grid, f"hydra.sweep.dir={tmp_path / 's'}"], count=count)
+    for number, name in enumerate(OPTIMIZERS):
+        by_ddp, by_zero1 = (tmp_path / "s" / str(2 * number + n) for n in (0, 1))
+        one, other = state(by_ddp), state(by_zero1)
+        pairs = list(zip(tensors(one), tensors(other), strict=True))
+        assert len(pairs) > 12
+        for ours, theirs in pairs:
+            assert torch.allclose(ours.double(), theirs.double(), rtol=1e-6, atol=1e-9), name
+        share = summary(by_zero1)["state_bytes"] / summary(by_ddp)["state_bytes"]
+        assert share <= 1.2 / count, name  # of 18,218 numbers; a matrix is never cut
+        keys = "test/accuracy", "test/loss"
+        ends = [[summary(run)["final"][key] for key in keys] for run in (by_ddp, by_zero1)]
+        assert ends[0] == pytest.approx(ends[1], rel=1e-6)
+
+
+def test_a_resume_goes_on_to_the_same_bits_and_on_fewer_ranks(tmp_path: Path) -> None:
+    lines = [*small(*RUN), "optimizer=adamw", "strategy=zero1"]
+    whole, cut, alone = (tmp_path / name for name in ("whole", "cut", "alone"))
+    ranks(["train", *lines, f"hydra.run.dir={whole}"])
+    for folder in (cut, alone):
+        ranks(["train", *lines, f"hydra.run.dir={folder}"])
+        for step in (30, 40, 50):
+            for path in (folder / "checkpoints" / f"step-{step:08d}").iterdir():
+                path.unlink()
+            (folder / "checkpoints" / f"step-{step:08d}").rmdir()
+        status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
+        status["state"] = "preempted"
+        (folder / "status.json").write_text(json.dumps(status), encoding="utf-8")
+    ranks(["resume", str(cut)])
+    assert_same_run(whole, cut)
+    assert resume(alone) == 0
+    for ours, theirs in zip(tensors(state(alone)), tensors(state(whole)), strict=True):
+        assert torch.allclose(ours.double(), theirs.double(), rtol=1e-3, atol=1e-5)
+
+
+def test_shares_are_of_about_as_many_numbers() -> None:
+    parameters = [nn.Parameter(torch.zeros(n)) for n in (7, 100, 3, 50, 49, 1)]
+    found = shares(parameters, 3)
+    assert sorted(p.numel() for own in found for p in own) == [1, 3, 7, 49, 50, 100]
+    assert [sum(p.numel() for p in own) for own in found] == [100, 54, 56]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["optimizer=lbfgs"], "LBFGS evaluates the loss itself"),
+        (["optimizer=adamw", "wrapper=sam"], "SAM evaluates the loss itself"),
+        (["optimizer=adamw", "wrapper=lookahead"], "may look at all parameters at once"),
+        (["optimizer=schedulefree"], "is evaluated at other weights"),
+        (["optimizer=zoo", "optimizer.name=prodigy"], "Prodigy may look at all parameters"),
+        (["optimizer=sgd", "schedule=hypergradient"], "a schedule that looks at updates"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_what_looks_at_all_parameters_is_refused(overrides: list[str], said: str) -> None:
+    (player,) = experiment("steps=5", *overrides).state.players
+    with pytest.raises(UserError, match=f"strategy=zero1: .*{said}"):
+        Zero1(World(CPU, 0, 2)).share(player)
+
+
+def test_one_rank_has_nothing_to_share(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(tmp_path / "run", *RUN, "strategy=zero1") == 2
+    assert "strategy=zero1: there is one rank" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_resume_keeps_the_strategy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(tmp_path / "run", *RUN, "steps=4", "checkpoint.every=2") == 0
+    assert resume(tmp_path / "run", "strategy=zero1") == 2
+    assert "strategy" in capsys.readouterr().err
