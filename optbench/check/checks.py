@@ -90,7 +90,7 @@ def run_checks(
     """
     begun = time.perf_counter()
     data = dataset(wanted.spec.config)
-    from optbench.runs.execute import check_device
+    from optbench.runs.surroundings import check_device
 
     check_device(wanted.spec.config.device)
     import rich.style  # noqa: F401  (draws a random number)

@@ -18,8 +18,8 @@ from optbench.instruments.look import Look
 from optbench.launched import launched_ranks
 from optbench.probe.asked import MAY_DIFFER
 from optbench.rundir import FORMAT, RunDir
-from optbench.runs.execute import check_device
 from optbench.runs.saved import read_saved
+from optbench.runs.surroundings import check_device
 from optbench.runs.weights import checkpoints, default_at, step_of
 from optbench.step_folders import checkpoint_folder
 from optbench.training import checkpoint

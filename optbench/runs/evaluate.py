@@ -23,8 +23,8 @@ from optbench.config.schema import from_plain
 from optbench.errors import UserError
 from optbench.launched import launched_ranks
 from optbench.rundir import RunDir
-from optbench.runs.execute import check_device
 from optbench.runs.saved import Saved
+from optbench.runs.surroundings import check_device
 from optbench.runs.weights import load_weights
 from optbench.training.distributed import World, join
 from optbench.training.evaluate import evaluate

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 import traceback
@@ -10,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from optbench.assemble.data import check_same_data, dataset, described, notes_on
-from optbench.config.run_config import RunConfig
+from optbench.assemble.data import check_same_data, described, notes_on
 from optbench.config.run_spec import RunSpec
 from optbench.console import print_error, shown
 from optbench.errors import UserError, is_machines
@@ -19,15 +17,15 @@ from optbench.files import dump_yaml
 from optbench.rundir import DONE, RunDir
 from optbench.runs.best import scores_of_best
 from optbench.runs.collector import at_work
-from optbench.runs.live_doctor import LiveDoctor, check_doctor
+from optbench.runs.live_doctor import LiveDoctor
 from optbench.runs.live_probe import live_probes
 from optbench.runs.log import Log, heard, say_taken
-from optbench.runs.own_sinks import check_sinks
 from optbench.runs.restart import remember
 from optbench.runs.result import EXIT_FAILED, RunResult, machines_mark
 from optbench.runs.sinks import end_hparams, make_recorder
 from optbench.runs.start import start_weights
 from optbench.runs.summary import summary
+from optbench.runs.surroundings import check_strategy, check_surroundings
 from optbench.runs.trust import Seal, sealed
 from optbench.shapes import COSTS
 
@@ -70,8 +68,6 @@ def execute(
     from optbench.training.callback import check_callbacks
 
     check_callbacks(callbacks)
-    if spec.config.deterministic:
-        _deterministic_environment()
     import rich.style  # noqa: F401  (draws a random number; later, the seeded ones would shift)
 
     from optbench.assemble.experiment import build_experiment
@@ -81,7 +77,7 @@ def execute(
     going_on = resume and folder is not None and steps(folder.checkpoints)
     world = join(spec.config.device)
     if not going_on:
-        _check_strategy(spec.config, world)
+        check_strategy(spec.config, world)
     try:
         # A checkpoint has its own.
         weights = None if going_on else start_weights(spec.config, world)
@@ -101,15 +97,6 @@ def execute(
     with at_work(), heard(log):
         run = _Run(spec, log, folder, experiment, world, made, seals)
         return run.do(resume, callbacks, raising)
-
-
-def _check_strategy(config: RunConfig, world: World) -> None:
-    """Refuse to share out among one; a run that several began may go on so."""
-    if config.strategy != "ddp" and world.size == 1:
-        raise UserError(
-            f"strategy={config.strategy}: there is one rank, which has all of the state; launch "
-            "several with torchrun, or use strategy=ddp"
-        )
 
 
 class _Run:
@@ -376,30 +363,3 @@ class _Run:
             outcome.scored,
             costs={key: told[key] for key in COSTS},
         )
-
-
-def check_surroundings(spec: RunSpec) -> Any:
-    """Return the run's data, once all that a run wants of the machine is known to be there.
-
-    Raises:
-        UserError: data, a device, or what a sink needs is missing.
-    """
-    data = dataset(spec.config)
-    check_device(spec.config.device)
-    check_sinks(spec.config.monitor.sinks)
-    check_doctor(spec.config)
-    return data
-
-
-def check_device(device: str) -> None:
-    """Raise UserError if torch does not find the device that was asked for."""
-    if device == "cuda":
-        import torch
-
-        if not torch.cuda.is_available():
-            raise UserError("device=cuda: torch finds no CUDA device here; use device=cpu")
-
-
-def _deterministic_environment() -> None:
-    # cuBLAS reads it when it starts; without it its results may differ from run to run.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -17,7 +17,7 @@ from optbench.errors import OwnCodeError, UserError, is_machines
 from optbench.launched import launched_ranks
 from optbench.rundir import PLAN, RunDir
 from optbench.runs.columns import columns_of
-from optbench.runs.execute import check_surroundings, execute
+from optbench.runs.execute import execute
 from optbench.runs.lock import Busy
 from optbench.runs.log import Log, say_taken
 from optbench.runs.plan import Plan, read_plan, write_plan
@@ -25,6 +25,7 @@ from optbench.runs.restart import remember
 from optbench.runs.result import EXIT_FAILED, RunResult, load_result, machines_mark
 from optbench.runs.saved import Saved, read_saved, refuse_foreign
 from optbench.runs.sinks import row_of
+from optbench.runs.surroundings import check_surroundings
 from optbench.runs.trust import Seal
 
 if TYPE_CHECKING:

@@ -51,7 +51,7 @@ def range_tests(spec: RunSpec, config: RunConfig, player: str, ramp: Ramp, seeds
         seeds: how many.
     """
     data = dataset(config)  # before torch is loaded: what there is not is said at once
-    from optbench.runs.execute import check_device
+    from optbench.runs.surroundings import check_device
 
     check_device(config.device)
     from optbench.assemble.experiment import build_experiment

@@ -20,10 +20,10 @@ from optbench.executors.make import make_executor
 from optbench.executors.many import do_all
 from optbench.launched import launched_ranks
 from optbench.rundir import RunDir
-from optbench.runs.execute import check_surroundings
 from optbench.runs.lock import Busy
 from optbench.runs.log import Log, say_taken
 from optbench.runs.restart import remember
+from optbench.runs.surroundings import check_surroundings
 from optbench.search.space import read_space
 from optbench.tuning.asked import Asked, asked
 from optbench.tuning.choices import NO_TEST, check_ends, fitting, lines_for
