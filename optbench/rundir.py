@@ -17,6 +17,7 @@ from typing import Any
 
 from optbench import shapes
 from optbench.errors import UserError, is_machines, reason
+from optbench.escape import shell_word
 from optbench.files import (
     MIB,
     BadFile,
@@ -145,10 +146,12 @@ class RunDir:
         above = Path(os.path.abspath(folder)).parents  # `RUN/..` is no part of it
         run = next((up for up in above if _is_run(up)), None)
         if not _is_run(folder) and run is not None:
-            raise UserError(f"{key}{path}: a part of a run; did you mean {like(run, path)}?")
+            whole_run = shell_word(str(like(run, path)))
+            raise UserError(f"{key}{path}: a part of a run; did you mean {whole_run}?")
         if not folder.is_dir():
             inside = Path(path).expanduser().parent
-            hint = f"; did you mean {Path(path).parent}?" if study_in(inside) else ""
+            study = shell_word(str(Path(path).parent))
+            hint = f"; did you mean {study}?" if study_in(inside) else ""
             found = kind(os.lstat(folder).st_mode)
             raise UserError(f"{key}{path}: not a run folder, but {found}{hint}")
         if not _is_run(folder) and study_in(folder):

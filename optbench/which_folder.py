@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from optbench.errors import UserError
+from optbench.escape import shell_word
 from optbench.files import kind
 
 
@@ -39,4 +40,4 @@ def nearest_folder(folder: Path, wanted: Callable[[Path], bool] = Path.is_dir) -
     except OSError:  # no folder either, or one that nobody may look into
         return ""
     match = nearest(folder.name, beside)
-    return f"; did you mean {folder.parent / match}?" if match else ""
+    return f"; did you mean {shell_word(str(folder.parent / match))}?" if match else ""

@@ -111,10 +111,11 @@ ALLOWED: dict[str, set[str]] = {
     },
     "monitor": {"rundir", "files", "escape", "metric_lines", "step_folders"},
     "rundir": {
-        *("config", "errors", "files", "inspection", "shapes", "metric_lines", "step_folders"),
+        *("config", "errors", "escape", "files", "inspection", "shapes", "metric_lines"),
+        "step_folders",
         *("which_folder", "which_run"),
     },
-    "which_folder": {"config", "errors", "files"},
+    "which_folder": {"config", "errors", "escape", "files"},
     "which_run": {"escape"},
     "inspection": {"errors", "files"},
     "metric_lines": {"files"},

@@ -121,6 +121,13 @@ def test_a_folder_that_is_not_there_gets_the_nearest_name(tmp_path: Path) -> Non
     )
 
 
+def test_a_nearest_run_is_named_as_a_shell_takes_it(tmp_path: Path) -> None:
+    (tmp_path / "a run").mkdir()
+    (tmp_path / "a run" / "config.yaml").touch()
+    with pytest.raises(UserError, match=f"did you mean '{tmp_path}/a run'"):
+        RunDir.existing(tmp_path / "a rum")
+
+
 def test_a_folder_without_a_config_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a run folder: it has no config"):
         RunDir.existing(tmp_path)

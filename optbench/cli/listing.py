@@ -82,16 +82,16 @@ def _print_group(group: str, own: Path | None) -> None:
 
 
 def _print_choice(group: str, name: str, own: Path | None) -> None:
-    """Print what there is to say of one choice: of an optimizer as a table, else its file."""
+    """Print what there is to say of one choice: what an optimizer says of itself, else the file."""
     found = {path.stem: path for path in files(group, own)}
     if group == "optimizer":
         from optbench.compose.optimizers import optimizers
 
         rows = {row[0].removeprefix("zoo "): row for row in reversed(optimizers(files(group, own)))}
-        if name in rows:
+        if any(rows.get(name, [])[1:]):
             print_one(rows[name])
             return
-        found = dict.fromkeys(rows, Path())
+        found = dict.fromkeys(rows, Path()) | found
     if name not in found:
         said = f"list {group} {name or NOTHING}"
         raise UserError(f"{said}: no such {group}; {did_you_mean(name, found)}")

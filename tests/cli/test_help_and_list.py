@@ -118,6 +118,13 @@ def test_one_optimizer_with_all_there_is_to_say() -> None:
     assert "here stepped after backward, without the saving of memory" in lomo
 
 
+def test_an_optimizer_that_says_nothing_of_itself_is_shown_as_it_is_written(tmp_path: Path) -> None:
+    (tmp_path / "optimizer").mkdir()
+    (tmp_path / "optimizer" / "mine.yaml").write_text("lr: [1, 2\n", encoding="utf-8")
+    found = call(f"list optimizer mine --config-dir {tmp_path}")
+    assert (found.code, found.out, found.err) == (0, "lr: [1, 2\n", "")
+
+
 def test_one_choice_of_a_group_is_its_file() -> None:
     path = configs_folder() / "schedule" / "cosine.yaml"
     assert call("list schedules cosine").out == path.read_text(encoding="utf-8")
