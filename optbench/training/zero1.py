@@ -115,21 +115,19 @@ def shares(parameters: Sequence[Tensor], ranks: int) -> list[list[Tensor]]:
 
 @torch.no_grad()
 def exchange(every: Sequence[Sequence[Tensor]]) -> None:
-    """Give all ranks the parameters of each rank's share, in one message for each type."""
-    sent = []
+    """Give all ranks the parameters of each rank's share, one share after the other.
+
+    So no rank needs room for more than one share beside its parameters.
+    """
     for rank, own in enumerate(every):
         for dtype in dict.fromkeys(parameter.dtype for parameter in own):
             alike = [parameter for parameter in own if parameter.dtype == dtype]
             flat = torch.cat([parameter.reshape(-1) for parameter in alike])
-            sent.append((rank, alike, flat, dist.broadcast(flat, src=rank, async_op=True)))
-    here = dist.get_rank()
-    for rank, alike, flat, handle in sent:
-        if handle is not None:
-            handle.wait()
-        if rank != here:
-            parts = flat.split([parameter.numel() for parameter in alike])
-            for parameter, part in zip(alike, parts, strict=True):
-                parameter.copy_(part.view_as(parameter))
+            dist.broadcast(flat, src=rank)
+            if rank != dist.get_rank():
+                parts = flat.split([parameter.numel() for parameter in alike])
+                for parameter, part in zip(alike, parts, strict=True):
+                    parameter.copy_(part.view_as(parameter))
 
 
 def _inside(optimizer: torch.optim.Optimizer) -> list[torch.optim.Optimizer]:
