@@ -70,6 +70,7 @@ def _train(setup: Setup, ranks: int, folder: Path) -> str:
     ]
     words = [*kept, *(f"{key}={value}" for key, value in OURS.items())]
     words += [f"hydra.run.dir={folder}", "checkpoint=none"]
+    words += ["strategy=ddp"] if ranks == 1 else []
     if setup.config_dir is not None:
         words += ["--config-dir", setup.config_dir]
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]

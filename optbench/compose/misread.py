@@ -37,6 +37,8 @@ FUNCTIONS = (
 """Of Hydra's grammar."""
 DEEPEST = 50
 """Brackets in brackets."""
+OVERRIDES_INSIDE = ("optimizers",)
+"""Words whose values have overrides in them."""
 _OVERRIDE_INSIDE = re.compile(r"(?<=[\[{,:\s])[\w./@+~-]+=[^,\[\]{}'\"]+")
 """An override without quotes in a list or a mapping."""
 _BRACKETS = {"[": "]", "(": ")", "{": "}"}
@@ -117,7 +119,7 @@ def _wrong(key: str, text: str, readable: Readable) -> str:
             return f"several values are told apart by commas, with -m: {key}={several}"
         return f"can't be parsed as key=value; expected {field.says if field else f'{key}=NAME'}"
     inside = f"{key}={_OVERRIDE_INSIDE.sub(_in_quotes, text)}"
-    if inside != f"{key}={text}" and readable(inside):
+    if key in OVERRIDES_INSIDE and inside != f"{key}={text}" and readable(inside):
         return f"can't be parsed as key=value; texts inside need quotes: {shlex.quote(inside)}"
     own = shlex.quote(f"{key}={QuotedString(literal(text), Quote.double).with_quotes()}")
     return f"can't be parsed as key=value; a text needs quotes: {own}"

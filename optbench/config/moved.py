@@ -18,6 +18,7 @@ _NOW = {
     for family, modules in _FAMILIES.items()
     for module in modules.split()
 }
+_NOW["optbench.instruments.updates"] = "optbench.instruments.next_updates"
 _ONCE = {now: once for once, now in _NOW.items()}
 
 

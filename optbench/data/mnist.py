@@ -109,5 +109,10 @@ def _find(raw: Path, name: str) -> Path | None:
 
 
 def _fetch(destination: Path, mirrors: Sequence[str], md5: str) -> Path:
+    if not md5:
+        raise ArgumentError(
+            Argument("md5"),
+            f": has none for {destination.name}, without which nothing is downloaded",
+        )
     fetch([mirror + destination.name for mirror in mirrors], md5, destination)
     return destination

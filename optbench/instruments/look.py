@@ -67,6 +67,13 @@ class Look:
         return [*self.player.parameters]
 
     @property
+    def shared_out(self) -> str | None:
+        """Why the optimizer's state can't be asked, None if this rank has all of it."""
+        if self.trainer.state.strategy.whole_state:
+            return None
+        return "strategy=zero1: no rank has all of the optimizer's state"
+
+    @property
     def device(self) -> torch.device:
         """Where the parameters are."""
         return self.trainer.state.world.device

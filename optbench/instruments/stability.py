@@ -40,7 +40,7 @@ class Stability(OfCurvature):
 
     def lacking(self, look: Look) -> str | None:
         """Return why there is no stability line, None where there is one."""
-        why = super().lacking(look)
+        why = super().lacking(look) or look.shared_out
         if why is not None:
             return why
         try:

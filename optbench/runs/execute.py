@@ -25,7 +25,7 @@ from optbench.runs.result import EXIT_FAILED, RunResult, machines_mark
 from optbench.runs.sinks import end_hparams, make_recorder
 from optbench.runs.start import start_weights
 from optbench.runs.summary import summary
-from optbench.runs.surroundings import check_strategy, check_surroundings
+from optbench.runs.surroundings import check_surroundings
 from optbench.runs.trust import Seal, sealed
 from optbench.shapes import COSTS
 
@@ -64,7 +64,7 @@ def execute(
     Raises:
         UserError: the config does not fit together, or the folder can't be resumed.
     """
-    data = check_surroundings(spec)
+    data = check_surroundings(spec, resume)
     from optbench.training.callback import check_callbacks
 
     check_callbacks(callbacks)
@@ -76,8 +76,6 @@ def execute(
 
     going_on = resume and folder is not None and steps(folder.checkpoints)
     world = join(spec.config.device)
-    if not going_on:
-        check_strategy(spec.config, world)
     try:
         # A checkpoint has its own.
         weights = None if going_on else start_weights(spec.config, world)

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from optbench.assemble.data import dataset
 from optbench.config.run_config import RunConfig
 from optbench.config.run_spec import RunSpec
 from optbench.errors import UserError
+from optbench.launched import launched_ranks
 from optbench.runs.live_doctor import check_doctor
 from optbench.runs.own_sinks import check_sinks
 
-if TYPE_CHECKING:
-    from optbench.training.distributed import World
 
-
-def check_surroundings(spec: RunSpec) -> Any:
+def check_surroundings(spec: RunSpec, resume: bool = False) -> Any:
     """Return the run's data, once all that a run wants of the machine is known to be there.
+
+    Args:
+        spec: the run.
+        resume: whether it goes on; then one rank may go on with what several began.
 
     Raises:
         UserError: data, a device, or what a sink needs is missing.
     """
+    if not resume:
+        _check_strategy(spec.config)
     data = dataset(spec.config)
     check_device(spec.config.device)
     check_sinks(spec.config.monitor.sinks)
@@ -41,9 +45,9 @@ def check_device(device: str) -> None:
             raise UserError("device=cuda: torch finds no CUDA device here; use device=cpu")
 
 
-def check_strategy(config: RunConfig, world: World) -> None:
-    """Refuse to share out among one; a run that several began may go on so."""
-    if config.strategy != "ddp" and world.size == 1:
+def _check_strategy(config: RunConfig) -> None:
+    """Refuse to share out among one."""
+    if config.strategy != "ddp" and launched_ranks() == 1:
         raise UserError(
             f"strategy={config.strategy}: there is one rank, which has all of the state; launch "
             "several with torchrun, or use strategy=ddp"

@@ -90,8 +90,8 @@ class RunState:
         shared = loaded.shared
         self.progress.load_state_dict(shared["progress"])
         for player in self.players:
-            player.load_state_dict(shared["players"][player.name])
-            self.strategy.loaded(player)
+            saved = shared["players"][player.name]
+            player.load_state_dict(self.strategy.part(player, saved))
         self.precision.load_state_dict(shared["scaler"])
         self.best.load_state_dict(shared["best"])
         self.stopping.load_state_dict(shared["stopping"])

@@ -16,6 +16,9 @@ from optbench.training.player import Player
 class Strategy(Protocol):
     """What a way of sharing the training among ranks decides."""
 
+    whole_state: bool
+    """Whether each rank has the optimizers' state of all parameters."""
+
     def prepare(self, module: nn.Module) -> nn.Module:
         """Make the module ready, and return what forward calls.
 
@@ -44,12 +47,14 @@ class Strategy(Protocol):
     def state(self, player: Player) -> dict[str, Any] | None:
         """Return a player's whole state on rank 0, None on the others. Every rank calls it."""
 
-    def loaded(self, player: Player) -> None:
-        """Go on after a player has taken over a whole state."""
+    def part(self, player: Player, state: dict[str, Any]) -> dict[str, Any]:
+        """Return what of a player's whole state this rank goes on from."""
 
 
 class Single:
     """One process."""
+
+    whole_state = True
 
     def prepare(self, module: nn.Module) -> nn.Module:
         """Return the module itself."""
@@ -70,8 +75,9 @@ class Single:
         """Return the player's state."""
         return player.state_dict()
 
-    def loaded(self, player: Player) -> None:
-        """Do nothing: the player has all of it."""
+    def part(self, player: Player, state: dict[str, Any]) -> dict[str, Any]:
+        """Return all of it."""
+        return state
 
 
 class DDP(Single):

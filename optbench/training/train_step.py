@@ -143,13 +143,13 @@ class TrainStep:
         if taken:
             if watch is not None:
                 watch.see_before()
-            begun = perf_counter()
-            try:
-                with self._around_update():
+            with self._around_update():
+                begun = perf_counter()
+                try:
                     taken = self.precision.step(self.player.optimizer)
-            except NoRateError as error:
-                raise UserError(f"optimizer.stages: {error}") from None
-            self.progress.optimizer_seconds += perf_counter() - begun
+                except NoRateError as error:
+                    raise UserError(f"optimizer.stages: {error}") from None
+                self.progress.optimizer_seconds += perf_counter() - begun
         if taken and watch is not None:
             watch.see_after()
         if not taken and self._leaves_out:  # what is not finite would stay in a mean

@@ -344,12 +344,7 @@ class Trainer:
             self._last_scores()
         if self.outcome.state == "preempted":
             self._save()
-        scored = [
-            each.source
-            for each in (self.evaluations.validation, self.evaluations.test)
-            if each is not None
-        ]
-        end_all([self.feed.source, *scored])
+        end_all([self.feed.source, *self.evaluations.sources()])
         self.recorder.flush()
         if self.keeper is not None:
             self.keeper.wait()

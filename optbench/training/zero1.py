@@ -17,6 +17,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 from optbench.errors import UserError
 from optbench.optim.combined import Combined
@@ -36,6 +37,8 @@ class Zero1(DDP):
     Args:
         world: the ranks.
     """
+
+    whole_state = False
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
@@ -67,6 +70,8 @@ class Zero1(DDP):
     def state(self, player: Player) -> dict[str, Any] | None:
         """Return all shares' state on rank 0."""
         own = player.state_dict()
+        # What is pickled on a GPU would come to lie there again, beside what the others have.
+        own["optimizer"] = tree_map_only(Tensor, Tensor.cpu, own["optimizer"])
         parts: list[Any] | None = [None] * self._world.size if self._world.is_main else None
         dist.gather_object(own["optimizer"], parts, dst=0)
         if parts is None:
@@ -74,9 +79,10 @@ class Zero1(DDP):
         own["optimizer"] = reduce(_together, parts)
         return own
 
-    def loaded(self, player: Player) -> None:
-        """Forget the state that others keep."""
-        self._forget(player)
+    def part(self, player: Player, state: dict[str, Any]) -> dict[str, Any]:
+        """Return the state without what others keep, for which there may be no room."""
+        own = {id(parameter) for parameter in self._shares[player.name][self._world.rank]}
+        return {**state, "optimizer": _only(state["optimizer"], player.optimizer, own)}
 
     def _forget(self, player: Player) -> None:
         own = {id(parameter) for parameter in self._shares[player.name][self._world.rank]}
@@ -128,6 +134,16 @@ def exchange(every: Sequence[Sequence[Tensor]]) -> None:
                 parts = flat.split([parameter.numel() for parameter in alike])
                 for parameter, part in zip(alike, parts, strict=True):
                     parameter.copy_(part.view_as(parameter))
+
+
+def _only(saved: Any, optimizer: torch.optim.Optimizer, own: set[int]) -> Any:
+    """Return an optimizer's saved state with that of some parameters alone, given by identity."""
+    if "members" in saved:
+        pairs = zip(saved["members"], _inside(optimizer), strict=True)
+        return {**saved, "members": [_only(state, each, own) for state, each in pairs]}
+    every = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    others = {number for number, parameter in enumerate(every) if id(parameter) not in own}
+    return {**saved, "state": {n: s for n, s in saved["state"].items() if n not in others}}
 
 
 def _inside(optimizer: torch.optim.Optimizer) -> list[torch.optim.Optimizer]:

@@ -78,6 +78,9 @@ def optimizers() -> dict[str, list[str]]:
             if way != "compiled":  # the compiler wants numbers
                 choice = f"optimizer.implementation={way}"
                 found[f"{path.stem} {way}"] = [f"optimizer={path.stem}", choice]
+    always = ["optimizer.factors_every=1", "optimizer.inverses_every=1"]
+    for name in ("kfac", "ekfac"):
+        found[f"{name} always"] = [f"optimizer={name}", *always]
     return found
 
 
@@ -92,7 +95,7 @@ PLANTED = {
     name: ["optimizer=custom", f"optimizer._target_=device.planted.{name}", "optimizer.lr=0.1"]
     for name in (
         *("Plain", "Item", "Branch", "Cpu", "To", "Numpy", "Sent", "Told"),
-        *("Mixed", "Index", "Nonzero"),
+        *("Mixed", "Index", "Nonzero", "Solve", "Eigenvalues", "Mask"),
     )
 }
 

@@ -5,6 +5,10 @@ which device. Operations on tensors of two devices fail. A dispatch mode notes w
 number that is read, copies from one device to the other (`.cpu()`, `.to("cpu")`, a tensor that was
 made on the CPU and is sent over), and indices that lie on the CPU.
 
+What can't be told: how many transfers the numbers of a monitored step take, and whether a loss is
+read one step late (`LossReader` and `UpdateWatch` are cut short here); what is done less often than
+once in `STEPS` steps; and what a kernel of CUDA's waits for inside.
+
 torch knows one such device a process, and random generators would warn of it ever after: so this is
 imported in processes of its own, by `cases.py`.
 """
@@ -50,6 +54,13 @@ STEPS = 4
 READ = torch.ops.aten._local_scalar_dense.default
 COMPARED = {torch.ops.aten.equal.default, torch.ops.aten.allclose.default}
 COPIES = {torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default}
+CHECKED = {
+    torch.ops.aten._linalg_check_errors.default,
+    torch.ops.aten._linalg_eigh.default,
+    torch.ops.aten._linalg_svd.default,
+}
+"""Of torch.linalg, what looks on the CPU whether it went well."""
+MASKED = {torch.ops.aten.index_put.default, torch.ops.aten.index_put_.default}
 INDEXED = {
     torch.ops.aten.index.Tensor,
     torch.ops.aten.index_put.default,
@@ -87,6 +98,15 @@ class _Generator(torch.Generator):
         return super().__new__(cls)
 
 
+def _by_mask(args: Any) -> bool:
+    """Whether it is indexed by truths, of which somebody has to know how many there are; a number
+    of Python's is put there without."""
+    value = args[2]
+    if value.numel() == 1 and value.device.type == "cpu":
+        return False
+    return any(isinstance(t, Tensor) and t.dtype == torch.bool for t in tree_leaves(args[1]))
+
+
 class Waits(TorchDispatchMode):
     """Notes what a GPU would be waited for, or sent, after the first step.
 
@@ -110,6 +130,8 @@ class Waits(TorchDispatchMode):
         if func in COMPARED and args[0].device == GPU:
             self._note("reads a number")
             return True
+        if func in CHECKED or (func in MASKED and _by_mask(args)):
+            self._note("reads a number")
         found = func(*args, **(kwargs or {}))
         if func in COPIES or func in INDEXED:
             tensors = [t for t in tree_leaves((args, found)) if isinstance(t, Tensor)]

@@ -95,6 +95,33 @@ class Index(Plain):
         return parameter[torch.arange(2)]
 
 
+class Solve(Plain):
+    """Solves, and has torch look whether that went well."""
+
+    def more(self, parameter: Tensor) -> Any:
+        """Solve."""
+        eye = torch.eye(2, device=parameter.device)
+        return torch.linalg.solve(eye, eye)
+
+
+class Eigenvalues(Plain):
+    """The same for eigenvalues."""
+
+    def more(self, parameter: Tensor) -> Any:
+        """Ask for them."""
+        return torch.linalg.eigvalsh(torch.eye(2, device=parameter.device))
+
+
+class Mask(Plain):
+    """Puts values where something is so."""
+
+    def more(self, parameter: Tensor) -> Any:
+        """Put them there."""
+        copy = parameter.detach().clone()
+        copy[copy > 0] = copy.sum()
+        return copy
+
+
 class Nonzero(Plain):
     """Has to know how many there are."""
 

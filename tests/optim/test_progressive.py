@@ -18,6 +18,7 @@ from optbench.optim.first_order.momentum import Momentum
 from optbench.optim.measured import measured
 from optbench.optim.progressive import swats
 from optbench.optim.progressive.ends import Bound, Plateau, Until
+from optbench.optim.progressive.handover import divided, unbiased
 from optbench.optim.progressive.progressive import NoRateError, Progressive, Stage
 from optbench.schedules.constant import Constant
 from optbench.schedules.cosine import Cosine
@@ -383,3 +384,12 @@ def test_stages_that_can_not_be(said: str) -> None:
 def test_ends_that_can_not_be(make: Any) -> None:
     with pytest.raises(ValueError, match=r"expected|has to end"):
         make()
+
+
+@pytest.mark.parametrize("step", [1, 3, 400])
+def test_a_running_mean_is_the_same_by_a_count_that_is_a_tensor(step: int) -> None:
+    """Which it is on a GPU, where nobody waits for it."""
+    average = torch.linspace(-1, 1, 5)
+    number = unbiased(average, 0.9, torch.tensor(float(step)))
+    assert number is not None
+    assert torch.allclose(number, divided(average, 0.9, torch.tensor(float(step))), rtol=1e-6)

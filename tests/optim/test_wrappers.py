@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +21,7 @@ from optbench.optim.combined import Combined
 from optbench.optim.exact_state import attributes, load_exactly
 from optbench.optim.first_order.nag import NAG
 from optbench.optim.wrappers.lookahead import Lookahead
-from optbench.optim.wrappers.sam import SAM
+from optbench.optim.wrappers.sam import SAM, far_for, move
 
 from .problem import CPU, network, node_of, walk
 
@@ -259,3 +260,19 @@ def test_sams_norm_of_narrow_gradients_does_not_overflow(adaptive: bool) -> None
 
     SAM(torch.optim.SGD([weight], lr=0.0), rho=1.0, adaptive=adaptive).step(closure)
     assert torch.equal(seen[1], seen[0] + (1.0 if adaptive else 0.5))
+
+
+@pytest.mark.parametrize("far", [0.7, -0.7])
+def test_sam_moves_as_far_by_a_tensor_as_by_a_number(far: float) -> None:
+    """On a GPU it is a tensor, which nobody waits for."""
+    torch.manual_seed(0)
+    gradient, size = torch.randn(4, 3), torch.rand(4, 3)
+    by_number, by_tensor = torch.ones(4, 3), torch.ones(4, 3)
+    move(by_number, gradient, size, far)
+    move(by_tensor, gradient, size, torch.tensor(far, dtype=torch.float64))
+    assert torch.allclose(by_number, by_tensor, rtol=1e-6) and not by_number.eq(1).any()
+
+
+def test_sam_goes_nowhere_where_nothing_is_steep() -> None:
+    norms = torch.tensor([2.0, 0.0, math.nan], dtype=torch.float64)
+    assert [far_for(norm, 0.5).item() for norm in norms] == [0.25, 0.0, 0.0]

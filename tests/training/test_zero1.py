@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from optbench.errors import UserError
+from optbench.instruments.look import Look
+from optbench.optim.exact_state import state_bytes
+from optbench.runs.live_probe import instruments
 from optbench.training.distributed import World
 from optbench.training.zero1 import Zero1, shares
 
@@ -86,6 +90,64 @@ def test_a_resume_goes_on_to_the_same_bits_and_on_fewer_ranks(tmp_path: Path) ->
     assert resume(alone) == 0
     for ours, theirs in zip(tensors(state(alone)), tensors(state(whole)), strict=True):
         assert torch.allclose(ours.double(), theirs.double(), rtol=1e-3, atol=1e-5)
+
+
+TOLD = """
+import sys
+
+from optbench.__main__ import main
+from optbench.training.checkpointer import RunState
+
+shared, load = RunState.shared, RunState.load
+
+
+def tell(state, what):
+    kept = state.players[0].state_bytes
+    print(f"rank {state.world.rank} {what} {kept} bytes", file=sys.stderr, flush=True)
+
+
+def saving(self):
+    tell(self, "saves")
+    return shared(self)
+
+
+def loading(self, loaded):
+    load(self, loaded)
+    tell(self, "has loaded")
+
+
+RunState.shared, RunState.load = saving, loading
+main()
+"""
+
+
+@pytest.mark.slow
+def test_every_rank_keeps_its_share_of_the_state(tmp_path: Path) -> None:
+    """All shares together are one whole, also where they go on from a checkpoint."""
+    program, run = (str(tmp_path / "told.py"),), tmp_path / "run"
+    Path(*program).write_text(TOLD, encoding="utf-8")
+    lines = [*small(*RUN), "optimizer=adamw", "strategy=zero1", "steps=10"]
+    said = ranks(["train", *lines, f"hydra.run.dir={run}"], program)
+    said += ranks(["resume", str(run), "steps=20"], program)
+    whole = state_bytes(state(run)["optimizer"])
+    for what in ("saves", "has loaded"):
+        found = dict(re.findall(rf"rank (\d) {what} (\d+) bytes", said))
+        sizes = [int(size) for size in found.values()]
+        assert found.keys() == {"0", "1"} and sum(sizes) == pytest.approx(whole, rel=1e-2)
+        assert max(sizes) < 0.6 * whole
+
+
+@pytest.mark.parametrize("name", ["alpha", "stability"])
+def test_what_asks_the_optimizers_state_is_left_out_on_every_rank(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = experiment("steps=5", "optimizer=adam").trainer()
+    trainer.run(until=2)
+    (instrument,) = instruments([name]).values()
+    look = Look(trainer)
+    assert instrument.lacking(look) is None
+    monkeypatch.setattr(type(trainer.state.strategy), "whole_state", False)
+    assert instrument.lacking(look) == "strategy=zero1: no rank has all of the optimizer's state"
 
 
 def test_shares_are_of_about_as_many_numbers() -> None:

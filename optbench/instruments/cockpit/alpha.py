@@ -70,7 +70,7 @@ class Alpha:
         if look.player.needs.closure:
             name = type(look.player.optimizer).__name__
             return f"optimizer: a step of {name} evaluates the loss itself, and can't be tried"
-        return why_not(look, self._mode)
+        return look.shared_out or why_not(look, self._mode)
 
     def measure(self, look: Look, progress: Progress = unwatched) -> Measurement:
         """Measure; a step of no length, as at lr 0, gives nothing."""

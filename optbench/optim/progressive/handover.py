@@ -162,12 +162,7 @@ def mean_gradient(
         average: Tensor = state["exp_avg"]
         if state.get(HANDED):
             return average
-        step = state["step"]
-        if isinstance(step, Tensor) and step.device.type != "cpu":  # one that was stepped is not 0
-            unbiased: Tensor = average / (1 - beta**step)
-            return unbiased
-        left = beta ** float(step)
-        return average / (1 - left) if left < 1 else None
+        return unbiased(average, beta, state["step"])
     left = 1 - float(group["momentum"])
     if isinstance(optimizer, torch.optim.SGD):
         buffer = state.get("momentum_buffer")
@@ -179,6 +174,21 @@ def mean_gradient(
         return velocity * (left / lr)
     previous: Tensor = state["previous"]
     return (previous - parameter.detach().to(previous.dtype)) * (left / lr)
+
+
+def unbiased(average: Tensor, beta: float, step: Any) -> Tensor | None:
+    """Return a running mean that began at zero as the mean that it stands for; None before the
+    first step. On a GPU, where the count may be, nobody waits: what is stepped has been, once."""
+    if isinstance(step, Tensor) and step.device.type != "cpu":
+        return divided(average, beta, step)
+    left = beta ** float(step)
+    return average / (1 - left) if left < 1 else None
+
+
+def divided(average: Tensor, beta: float, step: Tensor) -> Tensor:
+    """Return the same by a count that is a tensor."""
+    found: Tensor = average / (1 - beta**step)
+    return found
 
 
 def _give_momentum(

@@ -82,16 +82,25 @@ class SAM(Combined):
         norms = torch.stack([norm.double() for norm in torch._foreach_norm(scaled)])
         norm = torch.linalg.vector_norm(norms)
         kept = [(p, p.clone()) for p, _ in moved]
-        if norm.device.type != "cpu":  # a number would be waited for
-            far = torch.where(norm > 0, self.rho / norm, 0)
-            for (parameter, maximize), gradient, size in zip(moved, scaled, sizes, strict=True):
-                step = gradient * (size * far.to(gradient.dtype))
-                parameter.sub_(step) if maximize else parameter.add_(step)
-        elif norm > 0:
-            number = self.rho / norm.item()
-            for (parameter, maximize), gradient, size in zip(moved, scaled, sizes, strict=True):
-                parameter.addcmul_(gradient, size, value=-number if maximize else number)
+        far = far_for(norm, self.rho)
+        if norm.device.type == "cpu":  # elsewhere a number would be waited for
+            far = far.item()
+        for (parameter, maximize), gradient, size in zip(moved, scaled, sizes, strict=True):
+            move(parameter, gradient, size, -far if maximize else far)
         return kept
+
+
+def far_for(norm: Tensor, rho: float) -> Any:
+    """Return by what a gradient of this norm is as long as rho; 0 for one of no length."""
+    return torch.where(norm > 0, rho / norm, 0.0)
+
+
+def move(parameter: Tensor, gradient: Tensor, size: Tensor, far: float | Tensor) -> None:
+    """Add gradient * size * far; `far` a number, or a tensor of one."""
+    if isinstance(far, Tensor):
+        parameter.add_(gradient * (size * far.to(gradient.dtype)))
+    elif far:
+        parameter.addcmul_(gradient, size, value=far)
 
 
 def _wide(tensor: Tensor) -> Tensor:

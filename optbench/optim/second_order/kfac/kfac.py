@@ -23,7 +23,13 @@ from optbench.optim.second_order.kfac.factors import (
 )
 from optbench.optim.second_order.kfac.inverses import Method, cost, invert, make_room
 from optbench.optim.second_order.kfac.layers import Layer, layers, unknown
-from optbench.optim.second_order.kfac.precondition import Direction, pays, preconditioned, splits
+from optbench.optim.second_order.kfac.precondition import (
+    Direction,
+    kl_scale,
+    pays,
+    preconditioned,
+    splits,
+)
 
 FISHERS = ("empirical", "sampled")
 
@@ -308,11 +314,8 @@ class KFAC(torch.optim.Optimizer):
             rates = [float(self._group_of[id(p)]["lr"]) ** 2 for p in layer.parameters]
             dots = direction.dot()
             parts += [dot.double() * rate for dot, rate in zip(dots, rates, strict=True)]
-        size = torch.stack(parts).sum()
-        if size.device.type != "cpu":
-            return torch.where(size > 0, (self._kl_clip / size).sqrt().clamp(max=1.0), 1.0)
-        number = float(size)
-        return min(1.0, (self._kl_clip / number) ** 0.5) if number > 0 else 1.0
+        scale = kl_scale(torch.stack(parts).sum(), self._kl_clip)
+        return float(scale) if scale.device.type == "cpu" else scale
 
     def _update(self, objective: Any, loss: Any, directions: Mapping[Layer, Direction]) -> None:
         """Move the parameters; adapt the damping, if it is its turn."""

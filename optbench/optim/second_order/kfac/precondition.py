@@ -91,6 +91,11 @@ def _alpha_of(tensor: Tensor, scale: Scale) -> tuple[Tensor, float]:
     return tensor, scale
 
 
+def kl_scale(size: Tensor, most: float) -> Tensor:
+    """Return nu, by which a step of this squared size is one of at most `most`."""
+    return torch.where(size > 0, (most / size).sqrt().clamp(max=1.0), 1.0)
+
+
 def preconditioned(
     layer: Layer, state: State, method: Method, damping: float, seen: Sequence[Any], seed: int
 ) -> Direction:
