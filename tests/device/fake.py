@@ -99,10 +99,11 @@ class _Generator(torch.Generator):
 
 
 def _by_mask(args: Any) -> bool:
-    """Whether it is indexed by truths, of which somebody has to know how many there are; a number
-    of Python's is put there without."""
-    value = args[2]
-    if value.numel() == 1 and value.device.type == "cpu":
+    """Whether it is indexed by truths, of which somebody has to know how many there are.
+
+    A single number is put there without that, if it is Python's, which this device can't tell.
+    """
+    if args[2].numel() == 1:
         return False
     return any(isinstance(t, Tensor) and t.dtype == torch.bool for t in tree_leaves(args[1]))
 

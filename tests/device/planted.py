@@ -113,12 +113,13 @@ class Eigenvalues(Plain):
 
 
 class Mask(Plain):
-    """Puts values where something is so."""
+    """Puts a row where something is so."""
 
     def more(self, parameter: Tensor) -> Any:
-        """Put them there."""
+        """Put it there, into matrices."""
         copy = parameter.detach().clone()
-        copy[copy > 0] = copy.sum()
+        if copy.ndim == 2:
+            copy[copy.sum(dim=1) > 0] = torch.ones_like(copy[0])
         return copy
 
 
