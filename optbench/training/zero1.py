@@ -17,7 +17,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.utils._pytree import tree_map_only
 
 from optbench.errors import UserError
 from optbench.optim.combined import Combined
@@ -71,7 +70,7 @@ class Zero1(DDP):
         """Return all shares' state on rank 0."""
         own = player.state_dict()
         # What is pickled on a GPU would come to lie there again, beside what the others have.
-        own["optimizer"] = tree_map_only(Tensor, Tensor.cpu, own["optimizer"])
+        own["optimizer"] = _on_cpu(own["optimizer"])
         parts: list[Any] | None = [None] * self._world.size if self._world.is_main else None
         dist.gather_object(own["optimizer"], parts, dst=0)
         if parts is None:
@@ -89,6 +88,15 @@ class Zero1(DDP):
         for each in _inside(player.optimizer):
             for parameter in [p for p in each.state if id(p) not in own]:
                 del each.state[parameter]
+
+
+def _on_cpu(value: Any) -> Any:
+    """Return plain data with its tensors on the CPU."""
+    if isinstance(value, Tensor):
+        return value.cpu()
+    if isinstance(value, dict):
+        return {key: _on_cpu(each) for key, each in value.items()}
+    return type(value)(map(_on_cpu, value)) if isinstance(value, list | tuple) else value
 
 
 def _together(one: Any, other: Any) -> Any:

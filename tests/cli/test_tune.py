@@ -61,7 +61,7 @@ def test_the_test_set_is_not_looked_at(
     monkeypatch.chdir(shared_place)
     for run in runs():
         text = run.metrics.read_text(encoding="utf-8")
-        assert '"kind": "val"' in text and "test" not in text
+        assert '"kind":"val"' in text and "test" not in text
         assert not [tag for tag in run.read_summary()["final"] if tag.startswith("test")]
     assert "test/" not in answer.out
 

@@ -194,7 +194,16 @@ def test_groups_in_another_order_than_the_model(way: str) -> None:
 
 
 def test_a_way_that_the_model_has_not_is_refused() -> None:
-    lines = [*DIGITS, *EACH["es"], "model.batch_norm=true", "steps=2"]
+    data = ["dataset=adding", "dataset.train_size=40", "dataset.val_size=9", "dataset.test_size=9"]
+    lines = [
+        *data,
+        "steps=2",
+        "dataset.length=8",
+        "model=lstm",
+        "model.width=4",
+        *EACH["es"],
+        "batch_size=8",
+    ]
     with pytest.raises(UserError, match=r"^way=vmap: .*; way=loop can$") as told:
         fit(experiment(*lines, "optimizer.way=vmap"))
     assert "\n" not in str(told.value)
