@@ -37,8 +37,9 @@ def completion(arguments: Sequence[str]) -> int:
         point = int(os.environ.get("COMP_POINT", str(len(line)))) - cut
         os.environ.update(COMP_LINE=shorter, COMP_POINT=str(point))
     from optbench.cli.training import _hydra
-    from optbench.compose.resolvers import register_resolvers
+    from optbench.compose.resolvers import check_shell, register_resolvers
 
+    check_shell(arguments)
     register_resolvers()
     return _hydra(arguments)
 

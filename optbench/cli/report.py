@@ -57,7 +57,7 @@ def print_summary(result: RunResult) -> None:
     for name, text in result.texts.items():
         shortened = text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + " ..."
         print_text(f"\n{escaped(name)}:\n{shortened}")
-    print_lines(f"\n  tensorboard --logdir {folder}")
+    print_lines(f"\n  tensorboard --logdir {folder}" if result.folder.tensorboard.is_dir() else "")
     change = goes_on_with(result)
     anew = result.state == "preempted" and not result.step
     if change is not None and (anew or result.folder.checkpoints.is_dir()):

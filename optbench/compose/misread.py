@@ -121,6 +121,11 @@ def _wrong(key: str, text: str, readable: Readable) -> str:
     inside = f"{key}={_OVERRIDE_INSIDE.sub(_in_quotes, text)}"
     if key in OVERRIDES_INSIDE and inside != f"{key}={text}" and readable(inside):
         return f"can't be parsed as key=value; texts inside need quotes: {shlex.quote(inside)}"
+    if key in OVERRIDES_INSIDE:
+        return (
+            "can't be parsed; overrides stand in a list, each in quotes: "
+            f"""'{key}=[sgd,{{fast: ["optimizer=sgd","optimizer.lr=0.1"]}}]'"""
+        )
     own = shlex.quote(f"{key}={QuotedString(literal(text), Quote.double).with_quotes()}")
     return f"can't be parsed as key=value; a text needs quotes: {own}"
 

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from optbench.errors import UserError
 from optbench.launched import launched_ranks
+
+SHELLS = ("bash", "fish", "zsh")
+"""That Hydra completes for."""
 
 
 def register_resolvers() -> None:
     """Register `${cache_folder:}`, `${world_size:}` and `${world_size:32}`, 32 times the ranks."""
     OmegaConf.register_new_resolver("cache_folder", _cache_folder, replace=True)
     OmegaConf.register_new_resolver("world_size", _world_size, replace=True)
+
+
+def check_shell(words: Sequence[str]) -> None:
+    """Refuse to install completion for a shell that Hydra has none for."""
+    for word in words:
+        asked, _, shell = word.partition("=")
+        if asked in ("install", "uninstall") and shell not in SHELLS:
+            raise UserError(f"-sc {word}: no such shell; choose from {', '.join(SHELLS)}")
 
 
 def _cache_folder() -> str:

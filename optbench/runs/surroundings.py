@@ -25,7 +25,7 @@ def check_surroundings(spec: RunSpec, resume: bool = False) -> Any:
         UserError: data, a device, or what a sink needs is missing.
     """
     if not resume:
-        _check_strategy(spec.config)
+        check_strategy(spec.config)
     data = dataset(spec.config)
     check_device(spec.config.device)
     check_sinks(spec.config.monitor.sinks)
@@ -45,7 +45,7 @@ def check_device(device: str) -> None:
             raise UserError("device=cuda: torch finds no CUDA device here; use device=cpu")
 
 
-def _check_strategy(config: RunConfig) -> None:
+def check_strategy(config: RunConfig) -> None:
     """Refuse to share out among one."""
     if config.strategy != "ddp" and launched_ranks() == 1:
         raise UserError(

@@ -51,9 +51,10 @@ def range_tests(spec: RunSpec, config: RunConfig, player: str, ramp: Ramp, seeds
         seeds: how many.
     """
     data = dataset(config)  # before torch is loaded: what there is not is said at once
-    from optbench.runs.surroundings import check_device
+    from optbench.runs.surroundings import check_device, check_strategy
 
     check_device(config.device)
+    check_strategy(config)
     from optbench.assemble.experiment import build_experiment
     from optbench.runs.environment import environment
     from optbench.search.find_lr import base_lr, range_test

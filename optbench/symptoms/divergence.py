@@ -17,7 +17,7 @@ class Divergence(Rule):
     """The training diverges."""
 
     name = "divergence"
-    kinds = ("train", "end")
+    kinds = ("train", "val", "end")
     help = f"training loss {FACTOR:g} times its first, {IN_A_ROW} in a row, or never as good again"
 
     def __init__(self, facts: Facts) -> None:
@@ -32,6 +32,10 @@ class Divergence(Rule):
         if record["kind"] == "end":
             bad = record.get("state") == "diverged"
             return self._found(record, str(record.get("message") or "diverged")) if bad else None
+        if record["kind"] == "val":
+            score = record.get("val/loss")
+            bad = score is not None and not isfinite(score)
+            return self._found(record, f"val/loss {score:.3g}") if bad else None
         loss = record.get("train/loss")
         if loss is None:
             return None

@@ -17,7 +17,7 @@ class NegativeLoss(Rule):
         """Look at the sign."""
         tag = f"{record['kind']}/loss"
         loss = record.get(tag)
-        if loss is None or loss >= 0 or self.variant is not None:
+        if loss is None or not loss < 0 or self.variant is not None:  # NaN is neither
             return None
         if self.facts.task not in ABOVE_0:
             return None

@@ -42,13 +42,26 @@ def recipe_of(composer: Composer, best: RunSpec) -> dict[str, Any]:
         best: the run.
     """
     chosen = [f"{group}={best.choices[group]}" for group in CHOSEN]
-    known = composer.spec(composer.compose(chosen), chosen)
+    named = _named(best.plain["optimizer"])
+    lines = [*chosen, *(f"{key}={value}" for key, value in named.items())]
+    known = composer.spec(composer.compose(lines), lines)
     body: dict[str, Any] = {}
+    for key, value in named.items():
+        _put(body, key, value)
     for key, (_, value) in differences(known.plain, best.plain).items():
         if key.partition(".")[0] not in OTHERS:
             _put(body, key, value)
     defaults = [{f"override /{group}": best.choices[group]} for group in CHOSEN]
     return {"defaults": defaults, **body}
+
+
+def _named(optimizer: Mapping[str, Any]) -> dict[str, str]:
+    """Return the key by which a node names its optimizer, and the name; `zoo` and `custom` have
+    one, without which they are none."""
+    if "arguments" not in optimizer:
+        return {}
+    key = "name" if "name" in optimizer else "_target_"
+    return {f"optimizer.{key}": str(optimizer[key])}
 
 
 def _put(body: dict[str, Any], key: str, value: object) -> None:

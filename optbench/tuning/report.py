@@ -100,7 +100,10 @@ def warnings_of(study: Study, best: Tried) -> list[str]:
     if len(found) > edges:
         searched = flow(replace(given, keys=wider).as_plain()["search"])
         words = [*(f"{group}={name}" for group, name in choices.items()), f"search={searched}"]
-        found += ["a wider space:", f"  {' '.join(map(shell_word, words))}"]
+        found += [
+            "a wider space, which takes the place of space=:",
+            f"  {' '.join(map(shell_word, words))}",
+        ]
     return found
 
 

@@ -270,3 +270,9 @@ def test_a_narrow_terminal_shows_whole_names() -> None:
     lines = re.sub(r"\x1b\[[0-9;]*m", "", drawn.getvalue()).splitlines()
     assert all(len(line) <= 80 for line in lines)
     assert all(any(f" {row[0]} " in line for line in lines) for row in rows)
+
+
+def test_a_shell_that_has_no_completion_is_refused() -> None:
+    answer = call("-sc install=tcsh")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == "optbench: -sc install=tcsh: no such shell; choose from bash, fish, zsh\n"

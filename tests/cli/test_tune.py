@@ -151,6 +151,20 @@ def test_the_recipe_says_all_of_how_the_best_was_trained() -> None:
     assert {**one, "name": 0} == {**other, "name": 0}
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["optimizer=zoo optimizer.name=lion", "optimizer=custom optimizer._target_=torch.optim.SGD"],
+)
+def test_the_recipe_of_an_optimizer_that_is_named_says_its_name(line: str) -> None:
+    answer = call(f"tune {SMALL} steps=4 {line} space=lr trials=2 hydra.sweep.dir=study")
+    assert answer.code == 0, answer.err
+    assert call(f"train {SMALL} recipe=tuned --config-dir study hydra.run.dir=b").code == 0
+    (best,) = [line for line in answer.out.splitlines() if "  optbench train" in line]
+    node, said = load_yaml(Path("b/config.yaml"))["optimizer"], line.split()[-1].split("=")
+    assert node[said[0].removeprefix("optimizer.")] == said[1]
+    assert f"optimizer.lr={node['lr']}" in best
+
+
 def test_a_config_file_that_has_changed_is_told_of(tmp_path: Path) -> None:
     own = tmp_path / "own" / "optimizer"
     own.mkdir(parents=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from optbench import console
 from optbench.cli.listing import files, groups
 from optbench.cli.main import VERBS
 from optbench.compose.paths import configs_folder
@@ -201,3 +202,12 @@ def test_a_table_is_narrowed_by_its_header_then_by_sentences() -> None:
     assert widths(rows, 25) == [3, 12, 10]
     assert columns(rows, 29)[:2] == ["run  optimizer.lr  why", "0    0.1           it is said"]
     assert max(map(len, columns(rows, 24))) <= 24
+
+
+def test_what_is_to_be_pasted_stays_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    hint = '\'optimizers=[sgd,{fast: ["optimizer=sgd", "optimizer.lr=0.1"]}]\''
+    told = console.fitting(
+        f"optbench: it can't be read that is too wide for a line; write {hint}, or not"
+    )
+    assert f"  {hint}, or not" in told and told.count("\n") == 3

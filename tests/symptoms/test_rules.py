@@ -235,3 +235,14 @@ def test_layers_may_be_others_in_the_next_record() -> None:
 
     seen = found([record(10, "a", 0.1), record(20, "b", 0.9), record(30, "c", 0.9)])
     assert seen["dead_relu"].tags == ("dead_units/c",)
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf])
+def test_a_score_that_is_no_number_is_divergence_and_no_negative_loss(score: float) -> None:
+    at = {"step": 1, "epoch": 0.05}
+    records = [
+        {"kind": "train", **at, "train/loss": 2.3, "lr/model": 1e30},
+        {"kind": "val", **at, "val/loss": score, "val/accuracy": 0.1},
+        {"kind": "end", **at, "state": "finished", "message": ""},
+    ]
+    assert set(found(records)) == {"divergence"}
