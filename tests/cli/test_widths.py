@@ -210,4 +210,4 @@ def test_what_is_to_be_pasted_stays_in_one_line(monkeypatch: pytest.MonkeyPatch)
     told = console.fitting(
         f"optbench: it can't be read that is too wide for a line; write {hint}, or not"
     )
-    assert f"  {hint}, or not" in told and told.count("\n") == 3
+    assert f"  {hint},\n" in told
