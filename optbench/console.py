@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -88,11 +87,6 @@ class Lasting:
 OUT, ERR = Lasting("stdout"), Lasting("stderr")
 
 
-_QUOTED = re.compile(r"(?<!\S)'[^']+'(?=[\s;,.?]|$)")
-_KEPT = "\x00"
-"""In place of a space that no line is broken at."""
-
-
 def width() -> int:
     """Return how wide a line may be: as the terminal; elsewhere as `COLUMNS` says, or 80."""
     return shutil.get_terminal_size((WIDTH, 24)).columns
@@ -118,14 +112,8 @@ def print_error(text: str, lines: bool = False) -> None:
 
 
 def fitting(line: str) -> str:
-    """Break a line for standard error between words where it does not fit.
-
-    What stands in quotes, to be pasted, stays whole.
-    """
-    if fits(line):
-        return line
-    whole = _QUOTED.sub(lambda found: found[0].replace(" ", _KEPT), line)
-    return broken(whole, width()).replace(_KEPT, " ")
+    """Break a line for standard error between words where it does not fit."""
+    return line if fits(line) else broken(line, width())
 
 
 def fits(line: str) -> bool:

@@ -11,15 +11,20 @@ GAP = "  "
 """Between the columns of a table, and between the cells of a line such as `step 1  loss 2`."""
 NARROWEST = 20
 """Columns of a table's widest cells, where the words of the others leave less."""
+_QUOTED = re.compile(r"(?<!\S)'[^'\n]+'(?=[\s;,.?]|$)")
+_KEPT = "\x00"
+"""In place of a space that no line is broken at."""
 
 
 def broken(text: str, width: int, hang: int = 2) -> str:
     """Break the lines of a text, so that none is wider unless a word is.
 
     What is left of a line goes on below, indented by as much as the line and `hang` more. A line of
-    cells, which stand two spaces apart, is broken between cells.
+    cells, which stand two spaces apart, is broken between cells. What stands in quotes, as a hint
+    to be pasted does, stays whole.
     """
-    return "\n".join(_broken(line, width, hang) for line in text.split("\n"))
+    whole = _QUOTED.sub(lambda found: found[0].replace(" ", _KEPT), text)
+    return "\n".join(_broken(line, width, hang) for line in whole.split("\n")).replace(_KEPT, " ")
 
 
 def _broken(line: str, width: int, hang: int) -> str:

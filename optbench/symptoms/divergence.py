@@ -18,7 +18,7 @@ class Divergence(Rule):
 
     name = "divergence"
     kinds = ("train", "val", "end")
-    help = f"training loss {FACTOR:g} times its first, {IN_A_ROW} in a row, or never as good again"
+    help = f"loss {FACTOR:g} times its first {IN_A_ROW} times, never as good again, or no number"
 
     def __init__(self, facts: Facts) -> None:
         super().__init__(facts)

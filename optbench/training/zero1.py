@@ -21,6 +21,7 @@ from torch import Tensor
 from optbench.errors import UserError
 from optbench.optim.combined import Combined
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
+from optbench.optim.needs import needs_of
 from optbench.training.averaged import with_modes
 from optbench.training.distributed import World
 from optbench.training.player import Player
@@ -164,7 +165,8 @@ def _check(player: Player) -> None:
     whole = player.optimizer
     why = _unfit(whole) if type(whole) is not Combined else None
     if player.needs.closure:
-        why = f"{type(whole).__name__} evaluates the loss itself, for all parameters at once"
+        asking = next((each for each in _inside(whole) if needs_of(each).closure), whole)
+        why = f"{type(asking).__name__} evaluates the loss itself, for all parameters at once"
     why = next(filter(None, [why, *map(_unfit, _inside(whole))]), None)
     if player.hyperparameters.watches_updates:
         why = "a schedule that looks at updates sees a share of them"

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from optbench import console
 from optbench.cli.listing import files, groups
 from optbench.cli.main import VERBS
 from optbench.compose.paths import configs_folder
@@ -204,10 +203,7 @@ def test_a_table_is_narrowed_by_its_header_then_by_sentences() -> None:
     assert max(map(len, columns(rows, 24))) <= 24
 
 
-def test_what_is_to_be_pasted_stays_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "60")
-    hint = '\'optimizers=[sgd,{fast: ["optimizer=sgd", "optimizer.lr=0.1"]}]\''
-    told = console.fitting(
-        f"optbench: it can't be read that is too wide for a line; write {hint}, or not"
-    )
+def test_what_is_to_be_pasted_stays_in_one_line() -> None:
+    hint = """'optimizers=[sgd,{fast: ["optimizer=sgd", "optimizer.lr=0.1"]}]'"""
+    told = broken(f"it can't be read, so that it is too wide for a line; write {hint}, or not", 60)
     assert f"  {hint},\n" in told

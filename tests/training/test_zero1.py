@@ -72,6 +72,25 @@ def test_runs_end_as_with_ddp_and_keep_a_share_of_the_state(count: int, tmp_path
         assert ends[0] == pytest.approx(ends[1], rel=1e-6)
 
 
+GROUPS = "optimizer.groups=[{params: '*.bias', lr: 0.02, weight_decay: 0.0}]"
+OTHERS = {
+    "a rank without a share": ["optimizer=lion", "freeze=[blocks.*,head.bias]"],
+    "a scaler": ["optimizer=adamw", "precision=fp16"],
+    "groups": ["optimizer=sgd", "optimizer.momentum=0.9", GROUPS, "nonfinite=skip"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OTHERS)
+def test_so_do_others(name: str, tmp_path: Path) -> None:
+    grid = [*small(*RUN), *OTHERS[name], "strategy=ddp,zero1"]
+    ranks(["train", "-m", *grid, f"hydra.sweep.dir={tmp_path / 's'}"])
+    one, other = (tensors(state(tmp_path / "s" / number)) for number in "01")
+    assert len(one) > 10
+    for ours, theirs in zip(one, other, strict=True):
+        assert torch.allclose(ours.double(), theirs.double(), rtol=1e-6, atol=1e-9)
+
+
 def test_a_resume_goes_on_to_the_same_bits_and_on_fewer_ranks(tmp_path: Path) -> None:
     lines = [*small(*RUN), "optimizer=adamw", "strategy=zero1"]
     whole, cut, alone = (tmp_path / name for name in ("whole", "cut", "alone"))
@@ -161,6 +180,7 @@ def test_shares_are_of_about_as_many_numbers() -> None:
     ("overrides", "said"),
     [
         (["optimizer=lbfgs"], "LBFGS evaluates the loss itself"),
+        (["optimizer=kfac"], "KFAC evaluates the loss itself"),
         (["optimizer=adamw", "wrapper=sam"], "SAM evaluates the loss itself"),
         (["optimizer=adamw", "wrapper=lookahead"], "may look at all parameters at once"),
         (["optimizer=schedulefree"], "is evaluated at other weights"),
