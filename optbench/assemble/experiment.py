@@ -23,6 +23,7 @@ from optbench.assemble.players import build_players
 from optbench.assemble.smallest import check_smallest
 from optbench.assemble.start import freeze, start_from
 from optbench.assemble.trackers import best, stopping, target
+from optbench.assemble.without_gradients import without_slope
 from optbench.config.run_config import RunConfig
 from optbench.config.schema import DEFAULT_EPOCHS
 from optbench.data.dataset import Dataset
@@ -193,7 +194,7 @@ def build_experiment(
         implementation=implementation,
         parameters=sum(parameter_count(player.parameters) for player in players),
         dataset=dataset,
-        notes=notes,
+        notes=[*notes, *without_slope(players)],
         choices=choices,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from optbench.config.schema import schedules_in
 from optbench.errors import UserError
 from optbench.optim.needs import needs_of
 from optbench.schedules.base import watches_updates
+from optbench.training.player import Player
 
 
 def check_without_gradients(
@@ -63,3 +64,18 @@ def _wanted(config: RunConfig, own: PlayerConfig) -> Iterator[tuple[str, str]]:
 def _watches(node: Any) -> bool:
     target = node.get("_target_")
     return bool(target) and watches_updates(locate(str(target), "schedule._target_"))
+
+
+def without_slope(players: Iterable[Player]) -> list[str]:
+    """Return what is to be said of those that stay where they begin, for their loss has no slope.
+
+    Args:
+        players: of the run; each model may say that it is `flat`.
+    """
+    return [
+        f"{type(player.module).__name__} has no slope anywhere, so "
+        f"{type(player.optimizer).__name__}, which goes by gradients, stays where it begins; take "
+        "optimizer=ga optimizer.values=[0,1]"
+        for player in players
+        if getattr(player.module, "flat", False) and player.needs.gradients
+    ]

@@ -14,12 +14,12 @@ from optbench.config.deciding import what_decides
 from optbench.config.identity import digest
 from optbench.config.run_spec import RunSpec
 from optbench.errors import UserError
+from optbench.runs.built import built
 from optbench.runs.result import RunResult
 from optbench.search.space import overrides as lines_of
 from optbench.search.space import refuse_strangers
 from optbench.statistics import is_score
 from optbench.tuning.choices import NO_TEST, check_ends
-from optbench.tuning.tune import built
 
 if TYPE_CHECKING:
     from optbench.assemble.experiment import Experiment

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from optbench.cli.training import parse
-from optbench.compose.composer import Composer, hydra_session, keys_of
-from optbench.compose.config_source import fault
-from optbench.compose.paths import config_files, configs_folder, folder_of_configs, text_of
-from optbench.config.as_written import NO_YAML
-from optbench.config.recipes import Recipe, choose, read_recipe
+from optbench.compose.composer import Composer, hydra_session
+from optbench.compose.paths import configs_folder, folder_of_configs
+from optbench.compose.recipes import command_of, recipes_in
+from optbench.config.recipes import Recipe, choose
 from optbench.console import print_lines, print_table, print_text
 from optbench.errors import UserError
 from optbench.escape import shell_word
-
-WITHOUT = "none"
-"""The recipe that says nothing."""
+from optbench.runs.built import check_fits
 
 
 def recommend(arguments: Sequence[str]) -> int:
@@ -28,7 +24,7 @@ def recommend(arguments: Sequence[str]) -> int:
             raise UserError(f"--{name}: not with recommend, which is about one model")
     own = [] if flags.config_dir is None else [folder_of_configs(flags.config_dir)]
     folders = [configs_folder(), *own]
-    recipes = {recipe.name: recipe for folder in folders for recipe in _read(folder / "recipe")}
+    recipes = {recipe.name: recipe for folder in folders for recipe in recipes_in(folder)}
     overrides = list(flags.overrides)
     if not overrides:
         rows = [row for recipe in recipes.values() for row in _rows(recipe)]
@@ -38,16 +34,6 @@ def recommend(arguments: Sequence[str]) -> int:
     with hydra_session(flags.config_dir) as composer:
         _one(composer, recipes, overrides)
     return 0
-
-
-def _read(folder: Path) -> Iterator[Recipe]:
-    for path in config_files(folder):
-        if path.stem == WITHOUT:
-            continue
-        try:
-            yield read_recipe(path.stem, text_of(path), path)
-        except NO_YAML as error:
-            raise UserError(f"{path}: {fault(error)}") from None
 
 
 def _rows(recipe: Recipe) -> list[list[str]]:
@@ -71,8 +57,8 @@ def _one(composer: Composer, recipes: dict[str, Recipe], overrides: list[str]) -
             f"model={choices['model']}: no recipe is for it or for task={choices['task']}; "
             f"there are {names}"
         )
-    command = _command(overrides, choices, recipe)
-    composer.spec(composer.compose(command), command)
+    command = command_of(overrides, choices, recipe)
+    check_fits(composer.spec(composer.compose(command), command))
     about = [f"{group}={choices[group]}" for group in ("model", "dataset", "task")]
     print_text(f"recipe={recipe.name} for {' '.join(about)}")
     print_text(f"{recipe.description}\n{recipe.why}\n")
@@ -80,12 +66,3 @@ def _one(composer: Composer, recipes: dict[str, Recipe], overrides: list[str]) -
     print_table("", ["setting", "value", "why"], rows)
     line = " ".join(map(shell_word, command))
     print_lines(f"\noptbench train {line}")
-
-
-def _command(overrides: list[str], choices: dict[str, str], recipe: Recipe) -> list[str]:
-    """Return what to train with: the workload, or model and data set, and what else was said."""
-    named = ["workload"] if choices["workload"] != "none" else ["model", "dataset"]
-    begin = {f"{group}={choices[group]}" for group in named}
-    said = [line for line in overrides if line not in begin and keys_of([line])[0] != "recipe"]
-    lead = [f"{group}={choices[group]}" for group in named]
-    return [*lead, *said, f"recipe={recipe.name}"]

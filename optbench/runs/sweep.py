@@ -16,6 +16,7 @@ from optbench.config.schema import from_plain
 from optbench.errors import OwnCodeError, UserError, is_machines
 from optbench.launched import launched_ranks
 from optbench.rundir import PLAN, RunDir
+from optbench.runs.built import check_one_fits
 from optbench.runs.columns import columns_of
 from optbench.runs.execute import execute
 from optbench.runs.lock import Busy
@@ -91,6 +92,7 @@ def begin(
     specs = specs_of(composer, grid.runs)
     for spec in specs:
         check_surroundings(spec)
+    check_one_fits(specs)
     folder = _on_main(
         specs[0].config.device, lambda: remember(RunDir.reserve(grid.folder, "hydra.sweep.dir"))
     )

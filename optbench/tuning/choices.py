@@ -9,6 +9,7 @@ from typing import Any
 from optbench.compose.composer import Composer, keys_of
 from optbench.config.run_spec import RunSpec
 from optbench.errors import UserError
+from optbench.runs.built import built
 from optbench.runs.log import Log
 from optbench.search.space import Space, refuse_strangers
 from optbench.search.space import overrides as lines_of
@@ -61,12 +62,14 @@ def fitting(
             overrides have made; nothing is left to choose from.
     """
     if not space.chosen:
+        _refuse_set(composer, overrides, space)
         refuse_strangers(space, base.plain, base.choices["optimizer"])
         return space
     for line, key in zip(overrides, keys_of(overrides), strict=True):
         group = key.partition("@")[0].partition(".")[0]
         if group in space.chosen:
             raise UserError(f"{line}: {space.where} chooses the {group}; leave it out")
+    _refuse_set(composer, overrides, space)
     found = {}
     for group, by in space.chosen.items():
         found[group] = dict(by)
@@ -76,7 +79,7 @@ def fitting(
             own = replace(own, keys={k: d for k, d in own.keys.items() if k not in space.chosen})
             try:
                 spec = composer.variant([*overrides, *_said(choices), NO_TEST])
-                _built(spec)
+                built(spec)
             except UserError as error:
                 log.tell(f"{group}={name} is left out: {error}")
                 del found[group][name]
@@ -91,10 +94,12 @@ def fitting(
     return replace(space, keys=keys, chosen=found)
 
 
-def _built(spec: RunSpec) -> None:
-    from optbench.tuning.tune import built
-
-    built(spec)
+def _refuse_set(composer: Composer, overrides: Sequence[str], space: Space) -> None:
+    """Refuse a key that is set and searched: its value would be ignored."""
+    for line, key in zip(overrides, keys_of(overrides), strict=True):
+        for searched in space.every:
+            if f"{searched}.".startswith(f"{key}.") and not composer.files.is_group(key):
+                raise UserError(f"{line}: {space.where} searches {searched}; leave one of them out")
 
 
 def check_ends(

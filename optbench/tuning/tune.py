@@ -20,10 +20,10 @@ from optbench.executors.make import make_executor
 from optbench.executors.many import do_all
 from optbench.launched import launched_ranks
 from optbench.rundir import RunDir
+from optbench.runs.built import built
 from optbench.runs.lock import Busy
 from optbench.runs.log import Log, say_taken
 from optbench.runs.restart import remember
-from optbench.runs.surroundings import check_surroundings
 from optbench.search.space import read_space
 from optbench.tuning.asked import Asked, asked
 from optbench.tuning.choices import NO_TEST, check_ends, fitting, lines_for
@@ -36,8 +36,6 @@ from optbench.tuning.words import MOST
 
 if TYPE_CHECKING:
     import torch
-
-    from optbench.assemble.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -299,15 +297,3 @@ def measured(base: RunSpec, verb: str) -> Measured:
 def optimizer_of(base: RunSpec) -> torch.optim.Optimizer:
     """Return the optimizer of a run's first player, built without training it."""
     return built(base)[0].state.players[0].optimizer
-
-
-def built(base: RunSpec) -> tuple[Experiment, Any]:
-    """Build a run, and return it with its data."""
-    data = check_surroundings(base)
-    from optbench.assemble.experiment import build_experiment
-    from optbench.runs.process import left_as_found
-    from optbench.training.distributed import join
-
-    with left_as_found():
-        world = join(base.config.device)
-        return build_experiment(base.config, data, world, None, base.names), data

@@ -40,6 +40,15 @@ def test_what_has_no_slope_is_for_those_that_need_none(name: str, tmp_path: Path
     assert len(gaps) == 15 and 0 <= gaps[-1] < gaps[0]
 
 
+@pytest.mark.parametrize("name", OF_BITS)
+def test_what_goes_by_gradients_is_warned_of_where_there_are_none(name: str) -> None:
+    said = "has no slope anywhere, so SGD, which goes by gradients, stays where it begins"
+    answer = call(f"train {SMALL} model={name} model.dim=10 optimizer=sgd steps=1")
+    assert answer.code == 0 and said in " ".join(answer.err.split())
+    line = f"train {SMALL} model={name} model.dim=10 recipe=discrete steps=1"
+    assert "slope" not in call(line).err
+
+
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in OF_BITS])
 def test_a_functions_name_is_all_that_is_needed(name: str, tmp_path: Path) -> None:
     run = train(f"model={name} optimizer=adam optimizer.lr=0.01 steps=15", tmp_path / "run")

@@ -288,6 +288,13 @@ def test_a_run_that_does_not_fit_together_does_not_stop_the_sweep(workplace: Pat
     assert answer.code == 1
 
 
+def test_a_sweep_of_which_no_run_fits_together_is_refused(workplace: Path) -> None:
+    answer = call("train -m model=gpt,lstm dataset=digits seed=1,2 device=cpu threads=1")
+    assert answer.code == 2
+    assert answer.err.count("\n") == 1 and "are not sequences of tokens" in answer.err
+    assert list(workplace.iterdir()) == []
+
+
 def test_a_model_that_can_not_be_made_does_not_stop_the_sweep(
     workplace: Path, models: None
 ) -> None:

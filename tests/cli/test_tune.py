@@ -139,7 +139,7 @@ def test_pruned_runs_end_early_and_are_no_best(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_recipe_says_all_of_how_the_best_was_trained() -> None:
-    line = "optimizer=adamw 'optimizer.betas=[0.5,0.6]' optimizer.weight_decay=0.3 batch_size=32"
+    line = "optimizer=adamw optimizer.eps=1e-6 batch_size=32"
     line += " schedule=cosine clip.norm=1.0 wrapper=sam"
     answer = call(f"tune {SMALL} steps=4 {line} space=sam trials=2 hydra.sweep.dir=study")
     assert answer.code == 0, answer.err
@@ -231,6 +231,8 @@ def test_flags_of_one_run_are_refused_of_a_study() -> None:
         ("space=adamw -m", "--multirun: not with tune"),
         ("space=adamw seed=0,1", "seed=0,1: several values need"),
         ("space=adamw optimizer.lrr=1", "optimizer.lrr"),
+        ("space=adamw optimizer.lr=0.1", "optimizer.lr=0.1: space=adamw searches optimizer.lr;"),
+        ("space=adamw 'optimizer.betas=[0.9,0.9]'", "space=adamw searches optimizer.betas.0"),
     ],
 )
 def test_bad_input_is_a_line_and_leaves_nothing(words: str, said: str) -> None:

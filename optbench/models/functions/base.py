@@ -35,6 +35,8 @@ class Function(nn.Module):
 
     x: nn.Parameter
     minima: Tensor
+    flat = False
+    """Whether the gradient is 0 everywhere."""
 
     def __init__(
         self, start: Tensor, minima: Tensor, minimum: float = 0.0, dtype: str = "float64"

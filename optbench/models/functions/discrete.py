@@ -30,6 +30,8 @@ class OneMax(Function):
         ValueError: an argument out of range.
     """
 
+    flat = True
+
     def __init__(self, *, dim: int = 100, start: Start = None, dtype: str = "float64") -> None:
         check_dim("onemax", dim, 1)
         point = starting_point(start, torch.zeros(dim))
@@ -61,6 +63,8 @@ class Knapsack(Function):
 
     weights: Tensor
     profits: Tensor
+
+    flat = True
 
     def __init__(
         self, *, dim: int = 50, seed: int = 0, start: Start = None, dtype: str = "float64"
