@@ -22,7 +22,7 @@ from optbench.errors import UserError
 from optbench.escape import shell_word
 from optbench.monitor.numerals import significant
 from optbench.runs.filters import filter_of, meant
-from optbench.runs.find import find_runs
+from optbench.runs.find import find_runs, without_runs
 from optbench.runs.past import Past, as_csv, as_json, telling_first
 
 FLAGS = ("--csv", "--json", "--help")
@@ -50,7 +50,8 @@ def runs(arguments: Sequence[str]) -> int:
     for path in paths:
         if not os.path.lexists(path) and (hint := meant(path)):
             raise UserError(f"{path}: no such folder; {hint}")
-    every = [Past.of(run) for run in find_runs(*paths)]
+    below = find_runs(*paths)
+    every = [Past.of(run) for run in below]
     wanted = [filter_of(line, every) for line in filters]
     found = [run for run in every if all(wants(run) for wants in wanted)]
     found.sort(key=lambda run: run.started)
@@ -64,9 +65,9 @@ def runs(arguments: Sequence[str]) -> int:
         where = " ".join(paths) or "runs"
         like = f" with {' '.join(filters)}" if every and filters else ""
         print_text(f"no runs below {where}{like}")
-    for run in found:
-        if run.problem:
-            print_error(f"warning: {run.problem}")
+    nothing = without_runs(paths, below) if below else []
+    for line in [*nothing, *(run.problem for run in found if run.problem)]:
+        print_error(f"warning: {line}")
     return 0
 
 

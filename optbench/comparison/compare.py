@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from optbench.comparison.across import across
 from optbench.comparison.arms import Group
@@ -18,7 +18,7 @@ from optbench.comparison.to_target import AXES, times_to_target
 from optbench.comparison.workloads import OfWorkload, by_workload, differences
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
-from optbench.runs.find import find_runs
+from optbench.runs.find import find_runs, without_runs
 from optbench.runs.read import Run
 from optbench.statistics import Comparison, compare_all, failure_rate, sentences, unit_of
 
@@ -90,8 +90,9 @@ def compare_workloads(
     """
     if axis not in AXES:
         raise UserError(f"axis={axis}: expected {' or '.join(AXES)}")
-    records = [Record.of(run) for run in runs_below(*folders)]
-    return compare_records(records, Asked(metric, mode, baseline, axis))
+    runs = runs_below(*folders)
+    found = compare_records([Record.of(run) for run in runs], Asked(metric, mode, baseline, axis))
+    return replace(found, warnings=(*without_runs(folders, runs), *found.warnings))
 
 
 def runs_below(*folders: str | os.PathLike[str]) -> list[Run]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from optbench.doctor.lacking import checkpoints_lacking, records_lacking
 from optbench.errors import UserError
 from optbench.rundir import RunDir
 from optbench.runs.find import find_runs
@@ -31,7 +32,7 @@ class Diagnosis:
     Attributes:
         run: itself.
         state: of it.
-        step: of its last record.
+        step: the last that it took, or recorded.
         symptoms: in the order of their steps.
         curves: of the tags that symptoms name: steps and values.
         notes: what could not be looked at, a line each.
@@ -107,29 +108,27 @@ def examined(run: Run, every: bool = False, own: Sequence[type[Rule]] = ()) -> D
             examination.see(record)
     except (UserError, OSError) as error:
         wrong = str(error)
-    wrong = wrong or _lacking(run, state, last)
+    wrong = wrong or records_lacking(run, state, last)
     if read and state in ("finished", "stopped_early", "diverged"):
         message = str(run.status.get("message", ""))
-        examination.see({"kind": "end", "step": last, "state": state, "message": message})
+        end = {"kind": "end", "step": max(last, _step_of(run)), "state": state}
+        examination.see({**end, "message": message})
     found = tuple(examination.found)
     if wrong:
         notes.append(wrong)
     elif not last:
         notes.append("nothing was recorded")
+    cut = checkpoints_lacking(run)
+    notes += cut
     curves = {} if wrong else _curves(run, {tag for each in found for tag in each.tags})
-    return Diagnosis(run, state, last, found, curves, tuple(notes), not read or bool(wrong))
+    damaged = not read or bool(wrong or cut)
+    return Diagnosis(run, state, max(last, _step_of(run)), found, curves, tuple(notes), damaged)
 
 
-def _lacking(run: Run, state: str, last: int) -> str:
-    """Return which file says less than it did, in a line; empty where none does."""
-    if state == "unknown":
-        return "status.json is missing or can't be read"
-    said, metrics = run.status.get("step"), RunDir(run.path).metrics
-    if last or not isinstance(said, int) or said <= 0:
-        return ""
-    if metrics.exists() and metrics.stat().st_size:  # a run that measures nothing leaves it empty
-        return f"metrics.jsonl has no record, where status.json says step {said}"
-    return ""
+def _step_of(run: Run) -> int:
+    """Return the step at which a run's status is; 0 where it says none."""
+    step = run.status.get("step")
+    return step if isinstance(step, int) and not isinstance(step, bool) else 0
 
 
 def _sizes(run: Run) -> Mapping[str, Any]:

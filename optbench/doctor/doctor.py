@@ -6,11 +6,12 @@ import json
 from collections.abc import Sequence
 
 from optbench.config.flags import flag_hint
-from optbench.console import print_lines
+from optbench.console import print_error, print_lines
 from optbench.doctor.diagnosis import diagnosed, rules_named
 from optbench.doctor.printing import as_table, print_diagnosis
 from optbench.errors import UserError
 from optbench.files import strict
+from optbench.runs.find import without_runs
 
 FLAGS = ("--json", "--all", "--rule", "--help")
 EXIT_SEVERE = 1
@@ -44,6 +45,8 @@ def doctor(arguments: Sequence[str]) -> int:
         raise UserError("doctor: which run? optbench doctor RUN...")
     own = rules_named(rules)
     found = diagnosed(*folders, every="--all" in flags, own=own)
+    for line in without_runs(folders, [each.run for each in found]):
+        print_error(f"warning: {line}")
     if "--json" in flags:
         print_lines(json.dumps(strict({"runs": [each.plain for each in found]}), indent=2))
     elif len(found) < SEVERAL:

@@ -22,9 +22,13 @@ def print_diagnosis(found: Diagnosis, first: bool = True) -> None:
         print_lines("")
     count = len(found.symptoms)
     what = f"{count} symptom{'s' * (count != 1)}" if count else "nothing looks wrong"
+    failed = found.state == "failed"
+    if not count and (failed or found.damaged):
+        what = "the rest shows no symptom" if found.damaged else "what it recorded shows no symptom"
     if found.damaged:
-        what = f"it is damaged; {what if count else 'the rest shows no symptom'}"
-    print_text(f"{shown(found.run.path)}: {found.state} at step {found.step}; {what}")
+        what = f"it is damaged; {what}"
+    why = f": {found.run.status.get('message') or 'no message'}" if failed else ""
+    print_text(f"{shown(found.run.path)}: {found.state} at step {found.step}{why}; {what}")
     for note in found.notes:
         print_text(f"note: {note}")
     drawn: set[tuple[str, ...]] = set()

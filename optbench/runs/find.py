@@ -6,7 +6,7 @@ import glob
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from optbench.compose.paths import configs_folder
@@ -74,6 +74,15 @@ def find_runs(*paths: str | os.PathLike[str]) -> list[Run]:
         for each in _runs_below(folder.absolute()):
             found.setdefault(each, Run(each))
     return list(found.values())
+
+
+def without_runs(paths: Sequence[str | os.PathLike[str]], found: Sequence[Run]) -> list[str]:
+    """Return a line for each path at and below which none of the runs is that were found there."""
+    return [
+        f"{path}: no run is there"
+        for path in paths
+        if not any(run.path.is_relative_to(path_of(path).absolute()) for run in found)
+    ]
 
 
 def _hint(folder: Path) -> str:

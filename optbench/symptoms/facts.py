@@ -10,6 +10,8 @@ from typing import Any
 DEFAULT_EPOCHS = 20
 """Of a run whose config says no length."""
 
+HIGHEST = 1.0
+"""The learning rate that is proposed in place of one far beyond all that is in use."""
 RISING = ("CosineRestarts", "Cyclic", "OneCycle", "Replay", "Plateau", "Hypergradient")
 """Schedules whose learning rate goes up again, or anywhere; and those of others."""
 
@@ -65,7 +67,8 @@ class Facts:
             return f"optimizer.lr=<{factor:g} times lower>"
         if self.lr == 0:
             return "optimizer.lr=0.001"
-        return f"optimizer.lr={self.lr / factor:.2g}"
+        rate = self.lr / factor
+        return f"optimizer.lr={min(rate, HIGHEST) if factor > 1 else rate:.2g}"
 
     @property
     def guessing(self) -> float | None:

@@ -12,7 +12,7 @@ import yaml
 import optbench
 from optbench.errors import UserError
 from optbench.symptoms.base import Record, Rule, Symptom
-from tests.cli.program import call
+from tests.cli.program import call, train
 
 CONFIG: dict[str, Any] = {
     "steps": 200,
@@ -180,3 +180,50 @@ def test_a_learning_rate_of_0_is_not_advised(tmp_path: Path) -> None:
     remedies = [line for line in answer.out.splitlines() if "optimizer.lr" in line]
     assert remedies and not any(line.split()[-1][-4:] == "lr=0" for line in remedies)
     assert "still falling" not in answer.out
+
+
+def test_a_run_that_failed_says_why(tmp_path: Path) -> None:
+    path = folder(tmp_path / "run", [], "failed")
+    status = {"state": "failed", "step": 0, "message": "RuntimeError: my bug"}
+    (path / "status.json").write_text(json.dumps(status), encoding="utf-8")
+    first = " ".join(call(f"doctor {path}").out.splitlines())
+    assert "failed at step 0: RuntimeError: my bug; what it recorded shows no symptom" in first
+
+
+def test_a_run_that_recorded_nothing_is_where_its_status_says(tmp_path: Path) -> None:
+    path = folder(tmp_path / "run", [])
+    status = {"state": "diverged", "step": 3, "message": "loss is nan"}
+    (path / "status.json").write_text(json.dumps(status), encoding="utf-8")
+    (path / "metrics.jsonl").write_text("", encoding="utf-8")
+    answer = call(f"doctor {path}")
+    assert "diverged at step 3; 1 symptom" in answer.out
+    assert "divergence at step 3 (severe)" in answer.out
+
+
+@pytest.mark.parametrize("harm", ["cut", "gone", "manifest"])
+def test_a_checkpoint_that_lacks_something_is_told(harm: str, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    train("steps=2", path)
+    (step,) = (path / "checkpoints").iterdir()
+    state = step / "state.pt"
+    whole = state.read_bytes()
+    if harm == "cut":
+        state.write_bytes(whole[:100])
+    elif harm == "gone":
+        state.unlink()
+    else:
+        (step / "manifest.json").write_text('{"files": {"../../config.yaml": 3}}')
+    said = {"cut": f"state.pt has 100 bytes of {len(whole):,}", "gone": "state.pt is missing"}
+    answer = call(f"doctor {path}")
+    assert answer.code == 1 and "it is damaged" in answer.out
+    wrong = said.get(harm, "manifest.json is not as it was written")
+    assert f"the checkpoint of step 2 is damaged: {wrong}" in " ".join(answer.out.split())
+
+
+def test_a_folder_without_a_run_is_told_beside_others(tmp_path: Path) -> None:
+    path, empty = tmp_path / "run", tmp_path / "empty"
+    empty.mkdir()
+    train("steps=2", path)
+    for verb in ("doctor", "runs", "compare"):
+        answer = call(f"{verb} {path} {empty}")
+        assert answer.err.startswith(f"warning: {empty}: no run is there\n"), verb

@@ -246,3 +246,21 @@ def test_a_score_that_is_no_number_is_divergence_and_no_negative_loss(score: flo
         {"kind": "end", **at, "state": "finished", "message": ""},
     ]
     assert set(found(records)) == {"divergence"}
+
+
+def test_a_score_far_beyond_its_best_and_its_first_is_divergence() -> None:
+    """As after a resume with a learning rate far too high, before training says it three times."""
+
+    def scores(last: float) -> list[dict[str, Any]]:
+        values = [2.3, 1.49, last]
+        return [{"kind": "val", "step": 10 * k + 10, "val/loss": v} for k, v in enumerate(values)]
+
+    assert found(scores(41.5))["divergence"].evidence == "val/loss 41.5, at its best 1.49"
+    assert "divergence" not in found(scores(14.0)), "not ten times its best"
+    near = [{"kind": "val", "step": k, "val/loss": v} for k, v in [(1, 2.3), (2, 0.01), (3, 2.0)]]
+    assert "divergence" not in found(near), "overfitting: no more than at first"
+
+
+@pytest.mark.parametrize(("rate", "said"), [(1e30, "1"), (2.0, "0.2"), (30.0, "1")])
+def test_a_rate_far_beyond_all_in_use_comes_down_at_once(rate: float, said: str) -> None:
+    assert Facts.of({"optimizer": {"lr": rate}}, None).lower(10) == f"optimizer.lr={said}"
