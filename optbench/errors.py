@@ -101,6 +101,15 @@ def is_machines(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _MACHINES
 
 
+_PATHS = ("EACCES", "EPERM", "ENOENT", "ENOTDIR", "EISDIR", "EEXIST", "ENAMETOOLONG", "ELOOP")
+
+
+def of_a_path(error: OSError) -> bool:
+    """Return whether the system refused the path that was named: another would do."""
+    named = isinstance(error.filename, str | bytes)
+    return named and error.errno in {getattr(errno, name) for name in _PATHS}
+
+
 def reason(error: OSError) -> str:
     """Return what the system refused, in a line: the path where it is known, and why."""
     why = _REASONS.get(error.errno or 0) or error.strerror or str(error) or type(error).__name__

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial, reduce
@@ -153,17 +154,40 @@ def call(target: Any, key: str, *positional: Any, **given: Any) -> Any:
         UserError: it does not take the arguments, or refuses their values.
         OwnCodeError: a class or function of the user's own fails otherwise.
     """
-    return _called(partial(target, *positional, **given), target, key, key)
+    return called(partial(target, *positional, **given), target, key, key)
 
 
-def _called(bound: Callable[[], Any], target: Any, key: str, at: str) -> Any:
-    """Call a component that is bound to its arguments, which stand below the key `at`."""
+def called(bound: Callable[[], Any], target: Any, key: str, at: str) -> Any:
+    """Call a component that is bound to its arguments, which stand below the key `at`.
+
+    Args:
+        bound: calls it.
+        target: the component itself.
+        key: that led to it, for messages.
+
+    Raises:
+        UserError, OwnCodeError: see `call`.
+    """
     try:
         return bound()
     except UserError:
         raise
     except (Exception, SystemExit) as error:
+        strange = _not_taken(error, target)
+        if strange:
+            raise UserError(f"{at}.{strange}") from error
         raise told(error, key, [module_of(target)], refuses=ValueError, at=at) from error
+
+
+def _not_taken(error: BaseException, target: Any) -> str:
+    """Return an argument that a component does not have, and which was meant; empty if none is."""
+    found = re.search(r"got an unexpected keyword argument '(\w+)'", str(error))
+    known = [name for name in parameters_of(target) if name not in ("self", "params", "kwargs")]
+    if not isinstance(error, TypeError) or not found or not known or found[1] in known:
+        return ""
+    near = nearest(found[1], known)
+    hint = f"did you mean {near}?" if near else f"it takes {', '.join(known)}"
+    return f"{found[1]}: no argument of {getattr(target, '__name__', target)}; {hint}"
 
 
 def own_target(node: Mapping[str, Any], key: str) -> Any:
@@ -185,7 +209,7 @@ def created(node: Mapping[str, Any], key: str, **extra: Any) -> Any:
     at = f"{key}.arguments" if "arguments" in node else key
     if "arguments" in node:
         more |= given(node, at, "arguments")
-    return _called(partial(target, **{**arguments(more, key), **extra}), target, key, at)
+    return called(partial(target, **{**arguments(more, key), **extra}), target, key, at)
 
 
 def given(node: Mapping[str, Any], key: str, name: str) -> dict[str, Any]:

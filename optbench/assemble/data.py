@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from optbench.assemble.create import arguments, kind_of, locate, own_target, parameters_of
-from optbench.assemble.own import module_of, told
+from optbench.assemble.create import (
+    arguments,
+    called,
+    kind_of,
+    locate,
+    own_target,
+    parameters_of,
+)
 from optbench.assemble.own_data import is_own, own_items
 from optbench.config.reserved import PATHS
 from optbench.config.run_config import RunConfig
@@ -29,14 +36,7 @@ def dataset(config: RunConfig) -> Dataset:
     node = {key: value for key, value in config.dataset.items() if key not in OURS}
     factory = own_target(node, "dataset")
     load = _load_own if is_own(node) else _load
-    try:
-        loaded = load(factory, node)
-    except UserError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise told(
-            error, "dataset", [module_of(factory)], refuses=ValueError, at="dataset"
-        ) from error
+    loaded: Dataset = called(partial(load, factory, node), factory, "dataset", "dataset")
     _check_protocol(loaded, str(config.dataset["_target_"]))
     train = Split.of(config, loaded).train
     if batch_size(config, loaded) > train:

@@ -71,7 +71,7 @@ def _refuse_own(rest: Sequence[str], with_suite: bool, crossed: bool) -> None:
             raise UserError(f"{line}: of one optimizer: search={{NAME: {text}}}")
         if key.startswith("optimizer."):
             raise UserError(
-                f"{line}: of one optimizer: optimizers=[{{NAME: [optimizer=..., ...]}}]"
+                f'{line}: of one optimizer: \'optimizers=[{{NAME: ["optimizer=NAME", "{line}"]}}]\''
             )
         if key == "schedule" and crossed:
             raise UserError(f"{line}: beside schedules=[...]; one of them")

@@ -10,15 +10,16 @@ from typing import Any
 from optbench.compose.composer import Composer
 from optbench.compose.quoting import value_text
 from optbench.config.flow import flow
-from optbench.config.suggest import did_you_mean
+from optbench.config.suggest import did_you_mean, nearest
+from optbench.config.zoo import zoo
 from optbench.errors import UserError
 from optbench.search.space import Space, read_space
 from optbench.tuning.asked import GROUP, of_file, refuse_fixed
 
 NAME = re.compile(r"[A-Za-z_][\w.+-]*")
 OWN_CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
-CUSTOM, BARE = "custom", "lr"
-"""The choice for a class of somebody's own; the space of an optimizer that has none."""
+CUSTOM, ZOO, BARE = "custom", "zoo", "lr"
+"""The choices for a class of somebody's own and for a library's; the space of one that has none."""
 DEFAULTS = "defaults"
 
 
@@ -65,8 +66,8 @@ def contenders(
 
     Args:
         composer: who knows the files.
-        listed: names of the group `optimizer`; classes, `my.module.Class`; `{NAME: one of these,
-            or overrides}`, which may also name several.
+        listed: names of the group `optimizer`, or of the zoo's; classes, `my.module.Class`;
+            `{NAME: one of these, or overrides}`, which may also name several.
         search: spaces by optimizer, each a name of the group `space` or keys with distributions;
             None for the file of the optimizer's name, or else `lr`.
         schedules: names of the group `schedule`: `adamw` becomes `adamw+cosine`, `adamw+constant`;
@@ -154,13 +155,16 @@ def _one(composer: Composer, item: Any) -> tuple[str, list[str]]:
 
 
 def _lines(composer: Composer, word: str) -> list[str]:
-    """Return the overrides for a choice of the group, or for a class."""
+    """Return the overrides for a choice of the group, a class, or a name of the zoo's."""
     options = composer.files.options("optimizer")
     if word in options:
         return [f"optimizer={word}"]
     if OWN_CLASS.fullmatch(word):
         return [f"optimizer={CUSTOM}", f"optimizer._target_={value_text(word)}"]
-    hint = did_you_mean(word, options)
+    if word in zoo():
+        return [f"optimizer={ZOO}", f"optimizer.name={word}"]
+    near = nearest(word, [*options, *zoo()])
+    hint = did_you_mean(word, [near] if near else options)
     raise UserError(f"optimizers: {word}: no such optimizer; {hint}")
 
 

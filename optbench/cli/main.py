@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import NamedTuple
 
 from optbench.console import print_error, print_lines
-from optbench.errors import OwnCodeError, UserError, memory_wanting, reason
+from optbench.errors import OwnCodeError, UserError, memory_wanting, of_a_path, reason
 from optbench.escape import NOTHING
 from optbench.runs.collector import at_rest
 from optbench.runs.own_code import import_from_here
@@ -143,7 +143,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:  # a full disk, a read-only one, too many open files
         print_error(f"optbench: {reason(error)}")
-        return 1
+        return EXIT_BAD_INPUT if of_a_path(error) else EXIT_FAILED
     except Exception as error:
         wanting = memory_wanting(error)
         if wanting is None:

@@ -37,10 +37,7 @@ def _training(verb: str, arguments: Sequence[str]) -> int:
     flags = parse(arguments, (*TRAINS, *RESUMES) if verb == "resume" else TRAINS)
     overrides = list(flags.overrides)
     if verb == "resume":
-        words = overrides[:1]
-        if words in ([], [""], ["null"]) or ("=" in words[0] and not path_of(words[0]).is_dir()):
-            raise UserError("resume: which run? optbench resume RUN [overrides]")
-        overrides = [f"resume={overrides[0]}", *overrides[1:]]
+        overrides = _with_run(overrides)
     run = [line.partition("=")[2] for line in overrides if line.startswith("resume=")]
     rest = [line for line in overrides if not line.startswith("resume=")]
     if run and not run[-1]:
@@ -93,6 +90,17 @@ def _training(verb: str, arguments: Sequence[str]) -> int:
     return finish(execute(spec, log, None if before is None else RunDir(before)), log)
 
 
+def _with_run(words: list[str]) -> list[str]:
+    """Return what follows `resume` as overrides, the first of which names the run."""
+    named = words[:1]
+    if named in ([], [""], ["null"]) or ("=" in named[0] and not path_of(named[0]).is_dir()):
+        raise UserError("resume: which run? optbench resume RUN [overrides]")
+    for word in words[1:]:
+        if "=" not in word and path_of(word).is_dir():
+            raise UserError(f"{word}: a second folder; optbench resume goes on with one")
+    return [f"resume={words[0]}", *words[1:]]
+
+
 def parse(
     arguments: Sequence[str], known: Sequence[str] = TRAINS, words: Sequence[str] = ()
 ) -> Namespace:
@@ -121,6 +129,8 @@ def parse(
     flags = parser.parse_intermixed_args(list(arguments))
     if "--multirun" not in known and (flags.at or flags.to or flags.trust):
         raise UserError(f"{', '.join(RESUMES)}: with resume only")
+    if flags.shell_completion:
+        raise UserError("-sc: before any verb, optbench -sc install=bash")
     for name in ("config_path", "config_name", "experimental_rerun"):
         if getattr(flags, name, None) is not None:
             option = name.replace("_", "-")

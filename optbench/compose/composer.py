@@ -25,7 +25,7 @@ from optbench.compose.executors import refuse_executor
 from optbench.compose.explain import explain, first_line, plain, quoting, unresolved
 from optbench.compose.files import GROUPS, OVERLAYS, ConfigFiles
 from optbench.compose.grid import is_of_sweeps, is_param
-from optbench.compose.overlays import drop_replaced_settings, may_drop
+from optbench.compose.overlays import drop_replaced_settings, may_drop, names_overlay
 from optbench.compose.overrides import OverrideReader, refuse_space, refuse_two_wrappers
 from optbench.compose.paths import configs_folder, folder_of_configs
 from optbench.compose.players import (
@@ -39,7 +39,7 @@ from optbench.compose.players import (
 from optbench.compose.resolvers import register_resolvers
 from optbench.compose.task_choice import AUTO, TaskChoice
 from optbench.compose.workloads import Workloads, default_name
-from optbench.config.conform import conform, is_text
+from optbench.config.conform import UnknownKey, conform, is_text
 from optbench.config.declared import field_of
 from optbench.config.interpolated import decoded
 from optbench.config.keys import find, setting
@@ -267,8 +267,11 @@ class Composer:
             if plain[group].get("task") != reference[group]["task"]:
                 raise UserError(f"{group}.task={plain[group]['task']}: choose with task=NAME")
         refuse_missing(plain, reference, lambda group: self.files.called(group, choices[group]))
-        with quoting(typed):
-            checked = conform(plain, reference)
+        try:
+            with quoting(typed):
+                checked = conform(plain, reference)
+        except UnknownKey as error:
+            raise names_overlay(error, self.files, choices, keys_of(typed)) from None
         said = {f"{g}={choices[g]}": self.files.players_of(g, choices[g]) for g in OVERLAYS}
         refuse_strangers(checked, reference, choices["task"], said)
         if checked["player"]:

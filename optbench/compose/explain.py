@@ -13,11 +13,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigTypeError, MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
-from optbench.compose.files import GROUPS, ConfigFiles
+from optbench.compose.files import GROUPS, OVERLAYS, ConfigFiles
 from optbench.config.elsewhere import elsewhere
 from optbench.config.keys import CALLED, children, find, meant, nearest_key
 from optbench.config.libraries import choice_meant
-from optbench.config.suggest import nearest
+from optbench.config.suggest import did_you_mean, nearest
 from optbench.errors import UserError
 
 MOST_CHOICES = 6
@@ -99,7 +99,8 @@ def _unknown_key(base: DictConfig, key: str, value: Any, files: ConfigFiles) -> 
         if parent and not children(node):
             return f"{parent} takes no keys here"
         hint = None if parent else elsewhere(key, value)
-        return f"no such key; {hint or meant(key, value, plain(base))}"
+        known = plain(base) if parent else {**plain(base), **dict.fromkeys(OVERLAYS)}
+        return f"no such key; {hint or meant(key, value, known)}"
     if parent and node is None and re.search(MAPPINGS, parent) and _has(base, parent):
         return f"{parent} is null, and has no keys yet; write '{parent}={{{last}: ...}}'"
     if parent and _has(base, parent):
@@ -175,6 +176,13 @@ def first_line(error: BaseException) -> str:
         return "nothing that can be set here"  # they trip over it: the message would be of theirs
     text = re.sub(r"\s+", " ", str(error).split("\n    full_key")[0]).strip()
     text = text.partition(" Config search path:")[0].rstrip(".")
+    other = re.match(r"Could not override '([^']*)'\. No match in the defaults list", text)
+    if other:
+        return f"no such group; {meant(other[1], None, dict.fromkeys(GROUPS))}"
+    missing = re.search(r"Could not find '(\w+)/([^']*)' Available options in '\w+': (.*)", text)
+    if missing:
+        group, name, options = missing.groups()
+        return f"{group}={name}: no such {group}; {did_you_mean(name, options.split())}"
     lacking = re.fullmatch(r"Key '(.*)' is not in struct", text)
     if lacking:
         return f"there is no key {lacking[1]}; arguments of a class are in arguments={{...}}"

@@ -15,6 +15,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from optbench.compose.files import OVERLAYS, ConfigFiles
 from optbench.compose.players import OWN, choice_key
+from optbench.config.conform import UnknownKey
+from optbench.config.keys import find
 from optbench.errors import UserError
 
 NODES = ("model", "dataset", *OWN)
@@ -54,6 +56,19 @@ def drop_replaced_settings(
                 OmegaConf.update(cfg, key, default[setting], merge=False)
             else:
                 OmegaConf.select(cfg, node).pop(setting, None)
+
+
+def names_overlay(
+    error: UnknownKey, files: ConfigFiles, choices: Mapping[str, str], typed: Sequence[str]
+) -> UserError:
+    """Return an error about a key that nobody typed with the overlay that has it."""
+    if error.key in typed:
+        return error
+    for group in OVERLAYS:
+        for name, said in files.written(group, choices[group]):
+            if find(said, error.key) is not None:
+                return UserError(f"{group}={name}: {error}")
+    return error
 
 
 def may_drop(files: ConfigFiles, choices: Mapping[str, str]) -> set[str]:

@@ -28,10 +28,23 @@ def folder_of_configs(config_dir: str) -> Path:
         folder = Path(config_dir).expanduser()
         if config_dir:
             refuse_no_folder(folder, said)
+            _refuse_folder_of_a_group(folder, said)
             return folder
     except (OSError, ValueError, RuntimeError):  # too long, a null character, nobody's home
         pass
     raise UserError(f"{said}: no such folder")
+
+
+def _refuse_folder_of_a_group(folder: Path, said: str) -> None:
+    """Refuse a folder named as a group, with files and no group's folder: it would say nothing."""
+    groups = {path.name for path in configs_folder().iterdir() if path.is_dir()}
+    name = folder.absolute().name
+    inside = {path.name for path in folder.iterdir() if path.is_dir()}
+    if name in groups and not inside & groups and config_files(folder):
+        raise UserError(
+            f"{said}: its files are the group {name}'s; name the folder that it is in, "
+            f"--config-dir {folder.parent}"
+        )
 
 
 def config_files(folder: Path) -> list[Path]:

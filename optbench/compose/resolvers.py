@@ -16,7 +16,8 @@ SHELLS = ("bash", "fish", "zsh")
 
 
 def register_resolvers() -> None:
-    """Register `${cache_folder:}`, `${world_size:}` and `${world_size:32}`, 32 times the ranks."""
+    """Register `${data_folder:}`, `${world_size:}` and `${world_size:32}`, 32 times the ranks."""
+    OmegaConf.register_new_resolver("data_folder", _data_folder, replace=True)
     OmegaConf.register_new_resolver("cache_folder", _cache_folder, replace=True)
     OmegaConf.register_new_resolver("world_size", _world_size, replace=True)
 
@@ -27,6 +28,11 @@ def check_shell(words: Sequence[str]) -> None:
         asked, _, shell = word.partition("=")
         if asked in ("install", "uninstall") and shell not in SHELLS:
             raise UserError(f"-sc {word}: no such shell; choose from {', '.join(SHELLS)}")
+
+
+def _data_folder() -> str:
+    """Return what OPTBENCH_DATA names; unset or empty, the user's cache folder."""
+    return os.environ.get("OPTBENCH_DATA") or _cache_folder()
 
 
 def _cache_folder() -> str:

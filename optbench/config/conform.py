@@ -23,6 +23,19 @@ from optbench.errors import UserError
 NONE: Mapping[str, Any] = {}
 
 
+class UnknownKey(UserError):
+    """A key that there is not.
+
+    Args:
+        said: the message.
+        key: itself, dotted.
+    """
+
+    def __init__(self, said: str, key: str) -> None:
+        super().__init__(said)
+        self.key = key
+
+
 def conform(
     values: Mapping[str, Any], reference: Mapping[str, Any], at: str = ""
 ) -> dict[str, Any]:
@@ -42,7 +55,9 @@ def conform(
         value = values[unknown[0]]
         shown = "" if isinstance(value, Mapping) else f"={flow(value)}"
         given = None if isinstance(value, Mapping) else value
-        raise UserError(f"{key}{shown}: no such key; {meant(unknown[0], given, reference, at)}")
+        raise UnknownKey(
+            f"{key}{shown}: no such key; {meant(unknown[0], given, reference, at)}", key
+        )
     return {
         key: conform_value(values[key], reference[key], join(at, key), reference) for key in values
     }

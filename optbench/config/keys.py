@@ -47,6 +47,9 @@ CALLED: dict[str, tuple[str, ...]] = {
 }
 """What other programs call a key; a name that is a key of ours means it too."""
 
+MOST = 25
+"""Keys that are listed where none is alike; a page of help has more of them."""
+
 FLAGS = {"fused": "fused", "foreach": "foreach", "capturable": "fused", "differentiable": "loop"}
 """torch's flags of how a step runs, which are one key here, and what they come to."""
 
@@ -96,6 +99,8 @@ def meant(key: str, value: Any, config: Mapping[str, Any], at: str = "") -> str:
         return f"did you mean {_said(best, value, config, at)}?"
     if not beside:
         return f"{at or parent} takes no keys"
+    if len(beside) > MOST and not at:
+        return "optbench train --help names them all"
     return f"choose from {', '.join(sorted(name.rpartition('.')[2] for name in beside))}"
 
 

@@ -305,7 +305,7 @@ class RunConfig:
         Field(word, "a run folder", nullable=True),
         before=None,
     )
-    data_root: str = setting("${oc.env:OPTBENCH_DATA,${cache_folder:}}")
+    data_root: str = setting("${data_folder:}")
     model: dict[str, Any]
     dataset: dict[str, Any]
     optimizer: dict[str, Any]

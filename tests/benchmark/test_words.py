@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from optbench.benchmark.contenders import contenders
+from optbench.compose.composer import hydra_session
+
 from .test_benchmark import SIZE, call
 
 REST = "--config-dir own steps=20 hydra.sweep.dir=b"
@@ -33,6 +36,8 @@ BOTH = "suite=tiny 'optimizers=[sgd,adamw]'"
         ("sgd adamw", "sgd adamw: expected key=value; did you mean optimizers=[sgd,adamw]?"),
         ("own/done", "own/done: the folder of a benchmark; optbench resume own/done goes on"),
         ("resume own/done", "own/done: the folder of a benchmark; optbench resume own/done goes"),
+        (f"{BOTH} optimizer.lr=1", "optimizer.lr=1: of one optimizer: 'optimizers=[{NAME: [\"opti"),
+        ("suite=tiny 'optimizers=[ademamux]'", "optimizers: ademamux: no such optimizer; did you"),
         (f"{BOTH} trials=null", "trials=null: not valid; expected a whole number from 1"),
         (f"{BOTH} seeds=null", "seeds=null: not valid; expected a whole number from 1 to 1000"),
         (f"{BOTH} trials=1e3", "trials=1e3: not valid"),
@@ -71,3 +76,10 @@ def test_a_resume_counts_as_carefully(word: str) -> None:
     found = call(f"resume b {word}")
     assert found.code == 2 and f"{word}: not valid" in found.err
     assert Path("b/benchmark.yaml").read_text(encoding="utf-8") == plan
+
+
+def test_the_zoos_are_named_as_ours_are() -> None:
+    with hydra_session() as composer:
+        (own,) = contenders(composer, ["ademamix"], None)
+    assert (own.name, own.choice) == ("ademamix", "zoo")
+    assert list(own.lines) == ["optimizer=zoo", "optimizer.name=ademamix"]

@@ -35,7 +35,7 @@ SAID = [
     (b"", ".yaml names no _target_"),
     (b"defaults: 5\n" + SGD, "defaults must be a list"),
     (b"defaults: [nope]\n" + SGD, "Could not load 'optimizer/nope'"),
-    (b"defaults: [/model: nope]\n" + SGD, "Could not find 'model/nope'"),
+    (b"defaults: [/model: nope]\n" + SGD, "model=nope: no such model"),
     (b"# @package a b\n" + SGD, "Too many components"),
     (b"# @package _global_\n" + SGD, "optimizer._target_: missing"),
     (b"_target_: 5\nlr: 0.1\n", "optimizer._target_=5: expected such as my.module.Class"),

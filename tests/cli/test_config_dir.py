@@ -144,3 +144,30 @@ def test_the_list_has_ones_own_too(own: Path) -> None:
 )
 def test_list_refuses_other_flags_and_folders(line: str, named: list[str]) -> None:
     assert_refused(line, named)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("recipe=key", "recipe=key: epohcs=3: no such key; did you mean epochs?"),
+        ("recipe=deep", "recipe=deep: optimizer.lrr=3: no such key; did you mean optimizer.lr?"),
+        ("recipe=key epohcs=4", "epohcs=4: no such key; did you mean epochs?"),
+        ("recipe=choice", "recipe=choice: optimizer=adamm: no such optimizer; did you mean adam"),
+        ("optimizer=argument", "optimizer.momentun: no argument of SGD; did you mean momentum?"),
+    ],
+)
+def test_a_fault_in_an_own_file_names_the_file(line: str, said: str, own: Path) -> None:
+    answer = call(f"train --config-dir {own} {line} steps=1")
+    assert answer.code == 2 and answer.err.startswith(f"optbench: {said}")
+
+
+def test_an_own_group_that_is_none_of_ours_is_told(own: Path) -> None:
+    (own / "optimizer").rename(own / "optimiser")
+    answer = call(f"train --config-dir {own} optimiser=mine")
+    assert answer.err == "optbench: optimiser=mine: no such group; did you mean optimizer?\n"
+
+
+def test_a_groups_own_folder_is_no_folder_of_configs(own: Path) -> None:
+    answer = call(f"train --config-dir {own / 'optimizer'} steps=1")
+    assert answer.code == 2
+    assert answer.err.endswith(f"name the folder that it is in, --config-dir {own}\n")

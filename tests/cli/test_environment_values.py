@@ -87,3 +87,11 @@ def test_a_resumed_run_takes_them_too(workplace: Path, monkeypatch: pytest.Monke
     answer = call("resume run steps=3 'optimizer.lr=${oc.env:NOT_SET}'")
     assert (answer.code, answer.err.count("\n")) == (2, 1)
     assert "optimizer.lr=${oc.env:NOT_SET}: no environment variable NOT_SET" in answer.err
+
+
+def test_an_empty_name_of_the_datas_folder_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/nobodys")
+    monkeypatch.setenv("OPTBENCH_DATA", "")
+    assert "data_root: /nobodys/optbench\n" in call("train --cfg job").out
+    monkeypatch.setenv("OPTBENCH_DATA", "/own")
+    assert "data_root: /own\n" in call("train --cfg job").out

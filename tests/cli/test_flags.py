@@ -15,6 +15,7 @@ from .program import call, left_in
         ("train --mult", "--mult: no such flag; did you mean --multirun?"),
         ("train --conf x", "--conf: no such flag; did you mean --config-dir?"),
         ("train --c job", "--c: no such flag; did you mean --config-dir or --cfg?"),
+        ("train steps=1 -sc", "-sc: before any verb, optbench -sc install=bash"),
         ("train --hlep", "did you mean --help?"),
         ("train --seed 1", "--seed: no such flag; did you mean seed=1?"),
         ("train --epoch=3", "--epoch: no such flag; did you mean epochs=3?"),

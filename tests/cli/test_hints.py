@@ -53,6 +53,13 @@ KEYS: list[Row] = [
         "optimizer=zoo optimizer.name=ademamix optimizer.alpha=3",
         ["optimizer.alpha=3", "optimizer.arguments={alpha: ...}"],
     ),
+    ("recipes=gan", ["recipes=gan: no such key; did you mean recipe?"]),
+    ("workloads=digits_mlp", ["did you mean workload?"]),
+    ("frobnicate=1", ["frobnicate=1: no such key; optbench train --help names them all"]),
+    (
+        "optimizer._target_=torch.optim.SGD",
+        ["optimizer.betas: no argument of SGD; it takes lr, momentum"],
+    ),
     ("clip_norm=1", ["clip_norm=1: no such key", "did you mean clip.norm?"]),
     ("clp.norm=1", ["clp.norm=1: no such key", "did you mean clip.norm?"]),
     ("++wd=1", ["wd=1: no such key", "did you mean optimizer.weight_decay?"]),

@@ -33,6 +33,7 @@ def place(shared_place: Path) -> Path:
             "optimizer=sgd: can't change when a run is resumed",
         ),
         ("resume run model=gru", "model=gru: can't change when a run is resumed (it is mlp)"),
+        ("resume run sweep", "sweep: a second folder; optbench resume goes on with one"),
         ("evaluate run model=logistic", "model=logistic: not when a run is evaluated (it is mlp)"),
     ],
 )
@@ -145,7 +146,7 @@ def test_an_export_that_fails_names_the_file_that_was_asked_for(
 ) -> None:
     monkeypatch.chdir(place)
     answer = call("export run -o /proc/model.pt")
-    assert (answer.code, answer.err) == (1, "optbench: /proc/model.pt: No such file or directory\n")
+    assert (answer.code, answer.err) == (2, "optbench: /proc/model.pt: No such file or directory\n")
 
 
 def test_the_best_checkpoint_is_damaged_and_the_last_is_not(workplace: Path) -> None:

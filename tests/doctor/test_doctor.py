@@ -212,7 +212,7 @@ def test_a_checkpoint_that_lacks_something_is_told(harm: str, tmp_path: Path) ->
     elif harm == "gone":
         state.unlink()
     else:
-        (step / "manifest.json").write_text('{"files": {"../../config.yaml": 3}}')
+        (step / "manifest.json").write_text('{"files": {"../x": 3}}', encoding="utf-8")
     said = {"cut": f"state.pt has 100 bytes of {len(whole):,}", "gone": "state.pt is missing"}
     answer = call(f"doctor {path}")
     assert answer.code == 1 and "it is damaged" in answer.out
