@@ -92,6 +92,11 @@ def width() -> int:
     return shutil.get_terminal_size((WIDTH, 24)).columns
 
 
+def picture_width() -> int:
+    """Return how wide a picture of characters is: 72, less in a narrow terminal, at least 24."""
+    return max(24, min(72, width()))
+
+
 def print_lines(text: str) -> None:
     """Print lines on standard output, each escaped."""
     OUT.write(escaped_lines(text) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -66,6 +67,8 @@ def build_modules(
     layout = torch.channels_last if config.channels_last else torch.preserve_format
     module.to(memory_format=layout)
     if config.compile:
+        # On a CPU it would be told that there is no CUDA, in torch's own words.
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
         for each in modules.values():
             each.compile()
     return modules

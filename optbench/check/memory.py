@@ -1,8 +1,7 @@
-"""How much memory the training takes, by part, and how long it would be."""
+"""How much memory the training takes, by part."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,17 +15,15 @@ from optbench.check.short import short_run
 from optbench.errors import memory_wanting
 from optbench.training.batches import BatchStream
 
-SHARE = 0.1
-"""Of the time."""
+SHARE = 0.05
+"""Of the time, in which the largest batch is looked for."""
 MIB, GIB = 2**20, 2**30
 FULL = 0.9
 """Of what is free, above which it is said to be short."""
-LOADING = 0.5
-"""Of a step's time that its examples may take."""
 
 
 class Memory:
-    """Parameters, gradients, optimizer state, activations; seconds; the largest batch."""
+    """Parameters, gradients, optimizer state, activations; the largest batch."""
 
     name = "memory"
 
@@ -53,7 +50,6 @@ class Memory:
             yield warned(what, evidence, "little is left", "activation_checkpointing=true")
         else:
             yield replace(passed(what, evidence), numbers=numbers)
-        yield from _speed(setup)
 
 
 def by_part(setup: Setup) -> dict[str, float]:
@@ -112,7 +108,7 @@ def _largest(setup: Setup, fixed: float, an_example: float, free: float) -> str:
     if setup.device.type != "cuda":
         return f"{min(count, len(setup.feed.indices)):,} (computed)"
     low, high = 0, min(2 * count, len(setup.feed.indices))
-    left = setup.deadline(SHARE / 2)
+    left = setup.deadline(SHARE)
     while low < high and left() > 0 and high - low > max(1, low // 16):
         middle = (low + high + 1) // 2
         if _fits(setup, middle):
@@ -133,63 +129,7 @@ def _fits(setup: Setup, count: int) -> bool:
     return True
 
 
-def _speed(setup: Setup) -> Iterator[Finding]:
-    """Time a few steps, with and without measuring, and the loading of their examples."""
-    settings = setup.experiment.settings
-    every = settings.cadence.monitor
-    share = SHARE * setup.seconds / 3
-    step = setup.step_seconds
-    loading = _loading(setup, min(share, 2.0))
-    if step * 3 > share:
-        whole = settings.total_steps * (step + loading)
-        what = f"the whole run takes about {_time(whole)}"
-        yield passed(f"{what} here: {step:.2g} s a step, from a few examples", seconds=whole)
-        return
-    steps = max(3, min(30, settings.total_steps, int(share / step)))
-    with setup.put_back():
-        short_run(setup.experiment, 1)
-        measured, step = (
-            setup.timed(lambda: short_run(setup.experiment, steps, monitor=m)) / steps  # noqa: B023
-            for m in (1, 0)
-        )
-    monitored = max(0.0, measured - step) / max(1, every or 10**9) / step
-    whole = settings.total_steps * (step + max(0.0, loading - step))
-    evidence = f"{step * 1e3:.3g} ms a step, of which examples {loading * 1e3:.2g} ms"
-    evidence += f"; measuring costs about {monitored:.1%}" if every else ""
-    what = f"{settings.total_steps:,} steps take about {_time(whole)}"
-    if loading > LOADING * step and loading * settings.total_steps > 10:
-        key = next((k for k in ("workers",) if k in setup.config.dataset), "")
-        workers = int(setup.config.dataset.get("workers") or 0)
-        remedy = f"dataset.{key}={max(2, 2 * workers)}" if key else ""
-        cause = "examples come slower than they are learned from"
-        yield warned(f"{what}, much of it for loading", evidence, cause, remedy, seconds=whole)
-    else:
-        yield passed(what, evidence, seconds=whole)
-
-
-def _loading(setup: Setup, seconds: float) -> float:
-    """Return the seconds that a step's examples take to be loaded."""
-    import time
-
-    begun, count = time.perf_counter(), 0
-    for work in itertools.islice(setup.feed.epoch(0), 20):
-        for _ in work.micros:
-            pass
-        count += 1
-        if time.perf_counter() - begun > seconds:
-            break
-    return (time.perf_counter() - begun) / max(1, count)
-
-
 def _size(count: float) -> str:
     if count >= GIB:
         return f"{count / GIB:.3g} GiB"
     return f"{count / MIB:.3g} MiB" if count >= MIB / 10 else f"{count / 1024:.3g} KiB"
-
-
-def _time(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} minutes"
-    return f"{seconds / 3600:.3g} hours"

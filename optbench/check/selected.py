@@ -22,6 +22,7 @@ CLASSES = {
     "lr": "optbench.check.learning_rate.LearningRate",
     "determinism": "optbench.check.determinism.Determinism",
     "memory": "optbench.check.memory.Memory",
+    "speed": "optbench.check.speed.Speed",
 }
 """Our own, in the order in which they are done."""
 

@@ -87,6 +87,8 @@ def _as_table(found: Sequence[Past]) -> None:
     widest = sum(max(map(len, [name, *values])) for name, values in table.items())
     if widest > table_room(len(table)):  # long paths: a day is enough, so that each has one line
         table["begun"] = [when.partition(" ")[0] for when in table["begun"]]
+        if widest - len(" 00:00") > table_room(len(table)):
+            del table["begun"]
     more: dict[str, list[str]] = {}
     if len(metrics) > 1:
         more["best of"] = [str(run.best["metric"]) if run.best else "" for run in found]

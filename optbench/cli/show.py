@@ -12,7 +12,7 @@ from optbench.cli.training import parse
 from optbench.compose.composer import hydra_session
 from optbench.compose.players import choice_key
 from optbench.config.run_spec import RunSpec
-from optbench.console import OUT, print_lines
+from optbench.console import OUT, picture_width, print_lines
 from optbench.errors import UserError
 from optbench.escape import escaped
 from optbench.plots import png
@@ -80,7 +80,7 @@ def _text(curves: Curves, spec: RunSpec) -> str:
     count = f"{steps[-1] + 1} step{'s' * (steps[-1] > 0)}"
     lines = [f"{_title(spec)}: {count}, {epochs:.4g} epochs of {curves.epoch}", ""]
     series = {name: (steps, values) for name, values in curves.rates.items()}
-    draw = partial(curve, x_label="step", ascii_only=ascii_only(OUT))
+    draw = partial(curve, width=picture_width(), x_label="step", ascii_only=ascii_only(OUT))
     lines.append(draw(series, y_label="lr"))
     for name, values in curves.others.items():
         lines += ["", draw({name: (steps, values)}, height=8, y_label=name)]

@@ -12,8 +12,9 @@ from optbench.compose import hydra_internals
 from optbench.compose.composer import hydra_session
 from optbench.compose.config_source import CheckedFolders
 from optbench.compose.paths import configs_folder
+from optbench.compose.plugins import hydras_own
 from optbench.config.suggest import did_you_mean
-from optbench.console import print_lines
+from optbench.console import print_lines, print_text
 from optbench.errors import UserError
 from optbench.files import dump_yaml
 from optbench.rundir import RunDir, path_of
@@ -21,6 +22,7 @@ from optbench.runs.restart import begun_before, has_begun
 
 WITH_RESUME = {"at": "branch", "to": "branch", "trust": "run that somebody else began"}
 """Flags that go with `resume` alone, and what they are for."""
+HYDRA = "Hydra (https://hydra.cc) composes the config. Groups of its own, of sweeps:"
 
 
 def train(arguments: Sequence[str]) -> int:
@@ -64,7 +66,10 @@ def _training(verb: str, arguments: Sequence[str]) -> int:
 
         return resume(str(before), [], flags.config_dir, trust=flags.trust)
     with hydra_session(flags.config_dir) as composer:
-        if flags.cfg or flags.info or flags.hydra_help:
+        if flags.hydra_help:
+            print_text("\n".join([HYDRA, *hydras_own(composer.loader)]))
+            return 0
+        if flags.cfg or flags.info:
             if flags.multirun:
                 raise UserError("--cfg --multirun: one of them; a grid has many configs")
             spec = composer.spec(composer.compose(rest), rest)
@@ -72,8 +77,7 @@ def _training(verb: str, arguments: Sequence[str]) -> int:
                 print_lines(_part(spec.plain, flags.package).rstrip("\n"))
                 return 0
             options = [word for word in arguments if word not in flags.overrides]
-            lines = [] if flags.hydra_help else composer.lines(rest)
-            return _hydra([*lines, *options])  # Hydra wants them in one piece
+            return _hydra([*composer.lines(rest), *options])  # Hydra wants them in one piece
         if flags.multirun:
             from optbench.cli.sweep import sweep
 
@@ -152,7 +156,7 @@ def _part(plain: Mapping[str, Any], package: str | None) -> str:
 
 
 def _hydra(arguments: Sequence[str]) -> int:
-    """Let Hydra answer its own flags (`--cfg`, `--info`, `--hydra-help`, completion)."""
+    """Let Hydra answer its own flags (`--cfg`, `--info`, completion)."""
     import hydra
     from hydra.core.global_hydra import GlobalHydra
 

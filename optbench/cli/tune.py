@@ -96,7 +96,10 @@ def report(searched: Searched, log: Log) -> int:
     study, best = searched.study, searched.study.best()
     folder = shell_word(shown(study.folder))
     header, rows = rows_of(study)
-    print_table(f"study {shown(study.folder)}", header, rows)
+    if rows:
+        print_table(f"study {shown(study.folder)}", header, rows)
+    else:
+        print_text(f"study {shown(study.folder)}: no trial has a score yet")
     if best is not None:
         found = importances(study)
         if found:
@@ -110,7 +113,8 @@ def report(searched: Searched, log: Log) -> int:
     left = study.plan.trials - len(study.tried())
     if left:
         print_lines(f"  optbench resume {folder}")
-    print_text(f"\n{draw(study, shown(study.folder))}")
+    if rows:
+        print_text(f"\n{draw(study, shown(study.folder))}")
     if searched.signal:
         return 128 + searched.signal
     return EXIT_LEFT if left or best is None else 0

@@ -18,6 +18,7 @@ from optbench.rundir import RunDir
 from optbench.runs.past import Past
 from optbench.runs.read import Run
 from optbench.runs.result import MACHINES
+from optbench.runs.resume import CHANGED
 from optbench.statistics import is_score
 from optbench.which_run import RUNS
 
@@ -29,8 +30,6 @@ PRUNED = "pruned"
 Unit = tuple[int, str]
 """What runs are paired by: the seed, and the fold of the data set, empty where there is none."""
 
-CHANGED = "changed: "
-"""How a line of a log goes on after its time that says what a resume changed."""
 LONGEST_LINE = 10_000
 MOST_EXAMPLES = 2.0**63
 _HASH = re.compile(r"[0-9a-f]{16}")

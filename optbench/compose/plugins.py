@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hydra.core.config_loader import ConfigLoader
+
+from optbench.compose.hydra_internals import repository
 from optbench.config.suggest import did_you_mean, nearest
 
 PACKAGES = {
@@ -42,3 +45,10 @@ def plugin_meant(kind: str, word: str, found: Sequence[str]) -> str:
         it = "it" if name == word else f"{name}, if that is meant,"
         return f"{it} comes with pip install {packages[name]}"
     return f"did you mean {name}?" if name in found else did_you_mean(word, found)
+
+
+def hydras_own(loader: ConfigLoader) -> list[str]:
+    """Return a line for each of Hydra's own groups that there is a choice of: its files."""
+    known = repository(loader)
+    kinds = {kind: known.get_group_options(f"hydra/{kind}") for kind in ("launcher", "sweeper")}
+    return [f"hydra/{kind}={'|'.join(files)}" for kind, files in kinds.items()]

@@ -75,12 +75,10 @@ def reason_of(error: BaseException) -> str:
     return words if len(words) <= 200 else f"{words[:200]}..."
 
 
-def damaged(path: str | Path, reason: str) -> ArgumentError:
-    """Return the error for a file of a data set that can be had again."""
-    return ArgumentError(
-        f"{path} cannot be read ({reason}): replace it by a good copy, or delete it and set ",
-        Argument("download", True),
-    )
+def damaged(path: str | Path, reason: str, elsewhere: bool = True) -> ArgumentError:
+    """Return the error for a file of a data set; `elsewhere`: it could be downloaded again."""
+    again = (", or delete it and set ", Argument("download", True)) if elsewhere else ()
+    return ArgumentError(f"{path} cannot be read ({reason}): replace it by a good copy", *again)
 
 
 def _refuse_others(status: os.stat_result) -> None:

@@ -28,8 +28,13 @@ if TYPE_CHECKING:
 _UNSIGNED_BYTES = 8
 
 
-def read_idx(path: Path, dimensions: int, limit: int = LIMIT) -> npt.NDArray[np.uint8]:
+def read_idx(
+    path: Path, dimensions: int, limit: int = LIMIT, elsewhere: bool = True
+) -> npt.NDArray[np.uint8]:
     """Return the uint8 array of an IDX file, gzipped (by its name, .gz) or raw.
+
+    Args:
+        elsewhere: whether it could be downloaded again, which the error then says.
 
     Raises:
         ArgumentError: the file is unreadable, damaged, cut short, of another type or number of
@@ -40,9 +45,9 @@ def read_idx(path: Path, dimensions: int, limit: int = LIMIT) -> npt.NDArray[np.
             packed = path.suffix == ".gz"
             return _read(Gunzipped(file, limit + 1024) if packed else file, dimensions, limit)
     except Unreadable as error:
-        raise damaged(path, str(error)) from error
+        raise damaged(path, str(error), elsewhere) from error
     except (OSError, MemoryError) as error:
-        raise damaged(path, reason_of(error)) from error
+        raise damaged(path, reason_of(error), elsewhere) from error
 
 
 def _read(stream: BufferedReader | Gunzipped, dimensions: int, limit: int) -> npt.NDArray[np.uint8]:
@@ -52,7 +57,8 @@ def _read(stream: BufferedReader | Gunzipped, dimensions: int, limit: int) -> np
     if magic[2] != _UNSIGNED_BYTES:
         raise Unreadable(f"its type is {magic[2]}, not {_UNSIGNED_BYTES} (unsigned bytes)")
     if magic[3] != dimensions:
-        raise Unreadable(f"it has {magic[3]} dimensions, not {dimensions}")
+        sides = f"{magic[3]} dimension{'s' * (magic[3] != 1)}"
+        raise Unreadable(f"it has {sides}, not {dimensions}; images have 3, labels 1")
     sides = stream.read(4 * dimensions)
     if len(sides) < 4 * dimensions:
         raise Unreadable("it is cut short")

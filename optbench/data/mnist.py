@@ -40,7 +40,7 @@ def mnist_like(
 ) -> ArrayDataset:
     """Return the four IDX files in root/folder/raw, each unpacked or as .gz: grey uint8 images.
 
-    `files` has their names where these are others than MNIST's, as EMNIST's
+    `files` has their names, with or without .gz, where these are others than MNIST's, as EMNIST's
     `emnist-balanced-train-images-idx3-ubyte`; `transposed` is for images that are stored column
     by column, as EMNIST's are.
 
@@ -63,7 +63,10 @@ def mnist_like(
     }
     found = [part for part, path in paths.items() if path is not None and path.suffix == ".gz"]
     notes = others_than_published(folder, {opened[part]: md5.get(part, "") for part in found})
-    arrays = {part: read_idx(path, DIMENSIONS[part]) for part, path in opened.items()}
+    arrays = {
+        part: read_idx(path, DIMENSIONS[part], elsewhere=bool(mirrors))
+        for part, path in opened.items()
+    }
     if transposed:
         for part in ("train_images", "test_images"):
             arrays[part] = arrays[part].transpose(0, 2, 1).copy()
@@ -100,7 +103,7 @@ def _names(files: Mapping[str, str]) -> dict[str, str]:
             )
         if not isinstance(name, str) or Path(name).name != name:
             raise ArgumentError(Argument(f"files.{part}", name), ": not the name of a file in raw/")
-    return {**FILES, **files}
+    return {**FILES, **{part: name.removesuffix(".gz") for part, name in files.items()}}
 
 
 def _find(raw: Path, name: str) -> Path | None:

@@ -6,13 +6,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from optbench.console import OUT, print_lines, print_table, print_text, shown, width
+from optbench.console import OUT, picture_width, print_lines, print_table, print_text, shown
 from optbench.doctor.diagnosis import Diagnosis
 from optbench.plots.terminal import ascii_only, curve
 from optbench.symptoms.base import Symptom
 
-WIDEST, HEIGHT = 72, 8
-"""Of a picture, in characters."""
+HEIGHT = 8
+"""Of a picture, in lines."""
 INDENT = "  "
 
 
@@ -57,7 +57,7 @@ def _picture(found: Diagnosis, tags: Sequence[str]) -> str:
         return ""
     return curve(
         series,
-        width=min(WIDEST, width()),
+        width=picture_width(),
         height=HEIGHT + len(series),
         x_label="step",
         y_label=", ".join(series),

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from optbench.console import shown
 from optbench.errors import UserError
-from optbench.files import naming, reading
+from optbench.files import BadFile, naming, read_text, reading
 from optbench.launched import launched_ranks
 from optbench.rundir import RunDir, path_of
 from optbench.runs.log import Log, say_taken
-from optbench.runs.resume import Continuation
+from optbench.runs.resume import CHANGED, Continuation
 from optbench.step_folders import SAMPLES, checkpoint_folder, sample_step
 
 
@@ -59,6 +59,8 @@ def branch(
         log.open(new.log)
         say_taken(wanted, new.path, log)
         log.say(f"a branch of {shown(old.path)} at step {step}")
+        for line in _changes(old):
+            log.note(line)
         log.close()
         begun = True
         yield replace(going, folder=new, spec=replace(going.spec, folder=str(new.path)))
@@ -71,6 +73,16 @@ def branch(
                 with suppress(OSError):
                     path.rmdir()
         raise
+
+
+def _changes(old: RunDir) -> list[str]:
+    """Return what the log says of changes by resumes: the branch has the config after them."""
+    try:
+        lines = read_text(old.log).splitlines()
+    except (OSError, BadFile):
+        return []
+    said = [line.partition(" ")[2] for line in lines]
+    return [line for line in said if line.startswith(CHANGED)]
 
 
 def _copy_run(old: RunDir, new: RunDir, step: int) -> None:

@@ -22,6 +22,9 @@ from optbench.runs.saved import Saved, read_saved
 from optbench.runs.sweep import of_its_sweep
 from optbench.runs.trust import Seal, sealed
 
+CHANGED = "changed: "
+"""How a line of the log begins that tells of a key which a resume changed."""
+
 
 @dataclass(frozen=True)
 class Continuation:
@@ -99,7 +102,7 @@ def continuation(
         asked = frozenset(str(o.key_or_group) for o in composer.parse(overrides))
     changes = differences(saved.plain, spec.plain)
     refuse_fixed(changes, chosen_anew(folder.read_overrides()["choices"], spec.choices))
-    told = (f"changed: {key}={flow(new)} (was {flow(old)})" for key, (old, new) in changes.items())
+    told = (f"{CHANGED}{key}={flow(new)} (was {flow(old)})" for key, (old, new) in changes.items())
     spec = replace(spec, changes=tuple(told))
     return Continuation(folder, spec, saved.seals, changes, asked)
 

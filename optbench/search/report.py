@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from optbench.compose.commands import train_command
 from optbench.compose.composer import keys_of
 from optbench.config.run_spec import RunSpec
-from optbench.console import OUT, print_lines, print_table, print_text, shown
+from optbench.console import OUT, picture_width, print_lines, print_table, print_text, shown
 from optbench.errors import UserError
 from optbench.plots.terminal import ascii_only, curve
 from optbench.rundir import RunDir
@@ -81,6 +81,7 @@ def _print(
     series = {f"seed {t.seed}": drawn(smooth(t), trials) for t in trials}
     picture = curve(
         series,
+        width=picture_width(),
         x_label="lr",
         y_label="smoothed loss",
         log_x=not ramp.linear,

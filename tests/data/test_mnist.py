@@ -125,3 +125,14 @@ def test_files_of_other_names_stored_column_by_column(tmp_path: Path) -> None:
 def test_names_of_files_are_looked_at(tmp_path: Path, files: dict[str, Any], said: str) -> None:
     with pytest.raises(ArgumentError, match=said):
         load(tmp_path, files=files)
+
+
+def test_swapped_files_are_told_and_nobody_is_sent_to_download_them(tmp_path: Path) -> None:
+    write_files(tmp_path / "Toys" / "raw")
+    names = FILES["train_labels"], FILES["train_images"]
+    swapped = {"train_images": f"{names[0]}.gz", "train_labels": names[1]}  # .gz may be said
+    with pytest.raises(ArgumentError, match=r"1 dimension, not 3; images have 3, labels 1") as told:
+        load(tmp_path, files=swapped)
+    assert "download" not in str(told.value)
+    with pytest.raises(ArgumentError, match="or delete it and set download=True"):
+        load(tmp_path, files=swapped, mirrors=["http://nowhere/"])

@@ -221,9 +221,10 @@ def test_a_checkpoint_that_lacks_something_is_told(harm: str, tmp_path: Path) ->
 
 
 def test_a_folder_without_a_run_is_told_beside_others(tmp_path: Path) -> None:
-    path, empty = tmp_path / "run", tmp_path / "empty"
+    path, empty = tmp_path / "runs", tmp_path / "empty"
     empty.mkdir()
-    train("steps=2", path)
+    for name in ("sgd", "adam"):
+        train(f"steps=2 optimizer={name}", path / name)
     for verb in ("doctor", "runs", "compare"):
         answer = call(f"{verb} {path} {empty}")
         assert answer.err.startswith(f"warning: {empty}: no run is there\n"), verb

@@ -10,6 +10,7 @@ import pytest
 from cli.program import assert_same_bits, call, final_state, left_in, train
 
 import optbench
+from optbench.comparison.record import Record
 from optbench.rundir import RunDir
 from optbench.runs.read import Run
 from optbench.training.checkpointer import is_clocked
@@ -111,3 +112,11 @@ def test_a_link_in_a_checkpoint_is_not_followed(run: Run, tmp_path: Path) -> Non
     with pytest.raises(optbench.UserError, match="link"):
         optbench.resume(run.path, at=6)
     assert [path.name for path in Path.cwd().iterdir()] == ["run"]
+
+
+def test_a_branch_of_what_was_changed_tells_of_the_change(run: Run) -> None:
+    """It has the config after it, and steps before it; compare would take it for one setting."""
+    optbench.resume(run.path, "steps=15", "optimizer.lr=0.5")
+    branch = optbench.resume(run.path, at=9).run
+    assert "changed: optimizer.lr=0.5 (was 0.01)\n" in RunDir(branch.path).log.read_text("utf-8")
+    assert Record.of(branch).changed["optimizer.lr"] == ("0.01", "0.5")
