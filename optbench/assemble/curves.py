@@ -8,6 +8,7 @@ from typing import Any
 
 from optbench.assemble.data import Split, batch_size, dataset
 from optbench.assemble.schedule import Base, build_schedule, build_values
+from optbench.config.counted import counted
 from optbench.config.run_config import PlayerConfig, RunConfig
 from optbench.config.schema import DEFAULT_EPOCHS
 from optbench.data.epoch_length import steps_per_epoch
@@ -62,7 +63,7 @@ def _add(curves: Curves, config: RunConfig, own: PlayerConfig, suffix: str, tota
     every = own.update_every
     updates = total // every
     if not updates:
-        raise UserError(f"update_every={every}: longer than the run of {total} steps")
+        raise UserError(f"update_every={every}: longer than the run of {counted(total, 'step')}")
     this = Curves([step // every for step in curves.steps], epoch=-(-curves.epoch // every))
     optimizer = own.optimizer
     lr = float(optimizer["lr"]) * _factor(config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from optbench.config.counted import counted
 from optbench.config.lengths import Length
 from optbench.errors import UserError
 
@@ -49,8 +50,8 @@ def refuse_unreached(
             )
         if at * every < warmup:
             raise UserError(
-                f"{what}: step {at * every} is in the warmup of {warmup} steps, where it has no "
-                "effect; milestones count from the beginning of the run"
+                f"{what}: step {at * every} is in the warmup of {counted(warmup, 'step')}, where "
+                "it has no effect; milestones count from the beginning of the run"
             )
 
 
@@ -63,4 +64,5 @@ def _after(at: int, last: int, text: Any) -> bool:
 
 
 def _never(at: int, last: int) -> str:
-    return f"step {at} is never reached, for there are {last + 1} steps"
+    are = "are" if last else "is"
+    return f"step {at} is never reached, for there {are} {counted(last + 1, 'step')}"

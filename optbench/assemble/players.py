@@ -12,6 +12,7 @@ from torch import nn
 from optbench.assemble.optimizer import Built, lr_factor
 from optbench.assemble.schedules import build_schedules
 from optbench.assemble.stages import build_any
+from optbench.config.counted import counted
 from optbench.config.run_config import PlayerConfig, RunConfig
 from optbench.errors import UserError
 from optbench.optim.needs import needs_of
@@ -70,7 +71,9 @@ def _player(
     every = own.update_every
     steps = total_steps // every
     if not steps:
-        raise UserError(f"{own.at}update_every={every}: longer than the run of {total_steps} steps")
+        raise UserError(
+            f"{own.at}update_every={every}: longer than the run of {counted(total_steps, 'step')}"
+        )
     factor = lr_factor(config.scale_lr, feed.batch_size, config.base_batch_size)
     forward = strategy.prepare(module)
     try:

@@ -15,6 +15,7 @@ from optbench.assemble.create import call, create, locate, parameters_of
 from optbench.assemble.milestones import refuse_unreached
 from optbench.assemble.own import module_of, told
 from optbench.assemble.replay import REPLAY, build_replay
+from optbench.config.counted import counted
 from optbench.config.fields import LENGTHS
 from optbench.config.flow import flow
 from optbench.config.lengths import Length
@@ -74,7 +75,7 @@ def build_schedule(
     warmup = lengths(node.get("warmup_steps", 0))
     if warmup > total_steps:
         raise UserError(
-            f"{key}.warmup_steps={node['warmup_steps']}: {warmup} steps, "
+            f"{key}.warmup_steps={node['warmup_steps']}: {counted(warmup, 'step')}, "
             f"longer than the run of {total_steps}"
         )
     own = {k: lengths(v) if k in LENGTHS else v for k, v in node.items() if k not in OURS}
@@ -141,7 +142,8 @@ def _chain(
         parts.append(Part(schedule, steps, node.get("scale", 1.0)))
         used += steps or 0
         if used >= total:
-            taking = f"the first {index + 1} parts take {used} steps" if index else f"{used} steps"
+            took = counted(used, "step")
+            taking = f"the first {index + 1} parts take {took}" if index else took
             raise UserError(
                 f"{at}.for={node['for']}: {taking}, where the whole has {total}: "
                 "none are left for the rest"

@@ -90,16 +90,6 @@ def failed(
     return Finding(FAIL, what, evidence, cause, remedy, numbers)
 
 
-def numbered(count: int, what: str, plural: str | None = None) -> str:
-    """Return a count with its noun.
-
-    Example:
-        >>> numbered(1, "layer"), numbered(2_000, "class", "classes")
-        ('1 layer', '2,000 classes')
-    """
-    return f"{count:,} {what if count == 1 else plural or what + 's'}"
-
-
 def first_few(names: Iterable[str], most: int = 3) -> str:
     """Return the first names of several, and how many more there are."""
     found = list(names)

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import grad
 
-from optbench.check.base import Finding, Skipped, failed, first_few, numbered, passed
+from optbench.check.base import Finding, Skipped, failed, first_few, passed
 from optbench.check.setup import Setup
 from optbench.check.structure import custom_functions, doubled, in_double, own_parameters
+from optbench.config.counted import counted
 from optbench.training import rng
 from optbench.training.player import Player
 
@@ -177,7 +178,7 @@ class _Checked:
             most = max(compared, key=lambda c: c.raw)
             return passed(
                 f"autograd{of} equals central differences in float64{functions}",
-                f"{numbered(len(compared), 'module')}, worst {most.name}: {most.raw:.1g}",
+                f"{counted(len(compared), 'module')}, worst {most.name}: {most.raw:.1g}",
                 worst=worst.error,
             )
         return _wrong(compared, worst, custom, of)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from optbench.check.base import Finding, passed, warned
 from optbench.check.setup import Setup
 from optbench.check.short import short_run
+from optbench.config.counted import counted
 
 SHARE = 0.1
 """Of the time."""
@@ -44,7 +45,7 @@ class Speed:
         whole = settings.total_steps * (step + max(0.0, loading - step))
         evidence = f"{step * 1e3:.3g} ms a step, of which examples {loading * 1e3:.2g} ms"
         evidence += f"; measuring costs about {monitored:.1%}" if every else ""
-        what = f"{settings.total_steps:,} steps take about {_time(whole)}"
+        what = f"{counted(settings.total_steps, 'step')} take about {_time(whole)}"
         if loading > LOADING * step and loading * settings.total_steps > 10:
             key = next((k for k in ("workers",) if k in setup.config.dataset), "")
             workers = int(setup.config.dataset.get("workers") or 0)

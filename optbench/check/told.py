@@ -7,8 +7,9 @@ import math
 import textwrap
 from typing import Any
 
-from optbench.check.base import PASS, SKIPPED, numbered
+from optbench.check.base import PASS, SKIPPED
 from optbench.check.result import Checked, Line
+from optbench.config.counted import counted
 from optbench.console import print_lines, print_text, width
 from optbench.escape import escaped
 
@@ -51,7 +52,7 @@ def end_told(checked: Checked) -> None:
         text
         for text in (
             f"{counts['pass']} passed",
-            numbered(counts["warn"], "warning") if counts["warn"] else "",
+            counted(counts["warn"], "warning") if counts["warn"] else "",
             f"{counts['fail']} failed" if counts["fail"] else "",
             f"{counts['skipped']} skipped" if counts["skipped"] else "",
         )

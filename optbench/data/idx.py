@@ -57,8 +57,8 @@ def _read(stream: BufferedReader | Gunzipped, dimensions: int, limit: int) -> np
     if magic[2] != _UNSIGNED_BYTES:
         raise Unreadable(f"its type is {magic[2]}, not {_UNSIGNED_BYTES} (unsigned bytes)")
     if magic[3] != dimensions:
-        sides = f"{magic[3]} dimension{'s' * (magic[3] != 1)}"
-        raise Unreadable(f"it has {sides}, not {dimensions}; images have 3, labels 1")
+        found = f"{magic[3]} dimension{'s' * (magic[3] != 1)}"
+        raise Unreadable(f"it has {found}, not {dimensions}; images have 3, labels 1")
     sides = stream.read(4 * dimensions)
     if len(sides) < 4 * dimensions:
         raise Unreadable("it is cut short")

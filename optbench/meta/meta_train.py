@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from optbench.config.counted import counted
 from optbench.console import print_lines, print_text, shown
 from optbench.errors import UserError
 from optbench.escape import shell_word
@@ -116,7 +117,7 @@ def _finish(trainer: MetaTrainer, path: Path) -> int:
     if plan.out:
         _put_out(Path(plan.out), data, weights)
         weights = Path(plan.out)
-    print_text(f"meta-trained for {plan.end} steps: {shown(weights)}")
+    print_text(f"meta-trained for {counted(plan.end, 'step')}: {shown(weights)}")
     name = shell_word(shown(weights))
     print_lines(f"  optbench train optimizer=learned optimizer.weights={name}")
     return 0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from optbench.compose.composer import Composer
 from optbench.compose.executors import ExecutorChoice, gone_on_with, without_executor
+from optbench.config.counted import counted
 from optbench.config.run_spec import RunSpec
 from optbench.errors import UserError
 from optbench.executors.make import make_executor
@@ -95,7 +96,9 @@ def _planned(
         )
     found = measured(base, "pbt")
     if found.steps < wanted.rounds:
-        raise UserError(f"rounds={wanted.rounds}: more than the {found.steps} steps of a run")
+        raise UserError(
+            f"rounds={wanted.rounds}: more than the {counted(found.steps, 'step')} of a run"
+        )
     check_ends(composer, [*rest, *OF_EVERY_RUN], [], wanted.space, base)
     return PopulationPlan(
         overrides=rest,

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from optbench.assemble.data import check_same_data, described, notes_on
+from optbench.config.counted import counted
 from optbench.config.run_spec import RunSpec
 from optbench.console import print_error, shown
 from optbench.errors import UserError, is_machines
@@ -239,7 +240,7 @@ class _Run:
         if taken > total_steps:
             key = "epochs" if config.steps is None else "steps"
             raise UserError(
-                f"{key}={getattr(config, key)}: {total_steps} steps, "
+                f"{key}={getattr(config, key)}: {counted(total_steps, 'step')}, "
                 f"but {shown(self.folder.path)} has taken {taken}"
             )
 
