@@ -9,6 +9,7 @@ from optbench.assemble.data import Fold, Split, batch_size
 from optbench.config.run_config import RunConfig
 from optbench.data.dataset import Dataset, Source
 from optbench.data.order import split_fold, split_validation
+from optbench.data.permutation import Indices, all_of
 from optbench.training.batches import BatchStream
 from optbench.training.distributed import World
 from optbench.training.settings import EvaluationSet
@@ -25,10 +26,7 @@ def batches(config: RunConfig, dataset: Dataset, world: World, carries: bool) ->
     """
     source = dataset.open("train", world.device)
     split = Split.of(config, dataset)
-    if split.own:
-        train = torch.arange(split.train)
-    else:
-        train, _ = _split_off(config, dataset)
+    train: Indices = all_of(split.train) if split.own else _split_off(config, dataset)[0]
     size = batch_size(config, dataset)
     return BatchStream(
         source=source,

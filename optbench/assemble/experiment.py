@@ -27,6 +27,7 @@ from optbench.assemble.without_gradients import without_slope
 from optbench.config.run_config import RunConfig
 from optbench.config.schema import DEFAULT_EPOCHS
 from optbench.data.dataset import Dataset
+from optbench.data.permutation import all_of
 from optbench.errors import UserError
 from optbench.monitor.record import Recorder
 from optbench.optim.groups import parameter_count
@@ -264,7 +265,7 @@ def build_model(config: RunConfig, dataset: Dataset, device: torch.device) -> di
     """
     config = dataclasses.replace(config, compile=False, activation_checkpointing=False)
     task = make_task(config, dataset)
-    source, indices = dataset.open("train", device), torch.arange(dataset.train_size)
+    source, indices = dataset.open("train", device), all_of(dataset.train_size)
     return build_modules(config, dataset, task, source, indices, device)
 
 

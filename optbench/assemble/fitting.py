@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from optbench.assemble.blame import Parts
 from optbench.assemble.smallest import untouched
 from optbench.config.run_config import RunConfig
 from optbench.data.dataset import Source
+from optbench.data.permutation import Indices
 from optbench.errors import UserError
 from optbench.tasks.base import Task
 from optbench.training.precision import Precision
@@ -26,7 +27,7 @@ def check_fit(
     task: Task,
     modules: Mapping[str, nn.Module],
     source: Source,
-    indices: Tensor,
+    indices: Indices,
     precision: Precision,
     choices: Mapping[str, str],
 ) -> None:
@@ -51,7 +52,7 @@ def scored(
     task: Task,
     modules: Mapping[str, nn.Module],
     source: Source,
-    indices: Tensor,
+    indices: Indices,
     choices: Mapping[str, str],
 ) -> None:
     """Score the first two examples; tell the user of errors in that."""

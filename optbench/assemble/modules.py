@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parameter import is_lazy
 
 from optbench.assemble.blame import named
@@ -18,6 +18,7 @@ from optbench.assemble.fitting import scored
 from optbench.config.run_config import RunConfig
 from optbench.config.suggest import did_you_mean
 from optbench.data.dataset import Dataset, Source
+from optbench.data.permutation import Indices
 from optbench.errors import UserError
 from optbench.models.checkpointing import enable_activation_checkpointing
 from optbench.models.init import INITIALISATIONS, initialise
@@ -32,7 +33,7 @@ def build_modules(
     dataset: Dataset,
     task: Task,
     source: Source,
-    indices: Tensor,
+    indices: Indices,
     device: torch.device,
     choices: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, nn.Module]:
@@ -114,7 +115,7 @@ def _materialise(
     task: Task,
     modules: Mapping[str, nn.Module],
     source: Source,
-    indices: Tensor,
+    indices: Indices,
     choices: Mapping[str, str],
 ) -> None:
     """Give lazy parameters (`nn.LazyLinear`) the shapes that two examples lead to.

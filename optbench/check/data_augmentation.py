@@ -31,7 +31,9 @@ FEWEST = 20
 def augmentation(setup: Setup, splits: Splits) -> Iterator[Finding]:
     """Yield what is wrong with augmented examples."""
     feed = setup.feed
-    chosen = feed.indices[torch.linspace(0, len(feed.indices) - 1, ASKED).long().unique()]
+    chosen = feed.indices[
+        torch.linspace(0, len(feed.indices) - 1, ASKED, dtype=torch.float64).long().unique()
+    ]
     plain, labels = pair(setup.examples(feed.source, chosen))
     changed = [pair(setup.examples(feed.source, chosen, key)) for key in KEYS]
     if plain is None or labels is None or labels.ndim != 1 or labels.is_floating_point():
@@ -122,7 +124,7 @@ def draw(setup: Setup) -> None:
     from optbench.check.pictures import save_grid
 
     feed = setup.feed
-    chosen = feed.indices[torch.linspace(0, len(feed.indices) - 1, 8).long()]
+    chosen = feed.indices[torch.linspace(0, len(feed.indices) - 1, 8, dtype=torch.float64).long()]
     plain, labels = pair(setup.examples(feed.source, chosen))
     if plain is None or plain.ndim != 4 or plain.shape[1] not in (1, 3):
         return

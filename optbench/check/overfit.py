@@ -204,7 +204,7 @@ class _Again:
 def _same_batch(setup: Setup, count: int) -> BatchStream:
     """Return a stream of one batch, spread over the training set, again and again."""
     every = setup.feed.indices
-    chosen = every[torch.linspace(0, len(every) - 1, count).long()]
+    chosen = every[torch.linspace(0, len(every) - 1, count, dtype=torch.float64).long()]
     batch = setup.examples(setup.feed.source, chosen)
     size = len(chosen)
     source: Source = _Again(batch, size)  # type: ignore[assignment]

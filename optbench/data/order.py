@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from optbench.data.hashing import mix64
+from optbench.data.permutation import permuted
 
 # One tag for each purpose, so that equal seeds never give related draws.
 _ORDER, _AUGMENT, _VALIDATION = 1, 2, 3
@@ -25,6 +26,22 @@ def epoch_order(indices: Tensor, seed: int, epoch: int, shuffle: str = "epoch") 
         return indices
     epoch = 0 if shuffle == "once" else epoch
     return indices[_permutation(len(indices), mix64(_ORDER, seed, epoch))]
+
+
+def part_of_order(
+    size: int, places: Tensor, seed: int, epoch: int, shuffle: str = "epoch"
+) -> Tensor:
+    """Return the examples at some places of an epoch's order of 0..size-1, of very many.
+
+    Another order than `epoch_order`'s, which would have to be stored.
+
+    Args:
+        places: int64 [n], in [0, size).
+        shuffle: as in `epoch_order`.
+    """
+    if shuffle == "none":
+        return places
+    return permuted(places, size, mix64(_ORDER, seed, 0 if shuffle == "once" else epoch))
 
 
 def epoch_key(seed: int, epoch: int) -> int:

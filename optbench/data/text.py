@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from optbench.data.window_source import WindowSource
 
 READERS = {"characters": read_characters, "bytes": read_bytes}
-MOST_WINDOWS = 1 << 28  # their order, drawn for each epoch, takes 8 bytes each
+MOST_WINDOWS = 1 << 28  # of validation, whose order takes 8 bytes each
 FOLDER, FILE = "tinyshakespeare", "input.txt"
 
 
@@ -73,14 +73,12 @@ class TextDataset:
         self.consecutive = self._strides["train"] == context
         self._check_length(name, val_fraction)
         self.train_size, self.val_size = self._windows("train"), self._windows("val")
-        for split, size in (("train", self.train_size), ("val", self.val_size)):
-            if size > MOST_WINDOWS:
-                key, least = "stride" if split == "train" else "context", len(ids[split])
-                raise ArgumentError(
-                    f"{name}: {size:,} windows in its {split} part, more than {MOST_WINDOWS:,}; ",
-                    Argument(key, -(-least // MOST_WINDOWS)),
-                    " or more makes fewer",
-                )
+        if self.val_size > MOST_WINDOWS:
+            raise ArgumentError(
+                f"{name}: {self.val_size:,} windows in its val part, more than {MOST_WINDOWS:,}; ",
+                Argument("context", -(-len(ids["val"]) // MOST_WINDOWS)),
+                " or more makes fewer",
+            )
         self._sources: SourceMemo[WindowSource] = SourceMemo()
 
     def _check_length(self, name: str, val_fraction: float) -> None:

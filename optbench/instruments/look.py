@@ -15,6 +15,7 @@ from optbench.training.batches import MicroBatch, StepBatch
 
 if TYPE_CHECKING:
     from optbench.data.dataset import Source
+    from optbench.data.permutation import Indices
     from optbench.training.objective import Objective
     from optbench.training.player import Player
     from optbench.training.trainer import Trainer
@@ -181,7 +182,7 @@ class Look:
         micros = [MicroBatch(b, w) for b, w in zip(batches, weights, strict=True)]
         return StepBatch(micros, len(micros), count)
 
-    def _examples(self, split: Split) -> tuple[Source, Tensor]:
+    def _examples(self, split: Split) -> tuple[Source, Indices]:
         if split == "train":
             return self.trainer.feed.source, self.trainer.feed.indices
         validation = self.trainer.evaluations.validation

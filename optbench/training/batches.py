@@ -6,15 +6,21 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from optbench.data.dataset import Source
 from optbench.data.epoch_length import steps_per_epoch
-from optbench.data.order import epoch_key, epoch_order, share
+from optbench.data.order import epoch_key, epoch_order, part_of_order, share
+from optbench.data.permutation import Indices, Span
 from optbench.tasks.base import Batch, Lanes
 
 Part = tuple[tuple[int, int], float]
 """Bounds of a micro-batch, and its weight."""
+
+
+AT_ONCE = 1 << 16
+"""Examples whose places in the order are computed together, where it is not stored."""
 
 
 class MicroBatch(NamedTuple):
@@ -51,7 +57,7 @@ class BatchStream:
 
     Args:
         source: the training set.
-        indices: the examples that are used, int64.
+        indices: the examples that are used, int64; of very many, all of them.
         batch_size: examples in a step, over all ranks.
         accumulate: micro-batches in a rank's share.
         seed: of the order and the augmentation.
@@ -64,7 +70,7 @@ class BatchStream:
     def __init__(
         self,
         source: Source,
-        indices: Tensor,
+        indices: Indices,
         batch_size: int,
         accumulate: int = 1,
         seed: int = 0,
@@ -80,13 +86,29 @@ class BatchStream:
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[StepBatch]:
         """Yield the steps of an epoch from its step `start` on."""
-        order = self._order(epoch)
         key = epoch_key(self.seed, epoch)
-        if self.ranks == 1 and self.accumulate == 1 and not self.lanes:
-            yield from self._whole_batches(order, key, start)
+        if not isinstance(self.indices, Span):
+            yield from self._steps(self._order(epoch), key, epoch, start, self.steps_per_epoch)
             return
-        cuts = [self._cut(step) for step in range(start, self.steps_per_epoch)]
-        bounds = [bound for cut, _ in cuts for bound, _ in cut]
+        for first in range(start, self.steps_per_epoch, self._at_once):
+            stop = min(first + self._at_once, self.steps_per_epoch)
+            order = self._part(self.indices, epoch, first, stop)
+            yield from self._steps(order, key, epoch, first, stop, first * self.batch_size)
+
+    def _steps(
+        self, order: Tensor, key: int, epoch: int, start: int, stop: int, before: int = 0
+    ) -> Iterator[StepBatch]:
+        """Yield the steps from `start` to `stop`, whose examples stand in `order`.
+
+        Args:
+            order: of the epoch, without the first `before` examples.
+            key: of the augmentation.
+        """
+        if self.ranks == 1 and self.accumulate == 1 and not self.lanes:
+            yield from self._whole_batches(order, key, start, stop, before)
+            return
+        cuts = [self._cut(step) for step in range(start, stop)]
+        bounds = [(low - before, high - before) for cut, _ in cuts for (low, high), _ in cut]
         stream = self.source.stream(order, bounds, key)
         for step, (cut, examples) in enumerate(cuts, start):
             weights = [weight for _, weight in cut]
@@ -113,7 +135,21 @@ class BatchStream:
         """Return one step, for more than one look at it."""
         return next(self.epoch(epoch, index)).repeatable()
 
+    @property
+    def _at_once(self) -> int:
+        """How many steps' examples are looked up together, of very many."""
+        return max(1, AT_ONCE // self.batch_size)
+
+    def _part(self, every: Span, epoch: int, start: int, stop: int) -> Tensor:
+        """Return the examples of some steps, of so many that no list of all is made."""
+        if self.lanes:
+            lanes = torch.arange(self.batch_size) * self.steps_per_epoch
+            return (torch.arange(start, stop)[:, None] + lanes).flatten()
+        places = every[start * self.batch_size : stop * self.batch_size]
+        return part_of_order(len(every), places, self.seed, epoch, self.shuffle)
+
     def _order(self, epoch: int) -> Tensor:
+        assert not isinstance(self.indices, Span)
         if not self.lanes:
             return epoch_order(self.indices, self.seed, epoch, self.shuffle)
         used = self.indices[: self.batch_size * self.steps_per_epoch]
@@ -128,10 +164,13 @@ class BatchStream:
         for batch, ((low, _), _) in zip(batches, cut, strict=True):
             yield Lanes(batch, low - first, end - first, position, step == 0)
 
-    def _whole_batches(self, order: Tensor, key: int, start: int) -> Iterator[StepBatch]:
+    def _whole_batches(
+        self, order: Tensor, key: int, start: int, stop: int, before: int
+    ) -> Iterator[StepBatch]:
         """Yield the same where nothing is cut, which is most runs: 4 us a step less."""
-        size, end = self.batch_size, len(self.indices)
-        firsts = range(start * size, end, size)
+        size = self.batch_size
+        end = min(stop * size, len(self.indices)) - before
+        firsts = range(start * size - before, end, size)
         bounds = [(first, min(first + size, end)) for first in firsts]
         batches = self.source.stream(order, bounds, key)
         for batch, (first, stop) in zip(batches, bounds, strict=True):

@@ -136,7 +136,7 @@ def _ours(name: str, folder: Path, arguments: Namespace) -> tuple[Problem, dict[
         console = Console(file=io.StringIO(), force_terminal=True, width=120)
         ours[LIVE] = Stretches(spec, experiment, folder / LIVE, live=console)
     images, labels = all_examples(experiment)
-    return Problem(images, labels, experiment.feed.indices, 64, network, OPTIMIZERS[name]), ours
+    return Problem(images, labels, experiment.feed.indices[:], 64, network, OPTIMIZERS[name]), ours
 
 
 def _whole(stretches: Stretches) -> Callable[[int], None]:
