@@ -123,3 +123,15 @@ def set_onednn_enabled(value: bool) -> None:
 def onednn_has_bf16() -> bool:
     """Return whether oneDNN has kernels for bf16 on this CPU; torch has to be built with it."""
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+ATTENTION_OF_CPUS = (
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward,
+)
+"""Forward and backward of attention on a CPU, as a dispatch mode sees them."""
+RECURRENT_KERNELS = (
+    (torch.ops.aten.mkldnn_rnn_layer, torch.ops.aten.mkldnn_rnn_layer_backward),
+    (torch.ops.aten._cudnn_rnn, torch.ops.aten._cudnn_rnn_backward),
+)
+"""Forward and backward of recurrent layers in one kernel."""

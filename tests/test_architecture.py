@@ -110,7 +110,7 @@ ALLOWED: dict[str, set[str]] = {
         "optim",
         "schedules",
     },
-    "monitor": {"rundir", "files", "escape", "metric_lines", "step_folders"},
+    "monitor": {"rundir", "files", "escape", "metric_lines", "step_folders", "torch_internals"},
     "rundir": {
         *("config", "errors", "escape", "files", "inspection", "shapes", "metric_lines"),
         "step_folders",

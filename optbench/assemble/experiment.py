@@ -321,6 +321,7 @@ def _settings(config: RunConfig, feed: BatchStream, total_steps: int) -> Setting
         eval_batch_size=config.eval.batch_size,
         per_parameter=config.monitor.per_parameter,
         activations=config.monitor.doctor and config.monitor.per_parameter and not config.compile,
+        flops=config.monitor.flops,
         save_final=config.checkpoint.final,
         save_best=config.checkpoint.best is not None,
     )

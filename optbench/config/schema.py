@@ -78,6 +78,8 @@ def _contradictions(config: RunConfig) -> None:
         raise UserError(f"target: has no {lacking}; give target.metric and target.value")
     if config.monitor.histograms.value and not config.monitor.tensorboard:
         raise UserError("monitor.histograms: they go to TensorBoard, but monitor.tensorboard=false")
+    if config.monitor.flops and config.compile:
+        raise UserError("monitor.flops=true: not with compile=true, whose kernels nobody counts")
     for key in ("at", "strict", "exclude") if config.weights.path is None else ():
         value = getattr(config.weights, key)
         if value != SETTINGS[f"weights.{key}"].default and value != ():

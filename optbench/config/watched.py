@@ -34,6 +34,12 @@ class Monitor:
     )
     histograms: Length = setting(0, "sampled histograms of parameters and gradients", LENGTH)
     per_parameter: bool = setting(True, "norms and ratios of each parameter, not only the total")
+    flops: bool = setting(
+        False,
+        "count a step's operations once: throughput/mfu, and memory by part",
+        before=False,
+        example="monitor.flops=true",
+    )
     doctor: bool = setting(
         True, "warn of what looks wrong, as it trains", before=False, example="monitor.doctor=false"
     )

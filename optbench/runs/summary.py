@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 def summary(experiment: Experiment, outcome: Outcome, wall_seconds: float) -> dict[str, Any]:
     """Return the whole of it."""
+    from optbench.training.efficiency import memory
+
     state, progress = experiment.state, experiment.state.progress
     speed = progress.examples / progress.seconds if progress.seconds else 0.0
     return {
@@ -33,6 +35,8 @@ def summary(experiment: Experiment, outcome: Outcome, wall_seconds: float) -> di
         "wall_seconds": wall_seconds,
         "examples_per_second": speed,
         **state.watching.told(progress.seconds),
+        **outcome.efficiency,
+        "memory_bytes": memory(state),
         "peak_memory_mib": outcome.metrics.get("memory/peak_mib"),
     }
 

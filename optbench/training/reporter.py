@@ -16,6 +16,7 @@ from optbench.monitor.updates import UpdateWatch
 from optbench.optim.measured import measured
 from optbench.tasks.base import Shown
 from optbench.training.checkpointer import RunState, is_clocked
+from optbench.training.efficiency import Efficiency
 from optbench.training.losses import Sum
 from optbench.training.player import Player
 from optbench.training.settings import Settings
@@ -29,6 +30,7 @@ class Reporter:
         steps_per_epoch: for the records' epoch.
         recorder: takes the records.
         settings: what is measured, and how often.
+        efficiency: what is made of the device, where that is asked for.
     """
 
     def __init__(
@@ -37,8 +39,10 @@ class Reporter:
         steps_per_epoch: int,
         recorder: Recorder,
         settings: Settings,
+        efficiency: Efficiency | None = None,
     ) -> None:
         self.state, self.world, self.recorder = state, state.world, recorder
+        self._efficiency = efficiency
         self.texts: dict[str, str] = {}
         self.watching = state.watching
         every = settings.cadence.monitor if settings.activations else 0
@@ -122,6 +126,8 @@ class Reporter:
             values["throughput/examples_per_second"] = speed
             if self.state.task.tokens:
                 values["throughput/tokens_per_second"] = speed * self.state.task.tokens
+            if self._efficiency is not None:
+                values |= self._efficiency.at(speed)
         self._marks = (progress.seconds, progress.examples)
         values["memory/peak_mib"] = self._memory.mib()
         scaler = self.state.precision.scaler

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -39,6 +40,7 @@ class Settings:
         eval_batch_size: examples in a forward pass of an evaluation.
         per_parameter: whether norms are reported by parameter.
         activations: whether dead and saturated units are counted, at some monitored steps.
+        flops: whether operations are counted, and memory is told by part.
         save_final: whether the last step is saved.
         save_best: whether a step is saved that scores best so far.
     """
@@ -50,6 +52,7 @@ class Settings:
     eval_batch_size: int = 1000
     per_parameter: bool = True
     activations: bool = False
+    flops: bool = False
     save_final: bool = True
     save_best: bool = True
 
@@ -73,6 +76,7 @@ class Outcome:
         metrics: the last value of each metric.
         signal: the signal that stopped it, or 0.
         texts: the last that the task had to show, such as a sample of a language model.
+        efficiency: what was made of the device, if that was asked for.
         scored: which weights the scores are of, None for those that were trained.
     """
 
@@ -82,3 +86,4 @@ class Outcome:
     signal: int = 0
     texts: dict[str, str] = field(default_factory=dict)
     scored: str | None = None
+    efficiency: dict[str, Any] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from optbench.training.batches import BatchStream, StepBatch
 from optbench.training.callback import Callback, overrides_step_end, tell_due
 from optbench.training.checkpointer import Checkpointer, RunState
 from optbench.training.ddp_warmup import rebuild_buckets
+from optbench.training.efficiency import Efficiency
 from optbench.training.evaluations import Evaluations
 from optbench.training.loss_reader import LossReader
 from optbench.training.nonfinite import NonFinite
@@ -74,7 +75,8 @@ class Trainer:
         late = self.world.device.type != "cpu"
         self._readers: list[LossReader[Turn]] = [LossReader(late) for _ in self.players]
         self._stops = Stops(self.world, interruption, self._nonfinite, self.outcome)
-        self.reporter = Reporter(state, feed.steps_per_epoch, recorder, settings)
+        self.efficiency = Efficiency(state, steps) if settings.flops else None
+        self.reporter = Reporter(state, feed.steps_per_epoch, recorder, settings, self.efficiency)
         batch_size = settings.eval_batch_size
         self._scorer = Scorer(state, feed, self.reporter, batch_size, interruption)
         self.evaluations = Evaluations(
@@ -160,6 +162,8 @@ class Trainer:
         self._finish()
         self.outcome.metrics = {**self.reporter.metrics, **self.reporter.losses_of_the_epoch()}
         self.outcome.texts = self.reporter.texts
+        if self.efficiency is not None:
+            self.outcome.efficiency = self.efficiency.told()
         self.outcome.scored = scored_weights(self.players)
         return self.outcome
 
