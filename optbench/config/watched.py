@@ -38,7 +38,6 @@ class Monitor:
         False,
         "count a step's operations once: throughput/mfu, and memory by part",
         before=False,
-        example="monitor.flops=true",
     )
     doctor: bool = setting(
         True, "warn of what looks wrong, as it trains", before=False, example="monitor.doctor=false"
