@@ -294,3 +294,13 @@ def write_atomically(path: Path, text: str, sync: bool = False) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         os.replace(temporary, path)
+
+
+def open_files_limit() -> int:
+    """Return how many files this process may have open; of a system that has no limit, many."""
+    try:
+        import resource
+    except ImportError:  # not on this system
+        return 512
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return 1 << 20 if soft == resource.RLIM_INFINITY else soft

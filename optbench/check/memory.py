@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -14,6 +13,7 @@ from optbench.check.setup import Setup
 from optbench.check.short import short_run
 from optbench.errors import memory_wanting
 from optbench.training.batches import BatchStream
+from optbench.training.room import free_bytes
 
 SHARE = 0.05
 """Of the time, in which the largest batch is looked for."""
@@ -33,7 +33,7 @@ class Memory:
         fixed = parts["parameters"] + parts["gradients"] + parts["state"]
         an_example = parts["activations"] / max(1, setup.few)
         whole = an_example * setup.feed.batch_size / setup.config.accumulate
-        free = _free(setup.device)
+        free = free_bytes(setup.device)
         shares = ", ".join(
             f"{name} {_size(value)}" for name, value in {**parts, "activations": whole}.items()
         )
@@ -86,18 +86,6 @@ def by_part(setup: Setup) -> dict[str, float]:
         "state": float(kept),
         "activations": float(sum(saved.values())),
     }
-
-
-def _free(device: torch.device) -> float:
-    """Return the bytes that are free; 0 where nobody says."""
-    if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
-    try:
-        text = Path("/proc/meminfo").read_text(encoding="ascii")
-        line = next(line for line in text.splitlines() if line.startswith("MemAvailable"))
-        return float(line.split()[1]) * 1024
-    except (OSError, StopIteration, ValueError):
-        return 0.0
 
 
 def _largest(setup: Setup, fixed: float, an_example: float, free: float) -> str:

@@ -157,6 +157,13 @@ def count_or_full(value: Any) -> int | str:
     return "full" if value == "full" else integer(1)(value)
 
 
+def population(value: Any) -> int | str:
+    """Read a whole number of at least 2, or one of the words `auto` and `off`."""
+    if value is False:  # what YAML makes of off
+        return "off"
+    return str(value) if value in ("auto", "off") else integer(2)(value)
+
+
 def fold(value: Any) -> str:
     """Read one part of several, of which there are at least two: `2/5`."""
     number, slash, count = str(value).partition("/")

@@ -27,6 +27,7 @@ from optbench.config.fields import (
     integer,
     number,
     one_of,
+    population,
     tag,
     word,
 )
@@ -129,9 +130,16 @@ class Weights:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a multirun does when one of its runs fails."""
+    """What a multirun does when one of its runs fails, and how many it trains at once."""
 
     fail_fast: bool = setting(False, "stop a multirun at its first failed run")
+    population: int | str = setting(
+        "auto",
+        "auto | off | a number: at most so many runs of one shape are trained at once",
+        Field(population, "auto, off or a whole number, at least 2"),
+        before="auto",
+        example="sweep.population=16",
+    )
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ class Source(Protocol):
     """One split of a data set, opened on one device.
 
     One that has something to say of what was streamed has a method `end()`, which is called when a
-    run has ended.
+    run has ended. One that heeds no `augment_key`, so that several runs' batches can be picked in
+    one call, says so by an attribute `augments`, false.
     """
 
     def __len__(self) -> int:

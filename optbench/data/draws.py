@@ -89,6 +89,8 @@ class Draws:
 class DrawSource:
     """One split: vectors float32 [n, dim] on one device; with `same` all are alike."""
 
+    augments = False
+
     def __init__(self, vectors: Tensor, same: bool = False) -> None:
         self._vectors, self._same = vectors, same
 
@@ -105,7 +107,7 @@ class DrawSource:
         """Yield batches of one float32 tensor [n, dim]; see `Source.stream`. Augment nothing."""
         if self._same:
             for start, stop in bounds:
-                yield (self._vectors[: stop - start],)
+                yield (self._vectors[:1].expand(stop - start, -1),)
             return
         order = indices.to(self._vectors.device)
         for start, stop in bounds:

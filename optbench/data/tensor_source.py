@@ -40,6 +40,7 @@ class TensorSource:
         self._labels = labels
         self._normaliser = normaliser
         self._augmentation = augmentation
+        self.augments = augmentation is not None
 
     def __len__(self) -> int:
         """Return the number of examples."""

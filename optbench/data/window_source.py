@@ -19,6 +19,8 @@ class WindowSource:
     lie on the device or, if `mapped`, stay in their file.
     """
 
+    augments = False
+
     def __init__(
         self,
         ids: npt.NDArray[Any],

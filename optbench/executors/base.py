@@ -30,12 +30,15 @@ class Executor(Protocol):
     checkpoint goes on from it, so one that is submitted again loses little.
 
     Attributes:
-        slots: the runs that it can be at together; no more are submitted before one is done.
         here: whether runs are done by this process itself, while `submit` waits.
     """
 
-    slots: int
     here: bool
+
+    @property
+    def slots(self) -> int:
+        """The runs that it can be at together; no more are submitted before one is done."""
+        ...
 
     def submit(
         self,

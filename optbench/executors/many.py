@@ -6,7 +6,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,11 +15,15 @@ from optbench.errors import is_machines, memory_wanting
 from optbench.executors.base import Executor, OverLimit, WorkerDied
 from optbench.executors.board import Board, board
 from optbench.executors.jobs import Job, Jobs, SweepJobs
+from optbench.executors.population import AtOnce
+from optbench.executors.serial import Serial
 from optbench.executors.worker import GRACE_SECONDS
 from optbench.launched import launched_ranks
+from optbench.rundir import RunDir
 from optbench.runs.left import KILLED, left
 from optbench.runs.lock import is_locked
 from optbench.runs.log import Log
+from optbench.runs.populations import populations
 from optbench.runs.result import EXIT_FAILED, RunResult
 from optbench.runs.sweep import ELSEWHERE, Sweep
 
@@ -49,6 +53,8 @@ def run_all(
         What each run came to; None for those that were not begun here.
     """
     jobs = SweepJobs(planned, callbacks)
+    if isinstance(executor, Serial):
+        executor = at_once(planned, jobs.folders, executor, log, callbacks)
     number = do_all(jobs, executor, log)
     results: list[RunResult | None] = []
     for run, folder in enumerate(jobs.folders):
@@ -60,6 +66,38 @@ def run_all(
             result = replace(result, exit_code=code)  # by whatever signal it was sent on
         results.append(result)
     return results
+
+
+def at_once(
+    planned: Sweep,
+    folders: Sequence[RunDir],
+    executor: Executor,
+    log: Log,
+    callbacks: Sequence[Callback],
+) -> Executor:
+    """Return who trains runs of one shape at once, if there are such, else the executor.
+
+    Args:
+        planned: the sweep.
+        folders: of its runs.
+        executor: does runs in this process, one after the other.
+        log: is told why runs of one shape are not.
+        callbacks: one that wants to be told of each step keeps runs apart.
+    """
+    if launched_ranks() > 1 or any(map(tells_each_step, callbacks)):
+        return executor
+    left = [number for number, folder in enumerate(folders) if not folder.done]
+    found = populations(planned.specs, log.tell) if left else []
+    if not found:
+        return executor
+    return AtOnce(log, {folders[n].path: group for group in found for n in group.numbers})
+
+
+def tells_each_step(callback: Callback) -> bool:
+    """Return whether a callback is told of each step."""
+    from optbench.training.callback import overrides_step_end
+
+    return overrides_step_end(callback)
 
 
 def do_all(jobs: Jobs, executor: Executor, log: Log) -> int:
@@ -171,6 +209,8 @@ class _Runs:
             found = result()
             if not self._executor.here and found.exit_code > 128 and not self._stopping:
                 raise WorkerDied(f"its process was ended by signal {found.exit_code - 128}")
+        except CancelledError:  # it waited for others, and was not begun
+            return
         except WorkerDied as died:
             if self._stopping:
                 return

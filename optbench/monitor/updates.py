@@ -80,6 +80,13 @@ class UpdateWatch:
             self._updates = self._snapshot.moved(self._parameters)
         self.fresh = True
 
+    def take(
+        self, gradients: Sequence[float], weights: Sequence[float], updates: Sequence[float]
+    ) -> None:
+        """Take the norms of a step that somebody else has measured, by parameter."""
+        self._gradients, self._weights, self._updates = [*gradients], [*weights], [*updates]
+        self.fresh = True
+
     def read(self) -> dict[str, float]:
         """Return the norms and ratios by TensorBoard tag."""
         self.fresh = False

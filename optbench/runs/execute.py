@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from optbench.training.checkpointer import Checkpointer
     from optbench.training.distributed import World
     from optbench.training.settings import Outcome
+    from optbench.training.signals import Interruption
+    from optbench.training.trainer import Trainer
 
 
 def execute(
@@ -65,6 +67,21 @@ def execute(
     Raises:
         UserError: the config does not fit together, or the folder can't be resumed.
     """
+    run, told = build_run(spec, log, folder, resume, seals=seals, callbacks=callbacks)
+    with at_work(), heard(log):
+        return run.do(resume, told, raising)
+
+
+def build_run(
+    spec: RunSpec,
+    log: Log,
+    folder: RunDir | None,
+    resume: bool,
+    *,
+    seals: Sequence[Seal] = (),
+    callbacks: Sequence[Callback] = (),
+) -> tuple[FolderRun, list[Callback]]:
+    """Return a run that is built, in its folder, and whom it tells; see `execute`."""
     data = check_surroundings(spec, resume)
     from optbench.training.callback import check_callbacks
 
@@ -81,7 +98,7 @@ def execute(
         # A checkpoint has its own.
         weights = None if going_on else start_weights(spec.config, world)
         experiment = build_experiment(spec.config, data, world, weights, spec.names)
-        callbacks = [*live_probes(experiment, log.warn), *callbacks]
+        told = [*live_probes(experiment, log.warn), *callbacks]
     except Exception as error:
         cause = world.cause(error)
         if cause is error:
@@ -93,13 +110,15 @@ def execute(
     if folder is None:
         # Every rank composed a name of its own, by its own clock; rank 0's holds.
         folder = world.on_main(lambda: remember(RunDir.reserve(spec.folder)))
-    with at_work(), heard(log):
-        run = _Run(spec, log, folder, experiment, world, made, seals)
-        return run.do(resume, callbacks, raising)
+    return FolderRun(spec, log, folder, experiment, world, made, seals), told
 
 
-class _Run:
-    """The trainer in its folder: sinks, status, summary, and what goes wrong."""
+class FolderRun:
+    """The trainer in its folder: sinks, status, summary, and what goes wrong.
+
+    Attributes:
+        environment: what env.json is to say beside the usual.
+    """
 
     def __init__(
         self,
@@ -118,43 +137,57 @@ class _Run:
         self.running = self.told = False
         self.resumed_at: int | None = None
         self.keeper: Checkpointer | None = None
+        self.recorder: Recorder | None = None
+        self.doctor: LiveDoctor | None = None
+        self.environment: dict[str, Any] = {}
 
     def do(self, resume: bool, callbacks: Sequence[Callback], raising: bool) -> RunResult:
         """Train, and write down how it ended, whatever happens."""
         from optbench.training.signals import Interruption
 
         with Interruption().listening() as interruption:
-            recorder = None
             try:
-                self.world.on_main(lambda: self.log.open(self.folder.log))
-                self.keeper = self.experiment.keeper(self.folder)
-                self.resumed_at, earlier = self._resume() if resume else (None, {})
-                if self.world.is_main:
-                    self._write_down(resume)
-                doctor = self._doctor()
-                recorder = self._recorder(self.resumed_at, earlier, doctor)
-                trainer = self.experiment.trainer(recorder, self.keeper, interruption, callbacks)
-                if self.resumed_at is not None:
-                    texts = self.folder.last_texts(self.resumed_at)
-                    trainer.reporter.go_on_from(self.folder.last_values(), texts)
-                self.running = True
-                if doctor is not None:
-                    doctor.begin(trainer.request_stop)
-                outcome = trainer.fit()
-                end_hparams(recorder, outcome.state)
-                recorder.close()
-                if doctor is not None:
-                    doctor.end(outcome.state, trainer.progress.step, outcome.message)
-                if outcome.state in ("finished", "stopped_early") and self.keeper is not None:
-                    outcome.metrics |= scores_of_best(
-                        self.experiment, self.folder, outcome.metrics, interruption
-                    )
-                return self._ended(outcome)
+                trainer = self.open(resume, callbacks, interruption)
+                return self.end(trainer.fit(), interruption)
             except (KeyboardInterrupt, SystemExit, Exception) as error:  # exit() in a model
-                failed = self._failed(error, recorder)
+                failed = self.failed(error)
                 if raising:
                     raise
                 return failed
+
+    def open(
+        self, resume: bool, callbacks: Sequence[Callback], interruption: Interruption
+    ) -> Trainer:
+        """Return the trainer, gone on from the newest checkpoint if the run is resumed."""
+        self.world.on_main(lambda: self.log.open(self.folder.log))
+        self.keeper = self.experiment.keeper(self.folder)
+        self.resumed_at, earlier = self._resume() if resume else (None, {})
+        if self.world.is_main:
+            self._write_down(resume)
+        self.doctor = self._doctor()
+        self.recorder = self._recorder(self.resumed_at, earlier, self.doctor)
+        trainer = self.experiment.trainer(self.recorder, self.keeper, interruption, callbacks)
+        if self.resumed_at is not None:
+            texts = self.folder.last_texts(self.resumed_at)
+            trainer.reporter.go_on_from(self.folder.last_values(), texts)
+        self.running = True
+        if self.doctor is not None:
+            self.doctor.begin(trainer.request_stop)
+        return trainer
+
+    def end(self, outcome: Outcome, interruption: Interruption) -> RunResult:
+        """Write down how a run ended that is trained and finished."""
+        assert self.recorder is not None
+        end_hparams(self.recorder, outcome.state)
+        self.recorder.close()
+        if self.doctor is not None:
+            step = self.experiment.state.progress.step
+            self.doctor.end(outcome.state, step, outcome.message)
+        if outcome.state in ("finished", "stopped_early") and self.keeper is not None:
+            outcome.metrics |= scores_of_best(
+                self.experiment, self.folder, outcome.metrics, interruption
+            )
+        return self._ended(outcome)
 
     def _write_down(self, resume: bool) -> None:
         """Write down what is run, and with what; the seal before the config that it is of."""
@@ -171,6 +204,7 @@ class _Run:
         self.folder.write_config(config, said)
         made_with = environment(device, size, self.experiment.implementation)
         made_with["data"] = described(self.experiment.dataset)
+        made_with |= self.environment
         self.folder.write_json("env.json", made_with)
         if self.keeper is not None:
             self.keeper.said = {"config": seals[0]}
@@ -274,7 +308,7 @@ class _Run:
             step = self.experiment.state.progress.step
             self.folder.write_status(state, step, message, **more)
 
-    def _failed(self, error: BaseException, recorder: Recorder | None) -> RunResult:
+    def failed(self, error: BaseException) -> RunResult:
         """Write the failure down; a mistake of the user's is then told by the caller.
 
         Nothing here raises what a full disk would: the error is told, wherever else it can't be.
@@ -286,12 +320,12 @@ class _Run:
         parts = Parts(built.config, built.choices, built.state.task, {})
         error = self.world.cause(parts.fault_later(error) or error)
         if isinstance(error, KeyboardInterrupt):
-            return self._interrupted(recorder)
+            return self._interrupted()
         step = self.experiment.state.progress.step
         if not self.world.is_main and not isinstance(error, UserError):  # which the caller tells
             text = "".join(traceback.format_exception(error))
             print_error(f"[rank {self.world.rank}] {text}", lines=True)
-        for end in (self.keeper and self.keeper.wait, recorder and recorder.close):
+        for end in (self.keeper and self.keeper.wait, self.recorder and self.recorder.close):
             try:
                 end and end()
             except Exception as other:  # of the checkpoint that was being written, or the records
@@ -324,9 +358,9 @@ class _Run:
             machines=is_machines(error),
         )
 
-    def _interrupted(self, recorder: Recorder | None) -> RunResult:
+    def _interrupted(self) -> RunResult:
         """Write down that the run was ended at once; it goes on from the checkpoint that it has."""
-        for end in (self.keeper and self.keeper.wait, recorder and recorder.close):
+        for end in (self.keeper and self.keeper.wait, self.recorder and self.recorder.close):
             with suppress(Exception):
                 end and end()
         kept = self.folder.read_status().get("checkpoint", 0)

@@ -22,6 +22,7 @@ from optbench.runs.execute import execute
 from optbench.runs.lock import Busy
 from optbench.runs.log import Log, say_taken
 from optbench.runs.plan import Plan, read_plan, write_plan
+from optbench.runs.populations import check_population
 from optbench.runs.restart import remember
 from optbench.runs.result import EXIT_FAILED, RunResult, load_result, machines_mark
 from optbench.runs.saved import Saved, read_saved, refuse_foreign
@@ -93,6 +94,8 @@ def begin(
     for spec in specs:
         check_surroundings(spec)
     check_one_fits(specs)
+    other = any(line.startswith("executor=") and line != "executor=serial" for line in executor)
+    check_population(specs, other or not grid.basic or launched_ranks() > 1)
     folder = _on_main(
         specs[0].config.device, lambda: remember(RunDir.reserve(grid.folder, "hydra.sweep.dir"))
     )
@@ -112,7 +115,7 @@ def _on_main(device: str, make: Callable[[], T]) -> T:
     return join(device).on_main(make)
 
 
-def _claim(folder: RunDir, log: Log) -> str:
+def claim(folder: RunDir, log: Log) -> str:
     """Return how far a run is: `done`, or else, once it is locked, `begun` or `new`.
 
     Raises:
@@ -137,7 +140,7 @@ def run_one(
 ) -> RunResult:
     """Do a run in its own folder: done already, to be resumed, new, or another process's."""
     try:
-        begun = _on_main(spec.config.device, lambda: _claim(folder, log))
+        begun = _on_main(spec.config.device, lambda: claim(folder, log))
     except Busy as busy:
         return RunResult(folder, ELSEWHERE, 0, str(busy), exit_code=EXIT_FAILED)
     if begun == "done":
@@ -148,29 +151,34 @@ def run_one(
     except Exception as error:  # whatever it is, the other runs of the sweep go on
         if launched_ranks() > 1 and not isinstance(error, UserError):
             raise  # unless another rank waits for this one, in the middle of a run
-        from optbench.training.notes import said
+        return failed_early(folder, log, error, new=begun == "new")
 
-        status, user = folder.read_status(), isinstance(error, UserError)
-        step = status.get("step", 0)
-        told = user and status.get("message") == said(error)  # by the run, as it ended
-        if not log.quiet and not told and (begun == "new" or not user):
-            with suppress(OSError, UserError):  # the table tells it, wherever else it can't be
-                log.open(folder.log)
-                if user and not isinstance(error, OwnCodeError):
-                    log.note(said(error))
-                else:
-                    log.note_lines("".join(traceback.format_exception(error)))
-                folder.write_status("failed", step, said(error), **machines_mark(error))
-        with suppress(OSError):
-            log.close()
-        return RunResult(
-            folder,
-            "failed",
-            step,
-            said(error),
-            exit_code=EXIT_FAILED,
-            machines=is_machines(error),
-        )
+
+def failed_early(folder: RunDir, log: Log, error: Exception, new: bool) -> RunResult:
+    """Write down in a run's own folder what kept it from being done; return its result."""
+    from optbench.training.notes import said
+
+    status, user = folder.read_status(), isinstance(error, UserError)
+    step = status.get("step", 0)
+    told = user and status.get("message") == said(error)  # by the run, as it ended
+    if not log.quiet and not told and (new or not user):
+        with suppress(OSError, UserError):  # the table tells it, wherever else it can't be
+            log.open(folder.log)
+            if user and not isinstance(error, OwnCodeError):
+                log.note(said(error))
+            else:
+                log.note_lines("".join(traceback.format_exception(error)))
+            folder.write_status("failed", step, said(error), **machines_mark(error))
+    with suppress(OSError):
+        log.close()
+    return RunResult(
+        folder,
+        "failed",
+        step,
+        said(error),
+        exit_code=EXIT_FAILED,
+        machines=is_machines(error),
+    )
 
 
 def reopen(

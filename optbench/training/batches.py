@@ -88,7 +88,7 @@ class BatchStream:
         """Yield the steps of an epoch from its step `start` on."""
         key = epoch_key(self.seed, epoch)
         if not isinstance(self.indices, Span):
-            yield from self._steps(self._order(epoch), key, epoch, start, self.steps_per_epoch)
+            yield from self._steps(self.order(epoch), key, epoch, start, self.steps_per_epoch)
             return
         for first in range(start, self.steps_per_epoch, self._at_once):
             stop = min(first + self._at_once, self.steps_per_epoch)
@@ -148,7 +148,8 @@ class BatchStream:
         places = every[start * self.batch_size : stop * self.batch_size]
         return part_of_order(len(every), places, self.seed, epoch, self.shuffle)
 
-    def _order(self, epoch: int) -> Tensor:
+    def order(self, epoch: int) -> Tensor:
+        """Return the examples of an epoch in their order, int64 [n], where these are listed."""
         assert not isinstance(self.indices, Span)
         if not self.lanes:
             return epoch_order(self.indices, self.seed, epoch, self.shuffle)

@@ -43,6 +43,7 @@ class RunState:
     Attributes:
         metrics: the last value of each, by tag.
         watching: what it costs to watch the run.
+        generators: gives the state of this rank's random generators.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class RunState:
         self.task, self.world, self.strategy = task, world, strategy
         self.metrics: dict[str, float] = {}
         self.watching = Watching()
+        self.generators: Callable[[], dict[str, Any]] = rng.capture
 
     def shared(self) -> dict[str, Any]:
         """Return what all ranks have in common, on rank 0. Every rank calls it."""
@@ -79,7 +81,7 @@ class RunState:
     def own(self) -> dict[str, Any]:
         """Return this rank's part."""
         losses = {player.name: player.loss.state_dict() for player in self.players}
-        return {"rng": rng.capture(), "losses": losses, "task": self.task.state_dict()}
+        return {"rng": self.generators(), "losses": losses, "task": self.task.state_dict()}
 
     def carries_on(self, loaded: checkpoint.Loaded) -> bool:
         """Return whether each rank has the lanes that it had: what is carried belongs to them."""

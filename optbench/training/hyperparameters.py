@@ -121,6 +121,11 @@ class HyperparameterScheduler:
         return own
 
     @property
+    def stays(self) -> bool:
+        """Whether nothing is scheduled, so that each update takes what the first took."""
+        return self._stays
+
+    @property
     def watches_updates(self) -> bool:
         """Whether a schedule wants to see the gradients of every step."""
         return bool(self._alignments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -40,6 +41,18 @@ def forward_bytes(modules: Iterable[nn.Module], forward: Callable[[], Any]) -> i
         for handle in handles:
             handle.remove()
     return most
+
+
+def free_bytes(device: torch.device) -> float:
+    """Return the bytes of memory that are free; 0 where nobody says."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+        line = next(line for line in text.splitlines() if line.startswith("MemAvailable"))
+        return float(line.split()[1]) * 1024
+    except (OSError, StopIteration, ValueError):
+        return 0.0
 
 
 def tensor_bytes(tensors: Iterable[Tensor]) -> int:

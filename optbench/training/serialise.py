@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import threading
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +50,41 @@ class CheckpointBuffer:
         before = torch.serialization.get_crc32_options()
         torch.serialization.set_crc32_options(False)  # the manifest's SHA-256 says more
         try:
-            torch.save(state, self)  # type: ignore[arg-type]
+            torch.save(compact(state), self)  # type: ignore[arg-type]
         finally:
             torch.serialization.set_crc32_options(before)
         return self._buffer[: self._size]
+
+
+def compact(state: Any) -> Any:
+    """Return plain data with tensors that have no more memory than they show.
+
+    `torch.save` writes all that a tensor is a part of: of a member of a population, the others'
+    weights.
+    """
+    return _compact(state, {})
+
+
+def _compact(value: Any, seen: dict[tuple[Any, ...], torch.Tensor]) -> Any:
+    if isinstance(value, torch.Tensor):
+        if value.untyped_storage().nbytes() <= value.numel() * value.element_size():
+            return value
+        place = (value.data_ptr(), value.dtype, value.shape, value.stride())
+        if place not in seen:  # what was shared stays shared
+            seen[place] = value.detach().clone()
+        return seen[place]
+    if type(value) in (dict, OrderedDict):
+        items = {key: _compact(item, seen) for key, item in value.items()}
+        if all(items[key] is item for key, item in value.items()):
+            return value
+        copied = copy.copy(value)  # with what a module's state says of its version
+        copied.update(items)
+        return copied
+    if type(value) in (list, tuple):
+        found = [_compact(item, seen) for item in value]
+        same = all(one is other for one, other in zip(found, value, strict=True))
+        return value if same else type(value)(found)
+    return value
 
 
 def write_hashed(data: memoryview, path: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import isfinite
 
@@ -49,6 +49,9 @@ class Trainer:
         keeper: saves the state; None for a run without checkpoints.
         interruption: whether the run has been asked to stop by a signal.
         callbacks: told of steps, evaluations and checkpoints, in this order.
+
+    Attributes:
+        clock: gives the seconds by which training is timed.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Trainer:
         )
         self._at_once = self.world.size == 1 and not late
         self._several = len(self.players) > 1
+        self.clock: Callable[[], float] = time.perf_counter
         self._clock = 0.0
         self._until = settings.total_steps
         self._begun = self._finished = False
@@ -119,6 +123,17 @@ class Trainer:
         Raises:
             RuntimeError: the run is finished.
         """
+        self.begin(until)
+        while self.goes_on:
+            self._epoch()
+        self.rest()
+        return self.outcome
+
+    def begin(self, until: int | None = None) -> None:
+        """Do what comes before the first step of `run`.
+
+        Whoever takes the steps instead calls `after_step` where something is due, then `rest`.
+        """
         if self._finished:
             raise RuntimeError("the run is finished")
         total = self.settings.total_steps
@@ -131,22 +146,22 @@ class Trainer:
         self._own = list(zip(*own, strict=True))
         self._plan()
         self.evaluations.check_patience()
-        if not self._begun and self.world.size > 1 and self._should_continue():
+        if not self._begun and self.world.size > 1 and self.goes_on:
             work = self.feed.step_at(self.progress.epoch, self.progress.index)
             for step in self.steps:
                 rebuild_buckets(step, work)
-        self._clock = time.perf_counter()
+        self._clock = self.clock()
         if not self._begun:
             self._scores_and_save()  # of the step that the run goes on from, if abandoned then
             for callback in self.callbacks:
                 callback.on_start(self)
             self._stops.check_own()
         self._begun = True
-        while self._should_continue():
-            self._epoch()
+
+    def rest(self) -> None:
+        """Bring time and losses up to the last step."""
         self._pause()
         self._drain_losses()
-        return self.outcome
 
     def finish(self) -> Outcome:
         """Do what a run's end asks for, once: last evaluation, checkpoint, test set.
@@ -192,23 +207,39 @@ class Trainer:
         if self._stops.reason is None:
             self._stops.reason = reason
 
-    def _should_continue(self) -> bool:
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is another step to take."""
         within = self.progress.step < self._until
         return within and self.outcome.state == "running"
+
+    @property
+    def next_due(self) -> int:
+        """The next step in which, or after which, there is more to do than to train."""
+        return min(self._next, self._until)
+
+    def looks_at(self, number: int) -> tuple[bool, bool]:
+        """Return whether the first player is measured at a step, and its gradients sampled."""
+        return number == self._turns[0][5], number == self._turns[0][6]
 
     def _epoch(self) -> None:
         """Train on what is left of the present pass over the training set."""
         progress, outcome = self.progress, self.outcome
         for work in self.feed.epoch(progress.epoch, progress.index):
             self._step(work.repeatable() if self._several else work)
-            for told in self._on_step_end:
-                told(self, progress.step)
-            self._stops.check()
-            if progress.step >= self._next:
-                self._run_due()
-            self.recorder.tick(progress.step)
+            self.after_step()
             if outcome.state != "running" or progress.step >= self._until:
                 return
+
+    def after_step(self) -> None:
+        """Look whether the run ends here; do what is due."""
+        step = self.progress.step
+        for told in self._on_step_end:
+            told(self, step)
+        self._stops.check()
+        if step >= self._next:
+            self._run_due()
+        self.recorder.tick(step)
 
     def _step(self, work: StepBatch) -> None:
         """Take one step of every player; then move the position on."""
@@ -228,7 +259,7 @@ class Trainer:
                 progress.thirds += GRADIENT
             ready = reader.push(turn, loss)
             if ready is not None:
-                self._record_loss(player, *ready)
+                self.record_loss(player, *ready)
             if self._nonfinite.at and self._at_once:
                 return
             if not closure:
@@ -243,7 +274,8 @@ class Trainer:
         else:
             self._skipped(number)
 
-    def _record_loss(self, player: Player, turn: Turn, loss: float) -> None:
+    def record_loss(self, player: Player, turn: Turn, loss: float) -> None:
+        """Take a player's loss in; one that is not finite may end the run."""
         step, examples, epoch, index = turn
         if isfinite(loss):
             player.loss.add(loss, examples, epoch)
@@ -255,7 +287,7 @@ class Trainer:
         for player, reader in zip(self.players, self._readers, strict=True):
             ready = reader.settle()
             if ready is not None:
-                self._record_loss(player, *ready)
+                self.record_loss(player, *ready)
 
     def _skipped(self, number: int) -> None:
         self.progress.skipped += 1
@@ -280,8 +312,7 @@ class Trainer:
 
     def _run_due(self) -> None:
         """Do what is due at this step: measurements, an evaluation, a checkpoint, in this order."""
-        self._pause()
-        self._drain_losses()
+        self.rest()
         step, cadence = self.progress.step, self.settings.cadence
         if cadence.histograms and step % cadence.histograms == 0:
             for player in self.players:
@@ -293,7 +324,7 @@ class Trainer:
             self._scores_and_save()
         self._plan()
         self._stops.check_own()  # a callback may just have asked to stop
-        self._clock = time.perf_counter()
+        self._clock = self.clock()
 
     def _scores_and_save(self) -> None:
         """Do the evaluation and the checkpoint of this step, if they are due and not done."""
@@ -304,7 +335,7 @@ class Trainer:
             self._save()
 
     def _pause(self) -> None:
-        now = time.perf_counter()
+        now = self.clock()
         self.progress.seconds += now - self._clock
         self._clock = now
 

@@ -33,7 +33,7 @@ from optbench.training.trainer import Trainer
 from runs import scratch
 from timing import Estimate, Row, estimate, machine_line, print_rows
 
-GRID = ["dataset=digits", "optimizer=sgd,adamw", "epochs=2", "threads=1"]
+GRID = ["dataset=digits", "optimizer=sgd,adamw", "epochs=2", "threads=1", "sweep.population=off"]
 SEEDS = 8
 TARGET_MS = 50.0
 

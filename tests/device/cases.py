@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import yaml
 
@@ -67,6 +68,22 @@ TASKS: Mapping[str, Sequence[str]] = {
 }
 
 
+AT_ONCE: Mapping[str, Sequence[str]] = {
+    "adamw": ["optimizer=adamw"],
+    "sgd, clipped": ["optimizer=sgd", "optimizer.momentum=0.9", "clip.norm=1.0"],
+    "values clipped": ["optimizer=rmsprop", "clip.value=0.1"],
+    "by group": ["clip.norm=1.0", "clip.per_group=true", "optimizer.decay_norm_and_bias=false"],
+    "lion, averaged": ["optimizer=lion", "ema=0.9"],
+    "lamb": ["optimizer=lamb"],
+    "convolutions": [*IMAGES, "model=2c2d"],
+    "attention": [*TEXT, "model=gpt", "model.layers=1", "model.heads=2", "model.width=8"],
+    "a test function": ["model=rosenbrock", "model.dim=4", "optimizer=adam"],
+    "schedule": ["optimizer=adamw", "schedule=cosine"],
+}
+"""Runs of which two are trained at once, each in a process of its own: torch corrupts its heap
+after several, whatever of them is left out."""
+
+
 def optimizers() -> dict[str, list[str]]:
     """Every file of the group optimizer, in every implementation that its YAML names."""
     found = {}
@@ -106,15 +123,21 @@ GROUPS = {
     "zoo": of_the_zoo,
     "plain": lambda: {name: list(lines) for name, lines in PLAIN.items()},
     "tasks": lambda: {name: list(lines) for name, lines in TASKS.items()},
+    **{
+        f"at once: {name}": partial(dict[str, list[str]], {name: list(lines)})
+        for name, lines in AT_ONCE.items()
+    },
 }
 
 
 def main() -> None:
     """Prints the outcomes of a group."""
     warnings.simplefilter("ignore")  # torch's, of a device that has no generators
-    from .fake import outcome
+    from .fake import outcome, train_at_once
 
-    found = {name: outcome(*LINES, *lines) for name, lines in GROUPS[sys.argv[1]]().items()}
+    group = sys.argv[1]
+    train = train_at_once if group.startswith("at once") else None
+    found = {n: outcome(*LINES, *lines, train=train) for n, lines in GROUPS[group]().items()}
     print(json.dumps(found), flush=True)
     os._exit(0)  # torch's thread for the device's gradients may abort Python at its end
 

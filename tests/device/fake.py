@@ -44,6 +44,8 @@ from optbench.training.loss_reader import LossReader
 from optbench.training.position import Progress
 from optbench.training.precision import Precision
 from optbench.training.strategy import strategy_of
+from optbench.training.together.core import Core
+from optbench.training.together.stack import batch_stack
 from optbench.training.trainer import Trainer
 
 _setup_privateuseone_for_python_backend("gpu")
@@ -52,6 +54,8 @@ STEPS = 4
 """Of each case: state is made at the first, and a loss is read one step late."""
 
 READ = torch.ops.aten._local_scalar_dense.default
+Train = Callable[..., Counter[str]]
+
 COMPARED = {torch.ops.aten.equal.default, torch.ops.aten.allclose.default}
 COPIES = {torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default}
 CHECKED = {
@@ -188,10 +192,11 @@ class OnDevice:
 
     Args:
         overrides: of the run.
+        mode: that others on the device have too.
     """
 
-    def __init__(self, *overrides: str) -> None:
-        self.mode = FakeTensorMode(allow_non_fake_inputs=True)
+    def __init__(self, *overrides: str, mode: FakeTensorMode | None = None) -> None:
+        self.mode = mode or FakeTensorMode(allow_non_fake_inputs=True)
         made = experiment("eval.every=0", "checkpoint=none", *overrides)
         modules = {player.name: player.module for player in made.state.players}
         for inner in {each for module in modules.values() for each in module.modules()}:
@@ -277,10 +282,32 @@ def _where(frames: Iterable[traceback.FrameSummary]) -> str:
     return f"{Path(at[-1].filename).name}, {at[-1].name}" if at else "the trainer"
 
 
-def outcome(*overrides: str) -> str:
+def train_at_once(*overrides: str) -> Counter[str]:
+    """Take some steps of two runs at once; return what a GPU would be waited for."""
+    waits, mode = Waits(), FakeTensorMode(allow_non_fake_inputs=True)
+    runs = [OnDevice(*overrides, f"seed={seed}", mode=mode) for seed in range(2)]
+    feeds = [run.made.feed for run in runs]
+    with mode:
+        trainers = [run.made.trainer() for run in runs]
+        core = Core([trainer.steps[0] for trainer in trainers], feeds)
+        reader: LossReader[int] = LossReader(late=True)
+        with waits:
+            for number in range(STEPS):
+                batches = [next(iter(feed.step_at(0, number).micros)).batch for feed in feeds]
+                reader.push(number, core.loss.gradients(batch_stack(batches)))
+                core.clip()
+                core.update.step(number + 1)
+                for member, trainer in enumerate(trainers):
+                    trainer.players[0].advance()
+                    core.update.read_settings(member)
+                waits.steps = number + 1
+    return waits.found
+
+
+def outcome(*overrides: str, train: Train | None = None) -> str:
     """Return "" for a run whose steps make nobody wait, else what does."""
     try:
-        found = OnDevice(*overrides).train()
+        found = OnDevice(*overrides).train() if train is None else train(*overrides)
     except Exception as error:
         first = (str(error).splitlines() or [""])[0]
         return (

@@ -10,6 +10,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from few import few
+
+from .cases import AT_ONCE as CASES
 
 TESTS = Path(__file__).parents[1]
 
@@ -50,6 +53,8 @@ ZOO = (
 )
 """Those of the library's that wait."""
 
+AT_ONCE = [name for name in CASES if name != "schedule"]
+
 FOUND = {
     "Item": "reads a number: planted.py, more, 12 in 3 steps",
     "Branch": "reads a number: planted.py, more, 12 in 3 steps",
@@ -72,7 +77,8 @@ FOUND = {
 def outcomes(group: str, folder: Path) -> dict[str, str]:
     """What each run of a group comes to, "" for one that nobody waits for."""
     (folder / "text.txt").write_text("some words of no matter " * 40, encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
+    paths = os.pathsep.join(map(str, (TESTS, TESTS.parent)))
+    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "device.cases", group]
     ended = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", check=False
@@ -86,6 +92,18 @@ def outcomes(group: str, folder: Path) -> dict[str, str]:
 def test_no_step_waits(group: str, tmp_path: Path) -> None:
     found = outcomes(group, tmp_path)
     assert len(found) >= 8 and not {name: said for name, said in found.items() if said}
+
+
+@pytest.mark.parametrize("name", few(AT_ONCE, 3))
+def test_no_step_of_many_runs_at_once_waits(name: str, tmp_path: Path) -> None:
+    found = outcomes(f"at once: {name}", tmp_path)
+    assert found == {name: ""}
+
+
+def test_settings_that_move_are_sent_in_one_tensor_for_all_members(tmp_path: Path) -> None:
+    """No step waits for them either, but the mode can't tell."""
+    found = outcomes("at once: schedule", tmp_path)
+    assert found == {"schedule": "copies between devices: settings.py, values, 3 in 3 steps"}
 
 
 def test_planted_faults_are_found(tmp_path: Path) -> None:

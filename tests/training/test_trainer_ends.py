@@ -92,7 +92,7 @@ def test_examples_that_are_not_finite_are_counted(
     more: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = experiment(*STEPS, *more)
-    chosen = made.feed._order(0)[3 * made.feed.batch_size :][:2]
+    chosen = made.feed.order(0)[3 * made.feed.batch_size :][:2]
     true = made.feed.source.stream
 
     def stream(indices: Tensor, *arguments: Any) -> Iterator[Any]:

@@ -15,7 +15,7 @@ from optbench.optim.engine.form import Form, apply, hyperparameters
 from optbench.optim.engine.members import for_members, refuse_members
 from optbench.optim.engine.ops import Operand
 from optbench.optim.engine.ranges import at_least_zero
-from optbench.torch_internals import add_param_group
+from optbench.torch_internals import add_param_group, unhooked
 
 IMPLEMENTATIONS = ("loop", "foreach", "compiled")
 NARROW = (torch.float16, torch.bfloat16)
@@ -105,6 +105,13 @@ class RuleOptimizer(torch.optim.Optimizer):
     @staticmethod
     def check(group: Mapping[str, Any]) -> None:
         """Raise ValueError for hyperparameters that are out of range, whatever they are."""
+
+    @classmethod
+    def is_rule_alone(cls) -> bool:
+        """Return whether a step is the rule and nothing else: no method of its own around it."""
+        names = ("step", "_apply_updates", "_batches", "_update", "_hyperparameters")
+        pairs = [(getattr(cls, name), getattr(RuleOptimizer, name)) for name in names]
+        return all(unhooked(own) is unhooked(plain) for own, plain in pairs)
 
     def decay_of(self, group: Mapping[str, Any]) -> str:
         """Return how this group's weight decay enters; see `Form`."""

@@ -1,0 +1,191 @@
+"""Which runs of a sweep are trained at once: those of one shape, as far as they fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from optbench.config.alike import differing, shape_of, why_alone
+from optbench.config.run_spec import RunSpec
+from optbench.errors import UserError
+from optbench.files import open_files_limit
+
+if TYPE_CHECKING:
+    import torch
+
+    from optbench.training.together.trial import Trial
+
+LEAST = 8
+"""Runs of one shape from which on it is worth while on a CPU, unless it is asked for."""
+
+LEAST_ON_GPU = 2
+
+MOST = 64
+"""Members of a population that nobody has asked for: more gain little on a CPU."""
+
+MOST_ON_GPU = 256
+
+FILLS_A_CPU = 20e6
+"""Operations of a run's step from which on a processor has enough to do with one run at a time:
+then many at once gain nothing, for their weights no longer lie in its caches."""
+
+FREE = 0.8
+"""Of the memory that is free, what a population may take."""
+
+FILES = 6
+"""Open files of a run."""
+
+
+@dataclass(frozen=True)
+class Population:
+    """Runs that are trained at once.
+
+    Attributes:
+        numbers: of the runs, in the sweep's order.
+        draws: whether their forward pass drops something.
+    """
+
+    numbers: tuple[int, ...]
+    draws: bool
+
+
+def populations(specs: Sequence[RunSpec], tell: Callable[[str], None]) -> list[Population]:
+    """Return which runs are trained at once; all others are done one by one.
+
+    `sweep.population` says how many: `auto` as many as fit and where it gains, `off` none, a number
+    at most so many.
+
+    Args:
+        specs: of the runs.
+        tell: told why runs of one shape are done one by one.
+
+    Raises:
+        UserError: a number is asked for, and these runs can't be trained at once, or do not fit
+            into memory.
+    """
+    wanted = specs[0].config.sweep.population if specs else "off"
+    if wanted == "off":
+        return []
+    shapes: dict[str, list[int]] = {}
+    for number, spec in enumerate(specs):
+        shapes.setdefault(shape_of(spec.plain), []).append(number)
+    found: list[Population] = []
+    asked = wanted if isinstance(wanted, int) else None
+    for numbers in shapes.values():
+        if len(numbers) < (LEAST_ON_GPU if asked is None else 2):
+            continue
+        try:
+            found += _of_one_shape([specs[number] for number in numbers], numbers, asked)
+        except _OneByOne as why:
+            if asked is not None:
+                said = f"these runs can't be trained at once ({why})"
+                raise UserError(f"sweep.population={asked}: {said}; leave it at auto") from None
+            if str(why):
+                tell(f"{len(numbers)} runs of one shape are done one by one: {why}")
+    if asked is not None and not found:
+        key = differing(specs[0].plain, specs[1].plain) if len(specs) > 1 else None
+        reason = f"they differ in {key}" if key else "there is one run"
+        raise UserError(f"sweep.population={asked}: no two of these runs have one shape: {reason}")
+    return found
+
+
+def check_population(specs: Sequence[RunSpec], elsewhere: bool) -> None:
+    """Refuse a number of members that these runs can't be trained with, before anything is made.
+
+    Args:
+        specs: of the runs.
+        elsewhere: whether other processes do them.
+
+    Raises:
+        UserError: see `populations`.
+    """
+    wanted = specs[0].config.sweep.population
+    if not isinstance(wanted, int):
+        return
+    if elsewhere:
+        raise UserError(
+            f"sweep.population={wanted}: this process trains runs at once, which other executors, "
+            "launchers and torchrun do not"
+        )
+    populations(specs, lambda line: None)
+
+
+class _OneByOne(Exception):
+    """Says why runs of one shape are done one by one; nothing where nobody wonders."""
+
+
+def _of_one_shape(
+    specs: Sequence[RunSpec], numbers: Sequence[int], asked: int | None
+) -> list[Population]:
+    """Return the populations that runs of one shape are trained in."""
+    alone = why_alone(specs[0].config)
+    if alone is not None:
+        raise _OneByOne(f"{alone} can't be done for many at once")
+    from optbench.training.distributed import join
+
+    device = join(specs[0].config.device).device
+    few = LEAST if device.type == "cpu" else LEAST_ON_GPU
+    if asked is None and len(specs) < few:
+        raise _OneByOne
+    trial = _tried(specs)
+    if trial is None:
+        raise _OneByOne
+    if trial.why_not is not None:
+        raise _OneByOne(trial.why_not)
+    if asked is None and device.type == "cpu" and trial.work > FILLS_A_CPU:
+        work = f"a step's {trial.work / 1e6:.3g} million operations"
+        raise _OneByOne(f"{work} keep a processor busy (sweep.population=8 does 8 at once)")
+    most = _at_most(trial, device, len(specs), asked)
+    count = -(-len(specs) // most)
+    cuts = [len(specs) * part // count for part in range(count + 1)]
+    parts = [tuple(numbers[low:high]) for low, high in pairwise(cuts)]
+    return [Population(part, trial.draws) for part in parts if len(part) > 1]
+
+
+def _tried(specs: Sequence[RunSpec]) -> Trial | None:
+    """Return what a trial of the first and the last found; None if they can't even be built."""
+    from optbench.assemble.experiment import build_experiment
+    from optbench.runs.process import left_as_found
+    from optbench.runs.start import start_weights
+    from optbench.runs.surroundings import check_surroundings
+    from optbench.training.distributed import join
+    from optbench.training.together.trial import try_together
+
+    trainers = []
+    with left_as_found():
+        for spec in (specs[0], specs[-1]):
+            try:
+                data, world = check_surroundings(spec), join(spec.config.device)
+                weights = start_weights(spec.config, world)
+                built = build_experiment(spec.config, data, world, weights, spec.names)
+            except Exception:  # the run itself will say so
+                return None
+            trainers.append(built.trainer())
+        return try_together(trainers)
+
+
+def _at_most(trial: Trial, device: torch.device, runs: int, asked: int | None) -> int:
+    """Return how many are trained at once."""
+    from optbench.training.room import free_bytes
+
+    free, each = free_bytes(device), max(1, trial.member_bytes)
+    fit = int(FREE * free / each) if free else runs
+    files = max(2, open_files_limit() // FILES - 10)
+    usual = MOST if device.type == "cpu" else MOST_ON_GPU
+    wanted = min(runs, usual if asked is None else asked)
+    if fit < 2 or (asked is not None and wanted > fit):
+        need, have = (_size(amount) for amount in (wanted * each, free))
+        fits = f"; at most {fit} fit" if fit > 1 else ""
+        raise _OneByOne(f"{wanted} runs take {need} of memory, and {have} are free{fits}")
+    if asked is not None and wanted > files:
+        raise _OneByOne(f"{wanted} runs open more files than this process may; at most {files}")
+    return min(wanted, fit, files)
+
+
+def _size(count: float) -> str:
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count / 1024:.3g} KiB"

@@ -1,0 +1,147 @@
+"""How much faster runs of one shape are trained at once than one by one, and how alike they are.
+
+Usage: python scripts/bench/populations.py [--quick] [--rounds N] [name ...]
+
+Sweeps alternate in this process, `sweep.population=K` and `off`, after one of each that does not
+count. `whole` is all of a sweep after its runs are composed: building, evaluations, records,
+TensorBoard, a checkpoint. `steps` is the training seconds alone. The distance is the largest
+relative one between a member and the run alone among recorded losses up to step 200.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+from unittest.mock import patch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from common import parser, start, succeeded
+from common import sweep as swept
+from optbench import RunResult
+from optbench.executors import many
+from optbench.rundir import RunDir
+from runs import fashion, scratch
+from timing import machine_line
+
+LAST = 200
+"""The step up to which losses are compared."""
+
+MACHINE = ["threads=1", "device=cpu"]
+FUNCTION = ["checkpoint=final", "optimizer=adam", "steps=2000", "eval.every=500"]
+SEEDS = "seed=range({})"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A sweep: its overrides, and of how many members."""
+
+    overrides: Sequence[str]
+    members: int
+
+
+CASES = {
+    "digits_mlp, 32 seeds": Case(["workload=digits_mlp", SEEDS.format(32)], 32),
+    "digits_mlp, lr x seed": Case(
+        ["workload=digits_mlp", "optimizer.lr=3e-4,1e-3,3e-3,1e-2", SEEDS.format(16)], 64
+    ),
+    "digits_mlp, unwatched": Case(
+        ["workload=digits_mlp", "monitor.every=0", "monitor.tensorboard=false", SEEDS.format(32)],
+        32,
+    ),
+    "rosenbrock, 64 rates": Case(
+        ["model=rosenbrock", *FUNCTION, "optimizer.lr=1e-3,2e-3,5e-3,1e-2", SEEDS.format(16)], 64
+    ),
+    "quadratic_deep, 64 seeds": Case(["workload=quadratic_deep", SEEDS.format(64)], 64),
+    "fmnist_mlp, 8 seeds": Case(
+        ["workload=fmnist_mlp", *fashion(), "epochs=null", "steps=200", SEEDS.format(8)], 8
+    ),
+}
+
+
+def main() -> None:
+    """Print a row for each case."""
+    options = parser(__doc__)
+    options.add_argument("names", nargs="*", help=", ".join(CASES))
+    options.add_argument("--rounds", type=int, default=3, help="that count")
+    arguments = options.parse_args()
+    print(machine_line("torch", "optbench"))
+    print("| sweep | members | steps | whole | alike up to step 200 |")
+    print("| --- | --- | --- | --- | --- |")
+    for name, case in CASES.items():
+        if arguments.names and not any(each in name for each in arguments.names):
+            continue
+        print(row(name, case, 1 if arguments.quick else arguments.rounds, arguments.quick))
+        if arguments.quick:
+            return
+
+
+def row(name: str, case: Case, rounds: int, quick: bool) -> str:
+    """Measure a case."""
+    steps, whole, distance = [], [], 0.0
+    short = ["epochs=null", "steps=20"] if quick else []
+    with scratch() as folder:
+        for number in range(rounds + 1):
+            seconds, runs = [], []
+            for population in (case.members, "off"):
+                place = folder / f"{number}-{population}"
+                lines = [*case.overrides, *MACHINE, *short, f"sweep.population={population}"]
+                took, done = timed(lambda: swept(*lines, folder=place))  # noqa: B023
+                seconds.append(took)
+                succeeded(*done)
+                runs.append([each.folder for each in done])
+            if number == 0:
+                distance = max(map(apart, *runs))
+                continue
+            trained = [sum(run.read_summary()["training_seconds"] for run in each) for each in runs]
+            steps.append(trained[1] / trained[0])
+            whole.append(seconds[1] / seconds[0])
+    cells = [name, str(case.members), _spread(steps), _spread(whole), f"{distance:.1e}"]
+    return f"| {' | '.join(cells)} |"
+
+
+def timed(does: Callable[[], list[RunResult]]) -> tuple[float, list[RunResult]]:
+    """Seconds that the runs of a sweep take, and what it gives; not those of composing it."""
+    took = 0.0
+    ordinary = many.do_all
+
+    def clocked(*args: Any, **named: Any) -> int:
+        nonlocal took
+        begun = perf_counter()
+        found = ordinary(*args, **named)
+        took = perf_counter() - begun
+        return found
+
+    with patch.object(many, "do_all", clocked):
+        found = does()
+    return took, found
+
+
+def apart(run: RunDir, other: RunDir) -> float:
+    """The largest relative distance between losses of two runs."""
+    own, theirs = (
+        {
+            (r["kind"], r["step"], tag): value
+            for r in each.read_metrics()
+            for tag, value in r.items()
+            if tag.endswith("/loss") and r["step"] <= LAST
+        }
+        for each in (run, other)
+    )
+    if own.keys() != theirs.keys():
+        raise SystemExit("a member has other records than the run alone")
+    pairs: list[tuple[float, float]] = [(value, theirs[key]) for key, value in own.items()]
+    return max((abs(a - b) / max(abs(b), 1e-30) for a, b in pairs), default=0.0)
+
+
+def _spread(ratios: Sequence[float]) -> str:
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+if __name__ == "__main__":
+    start(main)

@@ -1,0 +1,182 @@
+"""Runs that are trained at once come to what each comes to alone; whatever becomes of one, the
+others do not notice."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from few import few
+
+from optbench.training.together.trial import Trial, try_together
+
+from .experiments import experiment
+from .together import Ended, alone, at_once, close, same
+
+EXACT = 1e-10
+"""Of float64 after 30 steps."""
+
+POINT = ["model=logistic_regression", "steps=30", "monitor.every=5", "dataset.noise=0.1"]
+
+RULES = [
+    "optimizer=sgd",
+    "optimizer=sgd optimizer.momentum=0.9",
+    "optimizer=sgd optimizer.momentum=0.9 optimizer.nesterov=true optimizer.weight_decay=0.1",
+    "optimizer=sgd optimizer.momentum=0.9 optimizer.dampening=0.5",
+    "optimizer=adam",
+    "optimizer=adam optimizer.amsgrad=true optimizer.weight_decay=0.1",
+    "optimizer=adamw optimizer.weight_decay=0.1",
+    "optimizer=rmsprop",
+    "optimizer=rmsprop optimizer.centered=true optimizer.momentum=0.9",
+    "optimizer=adagrad optimizer.lr_decay=0.1",
+    "optimizer=adadelta optimizer.lr=1",
+    "optimizer=adamax",
+    "optimizer=momentum",
+    "optimizer=heavy_ball",
+    "optimizer=lion optimizer.weight_decay=0.1",
+    "optimizer=lamb optimizer.weight_decay=0.1",
+    "optimizer=lars",
+    "optimizer=adan optimizer.weight_decay=0.1",
+    "optimizer=adabelief",
+    "optimizer=adabound",
+    "optimizer=amsgrad",
+    "optimizer=amsbound",
+    "optimizer=rmsprop_eps_inside",
+    "optimizer=adagrad_eps_inside",
+]
+
+
+@pytest.mark.parametrize("rule", few(RULES, 10))
+def test_each_rule_does_what_its_optimizer_does(rule: str) -> None:
+    """In double precision, where nothing but the rule could part them; state and layout too."""
+    lines = [*POINT, *rule.split()]
+    rates = ["optimizer.lr=0.01", "optimizer.lr=0.03", "optimizer.lr=0.002"]
+    members = [[*lines, rate, f"seed={n}"] for n, rate in enumerate(rates)]
+    for own, together in zip(members, at_once(members), strict=True):
+        by_itself = alone(*own)
+        assert by_itself.made.state.players[0].parameters[0].dtype == torch.float64
+        close(together.saved, by_itself.saved, EXACT)
+        assert together.losses.keys() == by_itself.losses.keys()
+
+
+MLP = ["steps=40", "monitor.every=4", "eval.every=10"]
+VARIED = [
+    ["optimizer.lr=0.01", "schedule=cosine", "schedule.warmup_steps=5", "clip.norm=0.5"],
+    ["optimizer.lr=0.02", "clip.value=0.05", "ema=0.9"],
+    ["optimizer.lr=0.005", "schedule=one_cycle", "clip.norm=1.0", "clip.per_group=true"],
+    ["optimizer.lr=0.01", "clip.adaptive=0.01", "optimizer.betas=[0.8,0.99]"],
+    ["optimizer.lr=0.03", "optimizer.weight_decay=0.1", "schedule=plateau"],
+]
+"""What members may have of their own."""
+
+
+@pytest.mark.parametrize("model", ["model.batch_norm=true", "model.dropout=0.2"])
+def test_members_have_settings_of_their_own(model: str) -> None:
+    members = [[*MLP, model, *own, f"seed={n}"] for n, own in enumerate(VARIED)]
+    for own, together in zip(members, at_once(members, draws="dropout" in model), strict=True):
+        by_itself = alone(*own)
+        records = [
+            [(r.kind, r.step, sorted(r.values)) for r in each.memory.records]
+            for each in (together, by_itself)
+        ]
+        assert records[0] == records[1]
+        assert together.losses == pytest.approx(by_itself.losses, rel=1e-3)
+        theirs = by_itself.saved
+        assert torch.equal(together.saved["rng"], theirs["rng"])
+        if "dropout" in model:  # before a batch norm some weights have gradients of mere rounding
+            close(together.saved["module"], theirs["module"], 1e-3)
+        for name in ("blocks.0.1.running_var", "blocks.0.1.num_batches_tracked"):
+            if name in theirs["module"]:
+                close(together.saved["module"][name], theirs["module"][name], 1e-3)
+        assert together.made.state.progress.passes == by_itself.made.state.progress.passes
+        assert together.outcome.state == "finished"
+
+
+def everything(ended: Ended) -> list[object]:
+    """All that a run came to but for times, to compare bits."""
+    clocked = ("throughput", "memory")
+    records = [
+        (r.kind, r.step, {k: v for k, v in r.values.items() if not k.startswith(clocked)})
+        for r in ended.memory.records
+    ]
+    return [ended.saved, records, ended.outcome.state]
+
+
+BASE = [*MLP, "optimizer=adamw", "model.dropout=0.1"]
+OTHERS = [[*BASE, f"seed={n}", f"optimizer.lr={0.001 * (n + 1)}"] for n in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("one", "state"),
+    [
+        (["optimizer.lr=1e30"], "diverged"),
+        (["early_stopping.patience=1", "optimizer.lr=0"], "stopped_early"),
+        (["clip.norm=0.1"], "finished"),
+        (["clip.adaptive=0.01"], "finished"),
+        (["schedule=cosine", "ema=0.9"], "finished"),
+    ],
+)
+def test_nothing_that_becomes_of_one_is_seen_by_the_others(one: list[str], state: str) -> None:
+    """To the bit, against the same population in which it is like them."""
+    plain = at_once([*OTHERS[:2], [*BASE, "seed=9"], *OTHERS[2:]], draws=True)
+    found = at_once([*OTHERS[:2], [*BASE, "seed=9", *one], *OTHERS[2:]], draws=True)
+    assert found[2].outcome.state == state
+    for place in (0, 1, 3, 4):
+        assert found[place].outcome.state == "finished"
+        assert same(everything(found[place]), everything(plain[place]))
+
+
+def test_without_it_the_others_have_the_same_bits() -> None:
+    """Where a member's numbers fill whole vectors; elsewhere its place may round otherwise."""
+    whole = [*MLP, "batch_size=32", "steps=20", "model.hidden=[16]"]
+    members = [[*whole, f"seed={n}"] for n in range(5)]
+    diverging = [*whole, "seed=7", "optimizer=adamw", "optimizer.lr=1e30"]
+    found = at_once([*members[:2], diverging, *members[2:]])
+    without = at_once(members)
+    assert found[2].outcome.state == "diverged"
+    for one, other in zip([*found[:2], *found[3:]], without, strict=True):
+        assert same(everything(one), everything(other))
+
+
+def test_one_that_diverges_tells_what_it_tells_alone() -> None:
+    members = [*OTHERS[:2], [*BASE, "optimizer.lr=1e30"]]
+    found, by_itself = at_once(members, draws=True)[2], alone(*members[2])
+    assert found.outcome.message == by_itself.outcome.message != ""
+    assert found.made.state.progress.step == by_itself.made.state.progress.step
+
+
+def test_a_member_has_its_share_of_the_time() -> None:
+    first, second = at_once([[*MLP, "seed=0"], [*MLP, "seed=1"]])
+    progress = first.made.state.progress
+    assert progress.seconds == pytest.approx(second.made.state.progress.seconds)
+    assert 0 < progress.optimizer_seconds < progress.seconds
+
+
+def tried(*overrides: str) -> Trial:
+    """Two runs of different seeds, tried."""
+    lines = ["steps=5", *overrides]
+    return try_together([experiment(*lines, f"seed={n}").trainer() for n in range(2)])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "why"),
+    [
+        (["optimizer=lbfgs"], "LBFGS asks for more than gradients"),
+        (["optimizer=nag"], "NAG asks for more than gradients"),
+        (["optimizer=muon"], "Combined has no update for many models at once"),
+        (["optimizer=nadam"], "NAdam has no update for many models at once"),
+        (["schedule=hypergradient"], "its schedule looks at every update"),
+        (["accumulate=2"], "a batch is worked through in parts"),
+        (["precision=bf16"], "its numbers are of mixed precision"),
+        (["dataset=adding", "dataset.train_size=80", "model=lstm", "model.width=4"], "vmap can't"),
+    ],
+)
+def test_what_can_not_go_is_told(overrides: list[str], why: str) -> None:
+    assert (tried(*overrides).why_not or "").startswith(why)
+
+
+def test_what_a_trial_finds() -> None:
+    plain, dropped = tried(), tried("model.dropout=0.5")
+    assert plain.why_not is None and not plain.draws and dropped.draws
+    weights = 64 * 12 + 12 + 12 * 10 + 10
+    assert 4 * 7 * weights < plain.member_bytes < 100 * weights
+    assert plain.work == 2 * 64 * (2 * 64 * 12 + 3 * 12 * 10)
