@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pkgutil import resolve_name
 from typing import Any
 
@@ -108,6 +109,18 @@ def weights_of_now(module: nn.Module) -> Iterator[None]:
     finally:
         for layer, weights in zip(layers, lists, strict=True):
             layer._flat_weights = weights
+
+
+def set_rank_timeout(timeout: timedelta) -> None:
+    """Have exchanges between ranks fail after so long, in the process group that there is."""
+    import torch.distributed as dist
+
+    if hasattr(dist, "set_timeout"):
+        dist.set_timeout(timeout)
+        return
+    from torch.distributed.distributed_c10d import _set_pg_timeout  # before 2.14
+
+    _set_pg_timeout(timeout, dist.group.WORLD)
 
 
 def onednn_enabled() -> bool:

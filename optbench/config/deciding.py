@@ -15,6 +15,7 @@ DECIDES_NOTHING = (
     "data_root",
     "resume",
     "strategy",
+    "rank_timeout",
     "sweep",
 )
 """Settings that say how a run is seen, found and kept, and who does what of it."""

@@ -291,6 +291,13 @@ class RunConfig:
         before="ddp",
         example="strategy=zero1",
     )
+    rank_timeout: float = setting(
+        1800.0,
+        "seconds that a rank waits for another, which then counts as hung and ends the run",
+        Field(number(0, low_open=True), "a positive number"),
+        before=1800.0,
+        example="rank_timeout=60",
+    )
     threads: int | None = setting(
         None,
         "torch's CPU threads; null leaves its default",

@@ -93,7 +93,7 @@ def build_run(
     from optbench.training.distributed import join
 
     going_on = resume and folder is not None and steps(folder.checkpoints)
-    world = join(spec.config.device)
+    world = join(spec.config.device, spec.config.rank_timeout)
     try:
         # A checkpoint has its own.
         weights = None if going_on else start_weights(spec.config, world)
@@ -314,7 +314,7 @@ class FolderRun:
         Nothing here raises what a full disk would: the error is told, wherever else it can't be.
         """
         from optbench.assemble.blame import Parts
-        from optbench.training.notes import said
+        from optbench.training.notes import RankError, SilentRankError, said
 
         built = self.experiment
         parts = Parts(built.config, built.choices, built.state.task, {})
@@ -323,7 +323,8 @@ class FolderRun:
             return self._interrupted()
         step = self.experiment.state.progress.step
         if not self.world.is_main and not isinstance(error, UserError):  # which the caller tells
-            text = "".join(traceback.format_exception(error))
+            own = not isinstance(error, RankError)  # which rank 0 tells with the rank's traceback
+            text = "".join(traceback.format_exception(error)) if own else f"optbench: {error}"
             print_error(f"[rank {self.world.rank}] {text}", lines=True)
         for end in (self.keeper and self.keeper.wait, self.recorder and self.recorder.close):
             try:
@@ -354,7 +355,7 @@ class FolderRun:
             step,
             message,
             exit_code=EXIT_FAILED,
-            explained=known,
+            explained=known or isinstance(error, SilentRankError),
             machines=is_machines(error),
         )
 

@@ -18,9 +18,13 @@ from torch import Tensor
 
 from optbench.errors import UserError
 from optbench.launched import launched_rank, launched_ranks, local_rank
+from optbench.torch_internals import set_rank_timeout
 from optbench.training import notes
 
 T = TypeVar("T")
+
+TIMEOUT_SECONDS = 1800.0
+"""What one rank waits for another; the first exchange may have to wait for data to be read."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,14 @@ class World:
         rank: 0 to size - 1; rank 0 writes the run folder.
         size: the number of ranks.
         joined: the how many-th time that this process joined the others.
+        timeout: seconds that one rank waits for another.
     """
 
     device: torch.device
     rank: int = 0
     size: int = 1
     joined: int = 0
+    timeout: float = TIMEOUT_SECONDS
 
     @property
     def is_main(self) -> bool:
@@ -89,13 +95,13 @@ class World:
         return made
 
     def cause(self, error: BaseException) -> BaseException:
-        """Return why a run fails: on rank 0 what another rank left word of before it was gone."""
+        """Return why a run fails: what another rank left word of before it was gone, or which rank
+        it is that does not answer."""
         if self.size == 1:
             return error
         try:
-            if self.is_main:
-                return notes.cause(self.joined, self.size, error)
             notes.leave_word(self.joined, self.rank, error)
+            return notes.cause(self.joined, self.size, self.rank, error, self.timeout)
         except (RuntimeError, OSError) as unreachable:  # torchrun is gone too
             error.add_note(f"torchrun's store can't be asked: {unreachable}")
         return error
@@ -114,13 +120,14 @@ class World:
             dist.barrier()
 
 
-def join(device: str) -> World:
+def join(device: str, timeout: float = TIMEOUT_SECONDS) -> World:
     """Join the process group, once a process, and give this rank its device.
 
     The group is kept for all runs of a multirun: making it anew for each hangs.
 
     Args:
         device: `auto`, `cpu` or `cuda`.
+        timeout: seconds that one rank waits for another, from now on.
     """
     cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     if launched_ranks() == 1:
@@ -136,8 +143,9 @@ def join(device: str) -> World:
         torch.cuda.set_device(here)
     if not dist.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
-        _make_group(backend, timedelta(minutes=30))
-    return World(here, dist.get_rank(), dist.get_world_size(), next(_joined))
+        _make_group(backend, timedelta(seconds=TIMEOUT_SECONDS))
+    set_rank_timeout(timedelta(seconds=timeout))
+    return World(here, dist.get_rank(), dist.get_world_size(), next(_joined), timeout)
 
 
 _joined = itertools.count(1)

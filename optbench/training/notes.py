@@ -11,7 +11,7 @@ import os
 import re
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -22,7 +22,7 @@ import torch.distributed as dist
 from optbench.errors import UserError, memory_wanting, reason
 
 PATIENCE_SECONDS = 3.0
-"""How long rank 0 waits for another rank's word on why it is gone."""
+"""How long a rank waits for the others' words on why they are gone."""
 
 TOLD_SECONDS = 2.0
 """How long another rank waits for rank 0 to have told of the same error."""
@@ -31,6 +31,7 @@ _GLOO = re.compile(r"\bgloo/")
 """A file of gloo's, which its errors name; they come out of a backward pass too."""
 
 _GONE = re.compile(r"gloo|nccl|connection|peer|broken pipe|timed out", re.IGNORECASE)
+_LATE = re.compile(r"timed out|timeout", re.IGNORECASE)
 _TORCH = os.path.dirname(torch.__file__)
 _OF_RANKS = (
     os.path.join(_TORCH, "distributed", ""),
@@ -41,6 +42,10 @@ _OF_RANKS = (
 
 class RankError(RuntimeError):
     """What went wrong on another rank; its traceback is a note of the exception."""
+
+
+class SilentRankError(RankError):
+    """Another rank does not answer, and left no word of why."""
 
 
 def attempt() -> int:
@@ -85,9 +90,10 @@ def remembered_folder() -> str | None:
 
 
 def leave_word(run: int, rank: int, error: BaseException) -> None:
-    """Tell rank 0 why this rank fails, before it is gone; `run`: the how many-th of the ranks."""
+    """Tell the others why this rank fails, before it is gone; `run`: which of the ranks' runs."""
     word = {
         "lost": is_of_a_lost_rank(error),
+        "late": is_of_a_late_rank(error),
         "user": isinstance(error, UserError),
         "message": said(error),
         "traceback": "".join(traceback.format_exception(error)),
@@ -95,22 +101,53 @@ def leave_word(run: int, rank: int, error: BaseException) -> None:
     _store().set(_key("error", attempt(), run, rank), json.dumps(word))
 
 
-def cause(run: int, size: int, error: BaseException) -> BaseException:
-    """Return the error itself; or, if it is that another rank is gone, that rank's error."""
+def cause(run: int, size: int, rank: int, error: BaseException, timeout: float) -> BaseException:
+    """Return the error itself; or, if it is that another rank is gone or late, that rank's error.
+
+    Args:
+        run: which of the ranks' runs.
+        size: how many they are.
+        rank: whose error it is.
+        error: what it met.
+        timeout: seconds that one rank waits for another.
+    """
     if not is_of_a_lost_rank(error):
         return error
+    others = [other for other in range(size) if other != rank]
+    words = _words(run, others)
+    for other, word in words.items():
+        if not word["lost"]:
+            return _of_rank(other, word)
+    silent = [other for other in others if other not in words]
+    late = any(word["late"] for word in words.values()) or is_of_a_late_rank(error)
+    told = SilentRankError(_of_silent(silent, timeout if late else None, said(error)))
+    told.__cause__ = error
+    return told
+
+
+def _words(run: int, others: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Return what other ranks say of why they fail: all, those of `PATIENCE_SECONDS`, or enough."""
     store, until = _store(), time.monotonic() + PATIENCE_SECONDS
+    words: dict[int, dict[str, Any]] = {}
     while True:
-        for rank in range(1, size):
+        for rank in others:
             key = _key("error", attempt(), run, rank)
-            word = json.loads(store.get(key)) if store.check([key]) else {"lost": True}
-            if not word["lost"]:
-                return _of_rank(rank, word)
-        if time.monotonic() > until:
-            gone = RankError(f"another rank does not answer: {said(error)}")
-            gone.__cause__ = error
-            return gone
+            if rank not in words and store.check([key]):
+                words[rank] = json.loads(store.get(key))
+        enough = len(words) == len(others) or not all(word["lost"] for word in words.values())
+        if enough or time.monotonic() > until:
+            return words
         time.sleep(0.05)
+
+
+def _of_silent(ranks: Sequence[int], timeout: float | None, why: str) -> str:
+    """Say which ranks left no word: one that is late would not, nor one that was killed."""
+    if not ranks:
+        return f"the ranks lost one another: {why}"
+    which = f"rank {', '.join(map(str, ranks))}"
+    if timeout is None:
+        return f"{which} {'does' if len(ranks) == 1 else 'do'} not answer: {why}"
+    return f"{which} did not come within {timeout:g} s (rank_timeout)"
 
 
 def leave_told(message: str) -> None:
@@ -157,6 +194,11 @@ def is_of_a_lost_rank(error: BaseException) -> bool:
     if _GLOO.search(str(error)):
         return True
     return _raised_in(error).startswith(_OF_RANKS) and _GONE.search(str(error)) is not None
+
+
+def is_of_a_late_rank(error: BaseException) -> bool:
+    """Return whether an error says that another rank does not come, though it may not be gone."""
+    return is_of_a_lost_rank(error) and _LATE.search(str(error)) is not None
 
 
 def _raised_in(error: BaseException) -> str:

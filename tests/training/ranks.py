@@ -21,12 +21,22 @@ PATIENCE = 900.0
 
 
 def torchrun(
-    program: list[str], arguments: list[str], restarts: int = 0, count: int = 2
+    program: list[str],
+    arguments: list[str],
+    restarts: int = 0,
+    count: int = 2,
+    meeting: Path | None = None,
 ) -> subprocess.Popen[str]:
-    """Starts ranks of a program, `["-m", "optbench"]` or a script."""
-    # standalone: it takes a free port itself, which nobody else can take in between.
-    options = ["--standalone", "--local-addr=127.0.0.1", f"--nproc-per-node={count}"]
-    options.append(f"--max-restarts={restarts}")
+    """Starts ranks of a program, `["-m", "optbench"]` or a script.
+
+    `meeting`: a file at which another torchrun of the same launch, as of another machine, is met.
+    """
+    options = ["--local-addr=127.0.0.1", f"--nproc-per-node={count}", f"--max-restarts={restarts}"]
+    if meeting is None:  # it takes a free port itself, which nobody else can take in between
+        options.append("--standalone")
+    else:
+        options += ["--nnodes=1:2", "--rdzv-backend=c10d", f"--rdzv-endpoint={meeting}"]
+        options += ["--rdzv-id=one", "--rdzv-conf=store_type=file,last_call_timeout=30"]
     return subprocess.Popen(
         [sys.executable, "-m", "torch.distributed.run", *options, *program, *arguments],
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -256,3 +257,69 @@ def test_ranks_that_torchrun_begins_anew_go_on_in_their_folder() -> None:
     assert status_of(Path("run"))["state"] == "finished"
     ranks(train_arguments(Path("whole"), *overrides))
     assert_same_run(Path("whole"), Path("run"))
+
+
+HANGING = """
+import os, signal, sys
+from optbench.__main__ import main
+from optbench.monitor.record import Recorder
+
+tick, hung, first = Recorder.tick, sys.argv.pop(1), os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
+
+def ticking(self, step):
+    tick(self, step)
+    if first and step == 20 and os.environ["RANK"] == hung:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pause()
+
+Recorder.tick = ticking
+main()
+"""
+
+
+@pytest.mark.parametrize("hung", [0, 1])
+def test_a_hung_rank_is_named_and_all_begin_anew(hung: int) -> None:
+    Path("program.py").write_text(HANGING, encoding="utf-8")
+    arguments = train_arguments(Path("run"), *SHORT, "rank_timeout=20")
+    code, said = ended(torchrun(["program.py"], [str(hung), *arguments], restarts=1, count=3))
+    assert code == 0, said
+    line = f"rank {hung} did not come within 20 s (rank_timeout)"
+    others = [f"[rank {rank}] optbench: " for rank in (1, 2) if rank != hung]
+    for begun in others if hung == 0 else [*others, "failed: "]:
+        assert said.count(f"{begun}{line}\n") == 1, said
+    assert said.count(line) == 2 and 'File "' not in said, said
+    assert status_of(Path("run"))["state"] == "finished", said
+    ranks(train_arguments(Path("whole"), *SHORT, "rank_timeout=20"), count=3)
+    assert_same_run(Path("whole"), Path("run"))
+
+
+LEAVING = """
+import os, signal
+from optbench.__main__ import main
+from optbench.monitor.record import Recorder
+
+tick = Recorder.tick
+
+def ticking(self, step):
+    tick(self, step)
+    if step == 20 and os.environ["GROUP_RANK"] == "1":
+        os.kill(os.getppid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Recorder.tick = ticking
+main()
+"""
+
+
+def test_a_machine_that_is_lost_leaves_the_others_to_go_on() -> None:
+    """Two torchruns of one launch, one of which is gone with its ranks."""
+    Path("program.py").write_text(LEAVING, encoding="utf-8")
+    arguments = train_arguments(Path("run"), *SHORT)
+    meeting = Path("meeting").absolute()
+    launches = [torchrun(["program.py"], arguments, 1, 1, meeting) for _ in range(2)]
+    outcomes = sorted(ended(launch) for launch in launches)
+    assert [code for code, _ in outcomes] == [-signal.SIGKILL, 0], outcomes
+    assert [path.name for path in Path().iterdir() if path.is_dir()] == ["run"]
+    assert status_of(Path("run"))["state"] == "finished"
+    steps = [m["step"] for m in metrics_of(Path("run")) if m["kind"] == "train"]
+    assert steps == sorted(set(steps)) and steps[-1] == 50

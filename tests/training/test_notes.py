@@ -31,7 +31,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> dist.HashStore:
 
 
 def world(rank: int, joined: int = 1) -> World:
-    return World(torch.device("cpu"), rank, 3, joined)
+    return World(torch.device("cpu"), rank, 3, joined, timeout=60.0)
 
 
 def raised(error: Exception) -> Exception:
@@ -118,8 +118,26 @@ def test_what_torchs_exchange_raises_is_of_a_lost_rank(file: str) -> None:
 def test_a_rank_that_left_no_word(monkeypatch: pytest.MonkeyPatch) -> None:
     world(1, joined=1).cause(raised(ValueError("of a run before, which all ranks gave up")))
     found = world(0, joined=2).cause(RuntimeError(LOST))
-    assert "another rank does not answer: " in notes.said(found)
-    assert LOST in notes.said(found)
+    assert notes.said(found) == f"rank 1, 2 do not answer: RuntimeError: {LOST}"
+
+
+LATE = "[gloo/transport/tcp/unbound_buffer.cc:78] Timed out waiting 4000ms for recv operation"
+
+
+@pytest.mark.parametrize("mine", [LATE, LOST])
+def test_a_hung_rank_is_named_by_all_others(mine: str) -> None:
+    """Of these the first to wait too long breaks the connections of all."""
+    world(0).cause(raised(RuntimeError(mine)))
+    for rank, met in ((2, LATE), (0, mine)):
+        found = world(rank).cause(raised(RuntimeError(met)))
+        assert notes.said(found) == "rank 1 did not come within 60 s (rank_timeout)"
+
+
+def test_ranks_that_all_left_word_lost_one_another() -> None:
+    world(1).cause(raised(RuntimeError(LOST)))
+    world(2).cause(raised(RuntimeError(LOST)))
+    found = world(0).cause(raised(RuntimeError(LOST)))
+    assert notes.said(found).startswith("the ranks lost one another: RuntimeError: [gloo/")
 
 
 def test_a_process_alone_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
