@@ -193,11 +193,16 @@ def build_experiment(
         clipping=_clipping(config),
         settings=_settings(config, feed, total_steps),
         implementation=implementation,
-        parameters=sum(parameter_count(player.parameters) for player in players),
+        parameters=sum(parameter_count(_trained(player.module)) for player in players),
         dataset=dataset,
         notes=[*notes, *without_slope(players)],
         choices=choices,
     )
+
+
+def _trained(module: nn.Module) -> list[nn.Parameter]:
+    """Return the parameters that are trained, whole also where each rank has a part of them."""
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
 
 
 def _batches_looked_at(players: Sequence[Player], total_steps: int) -> int:

@@ -15,6 +15,7 @@ from optbench.assemble.stages import build_any
 from optbench.config.counted import counted
 from optbench.config.run_config import PlayerConfig, RunConfig
 from optbench.errors import UserError
+from optbench.models.checkpointing import repeated_blocks
 from optbench.optim.needs import needs_of
 from optbench.tasks.base import Task
 from optbench.training.batches import BatchStream
@@ -74,8 +75,25 @@ def _player(
         raise UserError(
             f"{own.at}update_every={every}: longer than the run of {counted(total_steps, 'step')}"
         )
+    forward = strategy.prepare(module, repeated_blocks(module))
+    with strategy.own(module):
+        return _with_optimizer(config, name, own, module, forward, task, feed, steps, world)
+
+
+def _with_optimizer(
+    config: RunConfig,
+    name: str,
+    own: PlayerConfig,
+    module: nn.Module,
+    forward: nn.Module,
+    task: Task,
+    feed: BatchStream,
+    steps: int,
+    world: World,
+) -> tuple[Player, str]:
+    """Return the player, over the parameters that stand in the module."""
+    every = own.update_every
     factor = lr_factor(config.scale_lr, feed.batch_size, config.base_batch_size)
-    forward = strategy.prepare(module)
     try:
         epoch = -(-feed.steps_per_epoch // every)
         run = {"num_iterations": steps, "num_data": len(feed.indices), "steps_per_epoch": epoch}
@@ -100,13 +118,13 @@ def _player(
         every=every,
         loss=TrainingLoss(min(feed.batch_size, len(feed.indices))),
     )
-    _check(config, player, built)
+    _check(config, player, built, world.size)
     _check_loss(config, own, player, task)
     _check_fisher(config, player, task)
     return player, built.implementation
 
 
-def _check(config: RunConfig, player: Player, built: Built) -> None:
+def _check(config: RunConfig, player: Player, built: Built, ranks: int) -> None:
     """Refuse what an optimizer can't do together with a setting of the run."""
     inside = getattr(built.optimizer, "members", [built.optimizer])
     if config.channels_last and any(isinstance(each, torch.optim.LBFGS) for each in inside):
@@ -122,9 +140,7 @@ def _check(config: RunConfig, player: Player, built: Built) -> None:
             f"compile=true: {name} differentiates the gradients, which "
             "torch.compile can't; use compile=false"
         )
-    if player.needs.create_graph and (
-        config.precision.scaler or player.forward is not player.module
-    ):
+    if player.needs.create_graph and (config.precision.scaler or ranks > 1):
         raise UserError(
             f"optimizer: {name} differentiates the gradients, which "
             "neither a gradient scaler nor several ranks allow; use one rank and bf16 or fp32"

@@ -285,8 +285,9 @@ class RunConfig:
     )
     strategy: str = setting(
         "ddp",
-        "ddp | zero1: how several ranks train; zero1 shares out the optimizer's state",
-        Field(one_of("ddp", "zero1"), "ddp or zero1"),
+        "ddp | zero1 | fsdp2: what several ranks share out: the batch; the optimizer's state too; "
+        "parameters and gradients too",
+        Field(one_of("ddp", "zero1", "fsdp2"), "ddp, zero1 or fsdp2"),
         fixed=True,
         before="ddp",
         example="strategy=zero1",

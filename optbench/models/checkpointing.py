@@ -19,9 +19,7 @@ def enable_activation_checkpointing(module: nn.Module) -> None:
     Gradients, running statistics and `state_dict` names stay the same; random draws such as
     dropout masks are repeated. Blocks in evaluation mode, or under `no_grad`, run as before.
 
-    The blocks are `module.checkpoint_blocks` where the model has this attribute, otherwise
-    the elements of its outermost `nn.Sequential` and `nn.ModuleList` containers that have
-    parameters and submodules. (A lone layer keeps nothing that recomputing it would free.)
+    A lone layer is no block: it keeps nothing that recomputing it would free.
 
     Args:
         module: the model; the `forward` of its blocks is replaced in place.
@@ -29,13 +27,23 @@ def enable_activation_checkpointing(module: nn.Module) -> None:
     Raises:
         ValueError: if the model has no such blocks.
     """
-    own = getattr(module, "checkpoint_blocks", None)
-    blocks = list(_container_blocks(module)) if own is None else list(own)
+    blocks = repeated_blocks(module)
     if not blocks:
         raise ValueError(f"{type(module).__name__} has no repeated blocks to checkpoint")
     for block in blocks:
         # A partial, not a closure: deep copies and pickles of the model then follow its blocks.
         block.forward = partial(_recomputing_forward, block)
+
+
+def repeated_blocks(module: nn.Module) -> list[nn.Module]:
+    """Return the blocks of a model, none of which is part of another; there may be none.
+
+    They are `module.checkpoint_blocks` where the model has this attribute, otherwise the elements
+    of its outermost `nn.Sequential` and `nn.ModuleList` containers that have parameters and
+    submodules.
+    """
+    own = getattr(module, "checkpoint_blocks", None)
+    return list(_container_blocks(module)) if own is None else list(own)
 
 
 def _container_blocks(module: nn.Module) -> Iterator[nn.Module]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
 
 import torch
@@ -27,6 +27,7 @@ class UpdateWatch:
         per_parameter: whether to report each parameter besides the total.
         watching: takes in what it costs.
         activations: looked at in some of the steps, if anybody does.
+        across: adds up squares over ranks that have other parts of the parameters, in place.
     """
 
     def __init__(
@@ -36,7 +37,9 @@ class UpdateWatch:
         per_parameter: bool = True,
         watching: Watching | None = None,
         activations: ActivationWatch | None = None,
+        across: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
+        self._across = across
         self._watching = Watching() if watching is None else watching
         self.activations = activations
         self._parameters = parameters
@@ -91,6 +94,9 @@ class UpdateWatch:
         """Return the norms and ratios by TensorBoard tag."""
         self.fresh = False
         numbers = _numbers([*self._gradients, *self._weights, *self._updates])
+        if self._across is not None:  # every rank has watched this step
+            squares = torch.tensor(numbers, dtype=torch.float64).square_()
+            numbers = self._across(squares).sqrt_().tolist()
         n = len(self._parameters)
         gradients, weights, updates = numbers[: -2 * n], numbers[-2 * n : -n], numbers[-n:]
         total = math.hypot(*weights)

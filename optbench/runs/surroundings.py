@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from optbench.assemble.data import dataset
@@ -24,8 +25,7 @@ def check_surroundings(spec: RunSpec, resume: bool = False) -> Any:
     Raises:
         UserError: data, a device, or what a sink needs is missing.
     """
-    if not resume:
-        check_strategy(spec.config)
+    check_strategy(spec.config, resume)
     data = dataset(spec.config)
     check_device(spec.config.device)
     check_sinks(spec.config.monitor.sinks)
@@ -45,10 +45,38 @@ def check_device(device: str) -> None:
             raise UserError("device=cuda: torch finds no CUDA device here; use device=cpu")
 
 
-def check_strategy(config: RunConfig) -> None:
-    """Refuse to share out among one."""
-    if config.strategy != "ddp" and launched_ranks() == 1:
+def check_strategy(config: RunConfig, resume: bool = False) -> None:
+    """Refuse to share out among one, and what a strategy can't go with.
+
+    Args:
+        config: of the run.
+        resume: whether it goes on; then one rank may go on with what several began.
+    """
+    if launched_ranks() == 1:
+        if config.strategy == "ddp" or resume:
+            return
         raise UserError(
             f"strategy={config.strategy}: there is one rank, which has all of the state; launch "
             "several with torchrun, or use strategy=ddp"
         )
+    if config.strategy == "fsdp2":
+        for setting, why in _unfit_for_rows(config):
+            raise UserError(f"{setting}: not with strategy=fsdp2, {why}; use zero1 or ddp")
+
+
+def _unfit_for_rows(config: RunConfig) -> Iterator[tuple[str, str]]:
+    """Yield settings that can't be where each rank has some rows of each parameter, and why."""
+    if len(config.players) > 1:
+        yield f"task with {' and '.join(config.players)}", "which trains one player"
+    if config.precision.scaler:
+        yield f"precision={config.precision.name}", "whose ranks would skip steps each by itself"
+    if config.compile:
+        yield "compile=true", "which gathers parameters between what is compiled"
+    if config.channels_last:
+        yield "channels_last=true", "which cuts parameters in the order of their dimensions"
+    if config.clip.adaptive is not None:
+        yield f"clip.adaptive={config.clip.adaptive:g}", "where no rank has a whole bias's norm"
+    if config.monitor.histograms.value:
+        yield "monitor.histograms", "where no rank has whole tensors"
+    if config.probe.every.value:
+        yield "probe.every", "where no rank has whole parameters to look at"

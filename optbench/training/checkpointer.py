@@ -92,8 +92,7 @@ class RunState:
         shared = loaded.shared
         self.progress.load_state_dict(shared["progress"])
         for player in self.players:
-            saved = shared["players"][player.name]
-            player.load_state_dict(self.strategy.part(player, saved))
+            self.strategy.load(player, shared["players"][player.name])
         self.precision.load_state_dict(shared["scaler"])
         self.best.load_state_dict(shared["best"])
         self.stopping.load_state_dict(shared["stopping"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -38,12 +38,18 @@ class Clipping:
         return self.centralize or not self.norm == self.value == self.adaptive is None
 
     @torch.no_grad()
-    def apply(self, parameters: Sequence[Tensor], groups: Sequence[Sequence[Tensor]]) -> None:
+    def apply(
+        self,
+        parameters: Sequence[Tensor],
+        groups: Sequence[Sequence[Tensor]],
+        across: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
         """Change the gradients in place; sparse ones, coalesced, stay sparse.
 
         Args:
-            parameters: all.
+            parameters: all, or this rank's rows of each.
             groups: the same, by the optimizer's groups.
+            across: adds up squares over the ranks that have the other rows.
         """
         if self.centralize:
             for parameter in parameters:
@@ -55,7 +61,18 @@ class Clipping:
                 clip_adaptively(parameter, self.adaptive)
         if self.norm is not None:
             for some in groups if self.per_group else [parameters]:
-                nn.utils.clip_grad_norm_(some, self.norm)
+                _clip_norm(some, self.norm, across)
+
+
+def _clip_norm(
+    parameters: Sequence[Tensor], bound: float, across: Callable[[Tensor], Tensor] | None
+) -> None:
+    if across is None:
+        nn.utils.clip_grad_norm_(parameters, bound)
+        return
+    own = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    square = nn.utils.get_total_norm(own).square() if own else torch.zeros(())
+    nn.utils.clip_grads_with_norm_(parameters, bound, across(square).sqrt())
 
 
 def centralize(parameter: Tensor) -> None:

@@ -69,7 +69,7 @@ class NonFinite:
 
         The loss tells at the next step, and there may be none.
         """
-        if any(each.first_nonfinite_parameter() for each in self._steps):
+        if not all([each.weights_are_finite() for each in self._steps]):
             self.end(step, "a parameter is not finite")
             return False
         return True

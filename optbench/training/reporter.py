@@ -53,6 +53,7 @@ class Reporter:
                 settings.per_parameter,
                 state.watching,
                 ActivationWatch(p.module, every, state.watching) if every else None,
+                state.strategy.across(),
             )
             for p in state.players
         ]

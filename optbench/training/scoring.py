@@ -85,6 +85,7 @@ class Scorer:
                     recalibrate_batch_norm, self.feed, state.task, modules, player.name
                 )
                 stack.enter_context(player.evaluated(partial(calibrate, state.precision)))
+                stack.enter_context(state.strategy.whole(player))
             self._calibrated = state.progress.step
             yield
 

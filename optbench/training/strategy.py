@@ -1,12 +1,12 @@
-"""How the players' modules are trained by the ranks: alone, or as copies that stay equal."""
+"""How the players' modules are trained by the ranks: alone, as copies that stay equal, in parts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from optbench.training.distributed import World
@@ -19,14 +19,26 @@ class Strategy(Protocol):
     whole_state: bool
     """Whether each rank has the optimizers' state of all parameters."""
 
-    def prepare(self, module: nn.Module) -> nn.Module:
+    def prepare(self, module: nn.Module, blocks: Sequence[nn.Module] = ()) -> nn.Module:
         """Make the module ready, and return what forward calls.
 
-        The optimizer is built afterwards, over the parameters that the module has then.
+        Args:
+            module: bare.
+            blocks: its repeated parts.
         """
+
+    def own(self, module: nn.Module) -> AbstractContextManager[None]:
+        """Have what this rank updates stand in a module, in the block, in which what trains it is
+        built."""
 
     def before_last(self, forward: nn.Module) -> Callable[[], AbstractContextManager[Any]] | None:
         """Return what goes around each micro-batch of a step but the last; None: nothing.
+
+        It is asked for once, when the step is built.
+        """
+
+    def after_backward(self, player: Player) -> Callable[[], None] | None:
+        """Return what comes after a step's last backward pass; None: nothing.
 
         It is asked for once, when the step is built.
         """
@@ -44,11 +56,21 @@ class Strategy(Protocol):
         It is asked for once, when the step is built.
         """
 
+    def across(self) -> Callable[[Tensor], Tensor] | None:
+        """Return what adds up squares over the parts that ranks have of a parameter, in place;
+        None: each has all of it."""
+
+    def any(self, found: bool) -> bool:
+        """Return whether something is so of a part of the parameters. Every rank calls it."""
+
+    def whole(self, player: Player) -> AbstractContextManager[None]:
+        """Have each rank hold all of a player's parameters in the block, to evaluate them."""
+
     def state(self, player: Player) -> dict[str, Any] | None:
         """Return a player's whole state on rank 0, None on the others. Every rank calls it."""
 
-    def part(self, player: Player, state: dict[str, Any]) -> dict[str, Any]:
-        """Return what of a player's whole state this rank goes on from."""
+    def load(self, player: Player, state: dict[str, Any]) -> None:
+        """Have a player go on from what of its whole state is this rank's."""
 
 
 class Single:
@@ -56,12 +78,20 @@ class Single:
 
     whole_state = True
 
-    def prepare(self, module: nn.Module) -> nn.Module:
+    def prepare(self, module: nn.Module, blocks: Sequence[nn.Module] = ()) -> nn.Module:
         """Return the module itself."""
         return module
 
+    def own(self, module: nn.Module) -> AbstractContextManager[None]:
+        """Do nothing: all is this process's."""
+        return nullcontext()
+
     def before_last(self, forward: nn.Module) -> Callable[[], AbstractContextManager[Any]] | None:
         """Return None: nothing goes around a micro-batch."""
+        return None
+
+    def after_backward(self, player: Player) -> Callable[[], None] | None:
+        """Return None: nothing comes after."""
         return None
 
     def share(self, player: Player) -> None:
@@ -71,13 +101,25 @@ class Single:
         """Return None: nothing goes around an update."""
         return None
 
+    def across(self) -> Callable[[Tensor], Tensor] | None:
+        """Return None: there are no parts."""
+        return None
+
+    def any(self, found: bool) -> bool:
+        """Return what was found: there are no parts."""
+        return found
+
+    def whole(self, player: Player) -> AbstractContextManager[None]:
+        """Do nothing: all parameters are here."""
+        return nullcontext()
+
     def state(self, player: Player) -> dict[str, Any] | None:
         """Return the player's state."""
         return player.state_dict()
 
-    def part(self, player: Player, state: dict[str, Any]) -> dict[str, Any]:
-        """Return all of it."""
-        return state
+    def load(self, player: Player, state: dict[str, Any]) -> None:
+        """Go on from all of it."""
+        player.load_state_dict(state)
 
 
 class DDP(Single):
@@ -90,7 +132,7 @@ class DDP(Single):
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def prepare(self, module: nn.Module) -> nn.Module:
+    def prepare(self, module: nn.Module, blocks: Sequence[nn.Module] = ()) -> nn.Module:
         """Return the module in DistributedDataParallel, with its parameters the same objects."""
         device = self._world.device
         ids = [device.index] if device.type == "cuda" else None
@@ -111,7 +153,7 @@ def strategy_of(world: World, name: str = "ddp") -> Strategy:
 
     Args:
         world: the ranks.
-        name: `ddp` or `zero1`.
+        name: `ddp`, `zero1` or `fsdp2`.
     """
     if world.size == 1:
         return Single()
@@ -119,4 +161,8 @@ def strategy_of(world: World, name: str = "ddp") -> Strategy:
         from optbench.training.zero1 import Zero1
 
         return Zero1(world)
+    if name == "fsdp2":
+        from optbench.training.fsdp2 import Fsdp2
+
+        return Fsdp2(world)
     return DDP(world)

@@ -81,6 +81,8 @@ class TrainStep:
         self._prepares = self._leaves_out or watches or self._some_rest
         self._no_sync = strategy.before_last(player.forward)
         self._around_update = strategy.around_update(player) or nullcontext
+        self._after_backward = strategy.after_backward(player)
+        self._any, self._across = strategy.any, strategy.across()
 
     def loss_and_gradients(self, work: StepBatch, looked: ActivationWatch | None = None) -> Tensor:
         """Do forward and backward over all micro-batches; return the loss of this rank's examples,
@@ -103,6 +105,8 @@ class TrainStep:
                 with self._no_sync():
                     loss = self._backward(batch, weight)
             total = loss if total is None else total + loss
+        if self._after_backward is not None:
+            self._after_backward()
         assert total is not None
         return total
 
@@ -282,7 +286,7 @@ class TrainStep:
         if sample is not None:
             sample()
         looks = self._skip_nonfinite and self.precision.scaler is None
-        if looks and self.first_nonfinite_gradient() is not None:
+        if looks and self._any(self.first_nonfinite_gradient() is not None):
             return False
         if first:
             self.player.hyperparameters.see_gradients(self.world)
@@ -298,11 +302,15 @@ class TrainStep:
     def _clip(self) -> None:
         if self.clipping.acts:
             groups = [group["params"] for group in self.player.optimizer.param_groups]
-            self.clipping.apply(self.player.parameters, groups)
+            self.clipping.apply(self.player.parameters, groups, self._across)
 
     def first_nonfinite_gradient(self) -> str | None:
         """Return the first parameter, in the model's order, whose gradient is not finite."""
         return _first_nonfinite(self.player.names, [p.grad for p in self.player.parameters])
+
+    def weights_are_finite(self) -> bool:
+        """Return whether the parameters and their averages are finite; every rank calls it."""
+        return not self._any(self.first_nonfinite_parameter() is not None)
 
     def first_nonfinite_parameter(self) -> str | None:
         """Return the first parameter that is not finite itself, or whose average is not."""

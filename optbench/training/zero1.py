@@ -79,10 +79,11 @@ class Zero1(DDP):
         own["optimizer"] = reduce(_together, parts)
         return own
 
-    def part(self, player: Player, state: dict[str, Any]) -> dict[str, Any]:
-        """Return the state without what others keep, for which there may be no room."""
+    def load(self, player: Player, state: dict[str, Any]) -> None:
+        """Go on from the state without what others keep, for which there may be no room."""
         own = {id(parameter) for parameter in self._shares[player.name][self._world.rank]}
-        return {**state, "optimizer": _only(state["optimizer"], player.optimizer, own)}
+        only = _only(state["optimizer"], player.optimizer, own)
+        player.load_state_dict({**state, "optimizer": only})
 
     def _forget(self, player: Player) -> None:
         own = {id(parameter) for parameter in self._shares[player.name][self._world.rank]}

@@ -50,14 +50,21 @@ def shim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("shim")
-@pytest.mark.parametrize("times", [2, pytest.param(50, marks=pytest.mark.slow)])
-def test_killed_while_saving(times: int, tmp_path: Path) -> None:
-    newest = survive("zero1", "save", times, tmp_path)
+@pytest.mark.parametrize(
+    ("strategy", "times"),
+    [
+        ("zero1", 2),
+        pytest.param("zero1", 50, marks=pytest.mark.slow),
+        pytest.param("fsdp2", 50, marks=pytest.mark.slow),
+    ],
+)
+def test_killed_while_saving(strategy: str, times: int, tmp_path: Path) -> None:
+    newest = survive(strategy, "save", times, tmp_path)
     assert newest == sorted(newest)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", ["ddp", "zero1"])
+@pytest.mark.parametrize("strategy", ["ddp", "zero1", "fsdp2"])
 def test_killed_ten_times_in_one_run(strategy: str, tmp_path: Path) -> None:
     """Anywhere in a step; each time a few steps later, so that none ends where the last did."""
     newest = survive(strategy, "step", 10, tmp_path)

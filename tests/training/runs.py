@@ -136,6 +136,15 @@ def tear(folder: Path) -> None:
             file.write(b"\x18\x00\x00\x00\x00\x00\x00\x00\x00\x00")
 
 
+def cut_back(folder: Path, step: int) -> None:
+    """Makes of a run that ended one that was stopped at a step, of which it has the checkpoint."""
+    for later in checkpoint.steps(folder / "checkpoints"):
+        if later > step:
+            shutil.rmtree(folder / "checkpoints" / f"step-{later:08d}")
+    status = status_of(folder) | {"state": "preempted"}
+    (folder / "status.json").write_text(json.dumps(status), encoding="utf-8")
+
+
 def newest_step(folder: Path) -> int:
     """The step of a run's newest checkpoint; 0 without one."""
     return max(checkpoint.steps(folder / "checkpoints"), default=0)

@@ -30,7 +30,7 @@ class Replacing(Single):
     def __init__(self) -> None:
         self.contexts = self.states = 0
 
-    def prepare(self, module: nn.Module) -> nn.Module:
+    def prepare(self, module: nn.Module, blocks: Any = ()) -> nn.Module:
         for each in module.modules():
             for name, parameter in list(each.named_parameters(recurse=False)):
                 setattr(each, name, nn.Parameter(parameter.detach().clone()))

@@ -20,7 +20,7 @@ from optbench.training.zero1 import Zero1, shares
 
 from .experiments import CPU, experiment
 from .ranks import ranks
-from .runs import assert_same_run, newest, resume, small, train
+from .runs import assert_same_run, cut_back, newest, resume, small, train
 
 RUN = [
     *("model.hidden=[64,64,64,64]", "dataset=digits", "steps=50", "checkpoint.every=10", "seed=3"),
@@ -97,13 +97,7 @@ def test_a_resume_goes_on_to_the_same_bits_and_on_fewer_ranks(tmp_path: Path) ->
     ranks(["train", *lines, f"hydra.run.dir={whole}"])
     for folder in (cut, alone):
         ranks(["train", *lines, f"hydra.run.dir={folder}"])
-        for step in (30, 40, 50):
-            for path in (folder / "checkpoints" / f"step-{step:08d}").iterdir():
-                path.unlink()
-            (folder / "checkpoints" / f"step-{step:08d}").rmdir()
-        status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
-        status["state"] = "preempted"
-        (folder / "status.json").write_text(json.dumps(status), encoding="utf-8")
+        cut_back(folder, 20)
     ranks(["resume", str(cut)])
     assert_same_run(whole, cut)
     assert resume(alone) == 0
