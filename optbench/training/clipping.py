@@ -71,7 +71,7 @@ def _clip_norm(
         nn.utils.clip_grad_norm_(parameters, bound)
         return
     own = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    square = nn.utils.get_total_norm(own).square() if own else torch.zeros(())
+    square = nn.utils.get_total_norm(own).square() if own else parameters[0].new_zeros(())
     nn.utils.clip_grads_with_norm_(parameters, bound, across(square).sqrt())
 
 

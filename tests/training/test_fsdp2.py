@@ -18,16 +18,18 @@ from optbench.training.distributed import World
 from optbench.training.fsdp2 import Fsdp2, looks_further
 
 from .experiments import CPU, experiment
-from .ranks import ranks
+from .ranks import ended, ranks, torchrun
 from .runs import (
     assert_same_run,
     cut_back,
     metrics_of,
+    newest_step,
     resume,
     small,
+    status_of,
     train,
 )
-from .test_distributed_more import IN_DOUBLE
+from .test_distributed_more import IN_DOUBLE, NAN_ON_ONE_RANK
 from .test_zero1 import RUN, TOLD, state, summary, tensors
 
 OPTIMIZERS = ("adamw", "lion", "momentum", "adagrad")
@@ -138,6 +140,25 @@ def test_every_rank_keeps_its_rows(tmp_path: Path) -> None:
         sizes = [int(size) for size in found.values()]
         assert found.keys() == set("0123") and sum(sizes) == pytest.approx(whole, rel=1e-2)
         assert max(sizes) < 1.02 * whole / 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [("stop", "gradient norm is nan at step 20"), ("skip", "no finite gradient in 100 batches")],
+)
+def test_a_gradient_that_is_not_finite_ends_all_ranks(
+    policy: str, said: str, tmp_path: Path
+) -> None:
+    """Each looks at its own rows; all have to leave the same steps out, and to save none of it."""
+    program, run = str(tmp_path / "program.py"), tmp_path / "run"
+    Path(program).write_text(NAN_ON_ONE_RANK, encoding="utf-8")
+    lines = [*small(*RUN), "strategy=fsdp2", "accumulate=1", f"nonfinite={policy}"]
+    code, told = ended(torchrun([program], ["20", "train", *lines, f"hydra.run.dir={run}"]))
+    assert code == 1, told
+    status = status_of(run)
+    assert status["state"] == "diverged" and said in status["message"], told
+    assert newest_step(run) == 10 and 'File "' not in told.split("torch/distributed")[0], told
 
 
 WITH_ROWS = [
