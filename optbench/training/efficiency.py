@@ -96,4 +96,6 @@ def memory(state: RunState) -> dict[str, int]:
 
 
 def _bytes(tensors: Any) -> int:
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    """Return what this rank has of some tensors; of a sharded one its own rows."""
+    own = (each.to_local() if hasattr(each, "to_local") else each for each in tensors)
+    return sum(tensor.numel() * tensor.element_size() for tensor in own)
