@@ -62,7 +62,11 @@ def main() -> None:
 def _peak(way: str, batch: int, steps: int) -> float:
     command = [sys.executable, __file__, "--child", way, "--batch", str(batch)]
     done = subprocess.run(
-        [*command, "--steps", str(steps)], check=True, capture_output=True, text=True
+        [*command, "--steps", str(steps)],
+        check=True,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
     )
     return float(json.loads(done.stdout.splitlines()[-1]))
 
@@ -104,13 +108,10 @@ def _ours(batch: int, steps: int, more: Sequence[str]) -> None:
     import optbench
 
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        result = optbench.train(
-            *("model=resnet18", "dataset=synthetic", f"dataset.train_size={4 * batch}"),
-            *("dataset.val_fraction=0", "eval.test=false", "optimizer=adamw"),
-            *(f"steps={steps}", f"batch_size={batch}", "threads=1", "device=cpu"),
-            *("checkpoint=none", *more),
-            folder=Path(folder) / "run",
-        )
+        words = f"model=resnet18 dataset=synthetic dataset.train_size={4 * batch} eval.test=false"
+        words += f" dataset.val_fraction=0 optimizer=adamw steps={steps} batch_size={batch}"
+        words += " threads=1 device=cpu checkpoint=none"
+        result = optbench.train(*words.split(), *more, folder=Path(folder) / "run")
         assert result.state == "finished", result.message
 
 
