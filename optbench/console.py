@@ -145,7 +145,7 @@ def print_table(title: str, header: list[str], rows: list[list[str]], console: A
     cells = [[escaped(cell) for cell in row] for row in [header, *rows]]
     console = console or Console(file=cast(IO[str], OUT), highlight=False)
     if not console.is_terminal:
-        lines = [*([title] if title else []), *columns(cells, width())]
+        lines = [*([broken(title, width())] if title else []), *columns(cells, width())]
         OUT.write("\n".join(lines) + "\n")
         OUT.flush()
         return

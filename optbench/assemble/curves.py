@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from optbench.assemble.create import own_target, parameters_of
 from optbench.assemble.data import Split, batch_size, dataset
 from optbench.assemble.schedule import Base, build_schedule, build_values
 from optbench.config.counted import counted
@@ -66,7 +67,7 @@ def _add(curves: Curves, config: RunConfig, own: PlayerConfig, suffix: str, tota
         raise UserError(f"update_every={every}: longer than the run of {counted(total, 'step')}")
     this = Curves([step // every for step in curves.steps], epoch=-(-curves.epoch // every))
     optimizer = own.optimizer
-    lr = float(optimizer["lr"]) * _factor(config)
+    lr = _rate(optimizer) * _factor(config)
     _draw(this, "lr", "schedule", own.schedule, Base.of(optimizer, lr), updates)
     for group in optimizer["groups"]:
         if "schedule" not in group:
@@ -82,6 +83,24 @@ def _add(curves: Curves, config: RunConfig, own: PlayerConfig, suffix: str, tota
     curves.rates |= {name + suffix: values for name, values in this.rates.items()}
     curves.others |= {name + suffix: values for name, values in this.others.items()}
     curves.reacts += [name + suffix for name in this.reacts]
+
+
+def _rate(optimizer: Mapping[str, Any]) -> float:
+    """Return the learning rate: what is said, or else the default of a class of the user's own.
+
+    Raises:
+        UserError: it has none.
+    """
+    if optimizer["lr"] is not None:
+        return float(optimizer["lr"])
+    target = own_target(optimizer, "optimizer")
+    given = parameters_of(target).get("lr")
+    name = getattr(target, "__name__", target)
+    if given is None:
+        raise UserError(f"optimizer: {name} has no learning rate to draw")
+    if not isinstance(given.default, int | float):
+        raise UserError(f"optimizer.lr=null: which learning rate? {name} has no default")
+    return float(given.default)
 
 
 def _draw(

@@ -104,6 +104,11 @@ def _one(
             f"optimizer._target_={node['_target_']}: gives {kind_of(made)}; "
             "expected a torch.optim.Optimizer"
         )
+    if not hasattr(made, "param_groups"):
+        raise UserError(
+            f"optimizer._target_={node['_target_']}: has no param_groups; its __init__ has to call "
+            "super().__init__(params, defaults)"
+        )
     optimizer = with_needs(made, node)
     hold_still(optimizer)
     return Built(optimizer, implementation)

@@ -7,7 +7,8 @@ user's own code is theirs to find, and keeps its traceback.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from optbench.assemble.wording import in_keys, names_key
@@ -52,6 +53,47 @@ def told(
     if isinstance(error, refuses):
         return UserError(f"{where}: {message or name} ({place}; OPTBENCH_TRACEBACK=1 shows all)")
     return OwnCodeError(f"{where}: {name}: {message}" + (f" ({place})" if place else ""))
+
+
+def targets_in(plain: Any) -> list[str]:
+    """Return the dotted paths of all classes and functions that a config names."""
+    if isinstance(plain, Mapping):
+        own = [str(plain["_target_"])] if plain.get("_target_") else []
+        return own + [path for value in plain.values() for path in targets_in(value)]
+    if isinstance(plain, list | tuple):
+        return [path for value in plain for path in targets_in(value)]
+    return []
+
+
+@contextmanager
+def own_code(where: str, plain: Any) -> Iterator[None]:
+    """Raise OwnCodeError for what fails in the block inside code of the user's own.
+
+    Args:
+        where: what was done, for the message.
+        plain: the config that names the code.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        place = place_in(error, targets_in(plain))
+        if not place:
+            raise
+        said = " ".join(str(error).split())
+        raise OwnCodeError(f"{where}: {type(error).__name__}: {said}{place}") from error
+
+
+def place_in(error: BaseException, modules: Iterable[str]) -> str:
+    """Return ` (file:line)` of the last step of an error inside some modules, or nothing.
+
+    Args:
+        modules: dotted names, or what is in them; libraries' do not count.
+    """
+    roots = {module.partition(".")[0] for module in modules} - {*LIBRARIES, ""}
+    place = _innermost(error, roots)
+    return f" ({place})" if place else ""
 
 
 def _innermost(error: BaseException, roots: set[str]) -> str | None:

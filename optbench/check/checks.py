@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optbench.assemble.data import dataset, notes_on
+from optbench.assemble.own import module_of, place_in, targets_in
 from optbench.check.base import FAIL, SKIPPED, Check, Finding, Skipped, passed
 from optbench.check.result import Checked, Line
 from optbench.check.selected import Said, make, names_of, targets_of
@@ -158,6 +159,23 @@ def _unbuilt(setup: Setup) -> Finding | None:
     return None
 
 
+def _stopped(setup: Setup, check: Check, error: Exception) -> Finding:
+    """Return what is said of an error that stopped a check.
+
+    Raises:
+        Exception: the error itself, where it is nothing that a training can be blamed for.
+    """
+    said = f"{type(error).__name__}: " + " ".join(str(error).split())[:200].rstrip(".")
+    if not type(check).__module__.startswith("optbench."):  # what checks nothing is no pass
+        return Finding(FAIL, f"your own check fails: {said}{place_in(error, [module_of(check)])}")
+    place = place_in(error, targets_in(setup.spec.plain))
+    if place:
+        return Finding(FAIL, f"code of your own fails: {said}{place}")
+    if isinstance(error, RuntimeError | NotImplementedError | ValueError | TypeError | IndexError):
+        return Finding(SKIPPED, f"it can't be done here: {said}")
+    raise error
+
+
 def _of_one(setup: Setup, check: Check) -> Iterator[Line]:
     """Yield a check's lines; what stops it is a line, too."""
     name = str(getattr(check, "name", type(check).__name__))
@@ -174,12 +192,8 @@ def _of_one(setup: Setup, check: Check) -> Iterator[Line]:
         found.append(Finding(SKIPPED, f"code of your own fails: {error}"))
     except UserError as error:
         found.append(Finding(SKIPPED, str(error)))
-    except (RuntimeError, NotImplementedError, ValueError, TypeError, IndexError) as error:
-        said = f"{type(error).__name__}: " + " ".join(str(error).split())[:200].rstrip(".")
-        if type(check).__module__.startswith("optbench."):
-            found.append(Finding(SKIPPED, f"it can't be done here: {said}"))
-        else:  # a check that checks nothing is no pass
-            found.append(Finding(FAIL, f"your own check fails: {said}"))
+    except Exception as error:
+        found.append(_stopped(setup, check, error))
     taken = time.perf_counter() - begun
     for number, each in enumerate(found or [passed("nothing was found")]):
         yield Line(name, each, 0.0 if number else taken)

@@ -166,5 +166,10 @@ def _judged(base: float, best: int, share: float, evidence: str, diverged: bool)
     if far and share < BEHIND:
         slow = "too low for so short a look" if low else "too high at the start; warmup helps"
         return replace(warned(at, evidence, slow, remedy), numbers=numbers)
-    near = "the best of these" if not far else f"near the best, {better:.2g}"
-    return replace(passed(f"lr {base:.3g} is {near}", evidence), numbers=numbers)
+    if not far:
+        what = f"lr {base:.3g} is the best of these"
+    elif far == 1:
+        what = f"lr {base:.3g} is near the best, {better:.2g}"
+    else:
+        what = f"lr {base:.3g} learns; the best of these is {better:.2g}"
+    return replace(passed(what, evidence), numbers=numbers)

@@ -27,23 +27,13 @@ def recommend(arguments: Sequence[str]) -> int:
     recipes = {recipe.name: recipe for folder in folders for recipe in recipes_in(folder)}
     overrides = list(flags.overrides)
     if not overrides:
-        rows = [row for recipe in recipes.values() for row in _rows(recipe)]
+        rows = [row for recipe in recipes.values() for row in recipe.rows]
         print_table("", ["recipe", "what it sets, for what, and why"], rows)
         print_lines("\noptbench recommend model=NAME [dataset=NAME] chooses one of them.")
         return 0
     with hydra_session(flags.config_dir) as composer:
         _one(composer, recipes, overrides)
     return 0
-
-
-def _rows(recipe: Recipe) -> list[list[str]]:
-    """Return a recipe in three lines of a table."""
-    said = {setting.key: setting.value.replace(", ", ",") for setting in recipe.settings}
-    if "optimizer" not in said and recipe.optimizer:
-        said = {"optimizer": recipe.optimizer, **said}
-    sets = " ".join(f"{key}={value}" for key, value in said.items())
-    purpose = f"for {recipe.purpose}" if recipe.purpose else ""
-    return [[recipe.name, sets], *(["", text] for text in (purpose, recipe.why) if text)]
 
 
 def _one(composer: Composer, recipes: dict[str, Recipe], overrides: list[str]) -> None:
@@ -58,11 +48,15 @@ def _one(composer: Composer, recipes: dict[str, Recipe], overrides: list[str]) -
             f"there are {names}"
         )
     command = command_of(overrides, choices, recipe)
-    check_fits(composer.spec(composer.compose(command), command))
+    spec = composer.spec(composer.compose(command), command)
+    check_fits(spec)
     about = [f"{group}={choices[group]}" for group in ("model", "dataset", "task")]
     print_text(f"recipe={recipe.name} for {' '.join(about)}")
     print_text(f"{recipe.description}\n{recipe.why}\n")
     rows = [[setting.key, setting.value, setting.why] for setting in recipe.settings]
     print_table("", ["setting", "value", "why"], rows)
+    own = spec.choices["optimizer"]
+    if own != (recipe.value("optimizer") or own):
+        print_text(f"\noptimizer={own} is yours, and has its own settings, not the recipe's")
     line = " ".join(map(shell_word, command))
     print_lines(f"\noptbench train {line}")

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from optbench.config.schema import DEFAULT_EPOCHS
 from optbench.console import print_lines, print_table, print_text, shown
 from optbench.errors import UserError
 from optbench.escape import escaped, shell_word
@@ -75,7 +76,7 @@ def goes_on_with(result: RunResult) -> str | None:
     with suppress(UserError):
         config = result.run.config
         key = "epochs" if config.get("steps") is None else "steps"
-        length = config.get(key)
+        length = config.get(key) or DEFAULT_EPOCHS
         if not isinstance(length, int):
             return None
         if result.state == "finished":

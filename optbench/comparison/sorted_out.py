@@ -17,6 +17,7 @@ from optbench.comparison.studies import (
     without_benchmarks_trials,
 )
 from optbench.comparison.workloads import OfWorkload
+from optbench.config.counted import counted
 from optbench.console import shown
 from optbench.errors import UserError
 
@@ -75,7 +76,9 @@ def usable(records: Sequence[Record], unread: Sequence[tuple[Path, str]]) -> Usa
     whole, trials = without_benchmarks_trials(whole)
     for folder, of_it in trials.items():
         on = said_of(sorted({record.unit for record in of_it}))
-        said.append(f"left out: {len(of_it)} trials on {on}, by which {shown(folder)} chose")
+        said.append(
+            f"left out: {counted(len(of_it), 'trial')} on {on}, by which {shown(folder)} chose"
+        )
     if not whole and trials:
         raise UserError("no run is left to compare: all are trials, by which a benchmark chose")
     if not whole:

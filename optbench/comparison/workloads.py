@@ -47,11 +47,9 @@ def by_workload(records: Sequence[Record], benchmarks: Benchmarks) -> list[OfWor
         beside = alike[0] if len(alike) == 1 else ("", own)
         for key in dict.fromkeys(planned[name] for name in sorted(named)) or [beside]:
             groups.setdefault(key, []).append(record)
-    said = [
-        [f"{key}={value}" for key, value in zip(keys, own, strict=True) if value]
-        for _, own in groups
-    ]
-    names = _names([_called(plan, of_it) for (plan, _), of_it in groups.items()], said)
+    called = [_called(plan, of_it) for (plan, _), of_it in groups.items()]
+    said = [[(k, v) for k, v in zip(keys, own, strict=True) if v] for _, own in groups]
+    names = _names(called, said)
     return [
         OfWorkload(name, plan, tuple(of_it))
         for name, ((plan, _), of_it) in zip(names, groups.items(), strict=True)
@@ -91,6 +89,11 @@ def _planned(
     return found
 
 
+def _adds(key: str) -> bool:
+    """Return whether a key says more of a workload than its name, of model and data set, does."""
+    return key not in ("model", "dataset") and not key.endswith("._target_")
+
+
 def _called(planned: str, records: Sequence[Record]) -> str:
     """Return how a benchmark, or all their configs, call the workload of some runs."""
     if planned:
@@ -103,12 +106,20 @@ def _called(planned: str, records: Sequence[Record]) -> str:
     return " on ".join(parts)
 
 
-def _names(called: Sequence[str], said: Sequence[Sequence[str]]) -> list[str]:
-    """Return a name each that no other has: as short as that allows, or else with a number."""
-    for most in (0, MOST_NAMED, None):
+def _names(called: Sequence[str], said: Sequence[Sequence[tuple[str, str]]]) -> list[str]:
+    """Return a name each that no other has: as short as that allows, or else with a number.
+
+    Args:
+        called: what they are called, which several may be.
+        said: key and value of what tells them apart.
+    """
+    adding = [[f"{k}={v}" for k, v in own if _adds(k)] for own in said]
+    whole = [[f"{k}={v}" for k, v in own] for own in said]
+    ways = [(whole, 0), (adding, MOST_NAMED), (adding, None), (whole, MOST_NAMED), (whole, None)]
+    for settings, most in ways:
         names = [
-            name if most == 0 or called.count(name) == 1 else " ".join([name, *settings[:most]])
-            for name, settings in zip(called, said, strict=True)
+            name if most == 0 or called.count(name) == 1 else " ".join([name, *own[:most]])
+            for name, own in zip(called, settings, strict=True)
         ]
         if len(set(names)) == len(names) and all(names):
             return names

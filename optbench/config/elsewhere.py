@@ -39,6 +39,35 @@ FOLDER = (
     "results_dir",
     "exp_dir",
 )
+MEANT = {
+    "schedule.min_ratio": ("min_lr", "eta_min", "lr_min"),
+    "monitor.sinks=[wandb]": ("wandb", "logger", "project", "report_to", "log_with"),
+    "device": ("accelerator", "use_cuda", "no_cuda", "use_gpu"),
+    "seed": ("random_seed", "rng_seed", "manual_seed", "random_state"),
+    "dataset.val_fraction": ("val_split", "validation_split", "val_size", "test_size"),
+    "ema=0.999": ("swa", "averaging"),
+}
+"""Keys, and what others call them that looks like another one."""
+SAID = {
+    "schedule=step and schedule=multistep have it": ("step_size", "milestones", "gamma"),
+    "a score's mode is the task's; target.mode=max, and tune's metric=val/accuracy, say another": (
+        "direction",
+        "maximize",
+        "minimize",
+    ),
+    "images have dataset.crop and dataset.flip": (
+        "augment",
+        "augmentation",
+        "transform",
+        "transforms",
+    ),
+    "dataset.workers load examples, executor.workers do many runs": (
+        "workers",
+        "num_workers",
+        "n_workers",
+    ),
+}
+"""What does the same here, where it is no one key."""
 CONFIG = ("config", "config_file", "cfg", "config_path", "yaml")
 
 
@@ -57,6 +86,12 @@ def elsewhere(word: str, value: Any) -> str | None:
     if word in map(flat, FOLDER):
         plain = isinstance(value, str) and value and " " not in value
         return f"did you mean hydra.run.dir={value if plain else '...'}?"
+    for key, names in MEANT.items():
+        if word in map(flat, names):
+            return f"did you mean {key}?"
+    for said, names in SAID.items():
+        if word in map(flat, names):
+            return said
     if word in map(flat, CONFIG):
         return "a file of your own is chosen by its name, from a folder given with --config-dir"
     return None

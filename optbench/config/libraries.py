@@ -63,6 +63,13 @@ def loss_meant(word: str) -> str | None:
     return f"torch.nn.{short[found]}" if found else None
 
 
+NO_OPTIMIZERS = {
+    **{"sam": "wrapper=sam", "lookahead": "wrapper=lookahead"},
+    **{"swa": "ema=0.999", "ema": "ema=0.999", "nesterov": "optimizer=nag"},
+}
+"""What goes around an optimizer here, is done beside it, or has another name."""
+
+
 def choice_meant(group: str, word: str, options: Iterable[str], key: str | None = None) -> str:
     """Return `did you mean X?` for a choice that a group lacks, or the list of its choices.
 
@@ -72,6 +79,8 @@ def choice_meant(group: str, word: str, options: Iterable[str], key: str | None 
         key: of the choice, if it is not the group's.
     """
     options = list(options)
+    if group == "optimizer" and flat(word) in NO_OPTIMIZERS:
+        return f"did you mean {NO_OPTIMIZERS[flat(word)]}?"
     if "." in word:
         path = _path_meant(group, word, options, key or group)
         if path:

@@ -38,6 +38,16 @@ class Recipe:
         own = [s.value for s in self.settings if s.key == key]
         return ", ".join(own or [s.value for s in self.settings if s.key.endswith(f".{key}")])
 
+    @property
+    def rows(self) -> list[list[str]]:
+        """It in a table: name and settings, then what it is for, and why."""
+        said = {setting.key: setting.value.replace(", ", ",") for setting in self.settings}
+        if "optimizer" not in said and self.optimizer:
+            said = {"optimizer": self.optimizer, **said}
+        sets = " ".join(f"{key}={value}" for key, value in said.items())
+        purpose = f"for {self.purpose}" if self.purpose else ""
+        return [[self.name, sets], *(["", text] for text in (purpose, self.why) if text)]
+
 
 def read_recipe(name: str, text: str, file: object) -> Recipe:
     """Read what a recipe's text says.

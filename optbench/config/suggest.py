@@ -12,6 +12,8 @@ from collections.abc import Iterable
 ALIASES = {
     **{"gpu": "cuda", "none": "constant"},
     **{"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "half": "fp16", "16": "fp16"},
+    **{"16-mixed": "fp16", "bf16-mixed": "bf16", "32-true": "fp32", "32": "fp32"},
+    **{"true": "epoch", "false": "none"},
     "-v": "--version",
 }
 """Words that mean another word without looking like it."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optbench.assemble.data import dataset, notes_on
+from optbench.assemble.own import own_code
 from optbench.compose.composer import keys_of
 from optbench.config.run_config import RunConfig
 from optbench.config.run_spec import RunSpec
@@ -80,7 +81,8 @@ def range_tests(spec: RunSpec, config: RunConfig, player: str, ramp: Ramp, seeds
             base = base_lr(experiment, player)
             board = _board(folder, seed) if config.monitor.tensorboard else None
             try:
-                trial = range_test(experiment, ramp, player, base, board, interruption)
+                with own_code("find-lr", spec.plain):
+                    trial = range_test(experiment, ramp, player, base, board, interruption)
             finally:
                 if board is not None:
                     board.close()

@@ -99,7 +99,9 @@ def _headline(comparison: Comparison, what: str) -> str:
     if not open_:
         return f"{best} is the best of {len(comparison.row) + 1} {what}"
     if all(verdict.reason == "pairs" for verdict in comparison.row):
-        return f"{_seeds(fewest)} can't decide among {arms} {what}: {least} is the least"
+        scored = len(comparison.row) + 1
+        among = str(scored) if scored == arms else f"the {scored} with scores of {arms}"
+        return f"{_seeds(fewest)} can't decide among {among} {what}: {least} is the least"
     return f"{best} came first of {arms} {what}, but is not shown to be better than {_list(open_)}"
 
 

@@ -83,7 +83,7 @@ class Rule:
 
     def observe(self, record: Record) -> Symptom | None:
         """Take a record in; return a symptom where there is a new one, or it has changed."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no method observe")
 
     def found(
         self,

@@ -71,6 +71,11 @@ class Facts:
         return f"optimizer.lr={min(rate, HIGHEST) if factor > 1 else rate:.2g}"
 
     @property
+    def examples(self) -> bool:
+        """Whether it learns from examples; a test function has none."""
+        return self.task != "Function"
+
+    @property
     def guessing(self) -> float | None:
         """The loss of who knows nothing: ln of the classes; None where it is another."""
         known = self.classes > 1 and self.task in ("Classification", "Language", "Copying")

@@ -42,11 +42,16 @@ class Plateau(Rule):
             return None
         if not -GAIN * first < first - last < GAIN * first:
             return None
+        cause = (
+            "labels that do not go with the inputs, a bad initialisation, a learning rate far off"
+        )
+        if not self.facts.examples:
+            cause = "a learning rate far off, or no slope where it began"
         return self.found(
             record,
             "the loss stands still near where it began",
             f"train/loss {first:.3g} at first, {middle:.3g} half way, {last:.3g} now",
-            "labels that do not go with the inputs, a bad initialisation, a learning rate far off",
+            cause,
             self.facts.lower(0.1),
             self.facts.lower(10),
             tags=("train/loss",),

@@ -20,6 +20,11 @@ class _OfBoth(Rule):
 
     kinds = ("train", "val")
 
+    @classmethod
+    def applies(cls, facts: Facts) -> bool:
+        """Return whether training and validation have examples that could differ."""
+        return facts.examples
+
     def __init__(self, facts: Facts) -> None:
         super().__init__(facts)
         self._train = Recent(5)

@@ -152,12 +152,15 @@ REFUSED = [
     (f"{NET} dataset=custom dataset._target_=os.getcwd", "str has no examples by number"),
     (f"{NUMBERS}s {NET}", "own_parts.py) has no Numberss; did you mean Numbers?"),
     (f"{NET} dataset=custom dataset._target_=own_part.X", "no module own_part in the current fol"),
-    (f"{NUMBERS} {NET} 'dataset.arguments={{sice: 3}}'", "unexpected keyword argument 'sice'"),
+    (f"{NUMBERS} {NET} 'dataset.arguments={{sice: 3}}'", "sice: no argument of"),
     (f"{NUMBERS} {NET} dataset.arguments=3", "dataset.arguments=3: expected a mapping"),
     (f"{NUMBERS} {NET} dataset.prefetch=0", "dataset.prefetch=0: must be at least 1"),
     (f"{NUMBERS} model=custom", "model._target_=null: which class?"),
     (f"{NUMBERS} task=custom {NET}", "task._target_=null: which class?"),
-    (f"{NUMBERS} {NET} 'model.arguments={{wide: 3}}'", "unexpected keyword argument 'wide'"),
+    (
+        f"{NUMBERS} {NET} 'model.arguments={{wide: 3}}'",
+        "wide: no argument of Net; did you mean width?",
+    ),
     (f"{NUMBERS} {NET} task.loss._target_=torch.nn.Huber", "has no Huber; did you mean HuberLoss"),
     (f"{NUMBERS} {NET} 'task.loss.arguments={{delta: 1}}'", "set task.loss._target_"),
     (

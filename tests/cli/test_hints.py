@@ -227,3 +227,27 @@ def test_a_loss_given_whole_says_where_its_arguments_go() -> None:
     )
     assert answer.code == 2 and "no key label_smoothing" in answer.err
     assert "arguments={...}" in answer.err and "struct" not in answer.err
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("optimizer=sam", "did you mean wrapper=sam?"),
+        ("optimizer=Lookahead", "did you mean wrapper=lookahead?"),
+        ("optimizer=nesterov", "did you mean optimizer=nag?"),
+        ("optimizer=swa", "did you mean ema=0.999?"),
+        ("precision=16-mixed", "did you mean fp16?"),
+        ("shuffle=true", "did you mean epoch?"),
+        ("min_lr=1e-5", "did you mean schedule.min_ratio?"),
+        ("random_seed=1", "did you mean seed?"),
+        ("val_split=0.1", "did you mean dataset.val_fraction?"),
+        ("accelerator=cpu", "did you mean device?"),
+        ("logger=wandb", "did you mean monitor.sinks=[wandb]?"),
+        ("workers=2", "dataset.workers load examples, executor.workers do many runs"),
+        ("direction=maximize", "target.mode=max"),
+        ("step_size=3", "schedule=step and schedule=multistep have it"),
+        ("augment=true", "images have dataset.crop and dataset.flip"),
+    ],
+)
+def test_what_others_call_it(word: str, said: str) -> None:
+    assert_refused(f"train {word}", [word, said])

@@ -241,3 +241,41 @@ def test_looking_whether_it_fits_changes_nothing(workplace: Path) -> None:
     assert answer.code == 0, answer.err
     state = final_state(RunDir(workplace / "run"))["state.pt"]
     assert state["players"]["model"]["module"]["calls"] == 2
+
+
+OPTIMIZERS = """
+import torch
+
+class NoSuper(torch.optim.Optimizer):
+    def __init__(self, params, lr=0.1):
+        self.lr = lr
+
+class Broken(torch.optim.Optimizer):
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, {"lr": lr})
+
+    def step(self, closure=None):
+        raise KeyError("mine")
+"""
+
+
+@pytest.mark.parametrize("verb", ["train", "find-lr", "check", "train -m seed=0,1"])
+def test_an_own_optimizer_that_is_not_begun_is_told(verb: str, workplace: Path) -> None:
+    Path("own_optimizers.py").write_text(OPTIMIZERS, encoding="utf-8")
+    answer = call(f"{verb} optimizer=custom optimizer._target_=own_optimizers.NoSuper steps=2")
+    assert answer.code == 2 and answer.err.count("\n") == 1
+    assert "has no param_groups; its __init__ has to call super().__init__(" in answer.err
+
+
+def test_an_own_optimizer_that_fails_later_is_told_with_its_place(workplace: Path) -> None:
+    Path("own_optimizers.py").write_text(OPTIMIZERS, encoding="utf-8")
+    own = "optimizer=custom optimizer._target_=own_optimizers.Broken device=cpu threads=1"
+    answer = call(f"find-lr {own} --steps 10 --seeds 1")
+    assert answer.code == 1
+    last = answer.err.splitlines()[-1]
+    assert (
+        last.startswith("optbench: find-lr: KeyError: 'mine' (") and "own_optimizers.py:1" in last
+    )
+    assert "optbench/" not in answer.err.replace(last, "")
+    answer = call(f"check {own} checks=[overfit]")
+    assert answer.code == 1 and "code of your own fails: KeyError: 'mine'" in answer.out

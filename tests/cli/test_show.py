@@ -154,3 +154,20 @@ def test_a_terminal_in_ascii_is_enough(line: str) -> None:
     done = subprocess.run(command, capture_output=True, env=env)
     assert done.returncode == 0, done.stderr
     assert done.stdout.isascii() and done.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("optimizer=cma_es", "optimizer: CMAES has no learning rate to draw"),
+        ("optimizer=ga schedule=cosine", "optimizer: GA has no learning rate to draw"),
+        ("optimizer=custom optimizer._target_=torch.optim.Muon", None),
+        ("optimizer=custom optimizer._target_=torch.optim.SGD", None),
+    ],
+)
+def test_who_has_no_learning_rate_said(line: str, said: str | None) -> None:
+    answer = call(f"show {line} steps=9")
+    if said is None:  # the class has a default of its own
+        assert (answer.code, answer.err) == (0, "") and "0.001" in answer.out
+    else:
+        assert (answer.code, answer.out, answer.err) == (2, "", f"optbench: {said}\n")

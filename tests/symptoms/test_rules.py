@@ -264,3 +264,16 @@ def test_a_score_far_beyond_its_best_and_its_first_is_divergence() -> None:
 @pytest.mark.parametrize(("rate", "said"), [(1e30, "1"), (2.0, "0.2"), (30.0, "1")])
 def test_a_rate_far_beyond_all_in_use_comes_down_at_once(rate: float, said: str) -> None:
     assert Facts.of({"optimizer": {"lr": rate}}, None).lower(10) == f"optimizer.lr={said}"
+
+
+def test_a_test_function_has_no_examples_to_blame() -> None:
+    values = [(1.0, 1.0), *[(1.0, 9.0)] * 12]
+    records: list[dict[str, Any]] = []
+    for step, (train, val) in enumerate(values, 1):
+        at = {"step": step, "epoch": float(step)}
+        records += [{"kind": "train", **at, "train/loss": train}]
+        records += [{"kind": "val", **at, "val/loss": val}]
+    named = {"_target_": "optbench.tasks.function.Function"}
+    whole = Facts.of({"task": named, "optimizer": {"lr": 1.0}, "steps": 13}, None)
+    assert not whole.examples
+    assert {rule.name for rule in RULES if rule.applies(whole)}.isdisjoint({"gap", "overfitting"})
