@@ -60,9 +60,9 @@ def listing(arguments: Sequence[str]) -> int:
         elif group:
             _print_choice(group, word, own)
         else:
-            raise UserError(
-                f"list {word or NOTHING}: no such group; {did_you_mean(word, groups())}"
-            )
+            of = [each for each in groups() if (configs_folder() / each / f"{word}.yaml").exists()]
+            hint = f"did you mean list {of[0]} {word}?" if of else did_you_mean(word, groups())
+            raise UserError(f"list {word or NOTHING}: no such group; {hint}")
     return 0
 
 

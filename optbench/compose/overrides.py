@@ -130,6 +130,9 @@ class OverrideReader:
             number_of_values(override)
             values = override.sweep_string_iterator()
         for value in values:
+            if isinstance(value, list):
+                each = ",".join(map(str, value))
+                raise UserError(f"{override.input_line}: several runs are -m {group}={each}")
             if "${" in str(value):
                 raise UserError(f"{group}={value}: a file is chosen by its name alone")
             if str(value) not in options:

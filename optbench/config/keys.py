@@ -55,6 +55,8 @@ FLAGS = {"fused": "fused", "foreach": "foreach", "capturable": "fused", "differe
 
 REFUSED = 0.3
 """What a key loses that can't take the value."""
+SHORT = 2
+"""Letters of a key, such as `at`, that is meant by no word but one that it begins."""
 BESIDE = 0.1
 """What a key gains that stands beside the one that was written, or below."""
 ELSEWHERE = 0.97
@@ -239,7 +241,8 @@ def _score(key: str, last: str, other: str) -> float:
     called = [*CALLED.get(end, ()), *CALLED.get(other, ())]
     if flat(last) in map(flat, called):
         return 0.98
-    return max(likeness(last, end), likeness(flat(last), flat(other)))
+    alike = likeness(last, end) if len(end) > SHORT or last.startswith(end) else 0.0
+    return max(alike, likeness(flat(last), flat(other)))
 
 
 def _takes(key: str, default: Any, value: Any) -> bool:

@@ -232,6 +232,8 @@ def test_a_loss_given_whole_says_where_its_arguments_go() -> None:
 @pytest.mark.parametrize(
     ("word", "said"),
     [
+        ("-m optimizer=[sgd,adam]", "several runs are -m optimizer=sgd,adam"),
+        ("wat=1", "optbench train --help names them all"),
         ("optimizer=sam", "did you mean wrapper=sam?"),
         ("optimizer=Lookahead", "did you mean wrapper=lookahead?"),
         ("optimizer=nesterov", "did you mean optimizer=nag?"),
@@ -250,4 +252,8 @@ def test_a_loss_given_whole_says_where_its_arguments_go() -> None:
     ],
 )
 def test_what_others_call_it(word: str, said: str) -> None:
-    assert_refused(f"train {word}", [word, said])
+    assert_refused(f"train {word}", [word.removeprefix("-m "), said])
+
+
+def test_a_choice_is_listed_with_its_group() -> None:
+    assert_refused("list mlp", ["list mlp: no such group; did you mean list model mlp?"])
