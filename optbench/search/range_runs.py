@@ -12,7 +12,6 @@ from optbench.assemble.own import own_code
 from optbench.compose.composer import keys_of
 from optbench.config.run_config import RunConfig
 from optbench.config.run_spec import RunSpec
-from optbench.errors import UserError
 from optbench.rundir import RunDir
 from optbench.runs.collector import at_work
 from optbench.runs.log import Log, heard, say_taken
@@ -57,8 +56,6 @@ def range_tests(spec: RunSpec, config: RunConfig, player: str, ramp: Ramp, seeds
 
     check_device(config.device)
     check_strategy(config)
-    if config.strategy == "fsdp2":
-        raise UserError("strategy=fsdp2: not for a range test, which puts weights back; use ddp")
     from optbench.assemble.experiment import build_experiment
     from optbench.runs.environment import environment
     from optbench.search.find_lr import base_lr, range_test

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from optbench.cli.main import main
 from optbench.errors import UserError
 from optbench.optim.exact_state import state_bytes
 from optbench.optim.needs import needs_of
@@ -20,6 +21,7 @@ from optbench.training.fsdp2 import Fsdp2, looks_further
 from .experiments import CPU, experiment
 from .ranks import ended, ranks, torchrun
 from .runs import (
+    assert_same_bits,
     assert_same_run,
     cut_back,
     metrics_of,
@@ -124,6 +126,14 @@ def test_a_resume_goes_on_to_the_same_bits_and_on_fewer_ranks(count: int, tmp_pa
     assert resume(fewer) == 0
     for ours, theirs in zip(tensors(state(fewer)), tensors(state(whole)), strict=True):
         assert torch.allclose(ours.double(), theirs.double(), rtol=1e-3, atol=1e-5)
+
+
+def test_weights_are_exported_whole(tmp_path: Path) -> None:
+    run, file = tmp_path / "run", tmp_path / "weights.pt"
+    lines = [*small(*RUN), "optimizer=adamw", "strategy=fsdp2", "steps=4"]
+    ranks(["train", *lines, f"hydra.run.dir={run}"])
+    assert main(["export", str(run), "-o", str(file)]) == 0
+    assert_same_bits(torch.load(file, weights_only=True), state(run)["averaged"])
 
 
 @pytest.mark.slow
