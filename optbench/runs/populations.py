@@ -27,7 +27,7 @@ MOST = 64
 
 MOST_ON_GPU = 256
 
-FILLS_A_CPU = 20e6
+FILLS_A_CPU = 8e6
 """Operations of a run's step from which on a processor has enough to do with one run at a time:
 then many at once gain nothing, for their weights no longer lie in its caches."""
 

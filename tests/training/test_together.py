@@ -3,10 +3,13 @@ others do not notice."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from few import few
 
+from optbench.training.together import traced
 from optbench.training.together.trial import Trial, try_together
 
 from .experiments import experiment
@@ -180,3 +183,34 @@ def test_what_a_trial_finds() -> None:
     weights = 64 * 12 + 12 + 12 * 10 + 10
     assert 4 * 7 * weights < plain.member_bytes < 100 * weights
     assert plain.work == 2 * 64 * (2 * 64 * 12 + 3 * 12 * 10)
+
+
+def test_operations_that_are_noted_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of full batches, which come often enough, and of an epoch's last ones, which do not."""
+    lines = ["epochs=2", "dataset.val_fraction=0.1", "batch_size=100", "optimizer=adamw"]
+    members = [[*lines, f"seed={n}"] for n in range(3)]
+    plain = at_once(members)
+    noted: list[object] = []
+    note = traced.Traced._note
+
+    def noting(self: traced.Traced, *args: Any) -> None:
+        note(self, *args)
+        noted.append(len(self._noted))
+
+    monkeypatch.setattr(traced, "OFTEN", 5)
+    monkeypatch.setattr(traced.Traced, "_note", noting)
+    found = at_once(members)
+    assert noted == [1]
+    assert all(same(everything(a), everything(b)) for a, b in zip(found, plain, strict=True))
+
+
+class Counting(torch.nn.Linear):
+    """A user's own layer."""
+
+
+def test_what_is_not_known_to_repeat_itself_is_not_noted() -> None:
+    task = experiment("steps=5").state.task
+    plain = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU())
+    assert traced.repeats_itself(plain, task)
+    assert not traced.repeats_itself(torch.nn.Sequential(plain, Counting(2, 2)), task)
+    assert not traced.repeats_itself(torch.nn.Sequential(torch.nn.BatchNorm1d(2)), task)

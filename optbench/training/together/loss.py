@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from optbench.tasks.base import Task
 from optbench.training.together.dropout import OwnDropout
 from optbench.training.together.stack import ModuleStack
+from optbench.training.together.traced import Traced, repeats_itself
 from optbench.training.together.update import StackedUpdate
 
 
@@ -53,17 +55,18 @@ class StackedLoss:
         copied = _Loss(copy.deepcopy(module).train(), task, player)
         self._update, self._dropout = update, dropout
         weights, _ = update.in_order()
-        self._leaves = [each.detach().requires_grad_() for each in weights]
-        names = [f"module.{name}" for name in stack.trained]
-        self._tensors = dict(zip(names, self._leaves, strict=True))
+        leaves = [each.detach().requires_grad_() for each in weights]
+        self._trained = [f"module.{name}" for name in stack.trained]
+        self._tensors = dict(zip(self._trained, leaves, strict=True))
         self._tensors |= {f"module.{name}": each for name, each in stack.others.items()}
-        self._ones = weights[0].new_ones(len(weights[0]))
 
         def alone(tensors: dict[str, Tensor], batch: Any) -> Tensor:
             loss: Tensor = functional_call(copied, tensors, (batch,))
             return loss
 
         self._together = vmap(alone, randomness="error")
+        repeats = dropout is None and repeats_itself(module, task)
+        self._pass = Traced(self._by_vmap) if repeats else self._by_vmap
 
     def gradients(self, batch: Any) -> Tensor:
         """Give the update the gradients of a stacked batch; return the losses, [members].
@@ -71,8 +74,14 @@ class StackedLoss:
         Raises:
             RuntimeError: vmap can't, or a parameter has no gradient.
         """
+        losses, *gradients = self._pass(self._tensors, batch)
+        self._update.take_gradients(gradients)
+        return losses
+
+    def _by_vmap(self, tensors: Mapping[str, Tensor], batch: Any) -> tuple[Tensor, ...]:
+        """Return the losses, and their gradients in the model's order of parameters."""
         with self._dropout or nullcontext(), sdpa_kernel(SDPBackend.MATH):  # vmap knows no other
-            losses: Tensor = self._together(self._tensors, batch)
-        ones = self._ones if losses.dtype == self._ones.dtype else torch.ones_like(losses)
-        self._update.take_gradients(torch.autograd.grad(losses, self._leaves, ones))
-        return losses.detach()
+            losses: Tensor = self._together(dict(tensors), batch)
+        leaves = [tensors[name] for name in self._trained]
+        gradients = torch.autograd.grad(losses, leaves, torch.ones_like(losses))
+        return (losses.detach(), *gradients)
