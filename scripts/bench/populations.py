@@ -4,8 +4,10 @@ Usage: python scripts/bench/populations.py [--quick] [--rounds N] [name ...]
 
 Sweeps alternate in this process, `sweep.population=K` and `off`, after one of each that does not
 count. `whole` is all of a sweep after its runs are composed: building, evaluations, records,
-TensorBoard, a checkpoint. `steps` is the training seconds alone. The distance is the largest
-relative one between a member and the run alone among recorded losses up to step 200.
+TensorBoard, a checkpoint; in processor time, which others on the machine do not stretch, and in
+seconds. `steps` is the training seconds alone. How alike they are is the largest relative distance
+between a member and the run alone among recorded losses up to step 200: the median member's, and
+the largest.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 from unittest.mock import patch
 
@@ -71,8 +73,8 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=3, help="that count")
     arguments = options.parse_args()
     print(machine_line("torch", "optbench"))
-    print("| sweep | members | steps | whole | alike up to step 200 |")
-    print("| --- | --- | --- | --- | --- |")
+    print("| sweep | members | steps | whole, processor | whole, seconds | alike up to step 200 |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for name, case in CASES.items():
         if arguments.names and not any(each in name for each in arguments.names):
             continue
@@ -83,7 +85,10 @@ def main() -> None:
 
 def row(name: str, case: Case, rounds: int, quick: bool) -> str:
     """Measure a case."""
-    steps, whole, distance = [], [], 0.0
+    steps: list[float] = []
+    worked: list[float] = []
+    whole: list[float] = []
+    distances = [0.0]
     short = ["epochs=null", "steps=20"] if quick else []
     with scratch() as folder:
         for number in range(rounds + 1):
@@ -96,25 +101,32 @@ def row(name: str, case: Case, rounds: int, quick: bool) -> str:
                 succeeded(*done)
                 runs.append([each.folder for each in done])
             if number == 0:
-                distance = max(map(apart, *runs))
+                distances = list(map(apart, *runs))
                 continue
             trained = [sum(run.read_summary()["training_seconds"] for run in each) for each in runs]
             steps.append(trained[1] / trained[0])
-            whole.append(seconds[1] / seconds[0])
-    cells = [name, str(case.members), _spread(steps), _spread(whole), f"{distance:.1e}"]
+            worked.append(seconds[1][0] / seconds[0][0])
+            whole.append(seconds[1][1] / seconds[0][1])
+    ratios = map(_spread, (steps, worked, whole))
+    alike = f"{statistics.median(distances):.1e} ({max(distances):.1e})"
+    cells = [name, str(case.members), *ratios, alike]
     return f"| {' | '.join(cells)} |"
 
 
-def timed(does: Callable[[], list[RunResult]]) -> tuple[float, list[RunResult]]:
-    """Seconds that the runs of a sweep take, and what it gives; not those of composing it."""
-    took = 0.0
+Seconds = tuple[float, float]
+
+
+def timed(does: Callable[[], list[RunResult]]) -> tuple[Seconds, list[RunResult]]:
+    """Seconds, of the processor and by the clock, that the runs of a sweep take without being
+    composed; and what it gives."""
+    took = (0.0, 0.0)
     ordinary = many.do_all
 
     def clocked(*args: Any, **named: Any) -> int:
         nonlocal took
-        begun = perf_counter()
+        begun = process_time(), perf_counter()
         found = ordinary(*args, **named)
-        took = perf_counter() - begun
+        took = process_time() - begun[0], perf_counter() - begun[1]
         return found
 
     with patch.object(many, "do_all", clocked):
