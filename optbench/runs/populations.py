@@ -151,7 +151,7 @@ def _tried(specs: Sequence[RunSpec]) -> Trial | None:
     from optbench.runs.start import start_weights
     from optbench.runs.surroundings import check_surroundings
     from optbench.training.distributed import join
-    from optbench.training.together.trial import try_together
+    from optbench.training.together.trial import Trial, try_together
 
     trainers = []
     with left_as_found():
@@ -163,7 +163,10 @@ def _tried(specs: Sequence[RunSpec]) -> Trial | None:
             except Exception:  # the run itself will say so
                 return None
             trainers.append(built.trainer())
-        return try_together(trainers)
+        try:
+            return try_together(trainers)
+        except Exception as error:  # of a user's own code, in what it is not made for
+            return Trial(f"trying two gives {type(error).__name__}")
 
 
 def _at_most(trial: Trial, device: torch.device, runs: int, asked: int | None) -> int:

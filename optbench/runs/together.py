@@ -142,7 +142,7 @@ class _Group:
     def _train(self) -> None:
         """Train those that are at one place together, the others alone."""
         from optbench.training.together.core import Core
-        from optbench.training.together.loop import Together
+        from optbench.training.together.loop import ApartError, Together
 
         for members in _by_position(list(self._members.values())):
             if len(members) == 1:
@@ -156,7 +156,13 @@ class _Group:
                 [member.trainer.feed for member in members],
                 [member.generator for member in members] if self._draws else None,
             )
-            Together(members, core, self._interruption, self._alone, self._end).run()
+            loop = Together(members, core, self._interruption, self._alone, self._end)
+            try:
+                loop.run()
+            except ApartError as why:
+                self._log.tell(f"the runs go on one by one ({' '.join(str(why).split())[:160]})")
+                for member in loop.alive:
+                    self._go_on_alone(member)
 
     def _beginning(self, members: Sequence[Member]) -> str:
         names = [self._asked[member.number].folder.path.name for member in members]

@@ -18,8 +18,12 @@ import optbench
 from optbench.monitor.record import Recorder
 from optbench.rundir import RunDir
 from optbench.runs.result import RunResult
+from optbench.training.together.loss import StackedLoss
 from tests.cli.program import assert_same_bits, call, final_state, left_in
 from tests.training.runs import CLOCKED
+
+TRIALS = 2
+"""Passes by which a sweep of a number of runs at once is tried."""
 
 SMALL = ["threads=1", "device=cpu", "model.hidden=[8]", "dataset=digits", "steps=30"]
 RUN = [*SMALL, "eval.every=10", "checkpoint.every=10", "model.dropout=0.1"]
@@ -139,6 +143,25 @@ def test_a_callback_ends_one_run(tmp_path: Path) -> None:
     found = [(each.state, each.step, each.message) for each in results]
     assert found == [("finished", 30, ""), ("stopped_early", 15, "enough"), ("finished", 30, "")]
     assert results[0].folder.read_json("env.json")["population"] == 3
+
+
+def test_where_a_step_can_not_be_taken_at_once_each_goes_on_alone(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ordinary, calls = StackedLoss.gradients, []
+
+    def gradients(self: StackedLoss, batch: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 13 + TRIALS:
+            raise IndexError("this batch is another")
+        return ordinary(self, batch)
+
+    monkeypatch.setattr(StackedLoss, "gradients", gradients)
+    results = sweep(tmp_path / "s", "seed=range(4)")
+    assert [(each.state, each.step) for each in results] == [("finished", 30)] * 4
+    for number, result in enumerate(results):
+        alone = RunDir(place / "alone" / str(number))
+        assert lines(result.folder) == [rounded(record) for record in lines(alone)]
 
 
 class EachStep(optbench.Callback):

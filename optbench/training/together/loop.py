@@ -15,6 +15,10 @@ from optbench.training.together.member import Member
 from optbench.training.together.watch import StackedWatch
 
 
+class ApartError(Exception):
+    """A step can't be taken by all at once; each member can go on from where it is by itself."""
+
+
 class Together:
     """Trains members from one position on, each to its own end.
 
@@ -29,6 +33,9 @@ class Together:
         guarded: calls what a member does by itself; returns whether that went well. Where it did
             not, the member has ended.
         ended: told of a member that has come to its end.
+
+    Attributes:
+        alive: the members that have not ended.
     """
 
     def __init__(
@@ -41,7 +48,7 @@ class Together:
     ) -> None:
         self.core, self._interruption = core, interruption
         self._guarded, self._told = guarded, ended
-        self._alive = list(members)
+        self.alive = list(members)
         late = members[0].state.world.device.type != "cpu"
         self._reader: LossReader[int] = LossReader(late)
         self._at_once = not late
@@ -56,14 +63,18 @@ class Together:
         self._moving: list[Member] = []
 
     def run(self) -> None:
-        """Take steps until every member has ended."""
+        """Take steps until every member has ended.
+
+        Raises:
+            ApartError: a step can't be taken at once.
+        """
         epoch, index = self._position.epoch, self._position.index
         self._end_those_done()
         self._plan()
-        while self._alive:
+        while self.alive:
             for batch, examples in self.core.feed.epoch(epoch, index):
                 self._take_step(batch, examples)
-                if not self._alive:
+                if not self.alive:
                     return
             epoch, index = epoch + 1, 0
 
@@ -72,12 +83,12 @@ class Together:
         watched, sampled = self._looks(number)
         if watched:
             self._watch.see_forward(watched, batch, number)
-        self._read(self._reader.push(examples, self.core.loss.gradients(batch)))
+        self._read(self._reader.push(examples, self._gradients(batch)))
         if self._came and self._at_once:
             self._lose(*self._turns.pop())
             begun = time.perf_counter()
-            watched = [member for member in watched if member in self._alive]
-            if not self._alive:
+            watched = [member for member in watched if member in self.alive]
+            if not self.alive:
                 return
         if watched:
             self._watch.see_gradients()
@@ -92,11 +103,19 @@ class Together:
         if number >= self._next or self._interruption.number or self._came:
             self._do_due()
 
+    def _gradients(self, batch: Any) -> Any:
+        try:
+            return self.core.loss.gradients(batch)
+        except Exception as error:  # of this batch: others went well
+            self._read(self._reader.settle())
+            self._catch_up()
+            raise ApartError(f"{type(error).__name__}: {error}") from error
+
     def _looks(self, number: int) -> tuple[list[Member], list[Member]]:
         """Return who is measured at this step, and whose gradients are sampled."""
         if number < self._next:
             return [], []
-        looks = [(member, *member.trainer.looks_at(number)) for member in self._alive]
+        looks = [(member, *member.trainer.looks_at(number)) for member in self.alive]
         return [m for m, watched, _ in looks if watched], [m for m, _, sampled in looks if sampled]
 
     def _read(self, ready: tuple[int, Any] | None) -> None:
@@ -105,13 +124,13 @@ class Together:
             return
         examples, losses = ready
         self._turns.append((examples, losses))
-        if not all([isfinite(losses[member.place]) for member in self._alive]):
+        if not all([isfinite(losses[member.place]) for member in self.alive]):
             self._came = True
 
     def _lose(self, examples: int, losses: Sequence[float]) -> None:
         """End the members whose loss is not finite, before the step's update."""
         self._catch_up()
-        for member in list(self._alive):
+        for member in list(self.alive):
             loss = losses[member.place]
             if isfinite(loss):
                 continue
@@ -140,39 +159,39 @@ class Together:
         self._read(self._reader.settle())
         self._catch_up()
         self._came = False
-        for member in list(self._alive):
+        for member in list(self.alive):
             self._alone(member, member.trainer.after_step)
         self._plan()
 
     def _alone(self, member: Member, does: Callable[[], None]) -> None:
         """Let a member do something by itself; see whether that was its end."""
         if not self._guarded(member, does):
-            self._alive.remove(member)
+            self.alive.remove(member)
         elif not member.trainer.goes_on:
             self._end(member)
 
     def _end_those_done(self) -> None:
-        for member in list(self._alive):
+        for member in list(self.alive):
             if not member.trainer.goes_on:
                 self._end(member)
 
     def _end(self, member: Member) -> None:
-        self._alive.remove(member)
+        self.alive.remove(member)
         member.trainer.rest()
         self._told(member)
 
     def _catch_up(self) -> None:
         """Have all members count what steps were taken, and how long these took."""
-        share = 1 / max(1, len(self._alive))
-        for member in self._alive:
+        share = 1 / max(1, len(self.alive))
+        for member in self.alive:
             member.spend(self._spent * share, self._optimizing * share)
             member.catch_up(self._turns)
         self._turns, self._spent, self._optimizing = [], 0.0, 0.0
 
     def _plan(self) -> None:
         """Find when something is due next, and whose settings move."""
-        trainers = [member.trainer for member in self._alive]
+        trainers = [member.trainer for member in self.alive]
         self._next = min([trainer.next_due for trainer in trainers], default=NEVER)
-        self._moving = [member for member in self._alive if member.moves]
-        for member in self._alive:
+        self._moving = [member for member in self.alive if member.moves]
+        for member in self.alive:
             self.core.update.read_settings(member.place)
