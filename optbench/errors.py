@@ -16,9 +16,16 @@ class UserError(Exception):
 
     Attributes:
         rank: the one that met it, where that is known to be one alone.
+        begun: whether a run had begun, whose folder says that it failed; the exit code is 1 then.
     """
 
     rank: int | None = None
+    begun: bool = False
+
+    def met(self, begun: bool) -> UserError:
+        """Return it, told whether a run had begun."""
+        self.begun = begun
+        return self
 
     def __str__(self) -> str:
         """Return the line; what a terminal would obey is shown in it."""

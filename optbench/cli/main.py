@@ -133,7 +133,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _dispatch(arguments)
     except UserError as error:
         tell(error)
-        return EXIT_FAILED if isinstance(error, OwnCodeError) else EXIT_BAD_INPUT
+        begun = error.begun or isinstance(error, OwnCodeError)
+        return EXIT_FAILED if begun else EXIT_BAD_INPUT
     except KeyboardInterrupt:
         with suppress(KeyboardInterrupt):  # once more, by who presses twice
             print_error("optbench: interrupted")

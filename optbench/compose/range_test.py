@@ -32,7 +32,8 @@ def range_test_config(spec: RunSpec, composer: Composer, steps: int, player: str
     """Return the config of the test, with the ramp in place of schedules, EMA and length.
 
     Raises:
-        UserError: an optimizer that has no learning rate, or reads it only once.
+        UserError: an optimizer that has no learning rate, reads it only once, or searches for its
+            steps' lengths.
     """
     config, own = spec.config, spec.config.players[player]
     optimizer = dict(own.optimizer)
@@ -49,6 +50,13 @@ def range_test_config(spec: RunSpec, composer: Composer, steps: int, player: str
         raise UserError(
             f"{own.at}optimizer={name}: reads lr once, at its first step, so no ramp has an "
             "effect; try optimizer.lr with train -m"
+        )
+    searched = optimizer.get("line_search", optimizer.get("line_search_fn"))
+    if searched not in (None, "none"):
+        key = "line_search" if "line_search" in optimizer else "line_search_fn"
+        raise UserError(
+            f"{own.at}optimizer={name}: {key}={searched} finds each step's length, and lr is the "
+            "first that it tries: leave optimizer.lr=1"
         )
     if optimizer["lr"] is not None and not float(optimizer["lr"]) > 0:
         key = f"{own.at}optimizer.lr"

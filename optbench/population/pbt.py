@@ -94,7 +94,7 @@ def _planned(
             f"early_stopping.patience={patience}: not with pbt, whose members have one length; "
             "bad ones are replaced"
         )
-    found = measured(base, "pbt")
+    found = measured(base, "pbt", wanted.space)
     if found.steps < wanted.rounds:
         raise UserError(
             f"rounds={wanted.rounds}: more than the {counted(found.steps, 'step')} of a run"

@@ -348,7 +348,7 @@ class FolderRun:
         if gone and self.world.is_main:
             shutil.rmtree(self.folder.path, ignore_errors=True)
         if isinstance(error, UserError):
-            raise error
+            raise error.met(self.running)
         return RunResult(
             self.folder,
             "failed",

@@ -130,7 +130,7 @@ def range_test(
     Raises:
         UserError: the optimizer does not follow a schedule, or `base` is 0.
     """
-    _check(experiment, player)
+    refuse_without_lr(experiment, player)
     stop = Interruption() if interruption is None else interruption
     several = len(experiment.state.players) > 1
     loss = f"train/loss/{player}" if several else "train/loss"
@@ -154,7 +154,8 @@ def range_test(
     )
 
 
-def _check(experiment: Experiment, name: str) -> None:
+def refuse_without_lr(experiment: Experiment, name: str) -> None:
+    """Raise UserError where a player's optimizer has no learning rate."""
     for player in experiment.state.players:
         if player.name == name and not player.needs.lr:
             what = type(player.optimizer).__name__

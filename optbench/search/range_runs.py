@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,7 @@ from optbench.assemble.own import own_code
 from optbench.compose.composer import keys_of
 from optbench.config.run_config import RunConfig
 from optbench.config.run_spec import RunSpec
+from optbench.errors import UserError
 from optbench.rundir import RunDir
 from optbench.runs.collector import at_work
 from optbench.runs.log import Log, heard, say_taken
@@ -58,7 +61,7 @@ def range_tests(spec: RunSpec, config: RunConfig, player: str, ramp: Ramp, seeds
     check_strategy(config)
     from optbench.assemble.experiment import build_experiment
     from optbench.runs.environment import environment
-    from optbench.search.find_lr import base_lr, range_test
+    from optbench.search.find_lr import base_lr, range_test, refuse_without_lr
     from optbench.training.distributed import join
     from optbench.training.signals import Interruption
 
@@ -66,12 +69,13 @@ def range_tests(spec: RunSpec, config: RunConfig, player: str, ramp: Ramp, seeds
     weights = start_weights(config, world)
     trials: list[Trial] = []
     folder, signal, log = None, 0, Log()
-    with Interruption().listening() as interruption, at_work(), heard(log):
+    with Interruption().listening() as interruption, at_work(), heard(log), ExitStack() as stack:
         for seed in range(config.seed, config.seed + seeds):
             seeded = replace(config, seed=seed)
             experiment = build_experiment(seeded, data, world, weights, spec.names)
             if folder is None:  # only now: what can't be built leaves nothing behind
-                folder = RunDir.reserve(_folder(spec))
+                refuse_without_lr(experiment, player)
+                folder = stack.enter_context(_reserved(spec))
                 say_taken(_folder(spec), folder.path, log)
                 for note in [*experiment.notes, *notes_on(data)]:
                     log.warn(note)
@@ -90,6 +94,22 @@ def range_tests(spec: RunSpec, config: RunConfig, player: str, ramp: Ramp, seeds
     assert folder is not None
     where = environment(world.device, world.size, experiment.implementation)
     return Tested(folder, trials, base, where, signal)
+
+
+@contextmanager
+def _reserved(spec: RunSpec) -> Iterator[RunDir]:
+    """Make the folder; remove it, and parents made for it, where the tests can't be done."""
+    wanted = Path(_folder(spec)).expanduser().absolute()
+    made = [path for path in wanted.parents if not path.exists()]
+    folder = RunDir.reserve(_folder(spec))
+    try:
+        yield folder
+    except UserError:
+        shutil.rmtree(folder.path, ignore_errors=True)
+        for path in made:
+            with suppress(OSError):  # another run is there by now
+                path.rmdir()
+        raise
 
 
 def _folder(spec: RunSpec) -> str | Path:

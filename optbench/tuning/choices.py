@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optbench.compose.composer import Composer, keys_of
 from optbench.config.run_spec import RunSpec
@@ -13,6 +13,9 @@ from optbench.runs.built import built
 from optbench.runs.log import Log
 from optbench.search.space import Space, refuse_strangers
 from optbench.search.space import overrides as lines_of
+
+if TYPE_CHECKING:
+    from optbench.assemble.experiment import Experiment
 
 NO_TEST = "eval.test=false"
 """The test set is not looked at: it chooses nothing."""
@@ -79,7 +82,7 @@ def fitting(
             own = replace(own, keys={k: d for k, d in own.keys.items() if k not in space.chosen})
             try:
                 spec = composer.variant([*overrides, *_said(choices), NO_TEST])
-                built(spec)
+                refuse_without_lr(own, built(spec)[0])
             except UserError as error:
                 log.tell(f"{group}={name} is left out: {error}")
                 del found[group][name]
@@ -92,6 +95,20 @@ def fitting(
         for key, each in space.keys.items()
     }
     return replace(space, keys=keys, chosen=found)
+
+
+def refuse_without_lr(space: Space, experiment: Experiment) -> None:
+    """Raise UserError for the learning rate of a player whose optimizer has none.
+
+    Args:
+        space: what is searched.
+        experiment: a run, built.
+    """
+    for player in experiment.state.players:
+        key = f"{experiment.config.players[player.name].at}optimizer.lr"
+        if key in space.keys and not player.needs.lr:
+            name = type(player.optimizer).__name__
+            raise UserError(f"{space.where}: {key}: {name} has no learning rate")
 
 
 def _refuse_set(composer: Composer, overrides: Sequence[str], space: Space) -> None:

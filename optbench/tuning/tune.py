@@ -24,9 +24,9 @@ from optbench.runs.built import built
 from optbench.runs.lock import Busy
 from optbench.runs.log import Log, say_taken
 from optbench.runs.restart import remember
-from optbench.search.space import read_space
+from optbench.search.space import Space, read_space
 from optbench.tuning.asked import Asked, asked
-from optbench.tuning.choices import NO_TEST, check_ends, fitting, lines_for
+from optbench.tuning.choices import NO_TEST, check_ends, fitting, lines_for, refuse_without_lr
 from optbench.tuning.plan import StudyPlan, read_plan, write_plan
 from optbench.tuning.recipe import recipe_of
 from optbench.tuning.samplers import size_of
@@ -86,7 +86,7 @@ def tune(composer: Composer, overrides: Sequence[str], folder: str, log: Log) ->
     if wanted.folds and base.config.dataset.get("fold") is not None:
         said = f"dataset.fold={base.config.dataset['fold']}"
         raise UserError(f"{said}: with folds={wanted.folds}, of which each is done; leave it out")
-    found = measured(base, "tune")
+    found = measured(base, "tune", space)
     _check_runs(wanted, found)
     seed = base.config.seed
     seeds = [[f"seed={seed + n}"] for n in range(wanted.seeds)] if wanted.seeds > 1 else [[]]
@@ -275,13 +275,20 @@ def _check_runs(wanted: Asked, found: Measured) -> None:
         raise UserError(f"folds={wanted.folds}: {why}")
 
 
-def measured(base: RunSpec, verb: str) -> Measured:
+def measured(base: RunSpec, verb: str, space: Space) -> Measured:
     """Build a run without training it, and return what runs are compared by.
 
+    Args:
+        base: the run.
+        verb: whose runs are compared.
+        space: what it searches.
+
     Raises:
-        UserError: there is no validation set, or nothing is said to be the best.
+        UserError: there is no validation set, nothing is said to be the best, or the space has the
+            learning rate of an optimizer that has none.
     """
     experiment, data = built(base)
+    refuse_without_lr(space, experiment)
     best, settings = experiment.state.best, experiment.settings
     if experiment.validation is None:
         raise UserError(

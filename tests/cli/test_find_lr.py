@@ -95,6 +95,10 @@ BAD = [
     ("-m optimizer=sgd,adam", ["--multirun", "find-lr"]),
     ("--cfg job", ["--cfg", "find-lr"]),
     ("optimizer=rprop", ["optimizer=rprop", "reads lr once"]),
+    ("optimizer=lbfgs", ["optimizer=lbfgs", "line_search_fn=strong_wolfe", "leave optimizer.lr=1"]),
+    ("optimizer=newton", ["line_search=armijo", "leave optimizer.lr=1"]),
+    ("optimizer=ga", ["GA has no learning rate to find"]),
+    ("optimizer=pso hydra.run.dir=new/run", ["PSO has no learning rate to find"]),
     ("optimizer.lr=0", ["optimizer.lr=0", "above 0"]),
     ("optimizer=adamm", ["optimizer=adamm", "did you mean adam?"]),
     ("optimizer.lrr=1", ["optimizer.lrr=1", "did you mean optimizer.lr?"]),
@@ -112,6 +116,13 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     for word in named:
         assert word in answer.err
     assert left_in(workplace) == []
+
+
+def test_a_line_search_that_is_off_has_a_rate_to_find(tmp_path: Path) -> None:
+    line = "--steps 10 --seeds 1 --to=1e-2 optimizer=lbfgs optimizer.line_search_fn=null"
+    answer = call(f"find-lr {SMALL} {line} hydra.run.dir={tmp_path}/a")
+    assert answer.code in (0, 1), answer.err
+    assert (tmp_path / "a" / "find-lr.json").exists()
 
 
 def test_under_torchrun_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

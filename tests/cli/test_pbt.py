@@ -275,6 +275,7 @@ def test_it_goes_on_as_planned() -> None:
         ("'search={steps: {int: [1, 9]}}'", "search: steps: "),
         ("space=lr", "space=lr: beside search={...}; one of them"),
         ("optimizer=rprop", "search: optimizer.lr: optimizer=rprop reads it only once"),
+        ("optimizer=pso", "search: optimizer.lr: PSO has no learning rate"),
         ("executor=mars", "executor=mars: no such executor"),
     ],
 )

@@ -231,6 +231,7 @@ def test_flags_of_one_run_are_refused_of_a_study() -> None:
         ("space=adamw -m", "--multirun: not with tune"),
         ("space=adamw seed=0,1", "seed=0,1: several values need"),
         ("space=adamw optimizer.lrr=1", "optimizer.lrr"),
+        ("space=lr optimizer=ga", "space=lr: optimizer.lr: GA has no learning rate"),
         ("space=adamw optimizer.lr=0.1", "optimizer.lr=0.1: space=adamw searches optimizer.lr;"),
         ("space=adamw 'optimizer.betas=[0.9,0.9]'", "space=adamw searches optimizer.betas.0"),
     ],
