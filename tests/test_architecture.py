@@ -61,7 +61,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "doctor": {
         *("symptoms", "runs", "rundir", "config", "errors", "files", "console", "plots"),
-        "step_folders",
+        *("metric_lines", "step_folders"),
     },
     "symptoms": {"errors"},
     "meta": {

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from optbench.doctor.lacking import checkpoints_lacking, records_lacking
+from optbench.doctor.lacking import Lines, checkpoints_lacking, records_lacking, summary_lacking
 from optbench.errors import UserError
 from optbench.rundir import RunDir
 from optbench.runs.find import find_runs
@@ -102,13 +102,14 @@ def examined(run: Run, every: bool = False, own: Sequence[type[Rule]] = ()) -> D
     rules = [*made(facts, every), *(rule(facts) for rule in own)]
     examination = Examination(rules, failed)
     last, state, wrong = 0, run.state, ""
+    lines = Lines(RunDir(run.path).metrics)
     try:
-        for record in _records(run):
+        for record in lines:
             last = max(last, record["step"])
             examination.see(record)
     except (UserError, OSError) as error:
         wrong = str(error)
-    wrong = wrong or records_lacking(run, state, last)
+    wrong = wrong or records_lacking(run, state, last, lines)
     if read and state in ("finished", "stopped_early", "diverged"):
         message = str(run.status.get("message", ""))
         end = {"kind": "end", "step": max(last, _step_of(run)), "state": state}
@@ -118,10 +119,10 @@ def examined(run: Run, every: bool = False, own: Sequence[type[Rule]] = ()) -> D
         notes.append(wrong)
     elif not last:
         notes.append("nothing was recorded")
-    cut = checkpoints_lacking(run)
-    notes += cut
+    lacking = [line for line in (summary_lacking(run, state), *checkpoints_lacking(run)) if line]
+    notes += lacking
     curves = {} if wrong else _curves(run, {tag for each in found for tag in each.tags})
-    damaged = not read or bool(wrong or cut)
+    damaged = not read or bool(wrong or lacking)
     return Diagnosis(run, state, max(last, _step_of(run)), found, curves, tuple(notes), damaged)
 
 
@@ -137,19 +138,12 @@ def _sizes(run: Run) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _records(run: Run) -> Iterable[Mapping[str, Any]]:
-    """Yield the lines that are records, as whoever wrote them may have left them."""
-    for record in run.records():
-        if isinstance(record.get("kind"), str) and isinstance(record.get("step"), int):
-            yield record
-
-
 def _curves(run: Run, tags: set[str]) -> dict[str, Curve]:
     """Return the curves of some tags, thinned to what a picture can show."""
     if not tags:
         return {}
     found: dict[str, Curve] = {tag: ([], []) for tag in tags}
-    for record in _records(run):
+    for record in Lines(RunDir(run.path).metrics):
         for tag in tags & record.keys():
             value = record[tag]
             if isinstance(value, int | float):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 
 import optbench
 from optbench.errors import UserError
+from optbench.rundir import DONE
 from optbench.symptoms.base import Record, Rule, Symptom
 from tests.cli.program import call, train
 
@@ -31,6 +33,9 @@ def folder(path: Path, losses: list[float], state: str = "finished") -> Path:
     (path / "metrics.jsonl").write_text("\n".join([*lines, ""]), encoding="utf-8")
     status = {"state": state, "step": 10 * len(losses), "message": ""}
     (path / "status.json").write_text(json.dumps(status), encoding="utf-8")
+    if state in DONE:
+        ended = {**status, "final": {}, "best": {}, "target": {}}
+        (path / "summary.json").write_text(json.dumps(ended), encoding="utf-8")
     env = {"data": {"train_size": 100, "num_classes": 10}}
     (path / "env.json").write_text(json.dumps(env), encoding="utf-8")
     return path
@@ -85,7 +90,8 @@ def test_what_is_damaged_is_told(tmp_path: Path) -> None:
     answer = call(f"doctor {path}")
     assert answer.code == 1 and "note: " in answer.out and "not YAML" in answer.out
     (path / "metrics.jsonl").unlink()
-    assert "nothing was recorded" in call(f"doctor {path}").out
+    gone = call(f"doctor {path}").out
+    assert "metrics.jsonl is missing, where status.json says step 200" in " ".join(gone.split())
 
 
 class Third(Rule):
@@ -138,6 +144,7 @@ def test_no_runs_in_a_program(tmp_path: Path) -> None:
     [
         ("metrics.jsonl", "\x00\x07 none of it\n", "no record, where status.json says step 200"),
         ("status.json", "{", "status.json is missing or can't be read"),
+        ("summary.json", '{"state": "fini', "summary.json can't be used"),
         ("config.yaml", "a: [", "not YAML"),
     ],
 )
@@ -151,6 +158,42 @@ def test_what_is_damaged_is_not_called_well(
     assert "it is damaged; the rest shows no symptom" in answer.out
     assert said in " ".join(answer.out.split())
     assert json.loads(call(f"doctor {run} --json").out)["runs"][0]["damaged"] is True
+
+
+@pytest.mark.parametrize(
+    ("state", "harm", "said"),
+    [
+        ("finished", "middle", "line 3 of metrics.jsonl can't be read"),
+        ("killed", "middle", "line 3 of metrics.jsonl can't be read"),
+        ("finished", "middles", "2 lines of metrics.jsonl can't be read, the first is 3"),
+        ("finished", "end", "line 20 of metrics.jsonl can't be read"),
+        ("killed", "end", ""),
+        ("running", "end", ""),
+        ("finished", "metrics.jsonl", "metrics.jsonl is missing"),
+        ("finished", "summary.json", "summary.json is missing"),
+        ("killed", "summary.json", ""),
+    ],
+)
+def test_a_line_that_is_cut_is_damage_but_where_a_kill_may_leave_one(
+    state: str, harm: str, said: str, tmp_path: Path
+) -> None:
+    run = folder(tmp_path / "run", WELL, "running" if state == "killed" else state)
+    lines = (run / "metrics.jsonl").read_text("utf-8").splitlines(keepends=True)
+    if state == "killed":
+        told = {"host": socket.gethostname()}
+        (run / "env.json").write_text(json.dumps(told), encoding="utf-8")
+        (run / "log.txt").touch()  # which nobody holds
+    for at in {"middle": [2], "middles": [2, 5]}.get(harm, []):
+        lines[at] = lines[at][:20] + "\n"
+    if harm == "end":
+        lines[-1] = lines[-1][:20]
+    (run / "metrics.jsonl").write_text("".join(lines), encoding="utf-8")
+    if harm.endswith("json") or harm.endswith("jsonl"):
+        (run / harm).unlink(missing_ok=True)
+    answer = call(f"doctor {run}")
+    assert f"{state} at step" in answer.out
+    assert (answer.code, "it is damaged" in answer.out) == ((1, True) if said else (0, False))
+    assert said in " ".join(answer.out.split())
 
 
 def test_one_that_can_not_be_read_keeps_nobody_else_from_being_examined(tmp_path: Path) -> None:
