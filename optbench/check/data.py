@@ -13,6 +13,7 @@ from optbench.check.data_augmentation import augmentation, draw
 from optbench.check.data_inputs import inputs, swapped
 from optbench.check.data_labels import labels
 from optbench.check.data_leak import leaks
+from optbench.check.data_reading import Unreadable, batches
 from optbench.check.scan import Scan, scan
 from optbench.check.setup import Setup
 from optbench.data.permutation import LARGE
@@ -45,23 +46,30 @@ class Data:
         """See `Check`."""
         if setup.is_function:
             raise Skipped("a test function has no examples")
-        first = setup.examples(setup.feed.source, setup.feed.indices[:2])
-        wrong = swapped(first)
-        if wrong is not None:
-            yield wrong
-            return
-        splits = _scanned(setup)
-        found = [
-            *inputs(setup, splits),
-            *labels(setup, splits),
-            *leaks(setup, splits),
-            *augmentation(setup, splits),
-        ]
-        yield from found
-        if not found:
-            yield passed(_sizes(splits), _said(splits))
-        if setup.out is not None:
-            draw(setup)
+        try:
+            yield from _findings(setup)
+        except Unreadable as error:
+            yield error.finding
+
+
+def _findings(setup: Setup) -> Iterator[Finding]:
+    first = setup.feed.indices[:2]
+    wrong = swapped(next(batches("train", setup.feed.source, first, [(0, len(first))])))
+    if wrong is not None:
+        yield wrong
+        return
+    splits = _scanned(setup)
+    found = [
+        *inputs(setup, splits),
+        *labels(setup, splits),
+        *leaks(setup, splits),
+        *augmentation(setup, splits),
+    ]
+    yield from found
+    if not found:
+        yield passed(_sizes(splits), _said(splits))
+    if setup.out is not None:
+        draw(setup)
 
 
 def _scanned(setup: Setup) -> Splits:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
+from optbench.check.data_reading import batches
 from optbench.check.structure import pair
 from optbench.data.dataset import Source
 
@@ -88,6 +89,7 @@ def scan(name: str, source: Source, indices: Tensor, seconds: float, numbers: in
 
     Raises:
         ValueError: examples that have no tensor of inputs.
+        Unreadable: one of them can't be read.
     """
     total = len(indices)
     found = Scan(name, total)
@@ -96,7 +98,7 @@ def scan(name: str, source: Source, indices: Tensor, seconds: float, numbers: in
     bounds = [(low, min(low + chunk, total)) for low in range(0, total, chunk)]
     sums = _Sums()
     end = time.perf_counter() + seconds
-    for batch in source.stream(indices[order], bounds):
+    for batch in batches(name, source, indices[order], bounds):
         sums.add(batch)
         if time.perf_counter() > end or sums.numbers > MOST_NUMBERS:
             break

@@ -164,10 +164,12 @@ def notes(
     return found
 
 
-def check_count(name: str, value: object, least: int) -> None:
-    """Raise ValueError for something else than a whole number of at least so much."""
+def check_count(name: str, value: object, least: int, most: int | None = None) -> None:
+    """Raise ValueError for something else than a whole number from `least` to `most`, both in."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name}={value}: a whole number, at least {least}")
+    if most is not None and value > most:
+        raise ValueError(f"{name}={value}: a whole number, at most {most}")
 
 
 def check_number(name: str, value: object, low: float, high: float) -> None:

@@ -10,13 +10,17 @@ from optbench.instruments.curvature import OfCurvature, check_count, check_numbe
 from optbench.instruments.lanczos import Eigenvalues, eigenvalues
 from optbench.instruments.look import Look
 
+MOST = 100
+"""Eigenvalues of either end. Lanczos makes each new vector orthogonal to all before, so time goes
+with the square; `spectrum` has the density of all of them."""
+
 
 class Hessian(OfCurvature):
     """The largest and the smallest eigenvalues of the loss' Hessian, by Lanczos.
 
     Args:
-        top: how many of the largest.
-        bottom: how many of the smallest, which are the most negative.
+        top: how many of the largest, up to `MOST`.
+        bottom: how many of the smallest, which are the most negative; as many at most.
         tolerance: of the norm of H v - theta v, relative to the largest found; see
             `lanczos.eigenvalues`.
         products: with vectors, at most.
@@ -40,8 +44,8 @@ class Hessian(OfCurvature):
         **others: Any,
     ) -> None:
         super().__init__(**others)
-        check_count("top", top, 0)
-        check_count("bottom", bottom, 0)
+        check_count("top", top, 0, MOST)
+        check_count("bottom", bottom, 0, MOST)
         check_count("products", products, 1)
         check_number("tolerance", tolerance, 0, 1)
         if top + bottom == 0:

@@ -50,6 +50,19 @@ class Unnormalised(Digits):
         self.x = (self.x * 0.3759 + 0.3051) * 255
 
 
+class Unreadable(Digits):
+    def __getitem__(self, index: int) -> Any:
+        if self.train and index == 57:
+            raise KeyError("no file of it")
+        return super().__getitem__(index)
+
+
+class OfAnotherShape(Digits):
+    def __getitem__(self, index: int) -> Any:
+        image, label = super().__getitem__(index)
+        return (image[:, :4] if self.train and index == 57 else image), label
+
+
 class Shuffled(Digits):
     def spoil(self) -> None:
         self.targets = self.targets[torch.randperm(len(self.targets))]

@@ -16,6 +16,7 @@ import optbench
 from optbench.cli.main import main
 
 from .conftest import Checks
+from .faults import data
 
 SMALL = "device=cpu threads=1 model.hidden=[8]"
 
@@ -108,6 +109,20 @@ def test_bad_input_is_one_line(line: str, said: str, workplace: Path) -> None:
     code, out, err = call(f"check {line}")
     assert code == 2 and out == "" and said in err and err.count("\n") == 1, err
     assert list(workplace.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Unreadable", "example 57 of train can't be read: KeyError: 'no file of it'"),
+        ("OfAnotherShape", "of OfAnotherShape do not make a batch: stack expects"),
+    ],
+)
+def test_examples_that_can_not_be_read_fail(name: str, said: str, checks: Checks) -> None:
+    line = shlex.split(data(name))
+    (found,) = checks(*line, "dataset.val_fraction=0", "checks=[data]").lines
+    assert (found.check, found.finding.status) == ("data", "fail")
+    assert said in found.finding.what
 
 
 def test_a_run_of_two_players(checks: Checks) -> None:

@@ -30,6 +30,11 @@ from optbench.rundir import FORMAT
         ("mine hesian.top=5", "no such key of probe; did you mean hessian.top?"),
         ("mine instruments=hessian hessian.tp=5", "hessian.tp: no such setting of hessian; did"),
         ("mine instruments=hessian examples=none", "optbench: examples=none: a whole number"),
+        (
+            "mine instruments=hessian hessian.top=100000",
+            "hessian.top=100000: a whole",
+        ),
+        ("mine instruments=hessian hessian.bottom=101", "hessian.bottom=101: a whole number, at m"),
         ("mine player=critic", "player=critic: no such player; there is model"),
         ("mine optimizer.lr=1", "optimizer.lr=1: no such key of probe"),
         ("mine device=cuda:7", "device=cuda:7"),
