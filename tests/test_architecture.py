@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
         *("benchmark", "executors", "meta", "population", "tuning", "comparison", "report"),
         *("assemble", "training", "monitor", "rundir", "config", "plots", "errors"),
         *("search", "files", "escape", "compose", "runs", "console", "version", "shapes", "layout"),
-        *("step_folders", "which_run", "instruments", "doctor", "symptoms"),
+        *("step_folders", "which_run", "instruments", "doctor", "symptoms", "completion"),
     },
     "api": {
         *("benchmark", "library", "assemble", "compose", "config", "errors", "executors"),
@@ -87,6 +87,7 @@ ALLOWED: dict[str, set[str]] = {
         *("files", "escape", "console", "version", "shapes", "step_folders", "plots", "layout"),
     },
     "compose": {"config", "errors", "escape", "launched", "which_folder"},
+    "completion": {"compose", "console", "errors", "shapes"},
     "console": {"escape", "layout"},
     "instruments": {"training", "optim", "tasks", "data", "errors", "plots", "torch_internals"},
     "search": {
@@ -152,7 +153,7 @@ WITHOUT_TORCH = [
     *("optbench.assemble.create", "optbench.assemble.schedule", "optbench.assemble.curves"),
     *("optbench.cli.*", "optbench.compose.*", "optbench.plots.*", "optbench.search.lr_range"),
     *("optbench.api", "optbench", "optbench.executors.*", "optbench.library"),
-    *("optbench.api_benchmark", "optbench.api_diagnosis"),
+    *("optbench.api_benchmark", "optbench.api_diagnosis", "optbench.completion"),
     *(f"optbench.check.{n}" for n in ("base", "checks", "result", "selected", "told", "verb")),
     "optbench.benchmark.*",
     *("optbench.search.distribution", "optbench.search.space", "optbench.statistics.*"),

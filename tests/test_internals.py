@@ -94,7 +94,7 @@ def test_that_module_asks_for_some(path: Path) -> None:
         ("torch._foreach_add_(a, b)", set()),
         ("self._own = other.__class__", set()),
         ("def same(self, other): return self._own == other._own", set()),
-        ("from optbench.cli.training import _hydra", set()),
+        ("from optbench.cli.training import _part", set()),
     ],
 )
 def test_the_search_for_private_names_sees_them(source: str, found: set[str]) -> None:

@@ -178,9 +178,10 @@ def _dispatch(arguments: list[str]) -> int:
         print_lines(f"optbench {__version__}")
         return 0
     if arguments[0] in ("-sc", "--shell-completion", "--shell_completion"):
-        from optbench.cli.completion import completion
+        from optbench.cli.training import hydra
+        from optbench.completion import completion
 
-        return completion(arguments)
+        return completion(arguments, VERBS, hydra)
     verb, rest = arguments[0], arguments[1:]
     if verb not in VERBS:
         what = "flag" if verb.startswith("-") else "verb"

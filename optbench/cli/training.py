@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any, NoReturn
 
 from optbench.cli.flags import RESUMES, TRAINS, no_such_flag
@@ -77,7 +79,7 @@ def _training(verb: str, arguments: Sequence[str]) -> int:
                 print_lines(_part(spec.plain, flags.package).rstrip("\n"))
                 return 0
             options = [word for word in arguments if word not in flags.overrides]
-            return _hydra([*composer.lines(rest), *options])  # Hydra wants them in one piece
+            return hydra([*composer.lines(rest), *options])  # Hydra wants them in one piece
         if flags.multirun:
             from optbench.cli.sweep import sweep
 
@@ -155,14 +157,19 @@ def _part(plain: Mapping[str, Any], package: str | None) -> str:
     return f"# @package {package}\n{dump_yaml(found)}"
 
 
-def _hydra(arguments: Sequence[str]) -> int:
-    """Let Hydra answer its own flags (`--cfg`, `--info`, completion)."""
-    import hydra
+def hydra(arguments: Sequence[str]) -> int:
+    """Let Hydra answer its own flags (`--cfg`, `--info`, completion).
+
+    It prints as it likes, so its text is printed once all of it is there: a pipe that nobody reads
+    any more, `| head`, is no error of Hydra's then.
+    """
+    from hydra import main
     from hydra.core.global_hydra import GlobalHydra
 
     GlobalHydra.instance().clear()
     sys.argv = [sys.argv[0], *arguments]
-    main = hydra.main(version_base="1.3", config_path=str(configs_folder()), config_name="config")
-    with hydra_internals.loaders_reading(CheckedFolders):
-        main(lambda config: None)()
+    asked = main(version_base="1.3", config_path=str(configs_folder()), config_name="config")
+    with redirect_stdout(StringIO()) as said, hydra_internals.loaders_reading(CheckedFolders):
+        asked(lambda config: None)()
+    print_lines(said.getvalue().removesuffix("\n"))
     return 0

@@ -23,11 +23,16 @@ def register_resolvers() -> None:
 
 
 def check_shell(words: Sequence[str]) -> None:
-    """Refuse to install completion for a shell that Hydra has none for."""
-    for word in words:
-        asked, _, shell = word.partition("=")
-        if asked in ("install", "uninstall") and shell not in SHELLS:
-            raise UserError(f"-sc {word}: no such shell; choose from {', '.join(SHELLS)}")
+    """Refuse what completion can't be asked, and shells that Hydra has none for.
+
+    Args:
+        words: `-sc`, and what is asked.
+    """
+    if len(words) != 2 or words[1].partition("=")[0] not in ("install", "uninstall", "query"):
+        raise UserError(f"{' '.join(words)}: expected {words[0]} install={'|'.join(SHELLS)}")
+    shell = words[1].partition("=")[2]
+    if shell not in SHELLS:
+        raise UserError(f"-sc {words[1]}: no such shell; choose from {', '.join(SHELLS)}")
 
 
 def _data_folder() -> str:
