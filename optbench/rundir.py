@@ -124,6 +124,7 @@ class RunDir:
         key: str = "resume=",
         sweep: bool = False,
         whole: str = "",
+        instead: Callable[[Path], str] = not_a_run,
     ) -> RunDir:
         """Return a run folder that is there.
 
@@ -132,6 +133,7 @@ class RunDir:
             key: what it was said with, for messages.
             sweep: whether it may be a sweep's.
             whole: what would be done with a sweep's, for messages.
+            instead: says what to name instead of a folder of runs.
 
         Raises:
             UserError: there is none.
@@ -157,7 +159,7 @@ class RunDir:
         if not _is_run(folder) and study_in(folder):
             raise UserError(f"{key}{path}: {of_study(Path(path))}")
         if not _is_run(folder):
-            found = runs_of_benchmark(Path(path)) or not_a_run(Path(path))
+            found = runs_of_benchmark(Path(path)) or instead(Path(path))
             raise UserError(f"{key}{path}: {found}")
         made = cls(folder)
         if not sweep and not os.path.lexists(made.config):

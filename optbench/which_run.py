@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from optbench.escape import shell_word
@@ -57,14 +58,25 @@ def runs_of_benchmark(folder: Path) -> str:
     return f"a benchmark's runs, which go on with it: optbench resume {shell_word(str(whole))}"
 
 
-def not_a_run(folder: Path) -> str:
-    """Return what to name instead of a folder that may hold runs, as its path is typed."""
+def not_a_run(
+    folder: Path, wanted: Callable[[Path], bool] = lambda run: True, what: str = "run"
+) -> str:
+    """Return what to name instead of a folder that may hold runs, as its path is typed.
+
+    Args:
+        folder: as it was typed.
+        wanted: whether a run would do.
+        what: such a run is called.
+    """
     there = folder.expanduser()
     found = [path for depth in INSIDE for path in there.glob(f"{depth}/status.json")]
     if not found:
         return "not a run folder: it has no config.yaml"
-    newest = max(found, key=_written).parent.relative_to(there)
-    return f"not a run folder; the newest run in it: {folder / newest}"
+    runs = (path.parent for path in sorted(found, key=_written, reverse=True))
+    newest = next((run for run in runs if wanted(run)), None)
+    if newest is None:
+        return f"not a run folder; there is no {what} in it"
+    return f"not a run folder; the newest {what} in it: {folder / newest.relative_to(there)}"
 
 
 def _written(path: Path) -> float:

@@ -82,7 +82,7 @@ ALLOWED: dict[str, set[str]] = {
         *("rundir", "errors", "escape", "files", "launched"),
     },
     "runs": {
-        *("launched", "instruments", "symptoms", "which_folder"),
+        *("launched", "instruments", "symptoms", "which_folder", "which_run"),
         *("compose", "assemble", "training", "monitor", "rundir", "config", "errors"),
         *("files", "escape", "console", "version", "shapes", "step_folders", "plots", "layout"),
     },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from optbench.compose.executors import refuse_executor
 from optbench.compose.explain import explain, first_line, plain, quoting, unresolved
 from optbench.compose.files import GROUPS, OVERLAYS, ConfigFiles
 from optbench.compose.grid import is_of_sweeps, is_param
+from optbench.compose.numerals import one_number
 from optbench.compose.overlays import drop_replaced_settings, may_drop, names_overlay
 from optbench.compose.overrides import OverrideReader, refuse_space, refuse_two_wrappers
 from optbench.compose.paths import configs_folder, folder_of_configs
@@ -336,6 +338,8 @@ class Composer:
         text = str(override.input_line).partition("=")[2]
         if override.is_choice_sweep() and field_of(key) is not None and is_text(None, key):
             return f"; a text with commas: '{key}=\"{text}\"'"
+        if re.match(r"\d,", text) and (one := one_number(key, text)):
+            return f"; one number has no commas: {one}"
         if (
             base is None
             or not override.is_choice_sweep()

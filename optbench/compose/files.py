@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -214,11 +215,15 @@ class ConfigFiles:
     def having(self, group: str, key: str) -> list[str]:
         """Return a group's choices whose files have a key, torch's own first.
 
-        None where there is no such group.
+        None where there is no such group. A file that can't be read is passed over: whoever chooses
+        it is told.
         """
         if group not in GROUPS or group in (*OVERLAYS, "task"):
             return []
-        files = {choice: self.chain(group, choice) for choice in self.options(group)}
+        files = {}
+        for choice in self.options(group):
+            with suppress(UserError):
+                files[choice] = self.chain(group, choice)
         found = [choice for choice in files if key in files[choice]]
         return sorted(found, key=lambda name: not _is_torchs(files[name].get("_target_")))
 

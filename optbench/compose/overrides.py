@@ -16,6 +16,7 @@ from optbench.compose.files import GROUPS, ConfigFiles
 from optbench.compose.grid import number_of_values
 from optbench.compose.hydra_internals import repository
 from optbench.compose.misread import misread, no_override, too_deep
+from optbench.compose.numerals import misread_numbers
 from optbench.compose.players import as_hydra_says, as_typed, is_own
 from optbench.compose.plugins import plugin_meant
 from optbench.compose.quoting import with_quotes
@@ -69,6 +70,8 @@ class OverrideReader:
 
     def _parse(self, line: str) -> Override:
         if line not in self._parsed:
+            if said := misread_numbers(line):
+                raise UserError(f"{as_typed(line)}: {said}")
             override = self.read(line) or self.read(with_quotes(line))
             if override is None:
                 raise UserError(as_typed(misread(line, lambda text: self.read(text) is not None)))

@@ -37,6 +37,17 @@ def holds_numbers(key: str) -> bool | None:
     return _reads(field, 0, 0.5, 1, 2) and not _reads(field, "10%", "full", "word", [1.0, 1.0])
 
 
+def takes(key: str, value: Any) -> bool:
+    """Return whether a key takes a value; not known of a key not reserved, which is no.
+
+    Args:
+        key: dotted.
+        value: such as YAML has it.
+    """
+    field = field_of(key)
+    return field is not None and _reads(field, value)
+
+
 def _reads(field: Field, *values: Any) -> bool:
     """Return whether a field takes one of some values."""
     for value in values:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from optbench.rundir import RunDir
 from optbench.runs.find import find_runs
 from optbench.runs.read import Run
 from optbench.runs.saved import read_saved
+from optbench.which_run import not_a_run
 
 TASK = "optbench.tasks.function.Function"
 
@@ -107,10 +109,19 @@ def _is_number(value: Any) -> bool:
 
 def _runs(path: str) -> list[Run]:
     """Return a run, or those of a sweep; raise UserError for anything else."""
-    found = find_runs(RunDir.existing(path, "", sweep=True).path)
+    instead = partial(not_a_run, wanted=_on_function, what="run on a test function")
+    found = find_runs(RunDir.existing(path, "", sweep=True, instead=instead).path)
     if not found:
         raise UserError(f"{path}: none of its runs has begun")
     return found
+
+
+def _on_function(folder: Path) -> bool:
+    try:
+        task = Run(folder).config.get("task")
+    except UserError:
+        return False
+    return isinstance(task, Mapping) and task.get("_target_") == TASK
 
 
 def _read_plain(run: Run) -> FunctionRun:

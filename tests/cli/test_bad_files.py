@@ -77,6 +77,15 @@ def test_a_file_that_is_no_config_is_named(content: bytes, said: str) -> None:
     refused("optimizer", said)
 
 
+@pytest.mark.parametrize("content", [content for content, _ in FILES])
+def test_one_that_is_not_chosen_hides_no_hint(content: bytes) -> None:
+    write("optimizer", content)
+    answer = call("train --config-dir cfg optimizer=sgd optimizer.learning_rate=0.9")
+    assert answer.err.startswith("optbench: optimizer.learning_rate=0.9: ")
+    assert answer.code == 2 and "did you mean optimizer.lr?" in answer.err
+    assert "optimizer=adadelta" in call("train --config-dir cfg optimizer=sgd optimizer.rho=1").err
+
+
 @pytest.mark.parametrize(("content", "said"), SAID)
 def test_a_config_that_says_nonsense_is_refused(content: bytes, said: str) -> None:
     write("optimizer", content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -111,12 +112,26 @@ def test_runs_that_are_alike_are_told_apart_by_their_folders(
     assert names == ["adam lr=0.1 betas=[0.9, 0.999]", "adam lr=0.1 betas=[0.5, 0.999]"]
 
 
+def test_of_a_folder_of_runs_one_on_a_function_is_named(
+    runs: dict[str, Path], tmp_path: Path
+) -> None:
+    for number, name in enumerate(("adam", "digits")):
+        shutil.copytree(runs[name], tmp_path / "all" / name)
+        os.utime(tmp_path / "all" / name / "status.json", (number, number))
+    answer = call(f"draw {tmp_path}/all")
+    newest = f"the newest run on a test function in it: {tmp_path}/all/adam\n"
+    assert (answer.code, answer.err.endswith(newest)) == (2, True)
+    shutil.rmtree(tmp_path / "all" / "adam")
+    answer = call(f"draw {tmp_path}/all")
+    assert answer.err.endswith("not a run folder; there is no run on a test function in it\n")
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
         ("", "draw: which runs? optbench draw RUN..."),
         ("{adam}x", "adam?"),
-        ("{adam}/..", "not a run folder; the newest run in it: "),
+        ("{adam}/..", "not a run folder; the newest run on a test function in it: "),
         ("{digits}", "a run of mlp, no test function"),
         ("{unseen}", "nothing was evaluated; train with eval.every=1"),
         ("{adam} {banana}", "is of rosenbrock, "),

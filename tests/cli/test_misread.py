@@ -6,12 +6,24 @@ import os
 
 import pytest
 
+from optbench.compose.composer import hydra_session
+
 from .program import call
 from .test_bad_input import assert_refused
 
 ELSEWHERE = [
     ("'model.hidden=(256,128)'", ["a list", "model.hidden=[256,128]"]),
     ("'model.hidden={256,128,}'", ["a list", "model.hidden=[256,128]"]),
+    ("steps=1,000", ["steps=1,000", "a number has no commas and spaces: steps=1000"]),
+    ("-m steps=1,000", ["steps=1,000", "a number has no commas and spaces: steps=1000"]),
+    ("-m batch_size=1,024", ["no commas and spaces: batch_size=1024"]),
+    ("'steps=1 200'", ["no commas and spaces: steps=1200"]),
+    ("steps=1,200", ["several values need -m; one number has no commas: steps=1200"]),
+    ("'model.hidden=[128;64]'", ["brackets and commas: 'model.hidden=[128,64]'"]),
+    ("'model.hidden=[128 64]'", ["brackets and commas: 'model.hidden=[128,64]'"]),
+    ("'model.hidden=128 64'", ["brackets and commas: 'model.hidden=[128,64]'"]),
+    ("'optimizer.betas=0.9 0.99'", ["brackets and commas: 'optimizer.betas=[0.9,0.99]'"]),
+    ("'optimizer.betas=\"0.9, 0.99\"'", ["brackets and commas: 'optimizer.betas=[0.9,0.99]'"]),
     ("optimizer.lr=1e-3,", ["without the comma", "optimizer.lr=1e-3"]),
     ("'epochs = 3'", ["without spaces: epochs=3"]),
     ("epochs= 3", ["3: expected key=value; without spaces: epochs=3"]),
@@ -105,3 +117,22 @@ def test_every_way_to_list_values_gives_the_runs(params: str) -> None:
     small = "threads=1 device=cpu model.hidden=[8] steps=1 checkpoint=none hydra.sweep.dir=mine"
     assert call(f"train -m {small} {params}").code == 0
     assert sorted(os.listdir("mine")) == ["0", "1", "sweep.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("batch_size=128,256", ["batch_size=128", "batch_size=256"]),
+        ("optimizer.lr=0.1,0.01", ["optimizer.lr=0.1", "optimizer.lr=0.01"]),
+        ("name='1 000'", ["name='1 000'"]),
+    ],
+)
+def test_what_may_be_several_values_is(line: str, values: list[str]) -> None:
+    with hydra_session() as composer:
+        (parsed,) = composer.parse([line])
+    found = (
+        [f"{parsed.key_or_group}={value}" for value in parsed.sweep_string_iterator()]
+        if (parsed.is_sweep_override())
+        else [parsed.input_line]
+    )
+    assert found == values
