@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from optbench.assemble.data import check_same_data, described, notes_on
+from optbench.assemble.data import described, notes_on
 from optbench.config.counted import counted
 from optbench.config.run_spec import RunSpec
 from optbench.console import print_error, shown
@@ -26,7 +26,7 @@ from optbench.runs.result import EXIT_FAILED, RunResult, machines_mark
 from optbench.runs.sinks import end_hparams, make_recorder
 from optbench.runs.start import start_weights
 from optbench.runs.summary import summary
-from optbench.runs.surroundings import check_surroundings
+from optbench.runs.surroundings import check_goes_on, check_surroundings
 from optbench.runs.trust import Seal, sealed
 from optbench.shapes import COSTS
 
@@ -106,7 +106,7 @@ def build_run(
         raise cause from error
     made = folder is None
     if folder is not None and resume:
-        check_same_data(spec.config, folder.read_json("env.json").get("data"), data)
+        check_goes_on(spec.config, folder, data)
     if folder is None:
         # Every rank composed a name of its own, by its own clock; rank 0's holds.
         folder = world.on_main(lambda: remember(RunDir.reserve(spec.folder)))

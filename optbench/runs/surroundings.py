@@ -6,11 +6,12 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from optbench.assemble.data import dataset
+from optbench.assemble.data import check_same_data, dataset
 from optbench.config.run_config import RunConfig
 from optbench.config.run_spec import RunSpec
 from optbench.errors import UserError
 from optbench.launched import launched_ranks
+from optbench.rundir import RunDir
 from optbench.runs.live_doctor import check_doctor
 from optbench.runs.own_sinks import check_sinks
 
@@ -80,3 +81,21 @@ def _unfit_for_rows(config: RunConfig) -> Iterator[tuple[str, str]]:
         yield "monitor.histograms", "where no rank has whole tensors"
     if config.probe.every.value:
         yield "probe.every", "where no rank has whole parameters to look at"
+
+
+def check_goes_on(config: RunConfig, folder: RunDir, data: Any) -> None:
+    """Refuse to go on in a folder that nobody may write to, or with other data than before.
+
+    Args:
+        config: of the run.
+        folder: its own, in which it would go on.
+        data: that it would go on with.
+
+    Raises:
+        UserError: so it is.
+    """
+    for path in (folder.path, folder.log, folder.metrics):
+        if path.exists() and not os.access(path, os.W_OK):
+            elsewhere = "--at last --to FOLDER goes on with a copy"
+            raise UserError(f"{path}: can't be written to (Permission denied); {elsewhere}")
+    check_same_data(config, folder.read_json("env.json").get("data"), data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -90,6 +91,23 @@ def test_a_run_that_never_had_a_checkpoint(line: str, workplace: Path) -> None:
 def test_a_run_whose_checkpoints_are_gone(run: RunDir) -> None:
     shutil.rmtree(run.checkpoints)
     assert "no checkpoint is there; put checkpoints/ back" in call("resume run steps=60").err
+
+
+@pytest.mark.parametrize("name", [".", "log.txt", "metrics.jsonl"])
+def test_a_folder_that_can_not_be_written_to_is_refused(
+    name: str, run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `os.access` has it, for who runs the tests may write everywhere."""
+    preempted(run)
+    before = left_in(run.path)
+    locked, known = run.path / name, os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != locked and known(path, mode))
+    answer = call("resume run")
+    said = f"optbench: {locked}: can't be written to (Permission denied); --at last --to FOLDER"
+    assert answer.code == 2 and answer.err.startswith(said) and answer.err.count("\n") == 1
+    assert left_in(run.path) == before
+    copied = call("resume run --at last --to copy")
+    assert copied.code == 0, copied.err
 
 
 def test_a_change_that_is_refused_is_not_told(run: RunDir) -> None:
