@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from torch import nn
@@ -32,7 +32,9 @@ OURS = {
 
 def several_ranks(setup: Setup, count: int) -> Finding:
     """Return whether so many ranks have the losses of one."""
-    with tempfile.TemporaryDirectory(prefix="optbench-check-") as place:
+    with ExitStack() as stack:
+        with held():  # or a signal that comes as it is made would leave it
+            place = stack.enter_context(tempfile.TemporaryDirectory(prefix="optbench-check-"))
         losses = []
         for ranks in (1, count):
             folder = Path(place) / str(ranks)
