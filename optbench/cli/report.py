@@ -46,12 +46,7 @@ def print_summary(result: RunResult) -> None:
         )
     if result.target:
         rows.append(["target", _target(result.target)])
-    for what in ("examples", "tokens"):
-        speed = result.metrics.get(f"throughput/{what}_per_second")
-        if speed:
-            rows.append([f"{what} per second", f"{speed:,.0f}"])
-    if "memory/peak_mib" in result.metrics:
-        rows.append(["peak memory", f"{result.metrics['memory/peak_mib']:,.0f} MiB"])
+    rows += _costs(result.metrics)
     folder = shell_word(shown(result.folder.path))
     rows.append(["folder", folder])
     print_table("", ["run", Path(result.folder.path).name], rows)
@@ -63,6 +58,20 @@ def print_summary(result: RunResult) -> None:
     anew = result.state == "preempted" and not result.step
     if change is not None and (anew or result.folder.checkpoints.is_dir()):
         print_lines(f"  optbench resume {folder} {change}".rstrip())
+
+
+def _costs(metrics: Mapping[str, float]) -> list[list[str]]:
+    """Return rows of what the run made of the machine."""
+    rows = []
+    for what in ("examples", "tokens"):
+        speed = metrics.get(f"throughput/{what}_per_second")
+        if speed:
+            rows.append([f"{what} per second", f"{speed:,.0f}"])
+    if "throughput/mfu" in metrics:
+        rows.append(["of the device's peak", f"{100 * metrics['throughput/mfu']:.3g} %"])
+    if "memory/peak_mib" in metrics:
+        rows.append(["peak memory", f"{metrics['memory/peak_mib']:,.0f} MiB"])
+    return rows
 
 
 def goes_on_with(result: RunResult) -> str | None:

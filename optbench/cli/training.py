@@ -11,10 +11,12 @@ from typing import Any, NoReturn
 
 from optbench.cli.flags import RESUMES, TRAINS, no_such_flag
 from optbench.compose import hydra_internals
-from optbench.compose.composer import hydra_session
+from optbench.compose.composer import hydra_session, keys_of
 from optbench.compose.config_source import CheckedFolders
 from optbench.compose.paths import configs_folder
 from optbench.compose.plugins import hydras_own
+from optbench.config.declared import SETTINGS
+from optbench.config.run_spec import RunSpec
 from optbench.config.suggest import did_you_mean
 from optbench.console import print_lines, print_text
 from optbench.errors import UserError
@@ -85,6 +87,7 @@ def _training(verb: str, arguments: Sequence[str]) -> int:
 
             return sweep(composer, rest)
         spec = composer.spec(composer.compose(rest), rest)
+    _refuse_of_sweeps(spec, rest)
     if spec.config.resume:
         raise UserError(f"resume={spec.config.resume}: as resume=RUN on the command line only")
     # Only now: what is wrong with the config has been said before they are imported.
@@ -94,6 +97,14 @@ def _training(verb: str, arguments: Sequence[str]) -> int:
 
     log = Log()
     return finish(execute(spec, log, None if before is None else RunDir(before)), log)
+
+
+def _refuse_of_sweeps(spec: RunSpec, overrides: Sequence[str]) -> None:
+    """Refuse a setting of a sweep that one run would leave unused."""
+    for line, key in zip(overrides, keys_of(overrides), strict=True):
+        own = key.startswith("sweep.") and getattr(spec.config.sweep, key.partition(".")[2])
+        if own and own != SETTINGS[key].default:
+            raise UserError(f"{line}: of several runs; write -m")
 
 
 def _with_run(words: list[str]) -> list[str]:

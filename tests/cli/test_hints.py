@@ -233,6 +233,8 @@ def test_a_loss_given_whole_says_where_its_arguments_go() -> None:
     ("word", "said"),
     [
         ("-m optimizer=[sgd,adam]", "several runs are -m optimizer=sgd,adam"),
+        ("sweep.population=8", "of several runs; write -m"),
+        ("sweep.fail_fast=true", "of several runs; write -m"),
         ("wat=1", "optbench train --help names them all"),
         ("optimizer=sam", "did you mean wrapper=sam?"),
         ("optimizer=Lookahead", "did you mean wrapper=lookahead?"),
