@@ -62,29 +62,46 @@ def compact(state: Any) -> Any:
     `torch.save` writes all that a tensor is a part of: of a member of a population, the others'
     weights.
     """
-    return _compact(state, {})
+    return _Compacted().of(state)
 
 
-def _compact(value: Any, seen: dict[tuple[Any, ...], torch.Tensor]) -> Any:
-    if isinstance(value, torch.Tensor):
+class _Compacted:
+    """Copies of tensors, and of what holds them; what was shared stays shared."""
+
+    def __init__(self) -> None:
+        self._tensors: dict[tuple[Any, ...], torch.Tensor] = {}
+        self._holders: dict[int, Any] = {}
+
+    def of(self, value: Any) -> Any:
+        """Return a value without spare memory; itself where it has none."""
+        if isinstance(value, torch.Tensor):
+            return self._tensor(value)
+        if type(value) not in (dict, OrderedDict, list, tuple):
+            return value
+        if id(value) not in self._holders:  # each once, however often it is met
+            self._holders[id(value)] = value
+            self._holders[id(value)] = self._holder(value)
+        return self._holders[id(value)]
+
+    def _tensor(self, value: torch.Tensor) -> torch.Tensor:
         if value.untyped_storage().nbytes() <= value.numel() * value.element_size():
             return value
         place = (value.data_ptr(), value.dtype, value.shape, value.stride())
-        if place not in seen:  # what was shared stays shared
-            seen[place] = value.detach().clone()
-        return seen[place]
-    if type(value) in (dict, OrderedDict):
-        items = {key: _compact(item, seen) for key, item in value.items()}
-        if all(items[key] is item for key, item in value.items()):
-            return value
-        copied = copy.copy(value)  # with what a module's state says of its version
-        copied.update(items)
-        return copied
-    if type(value) in (list, tuple):
-        found = [_compact(item, seen) for item in value]
+        if place not in self._tensors:
+            self._tensors[place] = value.detach().clone()
+        return self._tensors[place]
+
+    def _holder(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            items = {key: self.of(item) for key, item in value.items()}
+            if all(items[key] is item for key, item in value.items()):
+                return value
+            copied = copy.copy(value)  # with what a module's state says of its version
+            copied.update(items)
+            return copied
+        found = [self.of(item) for item in value]
         same = all(one is other for one, other in zip(found, value, strict=True))
         return value if same else type(value)(found)
-    return value
 
 
 def write_hashed(data: memoryview, path: Path) -> dict[str, Any]:
