@@ -40,8 +40,9 @@ class Broken(torch.nn.Module):
 def rows(answer: Answer) -> list[list[str]]:
     """The table's rows: a run's number, what varies, state and scores."""
     lines = answer.out.split("\n\n")[0].splitlines()
-    assert lines[1].split()[0] == "run" and "state" in lines[1].split()
-    return [line.split() for line in lines[2:] if line[:1].isdigit()]  # not what goes on below
+    head = next(n for n, line in enumerate(lines) if line.startswith("run "))  # below the title
+    assert "state" in lines[head].split()
+    return [line.split() for line in lines[head + 1 :] if line[:1].isdigit()]  # not what goes on
 
 
 def runs_of(sweep: Path) -> list[RunDir]:

@@ -10,6 +10,7 @@ import yaml
 
 from optbench.cli.main import main
 from optbench.compose.paths import configs_folder
+from optbench.training.distributed import end
 
 from .runs import MACHINE, copied_after, resume
 
@@ -82,3 +83,4 @@ def by_ranks(root: Path, names: list[str]) -> None:
 
 if __name__ == "__main__":
     by_ranks(Path(sys.argv[1]), sys.argv[2:])
+    end(0)  # as the program does: gloo's threads live on
