@@ -78,11 +78,10 @@ def own_code(where: str, plain: Any) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        place = place_in(error, targets_in(plain))
-        if not place:
+        targets = targets_in(plain)
+        if not place_in(error, targets):
             raise
-        said = " ".join(str(error).split())
-        raise OwnCodeError(f"{where}: {type(error).__name__}: {said}{place}") from error
+        raise told(error, where, targets) from error
 
 
 def place_in(error: BaseException, modules: Iterable[str]) -> str:

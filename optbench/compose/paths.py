@@ -26,13 +26,13 @@ def folder_of_configs(config_dir: str) -> Path:
     said = f"--config-dir={config_dir}"
     try:
         folder = Path(config_dir).expanduser()
-        if config_dir:
-            refuse_no_folder(folder, said)
-            _refuse_folder_of_a_group(folder, said)
-            return folder
-    except (OSError, ValueError, RuntimeError):  # too long, a null character, nobody's home
-        pass
-    raise UserError(f"{said}: no such folder")
+        refuse_no_folder(folder, said)
+    except (OSError, ValueError, RuntimeError) as error:  # a null character, nobody's home
+        raise UserError(f"{said}: no such folder") from error
+    if not config_dir:
+        raise UserError(f"{said}: no such folder")
+    _refuse_folder_of_a_group(folder, said)
+    return folder
 
 
 def _refuse_folder_of_a_group(folder: Path, said: str) -> None:

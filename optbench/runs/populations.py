@@ -74,7 +74,7 @@ def populations(specs: Sequence[RunSpec], tell: Callable[[str], None]) -> list[P
     found: list[Population] = []
     asked = wanted if isinstance(wanted, int) else None
     for numbers in shapes.values():
-        if len(numbers) < (LEAST_ON_GPU if asked is None else 2):
+        if len(numbers) < 2:
             continue
         try:
             found += _of_one_shape([specs[number] for number in numbers], numbers, asked)

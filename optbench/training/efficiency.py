@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from optbench.monitor.flops import counter
 from optbench.monitor.peak_flops import peak_flops
 from optbench.training.checkpointer import RunState
+from optbench.training.room import tensor_bytes
 from optbench.training.train_step import TrainStep
 
 
@@ -95,7 +96,6 @@ def memory(state: RunState) -> dict[str, int]:
     }
 
 
-def _bytes(tensors: Any) -> int:
+def _bytes(tensors: Iterable[Tensor]) -> int:
     """Return what this rank has of some tensors; of a sharded one its own rows."""
-    own = (each.to_local() if hasattr(each, "to_local") else each for each in tensors)
-    return sum(tensor.numel() * tensor.element_size() for tensor in own)
+    return tensor_bytes(t.to_local() if hasattr(t, "to_local") else t for t in tensors)

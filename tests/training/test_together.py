@@ -214,3 +214,13 @@ def test_what_is_not_known_to_repeat_itself_is_not_noted() -> None:
     assert traced.repeats_itself(plain, task)
     assert not traced.repeats_itself(torch.nn.Sequential(plain, Counting(2, 2)), task)
     assert not traced.repeats_itself(torch.nn.Sequential(torch.nn.BatchNorm1d(2)), task)
+
+
+def test_a_trial_counts_attention_too() -> None:
+    """Two products of T x T x width a layer, five backward: torch counts none on a CPU."""
+    text = ["dataset=text", f"dataset.path={__file__}", "dataset.context=8", "optimizer=adamw"]
+    few = [*text, "model=gpt", "model.width=16", "model.heads=2", "model.dropout=0"]
+    one, two = (tried(*few, f"model.layers={n}").work for n in (1, 2))
+    products = 6 * 8 * 12 * 16 * 16  # forward and twice that backward of qkv, projection and MLP
+    attention = 7 * 2 * 8 * 8 * 16
+    assert two - one == 64 * (products + attention)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from optbench.data.permutation import Span
+from optbench.monitor.flops import counter
 from optbench.optim.needs import needs_of
 from optbench.training import rng
 from optbench.training.aside import Aside
@@ -52,10 +53,8 @@ def try_together(trainers: Sequence[Trainer]) -> Trial:
     why = next(filter(None, map(_why_alone, trainers)), None) or _unlike(*trainers)
     if why is not None:
         return Trial(why)
-    from torch.utils.flop_counter import FlopCounterMode
-
     alone = [_Alone(trainer) for trainer in trainers]
-    with FlopCounterMode(display=False) as counter:
+    with counter() as counted:
         found = [each.gradients() for each in alone]
     draws = any(each.draws for each in alone)
     batches = [each.batch for each in alone]
@@ -74,7 +73,7 @@ def try_together(trainers: Sequence[Trainer]) -> Trial:
         if not (_close([losses[number]], [loss]) and _close(stacked, gradients)):
             return Trial("vmap gives other losses or gradients than a run alone has")
     size = _bytes(core, trainers[0]) + max(each.held for each in alone)
-    return Trial(None, draws, size, counter.get_total_flops() // len(trainers))
+    return Trial(None, draws, size, counted.get_total_flops() // len(trainers))
 
 
 def _why_alone(trainer: Trainer) -> str | None:
