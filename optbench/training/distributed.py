@@ -6,10 +6,13 @@ import atexit
 import itertools
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import torch
@@ -25,6 +28,9 @@ T = TypeVar("T")
 
 TIMEOUT_SECONDS = 1800.0
 """What one rank waits for another; the first exchange may have to wait for data to be read."""
+
+REST_SECONDS = 2.0
+"""What a rank that ends waits at most for its threads to rest."""
 
 
 @dataclass(frozen=True)
@@ -156,21 +162,41 @@ def _make_group(backend: str, timeout: timedelta) -> None:
     # Not the addresses of ranks that are gone, which torchrun's store keeps when it begins anew.
     own = dist.PrefixStore(f"attempt-{notes.attempt()}", store)
     dist.init_process_group(backend, timeout=timeout, store=own, rank=rank, world_size=size)
+    atexit.register(leave)
 
 
 def leave() -> None:
-    """End the process group, if there is one."""
+    """End the process group, if there is one, and wait until its threads rest.
+
+    gloo's threads live on, as DistributedDataParallel keeps the group, and one that drops a tensor
+    while Python takes itself apart aborts the process ("terminate called without an active
+    exception"): without the wait, about every second script of two ranks on a busy machine.
+    """
     if dist.is_available() and dist.is_initialized():
         with suppress(RuntimeError):
             dist.destroy_process_group()
+        until = time.monotonic() + REST_SECONDS
+        looks_at_rest = 0
+        while looks_at_rest < 3 and time.monotonic() < until:
+            time.sleep(0.001)  # without the lock that such a thread may be waiting for
+            looks_at_rest = 0 if _others_run() else looks_at_rest + 1
+
+
+def _others_run() -> bool:
+    """Whether another thread of this process has something to do, as Linux tells it."""
+    own = threading.get_native_id()
+    for thread in Path("/proc/self/task").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            state = (thread / "stat").read_text(encoding="ascii", errors="replace")
+            if int(thread.name) != own and state.rpartition(")")[2].split()[0] == "R":
+                return True
+    return False
 
 
 def end(code: int) -> NoReturn:
     """End this process; one of several ranks leaves the group first.
 
-    gloo's threads live on, as DistributedDataParallel keeps the group, and one that drops a tensor
-    while Python takes itself apart aborts the process ("terminate called without an active
-    exception"). So a rank does what Python does before that, and goes.
+    A rank does what Python does before it takes itself apart, and goes (see `leave`).
     """
     if not (dist.is_available() and dist.is_initialized()):
         sys.exit(code)
