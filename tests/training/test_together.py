@@ -9,7 +9,7 @@ import pytest
 import torch
 from few import few
 
-from optbench.training.together import traced
+from optbench.training.together import fused, traced
 from optbench.training.together.trial import Trial, try_together
 
 from .experiments import experiment
@@ -48,9 +48,21 @@ RULES = [
 ]
 
 
-@pytest.mark.parametrize("rule", few(RULES, 10))
-def test_each_rule_does_what_its_optimizer_does(rule: str) -> None:
-    """In double precision, where nothing but the rule could part them; state and layout too."""
+FUSED = [rule for rule in RULES if rule.split()[0].partition("=")[2] in ("sgd", "adam", "adamw")]
+FUSED += ["optimizer=adagrad optimizer.lr_decay=0.1"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "least"), few([(rule, 512) for rule in RULES] + [(rule, 1) for rule in FUSED], 14)
+)
+def test_each_rule_does_what_its_optimizer_does(
+    rule: str, least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In double precision, where nothing but the rule could part them; state and layout too.
+
+    With `least` 1 by torch's kernels.
+    """
+    monkeypatch.setattr(fused, "LEAST", least)
     lines = [*POINT, *rule.split()]
     rates = ["optimizer.lr=0.01", "optimizer.lr=0.03", "optimizer.lr=0.002"]
     members = [[*lines, rate, f"seed={n}"] for n, rate in enumerate(rates)]

@@ -56,14 +56,15 @@ class MemberSettings:
         pairs = zip(self._places, parts, strict=True)
         return tuple(part for (other, _), part in pairs if other == name)
 
-    def read(self, member: int) -> None:
-        """Take a member's numbers as they are now."""
-        group, array = self._groups[member], self._array
+    def read(self, member: int) -> bool:
+        """Take a member's numbers as they are now; return whether one has changed."""
+        group, array, moved = self._groups[member], self._array, False
         for row, (name, place) in enumerate(self._places):
             now = group[name] if place is None else group[name][place]
             if array[row, member, 0] != now:
                 array[row, member, 0] = now
-                self._changed = True
+                self._changed = moved = True
+        return moved
 
 
 def cast(values: Mapping[str, Any], like: Tensor) -> dict[str, Any]:

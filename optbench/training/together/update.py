@@ -11,6 +11,7 @@ from torch import Tensor
 from optbench.optim.engine.form import Form, apply, hyperparameters
 from optbench.optim.engine.members import for_members
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
+from optbench.training.together.fused import FusedUpdate, kernel_of
 from optbench.training.together.settings import MemberSettings, cast
 from optbench.training.together.stack import Rows, rehome
 from optbench.training.together.torch_rules import RULES, TorchRule
@@ -132,6 +133,9 @@ class GroupStack:
         self._counts = torch.zeros(members, len(first))
         self._take_states()
         self._pieces = list(self._make_pieces())
+        rows = (self.weights.flat, self.gradients.flat, self._flat_states())
+        kernel = kernel_of(optimizers[0], self._groups[0], rows[0].shape[1])
+        self._fused = None if kernel is None else FusedUpdate(kernel, self._groups, *rows)
 
     def _take_states(self) -> None:
         """Have the optimizers' state lie in stacks, from wherever each of them is."""
@@ -152,23 +156,33 @@ class GroupStack:
     def _make_pieces(self) -> Any:
         """Yield what the rule is applied to: all at once, or, where it asks for norms, each."""
         if not self.rule.whole:
-            states = {name: rows.flat for name, rows in self._states.items()}
-            yield self.weights.flat, self.gradients.flat, states, False
+            yield self.weights.flat, self.gradients.flat, self._flat_states(), False
             return
         for number, weights in enumerate(self.weights.stacks):
             states = {name: rows.stacks[number] for name, rows in self._states.items()}
             vector = self.rule.vector(weights)
             yield weights, self.gradients.stacks[number], states, vector
 
+    def _flat_states(self) -> dict[str, Tensor]:
+        return {name: rows.flat for name, rows in self._states.items()}
+
+    def read_settings(self, member: int) -> None:
+        """Take a member's hyperparameters as they are now."""
+        if self.settings.read(member) and self._fused is not None:
+            self._fused.moved = True
+
     def step(self, number: int) -> None:
         """Update all members; `number`: of the update, from 1."""
+        self._counts.add_(1)
+        if self._fused is not None:
+            self._fused.step(number)
+            return
         group = self.settings.values
         values = {"lr": group["lr"], "weight_decay": group.get("weight_decay", 0.0)}
         values["population"] = True
         values.update(self.rule.scalars(group, number))
         values.update(norms=(), measured=(), vector=False, narrow=None)
         hp = hyperparameters(cast(values, self.weights.flat))
-        self._counts.add_(1)
         for weights, gradients, states, vector in self._pieces:
             own = hp._replace(vector=vector) if vector else hp
             apply(self.form, weights, gradients, states, for_members(own, weights.ndim))
@@ -227,7 +241,7 @@ class StackedUpdate:
     def read_settings(self, member: int) -> None:
         """Take a member's hyperparameters as they are now."""
         for group in self.groups:
-            group.settings.read(member)
+            group.read_settings(member)
 
     @torch.no_grad()
     def step(self, number: int) -> None:
