@@ -26,7 +26,7 @@ from optbench.compose.executors import refuse_executor
 from optbench.compose.explain import explain, first_line, plain, quoting, unresolved
 from optbench.compose.files import GROUPS, OVERLAYS, ConfigFiles
 from optbench.compose.grid import is_of_sweeps, is_param
-from optbench.compose.numerals import one_number
+from optbench.compose.numerals import one_number, with_a_point
 from optbench.compose.overlays import drop_replaced_settings, may_drop, names_overlay
 from optbench.compose.overrides import OverrideReader, refuse_space, refuse_two_wrappers
 from optbench.compose.paths import configs_folder, folder_of_configs
@@ -340,13 +340,12 @@ class Composer:
             return f"; a text with commas: '{key}=\"{text}\"'"
         if re.match(r"\d,", text) and (one := one_number(key, text)):
             return f"; one number has no commas: {one}"
-        if (
-            base is None
-            or not override.is_choice_sweep()
-            or not isinstance(find(plain(base), key), list)
-        ):
+        if base is None or not override.is_choice_sweep():
             return ""
-        return f"; a list: {shlex.quote(f'{key}=[{text}]')}"
+        now = find(plain(base), key)
+        if isinstance(now, float) and (one := with_a_point(text)):
+            return f"; a decimal has a point: {key}={one}"
+        return f"; a list: {shlex.quote(f'{key}=[{text}]')}" if isinstance(now, list) else ""
 
     def setting_meant(self, word: str, text: str, overrides: Sequence[str]) -> str | None:
         """Return the override that a word and a value mean, with the files of `overrides`."""

@@ -52,3 +52,9 @@ def one_number(key: str, text: str) -> str:
     number = re.sub(r"[, _]", "", text)
     is_number = takes(key, int(number)) and not takes(key, "any words")
     return f"{key}={number}" if is_number else ""
+
+
+def with_a_point(text: str) -> str:
+    """Return a decimal that is written with a comma as it is written here; empty for all else."""
+    found = re.fullmatch(r"([+-]?\d+),(\d*(?:[eE][+-]?\d+)?)", text)
+    return f"{found[1]}.{found[2]}" if found else ""

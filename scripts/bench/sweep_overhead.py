@@ -34,8 +34,8 @@ from runs import scratch
 from timing import Estimate, Row, estimate, machine_line, print_rows
 
 GRID = ["dataset=digits", "optimizer=sgd,adamw", "epochs=2", "threads=1", "sweep.population=off"]
-SEEDS = 8
-TARGET_MS = 50.0
+SEEDS = 50
+TARGET_MS = 20.0
 
 Seconds = dict[str, float]
 
@@ -55,7 +55,7 @@ def main() -> None:
     """Sweeps again and again, the first time to warm up."""
     options = parser(__doc__)
     options.add_argument("overrides", nargs="*", help="such as checkpoint=none")
-    options.add_argument("--sweeps", type=int, default=8, help="that count")
+    options.add_argument("--sweeps", type=int, default=3, help="that count")
     options.add_argument("--profile", action="store_true", help="where the time goes, by function")
     arguments = options.parse_args()
     seeds = SEEDS

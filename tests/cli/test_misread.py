@@ -18,6 +18,8 @@ ELSEWHERE = [
     ("-m steps=1,000", ["steps=1,000", "a number has no commas and spaces: steps=1000"]),
     ("-m batch_size=1,024", ["no commas and spaces: batch_size=1024"]),
     ("'steps=1 200'", ["no commas and spaces: steps=1200"]),
+    ("optimizer.lr=0,1", ["several values need -m; a decimal has a point: optimizer.lr=0.1"]),
+    ("optimizer.lr=3,e-4", ["a decimal has a point: optimizer.lr=3.e-4"]),
     ("steps=1,200", ["several values need -m; one number has no commas: steps=1200"]),
     ("'model.hidden=[128;64]'", ["brackets and commas: 'model.hidden=[128,64]'"]),
     ("'model.hidden=[128 64]'", ["brackets and commas: 'model.hidden=[128,64]'"]),

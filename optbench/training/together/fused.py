@@ -47,6 +47,7 @@ class FusedUpdate:
         self._steps = self._updates.unbind(0)
         self._calls: list[tuple[Group, Columns]] = []
         self.moved = True
+
     def _find_alike(self) -> None:
         """Find which members have the same settings."""
         alike: dict[tuple[Any, ...], list[int]] = {}
