@@ -3,7 +3,9 @@ own, faults are told in a line that names the file and the place."""
 
 from __future__ import annotations
 
+import copy
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,10 @@ OURS = "main"
 """What Hydra calls the folder that it was started on."""
 
 
+_LOADED: dict[tuple[str, int, int], ConfigResult] = {}
+"""What files of ours held; Hydra changes what it gets, and gets copies."""
+
+
 class CheckedFiles(FolderOfConfigs):
     """A folder of config files, each of which is looked at before Hydra reads it, but for ours."""
 
@@ -33,16 +39,30 @@ class CheckedFiles(FolderOfConfigs):
         """Load the file, without its `_about_`; raise UserError for one that is no config."""
         path = self.file_of(config_path)
         try:
+            if self.provider == OURS and path.is_file():
+                return self._once(path, config_path)
             if self.provider != OURS and path.exists():
                 _check(path, config_path.partition("/")[0])
-            found = super().load_config(config_path)
-            if isinstance(found.config, DictConfig) and ABOUT in found.config:
-                del found.config[ABOUT]
-            return found
+            return self._without_about(config_path)
         except (UserError, ConfigLoadError):
             raise
         except Exception as error:  # whatever a file makes of the parsers
             raise UserError(f"{path}: {fault(error)}") from error
+
+    def _without_about(self, config_path: str) -> ConfigResult:
+        found = super().load_config(config_path)
+        if isinstance(found.config, DictConfig) and ABOUT in found.config:
+            del found.config[ABOUT]
+        return found
+
+    def _once(self, path: Path, config_path: str) -> ConfigResult:
+        """Load a file of ours, or copy what it held when it was loaded: a fifth of the time."""
+        state = path.stat()
+        known = (str(path), state.st_mtime_ns, state.st_size)
+        if known not in _LOADED:
+            _LOADED[known] = self._without_about(config_path)
+        found = _LOADED[known]
+        return replace(found, config=copy.deepcopy(found.config))
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         """Return the names of what lies in a folder."""
