@@ -155,6 +155,7 @@ class _Group:
                 [member.step for member in members],
                 [member.trainer.feed for member in members],
                 [member.generator for member in members] if self._draws else None,
+                members[0].trainer.settings.total_steps,
             )
             loop = Together(members, core, self._interruption, self._alone, self._end)
             try:

@@ -78,7 +78,8 @@ AT_ONCE: Mapping[str, Sequence[str]] = {
     "convolutions": [*IMAGES, "model=2c2d"],
     "attention": [*TEXT, "model=gpt", "model.layers=1", "model.heads=2", "model.width=8"],
     "a test function": ["model=rosenbrock", "model.dim=4", "optimizer=adam"],
-    "schedule": ["optimizer=adamw", "schedule=cosine"],
+    "schedule": ["optimizer=rmsprop", "schedule=cosine"],
+    "schedule, fused": ["optimizer=adamw", "schedule=cosine"],
 }
 """Runs of which two are trained at once, each in a process of its own: torch corrupts its heap
 after several, whatever of them is left out."""

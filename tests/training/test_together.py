@@ -197,23 +197,32 @@ def test_what_a_trial_finds() -> None:
     assert plain.work == 2 * 64 * (2 * 64 * 12 + 3 * 12 * 10)
 
 
-def test_operations_that_are_noted_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("classes", [10, 16])
+def test_operations_that_are_noted_give_the_same(
+    classes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of full batches, which come often enough, and of an epoch's last ones, which do not."""
-    lines = ["epochs=2", "dataset.val_fraction=0.1", "batch_size=100", "optimizer=adamw"]
+    data = ["dataset=synthetic", f"dataset.num_classes={classes}", "dataset.train_size=250"]
+    lines = [*data, "epochs=2", "batch_size=100", "optimizer=adamw", "steps=null"]
     members = [[*lines, f"seed={n}"] for n in range(3)]
     plain = at_once(members)
-    noted: list[object] = []
+    noted: list[bool] = []
     note = traced.Traced._note
 
-    def noting(self: traced.Traced, *args: Any) -> None:
-        note(self, *args)
-        noted.append(len(self._noted))
+    def noting(self: traced.Traced, *args: Any) -> Any:
+        found = note(self, *args)
+        noted.append(found is not self._function)
+        return found
 
-    monkeypatch.setattr(traced, "OFTEN", 5)
+    monkeypatch.setattr(traced, "OFTEN", 3)
     monkeypatch.setattr(traced.Traced, "_note", noting)
-    found = at_once(members)
-    assert noted == [1]
-    assert all(same(everything(a), everything(b)) for a, b in zip(found, plain, strict=True))
+    found = at_once(members, total_steps=6)
+    assert noted == [True]
+    for one, other in zip(found, plain, strict=True):
+        close(one.saved, other.saved, 1e-4)
+        assert one.losses == pytest.approx(other.losses, rel=1e-5)
+    again = at_once(members, total_steps=6)
+    assert all(same(everything(a), everything(b)) for a, b in zip(again, found, strict=True))
 
 
 class Counting(torch.nn.Linear):

@@ -47,7 +47,9 @@ def alone(*overrides: str) -> Ended:
     return Ended(made, memory, outcome)
 
 
-def at_once(members: Sequence[Sequence[str]], draws: bool = False) -> list[Ended]:
+def at_once(
+    members: Sequence[Sequence[str]], draws: bool = False, total_steps: int = 0
+) -> list[Ended]:
     """Runs with these overrides, trained at once."""
     ended: list[Ended] = []
     inside: list[Member] = []
@@ -61,6 +63,7 @@ def at_once(members: Sequence[Sequence[str]], draws: bool = False) -> list[Ended
         [member.step for member in inside],
         [member.trainer.feed for member in inside],
         [member.generator for member in inside] if draws else None,
+        total_steps,
     )
 
     def does(member: Member, what: Any) -> bool:

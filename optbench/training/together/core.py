@@ -26,6 +26,7 @@ class Core:
         steps: of the runs, alike but for their numbers.
         feeds: their examples.
         generators: what is dropped comes of, one for each run; None where nothing is.
+        total_steps: of a run from its beginning to its end; 0 where few are taken.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Core:
         steps: Sequence[TrainStep],
         feeds: Sequence[BatchStream],
         generators: Sequence[torch.Generator] | None = None,
+        total_steps: int = 0,
     ) -> None:
         self.steps = steps
         players = [step.player for step in steps]
@@ -48,6 +50,7 @@ class Core:
             self.modules,
             update=self.update,
             dropout=None if generators is None else OwnDropout(generators),
+            calls=lambda batch: total_steps * self.feed.share_like(batch),
         )
 
     def clip(self) -> None:

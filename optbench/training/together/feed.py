@@ -10,6 +10,7 @@ import torch
 from optbench.data.order import epoch_key
 from optbench.training.batches import BatchStream
 from optbench.training.together.stack import batch_rows, batch_stack
+from optbench.training.together.traced import tensors_of
 
 
 class StackedFeed:
@@ -27,6 +28,14 @@ class StackedFeed:
         self.steps_per_epoch = first.steps_per_epoch
         same = all(feed.source is first.source for feed in feeds)
         self.picks_at_once = same and not getattr(first.source, "augments", True)
+
+    def share_like(self, batch: Any) -> float:
+        """Return the share of steps whose batch is as large as a stacked one."""
+        first = self.feeds[0]
+        size, count = first.batch_size, len(first.indices)
+        examples = next((each.shape[1] for each in tensors_of(batch) if each.ndim > 1), size)
+        alike = count // size if examples == size else int(count % size == examples)
+        return alike / self.steps_per_epoch
 
     def epoch(self, epoch: int, start: int) -> Iterator[tuple[Any, int]]:
         """Yield (batch, examples of one member) of an epoch from its step `start` on."""

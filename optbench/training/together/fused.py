@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from optbench.training.together.settings import MemberSettings
+
 LEAST = 512
 """Numbers of a member from which a call of a kernel for few members takes less time than the rule
 for all of them."""
@@ -24,6 +26,7 @@ class FusedUpdate:
     Args:
         kernel: of the optimizers' class; see `kernel_of`.
         groups: of each member, the optimizer's group, which schedules change.
+        settings: their numbers.
         weights: [members, numbers].
         gradients: the same.
         states: the same, by name.
@@ -36,25 +39,18 @@ class FusedUpdate:
         self,
         kernel: Callable[[Group, Columns], None],
         groups: Sequence[Group],
+        settings: MemberSettings,
         weights: Tensor,
         gradients: Tensor,
         states: Mapping[str, Tensor],
     ) -> None:
-        self._kernel, self._groups = kernel, groups
+        self._kernel, self._groups, self._settings = kernel, groups, settings
         self._weights, self._gradients = weights.unbind(0), gradients.unbind(0)
         self._states = {name: flat.unbind(0) for name, flat in states.items()}
         self._updates = torch.zeros(len(groups), device=weights.device)
         self._steps = self._updates.unbind(0)
         self._calls: list[tuple[Group, Columns]] = []
         self.moved = True
-
-    def _find_alike(self) -> None:
-        """Find which members have the same settings."""
-        alike: dict[tuple[Any, ...], list[int]] = {}
-        for place, group in enumerate(self._groups):
-            key = tuple(value for name, value in group.items() if name != "params")
-            alike.setdefault(key, []).append(place)
-        self._calls = [(self._groups[places[0]], self._of(places)) for places in alike.values()]
 
     def _of(self, places: Sequence[int]) -> Columns:
         def picked(rows: Sequence[Tensor]) -> list[Tensor]:
@@ -66,7 +62,8 @@ class FusedUpdate:
     def step(self, number: int) -> None:
         """Update all members; `number`: of the update, from 1."""
         if self.moved:
-            self._find_alike()
+            alike = self._settings.alike()
+            self._calls = [(self._groups[places[0]], self._of(places)) for places in alike]
             self.moved = False
         self._updates.fill_(number)
         for group, columns in self._calls:

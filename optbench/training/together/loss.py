@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -39,6 +39,7 @@ class StackedLoss:
         stack: the members' tensors.
         update: has the stacks of what is trained, and takes the gradients.
         dropout: draws what is dropped, where something is.
+        calls: how many there are in all with batches like this one.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class StackedLoss:
         stack: ModuleStack,
         update: StackedUpdate,
         dropout: OwnDropout | None,
+        calls: Callable[[Any], float],
     ) -> None:
         from torch.func import functional_call, vmap
 
@@ -66,7 +68,7 @@ class StackedLoss:
 
         self._together = vmap(alone, randomness="error")
         repeats = dropout is None and repeats_itself(module, task)
-        self._pass = Traced(self._by_vmap) if repeats else self._by_vmap
+        self._pass = Traced(self._by_vmap, calls) if repeats else self._by_vmap
 
     def gradients(self, batch: Any) -> Tensor:
         """Give the update the gradients of a stacked batch; return the losses, [members].

@@ -66,6 +66,13 @@ class MemberSettings:
                 self._changed = moved = True
         return moved
 
+    def alike(self) -> list[list[int]]:
+        """Return the members by which of them have the same numbers."""
+        found: dict[bytes, list[int]] = {}
+        for member in range(len(self._groups)):
+            found.setdefault(self._array[:, member].tobytes(), []).append(member)
+        return list(found.values())
+
 
 def cast(values: Mapping[str, Any], like: Tensor) -> dict[str, Any]:
     """Return values with their tensors in the dtype of another, in one pass."""

@@ -133,9 +133,10 @@ class GroupStack:
         self._counts = torch.zeros(members, len(first))
         self._take_states()
         self._pieces = list(self._make_pieces())
+        kernel = kernel_of(optimizers[0], self._groups[0], self.weights.flat.shape[1])
         rows = (self.weights.flat, self.gradients.flat, self._flat_states())
-        kernel = kernel_of(optimizers[0], self._groups[0], rows[0].shape[1])
-        self._fused = None if kernel is None else FusedUpdate(kernel, self._groups, *rows)
+        of = (self._groups, self.settings, *rows)
+        self._fused = None if kernel is None else FusedUpdate(kernel, *of)
 
     def _take_states(self) -> None:
         """Have the optimizers' state lie in stacks, from wherever each of them is."""

@@ -1,0 +1,92 @@
+"""Operations that give the same as others, up to rounding, in less time on a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.fx import GraphModule, Node
+
+aten = torch.ops.aten
+
+FEW = 16
+"""Numbers in a row below which torch's softmax takes them one by one."""
+
+
+def lighter(module: GraphModule) -> GraphModule:
+    """Replace what takes longer than it has to, on a CPU; return the module.
+
+    Args:
+        module: of aten's operations, as `make_fx` notes them.
+    """
+    graph = module.graph
+    for node in list(graph.nodes):
+        replace = _REPLACED.get(node.target) if node.op == "call_function" else None
+        if replace is None or _on_a_gpu(node):
+            continue
+        with graph.inserting_before(node):
+            other = replace(node)
+        if other is not None:
+            node.replace_all_uses_with(other)
+    graph.eliminate_dead_code()
+    module.recompile()
+    return module
+
+
+def _on_a_gpu(node: Node) -> bool:
+    return bool(_value(node).device.type != "cpu")
+
+
+def _value(node: Any) -> torch.Tensor:
+    """Return a tensor that is shaped as a node's."""
+    found: torch.Tensor = node.meta["val"]
+    return found
+
+
+def _call(node: Node, operation: Any, *arguments: Any) -> Node:
+    return node.graph.call_function(operation, arguments)
+
+
+def _log_softmax(node: Node) -> Node | None:
+    """By vectors over all rows, in place of number by number within each."""
+    inputs, dim, to_float = node.args[0], node.args[1], node.args[2]
+    if to_float or not _few_in_a_row(node, dim):
+        return None
+    largest = _call(node, aten.amax.default, inputs, [dim], True)
+    below = _call(node, aten.sub.Tensor, inputs, largest)
+    total = _call(node, aten.sum.dim_IntList, _call(node, aten.exp.default, below), [dim], True)
+    return _call(node, aten.sub.Tensor, below, _call(node, aten.log.default, total))
+
+
+def _log_softmax_backward(node: Node) -> Node | None:
+    gradient, output, dim = node.args[0], node.args[1], node.args[2]
+    if not _few_in_a_row(node, dim):
+        return None
+    total = _call(node, aten.sum.dim_IntList, gradient, [dim], True)
+    taken = _call(node, aten.mul.Tensor, _call(node, aten.exp.default, output), total)
+    return _call(node, aten.sub.Tensor, gradient, taken)
+
+
+def _few_in_a_row(node: Node, dim: Any) -> bool:
+    value = _value(node)
+    return dim % value.ndim == value.ndim - 1 and value.shape[-1] < FEW and value.is_contiguous()
+
+
+def _product(node: Node) -> Node | None:
+    """The transposed product, with long rows, of a first factor that is transposed itself."""
+    first, second = node.args[0], node.args[1]
+    rows, columns = _value(node).shape[1:]
+    turned = isinstance(first, Node) and first.target is aten.transpose.int
+    if not turned or set(first.args[1:]) != {1, 2} or rows <= columns:  # type: ignore[union-attr]
+        return None
+    turned_second = _call(node, aten.transpose.int, second, 1, 2)
+    product = _call(node, aten.bmm.default, turned_second, first.args[0])  # type: ignore[union-attr]
+    return _call(node, aten.transpose.int, product, 1, 2)
+
+
+_REPLACED: dict[Any, Callable[[Node], Node | None]] = {
+    aten._log_softmax.default: _log_softmax,
+    aten._log_softmax_backward_data.default: _log_softmax_backward,
+    aten.bmm.default: _product,
+}
