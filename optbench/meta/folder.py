@@ -20,7 +20,7 @@ import torch
 from optbench.errors import UserError
 from optbench.files import BadFile, naming, open_regular, strict
 from optbench.meta.trainer import MetaStep
-from optbench.training.checkpoint import read_tensors
+from optbench.training.tensors_file import read_tensors
 
 CHECKPOINTS, LINES, WEIGHTS = "checkpoints", "meta.jsonl", "learned.safetensors"
 KEPT = 2

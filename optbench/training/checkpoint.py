@@ -6,31 +6,36 @@ import hashlib
 import json
 import os
 import shutil
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from optbench.errors import UserError, reason
-from optbench.files import DEEPEST, MIB, BadFile, load_json, naming, reading
+from optbench.files import BadFile, load_json, naming, reading
 from optbench.step_folders import CHECKPOINTS, checkpoint_folder, checkpoint_step
 from optbench.training.distributed import World
 from optbench.training.serialise import write_hashed
+from optbench.training.tensors_file import read_tensors
 
 FORMAT = 2
 """Of what is saved; higher with each change that older checkpoints can't be read after."""
 
 MANIFEST = "manifest.json"
 SHARED = "state.pt"
-MOST_VALUES = 5_000_000
 
 
 def rank_file(rank: int) -> str:
     """Return the name of a rank's own part."""
     return f"rank-{rank}.pt"
+
+
+def rows_file(rank: int) -> str:
+    """Return the name of the file of a rank's rows; see `row_files.py`."""
+    return f"rows-{rank}.pt"
 
 
 @dataclass(frozen=True)
@@ -175,9 +180,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not older and manifest.get("sha256") != checksum(manifest):
         raise BadFile(f"{path}: it does not have its own checksum")
     ranks, files = manifest.get("world_size"), manifest.get("files")
-    if not isinstance(ranks, int) or not isinstance(files, dict) or ranks != len(files) - 1:
-        raise BadFile(f"{path}: it does not list the files of its ranks")
-    expected = {SHARED, *(rank_file(rank) for rank in range(ranks))}
+    unlisted = BadFile(f"{path}: it does not list the files of its ranks")
+    if not isinstance(ranks, int) or not isinstance(files, dict):
+        raise unlisted
+    if len(files) not in (ranks + 1, 2 * ranks + 1):
+        raise unlisted
+    expected = {SHARED, *map(rank_file, range(ranks))}
+    if len(files) > len(expected):
+        expected |= set(map(rows_file, range(ranks)))
     step = manifest.get("step")
     if set(files) != expected or type(step) is not int or checkpoint_step(folder.name) != step:
         raise BadFile(f"{path}: it does not fit its folder")
@@ -236,13 +246,40 @@ def newest_verified(folder: Path, warn: Callable[[str], None]) -> int | None:
     return None
 
 
-def read_checkpoint(folder: Path, step: int, world: World) -> Loaded:
-    """Read a verified checkpoint onto the CPU."""
+def whole(tensor: Tensor) -> Tensor:
+    """Return memory on the CPU for all of a tensor that a checkpoint has in rows."""
+    return torch.empty(tensor.shape, dtype=tensor.dtype)
+
+
+def read_checkpoint(
+    folder: Path, step: int, world: World, room: Callable[[Tensor], Tensor] = whole
+) -> Loaded:
+    """Read a verified checkpoint.
+
+    Args:
+        folder: of all checkpoints.
+        step: of the run.
+        world: the ranks, of which this one reads its part.
+        room: gives memory for what this rank needs of a tensor that is there in rows.
+    """
     path = checkpoint_folder(folder, step)
     own = path / rank_file(world.rank)
     manifest = read_manifest(path)
     part = read_tensors(own) if own.exists() else None
-    return Loaded(step, read_tensors(path / SHARED), part, manifest["world_size"], manifest)
+    return Loaded(step, _shared(path, manifest, room), part, manifest["world_size"], manifest)
+
+
+def _shared(
+    path: Path, manifest: Mapping[str, Any], room: Callable[[Tensor], Tensor] = whole
+) -> dict[str, Any]:
+    """Return what all ranks have in common, with the tensors that lie in the ranks' rows."""
+    shared = read_tensors(path / SHARED)
+    if rows_file(0) not in manifest["files"]:
+        return shared
+    from optbench.training.row_files import filled  # torch's part for it takes time to import
+
+    found: dict[str, Any] = filled(shared, path, manifest["world_size"], room)
+    return found
 
 
 def read_players(folder: Path, step: int) -> dict[str, Any]:
@@ -258,55 +295,10 @@ def read_players(folder: Path, step: int) -> dict[str, Any]:
     problem = damage(path)
     if problem is not None:
         raise UserError(f"{path}: {problem}")
-    if read_manifest(path).get("format") != FORMAT:
+    manifest = read_manifest(path)
+    if manifest.get("format") != FORMAT:
         raise UserError(f"{path}: of another version of optbench, which has to read it")
-    players = read_tensors(path / SHARED).get("players")
+    players = _shared(path, manifest).get("players")
     if not isinstance(players, dict):
         raise BadFile(f"{path / SHARED}: it has no players")
     return players
-
-
-def read_tensors(path: Path) -> dict[str, Any]:
-    """Return what torch.save wrote, of plain data and tensors alone, on the CPU.
-
-    Raises:
-        BadFile: no such file, or one that stands for more than it holds.
-        pickle.UnpicklingError: it holds something else.
-    """
-    with reading(path) as file:
-        _refuse_expansion(path, file)
-        file.seek(0)
-        loaded: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    _refuse_endless(path, loaded)
-    return loaded
-
-
-def _refuse_endless(path: Path, loaded: Any) -> None:
-    """Raise BadFile for data whose shared parts stand for more than can be walked or held."""
-    to_do, left = [(loaded, 0)], MOST_VALUES
-    while to_do:
-        value, depth = to_do.pop()
-        left -= 1
-        if left < 0 or depth > DEEPEST:
-            raise BadFile(f"{path}: it has no end of values")
-        if isinstance(value, dict):
-            to_do += [(part, depth + 1) for part in value.values()]
-        elif isinstance(value, list | tuple | set):
-            to_do += [(part, depth + 1) for part in value]
-        elif isinstance(value, torch.Tensor) and value.layout == torch.strided:
-            size = value.numel() * value.element_size()
-            if size > max(2 * value.untyped_storage().nbytes(), 64 * MIB):
-                raise BadFile(f"{path}: a tensor of {tuple(value.shape)} that is not there")
-
-
-def _refuse_expansion(path: Path, file: BinaryIO) -> None:
-    """Raise BadFile for an archive that unpacks to more than it is, as torch.save never writes."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        raise BadFile(f"{path}: not a checkpoint of torch's") from None
-    size = os.fstat(file.fileno()).st_size
-    packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
-    if packed or sum(entry.file_size for entry in entries) > size + MIB:
-        raise BadFile(f"{path}: it unpacks to more than its size")

@@ -66,7 +66,10 @@ class RunState:
         self.generators: Callable[[], dict[str, Any]] = rng.capture
 
     def shared(self) -> dict[str, Any]:
-        """Return what all ranks have in common, on rank 0. Every rank calls it."""
+        """Return what all ranks have in common, on rank 0, and on each what it has rows of.
+
+        Every rank calls it.
+        """
         return {
             "progress": self.progress.state_dict(),
             "players": {player.name: self.strategy.state(player) for player in self.players},
@@ -139,7 +142,7 @@ class Checkpointer:
         self._in_background, self._keep_best = in_background, keep_best
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
-        self._shared, self._own = CheckpointBuffer(), CheckpointBuffer()
+        self._shared, self._own, self._rows = (CheckpointBuffer() for _ in range(3))
         self._saved: tuple[int, int] | None = None
         self.said: Mapping[str, Any] = {}
         self.on_written: Callable[[int], None] = lambda step: None
@@ -170,10 +173,16 @@ class Checkpointer:
         return True
 
     def _parts(self) -> dict[str, memoryview]:
-        """Return the files that this rank writes: its own, and on rank 0 the shared one."""
+        """Return the files that this rank writes: its own, that of its rows if it has some of each
+        parameter, and on rank 0 the shared one."""
         world = self.state.world
         parts = {checkpoint.rank_file(world.rank): self._own.fill(self.state.own())}
         shared = self.state.shared()  # on every rank: a strategy may gather it
+        if self.state.strategy.in_rows:
+            from optbench.training.row_files import packed, taken_out
+
+            shared, rows = taken_out(shared)
+            parts[checkpoint.rows_file(world.rank)] = packed(rows, world.size, self._rows)
         if world.is_main:
             parts[checkpoint.SHARED] = self._shared.fill(shared)
         return parts
@@ -239,7 +248,8 @@ class Checkpointer:
         """
         at = checkpoint_folder(self.folder, step)
         try:
-            loaded = checkpoint.read_checkpoint(self.folder, step, self.state.world)
+            room = self.state.strategy.room
+            loaded = checkpoint.read_checkpoint(self.folder, step, self.state.world, room)
             if loaded.said.get("format") != checkpoint.FORMAT:
                 raise UserError(f"{at}: of another version of optbench, which has to go on with it")
             self.state.load(loaded)

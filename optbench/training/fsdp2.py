@@ -4,8 +4,8 @@ torch's `fully_shard` (Zhao et al. 2023, "PyTorch FSDP: experiences on scaling f
 parallel", section 3; per-parameter sharding as in torchtitan) gathers a block's parameters for its
 forward and backward pass and adds gradients up into rows, after each micro-batch, for whole ones
 would have to stay until the last. What then measures, clips and updates works on this rank's rows
-(`shards.py`), so an optimizer has to update each number by what is known of it alone. A checkpoint
-holds whole tensors, as everyone's does.
+(`shards.py`), so an optimizer has to update each number by what is known of it alone, and is what a
+checkpoint has of each rank (`row_files.py`): no tensor is whole but where a block is at work.
 
 Under bf16 it is autocast that rounds, as with DDP, to the same numbers. `MixedPrecisionPolicy`
 would gather half as much, but has no place for layers that want float32: on a CPU a layer norm
@@ -22,6 +22,7 @@ import torch
 from torch import Size, Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor
 
 from optbench.errors import UserError
 from optbench.optim.combined import Combined
@@ -29,6 +30,7 @@ from optbench.optim.engine.rule_optimizer import RuleOptimizer
 from optbench.training.averaged import with_modes
 from optbench.training.distributed import World
 from optbench.training.player import Player
+from optbench.training.row_files import share
 from optbench.training.shards import Shards, scalars
 from optbench.training.strategy import Single
 
@@ -55,7 +57,7 @@ class Fsdp2(Single):
         world: the ranks.
     """
 
-    whole_state = False
+    whole_state, in_rows = False, True
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -118,37 +120,43 @@ class Fsdp2(Single):
                 each.set_reshard_after_forward(True, recurse=False)
 
     def state(self, player: Player) -> dict[str, Any] | None:
-        """Return the state in whole tensors on rank 0."""
+        """Return the state with this rank's rows, on each rank."""
         shards = self._shards[player.module]
         with shards.own():
             own = player.state_dict()
-        changed = {
+        made = shards.sharded
+        return {
             **own,
-            "module": _named(own["module"], shards, shards.gather),
-            "averaged": _named(own["averaged"], shards, shards.gather),
-            "optimizer": _of_optimizer(own["optimizer"], player.optimizer, shards, shards.gather),
+            "module": _named(own["module"], shards, made),
+            "averaged": _named(own["averaged"], shards, made),
+            "optimizer": _of_optimizer(own["optimizer"], player.optimizer, shards, made),
         }
-        return changed if self._world.is_main else None
+
+    def room(self, tensor: Tensor) -> Tensor:
+        """Return memory for this rank's rows."""
+        (shards,) = self._shards.values()
+        _, count = share(len(tensor), self._world.size, self._world.rank)
+        rows = torch.empty(count, *tensor.shape[1:], dtype=tensor.dtype)
+        return shards.sharded(rows, tensor.shape)
 
     def load(self, player: Player, state: dict[str, Any]) -> None:
-        """Go on from a whole state, of which this rank takes its rows."""
+        """Go on from this rank's rows of a state, or from a whole one."""
         shards = self._shards[player.module]
 
-        def cut(whole: Tensor, shape: Size) -> Tensor:
-            return shards.rows(whole)
+        def cut(saved: Tensor, shape: Size) -> Tensor:
+            return saved.to_local() if isinstance(saved, DTensor) else shards.rows(saved)
 
         module = _named(state["module"], shards, cut)
-        shapes = shards.shapes
         part = {
             **state,
-            "module": {n: shards.sharded(n, v) if n in shapes else v for n, v in module.items()},
+            "module": _named(module, shards, shards.sharded),
             "averaged": _named(state["averaged"], shards, cut),
             "optimizer": _of_optimizer(state["optimizer"], player.optimizer, shards, cut, True),
         }
         player.load_state_dict(part)
 
 
-Change = Callable[[Tensor, Size], Tensor | None]
+Change = Callable[[Tensor, Size], Tensor]
 """What becomes of a tensor that is like a parameter, of whose whole shape it is told."""
 
 

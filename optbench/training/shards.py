@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-import torch.distributed as dist
 from torch import Size, Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from optbench.training.distributed import World
+from optbench.training.row_files import share
 
 
 class Shards:
@@ -85,33 +85,15 @@ class Shards:
 
     def rows(self, whole: Tensor) -> Tensor:
         """Return this rank's rows of a whole tensor, copied."""
-        size, rank = _chunk(len(whole), self._world.size), self._world.rank
-        return whole[size * rank : size * (rank + 1)].clone()
+        first, count = share(len(whole), self._world.size, self._world.rank)
+        return whole[first : first + count].clone()
 
-    def sharded(self, name: str, rows: Tensor) -> DTensor:
-        """Return rows as a parameter of that name has them in the module's state."""
-        like = self._named[name]
-        here = rows.to(like.device)
+    def sharded(self, rows: Tensor, shape: Size) -> DTensor:
+        """Return this rank's rows as a tensor of that shape, of which each rank has its own."""
+        like = next(iter(self._sharded.values()))
         where = (like.device_mesh, like.placements)
-        return DTensor.from_local(here, *where, shape=like.shape, stride=like.stride())
-
-    @torch.no_grad()
-    def gather(self, rows: Tensor, shape: Size) -> Tensor | None:
-        """Return the whole tensor of a shape on rank 0, in main memory; every rank calls it."""
-        size = _chunk(shape[0], self._world.size)
-        padded = rows.new_zeros(size, *shape[1:])
-        padded[: len(rows)] = rows
-        if not self._world.is_main:
-            dist.gather(padded, dst=0)
-            return None
-        parts = [torch.empty_like(padded) for _ in range(self._world.size)]
-        dist.gather(padded, parts, dst=0)
-        return torch.cat(parts)[: shape[0]].cpu()
-
-
-def _chunk(rows: int, ranks: int) -> int:
-    """Return how many rows each rank has but those at the end, which have less, or none."""
-    return -(-rows // ranks)
+        stride = torch.empty(shape, device="meta").stride()
+        return DTensor.from_local(rows.to(like.device), *where, shape=shape, stride=stride)
 
 
 def scalars(module: nn.Module) -> Sequence[str]:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from optbench.training.checkpoint import whole
 from optbench.training.distributed import World
 from optbench.training.player import Player
 
@@ -18,6 +19,9 @@ class Strategy(Protocol):
 
     whole_state: bool
     """Whether each rank has the optimizers' state of all parameters."""
+
+    in_rows: bool
+    """Whether each rank has some rows of each parameter, and saves these."""
 
     def prepare(self, module: nn.Module, blocks: Sequence[nn.Module] = ()) -> nn.Module:
         """Make the module ready, and return what forward calls.
@@ -67,16 +71,30 @@ class Strategy(Protocol):
         """Have each rank hold all of a player's parameters in the block, to evaluate them."""
 
     def state(self, player: Player) -> dict[str, Any] | None:
-        """Return a player's whole state on rank 0, None on the others. Every rank calls it."""
+        """Return a player's state on rank 0, None on the others; where each has some rows of it,
+        with these as DTensors on every rank. Every rank calls it."""
+
+    def room(self, tensor: Tensor) -> Tensor:
+        """Return memory for what this rank goes on from of a tensor that was saved in rows.
+
+        Args:
+            tensor: without content.
+        """
 
     def load(self, player: Player, state: dict[str, Any]) -> None:
-        """Have a player go on from what of its whole state is this rank's."""
+        """Have a player go on from what of a state is this rank's.
+
+        Args:
+            player: as it was built.
+            state: whole, but for what `room` gave.
+        """
 
 
 class Single:
     """One process."""
 
     whole_state = True
+    in_rows = False
 
     def prepare(self, module: nn.Module, blocks: Sequence[nn.Module] = ()) -> nn.Module:
         """Return the module itself."""
@@ -116,6 +134,10 @@ class Single:
     def state(self, player: Player) -> dict[str, Any] | None:
         """Return the player's state."""
         return player.state_dict()
+
+    def room(self, tensor: Tensor) -> Tensor:
+        """Return memory for all of it."""
+        return whole(tensor)
 
     def load(self, player: Player, state: dict[str, Any]) -> None:
         """Go on from all of it."""

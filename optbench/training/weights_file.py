@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import pickle
 import secrets
-import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +14,7 @@ from torch import Tensor
 
 from optbench.errors import UserError
 from optbench.files import BadFile, naming, reading
-from optbench.training.checkpoint import read_tensors
+from optbench.training.tensors_file import read_tensors
 
 TORCH, SAFETENSORS = (".pt", ".pth"), ".safetensors"
 WRAPPED = ("state_dict", "model")
@@ -105,7 +103,9 @@ def read_weights(path: Path, key: str = "") -> dict[str, Tensor]:
     path = Path(os.path.realpath(path))  # of what a user names himself, a link may lead anywhere
     try:
         with naming(path):
-            found: Any = _read_safetensors(path) if path.suffix == SAFETENSORS else _read(path)
+            found: Any = (
+                _read_safetensors(path) if path.suffix == SAFETENSORS else read_tensors(path)
+            )
     except (UserError, OSError, MemoryError):
         raise
     except Exception as error:  # of either library: it is no file of its format
@@ -120,15 +120,6 @@ def read_weights(path: Path, key: str = "") -> dict[str, Tensor]:
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise BadFile(f"{path}: no state dict: {name!s:.60} is {type(value).__name__}")
     return found
-
-
-def _read(path: Path) -> Any:
-    try:
-        return read_tensors(path)
-    except pickle.UnpicklingError:
-        raise BadFile(f"{path}: it holds more than tensors, which would run its code") from None
-    except zipfile.BadZipFile:
-        raise BadFile(f"{path}: it is damaged") from None
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ from torch import Tensor
 from optbench.cli.main import main
 from optbench.monitor.record import Recorder
 from optbench.training import checkpoint
+from optbench.training.distributed import World
 
 MACHINE = ["threads=1", "device=cpu"]
 CLOCKED = (
@@ -155,10 +156,17 @@ def newest(folder: Path) -> Path:
     return folder / "checkpoints" / f"step-{newest_step(folder):08d}"
 
 
+def shared_of(folder: Path) -> dict[str, Any]:
+    """What the newest checkpoint has of all ranks, with what they have in rows whole."""
+    alone = World(torch.device("cpu"))
+    return checkpoint.read_checkpoint(folder / "checkpoints", newest_step(folder), alone).shared
+
+
 def state_of(folder: Path) -> dict[str, Any]:
     """All that the newest checkpoint holds, by file, but the seconds that the training took."""
     files = sorted(newest(folder).glob("*.pt"))
     state = {path.name: torch.load(path, weights_only=True) for path in files}
+    state["state.pt"] = shared_of(folder)
     for part in ("progress", "reached"):
         state["state.pt"][part].pop("seconds")
     state["state.pt"]["progress"].pop("optimizer_seconds")

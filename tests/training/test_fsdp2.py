@@ -15,6 +15,7 @@ from optbench.cli.main import main
 from optbench.errors import UserError
 from optbench.optim.exact_state import state_bytes
 from optbench.optim.needs import needs_of
+from optbench.training.checkpoint import rows_file
 from optbench.training.distributed import World
 from optbench.training.fsdp2 import Fsdp2, looks_further
 
@@ -25,6 +26,7 @@ from .runs import (
     assert_same_run,
     cut_back,
     metrics_of,
+    newest,
     newest_step,
     resume,
     small,
@@ -111,11 +113,12 @@ def test_language_models(model: list[str], precision: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_a_resume_goes_on_to_the_same_bits_and_on_fewer_ranks(count: int, tmp_path: Path) -> None:
+def test_a_resume_goes_on_to_the_same_bits_and_on_other_ranks(count: int, tmp_path: Path) -> None:
+    """What was saved by one process, which has all of it, lies there whole; the rest in rows."""
     lines = [*small(*RUN), "optimizer=adamw", "strategy=fsdp2"]
-    whole, cut, fewer = (tmp_path / name for name in ("whole", "cut", "fewer"))
+    whole, cut, fewer, three = (tmp_path / name for name in ("whole", "cut", "fewer", "three"))
     ranks(["train", *lines, f"hydra.run.dir={whole}"], count=count)
-    for folder in (cut, fewer):
+    for folder in (cut, fewer, three):
         shutil.copytree(whole, folder)
         cut_back(folder, 20)
     ranks(["resume", str(cut)], count=count)
@@ -123,9 +126,36 @@ def test_a_resume_goes_on_to_the_same_bits_and_on_fewer_ranks(count: int, tmp_pa
     if count == 4:
         ranks(["resume", str(fewer)], count=2)
         cut_back(fewer, 40)
+        ranks(["resume", str(three)], count=3)
     assert resume(fewer) == 0
-    for ours, theirs in zip(tensors(state(fewer)), tensors(state(whole)), strict=True):
-        assert torch.allclose(ours.double(), theirs.double(), rtol=1e-3, atol=1e-5)
+    if count == 2:
+        shutil.copytree(fewer, three, dirs_exist_ok=True)
+        cut_back(three, 40)
+        ranks(["resume", str(three)], count=2)
+    for folder in (fewer, three):
+        for ours, theirs in zip(tensors(state(folder)), tensors(state(whole)), strict=True):
+            assert torch.allclose(ours.double(), theirs.double(), rtol=1e-3, atol=1e-5)
+
+
+def test_each_rank_writes_its_rows(tmp_path: Path) -> None:
+    """To a file of its own, and nothing of them to rank 0's. Of one row the second has none."""
+    run = tmp_path / "run"
+    lines = [*small(*RUN), "optimizer=adamw", "strategy=fsdp2", "steps=2", "model.hidden=[64,1]"]
+    ranks(["train", *lines, f"hydra.run.dir={run}"])
+    at = newest(run)
+    assert {each.name for each in at.iterdir()} == {
+        *("manifest.json", "state.pt", "rank-0.pt", "rank-1.pt", "rows-0.pt", "rows-1.pt"),
+    }
+    one, other = (torch.load(at / rows_file(rank), weights_only=True) for rank in (0, 1))
+    shared = torch.load(at / "state.pt", weights_only=True)["players"]["model"]
+    large = [each for each in tensors(shared) if each.ndim]
+    assert large and all(each.is_meta for each in large)
+    assert len(one) == len(large) == 4 * 6  # weights, their average, AdamW's moments
+    assert len(other) == 4 * 4
+    for name, rows in one.items():
+        assert name not in other or other[name].shape[1:] == rows.shape[1:]
+    found = sum(each.numel() for part in (one, other) for each in part.values())
+    assert found == sum(each.numel() for each in large)
 
 
 def test_weights_are_exported_whole(tmp_path: Path) -> None:

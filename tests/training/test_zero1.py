@@ -20,7 +20,7 @@ from optbench.training.zero1 import Zero1, shares
 
 from .experiments import CPU, experiment
 from .ranks import ranks
-from .runs import assert_same_run, cut_back, newest, resume, small, train
+from .runs import assert_same_run, cut_back, resume, shared_of, small, train
 
 RUN = [
     *("model.hidden=[64,64,64,64]", "dataset=digits", "steps=50", "checkpoint.every=10", "seed=3"),
@@ -32,8 +32,7 @@ OPTIMIZERS = ("adamw", "lion", "muon", "adagrad")
 
 def state(folder: Path) -> dict[str, Any]:
     """What the last checkpoint has of the model."""
-    loaded = torch.load(newest(folder) / "state.pt", weights_only=True)
-    player: dict[str, Any] = loaded["players"]["model"]
+    player: dict[str, Any] = shared_of(folder)["players"]["model"]
     return player
 
 
