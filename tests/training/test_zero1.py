@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -90,18 +91,31 @@ def test_so_do_others(name: str, tmp_path: Path) -> None:
         assert torch.allclose(ours.double(), theirs.double(), rtol=1e-6, atol=1e-9)
 
 
-def test_a_resume_goes_on_to_the_same_bits_and_on_fewer_ranks(tmp_path: Path) -> None:
-    lines = [*small(*RUN), "optimizer=adamw", "strategy=zero1"]
-    whole, cut, alone = (tmp_path / name for name in ("whole", "cut", "alone"))
-    ranks(["train", *lines, f"hydra.run.dir={whole}"])
-    for folder in (cut, alone):
-        ranks(["train", *lines, f"hydra.run.dir={folder}"])
+@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("optimizer", "off"), [("adamw", 1e-4), pytest.param("muon", 1e-2, marks=pytest.mark.slow)]
+)
+def test_a_resume_goes_on_to_the_same_bits_and_on_fewer_ranks(
+    optimizer: str, off: float, count: int, tmp_path: Path
+) -> None:
+    """Saved by four: on four to the bit, on two and then on one to rounding.
+
+    Muon's products of matrices in bfloat16 make more of it, with DDP as much.
+    """
+    lines = [*small(*RUN), f"optimizer={optimizer}", "strategy=zero1"]
+    whole, cut, fewer = (tmp_path / name for name in ("whole", "cut", "fewer"))
+    ranks(["train", *lines, f"hydra.run.dir={whole}"], count=count)
+    for folder in (cut, fewer):
+        shutil.copytree(whole, folder)
         cut_back(folder, 20)
-    ranks(["resume", str(cut)])
+    ranks(["resume", str(cut)], count=count)
     assert_same_run(whole, cut)
-    assert resume(alone) == 0
-    for ours, theirs in zip(tensors(state(alone)), tensors(state(whole)), strict=True):
-        assert torch.allclose(ours.double(), theirs.double(), rtol=1e-3, atol=1e-5)
+    if count == 4:
+        ranks(["resume", str(fewer)], count=2)
+        cut_back(fewer, 40)
+    assert resume(fewer) == 0
+    for ours, theirs in zip(tensors(state(fewer)), tensors(state(whole)), strict=True):
+        assert (ours.double() - theirs.double()).norm() <= off * theirs.double().norm()
 
 
 TOLD = """
