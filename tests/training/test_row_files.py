@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import pickle
 import re
@@ -14,16 +15,20 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import DTensor, Shard
 
 import optbench
 from optbench.cli.main import main
 from optbench.files import BadFile
 from optbench.training import checkpoint
 from optbench.training.checkpoint import SHARED, rank_file, rows_file
-from optbench.training.row_files import share
+from optbench.training.row_files import packed, share, taken_out
+from optbench.training.serialise import CheckpointBuffer
 
 from .runs import assert_same_bits, cut_back, newest, resume, shared_of, train
 
@@ -199,6 +204,21 @@ def test_ranks_have_what_torch_gives_them(rows: int, ranks: int) -> None:
     chunks = [each for each in whole.chunk(ranks)]
     for ours, theirs in zip(cut, [*chunks, *[whole[:0]] * (ranks - len(chunks))], strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_rows_are_saved_only_where_they_are_looked_for() -> None:
+    """Should torch cut them in another way one day, a save fails, not a resume."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        mesh = init_device_mesh("cpu", (1,))
+        whole = torch.arange(6.0).reshape(3, 2)
+        _, rows = taken_out({"w": DTensor.from_local(whole, mesh, [Shard(0)])})
+        saved = io.BytesIO(packed(rows, 1, CheckpointBuffer()))
+        assert torch.equal(torch.load(saved, weights_only=True)["w"], whole)
+        with pytest.raises(RuntimeError, match="fully_shard cuts w in another way"):
+            packed(rows, 2, CheckpointBuffer())
+    finally:
+        dist.destroy_process_group()
 
 
 class Runs:
