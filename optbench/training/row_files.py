@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,7 @@ def _own(tensor: Tensor) -> Tensor:
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
+@lru_cache(maxsize=1024)  # a net of thousands of tensors has few shapes
 def _chunks(shape: Size, ranks: int) -> list[ChunkStorageMetadata]:
     """Return where the parts of a tensor are, without ranks that have nothing of it."""
     every = [share(shape[0], ranks, rank) for rank in range(ranks)]
@@ -233,10 +235,13 @@ class _OfRanks(StorageReader):
 
     def check_sizes(self) -> None:
         """Raise BadFile for a file that is smaller than the rows that it would have to have."""
+        kinds = Counter((each.shape, each.element_size()) for each in self._tensors.values())
         for rank in range(self._ranks):
             path = self._folder / rows_file(rank)
-            said = [(self._tensors[name], shape) for name, shape in self._shapes(rank).items()]
-            least = sum(tensor.element_size() * shape.numel() for tensor, shape in said)
+            least = sum(
+                count * size * share(shape[0], self._ranks, rank)[1] * shape[1:].numel()
+                for (shape, size), count in kinds.items()
+            )
             with naming(path):
                 size = path.lstat().st_size
             if size < least:
