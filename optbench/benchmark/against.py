@@ -78,7 +78,7 @@ def _begun(
     plan = searched.study.plan
     both = [{"any_optimizer": list(searched.lines)}, {plan.against: list(rival.lines)}]
     pairs = zip(plan.overrides, keys_of(plan.overrides), strict=True)
-    rest = [line for line, key in pairs if key != "seed"]
+    rest = [line for line, key in pairs if key not in ("seed", "sweep.population")]
     words = [
         *rest,
         f"optimizers={value_text(both)}",

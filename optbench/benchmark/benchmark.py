@@ -8,6 +8,7 @@ from pathlib import Path
 
 from optbench.assemble.create import need
 from optbench.benchmark.asked import WORDS, Asked, asked
+from optbench.benchmark.at_once import check_number, refuse_number_elsewhere
 from optbench.benchmark.contenders import Contender, contenders, from_plain
 from optbench.benchmark.plan import BenchmarkPlan, read_plan, write_plan
 from optbench.benchmark.problems import Problem, problems_of
@@ -17,10 +18,13 @@ from optbench.compose.composer import Composer
 from optbench.compose.executors import ExecutorChoice, gone_on_with, without_executor
 from optbench.config.identity import digest
 from optbench.errors import UserError
+from optbench.executors.base import Executor
+from optbench.executors.gathered import gathering
 from optbench.executors.make import make_executor
 from optbench.executors.many import do_all
 from optbench.rundir import RunDir
 from optbench.runs.log import Log
+from optbench.runs.populations import Grouping
 from optbench.statistics import least_pairs
 from optbench.tuning.tune import alone, refuse_ranks, reserved
 from optbench.tuning.words import count, words_of
@@ -74,8 +78,10 @@ def benchmark(composer: Composer, overrides: Sequence[str], folder: str, log: Lo
     make_executor(choice, log).close()
     plan = _planned(wanted, composer, choice)
     problems = problems_of(composer, plan.workloads, wanted.optimizers, plan.trials, plan.seed)
+    grouping = Grouping(log.tell)
+    check_number(plan, problems, choice, grouping)
     made = reserved(folder, lambda path: write_plan(path, plan), log)
-    return _do(made, plan, problems, choice, log)
+    return _do(made, plan, problems, gathering(make_executor(choice, log), log, grouping), log)
 
 
 def folder_wanted(composer: Composer, own: Sequence[str] = ()) -> str:
@@ -120,10 +126,11 @@ def go_on(composer: Composer, folder: Path, overrides: Sequence[str], log: Log) 
     choice, rest = without_executor(composer, gone_on_with(plan.executor, overrides))
     plan, optimizers = _more(composer, plan, rest)
     problems = problems_of(composer, plan.workloads, optimizers, plan.trials, plan.seed)
+    refuse_number_elsewhere(plan, problems, choice)
     made = RunDir(folder)
     with alone(made, Log(draws=False, tells=False)):
         write_plan(folder, plan)
-    return _do(made, plan, problems, choice, log)
+    return _do(made, plan, problems, gathering(make_executor(choice, log), log), log)
 
 
 def _more(
@@ -169,7 +176,7 @@ def _do(
     folder: RunDir,
     plan: BenchmarkPlan,
     problems: Sequence[Problem],
-    choice: ExecutorChoice,
+    executor: Executor,
     log: Log,
 ) -> Benchmarked:
     many = len(plan.optimizers)
@@ -183,7 +190,7 @@ def _do(
         )
     with alone(folder, Log(draws=False, tells=False)):
         jobs = BenchmarkJobs(folder, plan, problems)
-        ended = do_all(jobs, make_executor(choice, log), log)
+        ended = do_all(jobs, executor, log)
         if jobs.ended_by:
             log.tell(f"the benchmark stops here: {jobs.ended_by}")
         found = results_of(jobs)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from optbench.errors import is_machines, memory_wanting
 from optbench.executors.base import Executor, OverLimit, WorkerDied
 from optbench.executors.board import Board, board
+from optbench.executors.gathered import Gathered
 from optbench.executors.jobs import Job, Jobs, SweepJobs
-from optbench.executors.population import AtOnce
+from optbench.executors.population import AtOnce, tells_each_step
 from optbench.executors.serial import Serial
 from optbench.executors.worker import GRACE_SECONDS
 from optbench.launched import launched_ranks
@@ -86,18 +87,13 @@ def at_once(
     """
     if launched_ranks() > 1 or any(map(tells_each_step, callbacks)):
         return executor
-    left = [number for number, folder in enumerate(folders) if not folder.done]
-    found = populations(planned.specs, log.tell) if left else []
+    found = planned.populations
+    if found is None:
+        left = [number for number, folder in enumerate(folders) if not folder.done]
+        found = populations(planned.specs, log.tell) if left else []
     if not found:
         return executor
     return AtOnce(log, {folders[n].path: group for group in found for n in group.numbers})
-
-
-def tells_each_step(callback: Callback) -> bool:
-    """Return whether a callback is told of each step."""
-    from optbench.training.callback import overrides_step_end
-
-    return overrides_step_end(callback)
 
 
 def do_all(jobs: Jobs, executor: Executor, log: Log) -> int:
@@ -162,6 +158,8 @@ class _Runs:
                 if interruption.number:
                     self._stop(interruption.number)
                 continue
+            if isinstance(self._executor, Gathered):
+                self._do_some(self._executor)
             done, _ = wait(self._running, LOOKS_SECONDS, FIRST_COMPLETED)
             for future in sorted(done, key=lambda each: self._running[each].number):
                 self._take(self._running.pop(future), future.result)
@@ -199,9 +197,16 @@ class _Runs:
         return job
 
     def _submit(self, job: Job) -> None:
-        self._board.begins(job)
+        if not isinstance(self._executor, Gathered):
+            self._board.begins(job)
         future = self._executor.submit(job.spec, job.folder, job.seals, job.callbacks)
         self._running[future] = job
+
+    def _do_some(self, executor: Gathered) -> None:
+        """Have the next of the runs that wait be done: there are no more to give now."""
+        for future in executor.next_unit():
+            self._board.begins(self._running[future])
+        executor.do_unit()
 
     def _take(self, job: Job, result: Callable[[], RunResult]) -> None:
         """Take a run's result, or do it again if its process has died once."""

@@ -56,31 +56,44 @@ class AtOnce:
         waiting.append((Asked(spec, folder, seals, callbacks), future))
         if len(waiting) == len(population.numbers):
             del self._waiting[population]
-            self._do(population, waiting)
+            do_together(waiting, self._log, population.draws)
         return future
-
-    def _do(
-        self, population: Population, waiting: Sequence[tuple[Asked, Future[RunResult]]]
-    ) -> None:
-        results = run_together([asked for asked, _ in waiting], self._log, population.draws)
-        for (_, future), result in zip(waiting, results, strict=True):
-            if result is None:
-                _cancel(future)
-            else:
-                future.set_result(result)
 
     def stop(self, number: int) -> None:
         """Begin none of those that wait; runs at work take the signal themselves."""
         for waiting in self._waiting.values():
             for _, future in waiting:
-                _cancel(future)
+                cancel(future)
         self._waiting.clear()
 
     def close(self) -> None:
         """Nothing is left."""
 
 
-def _cancel(future: Future[RunResult]) -> None:
+def do_together(waiting: Sequence[tuple[Asked, Future[RunResult]]], log: Log, draws: bool) -> None:
+    """Do runs of one shape at once, and set their futures.
+
+    Args:
+        waiting: the runs, each with its future.
+        log: whom to tell.
+        draws: whether a forward pass drops something.
+    """
+    results = run_together([asked for asked, _ in waiting], log, draws)
+    for (_, future), result in zip(waiting, results, strict=True):
+        if result is None:
+            cancel(future)
+        else:
+            future.set_result(result)
+
+
+def cancel(future: Future[RunResult]) -> None:
     """Have whoever waits see that a run was not begun."""
     future.cancel()
     future.set_running_or_notify_cancel()
+
+
+def tells_each_step(callback: Callback) -> bool:
+    """Return whether a callback is told of each step, which keeps its run apart."""
+    from optbench.training.callback import overrides_step_end
+
+    return overrides_step_end(callback)

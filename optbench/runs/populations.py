@@ -52,96 +52,146 @@ class Population:
 
 
 def populations(specs: Sequence[RunSpec], tell: Callable[[str], None]) -> list[Population]:
-    """Return which runs are trained at once; all others are done one by one.
-
-    `sweep.population` says how many: `auto` as many as fit and where it gains, `off` none, a number
-    at most so many.
-
-    Args:
-        specs: of the runs.
-        tell: told why runs of one shape are done one by one.
-
-    Raises:
-        UserError: a number is asked for, and these runs can't be trained at once, or do not fit
-            into memory.
-    """
-    wanted = specs[0].config.sweep.population if specs else "off"
-    if wanted == "off":
-        return []
-    shapes: dict[str, list[int]] = {}
-    for number, spec in enumerate(specs):
-        shapes.setdefault(shape_of(spec.plain), []).append(number)
-    found: list[Population] = []
-    asked = wanted if isinstance(wanted, int) else None
-    for numbers in shapes.values():
-        if len(numbers) < 2:
-            continue
-        try:
-            found += _of_one_shape([specs[number] for number in numbers], numbers, asked)
-        except _OneByOne as why:
-            if asked is not None:
-                said = f"these runs can't be trained at once ({why})"
-                raise UserError(f"sweep.population={asked}: {said}; leave it at auto") from None
-            if str(why):
-                tell(f"{len(numbers)} runs of one shape are done one by one: {why}")
-    if asked is not None and not found:
-        key = differing(specs[0].plain, specs[1].plain) if len(specs) > 1 else None
-        reason = f"they differ in {key}" if key else "there is one run"
-        raise UserError(f"sweep.population={asked}: no two of these runs have one shape: {reason}")
-    return found
+    """Return which runs of a sweep are trained at once; see `Grouping.of`."""
+    return Grouping(tell).of(specs)
 
 
-def check_population(specs: Sequence[RunSpec], elsewhere: bool) -> None:
+def check_population(specs: Sequence[RunSpec], elsewhere: bool) -> list[Population] | None:
     """Refuse a number of members that these runs can't be trained with, before anything is made.
 
     Args:
         specs: of the runs.
         elsewhere: whether other processes do them.
 
+    Returns:
+        The populations where a number is asked for, so that nobody has to try them again.
+
     Raises:
-        UserError: see `populations`.
+        UserError: see `Grouping.of`.
     """
-    wanted = specs[0].config.sweep.population
-    if not isinstance(wanted, int):
-        return
-    if elsewhere:
+    if _asked(specs[0]) is None:
+        return None
+    refuse_elsewhere(specs[0], elsewhere)
+    return populations(specs, lambda line: None)
+
+
+def refuse_elsewhere(spec: RunSpec, elsewhere: bool) -> None:
+    """Raise UserError where a number of runs at once is asked of other processes.
+
+    Args:
+        spec: of a run.
+        elsewhere: whether other processes do the runs.
+    """
+    wanted = _asked(spec)
+    if elsewhere and wanted is not None:
         raise UserError(
             f"sweep.population={wanted}: this process trains runs at once, which other executors, "
             "launchers and torchrun do not"
         )
-    populations(specs, lambda line: None)
+
+
+class Grouping:
+    """Finds which runs are trained at once; runs of one shape are tried, and told of, once.
+
+    Args:
+        tell: told why runs of one shape are done one by one.
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._trials: dict[str, Trial] = {}
+        self._told: set[str] = set()
+
+    def of(self, specs: Sequence[RunSpec], strict: bool = True) -> list[Population]:
+        """Return which runs are trained at once; all others are done one by one.
+
+        `sweep.population` says how many: `auto` as many as fit and where it gains, `off` none, a
+        number at most so many.
+
+        Args:
+            specs: of the runs.
+            strict: refuse a number of members that can't be; else as many as can are, perhaps none.
+
+        Raises:
+            UserError: strictly, and a number is asked for that these runs can't be trained with, or
+                that does not fit into memory.
+        """
+        shapes: dict[str, list[int]] = {}
+        for number, spec in enumerate(specs):
+            shapes.setdefault(shape_of(spec.plain), []).append(number)
+        found: list[Population] = []
+        for shape, numbers in shapes.items():
+            alike = [specs[number] for number in numbers]
+            asked = _asked(alike[0])
+            if len(numbers) < 2 or alike[0].config.sweep.population == "off":
+                continue
+            try:
+                for part, draws in self._of_one_shape(shape, alike, strict):
+                    found.append(Population(tuple(numbers[n] for n in part), draws))
+            except _OneByOne as why:
+                if asked is not None and strict:
+                    said = f"these runs can't be trained at once ({why})"
+                    raise UserError(f"sweep.population={asked}: {said}; leave it at auto") from None
+                if str(why):
+                    many = f"{len(numbers)} runs of one shape are done one by one"
+                    self._say(shape, f"{many}: {why}")
+        asked = _asked(specs[0]) if specs else None
+        if asked is not None and len(shapes) == len(specs):
+            self._none(specs, asked, strict)
+        return found
+
+    def _none(self, specs: Sequence[RunSpec], asked: int, strict: bool) -> None:
+        """Refuse, or tell of, runs of which no two have one shape."""
+        key = differing(specs[0].plain, specs[1].plain) if len(specs) > 1 else None
+        reason = f"they differ in {key}" if key else "there is one run"
+        said = f"sweep.population={asked}: no two of these runs have one shape: {reason}"
+        if strict:
+            raise UserError(said)
+        if key:
+            self._say("", said)
+
+    def _say(self, shape: str, line: str) -> None:
+        if shape not in self._told:
+            self._told.add(shape)
+            self._tell(line)
+
+    def _of_one_shape(
+        self, shape: str, specs: Sequence[RunSpec], strict: bool
+    ) -> list[tuple[range, bool]]:
+        """Return which runs of one shape are trained at once, and whether these drop something."""
+        asked = _asked(specs[0])
+        alone = why_alone(specs[0].config)
+        if alone is not None:
+            raise _OneByOne(f"{alone} can't be done for many at once")
+        from optbench.training.distributed import join
+
+        device = join(specs[0].config.device).device
+        few = LEAST if device.type == "cpu" else LEAST_ON_GPU
+        if asked is None and len(specs) < few:
+            raise _OneByOne
+        trial = self._trials.get(shape) or _tried(specs)
+        if trial is None:
+            raise _OneByOne
+        self._trials[shape] = trial
+        if trial.why_not is not None:
+            raise _OneByOne(trial.why_not)
+        if asked is None and device.type == "cpu" and trial.work > FILLS_A_CPU:
+            work = f"a step's {trial.work / 1e6:.3g} million operations"
+            raise _OneByOne(f"{work} keep a processor busy (sweep.population=8 does 8 at once)")
+        most = _at_most(trial, device, len(specs), asked=asked, strict=strict)
+        count = -(-len(specs) // most)
+        cuts = [len(specs) * part // count for part in range(count + 1)]
+        return [(range(low, high), trial.draws) for low, high in pairwise(cuts) if high > low + 1]
+
+
+def _asked(spec: RunSpec) -> int | None:
+    """Return the number of runs at once that is asked for, if one is."""
+    wanted = spec.config.sweep.population
+    return wanted if isinstance(wanted, int) else None
 
 
 class _OneByOne(Exception):
     """Says why runs of one shape are done one by one; nothing where nobody wonders."""
-
-
-def _of_one_shape(
-    specs: Sequence[RunSpec], numbers: Sequence[int], asked: int | None
-) -> list[Population]:
-    """Return the populations that runs of one shape are trained in."""
-    alone = why_alone(specs[0].config)
-    if alone is not None:
-        raise _OneByOne(f"{alone} can't be done for many at once")
-    from optbench.training.distributed import join
-
-    device = join(specs[0].config.device).device
-    few = LEAST if device.type == "cpu" else LEAST_ON_GPU
-    if asked is None and len(specs) < few:
-        raise _OneByOne
-    trial = _tried(specs)
-    if trial is None:
-        raise _OneByOne
-    if trial.why_not is not None:
-        raise _OneByOne(trial.why_not)
-    if asked is None and device.type == "cpu" and trial.work > FILLS_A_CPU:
-        work = f"a step's {trial.work / 1e6:.3g} million operations"
-        raise _OneByOne(f"{work} keep a processor busy (sweep.population=8 does 8 at once)")
-    most = _at_most(trial, device, len(specs), asked)
-    count = -(-len(specs) // most)
-    cuts = [len(specs) * part // count for part in range(count + 1)]
-    parts = [tuple(numbers[low:high]) for low, high in pairwise(cuts)]
-    return [Population(part, trial.draws) for part in parts if len(part) > 1]
 
 
 def _tried(specs: Sequence[RunSpec]) -> Trial | None:
@@ -169,8 +219,8 @@ def _tried(specs: Sequence[RunSpec]) -> Trial | None:
             return Trial(f"trying two gives {type(error).__name__}")
 
 
-def _at_most(trial: Trial, device: torch.device, runs: int, asked: int | None) -> int:
-    """Return how many are trained at once."""
+def _at_most(trial: Trial, device: torch.device, runs: int, asked: int | None, strict: bool) -> int:
+    """Return how many are trained at once; `strict`: refuse a number that does not fit."""
     from optbench.training.room import free_bytes
 
     free, each = free_bytes(device), max(1, trial.member_bytes)
@@ -178,11 +228,11 @@ def _at_most(trial: Trial, device: torch.device, runs: int, asked: int | None) -
     files = max(2, open_files_limit() // FILES - 10)
     usual = MOST if device.type == "cpu" else MOST_ON_GPU
     wanted = min(runs, usual if asked is None else asked)
-    if fit < 2 or (asked is not None and wanted > fit):
+    if fit < 2 or (strict and asked is not None and wanted > fit):
         need, have = (_size(amount) for amount in (wanted * each, free))
         fits = f"; at most {fit} fit" if fit > 1 else ""
         raise _OneByOne(f"{wanted} runs take {need} of memory, and {have} are free{fits}")
-    if asked is not None and wanted > files:
+    if strict and asked is not None and wanted > files:
         raise _OneByOne(f"{wanted} runs open more files than this process may; at most {files}")
     return min(wanted, fit, files)
 

@@ -22,7 +22,7 @@ from optbench.runs.execute import execute
 from optbench.runs.lock import Busy
 from optbench.runs.log import Log, say_taken
 from optbench.runs.plan import Plan, read_plan, write_plan
-from optbench.runs.populations import check_population
+from optbench.runs.populations import Population, check_population
 from optbench.runs.restart import remember
 from optbench.runs.result import EXIT_FAILED, RunResult, load_result, machines_mark
 from optbench.runs.saved import Saved, read_saved, refuse_foreign
@@ -47,12 +47,14 @@ class Sweep:
         grid: the overrides of each run.
         specs: the same, composed and checked.
         seals: of each run's config, if it has begun.
+        populations: of runs that are trained at once, where it has been found out already.
     """
 
     folder: RunDir
     grid: list[list[str]]
     specs: list[RunSpec]
     seals: list[list[Seal]] = field(default_factory=list)
+    populations: Sequence[Population] | None = None
 
 
 def specs_of(composer: Composer, grid: Sequence[list[str]]) -> list[RunSpec]:
@@ -95,7 +97,7 @@ def begin(
         check_surroundings(spec)
     check_one_fits(specs)
     other = any(line.startswith("executor=") and line != "executor=serial" for line in executor)
-    check_population(specs, other or not grid.basic or launched_ranks() > 1)
+    found = check_population(specs, other or not grid.basic or launched_ranks() > 1)
     folder = _on_main(
         specs[0].config.device, lambda: remember(RunDir.reserve(grid.folder, "hydra.sweep.dir"))
     )
@@ -103,7 +105,7 @@ def begin(
     if not log.quiet:
         plan = Plan(grid.runs, composer.config_dir, columns=specs[0].columns, executor=executor)
         write_plan(folder.path, overrides, plan)
-    return Sweep(folder, grid.runs, specs)
+    return Sweep(folder, grid.runs, specs, populations=found)
 
 
 def _on_main(device: str, make: Callable[[], T]) -> T:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from optbench.search.space import Space
+from optbench.tuning.at_once import asking
 from optbench.tuning.plan import StudyPlan
 from optbench.tuning.samplers import distributions, grid_of, make_sampler, params_of, size_of
 from optbench.tuning.storage import in_memory
@@ -39,8 +40,14 @@ def proposed(plan: StudyPlan, space: Space, place: int, before: Sequence[FrozenT
         return params_of(space, _of_grid(space, plan.seed, place)), {}
     if plan.sampler == "qmc":
         return params_of(space, _of_sequence(space, plan.seed, place)), {}
-    several, by_choice = len(space.every), bool(space.chosen)
-    sampler = make_sampler(plan.sampler, derived(plan.seed, place), several, by_choice)
+    by_choice = bool(space.chosen)
+    sampler = make_sampler(
+        plan.sampler,
+        derived(plan.seed, place),
+        len(space.every),
+        group=by_choice,
+        several=asking(plan).trials > 1,
+    )
     study = in_memory(before, plan.mode, sampler)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that infinities are clipped, that a method is new

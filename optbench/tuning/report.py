@@ -56,9 +56,8 @@ def command(study: Study, lines: Sequence[str]) -> str:
         lines: the overrides that give these values to a run.
     """
     found = {line.lstrip("+").partition("=")[0] for line in lines}
-    kept = [
-        line for line in study.plan.overrides if line.lstrip("+").partition("=")[0] not in found
-    ]
+    pairs = [(line, line.lstrip("+").partition("=")[0]) for line in study.plan.overrides]
+    kept = [line for line, key in pairs if key not in found and not key.startswith("sweep.")]
     words = [*kept, *lines]
     if study.plan.config_dir is not None:
         words += ["--config-dir", study.plan.config_dir]

@@ -70,7 +70,9 @@ def check_keys(sampler: str, space: Space) -> None:
         )
 
 
-def make_sampler(name: str, seed: int, keys: int, group: bool = False) -> BaseSampler:
+def make_sampler(
+    name: str, seed: int, keys: int, group: bool = False, several: bool = False
+) -> BaseSampler:
     """Make one of optuna's samplers for one trial.
 
     Args:
@@ -78,6 +80,8 @@ def make_sampler(name: str, seed: int, keys: int, group: bool = False) -> BaseSa
         seed: of what it draws.
         keys: how many there are.
         group: whether trials have different ones.
+        several: whether trials are asked for at once: TPE then keeps away from those without a
+            score yet, by counting them as bad ones (optuna's constant liar).
     """
     import optuna
 
@@ -89,7 +93,9 @@ def make_sampler(name: str, seed: int, keys: int, group: bool = False) -> BaseSa
             return optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
         if name == "gp":
             return optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False)
-        return optuna.samplers.TPESampler(seed=seed, multivariate=keys > 1, group=group)
+        return optuna.samplers.TPESampler(
+            seed=seed, multivariate=keys > 1, group=group, constant_liar=several
+        )
 
 
 def make_pruner(name: str, evaluations: int) -> BasePruner:

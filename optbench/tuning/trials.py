@@ -34,6 +34,8 @@ class TrialJobs:
         study: of which.
         spec: makes a run of the lines that a trial has of its own.
         words: returns a trial's own lines, given its values.
+        at_a_time: trials that are asked for together, once all before them are over; 0 where the
+            next one is as soon as there is somebody to do it.
 
     Attributes:
         total: runs of the whole study.
@@ -46,8 +48,11 @@ class TrialJobs:
         study: Study,
         spec: Callable[[Sequence[str]], RunSpec],
         words: Callable[[Trial], Sequence[str]],
+        at_a_time: int = 0,
     ) -> None:
         self._study, self._spec, self._words = study, spec, words
+        self._at_a_time = at_a_time
+        self._open: set[int] = set()
         self._runs = len(study.plan.runs)
         self.total = study.plan.trials * self._runs
         self._waiting: deque[tuple[Trial, int]] = deque()
@@ -64,10 +69,15 @@ class TrialJobs:
     def _plan(self, trial: Trial) -> None:
         """Put the runs of a trial that are not done yet in the queue; tell of one that has none."""
         self._trials[trial.place] = trial
+        self._open.add(trial.place)
         left = [run for run in range(self._runs) if run not in trial.scores]
         self._waiting.extend((trial, run) for run in left)
         if not left:
-            self._study.tell(trial)
+            self._tell(trial)
+
+    def _tell(self, trial: Trial, pruned: bool = False) -> None:
+        self._study.tell(trial, pruned)
+        self._open.discard(trial.place)
 
     def next(self) -> Job | None:
         """Return the next run, of a new trial if no other has one left."""
@@ -76,10 +86,18 @@ class TrialJobs:
                 trial, run = self._waiting.popleft()
                 if trial.place not in self._given_up:
                     return self._job(trial, run)
-            if self._study.asked >= self._study.plan.trials:
+            if self._study.asked >= self._study.plan.trials or not self._asks:
                 return None
             self._plan(self._study.ask())
         return None
+
+    @property
+    def _asks(self) -> bool:
+        """Whether a trial may be asked for now: the first of some only if none is open.
+
+        So what is asked for depends on no kill, before which all of some have been asked for.
+        """
+        return not self._at_a_time or bool(self._study.asked % self._at_a_time) or not self._open
 
     def _job(self, trial: Trial, run: int) -> Job:
         plan = self._study.plan
@@ -111,12 +129,12 @@ class TrialJobs:
         score = self._score(result)
         if pruned or self._study.tell_run(trial, run, score):
             self._given_up.add(place)
-            self._study.tell(trial, pruned=True)
+            self._tell(trial, pruned=True)
         elif not math.isfinite(score):  # nor is the mean, whatever the others come to
             self._given_up.add(place)
-            self._study.tell(trial)
+            self._tell(trial)
         elif len(trial.scores) == self._runs:
-            self._study.tell(trial)
+            self._tell(trial)
 
     def _score(self, result: RunResult) -> float:
         """Return a run's best score by the study's metric; the worst if it has none."""

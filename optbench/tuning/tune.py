@@ -11,11 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optbench.compose.composer import Composer
-from optbench.compose.executors import ExecutorChoice, gone_on_with, without_executor
+from optbench.compose.executors import (
+    SERIAL,
+    ExecutorChoice,
+    gone_on_with,
+    without_executor,
+)
 from optbench.compose.workloads import differences
 from optbench.config.flow import flow
 from optbench.config.run_spec import RunSpec
 from optbench.errors import UserError
+from optbench.executors.gathered import gathering
 from optbench.executors.make import make_executor
 from optbench.executors.many import do_all
 from optbench.launched import launched_ranks
@@ -23,9 +29,11 @@ from optbench.rundir import RunDir
 from optbench.runs.built import built
 from optbench.runs.lock import Busy
 from optbench.runs.log import Log, say_taken
+from optbench.runs.populations import refuse_elsewhere
 from optbench.runs.restart import remember
 from optbench.search.space import Space, read_space
 from optbench.tuning.asked import Asked, asked
+from optbench.tuning.at_once import asking, check_number
 from optbench.tuning.choices import NO_TEST, check_ends, fitting, lines_for, refuse_without_lr
 from optbench.tuning.plan import StudyPlan, read_plan, write_plan
 from optbench.tuning.recipe import recipe_of
@@ -112,6 +120,7 @@ def tune(composer: Composer, overrides: Sequence[str], folder: str, log: Log) ->
         confirm=wanted.confirm,
     )
     check_ends(composer, [*plan.overrides, NO_TEST], runs[-1], space, base)
+    check_number(plan, base, choice)
     made = reserved(folder, lambda path: write_plan(path, plan), log)
     return search(composer, made, plan, choice, base, log)
 
@@ -150,6 +159,7 @@ def go_on(composer: Composer, folder: Path, overrides: Sequence[str], log: Log) 
         plan = replace(plan, trials=int(value))
     base = composer.spec(composer.compose([*plan.overrides, NO_TEST]), [*plan.overrides, NO_TEST])
     refuse_changed(plan.base, base)
+    refuse_elsewhere(base, choice.name != SERIAL)
     made = RunDir(folder)
     with alone(made, Log(draws=False, tells=False)):
         write_plan(folder, plan)
@@ -177,13 +187,17 @@ def search(
     space = read_space(plan.space, plan.named)
     own = Log(draws=False, tells=False)
     with alone(folder, own):
-        study = Study(folder.path, plan, space)
+        study, wanted = Study(folder.path, plan, space), asking(plan)
+        executor = make_executor(choice, log)
+        if wanted.runs:
+            executor = gathering(executor, log, slots=wanted.runs)
         jobs = TrialJobs(
             study,
             partial(_spec, composer, plan.overrides),
             lambda trial: lines_for(composer, plan.overrides, space, trial.values, base),
+            wanted.trials if executor.here else 0,
         )
-        ended = do_all(jobs, make_executor(choice, log), log)
+        ended = do_all(jobs, executor, log)
         if jobs.ended_by:
             log.tell(f"the study stops here: {jobs.ended_by}")
         best = study.best()

@@ -22,7 +22,7 @@ from optbench.training.together.loss import StackedLoss
 from tests.cli.program import assert_same_bits, call, final_state, left_in
 from tests.training.runs import CLOCKED
 
-TRIALS = 2
+TRIALS = 1
 """Passes by which a sweep of a number of runs at once is tried."""
 
 SMALL = ["threads=1", "device=cpu", "model.hidden=[8]", "dataset=digits", "steps=30"]
