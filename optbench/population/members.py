@@ -50,13 +50,14 @@ class RoundEnd(Callback):
 
     def __init__(self, step: int, said: str) -> None:
         self.step, self.said = step, said
+        self.every = step
 
     def on_start(self, trainer: Trainer) -> None:
         """Stop a run that was killed after its last checkpoint: it has no step left to take."""
-        self.on_step_end(trainer, trainer.progress.step)
+        self.on_due(trainer, trainer.progress.step)
 
-    def on_step_end(self, trainer: Trainer, step: int) -> None:
-        """Ask for the stop."""
+    def on_due(self, trainer: Trainer, step: int) -> None:
+        """Ask for the stop, at the only step of the round that is due."""
         if step >= self.step:
             trainer.request_stop(self.said)
 

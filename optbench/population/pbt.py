@@ -8,10 +8,16 @@ from functools import partial
 from pathlib import Path
 
 from optbench.compose.composer import Composer
-from optbench.compose.executors import ExecutorChoice, gone_on_with, without_executor
+from optbench.compose.executors import (
+    SERIAL,
+    ExecutorChoice,
+    gone_on_with,
+    without_executor,
+)
 from optbench.config.counted import counted
 from optbench.config.run_spec import RunSpec
 from optbench.errors import UserError
+from optbench.executors.gathered import gathering
 from optbench.executors.make import make_executor
 from optbench.executors.many import do_all
 from optbench.population.asked import Asked, asked, check_space
@@ -19,6 +25,7 @@ from optbench.population.members import PopulationJobs
 from optbench.population.plan import PopulationPlan, read_plan, write_plan
 from optbench.rundir import RunDir
 from optbench.runs.log import Log
+from optbench.runs.populations import check_population, refuse_elsewhere
 from optbench.search.space import overrides as lines_of
 from optbench.search.space import read_space
 from optbench.tuning.choices import NO_TEST, check_ends
@@ -74,6 +81,9 @@ def pbt(composer: Composer, overrides: Sequence[str], folder: str, log: Log) -> 
     base = _base(composer, rest)
     plan = _planned(composer, rest, wanted, base, choice)
     make_executor(choice, log).close()
+    wanted_at_once = base.config.sweep.population
+    if isinstance(wanted_at_once, int):
+        check_population([base] * min(wanted_at_once, plan.members), choice.name != SERIAL)
     made = reserved(folder, lambda path: write_plan(path, plan), log)
     return _evolve(composer, made, plan, choice, base, log)
 
@@ -137,6 +147,7 @@ def go_on(composer: Composer, folder: Path, overrides: Sequence[str], log: Log) 
         raise UserError(f"{rest[0]}: a population goes on as planned, but for the executor")
     base = _base(composer, plan.overrides)
     refuse_changed(plan.base, base)
+    refuse_elsewhere(base, choice.name != SERIAL)
     return _evolve(composer, RunDir(folder), plan, choice, base, log)
 
 
@@ -157,7 +168,10 @@ def _evolve(
         every = [*plan.overrides, *OF_EVERY_RUN]
         spec = partial(_spec, composer, every)
         jobs = PopulationJobs(folder, plan, space, spec, lines)
-        ended = do_all(jobs, make_executor(choice, log), log)
+        executor = make_executor(choice, log)
+        if isinstance(base.config.sweep.population, int):
+            executor = gathering(executor, log)
+        ended = do_all(jobs, executor, log)
         if jobs.ended_by:
             log.tell(f"the population stops here: {jobs.ended_by}")
     return Evolved(jobs, base, ended, jobs.ended_by)

@@ -84,7 +84,7 @@ def write_replay(jobs: PopulationJobs, base: RunSpec, line: Sequence[Ancestor]) 
         if any(value != values[key][0] for value in values[key]):
             told.append(f"not by round, but as in the last one: {key} ({why})")
     told.append("from scratch, and with another seed, to tell luck from schedule:")
-    words = list(plan.overrides)
+    words = [line for line in plan.overrides if not line.lstrip("+").startswith("sweep.")]
     if replayed:
         words = _without_schedule(words)
         last = {key: value for key, value in last.items() if not key.startswith(OF_IT)}
