@@ -132,10 +132,13 @@ def test_a_trial_records_what_it_records_alone() -> None:
 
 def test_one_that_is_given_up_or_diverges_leaves_the_others_their_bits() -> None:
     search = "search={optimizer.lr: {choice: [1e-3, 2e-3, 3e-3, 1e-2, 1e30, 1e-7]}}"
-    several = [*f"{LINE} optimizer=sgd sweep.population=6".split(), search]
-    assert call([*several, "hydra.sweep.dir=s"]).code == 0
-    states = [RunDir(Path(f"s/{number}")).state for number in range(6)]
+    several = f"{LINE} sweep.population=6".replace("adamw", "sgd").split()
+    assert call([*several, search, "hydra.sweep.dir=s"]).code == 0
+    assert call([*several, search.replace("1e30", "0.1"), "hydra.sweep.dir=tame"]).code == 0
+    states = [str(RunDir(Path(f"s/{number}")).state) for number in range(6)]
     assert sorted(states) == ["diverged", *["finished"] * 5]
+    for number, state in enumerate(states):
+        assert (lines(f"s/{number}") == lines(f"tame/{number}")) == (state == "finished")
     first = [*f"{LINE} sampler=random trials=12 sweep.population=6".split(), RATES]
     assert call([*first, "pruner=median", "hydra.sweep.dir=pruned"]).code == 0
     assert call([*first, "hydra.sweep.dir=whole"]).code == 0
