@@ -144,11 +144,12 @@ class Grouping:
         """Refuse, or tell of, runs of which no two have one shape."""
         key = differing(specs[0].plain, specs[1].plain) if len(specs) > 1 else None
         reason = f"they differ in {key}" if key else "there is one run"
-        said = f"sweep.population={asked}: no two of these runs have one shape: {reason}"
         if strict:
-            raise UserError(said)
+            said = f"no two of these runs have one shape: {reason}"
+            raise UserError(f"sweep.population={asked}: {said}")
         if key:
-            self._say("", said)
+            many = f"no two of {len(specs)} runs have one shape"
+            self._say("", f"{many}, so they are done one by one: {reason}")
 
     def _say(self, shape: str, line: str) -> None:
         if shape not in self._told:

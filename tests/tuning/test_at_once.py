@@ -201,7 +201,9 @@ def test_what_has_another_shape_goes_by_itself_and_is_told_once() -> None:
     search = "search={model.dropout: {choice: [0.1,0.2,0.3,0.4]}}"
     answer = call([*f"{LINE} sweep.population=2 hydra.sweep.dir=s".split(), search])
     assert answer.code == 0, answer.err
-    said = "sweep.population=2: no two of these runs have one shape: they differ in model.dropout"
+    said = (
+        "no two of 2 runs have one shape, so they are done one by one: they differ in model.dropout"
+    )
     assert answer.err.count(said) == 1 and "at once in" not in answer.err
     assert [RunDir(Path(f"s/{n}")).state for n in range(4)] == ["finished"] * 4
 
