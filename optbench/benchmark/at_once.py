@@ -1,4 +1,4 @@
-"""Whether a benchmark's runs can be trained so many at once as is asked for."""
+"""Whether a benchmark's runs are trained at once, and can be so many as are asked for."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from optbench.benchmark.plan import BenchmarkPlan
 from optbench.benchmark.problems import Problem
 from optbench.compose.executors import SERIAL, ExecutorChoice
 from optbench.errors import UserError
+from optbench.executors.base import Executor
+from optbench.executors.gathered import gathering
+from optbench.executors.make import make_executor
+from optbench.runs.log import Log
 from optbench.runs.populations import Grouping, refuse_elsewhere
 
 
@@ -52,3 +56,26 @@ def refuse_number_elsewhere(
     for problem in problems:
         base = problem.tuning(problem.contenders[0], 0, plan.seed)
         refuse_elsewhere(base, choice.name != SERIAL)
+
+
+def executor_of(
+    plan: BenchmarkPlan,
+    problems: Sequence[Problem],
+    choice: ExecutorChoice,
+    grouping: Grouping,
+    log: Log,
+) -> Executor:
+    """Return who does the runs: here those of one shape at once, unless that is off everywhere.
+
+    Args:
+        plan: of the benchmark.
+        problems: its workloads.
+        choice: who does the runs.
+        grouping: which remembers the shapes that were tried.
+        log: whom to tell.
+    """
+    executor = make_executor(choice, log)
+    bases = (problem.tuning(problem.contenders[0], 0, plan.seed) for problem in problems)
+    if all(base.config.sweep.population == "off" for base in bases):
+        return executor
+    return gathering(executor, log, grouping)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from optbench.assemble.create import need
 from optbench.benchmark.asked import WORDS, Asked, asked
-from optbench.benchmark.at_once import check_number, refuse_number_elsewhere
+from optbench.benchmark.at_once import check_number, executor_of, refuse_number_elsewhere
 from optbench.benchmark.contenders import Contender, contenders, from_plain
 from optbench.benchmark.plan import BenchmarkPlan, read_plan, write_plan
 from optbench.benchmark.problems import Problem, problems_of
@@ -19,7 +19,7 @@ from optbench.compose.executors import ExecutorChoice, gone_on_with, without_exe
 from optbench.config.identity import digest
 from optbench.errors import UserError
 from optbench.executors.base import Executor
-from optbench.executors.gathered import gathering
+from optbench.executors.gathered import Gathered
 from optbench.executors.make import make_executor
 from optbench.executors.many import do_all
 from optbench.rundir import RunDir
@@ -81,7 +81,8 @@ def benchmark(composer: Composer, overrides: Sequence[str], folder: str, log: Lo
     grouping = Grouping(log.tell)
     check_number(plan, problems, choice, grouping)
     made = reserved(folder, lambda path: write_plan(path, plan), log)
-    return _do(made, plan, problems, gathering(make_executor(choice, log), log, grouping), log)
+    executor = executor_of(plan, problems, choice, grouping, log=log)
+    return _do(made, plan, problems, executor, log)
 
 
 def folder_wanted(composer: Composer, own: Sequence[str] = ()) -> str:
@@ -130,7 +131,8 @@ def go_on(composer: Composer, folder: Path, overrides: Sequence[str], log: Log) 
     made = RunDir(folder)
     with alone(made, Log(draws=False, tells=False)):
         write_plan(folder, plan)
-    return _do(made, plan, problems, gathering(make_executor(choice, log), log), log)
+    executor = executor_of(plan, problems, choice, Grouping(log.tell), log=log)
+    return _do(made, plan, problems, executor, log)
 
 
 def _more(
@@ -189,7 +191,7 @@ def _do(
             f"out: {least_pairs(pairs, 0.95)} is the least"
         )
     with alone(folder, Log(draws=False, tells=False)):
-        jobs = BenchmarkJobs(folder, plan, problems)
+        jobs = BenchmarkJobs(folder, plan, problems, in_turn=isinstance(executor, Gathered))
         ended = do_all(jobs, executor, log)
         if jobs.ended_by:
             log.tell(f"the benchmark stops here: {jobs.ended_by}")

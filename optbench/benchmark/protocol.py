@@ -56,6 +56,8 @@ class BenchmarkJobs:
         folder: of the benchmark.
         plan: what is to be done.
         problems: the workloads, with the optimizers that take part.
+        in_turn: give no run of a workload as long as others are out on whose ends runs of the one
+            before it wait.
 
     Attributes:
         total: runs of the whole, at most: a choice that is the defaults takes none.
@@ -68,11 +70,14 @@ class BenchmarkJobs:
         folder: RunDir,
         plan: BenchmarkPlan,
         problems: Sequence[Problem],
+        in_turn: bool = False,
     ) -> None:
         self.folder, self.plan, self.problems = folder, plan, problems
+        self._in_turn = in_turn
         self.ended_by = ""
         self.results: dict[str, RunResult] = {}
         self._given: set[str] = set()
+        self._out: set[str] = set()
         self._names: dict[tuple[str, str, int, int, bool], str] = {}
         self._specs: dict[str, RunSpec] = {}
         self._numbers = 0
@@ -172,12 +177,15 @@ class BenchmarkJobs:
     def next(self) -> Job | None:
         """Return the next run; None until trials are over that the rest waits for, and at the end.
 
-        While some of a workload's trials go on, the next workload's begin: nobody is idle.
+        While some of a workload's trials go on, the next workload's begin: nobody is idle, unless
+        workloads are in turn.
         """
         if self.ended_by:
             return None
         passed: list[Wanted] = []
         while self._waiting:
+            if self._out and passed and self._waiting[0].problem is not passed[0].problem:
+                break
             wanted = self._waiting.pop(0)
             name = self.name(wanted)
             if name is None:
@@ -185,11 +193,13 @@ class BenchmarkJobs:
             elif name not in self.results and name not in self._given:
                 self._waiting[:0] = passed
                 return self._job(wanted, name)
-        self._waiting = passed
+        self._waiting[:0] = passed
         return None
 
     def _job(self, wanted: Wanted, name: str) -> Job:
         self._given.add(name)
+        if self._in_turn:
+            self._out.add(name)
         problem, each = wanted.problem, wanted.contender
         said = [problem.name, each.name]
         if wanted.trial is None:
@@ -204,6 +214,7 @@ class BenchmarkJobs:
 
     def take(self, job: Job, result: RunResult) -> None:
         """Keep what a run came to, unless it goes on, or the machine ended it."""
+        self._out.discard(job.folder.path.name)
         if result.machines:
             self.ended_by = result.message
         elif result.state not in LEFT:

@@ -64,6 +64,13 @@ def test_the_report_is_that_of_one_by_one() -> None:
     assert set(runs("off")) < set(runs("b"))
 
 
+def test_one_workload_follows_another() -> None:
+    """Also where the next one's trials could go on while what is chosen is not known."""
+    answer = call(f"{LINE} {TWO} sweep.population=16 hydra.sweep.dir=b")
+    begun = [line.split()[1] for line in answer.err.splitlines() if line.startswith("[")]
+    assert len(begun) > 12 and begun == sorted(begun) and len(set(begun)) == 2
+
+
 def test_what_can_not_go_is_told_once_and_done_one_by_one() -> None:
     line = "benchmark workload=digits_mlp model.hidden=[8] threads=1 device=cpu trials=1 seeds=3"
     answer = call(f"{line} steps=5 optimizers=[muon,adamw] sweep.population=3 hydra.sweep.dir=b")

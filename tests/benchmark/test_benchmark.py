@@ -131,7 +131,7 @@ def test_nobody_waits_for_a_trial_while_there_is_another(
 
     module = import_module("optbench.benchmark.benchmark")  # whose package has a function's name
     monkeypatch.setattr(module, "do_all", drain)
-    call(f"{LINE} 'optimizers=[sgd,adamw]'")
+    call(f"{LINE} 'optimizers=[sgd,adamw]' sweep.population=off")
     trials = [line.split()[0] for line in given if " trial " in line]
     assert trials == ["digits_mlp"] * 6 + ["quadratic_deep"] * 6
     assert {line.split()[3] for line in given[6:] if " seed=" in line} == {"defaults"}
