@@ -29,6 +29,7 @@ _SAID = {
     "probe": "--at --out --config-dir --json --trust --help",
     "doctor": "--json --all --rule --help",
     "benchmark": _OF_ONE_CONFIG,
+    "claim": "--all --json --out --config-dir --help",
     "runs": "--csv --json --help",
     "compare": ("--metric --mode --baseline --axis --figures --format --csv --json --latex --help"),
     "report": "--output --metric --mode --baseline --help",

@@ -107,6 +107,9 @@ VERBS = {
         "benchmark:benchmark",
         "which optimizer is best: optbench benchmark suite=quick optimizers=[sgd,adamw]",
     ),
+    "claim": Verb(
+        "compare", "claims.verb:claim", "the textbook's sentences, tested: optbench claim [NAME]"
+    ),
     "runs": Verb(
         "compare", "past:runs", "past runs side by side: optbench runs [FOLDER...] [state=finished]"
     ),

@@ -58,6 +58,11 @@ def _run(folder: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+def made_with() -> dict[str, Any]:
+    """Return versions, commit, host, platform, number of cores."""
+    return dict(_constant())
+
+
 def environment(device: Any, world_size: int, implementation: str) -> dict[str, Any]:
     """Return versions, commit, host, device, ranks, optimizer implementation and command line."""
     import torch

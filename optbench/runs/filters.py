@@ -76,7 +76,7 @@ def meant(word: str) -> str | None:
 def _groups() -> set[str]:
     """Return the groups of which a run has a choice."""
     found = {path.name for path in configs_folder().iterdir() if path.is_dir()}
-    return found - {"executor", "space", "suite"}
+    return found - {"claim", "executor", "space", "suite"}
 
 
 def _values(text: str) -> list[str]:

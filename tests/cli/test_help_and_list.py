@@ -78,7 +78,7 @@ def test_the_version() -> None:
 
 def test_a_list_of_everything() -> None:
     lines = table_lines(call("list").out)
-    groups = sorted([*GROUPS, "executor", "space", "suite"])
+    groups = sorted([*GROUPS, "claim", "executor", "space", "suite"])
     assert [line.split()[0] for line in lines] == ["group", *groups]
     precision = next(line for line in lines if line.startswith("precision"))
     assert precision.split()[1:] == ["bf16", "fp16", "fp32", "tf32"]

@@ -1,0 +1,181 @@
+"""An experiment as it is to be run: the words of each part, with its budget's and its seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from optbench.claims.asked import Asked, replaced
+from optbench.claims.claim import Claim, Part
+from optbench.compose.composer import Composer, keys_of
+from optbench.compose.sweeps import Grid, compose_grid, varied_keys
+from optbench.config.identity import digest, identity
+from optbench.config.suggest import did_you_mean
+from optbench.errors import UserError
+from optbench.runs.surroundings import check_surroundings
+from optbench.runs.sweep import specs_of
+
+USUAL = ("device=cpu", "threads=1", "checkpoint=none", "monitor.tensorboard=false")
+"""Of all runs, unless a claim says otherwise: verdicts are of a laptop's processor, and small."""
+LENGTHS = ("steps", "epochs")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A part that is to be run.
+
+    Attributes:
+        part: of the claim.
+        case: in which of its conditions.
+        words: of the verb.
+        hash: of what decides what it comes to; it is in the name of its folder.
+        varied: the keys that differ among its runs, but the seed.
+        seeds: of its runs.
+        runs: how many.
+    """
+
+    part: Part
+    case: str
+    words: Sequence[str]
+    hash: str
+    varied: Sequence[str]
+    seeds: Sequence[int]
+    runs: int
+
+    @property
+    def folder(self) -> str:
+        """The name of its folder."""
+        return f"{self.part.name}-{self.hash}"
+
+
+def plan(composer: Composer, claim: Claim, wanted: Asked, there: bool = True) -> list[Planned]:
+    """Return all parts, in all cases; nothing is run or made.
+
+    Args:
+        composer: of the runs.
+        claim: whose experiment.
+        wanted: how it is asked for.
+        there: look whether data sets and devices are there.
+
+    Raises:
+        UserError: words that a verb does not have, a choice to be replaced that is not there.
+    """
+    seeds = seeds_of(claim, wanted)
+    found: list[Planned] = []
+    seen: set[str] = set()
+    for case, more in claim.cases.items():
+        planned: dict[str, Planned] = {}
+        for part in sorted(claim.parts, key=lambda each: each.verb == "probe"):
+            lines, replaced_ones = _words(claim, part, more, wanted, seeds)
+            seen |= replaced_ones
+            planned[part.name] = _planned(composer, part, case, lines, seeds, planned, there)
+        found += planned.values()
+    for old in wanted.instead or {}:
+        if old not in seen:
+            names = sorted({name for each in found for name in _choices(each.words)})
+            near = did_you_mean(old, names)
+            raise UserError(f"instead: {claim.name} has no {old} in its experiment; {near}")
+    return found
+
+
+def seeds_of(claim: Claim, wanted: Asked) -> list[int]:
+    """Return the seeds of a claim's runs.
+
+    Raises:
+        UserError: several, where nothing is drawn.
+    """
+    many = wanted.seeds or claim.budgets[wanted.budget].seeds
+    if claim.exact and many > 1:
+        raise UserError(f"seeds={many}: {claim.name} draws nothing: {claim.exact}")
+    return [wanted.first + number for number in range(many)]
+
+
+def _words(
+    claim: Claim, part: Part, case: Sequence[str], wanted: Asked, seeds: Sequence[int]
+) -> tuple[list[str], set[str]]:
+    """Return the words of a part's verb, and what of them was replaced."""
+    budget = claim.budgets[wanted.budget]
+    own = budget.parts.get(part.name, ())
+    if part.verb == "probe":
+        return joined(part.words, own), set()
+    probed = any(each.of == part.name for each in claim.parts)
+    lines = joined(USUAL, ["checkpoint=final"] if probed else [])
+    for more in (claim.every, part.words, case, budget.every, own):
+        lines = joined(lines, more)
+    lines, found = replaced(lines, wanted.instead or {})
+    lines = joined(lines, wanted.overrides)
+    return joined(lines, _seeds(part, seeds)), found
+
+
+def _seeds(part: Part, seeds: Sequence[int]) -> list[str]:
+    if part.verb == "benchmark":
+        return [f"seeds={len(seeds)}", f"seed={seeds[0]}"]
+    if part.verb == "check":
+        return []
+    return ["seed=" + ",".join(map(str, seeds))]
+
+
+def joined(lines: Sequence[str], more: Sequence[str]) -> list[str]:
+    """Return words with further ones, which hold where both say something of a key."""
+    keys = set(keys_of(more))
+    if keys & set(LENGTHS):
+        keys |= set(LENGTHS)
+    return [*(line for line in lines if keys_of([line])[0] not in keys), *more]
+
+
+def _choices(words: Sequence[str]) -> list[str]:
+    pairs = [line.partition("=") for line in words]
+    return [name for key, _, value in pairs if "." not in key for name in value.split(",")]
+
+
+def _planned(
+    composer: Composer,
+    part: Part,
+    case: str,
+    words: list[str],
+    seeds: Sequence[int],
+    before: Mapping[str, Planned],
+    there: bool,
+) -> Planned:
+    if part.verb == "sweep":
+        hashes, varied = _composed(composer, words, there)
+        return Planned(
+            part=part,
+            case=case,
+            words=words,
+            hash=digest([hashes, words, composer.config_dir]),  # words: what is recorded, too
+            varied=[key for key in varied if key != "seed"],
+            seeds=seeds,
+            runs=len(hashes),
+        )
+    on = before[part.of] if part.of else None
+    return Planned(
+        part=part,
+        case=case,
+        words=words,
+        hash=digest([words, list(seeds), part.at, on and on.hash, composer.config_dir]),
+        varied=on.varied if on else [],
+        seeds=seeds,
+        runs=on.runs if on else len(seeds),
+    )
+
+
+def _composed(
+    composer: Composer, words: Sequence[str], there: bool
+) -> tuple[list[str], tuple[str, ...]]:
+    """Return the hash of each run of a sweep, and the keys that differ among them.
+
+    Raises:
+        UserError: one can't be composed, or lacks its data set or device.
+    """
+    grid = compose_grid(composer, words)
+    if not isinstance(grid, Grid) or not grid.basic:
+        raise UserError("hydra/launcher, hydra/sweeper: not in a claim")
+    specs = specs_of(composer, grid.runs)
+    seen = set()
+    for spec in specs:
+        data = digest(spec.plain["dataset"])
+        if there and data not in seen:
+            check_surroundings(spec)
+            seen.add(data)
+    return [identity(spec.plain) for spec in specs], varied_keys(grid.runs)

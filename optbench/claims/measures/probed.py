@@ -1,0 +1,29 @@
+"""A value of an instrument of `probe`."""
+
+from __future__ import annotations
+
+from optbench.claims.found import Found
+from optbench.claims.measured import Measured
+from optbench.config.suggest import did_you_mean
+from optbench.errors import UserError
+
+
+def measure(found: Found, part: str, value: str) -> Measured:
+    """Return the value at the last step that was probed, of each of the runs' settings.
+
+    Args:
+        part: the probe.
+        value: its name, such as `hessian/largest`.
+    """
+    if part not in found.others:
+        raise UserError(f"measure: {part}: no such probe; {did_you_mean(part, found.others)}")
+    values: dict[str, dict[int, float | None]] = {}
+    for each in found.others[part]:
+        by_step = each["values"].get(value)
+        if by_step is None:
+            raise UserError(
+                f"measure: {value}: not measured; {did_you_mean(value, each['values'])}"
+            )
+        last = by_step[max(by_step, key=int)]
+        values.setdefault(" ".join(filter(None, [part, each["label"]])), {})[each["seed"]] = last
+    return Measured(values)

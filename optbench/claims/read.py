@@ -1,0 +1,212 @@
+"""A claim's file, read and checked.
+
+# In a line
+section: "3.3"
+sentence: "the text's words"
+source: Who, year, title
+question: What is measured?
+every: model=mlp dataset=digits        # overrides of all runs; may be left out
+experiment:                            # parts: what a verb is asked, as on its command line
+  sgd: optimizer=sgd optimizer.lr=0.1,0.2
+  looks: {probe: sgd, words: "instruments=[hessian]", at: last}
+  compared: {benchmark: "workload=digits_mlp optimizers=[sgd,adam]"}
+  checked: {check: "checks=[overfit]"}
+measure: {name: final, metric: val/loss}
+rule: {paired: [sgd, adam], better: less}
+cases: {small: batch_size=8, large: batch_size=256}      # may be left out
+exact: why one run says it all                           # may be left out
+conditions: Under which it is tested
+would_change: What would change our mind
+budget:
+  quick: {seeds: 6, every: steps=50}
+  full: {seeds: 10}
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from optbench.claims.claim import Budget, Claim, Part, PartVerb
+from optbench.claims.kinds import check_rule
+from optbench.config.flow import flow
+from optbench.config.suggest import did_you_mean
+from optbench.errors import UserError
+
+TEXTS = ("sentence", "source", "question", "conditions", "would_change")
+"""Keys that a claim has, in words."""
+NEEDED = ("section", *TEXTS, "experiment", "measure", "rule", "budget")
+KEYS = (*NEEDED, "every", "cases", "exact", "changed")
+VERBS: tuple[PartVerb, ...] = ("sweep", "benchmark", "probe", "check")
+OF_A_PART = (*VERBS, "words", "at")
+BUDGETS = ("quick", "full")
+MOST_SEEDS = 1000
+
+
+def read_claim(plain: Any, name: str) -> Claim:
+    """Read a claim from what stands in its file.
+
+    Args:
+        plain: the file as plain data.
+        name: of the file.
+
+    Raises:
+        UserError: it is none; the key, what is wrong, and the nearest that would not be.
+    """
+    where = f"claim={name}"
+    if not isinstance(plain, Mapping):
+        raise UserError(f"{where}: expected a group of keys: {', '.join(KEYS)}")
+    for key in plain:
+        if key not in KEYS:
+            raise UserError(f"{where}: {key}: no such key; {did_you_mean(str(key), KEYS)}")
+    for key in NEEDED:
+        if plain.get(key) in (None, "", {}, []):
+            raise UserError(f"{where}: it has no {key}; {_WANTED.get(key, 'a text')}")
+    for key in (*TEXTS, "exact", "changed"):
+        if not isinstance(plain.get(key, ""), str):
+            raise UserError(f"{where}: {key}={flow(plain[key])}: expected a text")
+    exact = str(plain.get("exact", ""))
+    parts = _parts(plain["experiment"], f"{where}: experiment")
+    return Claim(
+        name=name,
+        section=_sections(plain["section"], where),
+        **{key: " ".join(str(plain[key]).split()) for key in TEXTS},
+        every=words(plain.get("every"), f"{where}: every"),
+        parts=parts,
+        cases=_cases(plain.get("cases"), f"{where}: cases"),
+        measure=_measure(plain["measure"], where),
+        rules=_rules(plain["rule"], f"{where}: rule"),
+        exact=exact,
+        budgets=_budgets(plain["budget"], parts, bool(exact), f"{where}: budget"),
+        changed=str(plain.get("changed", "")),
+        plain=dict(plain),
+    )
+
+
+_WANTED = {
+    "section": 'of the text, such as section: "2.2"',
+    "experiment": "parts with what is run, such as sgd: optimizer=sgd optimizer.lr=0.1",
+    "measure": "a measure's name, such as measure: final",
+    "rule": "what decides, fixed before it is run, such as rule: {above: slope, value: 0}",
+    "budget": "such as budget: {quick: {seeds: 6}, full: {seeds: 10}}",
+}
+
+
+def words(said: Any, where: str) -> list[str]:
+    """Return words as on a command line, from one text or a list of them.
+
+    Raises:
+        UserError: something else.
+    """
+    if said is None:
+        return []
+    if isinstance(said, str):
+        try:
+            return shlex.split(said)
+        except ValueError as error:
+            raise UserError(f"{where}={flow(said)}: {str(error).lower()}") from None
+    if isinstance(said, Sequence) and all(isinstance(each, str) for each in said):
+        return list(said)
+    raise UserError(f"{where}={flow(said)}: expected words as on a command line, such as steps=50")
+
+
+def _sections(said: Any, where: str) -> list[str]:
+    given = said if isinstance(said, list | tuple) else [said]
+    for each in given:
+        if not isinstance(each, str):
+            raise UserError(f'{where}: section={flow(said)}: expected a text, such as "2.2"')
+    return [str(each) for each in given]
+
+
+def _parts(said: Any, where: str) -> list[Part]:
+    if not isinstance(said, Mapping):
+        raise UserError(f"{where}={flow(said)}: expected parts by name; {_WANTED['experiment']}")
+    found = [_part(str(name), node, f"{where}: {name}") for name, node in said.items()]
+    sweeps = [part.name for part in found if part.verb == "sweep"]
+    for part in found:
+        if part.name == "every" or "/" in part.name:
+            raise UserError(f"{where}: {part.name}: can't be the name of a part")
+        if part.verb == "probe" and part.of not in sweeps:
+            near = did_you_mean(part.of, sweeps) if sweeps else "there is no part with runs"
+            raise UserError(f"{where}: {part.name}: probe={part.of}: no such part; {near}")
+    return found
+
+
+def _part(name: str, node: Any, where: str) -> Part:
+    if not isinstance(node, Mapping):
+        return Part(name, "sweep", words(node, where))
+    for key in node:
+        if key not in OF_A_PART:
+            raise UserError(f"{where}: {key}: no such key; {did_you_mean(str(key), OF_A_PART)}")
+    said = [verb for verb in VERBS if verb in node]
+    if len(said) != 1:
+        raise UserError(f"{where}={flow(node)}: expected one verb of {', '.join(VERBS)}")
+    verb = said[0]
+    if verb == "probe":
+        at = node.get("at")
+        return Part(
+            name=name,
+            verb=verb,
+            words=words(node.get("words"), f"{where}: words"),
+            of=str(node[verb]),
+            at=None if at is None else str(at),
+        )
+    if set(node) - {verb}:
+        raise UserError(f"{where}: words and at are of a probe; write {verb}: ...")
+    return Part(name, verb, words(node[verb], where))
+
+
+def _cases(said: Any, where: str) -> dict[str, list[str]]:
+    if said is None:
+        return {"": []}
+    if not isinstance(said, Mapping) or not said:
+        raise UserError(f"{where}={flow(said)}: expected conditions by name, each with overrides")
+    for name in said:
+        if not isinstance(name, str) or "/" in name or name.startswith("."):
+            raise UserError(f"{where}: {name}: can't be the name of a case")
+    return {name: words(said[name], f"{where}: {name}") for name in said}
+
+
+def _measure(said: Any, where: str) -> dict[str, Any]:
+    if isinstance(said, str):
+        return {"name": said}
+    if isinstance(said, Mapping) and isinstance(said.get("name"), str):
+        return {str(key): value for key, value in said.items()}
+    raise UserError(
+        f"{where}: measure={flow(said)}: expected a name, or {{name: NAME, ...}} with settings"
+    )
+
+
+def _rules(said: Any, where: str) -> list[Mapping[str, Any]]:
+    given = said if isinstance(said, list | tuple) else [said]
+    for each in given:
+        check_rule(each, where)
+    return [cast(Mapping[str, Any], each) for each in given]
+
+
+def _budgets(said: Any, parts: Sequence[Part], exact: bool, where: str) -> dict[str, Budget]:
+    if not isinstance(said, Mapping):
+        raise UserError(f"{where}={flow(said)}: {_WANTED['budget']}")
+    for name in said:
+        if name not in BUDGETS:
+            raise UserError(f"{where}: {name}: no such budget; {did_you_mean(str(name), BUDGETS)}")
+    return {name: _budget(name, said.get(name), parts, exact, where) for name in BUDGETS}
+
+
+def _budget(name: str, said: Any, parts: Sequence[Part], exact: bool, where: str) -> Budget:
+    said, where = {} if said is None else said, f"{where}: {name}"
+    names = [part.name for part in parts]
+    known = ("seeds", "every", *names)
+    if not isinstance(said, Mapping):
+        raise UserError(f"{where}={flow(said)}: expected such as {{seeds: 6, every: steps=50}}")
+    for key in said:
+        if key not in known:
+            raise UserError(f"{where}: {key}: no such key; {did_you_mean(str(key), known)}")
+    seeds = said.get("seeds", 1 if exact else None)
+    if exact and seeds != 1:
+        raise UserError(f"{where}: seeds={flow(seeds)}: beside exact, which says that one run does")
+    if isinstance(seeds, bool) or not isinstance(seeds, int) or not 1 <= seeds <= MOST_SEEDS:
+        raise UserError(f"{where}: seeds={flow(seeds)}: expected a number from 1 to {MOST_SEEDS}")
+    own = {key: words(said[key], f"{where}: {key}") for key in names if key in said}
+    return Budget(name, seeds, words(said.get("every"), f"{where}: every"), own)

@@ -1,0 +1,147 @@
+"""The parts of an experiment, done by the public verbs; what is done is not done again."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from optbench.api import resume_sweep, sweep
+from optbench.api_benchmark import benchmark
+from optbench.api_diagnosis import check, probe
+from optbench.claims.experiment import Planned
+from optbench.claims.found import Found, Ran
+from optbench.config.counted import counted
+from optbench.errors import UserError
+from optbench.files import load_json, strict, write_atomically
+from optbench.rundir import PLAN
+from optbench.runs.result import RunResult
+from optbench.which_run import BENCHMARK
+
+COUNTED = ("finished", "stopped_early", "diverged")
+"""States of a run that has come to an end of its own."""
+SECONDS = "seconds.json"
+"""Beside the parts: what each took, so that what was killed in between knows."""
+
+
+@dataclass(frozen=True)
+class Doer:
+    """Does parts.
+
+    Attributes:
+        folder: of the claim.
+        executor: the words that say who does the runs.
+        config_dir: of the user's own config files.
+        tell: told of each part as it begins.
+    """
+
+    folder: Path
+    executor: Sequence[str]
+    config_dir: str | None
+    tell: Callable[[str], None]
+
+    def do(self, parts: Sequence[Planned]) -> Found:
+        """Do the parts of one case, and return what came of them.
+
+        Raises:
+            UserError: what a verb refuses, such as a data set that is missing; a run that failed.
+        """
+        sweeps: dict[str, Sequence[Ran]] = {}
+        others: dict[str, Any] = {}
+        for planned in parts:
+            begun, verb = time.perf_counter(), planned.part.verb
+            if verb == "sweep":
+                results = self._sweep(planned)
+                sweeps[planned.part.name] = [Ran(each, planned.varied) for each in results]
+            elif verb == "probe":
+                others[planned.part.name] = self._probe(planned, sweeps[planned.part.of])
+            elif verb == "benchmark":
+                others[planned.part.name] = self._benchmark(planned)
+            else:
+                others[planned.part.name] = self._check(planned)
+            self._took(planned, time.perf_counter() - begun)
+        return Found(sweeps, others, parts[0].seeds)
+
+    def seconds(self, parts: Sequence[Planned]) -> float:
+        """Return what these parts took, over all the times that they were at work."""
+        known = self._known_seconds()
+        return sum(known.get(each.folder, 0.0) for each in parts)
+
+    def _known_seconds(self) -> dict[str, float]:
+        try:
+            said = load_json(self.folder / SECONDS)
+        except (OSError, UserError):
+            return {}
+        return {key: float(value) for key, value in said.items() if isinstance(value, int | float)}
+
+    def _took(self, planned: Planned, seconds: float) -> None:
+        known = self._known_seconds()
+        done = planned.folder in known and seconds < 0.1 * known[planned.folder]
+        if not done:  # a look at what is done already takes some time, too
+            known[planned.folder] = known.get(planned.folder, 0.0) + seconds
+            write_atomically(self.folder / SECONDS, json.dumps(known, indent=1))
+
+    def _sweep(self, planned: Planned) -> list[RunResult]:
+        folder = self.folder / planned.folder
+        if os.path.lexists(folder / PLAN):
+            results = resume_sweep(folder, *self.executor, config_dir=self.config_dir)
+        else:
+            with suppress(OSError):  # one that was killed before it had a plan
+                folder.rmdir()
+            self._begin(planned, planned.runs)
+            words = (*planned.words, *self.executor)
+            results = sweep(*words, folder=folder, config_dir=self.config_dir)
+        for result in results:
+            if result.state not in COUNTED:
+                raise UserError(f"{result.folder.path}: {result.state}: {result.message}")
+        return results
+
+    def _begin(self, planned: Planned, runs: int) -> None:
+        case = f" ({planned.case})" if planned.case else ""
+        what = f"{planned.part.verb} {planned.part.name}{case}"
+        self.tell(f"{self.folder.name}: {what}: {counted(runs, 'run')}")
+
+    def _probe(self, planned: Planned, runs: Sequence[Ran]) -> list[dict[str, Any]]:
+        """Return of each run its seed, its label, and values by name and step."""
+        found: list[dict[str, Any]] = []
+        for number, ran in enumerate(runs):
+            path = self.folder / planned.folder / f"{number}.json"
+            if not path.is_file():
+                if number == 0:
+                    self._begin(planned, len(runs))
+                probed = probe(ran.run.path, *planned.words, at=planned.part.at)
+                said = {"seed": ran.seed, "label": ran.label, "values": probed.values}
+                _keep(path, said)
+            found.append(load_json(path))
+        return found
+
+    def _benchmark(self, planned: Planned) -> dict[str, Any]:
+        folder = self.folder / planned.folder
+        if os.path.lexists(folder / BENCHMARK):
+            words: Sequence[str] = self.executor
+        else:
+            with suppress(OSError):
+                folder.rmdir()
+            self._begin(planned, planned.runs)
+            words = (*planned.words, *self.executor)
+        return dict(benchmark(*words, folder=folder, config_dir=self.config_dir).report)
+
+    def _check(self, planned: Planned) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for seed in planned.seeds:
+            path = self.folder / planned.folder / f"{seed}.json"
+            if not path.is_file():
+                checked = check(*planned.words, f"seed={seed}", config_dir=self.config_dir)
+                _keep(path, {"seed": seed, **checked.plain})
+            found.append(load_json(path))
+        return found
+
+
+def _keep(path: Path, said: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps(strict(said)))

@@ -1,0 +1,128 @@
+"""The verb `claim`: what the textbook says, as experiments with verdicts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from optbench.claims.asked import Asked, asked, claim_of, names_of_claims
+from optbench.claims.claims import ROOT, ready, test
+from optbench.claims.told import order, told, told_all, told_list
+from optbench.compose.composer import Composer, hydra_session
+from optbench.config.flags import flag_hint
+from optbench.console import print_error, print_lines
+from optbench.errors import UserError
+from optbench.files import strict
+from optbench.launched import launched_ranks
+from optbench.rundir import path_of
+from optbench.which_folder import refuse_no_folder
+
+VALUED, SWITCHES = ("--config-dir", "--out"), ("--all", "--json")
+EXIT_FAILED = 1
+
+
+class Flags(NamedTuple):
+    """What the command line says."""
+
+    names: list[str]
+    lines: list[str]
+    every: bool
+    json: bool
+    config_dir: str | None
+    root: str
+
+
+def claim(arguments: Sequence[str]) -> int:
+    """Run `optbench claim [NAME...|--all] [words] [overrides] [flags]`; return the exit code."""
+    flags = read(arguments)
+    if launched_ranks() > 1:
+        raise UserError("claim: not under torchrun; executor=local does runs side by side")
+    with hydra_session(flags.config_dir) as composer:
+        known = names_of_claims(composer)
+        wanted = asked(composer, flags.lines)
+        if not flags.names and not flags.every:
+            if flags.lines:
+                raise UserError(f"claim: which? optbench claim NAME {flags.lines[0]}, or --all")
+            told_list([claim_of(composer, name) for name in known])
+            return 0
+        for name in flags.names:
+            claim_of(composer, name)
+        if flags.every:
+            return _all(composer, known, wanted, flags)
+        outcomes = []
+        for at in [ready(composer, claim_of(composer, n), wanted, flags.root) for n in flags.names]:
+            said = test(at, composer.config_dir, print_error)
+            outcomes.append(said)
+            if not flags.json:
+                told(at.claim, said, at.folder)
+    if flags.json:
+        print_lines(json.dumps(strict({"claims": outcomes}), indent=1))
+    return 0
+
+
+def _all(composer: Composer, known: Sequence[str], wanted: Asked, flags: Flags) -> int:
+    """Test all claims; one that can't be is told of, and the others go on."""
+    outcomes: list[dict[str, Any]] = []
+    failed: list[str] = []
+    claims = sorted((claim_of(composer, name) for name in known), key=order)
+    for number, each in enumerate(claims, 1):
+        try:
+            at = ready(composer, each, wanted, flags.root)
+            said = at.done
+            if said is None:
+                said = test(at, composer.config_dir, print_error)
+            outcomes.append(said)
+            print_error(f"{number}/{len(claims)} {each.name}: {said['said']}")
+        except UserError as error:
+            failed.append(each.name)
+            print_error(f"{number}/{len(claims)} {each.name}: {error}")
+    if flags.json:
+        print_lines(json.dumps(strict({"claims": outcomes, "failed": failed}), indent=1))
+    else:
+        told_all(outcomes)
+    return EXIT_FAILED if failed else 0
+
+
+def read(arguments: Sequence[str]) -> Flags:
+    """Read the command line: names of claims, words and overrides, flags.
+
+    Raises:
+        UserError: a flag that there is not, or one without its value.
+    """
+    values: dict[str, str] = {}
+    words: list[str] = []
+    switches: set[str] = set()
+    given = iter(arguments)
+    for argument in given:
+        name, equals, value = argument.partition("=")
+        if name in VALUED:
+            values[name] = value if equals else next(given, "")
+            if not values[name]:
+                raise UserError(f"{name}: it wants a value")
+        elif name in SWITCHES:
+            if equals:
+                raise UserError(f"{name}: it takes no value")
+            switches.add(name)
+        elif argument.startswith("-"):
+            hint = flag_hint("claim", argument, next(given, ""), (*VALUED, *SWITCHES))
+            raise UserError(f"{name}: no such flag; {hint}")
+        else:
+            words.append(argument)
+    names = [word for word in words if "=" not in word and not word.startswith("~")]
+    if names and "--all" in switches:
+        raise UserError(f"{names[0]}: beside --all; one of them")
+    if "all" in names:
+        raise UserError("claim all: no such claim; did you mean optbench claim --all?")
+    root = path_of(values.get("--out", ROOT), "--out")
+    if root.exists():
+        refuse_no_folder(root, f"--out {root}")
+    return Flags(
+        names=names,
+        lines=[word for word in words if word not in names],
+        every="--all" in switches,
+        json="--json" in switches,
+        config_dir=values.get("--config-dir"),
+        root=str(Path(root)),
+    )

@@ -1,0 +1,93 @@
+"""Every claim in configs/claim: it can be read, composed at both budgets, and measured."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from optbench.claims.asked import Asked, claim_of
+from optbench.claims.experiment import plan
+from optbench.claims.measuring import function_of, names_of_measures
+from optbench.claims.read import read_claim
+from optbench.compose.composer import Composer, hydra_session
+from optbench.compose.paths import config_files, configs_folder
+from optbench.errors import UserError
+from optbench.files import parse_yaml
+
+from .conftest import CLAIM
+
+CLAIMS = [path.stem for path in config_files(configs_folder() / "claim")]
+MEASURES = Path(__file__).parents[2] / "optbench" / "claims" / "measures"
+
+
+@pytest.fixture(scope="module")
+def composer() -> Iterator[Composer]:
+    with hydra_session() as made:
+        yield made
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_claim_can_be_run(name: str, composer: Composer) -> None:
+    claim = claim_of(composer, name)
+    assert all(re.fullmatch(r"[1-8]\.\d", section) for section in claim.section)
+    assert callable(function_of(claim))
+    quick, full = (plan(composer, claim, Asked(each), there=False) for each in ("quick", "full"))
+    assert sum(each.runs for each in quick) <= sum(each.runs for each in full)
+    assert claim.exact or claim.budgets["full"].seeds >= 10, "10 seeds where a verdict rests on any"
+
+
+def test_each_measure_is_a_claims() -> None:
+    with hydra_session() as made:
+        used = {str(claim_of(made, name).measure["name"]) for name in CLAIMS}
+    general = {"final", "probed", "rate"}
+    assert set(names_of_measures()) - general <= used
+
+
+def text(**changed: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = {**parse_yaml(CLAIM, "tiny.yaml"), **changed}
+    return {key: value for key, value in plain.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"rule": None}, "it has no rule; what decides, fixed before it is run, such as rule:"),
+        ({"measure": None}, "it has no measure; a measure's name, such as measure: final"),
+        ({"experiment": None}, "it has no experiment; parts with what is run"),
+        ({"sentence": ["x"]}, "sentence=[x]: expected a text"),
+        ({"section": 2.2}, 'section=2.2: expected a text, such as "2.2"'),
+        ({"sentense": "x"}, "sentense: no such key; did you mean sentence?"),
+        ({"measure": 3}, "measure=3: expected a name, or {name: NAME, ...} with settings"),
+        ({"every": 3}, "every=3: expected words as on a command line"),
+        ({"every": "'x"}, "every='x: no closing quotation"),
+        ({"experiment": "x"}, "experiment=x: expected parts by name"),
+        ({"experiment": {"a": {"train": "x"}}}, "experiment: a: train: no such key; "),
+        ({"experiment": {"a": {"at": "last"}}}, "experiment: a={at: last}: expected one verb"),
+        ({"experiment": {"a": {"probe": "b"}}}, "experiment: a: probe=b: no such part; there is"),
+        ({"cases": {"a/b": None}}, "cases: a/b: can't be the name of a case"),
+        ({"budget": {"quik": {}}}, "budget: quik: no such budget; did you mean quick?"),
+        ({"budget": {"quick": {}}}, "budget: quick: seeds=null: expected a number from 1 to 1000"),
+        ({"budget": {"quick": {"sed": 3}}}, "budget: quick: sed: no such key; did you mean seeds?"),
+        ({"exact": "no noise"}, "budget: quick: seeds=6: beside exact, which says that one run"),
+    ],
+)
+def test_what_is_no_claim(changed: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError) as error:
+        read_claim(text(**changed), "mine")
+    assert str(error.value).startswith(f"claim=mine: {said}")
+
+
+def test_words_change_no_rule_and_rules_do() -> None:
+    fixed = read_claim(text(), "tiny").fixed
+    assert read_claim(text(conditions="other", would_change="x", source="y"), "tiny").fixed == fixed
+    assert read_claim(text(rule={"above": "small", "value": 0}), "tiny").fixed != fixed
+    assert read_claim(text(every="steps=4"), "tiny").fixed != fixed
+
+
+def test_a_measure_is_a_file_with_a_function() -> None:
+    files = sorted(path.stem for path in MEASURES.glob("*.py") if path.stem != "__init__")
+    assert names_of_measures() == files
