@@ -104,7 +104,8 @@ def _words(
         lines = joined(lines, more)
     lines, found = replaced(lines, wanted.instead or {})
     lines = joined(lines, wanted.overrides)
-    return joined(lines, _seeds(part, seeds)), found
+    first = _seeds(part, seeds)  # so that settings take turns, seed by seed
+    return [*first, *without(lines, first)], found
 
 
 def _seeds(part: Part, seeds: Sequence[int]) -> list[str]:
@@ -117,10 +118,15 @@ def _seeds(part: Part, seeds: Sequence[int]) -> list[str]:
 
 def joined(lines: Sequence[str], more: Sequence[str]) -> list[str]:
     """Return words with further ones, which hold where both say something of a key."""
+    return [*without(lines, more), *more]
+
+
+def without(lines: Sequence[str], more: Sequence[str]) -> list[str]:
+    """Return words without those of which others say something, too."""
     keys = set(keys_of(more))
     if keys & set(LENGTHS):
         keys |= set(LENGTHS)
-    return [*(line for line in lines if keys_of([line])[0] not in keys), *more]
+    return [line for line in lines if keys_of([line])[0] not in keys]
 
 
 def _choices(words: Sequence[str]) -> list[str]:

@@ -92,7 +92,9 @@ def _quantities(axes: Any, rules: Sequence[Judged], case: str) -> None:
     axes.set_ylim(-0.6, len(rules) - 0.4)
     axes.tick_params(axis="x", labelsize="x-small")
     axes.set_xlabel("of what the claim says" if relative else "value", fontsize="small")
-    axes.set_title(": ".join(filter(None, [case, "measured, and what is claimed"])), fontsize="small")
+    axes.set_title(
+        ": ".join(filter(None, [case, "measured, and what is claimed"])), fontsize="small"
+    )
     axes.grid(True, axis="x", linewidth=0.4, alpha=0.5)
 
 
