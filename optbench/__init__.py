@@ -18,7 +18,7 @@ from optbench.version import __version__
 if TYPE_CHECKING:
     from optbench.api import compose, pbt, resume, resume_sweep, sweep, train, tune
     from optbench.api_benchmark import benchmark
-    from optbench.api_diagnosis import check, doctor, probe
+    from optbench.api_diagnosis import check, doctor, find_lr, probe
     from optbench.benchmark.result import Benchmark
     from optbench.check.result import Checked
     from optbench.comparison.compare import compare, compare_workloads
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from optbench.runs.find import find_runs, open_run
     from optbench.runs.read import Checkpoints, Run
     from optbench.runs.result import RunResult
+    from optbench.search.result import RangeTest
     from optbench.symptoms.base import Rule, Symptom
     from optbench.training.callback import Callback
     from optbench.tuning.study import Study, Tried
@@ -48,6 +49,7 @@ __all__ = [
     "Diagnosis",
     "Population",
     "Probed",
+    "RangeTest",
     "Rule",
     "Run",
     "RunResult",
@@ -63,6 +65,7 @@ __all__ = [
     "compare_workloads",
     "compose",
     "doctor",
+    "find_lr",
     "find_runs",
     "open_run",
     "pbt",
@@ -86,6 +89,7 @@ _HOMES = {
     "Diagnosis": "doctor.diagnosis",
     "Population": "population.result",
     "Probed": "probe.result",
+    "RangeTest": "search.result",
     "Rule": "symptoms.base",
     "Run": "runs.read",
     "RunResult": "runs.result",
@@ -100,6 +104,7 @@ _HOMES = {
     "check": "api_diagnosis",
     "compose": "api",
     "doctor": "api_diagnosis",
+    "find_lr": "api_diagnosis",
     "find_runs": "runs.find",
     "open_run": "runs.find",
     "pbt": "api",

@@ -1,4 +1,4 @@
-"""Diagnosis from Python: `optbench.check` before a training, `probe` and `doctor` of a run."""
+"""Diagnosis from Python: `optbench.check` and `find_lr` before a training, `probe` and `doctor`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from optbench.compose.quoting import value_text
 from optbench.compose.texts import check_flag, check_texts
 from optbench.library import Path, check_folders, composer_of, of_a_library
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from optbench.check.result import Checked
     from optbench.doctor.diagnosis import Diagnosis
     from optbench.probe.result import Probed
+    from optbench.search.result import RangeTest
     from optbench.symptoms.base import Rule
 
 
@@ -57,6 +59,62 @@ def check(
     folder = None if out is None else path_of(out)
     with of_a_library(quiet) as (log, _):
         return run_checks(wanted, log, None if quiet else line_told, folder, config_dir)
+
+
+def find_lr(
+    *overrides: str,
+    low: float = 1e-7,
+    high: float = 10.0,
+    ramp_steps: int = 100,
+    seeds: int = 3,
+    folder: Path | None = None,
+    quiet: bool = True,
+    config_dir: str | None = None,
+) -> RangeTest:
+    """Test a range of learning rates in one short training a seed, as `optbench find-lr` does.
+
+    Args:
+        overrides: of the training.
+        low, high: ends of the ramp, which is exponential.
+        ramp_steps: of each test, at least 10.
+        seeds: how many tests, the config's seed first.
+        folder: made for `find-lr.json`. Default: in `runs/`.
+        quiet: say nothing; else notes and warnings on what is tested.
+        config_dir: a folder of your own config files.
+
+    Returns:
+        What was found: the recommended `lr`, that of each seed (`by_seed`), `caveats`, `folder`,
+        and `plain`, which is the verb's JSON.
+
+    Raises:
+        UserError: bad input.
+
+    Example:
+        >>> found = optbench.find_lr("optimizer=sgd", ramp_steps=40, seeds=1)
+        >>> found.lr == found.by_seed[0]
+        True
+    """
+    from optbench.compose.range_test import range_test_config, resolve_player
+    from optbench.search.lr_range import Ramp, check_test
+    from optbench.search.range_runs import range_tests
+    from optbench.search.report import recorded
+    from optbench.search.result import RangeTest
+
+    check_texts("find_lr", overrides)
+    check_folders(folder, config_dir)
+    check_test(low, high, ramp_steps, seeds)
+    ramp = Ramp(low, high, ramp_steps, False)
+    own = [] if folder is None else [f"hydra.run.dir={value_text(os.fspath(folder))}"]
+    words = [*overrides, *own]
+    with composer_of(config_dir) as composer:
+        spec = composer.spec(composer.compose(words), words)
+        player = resolve_player(spec.config, "")
+        config = range_test_config(spec, composer, ramp_steps, player)
+    with of_a_library(quiet) as (log, _):
+        tested = range_tests(spec, config, player, ramp, seeds, log)
+    if tested.signal:
+        signal.raise_signal(tested.signal)
+    return RangeTest(tested.folder.path, recorded(spec, ramp, tested, player, config_dir))
 
 
 def probe(

@@ -17,7 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": {
         *("api", "compose", "config", "errors", "population", "runs", "training", "tuning"),
         *("api_benchmark", "benchmark", "comparison", "report", "version"),
-        *("api_diagnosis", "check", "probe", "doctor", "symptoms"),
+        *("api_diagnosis", "check", "probe", "doctor", "symptoms", "search"),
     },
     "__main__": {"cli", "training"},
     "cli": {
@@ -41,7 +41,17 @@ ALLOWED: dict[str, set[str]] = {
     },
     "api_benchmark": {"benchmark", "compose", "errors", "library", "rundir", "which_run"},
     "api_diagnosis": {
-        *("check", "compose", "library", "plots", "probe", "rundir", "doctor", "symptoms"),
+        *(
+            "check",
+            "compose",
+            "library",
+            "plots",
+            "probe",
+            "rundir",
+            "doctor",
+            "symptoms",
+            "search",
+        ),
     },
     "library": {"compose", "errors", "rundir", "runs", "which_folder"},
     "probe": {

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from optbench.config.identity import digest
 
-PartVerb = Literal["sweep", "benchmark", "probe", "check"]
+PartVerb = Literal["sweep", "benchmark", "probe", "check", "find_lr"]
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,11 @@ class Part:
 
     Attributes:
         name: which the measure asks for.
-        verb: `sweep`, `benchmark`, `check`; or `probe`, of the runs of another part.
+        verb: `sweep`, `benchmark`, `check`, `find_lr`; or `probe`, of the runs of another part.
         words: as on the verb's command line.
         of: the part whose runs are probed.
         at: the checkpoints that are probed.
+        ramp: of `find_lr`: `low`, `high`, `ramp_steps`.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Part:
     words: Sequence[str]
     of: str = ""
     at: str | None = None
+    ramp: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

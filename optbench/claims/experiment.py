@@ -113,6 +113,8 @@ def _seeds(part: Part, seeds: Sequence[int]) -> list[str]:
         return [f"seeds={len(seeds)}", f"seed={seeds[0]}"]
     if part.verb == "check":
         return []
+    if part.verb == "find_lr":
+        return [f"seed={seeds[0]}"]
     return ["seed=" + ",".join(map(str, seeds))]
 
 
@@ -159,7 +161,7 @@ def _planned(
         part=part,
         case=case,
         words=words,
-        hash=digest([words, list(seeds), part.at, on and on.hash, composer.config_dir]),
+        hash=digest([words, [*seeds], part.at, part.ramp, on and on.hash, composer.config_dir]),
         varied=on.varied if on else [],
         seeds=seeds,
         runs=on.runs if on else len(seeds),

@@ -90,7 +90,7 @@ class Found:
     Attributes:
         sweeps: the runs of each part that is a sweep.
         others: of each other part what its verb says: of a probe, values by seed and label; else
-            the verb's JSON.
+            the verb's JSON, of a check one a seed.
         seeds: of the runs.
     """
 

@@ -10,6 +10,7 @@ experiment:                            # parts: what a verb is asked, as on its 
   sgd: optimizer=sgd optimizer.lr=0.1,0.2
   looks: {probe: sgd, words: "instruments=[hessian]", at: last}
   compared: {benchmark: "workload=digits_mlp optimizers=[sgd,adam]"}
+  range: {find_lr: optimizer=sgd, ramp: {low: 1e-6, ramp_steps: 100}}
   checked: {check: "checks=[overfit]"}
 measure: {name: final, metric: val/loss}
 rule: {paired: [sgd, adam], better: less}
@@ -38,8 +39,9 @@ TEXTS = ("sentence", "source", "question", "conditions", "would_change")
 """Keys that a claim has, in words."""
 NEEDED = ("section", *TEXTS, "experiment", "measure", "rule", "budget")
 KEYS = (*NEEDED, "every", "cases", "exact", "changed")
-VERBS: tuple[PartVerb, ...] = ("sweep", "benchmark", "probe", "check")
-OF_A_PART = (*VERBS, "words", "at")
+VERBS: tuple[PartVerb, ...] = ("sweep", "benchmark", "probe", "check", "find_lr")
+OF_A_PART = (*VERBS, "words", "at", "ramp")
+RAMP = ("low", "high", "ramp_steps")
 BUDGETS = ("quick", "full")
 MOST_SEEDS = 1000
 
@@ -152,9 +154,30 @@ def _part(name: str, node: Any, where: str) -> Part:
             of=str(node[verb]),
             at=None if at is None else str(at),
         )
-    if set(node) - {verb}:
+    if set(node) - {verb, "ramp"}:
         raise UserError(f"{where}: words and at are of a probe; write {verb}: ...")
-    return Part(name, verb, words(node[verb], where))
+    return Part(name, verb, words(node[verb], where), ramp=_ramp(node, verb, where))
+
+
+def _ramp(node: Mapping[str, Any], verb: str, where: str) -> dict[str, Any]:
+    """Return what a part says of the ramp of `find_lr`, which looks at its numbers itself."""
+    ramp = node.get("ramp", {})
+    if "ramp" in node and verb != "find_lr":
+        raise UserError(f"{where}: ramp: of find_lr alone")
+    if not isinstance(ramp, Mapping):
+        raise UserError(f"{where}: ramp={flow(ramp)}: expected such as {{low: 1e-6}}")
+    for key in ramp:
+        if key not in RAMP:
+            raise UserError(f"{where}: ramp: {key}: no such key; {did_you_mean(str(key), RAMP)}")
+    return {str(key): _number(value) for key, value in ramp.items()}
+
+
+def _number(value: Any) -> Any:
+    """Return a number that YAML takes for a text, such as 1e-6."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _cases(said: Any, where: str) -> dict[str, list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ from typing import Any
 
 from optbench.api import resume_sweep, sweep
 from optbench.api_benchmark import benchmark
-from optbench.api_diagnosis import check, probe
+from optbench.api_diagnosis import check, find_lr, probe
 from optbench.claims.experiment import Planned
 from optbench.claims.found import Found, Ran
 from optbench.config.counted import counted
@@ -25,6 +26,7 @@ from optbench.which_run import BENCHMARK
 
 COUNTED = ("finished", "stopped_early", "diverged")
 """States of a run that has come to an end of its own."""
+RANGE_TEST = "find-lr.json"
 SECONDS = "seconds.json"
 """Beside the parts: what each took, so that what was killed in between knows."""
 
@@ -62,6 +64,8 @@ class Doer:
                 others[planned.part.name] = self._probe(planned, sweeps[planned.part.of])
             elif verb == "benchmark":
                 others[planned.part.name] = self._benchmark(planned)
+            elif verb == "find_lr":
+                others[planned.part.name] = self._find_lr(planned)
             else:
                 others[planned.part.name] = self._check(planned)
             self._took(planned, time.perf_counter() - begun)
@@ -130,6 +134,20 @@ class Doer:
             self._begin(planned, planned.runs)
             words = (*planned.words, *self.executor)
         return dict(benchmark(*words, folder=folder, config_dir=self.config_dir).report)
+
+    def _find_lr(self, planned: Planned) -> dict[str, Any]:
+        folder, part = self.folder / planned.folder, planned.part
+        if not (folder / RANGE_TEST).is_file():
+            shutil.rmtree(folder, ignore_errors=True)  # of one that was killed
+            self._begin(planned, planned.runs)
+            find_lr(
+                *planned.words,
+                seeds=len(planned.seeds),
+                folder=folder,
+                config_dir=self.config_dir,
+                **part.ramp,
+            )
+        return load_json(folder / RANGE_TEST)
 
     def _check(self, planned: Planned) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []

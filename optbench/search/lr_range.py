@@ -6,10 +6,14 @@ while the learning rate rises from far too small to far too large, and look wher
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from optbench.errors import UserError
 
 SMOOTHING = 0.9
 """The decay of the averages: about the last ten steps count."""
@@ -186,6 +190,19 @@ RULES: dict[str, Callable[[Sequence[float], Sequence[float]], float | None]] = {
     "steepest": steepest,
     "minimum_over_ten": minimum_over_ten,
 }
+
+
+def check_test(low: Any, high: Any, steps: Any, seeds: Any) -> None:
+    """Raise UserError for numbers of a program that make no range test."""
+    for name, rate in (("low", low), ("high", high)):
+        number = isinstance(rate, int | float) and not isinstance(rate, bool)
+        if not number or not 0 < rate < math.inf:
+            raise UserError(f"{name}={rate!r}: expected a learning rate above 0")
+    if low >= high:
+        raise UserError(f"low={low!r}: not below high={high!r}")
+    for name, count, least in (("ramp_steps", steps, 10), ("seeds", seeds, 1)):
+        if isinstance(count, bool) or not isinstance(count, int) or count < least:
+            raise UserError(f"{name}={count!r}: expected a whole number, at least {least}")
 
 
 @dataclass(frozen=True)

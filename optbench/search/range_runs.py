@@ -44,7 +44,14 @@ class Tested:
     signal: int = 0
 
 
-def range_tests(spec: RunSpec, config: RunConfig, player: str, ramp: Ramp, seeds: int) -> Tested:
+def range_tests(
+    spec: RunSpec,
+    config: RunConfig,
+    player: str,
+    ramp: Ramp,
+    seeds: int,
+    log: Log | None = None,
+) -> Tested:
     """Test each of some seeds, the config's first.
 
     Args:
@@ -53,6 +60,7 @@ def range_tests(spec: RunSpec, config: RunConfig, player: str, ramp: Ramp, seeds
         player: whose learning rate.
         ramp: of the rate.
         seeds: how many.
+        log: whom to tell; by default the terminal.
     """
     data = dataset(config)  # before torch is loaded: what there is not is said at once
     from optbench.runs.surroundings import check_device, check_strategy
@@ -68,7 +76,7 @@ def range_tests(spec: RunSpec, config: RunConfig, player: str, ramp: Ramp, seeds
     world = join(config.device)
     weights = start_weights(config, world)
     trials: list[Trial] = []
-    folder, signal, log = None, 0, Log()
+    folder, signal, log = None, 0, log or Log()
     with Interruption().listening() as interruption, at_work(), heard(log), ExitStack() as stack:
         for seed in range(config.seed, config.seed + seeds):
             seeded = replace(config, seed=seed)

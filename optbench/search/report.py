@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from optbench.compose.commands import train_command
 from optbench.compose.composer import keys_of
@@ -39,14 +39,8 @@ def report(
         config_dir: of the user's own configs, for the command.
     """
     folder, trials = tested.folder, tested.trials
-    spreads = {rule: Spread.of([trial.suggestions[rule] for trial in trials]) for rule in RULES}
-    lr = spreads[RECOMMENDED].median
-    command = None if lr is None else train_command(spec, lr, tested.base, player, config_dir)
-    against = caveats(ramp, trials)
-    recommended = {"rule": RECOMMENDED, "lr": lr, "command": command, "caveats": against}
-    record = {"recommended": recommended, **measured(ramp, trials, spreads)}
-    record |= {"overrides": spec.overrides, "choices": spec.choices, "config": spec.plain}
-    folder.write_json("find-lr.json", record | {"environment": dict(tested.where)})
+    record = recorded(spec, ramp, tested, player, config_dir)
+    spreads = spreads_of(trials)
     _print(folder, spec, ramp, trials, spreads)
     try:
         said = [o for o in spec.overrides if o.startswith("optimizer.") and len(o) < 40]
@@ -55,8 +49,31 @@ def report(
         names = "find-lr.png, find-lr.json"
     except UserError as error:  # without matplotlib the rest is as good
         names = f"find-lr.json (no picture: {error})"
-    _say(f"in {shown(folder.path)}: {names}", command, against)
+    found = record["recommended"]
+    _say(f"in {shown(folder.path)}: {names}", found["command"], found["caveats"])
+    lr: float | None = found["lr"]
     return lr
+
+
+def spreads_of(trials: Sequence[Trial]) -> dict[str, Spread]:
+    """Return each rule's suggestions over the seeds."""
+    return {rule: Spread.of([trial.suggestions[rule] for trial in trials]) for rule in RULES}
+
+
+def recorded(
+    spec: RunSpec, ramp: Ramp, tested: Tested, player: str, config_dir: str | None
+) -> dict[str, Any]:
+    """Write `find-lr.json`, and return what it says; see `report`."""
+    trials = tested.trials
+    spreads = spreads_of(trials)
+    lr = spreads[RECOMMENDED].median
+    command = None if lr is None else train_command(spec, lr, tested.base, player, config_dir)
+    against = caveats(ramp, trials)
+    recommended = {"rule": RECOMMENDED, "lr": lr, "command": command, "caveats": against}
+    record = {"recommended": recommended, **measured(ramp, trials, spreads)}
+    record |= {"overrides": spec.overrides, "choices": spec.choices, "config": spec.plain}
+    tested.folder.write_json("find-lr.json", record | {"environment": dict(tested.where)})
+    return record
 
 
 def _say(where: str, command: str | None, against: Sequence[str]) -> None:

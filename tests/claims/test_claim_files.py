@@ -91,3 +91,15 @@ def test_words_change_no_rule_and_rules_do() -> None:
 def test_a_measure_is_a_file_with_a_function() -> None:
     files = sorted(path.stem for path in MEASURES.glob("*.py") if path.stem != "__init__")
     assert names_of_measures() == files
+
+
+def test_a_range_test_has_its_ramp() -> None:
+    part = {"find_lr": "optimizer=sgd", "ramp": {"low": "1e-6", "ramp_steps": 40}}
+    (read,) = read_claim(text(experiment={"a": part}), "mine").parts
+    assert (read.verb, read.ramp) == ("find_lr", {"low": 1e-6, "ramp_steps": 40})
+    for wrong, said in (
+        ({"find_lr": "x", "ramp": {"lo": 1}}, "a: ramp: lo: no such key; did you mean low?"),
+        ({"check": "x", "ramp": {"low": 1}}, "a: ramp: of find_lr alone"),
+    ):
+        with pytest.raises(UserError, match=said):
+            read_claim(text(experiment={"a": wrong}), "mine")
