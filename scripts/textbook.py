@@ -50,12 +50,12 @@ def why_not(claim: Claim, said: Mapping[str, Any]) -> str:
     if said["fixed"] != claim.fixed:
         return "the rule is another than the one that it was run with"
     path = f"configs/claim/{claim.name}.yaml"
-    ran = datetime.strptime(said["date"], DATE).replace(tzinfo=UTC)
+    began = datetime.strptime(said["begun"], DATE).replace(tzinfo=UTC)
     before = git("log", "--format=%H %at", "--", path).split("\n")
     for commit, _, seconds in (line.partition(" ") for line in before if line):
         committed = datetime.fromtimestamp(int(seconds), UTC)
         text = git("show", f"{commit}:{path}")
-        if committed.timestamp() > ran.timestamp() + 59 or not text:  # dates have minutes
+        if committed.timestamp() > began.timestamp() + 59 or not text:  # dates have minutes
             continue
         try:
             if read_claim(parse_yaml(text, path), claim.name).fixed == claim.fixed:

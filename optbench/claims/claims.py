@@ -13,7 +13,7 @@ from optbench.claims.claim import Claim
 from optbench.claims.experiment import Planned, plan, seeds_of
 from optbench.claims.measured import Measured
 from optbench.claims.measuring import code_hash, function_of, measured
-from optbench.claims.outcome import outcome
+from optbench.claims.outcome import date_text, outcome
 from optbench.claims.picture import draw
 from optbench.claims.rules import judge_all
 from optbench.claims.run import Doer
@@ -98,7 +98,8 @@ def test(at: Ready, config_dir: str | None, tell: Callable[[str], None]) -> dict
             questions=len(claim.cases),
         )
     said = outcome(claim, at.wanted, at.parts, found, judged)
-    said |= {"seconds": round(doer.seconds(at.parts), 1), "key": at.key}
+    said |= {"seconds": round(doer.seconds(at.parts), 1), "begun": date_text(doer.begun())}
+    said["key"] = at.key
     missing = draw(at.folder / PICTURE, claim, found, judged)
     said["picture"] = None if missing else PICTURE
     if missing:

@@ -70,10 +70,19 @@ def outcome(
             for name, rules in judged.items()
         ],
         "command": command_of(claim, wanted),
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "date": date_text(datetime.now(UTC).timestamp()),
         "hardware": hardware(),
         **_made_with(planned, measured),
     }
+
+
+def date_text(seconds: float) -> str:
+    """Return a date and a time of the day in UTC.
+
+    Args:
+        seconds: of the epoch.
+    """
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def command_of(claim: Claim, wanted: Asked) -> str:

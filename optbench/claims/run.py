@@ -28,7 +28,8 @@ COUNTED = ("finished", "stopped_early", "diverged")
 """States of a run that has come to an end of its own."""
 RANGE_TEST = "find-lr.json"
 SECONDS = "seconds.json"
-"""Beside the parts: what each took, so that what was killed in between knows."""
+"""Beside the parts: when the first began, and what each took, for who goes on after a kill."""
+BEGUN = "begun"
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,13 @@ class Doer:
         return Found(sweeps, others, parts[0].seeds)
 
     def seconds(self, parts: Sequence[Planned]) -> float:
-        """Return what these parts took, over all the times that they were at work."""
+        """Return what these parts took; what was killed is not counted."""
         known = self._known_seconds()
         return sum(known.get(each.folder, 0.0) for each in parts)
+
+    def begun(self) -> float:
+        """Return when the first part began, in seconds of the epoch."""
+        return self._known_seconds().get(BEGUN, time.time())
 
     def _known_seconds(self) -> dict[str, float]:
         try:
@@ -84,7 +89,7 @@ class Doer:
         return {key: float(value) for key, value in said.items() if isinstance(value, int | float)}
 
     def _took(self, planned: Planned, seconds: float) -> None:
-        known = self._known_seconds()
+        known = {BEGUN: time.time() - seconds, **self._known_seconds()}
         done = planned.folder in known and seconds < 0.1 * known[planned.folder]
         if not done:  # a look at what is done already takes some time, too
             known[planned.folder] = known.get(planned.folder, 0.0) + seconds

@@ -60,7 +60,8 @@ def outcome(claim: Any, **more: Any) -> dict[str, Any]:
         **{"claim": claim.name, "verdict": "holds", "said": "holds", "p": 0.03, "budget": "full"},
         **{"fixed": claim.fixed, "as_published": True, "drawn": True, "picture": "claim.png"},
         **{"command": "optbench claim x", "runs": 3, "seeds": [0, 1], "seconds": 2.0},
-        **{"date": "2000-01-01 00:00 UTC", "hardware": {"cores": 2, "processor": "one"}},
+        **{"date": "2000-01-01 00:00 UTC", "begun": "2000-01-01 00:00 UTC"},
+        **{"hardware": {"cores": 2, "processor": "one"}},
         **{"versions": {"optbench": "0", "torch": "2", "python": "3"}},
         "cases": [],
     }
