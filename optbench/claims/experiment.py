@@ -20,6 +20,10 @@ USUAL = ("device=cpu", "threads=1", "checkpoint=none", "monitor.tensorboard=fals
 LENGTHS = ("steps", "epochs")
 
 
+class NotThere(UserError):
+    """A choice that is to be replaced is not in a claim's experiment."""
+
+
 @dataclass(frozen=True)
 class Planned:
     """A part that is to be run.
@@ -74,7 +78,7 @@ def plan(composer: Composer, claim: Claim, wanted: Asked, there: bool = True) ->
         if old not in seen:
             names = sorted({name for each in found for name in _choices(each.words)})
             near = did_you_mean(old, names)
-            raise UserError(f"instead: {claim.name} has no {old} in its experiment; {near}")
+            raise NotThere(f"instead: {claim.name} has no {old} in its experiment; {near}")
     return found
 
 

@@ -73,10 +73,10 @@ def told_list(claims: Sequence[Claim]) -> None:
     rows = []
     for claim in sorted(claims, key=order):
         found = published(claim.name)
-        said = "" if found is None else found["said"]
+        said = "" if found is None else found["verdict"]
         rows.append([claim.name, " ".join(claim.section), claim.sentence, said])
-    print_table("", ["claim", "section", "sentence", "our full run said"], rows)
-    print_lines("\noptbench claim NAME tests one.")
+    print_table("", ["claim", "section", "sentence", "published"], rows)
+    print_lines("\noptbench claim NAME tests one. `published` is what our own full run said.")
 
 
 def order(claim: Claim) -> tuple[list[int], str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from optbench.claims.asked import Asked, asked, claim_of, names_of_claims
 from optbench.claims.claims import ROOT, ready, test
+from optbench.claims.experiment import NotThere
 from optbench.claims.told import order, told, told_all, told_list
 from optbench.compose.composer import Composer, hydra_session
 from optbench.config.flags import flag_hint
@@ -63,18 +65,24 @@ def claim(arguments: Sequence[str]) -> int:
 
 
 def _all(composer: Composer, known: Sequence[str], wanted: Asked, flags: Flags) -> int:
-    """Test all claims; one that can't be is told of, and the others go on."""
+    """Test all claims; one that can't be is told of, and the others go on.
+
+    Those whose experiment names nothing that is to be replaced are passed over.
+    """
     outcomes: list[dict[str, Any]] = []
     failed: list[str] = []
     claims = sorted((claim_of(composer, name) for name in known), key=order)
     for number, each in enumerate(claims, 1):
         try:
-            at = ready(composer, each, wanted, flags.root)
+            own = replace(wanted, seeds=None) if each.exact else wanted
+            at = ready(composer, each, own, flags.root)
             said = at.done
             if said is None:
                 said = test(at, composer.config_dir, print_error)
             outcomes.append(said)
             print_error(f"{number}/{len(claims)} {each.name}: {said['said']}")
+        except NotThere as error:
+            print_error(f"{number}/{len(claims)} {each.name}: passed over: {error}")
         except UserError as error:
             failed.append(each.name)
             print_error(f"{number}/{len(claims)} {each.name}: {error}")

@@ -121,6 +121,19 @@ def test_a_claim_that_can_not_be_tested_stops_no_other(
     assert "lost: model=no: no such model" in answer.err and "holds" in answer.out
 
 
+def test_of_all_claims_those_are_tested_that_name_what_is_replaced(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(
+        workplace / "own" / "claim" / "other.yaml", CLAIM.replace("optimizer=sgd", "optimizer=adam")
+    )
+    monkeypatch.setattr("optbench.claims.verb.names_of_claims", lambda composer: ["tiny", "other"])
+    answer = call(f"claim --all {OWN} instead={{adam:adamw}}")
+    assert answer.code == 0, answer.err
+    assert "tiny: passed over: instead: tiny has no adam in its experiment" in answer.err
+    assert [line.split()[0] for line in answer.out.splitlines()][:2] == ["claim", "other"]
+
+
 def test_the_list_has_each_claim() -> None:
     answer = call(f"claim {OWN}")
     assert answer.code == 0
