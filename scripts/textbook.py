@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
 from PIL import Image
 
 from common import parser, start
@@ -25,14 +26,14 @@ from optbench.claims.claim import Claim
 from optbench.claims.read import read_claim
 from optbench.compose.composer import hydra_session
 from optbench.errors import UserError
-from optbench.files import load_json, parse_yaml
+from optbench.files import load_json
 from textbook_pages import pages, write
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "docs" / "textbook"
 RUNS = Path("runs/claims/full")
 DATE = "%Y-%m-%d %H:%M UTC"
-COLOURS = 64
+COLOURS = 256
 
 
 def git(*words: str) -> str:
@@ -51,6 +52,7 @@ def why_not(claim: Claim, said: Mapping[str, Any]) -> str:
         return "the rule is another than the one that it was run with"
     path = f"configs/claim/{claim.name}.yaml"
     began = datetime.strptime(said["begun"], DATE).replace(tzinfo=UTC)
+    fixed = claim.fixed
     before = git("log", "--format=%H %at", "--", path).split("\n")
     for commit, _, seconds in (line.partition(" ") for line in before if line):
         committed = datetime.fromtimestamp(int(seconds), UTC)
@@ -58,7 +60,10 @@ def why_not(claim: Claim, said: Mapping[str, Any]) -> str:
         if committed.timestamp() > began.timestamp() + 59 or not text:  # dates have minutes
             continue
         try:
-            if read_claim(parse_yaml(text, path), claim.name).fixed == claim.fixed:
+            if (
+                read_claim(OmegaConf.to_container(OmegaConf.create(text)), claim.name).fixed
+                == fixed
+            ):
                 return ""
         except UserError:  # of an older form
             continue
@@ -84,7 +89,7 @@ def publish(out: Path, claims: Mapping[str, Claim], folder: Path, names: Sequenc
 
 
 def picture(path: Path, target: Path) -> None:
-    """Copy a picture with few colours, which takes a third of the room."""
+    """Copy a picture with few colours, which takes less room."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with Image.open(path) as drawn:
         drawn.convert("RGB").quantize(COLOURS).save(target, optimize=True)

@@ -9,6 +9,7 @@ from typing import Any
 from optbench.claims.claim import Claim
 from optbench.claims.published import adjusted
 from optbench.claims.told import order, rule_text
+from optbench.config.counted import counted
 
 SECTIONS = {
     "1.3": "Optimization landscape",
@@ -106,8 +107,8 @@ def _index(claims: Sequence[Claim], outcomes: Outcomes, corrected: Mapping[str, 
     told = ", ".join(f"{many} {word}" for word, many in sorted(counts.items()))
     lines += [
         "",
-        f"{len(claims)} claims: {told}. p (Holm) is corrected for the {len(corrected)} verdicts "
-        "that rest on a test; the others are of functions without noise.",
+        f"{counted(len(claims), 'claim')}: {told}. p (Holm) is corrected for the verdicts that "
+        f"rest on a test ({len(corrected)}); the others are of functions without noise.",
         "",
     ]
     return "\n".join(lines)

@@ -78,7 +78,7 @@ def test_a_page_says_when_a_rule_was_changed(monkeypatch: pytest.MonkeyPatch) ->
     made = maker.pages({claim.name: changed}, {claim.name: outcome(claim)})
     assert set(made) == {"README.md", "1.4.md"}
     assert "changed after this run:** five per cent were too many" in made["1.4.md"]
-    assert "1 claims: 1 holds" in made["README.md"]
+    assert "1 claim: 1 holds" in made["README.md"]
 
 
 def test_what_was_run_before_its_rule_is_not_published(monkeypatch: pytest.MonkeyPatch) -> None:
