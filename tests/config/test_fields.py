@@ -14,7 +14,9 @@ from optbench.config.keys import join
 
 from .plain import CONFIGS, plain
 
-FILES = sorted(path for path in CONFIGS.glob("**/*.yaml") if path.parent.name != "recipe")
+OTHERS = ("claim", "recipe")
+"""Groups whose files are no settings of a run with their defaults."""
+FILES = sorted(path for path in CONFIGS.glob("**/*.yaml") if path.parent.name not in OTHERS)
 
 
 def entries(values: dict[str, Any], at: str = "") -> Iterator[tuple[str, Any]]:
