@@ -34,8 +34,9 @@ OF_INSTANCES = {
     "_flat_weights_names": nn.RNNBase,
     "_last_lr": LRScheduler,
     "_step_supports_amp_scaling": Optimizer,
+    "_warned_capturable_if_run_uncaptured": Optimizer,
 }
-"""What its objects have to have, or heed where it is set (the last)."""
+"""What its objects have to have, or heed where it is set (the last two)."""
 
 
 def missing() -> list[str]:
@@ -148,3 +149,8 @@ RECURRENT_KERNELS = (
     (torch.ops.aten._cudnn_rnn, torch.ops.aten._cudnn_rnn_backward),
 )
 """Forward and backward of recurrent layers in one kernel."""
+
+
+def let_step_uncaptured(one: Optimizer) -> None:
+    """Have torch not warn of a capturable optimizer that takes some steps outside of a graph."""
+    one._warned_capturable_if_run_uncaptured = True

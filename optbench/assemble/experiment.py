@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +22,7 @@ from optbench.assemble.own_loss import chosen_loss, names_loss
 from optbench.assemble.players import build_players
 from optbench.assemble.smallest import check_smallest
 from optbench.assemble.start import freeze, start_from
+from optbench.assemble.steps import graph_of, make_steps
 from optbench.assemble.trackers import best, stopping, target
 from optbench.assemble.without_gradients import without_slope
 from optbench.config.run_config import RunConfig
@@ -40,13 +41,13 @@ from optbench.training.callback import Callback
 from optbench.training.checkpointer import Checkpointer, RunState
 from optbench.training.clipping import Clipping
 from optbench.training.distributed import World
+from optbench.training.graph.held import Held
 from optbench.training.player import Player
 from optbench.training.position import Progress
 from optbench.training.precision import Precision, set_matmul
 from optbench.training.settings import Cadence, EvaluationSet, Settings
 from optbench.training.signals import Interruption
 from optbench.training.strategy import strategy_of
-from optbench.training.train_step import TrainStep
 from optbench.training.trainer import Trainer
 
 _DEFAULT_THREADS = torch.get_num_threads()
@@ -59,6 +60,9 @@ class Experiment:
     Attributes:
         notes: what whoever trains should know of how it was built.
         choices: the file that each group chose, for messages.
+        graph: the optimizer, made for steps that are one CUDA graph, or why they are not; None
+            where that is no question.
+        on_graph: is told why they are not, if that turns out as they are taken.
     """
 
     config: RunConfig
@@ -74,6 +78,15 @@ class Experiment:
     dataset: Dataset
     notes: Sequence[str] = ()
     choices: Mapping[str, str] = field(default_factory=dict)
+    graph: Held | str | None = field(init=False)
+    on_graph: Callable[[str], None] = lambda reason: None
+
+    def __post_init__(self) -> None:
+        self.graph = graph_of(self.config, self.state)
+
+    def _without_graph(self, reason: str) -> None:
+        self.graph = reason
+        self.on_graph(reason)
 
     def keeper(self, folder: RunDir) -> Checkpointer | None:
         """Return the checkpointer of the run in its folder; None for a run without checkpoints."""
@@ -107,24 +120,15 @@ class Experiment:
             interruption: a wish to stop; default: there is none.
             callbacks: told of steps, evaluations and checkpoints.
         """
-        state = self.state
-        modules = {player.name: player.module for player in state.players}
-        skip = self.config.nonfinite == "skip"
-        steps = [
-            TrainStep(
-                player=player,
-                modules=modules,
-                task=state.task,
-                precision=state.precision,
-                clipping=self.clipping[player.name],
-                world=self.world,
-                strategy=state.strategy,
-                skip_nonfinite=skip,
-                stop_nonfinite=not skip,
-                progress=state.progress,
-            )
-            for player in state.players
-        ]
+        state, held = self.state, self.graph
+        steps = make_steps(
+            self.config,
+            state,
+            self.clipping,
+            held=None if isinstance(held, str) else held,
+            told=self._without_graph,
+            wary=bool(callbacks),
+        )
         return Trainer(
             state,
             steps,

@@ -96,6 +96,7 @@ def why_alone(config: RunConfig) -> str | None:
     said = {
         "precision": config.precision.autocast is not None and config.precision.name,
         "compile": config.compile and "true",
+        "cuda_graph": config.cuda_graph is True and "true",
         "accumulate": config.accumulate > 1 and config.accumulate,
         "nonfinite": config.nonfinite != "stop" and config.nonfinite,
         "monitor.flops": config.monitor.flops and "true",

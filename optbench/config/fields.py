@@ -157,6 +157,13 @@ def count_or_full(value: Any) -> int | str:
     return "full" if value == "full" else integer(1)(value)
 
 
+def auto_or_switch(value: Any) -> bool | str:
+    """Return auto, or whether something is on."""
+    if isinstance(value, bool):
+        return value
+    return one_of("auto")(value)
+
+
 def population(value: Any) -> int | str:
     """Read a whole number of at least 2, or one of the words `auto` and `off`."""
     if value is False:  # what YAML makes of off

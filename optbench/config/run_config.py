@@ -21,6 +21,7 @@ from optbench.config.fields import (
     SEED,
     SHARE,
     Field,
+    auto_or_switch,
     count_or_full,
     each,
     folder_name,
@@ -306,6 +307,13 @@ class RunConfig:
     )
     deterministic: bool = setting(False, "only deterministic kernels", example="deterministic=true")
     compile: bool = setting(False, "torch.compile the model", example="compile=true")
+    cuda_graph: bool | str = setting(
+        "auto",
+        "auto | true | false: on a GPU repeat the whole step as one CUDA graph, where it can be",
+        Field(auto_or_switch, "auto, true or false"),
+        before=False,
+        example="cuda_graph=auto",
+    )
     channels_last: bool = setting(False)
     activation_checkpointing: bool = setting(False)
     clip: Clip = setting(None, apart=True)

@@ -32,7 +32,7 @@ from optbench.training.signals import Interruption
 
 MAY_DIFFER = (
     *("dataset", "data_root", "eval", "device", "threads", "deterministic"),
-    *("compile", "channels_last", "precision"),
+    *("compile", "cuda_graph", "channels_last", "precision"),
 )
 """Keys whose values may be others than the run's when it is scored."""
 

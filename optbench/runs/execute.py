@@ -18,6 +18,7 @@ from optbench.files import dump_yaml
 from optbench.rundir import DONE, RunDir
 from optbench.runs.best import scores_of_best
 from optbench.runs.collector import at_work
+from optbench.runs.graph_use import graph_use
 from optbench.runs.live_doctor import LiveDoctor
 from optbench.runs.live_probe import live_probes
 from optbench.runs.log import Log, heard, say_taken
@@ -193,7 +194,6 @@ class FolderRun:
         """Write down what is run, and with what; the seal before the config that it is of."""
         from optbench.runs.environment import environment
 
-        device, size = self.world.device, self.world.size
         config = dump_yaml(self.spec.plain)
         seals = sealed(config, self.seals)
         # A checkpoint after the one that the run goes on from is damaged, so this is the newest.
@@ -202,9 +202,9 @@ class FolderRun:
         self.told = True
         said = {"overrides": self.spec.overrides, "choices": self.spec.choices}
         self.folder.write_config(config, said)
-        made_with = environment(device, size, self.experiment.implementation)
-        made_with["data"] = described(self.experiment.dataset)
-        made_with |= self.environment
+        made_with = environment(self.world.device, self.world.size, self.experiment.implementation)
+        made_with["cuda_graph"] = graph_use(self.experiment, self.folder, self.log)
+        made_with |= {"data": described(self.experiment.dataset), **self.environment}
         self.folder.write_json("env.json", made_with)
         if self.keeper is not None:
             self.keeper.said = {"config": seals[0]}

@@ -29,6 +29,7 @@ def check_surroundings(spec: RunSpec, resume: bool = False) -> Any:
     check_strategy(spec.config, resume)
     data = dataset(spec.config)
     check_device(spec.config.device)
+    check_graph(spec.config)
     check_sinks(spec.config.monitor.sinks)
     check_doctor(spec.config)
     if spec.config.deterministic:
@@ -44,6 +45,17 @@ def check_device(device: str) -> None:
 
         if not torch.cuda.is_available():
             raise UserError("device=cuda: torch finds no CUDA device here; use device=cpu")
+
+
+def check_graph(config: RunConfig) -> None:
+    """Raise UserError for a CUDA graph where there is no CUDA."""
+    if config.cuda_graph is not True:
+        return
+    import torch
+
+    if config.device == "cpu" or not torch.cuda.is_available():
+        where = "device=cpu has none" if config.device == "cpu" else "torch finds no CUDA device"
+        raise UserError(f"cuda_graph=true: {where}; use cuda_graph=auto")
 
 
 def check_strategy(config: RunConfig, resume: bool = False) -> None:

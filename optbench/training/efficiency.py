@@ -38,10 +38,10 @@ class Efficiency:
     def _count_first(self, step: TrainStep) -> None:
         whole, player = step.loss_and_gradients, step.player
 
-        def counted(work: Any, looked: Any = None) -> Tensor:
+        def counted(work: Any, looked: Any = None, **how: Any) -> Tensor:
             del step.loss_and_gradients  # this one: the class has its own
             with counter() as found:
-                loss = whole(work, looked)
+                loss = whole(work, looked, **how)
             own = found.get_total_flops() * self._state.world.size / work.examples
             self._counted[player.name] = own / player.every
             return loss

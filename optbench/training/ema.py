@@ -20,6 +20,7 @@ class Ema:
 
     Attributes:
         averages: in the order of the parameters.
+        ahead: the next update has been taken already, within a step that is one graph.
 
     Reference: Polyak & Juditsky 1992; in this form Szegedy et al. 2016, section 8.
     """
@@ -28,10 +29,14 @@ class Ema:
         self._parameters = [p.detach() for p in parameters]
         self.decay = decay
         self.averages = [p.clone() for p in self._parameters]
+        self.ahead = False
 
     @torch.no_grad()
     def update(self) -> None:
         """Take the present weights in."""
+        if self.ahead:
+            self.ahead = False
+            return
         torch._foreach_lerp_(self.averages, self._parameters, 1 - self.decay)
 
     @contextmanager

@@ -126,6 +126,11 @@ class HyperparameterScheduler:
         return self._stays
 
     @property
+    def moves(self) -> bool:
+        """Whether settings beside the learning rate have schedules of their own."""
+        return bool(self._values) or bool(self._replayed_settings)
+
+    @property
     def watches_updates(self) -> bool:
         """Whether a schedule wants to see the gradients of every step."""
         return bool(self._alignments)

@@ -84,9 +84,18 @@ class TrainStep:
         self._after_backward = strategy.after_backward(player)
         self._any, self._across = strategy.any, strategy.across()
 
-    def loss_and_gradients(self, work: StepBatch, looked: ActivationWatch | None = None) -> Tensor:
+    def loss_and_gradients(
+        self, work: StepBatch, looked: ActivationWatch | None = None, *, unseen: bool = False
+    ) -> Tensor:
         """Do forward and backward over all micro-batches; return the loss of this rank's examples,
-        scaled so that its mean over ranks is the batch's. `looked` sees the first forward pass."""
+        scaled so that its mean over ranks is the batch's.
+
+        Args:
+            work: the examples.
+            looked: sees the first forward pass.
+            unseen: nobody looks at the step before its update is taken, so a step that is one graph
+                (`graph/graphed_step.py`) may take it here; one in pieces does nothing else for it.
+        """
         if self._leaves_out:  # batch statistics move in the forward pass
             self._buffers.remember()
         if looked is not None:

@@ -255,7 +255,8 @@ class Trainer:
             if closure:
                 loss, done = step.with_closure(work, seen, sample)
             else:
-                loss = step.loss_and_gradients(work, seen.forward(number) if seen else None)
+                looked = seen.forward(number) if seen else None
+                loss = step.loss_and_gradients(work, looked, unseen=not (seen or sample))
                 progress.thirds += GRADIENT
             ready = reader.push(turn, loss)
             if ready is not None:

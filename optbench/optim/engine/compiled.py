@@ -126,18 +126,21 @@ class Settings(NamedTuple):
 
 def split(hp: Any, dtype: torch.dtype) -> tuple[Tensor, Settings]:
     """Return the numbers among the hyperparameters as one tensor, and everything else."""
-    numbers: list[float] = []
+    numbers: list[Any] = []
     fixed: list[Any] = []
     for value in hp:
         if isinstance(value, EmaWeights):
-            numbers += map(float, value)
+            numbers += value
             fixed.append(EmaWeights)
         elif isinstance(value, int | float | Tensor) and not isinstance(value, bool):
-            numbers.append(float(value))
+            numbers.append(value)
             fixed.append(float)
         else:
             fixed.append(value)
-    return torch.tensor(numbers, dtype=dtype), Settings(type(hp), tuple(fixed))
+    settings = Settings(type(hp), tuple(fixed))
+    if numbers and all(isinstance(number, Tensor) for number in numbers):  # they lie there already
+        return torch.stack([number.to(dtype) for number in numbers]), settings
+    return torch.tensor(list(map(float, numbers)), dtype=dtype), settings
 
 
 @lru_cache(KEPT)

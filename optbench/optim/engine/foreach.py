@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from optbench.optim.engine.form import Form, finish, measured_operand
-from optbench.optim.engine.number_list import NumberList
+from optbench.optim.engine.number_list import NumberList, numbers_are_at_hand
 from optbench.optim.engine.ops import Operand, norm
 from optbench.optim.engine.tensor_list import TensorList
 
@@ -34,7 +34,7 @@ def run_foreach(form: Form, slots: Sequence[Slot], gradients: Sequence[Tensor], 
         gradients: one for each slot.
         hp: the hyperparameters.
     """
-    if form.measure is not None and slots[0].parameter.device.type == "cpu":
+    if form.measure is not None and numbers_are_at_hand(slots[0].parameter.device):
         # Norms are Python's numbers there, which do not go with tensors.
         hp = type(hp)(*[value.item() if isinstance(value, Tensor) else value for value in hp])
     for numbers in _batches(slots):
@@ -73,8 +73,8 @@ def _norms(operand: Operand) -> Any:
     """
     if isinstance(operand, TensorList):
         tensors = operand.norm().tensors
-        if tensors[0].device.type == "cpu":
+        if numbers_are_at_hand(tensors[0].device):
             return NumberList(tensor.item() for tensor in tensors)
         return torch.stack(tensors)
     found = norm(operand)
-    return float(found) if found.device.type == "cpu" else found
+    return float(found) if numbers_are_at_hand(found.device) else found

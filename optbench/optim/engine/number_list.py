@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import torch
+
+
+def numbers_are_at_hand(device: torch.device) -> bool:
+    """Return whether to read a number from a device is to wait for nobody."""
+    return device.type == "cpu"
+
 
 class NumberList:
     """Python's numbers, computed with all at once: for a few, ten times faster than a tensor.

@@ -9,9 +9,10 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from optbench.optim.engine.compiled import is_small, run_compiled
+from optbench.optim.engine.compiled import is_small, run_compiled, split
 from optbench.optim.engine.foreach import Slot, run_foreach
 from optbench.optim.engine.form import Form, apply, hyperparameters
+from optbench.optim.engine.held import HeldNumbers, HeldUpdate, held_update
 from optbench.optim.engine.members import for_members, refuse_members
 from optbench.optim.engine.ops import Operand
 from optbench.optim.engine.ranges import at_least_zero
@@ -65,6 +66,8 @@ class RuleOptimizer(torch.optim.Optimizer):
     state_names: ClassVar[tuple[str, ...]] = ()
     decay: ClassVar[str] = "decoupled"
     implementations: ClassVar[tuple[str, ...]] = IMPLEMENTATIONS
+    held: HeldNumbers | None = None
+    """Where the numbers of updates stand, while these are to be repeated as they are."""
 
     def __init__(
         self,
@@ -162,9 +165,41 @@ class RuleOptimizer(torch.optim.Optimizer):
         A subclass with a `step` of its own calls this, not `super().step()`: torch puts the step
         hooks and the profiler around every `step` in the class hierarchy, so they would run twice.
         """
+        if self.held is not None:
+            if not self.held.repeating:
+                self.held.put(
+                    [self._held(g, b) for g in self.param_groups for b in self._batches(g)]
+                )
+            for update in self.held.updates:
+                self._run(update.group, update.batch, update.hp)
+            return
         for group in self.param_groups:
             for batch in self._batches(group):
                 self._update(group, batch)
+
+    def _held(self, group: Mapping[str, Any], batch: ParameterBatch) -> HeldUpdate:
+        hp = self._hyperparameters(group, batch)
+        counts = [self.state[slot.parameter]["step"] for slot in batch.slots]
+        return held_update(group, batch, self._decay(group), hp, counts)
+
+    def is_ready(self) -> bool:
+        """Reckon the numbers of the next update, of one that is noted and then repeated.
+
+        `held.advance()` then has it go by them.
+
+        Returns:
+            False if it would be other operations than the last one's.
+        """
+        assert self.held is not None
+        self.held.coming = []
+        for update in self.held.updates:
+            batch = update.batch._replace(step=update.batch.step + 1)
+            hp = self._hyperparameters(update.group, batch)
+            numbers, settings = split(hp, update.numbers.dtype)
+            if not update.fits(settings, self._decay(update.group)):
+                return False
+            self.held.coming.append((batch, numbers))
+        return True
 
     def _batches(self, group: Mapping[str, Any]) -> list[ParameterBatch]:
         """Sort the parameters that have gradients, and count a step of each.
@@ -203,11 +238,13 @@ class RuleOptimizer(torch.optim.Optimizer):
             state[name] = self.initial_state(name, like, group)
 
     def _update(self, group: Mapping[str, Any], batch: ParameterBatch) -> None:
+        self._run(group, batch, self._hyperparameters(group, batch))
+
+    def _run(self, group: Mapping[str, Any], batch: ParameterBatch, hp: Any) -> None:
         given: list[Any] = [slot.parameter.grad for slot in batch.slots]
         gradients = [g.to_dense() if g.is_sparse else g for g in given]
         narrow = batch.slots[0].parameter.dtype
         wide = torch.float32 if narrow in NARROW else None
-        hp = self._hyperparameters(group, batch, None if wide is None else narrow)
         cls = type(self)
         maximize, decay = bool(group["maximize"]), self._decay(group)
         form = Form(cls.rule, cls.measure, maximize, decay, wide, cls.norms_first)
@@ -225,14 +262,14 @@ class RuleOptimizer(torch.optim.Optimizer):
         off = not isinstance(weight_decay, Tensor) and weight_decay == 0
         return "none" if off else self.decay_of(group)
 
-    def _hyperparameters(
-        self, group: Mapping[str, Any], batch: ParameterBatch, narrow: torch.dtype | None
-    ) -> Any:
+    def _hyperparameters(self, group: Mapping[str, Any], batch: ParameterBatch) -> Any:
+        dtype = batch.slots[0].parameter.dtype
         values = {"lr": group["lr"], "weight_decay": group.get("weight_decay", 0.0)}
         values["population"] = bool(group.get("population", False))
         values.update(self.scalars(group, batch.step))
         self._refuse_members(values)
-        values.update(norms=(), measured=(), vector=batch.vector, narrow=narrow)
+        values.update(norms=(), measured=(), vector=batch.vector)
+        values.update(narrow=dtype if dtype in NARROW else None)
         return hyperparameters(values)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

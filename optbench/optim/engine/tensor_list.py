@@ -8,7 +8,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from optbench.optim.engine.number_list import NumberList
+from optbench.optim.engine.number_list import NumberList, numbers_are_at_hand
 
 
 class TensorList:
@@ -36,9 +36,13 @@ class TensorList:
         return self.tensors[0].device
 
     def __add__(self, other: Any) -> TensorList:
+        if _is_number_of_device(other):
+            return TensorList(torch._foreach_add(self.tensors, other, alpha=1.0))
         return TensorList(torch._foreach_add(self.tensors, _plain(other)))
 
     def __sub__(self, other: Any) -> TensorList:
+        if _is_number_of_device(other):
+            return TensorList(torch._foreach_add(self.tensors, -other, alpha=1.0))
         return TensorList(torch._foreach_sub(self.tensors, _plain(other)))
 
     def __mul__(self, other: Any) -> TensorList:
@@ -62,7 +66,7 @@ class TensorList:
 
     def add_(self, other: Any, *, alpha: float = 1.0) -> Self:
         """Set to `self + alpha * other` in place; with an alpha, `other` is a list."""
-        if alpha == 1.0:
+        if alpha == 1.0 and not _is_number_of_device(other):
             torch._foreach_add_(self.tensors, _plain(other))
         else:
             torch._foreach_add_(self.tensors, _plain(other), alpha=alpha)
@@ -70,6 +74,8 @@ class TensorList:
 
     def sub_(self, other: Any) -> Self:
         """Subtract in place."""
+        if _is_number_of_device(other):
+            return self.add_(-other)
         torch._foreach_sub_(self.tensors, _plain(other))
         return self
 
@@ -128,14 +134,18 @@ class TensorList:
 
     def clamp_min_(self, low: Any) -> Self:
         """Bound in place to at least a number."""
-        torch._foreach_clamp_min_(self.tensors, low)
+        torch._foreach_clamp_min_(self.tensors, self._each(low))
         return self
 
     def clamp_(self, low: Any, high: Any) -> Self:
         """Bound in place between two numbers."""
-        torch._foreach_clamp_min_(self.tensors, low)
-        torch._foreach_clamp_max_(self.tensors, high)
+        torch._foreach_clamp_min_(self.tensors, self._each(low))
+        torch._foreach_clamp_max_(self.tensors, self._each(high))
         return self
+
+    def _each(self, bound: Any) -> Any:
+        """Return a bound as torch takes it without looking at its number."""
+        return [bound] * len(self.tensors) if _is_number_of_device(bound) else bound
 
     def maximum_(self, other: TensorList) -> Self:
         """Take the larger of two in place."""
@@ -154,9 +164,15 @@ class TensorList:
         return iter(self.tensors)
 
 
+def _is_number_of_device(value: Any) -> bool:
+    """Return whether it is a tensor of one number, which torch may read to have Python's: a GPU
+    would be waited for."""
+    return isinstance(value, Tensor) and value.ndim == 0
+
+
 def _plain(other: Any) -> Any:
     if isinstance(other, TensorList):
         return other.tensors
     if isinstance(other, Tensor) and other.ndim == 1 and len(other) > 1:
-        return other.tolist() if other.device.type == "cpu" else list(other.unbind())
+        return other.tolist() if numbers_are_at_hand(other.device) else list(other.unbind())
     return other.values if isinstance(other, NumberList) else other
