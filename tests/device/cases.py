@@ -110,6 +110,25 @@ def of_the_zoo() -> dict[str, list[str]]:
     return {name: ["optimizer=zoo", f"optimizer.name={name}"] for name in zoo()}
 
 
+GRAPH = ("lion", "lamb", "adabound", "heavy_ball", "adam", "nadam", "rmsprop")
+"""Optimizers of steps that are noted as graphs, in their implementation for a GPU."""
+GRAPH_BESIDE = (
+    *("accumulation", "clipping", "clipping by group", "clipping values", "adaptive clipping"),
+    *("averages", "schedule", "dropout", "layers' own rates", "frozen"),
+)
+"""What of `PLAIN` goes beside one of them, in place of what is fused on a GPU."""
+
+
+def noted() -> dict[str, list[str]]:
+    """Steps that are noted as graphs."""
+    found = {n: [f"optimizer={n}", "optimizer.implementation=foreach"] for n in GRAPH}
+    for name in GRAPH_BESIDE:
+        found[name] = [*PLAIN[name], "optimizer=lion"]
+    return found | {
+        name: [*lines, "optimizer=lion"] for name, lines in TASKS.items() if "carried" not in name
+    }
+
+
 PLANTED = {
     name: ["optimizer=custom", f"optimizer._target_=device.planted.{name}", "optimizer.lr=0.1"]
     for name in (
@@ -121,9 +140,8 @@ PLANTED = {
 GROUPS = {
     "planted": lambda: PLANTED,
     "optimizers": optimizers,
-    "zoo": of_the_zoo,
-    "plain": lambda: {name: list(lines) for name, lines in PLAIN.items()},
-    "tasks": lambda: {name: list(lines) for name, lines in TASKS.items()},
+    "noted": noted,
+    "noted, of all": lambda: {n: lines for n, lines in optimizers().items() if "always" not in n},
     **{
         f"at once: {name}": partial(dict[str, list[str]], {name: list(lines)})
         for name, lines in AT_ONCE.items()
@@ -134,10 +152,11 @@ GROUPS = {
 def main() -> None:
     """Prints the outcomes of a group."""
     warnings.simplefilter("ignore")  # torch's, of a device that has no generators
-    from .fake import outcome, train_at_once
+    from .fake import outcome, train_at_once, train_noted
 
     group = sys.argv[1]
-    train = train_at_once if group.startswith("at once") else None
+    ways = {"at once": train_at_once, "noted": train_noted}
+    train = next((way for start, way in ways.items() if group.startswith(start)), None)
     found = {n: outcome(*LINES, *lines, train=train) for n, lines in GROUPS[group]().items()}
     print(json.dumps(found), flush=True)
     os._exit(0)  # torch's thread for the device's gradients may abort Python at its end

@@ -19,7 +19,7 @@ import dataclasses
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,15 @@ from training.experiments import experiment
 import optbench
 from optbench.assemble.experiment import Experiment
 from optbench.assemble.players import build_players
+from optbench.assemble.steps import make_steps, ways_of
 from optbench.monitor.updates import UpdateWatch
 from optbench.training import rng
 from optbench.training.batches import MicroBatch, StepBatch
 from optbench.training.callback import Callback
 from optbench.training.checkpointer import RunState
 from optbench.training.distributed import World
+from optbench.training.graph.graphed_step import GraphedStep
+from optbench.training.graph.why_in_pieces import held_or_why
 from optbench.training.loss_reader import LossReader
 from optbench.training.position import Progress
 from optbench.training.precision import Precision
@@ -252,6 +255,61 @@ class OnDevice:
                 trainer.run()
         assert waits.steps == STEPS
         return waits.found
+
+
+class Noting:
+    """Notes a step on the device that is not there: whoever waits for it inside is found.
+
+    Args:
+        waits: what is waited for all along.
+    """
+
+    def __init__(self, waits: Waits) -> None:
+        self._waits = waits
+        self.found: Counter[str] = Counter()
+
+    def aside(self) -> Any:
+        """Nothing: there is one stream."""
+        return nullcontext()
+
+    def note(self, function: Callable[[], None]) -> Callable[[], None]:
+        """Do what is to be noted; nothing repeats it."""
+        before = Counter(self._waits.found)
+        function()
+        self.found += self._waits.found - before
+        return lambda: None
+
+    def why_no_room(self) -> None:
+        """There is enough."""
+
+
+def train_noted(*overrides: str) -> Counter[str]:
+    """Take steps until one is noted as a graph; return what a GPU would be waited for in it, or
+    sent, and what it would be waited for in the others."""
+    on, waits = OnDevice(*overrides), Waits()
+    made, noting = on.made, Noting(waits)
+    with on.mode:
+        held = held_or_why(made.state, ways_of(made.config))
+    if isinstance(held, str):
+        raise NotImplementedError(held)
+    with on.mode:
+        (step,) = make_steps(
+            made.config,
+            made.state,
+            made.clipping,
+            held=held,
+            told=lambda reason: waits.found.update([reason]),
+            graphs=noting,
+        )
+        with waits:
+            for number in range(STEPS):
+                step.loss_and_gradients(made.feed.step_at(0, number), unseen=True)
+                step.update()
+                step.player.advance()
+                waits.steps = number + 1
+    assert isinstance(step, GraphedStep) and (step.replayed == 1 or waits.found)
+    others = {what: n for what, n in waits.found.items() if not what.startswith("copies")}
+    return noting.found | Counter(others)
 
 
 def read_late(self: LossReader[Any]) -> Any:

@@ -94,6 +94,21 @@ def test_no_step_waits(group: str, tmp_path: Path) -> None:
     assert len(found) >= 8 and not {name: said for name, said in found.items() if said}
 
 
+def test_no_step_that_is_noted_as_a_graph_waits(tmp_path: Path) -> None:
+    """Nor is anything sent in it; what is before each replay is one tensor of numbers."""
+    found = outcomes("noted", tmp_path)
+    assert len(found) > 20 and not {name: said for name, said in found.items() if said}
+
+
+@pytest.mark.slow
+def test_no_optimizer_that_may_be_noted_waits(tmp_path: Path) -> None:
+    found = outcomes("noted, of all", tmp_path)
+    fine = {name for name, said in found.items() if not said}
+    refused = {n for n, s in found.items() if s.endswith(" (the trainer)") and "'gpu'" not in s}
+    no_kernel = {"adagrad fused", "sgd fused", "adam fused", "adamw fused", "learned loop"}
+    assert len(fine) == 38 and found.keys() == fine | refused | no_kernel
+
+
 @pytest.mark.parametrize("name", few(AT_ONCE, 3))
 def test_no_step_of_many_runs_at_once_waits(name: str, tmp_path: Path) -> None:
     found = outcomes(f"at once: {name}", tmp_path)

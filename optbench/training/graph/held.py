@@ -80,6 +80,7 @@ class _Torchs:
             self._noted = self._settings()
         else:
             self.advance()
+            self._bring_counts()
         kept = [dict(group) for group in self._optimizer.param_groups]
         for group, lr in zip(self._optimizer.param_groups, self._lrs, strict=True):
             group["lr"] = lr
@@ -100,6 +101,13 @@ class _Torchs:
 
     def tensors(self) -> list[Tensor]:
         return [*self._lrs, *_state(self._optimizer)]
+
+    def _bring_counts(self) -> None:
+        """Have counts be on the device that were loaded as the host's, of a run without graphs."""
+        for parameter, state in self._optimizer.state.items():
+            count = state.get("step")
+            if isinstance(count, Tensor) and count.device != parameter.device:
+                state["step"] = count.to(parameter.device)
 
     def _settings(self) -> list[dict[str, Any]]:
         """Return all else that a kernel is given as a number."""
@@ -190,8 +198,8 @@ def _implementation(group: Mapping[str, Any]) -> str:
     if group.get("fused"):
         return "fused"
     asked = group.get("foreach")
-    on_device = group["params"][0].device.type != "cpu"
-    return "foreach" if asked or (asked is None and on_device) else "loop"
+    on_gpu = group["params"][0].device.type == "cuda"
+    return "foreach" if asked or (asked is None and on_gpu) else "loop"
 
 
 def _state(optimizer: torch.optim.Optimizer, without: tuple[str, ...] = ()) -> list[Tensor]:
