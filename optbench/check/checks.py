@@ -91,15 +91,16 @@ def run_checks(
     """
     begun = time.perf_counter()
     data = dataset(wanted.spec.config)
-    from optbench.runs.surroundings import check_device
+    from optbench.runs.surroundings import check_device, check_graph
 
     check_device(wanted.spec.config.device)
+    check_graph(wanted.spec.config)
     import rich.style  # noqa: F401  (draws a random number)
 
     from optbench.check.setup import Setup
     from optbench.training.distributed import join
 
-    config = dataclasses.replace(wanted.spec.config, compile=False)
+    config = dataclasses.replace(wanted.spec.config, compile=False, cuda_graph=False)
     world = join(config.device)
     weights = start_weights(config, world)
     checks = make(wanted.checks)

@@ -38,7 +38,7 @@ class Setup:
 
     Attributes:
         spec: what the command line asked for.
-        config: of the run, without compiling.
+        config: of the run, without compiling and graphs.
         dataset: loaded.
         world: this process and its device.
         weights: to start from; None for those that are drawn.

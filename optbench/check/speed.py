@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 from optbench.check.base import Finding, passed, warned
+from optbench.check.faster import capability_of, faster_ways
 from optbench.check.setup import Setup
 from optbench.check.short import short_run
 from optbench.config.counted import counted
@@ -32,7 +33,8 @@ class Speed:
         if step * 3 > share:
             whole = settings.total_steps * (step + loading)
             what = f"the whole run takes about {_time(whole)}"
-            yield passed(f"{what} here: {step:.2g} s a step, from a few examples", seconds=whole)
+            few = f"{what} here: {step:.2g} s a step, from a few examples"
+            yield passed(few, _advice(setup), seconds=whole)
             return
         steps = max(3, min(30, settings.total_steps, int(share / step)))
         with setup.put_back():
@@ -53,7 +55,16 @@ class Speed:
             cause = "examples come slower than they are learned from"
             yield warned(f"{what}, much of it for loading", evidence, cause, remedy, seconds=whole)
         else:
+            advice = _advice(setup)
+            evidence = f"{evidence}; {advice}" if advice else evidence
             yield passed(what, evidence, seconds=whole)
+
+
+def _advice(setup: Setup) -> str:
+    """Return what may be tried on a GPU, empty where there is nothing."""
+    capability = capability_of(setup.device)
+    ways = faster_ways(setup.config, setup.modules.values(), capability)
+    return f"may be faster, with other roundings: {' or '.join(ways)}" if ways else ""
 
 
 def _loading(setup: Setup, seconds: float) -> float:

@@ -63,9 +63,10 @@ def range_tests(
         log: whom to tell; by default the terminal.
     """
     data = dataset(config)  # before torch is loaded: what there is not is said at once
-    from optbench.runs.surroundings import check_device, check_strategy
+    from optbench.runs.surroundings import check_device, check_graph, check_strategy
 
     check_device(config.device)
+    check_graph(config)
     check_strategy(config)
     from optbench.assemble.experiment import build_experiment
     from optbench.runs.environment import environment
