@@ -14,6 +14,7 @@ import yaml
 from optbench.compose.paths import configs_folder
 from optbench.optim.engine import foreach, tensor_list
 from optbench.optim.engine.rule_optimizer import RuleOptimizer
+from optbench.torch_internals import onednn_enabled, set_onednn_enabled
 from optbench.training.graph.held import CAPTURABLE
 
 from .graphed import STEPS, Graphed, compared
@@ -131,6 +132,19 @@ def test_each_kind_of_model_is_repeated(
     Path("text.txt").write_text("some words of no matter " * 40, encoding="utf-8")
     graphed, _ = compared("optimizer=lion", *lines)
     assert graphed.step.replayed >= STEPS - 7 and not graphed.reasons
+
+
+def test_an_lstm_by_its_parts_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by oneDNN's kernel, which a GPU has not either."""
+    monkeypatch.chdir(tmp_path)
+    Path("text.txt").write_text("some words of no matter " * 40, encoding="utf-8")
+    had = onednn_enabled()
+    set_onednn_enabled(False)
+    try:
+        graphed, far = compared("optimizer=lion", "model=lstm", *SMALL, *TEXT)
+    finally:
+        set_onednn_enabled(had)
+    assert graphed.step.replayed == REPEATED and not graphed.reasons and far < 2e-6
 
 
 def test_what_is_measured_is_taken_in_pieces_with_the_same_bits() -> None:
