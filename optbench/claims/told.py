@@ -10,7 +10,7 @@ from typing import Any
 from optbench.claims.claim import Claim
 from optbench.claims.published import adjusted, published
 from optbench.config.counted import counted
-from optbench.console import print_lines, print_table, print_text, shown
+from optbench.console import print_table, print_text, shown
 
 _ANSWERS = {"holds": "holds", "not": "does not hold", "undecided": "undecided"}
 
@@ -60,8 +60,8 @@ def told_all(outcomes: Sequence[Mapping[str, Any]]) -> None:
     for said in outcomes:
         p = "" if said["p"] is None else f"{said['p']:.2g}"
         by_holm = f"{corrected[said['claim']]:.2g}" if said["claim"] in corrected else ""
-        sections = " ".join(said["section"])
-        rows.append([said["claim"], sections, said["said"], p, by_holm, f"{said['seconds']:.0f}"])
+        names = [said["claim"], " ".join(said["section"]), said["verdict"]]
+        rows.append([*names, p, by_holm, f"{said['seconds']:.0f}"])
     header = ["claim", "section", "verdict", "p", "p (Holm)", "seconds"]
     print_table("", header, rows)
     if corrected:
@@ -69,14 +69,15 @@ def told_all(outcomes: Sequence[Mapping[str, Any]]) -> None:
 
 
 def told_list(claims: Sequence[Claim]) -> None:
-    """Print all claims with what our published run said."""
-    rows = []
+    """Print all claims with what our published run said, a claim's name and verdict in a line, and
+    what the text says beneath it."""
     for claim in sorted(claims, key=order):
         found = published(claim.name)
-        said = "" if found is None else found["verdict"]
-        rows.append([claim.name, " ".join(claim.section), claim.sentence, said])
-    print_table("", ["claim", "section", "sentence", "published"], rows)
-    print_lines("\noptbench claim NAME tests one. `published` is what our own full run said.")
+        said = "not published" if found is None else found["verdict"]
+        print_text(f"{claim.name} [{', '.join(claim.section)}]: {said}")
+        print_text(f'  "{claim.sentence}"')
+    print_text("")
+    print_text("optbench claim NAME tests one. The verdicts are what our own full run said.")
 
 
 def order(claim: Claim) -> tuple[list[int], str]:
