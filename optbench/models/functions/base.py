@@ -86,7 +86,7 @@ def check_dim(function: str, dim: int, least: int, most: int | None = None) -> N
     if least <= dim and (most is None or dim <= most):
         return
     if least == most:
-        raise ValueError(f"dim={dim}: {function} has only {least} dimensions")
+        raise ValueError(f"dim={dim}: {function} has only {least} dimension{'s' * (least > 1)}")
     raise ValueError(f"dim={dim}: {function} has at least {least} dimension{'s' * (least > 1)}")
 
 

@@ -12,6 +12,7 @@ from optbench.data.deepobs_quadratic import hessian
 from optbench.models.functions.base import Function
 from optbench.models.functions.classical import Beale, Himmelblau
 from optbench.models.functions.discrete import Knapsack, OneMax
+from optbench.models.functions.double_well import DoubleWell
 from optbench.models.functions.logistic_regression import LogisticRegression
 from optbench.models.functions.many_minima import Ackley, Rastrigin, StyblinskiTang
 from optbench.models.functions.nesterov_worst import NesterovWorst
@@ -47,6 +48,7 @@ FUNCTIONS: dict[str, list[Make]] = {
     "rastrigin": [Rastrigin, lambda: Rastrigin(dim=5)],
     "ackley": [Ackley, lambda: Ackley(dim=5)],
     "styblinski_tang": [StyblinskiTang, lambda: StyblinskiTang(dim=5)],
+    "double_well": [DoubleWell, lambda: DoubleWell(depth=3.0, left=0.5, right=2.0)],
     "saddle": [Saddle, lambda: Saddle(dim=5, down=3)],
     "onemax": [OneMax, lambda: OneMax(dim=5)],
     "knapsack": [Knapsack, lambda: Knapsack(dim=7, seed=1)],

@@ -11,6 +11,7 @@ from torch.autograd.functional import hessian as hessian_of
 
 from optbench.data.deepobs_quadratic import hessian
 from optbench.models.functions.classical import Beale, Himmelblau
+from optbench.models.functions.double_well import DoubleWell
 from optbench.models.functions.logistic_regression import LogisticRegression
 from optbench.models.functions.many_minima import Ackley, Rastrigin
 from optbench.models.functions.nesterov_worst import NesterovWorst
@@ -111,6 +112,8 @@ def test_logistic_regression_is_convex_and_its_minimum_newtons() -> None:
         (lambda: Himmelblau(dim=1), "dim=1: himmelblau has only 2 dimensions"),
         (lambda: Rosenbrock(dim=1), "dim=1: rosenbrock has at least 2 dimensions"),
         (lambda: Rastrigin(dim=0), "dim=0: rastrigin has at least 1 dimension"),
+        (lambda: DoubleWell(dim=2), "dim=2: a double well has only 1 dimension"),
+        (lambda: DoubleWell(left=0), "left=0: expected a number above 0"),
         (lambda: Saddle(dim=2, down=2), "down=2: directions that lead down, 1 to dim - 1 = 1"),
         (
             lambda: LogisticRegression(examples=examples(), dim=20),

@@ -14,6 +14,7 @@ from torch.autograd.functional import hessian as hessian_of
 from optbench.data.deepobs_quadratic import eigenvalues, hessian
 from optbench.models.functions.base import Function
 from optbench.models.functions.classical import Beale, Himmelblau
+from optbench.models.functions.double_well import DoubleWell
 from optbench.models.functions.many_minima import Ackley, Rastrigin, StyblinskiTang
 from optbench.models.functions.nesterov_worst import NesterovWorst
 from optbench.models.functions.noisy_quadratic import NoisyHessian, NoisyQuadratic
@@ -143,6 +144,8 @@ def test_rosenbrock_is_scipys(dim: int) -> None:
         (StyblinskiTang(dim=2), (-2.903534, -2.903534), -78.332331),
         (Saddle(), (0.0, 0.0), 0.0),
         (Saddle(dim=3, down=2), (2.0, 1.0, 3.0), 2.0 - 0.25 + 4.5),
+        (DoubleWell(depth=3.0, right=2.0), (1.0,), 3.0 * 0.75**2),
+        (DoubleWell(depth=3.0, left=0.5), (-1.0,), 27.0),
         (NesterovWorst(dim=3), (0.0, 0.0, 0.0), 0.0),
         (NesterovWorst(dim=3, smoothness=8.0), (1.0, 2.0, 4.0), 20.0),
         (NesterovWorst(dim=3), (0.75, 0.5, 0.25), 0.125 * (1 / 4 - 1)),
@@ -163,6 +166,14 @@ def test_many_points_at_once_are_each_by_itself() -> None:
         values = function.value(points)
         assert values.shape == (4, 3)
         assert float(values[2, 1]) == pytest.approx(float(function.value(points[2, 1])))
+
+
+def test_wells_of_one_depth_differ_in_sharpness_alone() -> None:
+    function = DoubleWell(depth=2.0, left=0.5, right=4.0)
+    for x, value, sharp in ((-0.5, 0.0, 64.0), (4.0, 0.0, 1.0), (0.0, 2.0, -0.5)):
+        assert float(function.value(at(x))) == value
+        assert float(slope(function, at(x)).norm()) == 0
+        assert curvature(function, at(x)).tolist() == [pytest.approx(sharp)]
 
 
 def test_the_saddle_is_one() -> None:
