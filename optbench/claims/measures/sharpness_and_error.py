@@ -1,0 +1,65 @@
+"""Whether sharpness tells how a run generalises: rank correlations over the runs of a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from optbench.claims.found import Found
+from optbench.claims.measured import Measured
+from optbench.errors import UserError
+from optbench.plots.png import Picture
+from optbench.statistics.paired import mid_ranks
+
+NAMES = {
+    "largest eigenvalue": "hessian/largest",
+    "steepest ascent": "sharpness/sam",
+    "adaptive": "sharpness/adaptive",
+    "random directions": "sharpness/average",
+}
+"""By what they are called here, the values of the instruments `hessian` and `sharpness`."""
+
+
+def measure(found: Found, runs: str, looks: str) -> Measured:
+    """Return of each sharpness, by seed, its rank correlation with the test error.
+
+    Args:
+        runs: the part whose settings differ.
+        looks: the probe of them.
+
+    Raises:
+        UserError: it does not measure all that is asked for.
+    """
+    errors = {
+        (ran.label, ran.seed): 1 - (ran.final("test/accuracy") or 0.0) for ran in found.runs(runs)
+    }
+    values: dict[str, dict[int, float | None]] = {}
+    curves = {}
+    for name, value in NAMES.items():
+        sharp: dict[int, list[float]] = {}
+        wrong: dict[int, list[float]] = {}
+        for each in found.others[looks]:
+            if value not in each["values"]:
+                raise UserError(f"measure: {looks} has no {value}; probe hessian and sharpness")
+            by_step = each["values"][value]
+            sharp.setdefault(each["seed"], []).append(by_step[max(by_step, key=int)])
+            wrong.setdefault(each["seed"], []).append(errors[each["label"], each["seed"]])
+        values[name] = {seed: correlation(sharp[seed], wrong[seed]) for seed in sharp}
+        if not curves:
+            curves = {f"seed {seed}": _sorted(sharp[seed], wrong[seed]) for seed in [*sharp][:6]}
+    title = "test error over the largest eigenvalue"
+    return Measured(values, [Picture(curves, title=title, log_x=True)])
+
+
+def correlation(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return Spearman's correlation; 0 where either is the same throughout."""
+    ranks = mid_ranks(one), mid_ranks(other)
+    if min(float(each.std()) for each in ranks) == 0:
+        return 0.0
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def _sorted(xs: Sequence[float], ys: Sequence[float]) -> tuple[list[float], list[float]]:
+    pairs = sorted(zip(xs, ys, strict=True))
+    return [x for x, _ in pairs], [y for _, y in pairs]
