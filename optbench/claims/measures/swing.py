@@ -12,6 +12,8 @@ from optbench.plots.png import Picture
 FLAT, STEEP = "val/x0", "val/x1"
 SHOWN = 60
 """Steps in the picture."""
+SEEN = 3
+"""Of the start, in the picture."""
 FAR = 1e6
 """Of the start: what a way is that is longer, or has no end."""
 
@@ -32,7 +34,7 @@ def measure(found: Found, below: float = 0.01) -> Measured:
         best = min(found.runs(part), key=lambda ran: _there(ran, below))
         values[f"{part} swing"] = {0: swing(best)}
         values[f"{part} steps"] = {0: steps_to(best, FLAT, below)}
-        ys = [x for x in way(best, STEEP)[: SHOWN + 1] if abs(x) < FAR]
+        ys = [x for x in way(best, STEEP)[: SHOWN + 1] if abs(x) < SEEN]
         curves[part] = ([*range(len(ys))], ys)
         notes.append(f"{part}: {best.label or 'its one run'}")
     picture = Picture(curves, title="the steep coordinate", x_label="step")
