@@ -70,7 +70,7 @@ ALLOWED: dict[str, set[str]] = {
     "claims": {
         *("api", "api_benchmark", "api_diagnosis", "compose", "tuning", "runs", "assemble"),
         *("config", "statistics", "plots", "rundir", "errors", "files", "console", "escape"),
-        *("launched", "which_folder", "which_run"),
+        *("launched", "which_folder", "which_run", "search"),
     },
     "doctor": {
         *("symptoms", "runs", "rundir", "config", "errors", "files", "console", "plots"),

@@ -26,29 +26,31 @@ def measure(found: Found, runs: str, looks: str) -> Measured:
 
     Args:
         runs: the part whose settings differ.
-        looks: the probe of them.
+        looks: the probe of them; what it does not measure is left out.
 
     Raises:
-        UserError: it does not measure all that is asked for.
+        UserError: it measures no sharpness.
     """
     errors = {
         (ran.label, ran.seed): 1 - (ran.final("test/accuracy") or 0.0) for ran in found.runs(runs)
     }
     values: dict[str, dict[int, float | None]] = {}
-    curves = {}
-    for name, value in NAMES.items():
+    curves: dict[str, tuple[list[float], list[float]]] = {}
+    looked = found.others[looks]
+    there = {n: value for n, value in NAMES.items() if all(value in x["values"] for x in looked)}
+    if not there:
+        raise UserError(f"measure: {looks} has no sharpness; probe instruments=[hessian,sharpness]")
+    for name, value in there.items():
         sharp: dict[int, list[float]] = {}
         wrong: dict[int, list[float]] = {}
-        for each in found.others[looks]:
-            if value not in each["values"]:
-                raise UserError(f"measure: {looks} has no {value}; probe hessian and sharpness")
+        for each in looked:
             by_step = each["values"][value]
             sharp.setdefault(each["seed"], []).append(by_step[max(by_step, key=int)])
             wrong.setdefault(each["seed"], []).append(errors[each["label"], each["seed"]])
         values[name] = {seed: correlation(sharp[seed], wrong[seed]) for seed in sharp}
         if not curves:
             curves = {f"seed {seed}": _sorted(sharp[seed], wrong[seed]) for seed in [*sharp][:6]}
-    title = "test error over the largest eigenvalue"
+    title = f"test error over: {next(iter(there))}"
     return Measured(values, [Picture(curves, title=title, log_x=True)])
 
 
