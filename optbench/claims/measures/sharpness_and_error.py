@@ -8,6 +8,7 @@ import numpy as np
 
 from optbench.claims.found import Found
 from optbench.claims.measured import Measured
+from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
 from optbench.plots.png import Picture
 from optbench.statistics.paired import mid_ranks
@@ -21,15 +22,16 @@ NAMES = {
 """By what they are called here, the values of the instruments `hessian` and `sharpness`."""
 
 
-def measure(found: Found, runs: str, looks: str) -> Measured:
+def measure(found: Found, runs: str, looks: str, drawn: str = "largest eigenvalue") -> Measured:
     """Return of each sharpness, by seed, its rank correlation with the test error.
 
     Args:
         runs: the part whose settings differ.
         looks: the probe of them; what it does not measure is left out.
+        drawn: which sharpness the picture is of.
 
     Raises:
-        UserError: it measures no sharpness.
+        UserError: it does not measure this one.
     """
     errors = {
         (ran.label, ran.seed): 1 - (ran.final("test/accuracy") or 0.0) for ran in found.runs(runs)
@@ -38,8 +40,8 @@ def measure(found: Found, runs: str, looks: str) -> Measured:
     curves: dict[str, tuple[list[float], list[float]]] = {}
     looked = found.others[looks]
     there = {n: value for n, value in NAMES.items() if all(value in x["values"] for x in looked)}
-    if not there:
-        raise UserError(f"measure: {looks} has no sharpness; probe instruments=[hessian,sharpness]")
+    if drawn not in there:
+        raise UserError(f"measure: drawn={drawn}: not measured; {did_you_mean(drawn, [*there])}")
     for name, value in there.items():
         sharp: dict[int, list[float]] = {}
         wrong: dict[int, list[float]] = {}
@@ -48,9 +50,9 @@ def measure(found: Found, runs: str, looks: str) -> Measured:
             sharp.setdefault(each["seed"], []).append(by_step[max(by_step, key=int)])
             wrong.setdefault(each["seed"], []).append(errors[each["label"], each["seed"]])
         values[name] = {seed: correlation(sharp[seed], wrong[seed]) for seed in sharp}
-        if not curves:
+        if name == drawn:
             curves = {f"seed {seed}": _sorted(sharp[seed], wrong[seed]) for seed in [*sharp][:6]}
-    title = f"test error over: {next(iter(there))}"
+    title = f"test error over sharpness ({drawn})"
     return Measured(values, [Picture(curves, title=title, log_x=True)])
 
 
