@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 from optbench.claims.found import Found, Ran
@@ -19,6 +19,7 @@ def measure(
     metric: str,
     by: str | None = None,
     over: str = "optimizer.lr",
+    at: str | None = None,
     leads: Mapping[str, Sequence[str]] | None = None,
 ) -> Measured:
     """Return a quantity for each part, tuned: no seed has a say in the setting it is judged at.
@@ -30,6 +31,7 @@ def measure(
         metric: that is judged, at the end of a run.
         by: the metric that chooses; `metric` itself by default.
         over: the key that the picture draws the grid over.
+        at: a part whose best setting all parts are judged at; each has its own by default.
         leads: further quantities by name: by how much the first of two parts is better.
     """
     by = by or metric
@@ -37,7 +39,9 @@ def measure(
     curves, notes = {}, []
     for part in found.sweeps:
         settings = dict(found.groups(part))
-        chosen = {seed: best_but(settings, by, seed) for seed in found.seeds}
+        chooses = settings if at is None else dict(found.groups(at))
+        chosen = {seed: best_but(chooses, by, seed) for seed in found.seeds}
+        chosen = {seed: _same(name, at, part, settings) for seed, name in chosen.items()}
         values[part] = {seed: settings[name][seed].final(metric) for seed, name in chosen.items()}
         curves[part] = curve(settings, metric, over)
         notes.append(f"chosen {_told([*chosen.values()], curves[part][0], settings, over)}")
@@ -51,6 +55,14 @@ def measure(
     label = over.rpartition(".")[2]
     picture = Picture(curves, title=f"{metric}, mean of the seeds", x_label=label, log_x=True)
     return Measured(values, [picture], notes)
+
+
+def _same(name: str, at: str | None, part: str, settings: Iterable[str]) -> str:
+    """Return the setting of a part that has the same values as another part's."""
+    there = part + name.removeprefix(at) if at is not None else name
+    if there not in settings:
+        raise UserError(f"measure: at={at}: {part} has no {there}; all parts need the same grid")
+    return there
 
 
 def best_but(settings: Mapping[str, Mapping[int, Ran]], by: str, seed: int) -> str:
