@@ -17,6 +17,14 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
+class Residual(nn.Sequential):
+    """Layers in turn, whose output is added to their input."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        added: Tensor = input + super().forward(input)
+        return added
+
+
 class MLP(nn.Module):
     """Fully connected network on the flattened input.
 
@@ -30,6 +38,7 @@ class MLP(nn.Module):
         activation: relu, tanh, gelu, sigmoid or silu.
         dropout: probability of dropping a hidden unit, in [0, 1); at 0 there is no such layer.
         batch_norm: normalise before each activation.
+        residual: add to each hidden layer's output its input, where they have the same width.
 
     Raises:
         ValueError: on an unknown activation, a width below 1 or a dropout outside [0, 1).
@@ -44,6 +53,7 @@ class MLP(nn.Module):
         activation: str = "relu",
         dropout: float = 0.0,
         batch_norm: bool = False,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
@@ -60,7 +70,8 @@ class MLP(nn.Module):
             layers.append(ACTIVATIONS[activation]())
             if dropout:
                 layers.append(nn.Dropout(dropout))
-            self.blocks.append(nn.Sequential(*layers))
+            skips = residual and fan_in == fan_out
+            self.blocks.append((Residual if skips else nn.Sequential)(*layers))
         self.head = nn.Linear(widths[-1], num_classes)
 
     @property

@@ -64,6 +64,15 @@ def test_mlp_layers_come_in_the_documented_order(activation):
     assert mlp(torch.randn(3, 1, 8, 8)).shape == (3, 10)
 
 
+def test_mlp_adds_inputs_where_widths_agree():
+    mlp = MLP(hidden=[6, 6, 5], activation="tanh", residual=True, **DIGITS)
+    images = torch.randn(3, 1, 8, 8)
+    first, second, third = mlp.blocks
+    one = first(images.flatten(1))
+    assert torch.equal(second(one), one + torch.tanh(second[0](one)))
+    assert torch.equal(mlp(images), mlp.head(torch.tanh(third[0](second(one)))))
+
+
 def test_mlp_refuses_bad_arguments():
     with pytest.raises(ValueError, match=r"activation='rleu'.*relu"):
         MLP(activation="rleu", **DIGITS)
