@@ -21,6 +21,7 @@ def measure(
     over: str = "optimizer.lr",
     at: str | None = None,
     leads: Mapping[str, Sequence[str]] | None = None,
+    diverged: float | None = None,
 ) -> Measured:
     """Return a quantity for each part, tuned: no seed has a say in the setting it is judged at.
 
@@ -33,6 +34,7 @@ def measure(
         over: the key that the picture draws the grid over.
         at: a part whose best setting all parts are judged at; each has its own by default.
         leads: further quantities by name: by how much the first of two parts is better.
+        diverged: what a run counts that diverges; by default its seed has no value.
     """
     by = by or metric
     values: dict[str, dict[int, float | None]] = {}
@@ -42,7 +44,9 @@ def measure(
         chooses = settings if at is None else dict(found.groups(at))
         chosen = {seed: best_but(chooses, by, seed) for seed in found.seeds}
         chosen = {seed: _same(name, at, part, settings) for seed, name in chosen.items()}
-        values[part] = {seed: settings[name][seed].final(metric) for seed, name in chosen.items()}
+        values[part] = {
+            seed: _or(settings[name][seed].final(metric), diverged) for seed, name in chosen.items()
+        }
         curves[part] = curve(settings, metric, over)
         notes.append(f"chosen {_told([*chosen.values()], curves[part][0], settings, over)}")
     better = 1.0 if mode_by_name(metric) == "max" else -1.0
@@ -96,6 +100,10 @@ def curve(
             points.append((float(at), mean))
     points.sort()
     return [x for x, _ in points], [y for _, y in points]
+
+
+def _or(value: float | None, diverged: float | None) -> float | None:
+    return diverged if value is None or not math.isfinite(value) else value
 
 
 def _lead(one: float | None, other: float | None, sign: float) -> float | None:
