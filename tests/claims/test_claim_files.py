@@ -35,8 +35,11 @@ def test_a_claim_can_be_run(name: str, composer: Composer) -> None:
     claim = claim_of(composer, name)
     assert all(re.fullmatch(r"[1-8]\.\d", section) for section in claim.section)
     assert callable(function_of(claim))
-    quick, full = (plan(composer, claim, Asked(each), there=False) for each in ("quick", "full"))
+    quick, full = (
+        plan(composer, claim, Asked(each, seeds=1), there=False) for each in ("quick", "full")
+    )
     assert sum(each.runs for each in quick) <= sum(each.runs for each in full)
+    assert claim.budgets["quick"].seeds <= claim.budgets["full"].seeds
     assert claim.exact or claim.budgets["full"].seeds >= 10, "10 seeds where a verdict rests on any"
 
 
