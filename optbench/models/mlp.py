@@ -21,7 +21,7 @@ class Residual(nn.Sequential):
     """Layers in turn, whose output is added to their input."""
 
     def forward(self, input: Tensor) -> Tensor:
-        added: Tensor = input + super().forward(input)
+        added: Tensor = input + super().forward(input)  # type: ignore[no-untyped-call]
         return added
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import optbench
+from optbench.api_diagnosis import doctor
 from optbench.claims.found import Found
 from optbench.claims.measured import Measured
 from optbench.plots.png import Picture
@@ -25,7 +25,7 @@ def measure(
         for name in shapes:
             values[f"{part} {name}"] = {}
         for seed, ran in runs.items():
-            (diagnosis,) = optbench.doctor(ran.run.path)
+            (diagnosis,) = doctor(ran.run.path)
             seen = {each.name for each in diagnosis.symptoms}
             for name, symptoms in shapes.items():
                 values[f"{part} {name}"][seed] = float(bool(seen & set(symptoms)))
