@@ -1,4 +1,4 @@
-"""When a run comes to a level, or what else it has there, tuned as in `chosen`."""
+"""When a run comes to a level, or what else it has there; tuned, as in `chosen`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from optbench.plots.png import Picture
 def measure(found: Found, metric: str, level: float, gives: str = "step") -> Measured:
     """Return of each part what it has when it comes to a level.
 
-    Of each seed it is that of the setting of the part's grid with which the other seeds come there
-    soonest in the mean; a setting with which one of them never does is not chosen.
+    Of each seed it is that of the setting of the part's grid whose mean over the other seeds is
+    best; a setting with which one of them never comes there is not chosen.
 
     Args:
         metric: that comes to the level, such as `val/accuracy`.
@@ -26,17 +26,15 @@ def measure(found: Found, metric: str, level: float, gives: str = "step") -> Mea
     """
     values: dict[str, dict[int, float | None]] = {}
     curves, notes = {}, []
+    sign = -1.0 if gives != "step" and mode_by_name(gives) == "max" else 1.0
     for part in found.sweeps:
         settings = dict(found.groups(part))
-        steps = {
-            name: {seed: step_at(ran, metric, level) for seed, ran in runs.items()}
+        given = {
+            name: {seed: _given(ran, metric, level, gives) for seed, ran in runs.items()}
             for name, runs in settings.items()
         }
-        chosen = {seed: soonest_but(steps, seed) for seed in found.seeds}
-        values[part] = {}
-        for seed, name in chosen.items():
-            ran, at = settings[name][seed], steps[name][seed]
-            values[part][seed] = at if gives == "step" or at is None else first(ran, gives, at)
+        chosen = {seed: least_but(given, seed, sign) for seed in found.seeds}
+        values[part] = {seed: given[name][seed] for seed, name in chosen.items()}
         often = Counter(chosen.values()).most_common()
         notes.append("chosen " + ", ".join(f"{name} ({times})" for name, times in often))
         curves[often[0][0]] = settings[often[0][0]][found.seeds[0]].series(metric)
@@ -59,13 +57,24 @@ def first(ran: Ran, metric: str, at: float) -> float | None:
     return next((value for step, value in zip(steps, values, strict=True) if step >= at), None)
 
 
-def soonest_but(steps: Mapping[str, Mapping[int, float | None]], seed: int) -> str:
-    """Return the setting with which all seeds but one come there soonest; else the first."""
+def least_but(given: Mapping[str, Mapping[int, float | None]], seed: int, sign: float) -> str:
+    """Return the setting with the least mean over all seeds but one, times a sign; else the first.
+
+    Args:
+        given: values by setting and seed.
+        seed: that has no say.
+        sign: -1.0 where most is best.
+    """
 
     def mean(name: str) -> float:
-        of_seed = steps[name]
-        seen = [step for other, step in of_seed.items() if other != seed or len(of_seed) == 1]
-        known = [step for step in seen if step is not None]
-        return fmean(known) if known and len(known) == len(seen) else math.inf
+        of_seed = given[name]
+        seen = [value for other, value in of_seed.items() if other != seed or len(of_seed) == 1]
+        known = [value for value in seen if value is not None]
+        return sign * fmean(known) if known and len(known) == len(seen) else math.inf
 
-    return min(steps, key=mean)
+    return min(given, key=mean)
+
+
+def _given(ran: Ran, metric: str, level: float, gives: str) -> float | None:
+    at = step_at(ran, metric, level)
+    return at if at is None or gives == "step" else first(ran, gives, at)
