@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from optbench.claims.found import Found, Ran
-from optbench.claims.measures import apart, best_lr_power, largest_lr, learned, reached, chosen
+from optbench.claims.measures import apart, best_lr_power, chosen, largest_lr, learned, reached
 from optbench.errors import UserError
 
 SEEDS = [0, 1, 2]
