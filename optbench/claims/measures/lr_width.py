@@ -41,9 +41,12 @@ def measure(
             values[part][seed], at_the_edge = width(good, margin)
             if at_the_edge:
                 notes.append(f"{part}: seed {seed}: good up to the edge of the grid")
-        means = {v: [ran.final(metric) for ran in runs.values()] for v, runs in by_value.items()}
-        known = {v: fmean(m) for v, m in means.items() if all(one is not None for one in m)}  # type: ignore[type-var]
-        curves[part] = ([*known], [*known.values()])
+        means = {}
+        for value, runs in by_value.items():
+            known = [end for ran in runs.values() if (end := ran.final(metric)) is not None]
+            if len(known) == len(runs):
+                means[value] = fmean(known)
+        curves[part] = ([*means], [*means.values()])
     label = over.rpartition(".")[2]
     picture = Picture(curves, title=f"{metric}, mean", x_label=label, log_x=True)
     return Measured(values, [picture], notes)

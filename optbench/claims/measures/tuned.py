@@ -124,11 +124,14 @@ def _pictures(groups: Mapping[str, Runs], by: str, over: str) -> Sequence[Pictur
     """Return the mean metric that chooses over the value, where no run diverged."""
     curves = {}
     for name, runs in groups.items():
-        points = {v: [ran.final(by) for ran in of.values()] for v, of in sorted(runs.items())}
-        means = {v: fmean(p) for v, p in points.items() if all(one is not None for one in p)}  # type: ignore[type-var]
+        means = {}
+        for value, of_seed in sorted(runs.items()):
+            ends = [end for ran in of_seed.values() if (end := ran.final(by)) is not None]
+            if len(ends) == len(of_seed):
+                means[value] = fmean(ends)
         if len(means) > 1:
             curves[name] = ([*means], [*means.values()])
     if not curves:
         return []
     label = over.rpartition(".")[2]
-    return [Picture(curves, title=f"{by}, mean", x_label=label, log_x=True, log_y="loss" in by)]  # type: ignore[arg-type]
+    return [Picture(curves, title=f"{by}, mean", x_label=label, log_x=True, log_y="loss" in by)]
