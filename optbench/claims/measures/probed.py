@@ -17,11 +17,11 @@ def measure(found: Found, part: str, value: str) -> Measured:
         part: the probe; `*` stands for any letters.
         value: its name, such as `hessian/largest`.
     """
-    parts = [name for name in found.others if fnmatchcase(name, part)]
-    if not parts:
+    probes = {name: found.others[name] for name in found.others if fnmatchcase(name, part)}
+    if not probes:
         raise UserError(f"measure: {part}: no such probe; {did_you_mean(part, found.others)}")
     values: dict[str, dict[int, float | None]] = {}
-    for name, each in [(name, each) for name in parts for each in found.others[name]]:
+    for name, each in [(label, one) for label, all_of in probes.items() for one in all_of]:
         by_step = each["values"].get(value)
         if by_step is None:
             raise UserError(

@@ -18,6 +18,7 @@ from optbench.models.functions.many_minima import Ackley, Rastrigin, StyblinskiT
 from optbench.models.functions.nesterov_worst import NesterovWorst
 from optbench.models.functions.noisy_quadratic import NoisyHessian, NoisyQuadratic
 from optbench.models.functions.quadratic import Quadratic
+from optbench.models.functions.reddi import Reddi
 from optbench.models.functions.rosenbrock import Rosenbrock
 from optbench.models.functions.saddle import Saddle
 
@@ -50,6 +51,7 @@ FUNCTIONS: dict[str, list[Make]] = {
     "styblinski_tang": [StyblinskiTang, lambda: StyblinskiTang(dim=5)],
     "double_well": [DoubleWell, lambda: DoubleWell(depth=3.0, left=0.5, right=2.0)],
     "saddle": [Saddle, lambda: Saddle(dim=5, down=3)],
+    "reddi": [Reddi, lambda: Reddi(dim=3)],
     "onemax": [OneMax, lambda: OneMax(dim=5)],
     "knapsack": [Knapsack, lambda: Knapsack(dim=7, seed=1)],
     "logistic_regression": [lambda: LogisticRegression(examples=examples(), dim=21)],
@@ -61,7 +63,9 @@ NAMED = {"argvalues": ALL, "ids": [f"{name}-{number}" for number, (name, _) in e
 
 DISCRETE = ("onemax", "knapsack")
 """Without a slope: their values at any point are those of the bits there."""
+ROUGH = (*DISCRETE, "reddi")
+"""Those, and one whose minimum is a corner of a box."""
 SMOOTH = {
-    "argvalues": [each for each in ALL if each[0] not in DISCRETE],
-    "ids": [label for label in NAMED["ids"] if str(label).rpartition("-")[0] not in DISCRETE],
+    "argvalues": [each for each in ALL if each[0] not in ROUGH],
+    "ids": [label for label in NAMED["ids"] if str(label).rpartition("-")[0] not in ROUGH],
 }
