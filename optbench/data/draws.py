@@ -29,6 +29,8 @@ class Draws:
     Args:
         dim: coordinates: the function's, which alone knows how many it can have.
         noise: standard deviation in training, at least 0.
+        drift: how far the mean of training draws moves, in every coordinate, from 0 at the first to
+            the last: with `shuffle=none` an objective that is not stationary.
         eval_noise: the same of the validation and the test set; 0 evaluates the function itself.
         train_size: at least 1.
         val_size, test_size: at least 0; without noise 1 is enough.
@@ -49,6 +51,7 @@ class Draws:
         val_size: int = 1,
         test_size: int = 0,
         data_seed: int = 42,
+        drift: float = 0.0,
     ) -> None:
         if dim is None:
             raise ArgumentError(
@@ -64,7 +67,10 @@ class Draws:
         for name, deviation in (("noise", noise), ("eval_noise", eval_noise)):
             if not 0 <= deviation < float("inf"):
                 raise ArgumentError("draws: ", Argument(name, deviation), " must not be negative")
+        if not abs(drift) < float("inf"):
+            raise ArgumentError("draws: ", Argument("drift", drift), " must be a finite number")
         self.input_shape: tuple[int, ...] = (dim,)
+        self._drift = drift
         self.train_size, self.val_size, self.test_size = train_size, val_size, test_size
         self._deviations = {"train": noise, "val": eval_noise, "test": eval_noise}
         self._seed = data_seed
@@ -78,11 +84,13 @@ class Draws:
         import torch
 
         size, deviation = getattr(self, f"{split}_size"), self._deviations[split]
-        if not deviation:
+        drift = self._drift if split == "train" else 0.0
+        if not deviation and not drift:
             zero = torch.zeros(1, *self.input_shape, device=device)
             return DrawSource(zero.expand(size, -1), same=True)
         random = np.random.RandomState((self._seed + OFFSETS[split]) % 2**32)
-        drawn = random.normal(0.0, deviation, (size, *self.input_shape)).astype(np.float32)
+        drawn = random.normal(0.0, deviation, (size, *self.input_shape))
+        drawn = (drawn + drift * np.linspace(0.0, 1.0, size)[:, None]).astype(np.float32)
         return DrawSource(torch.from_numpy(drawn).to(device))
 
 

@@ -55,6 +55,14 @@ def test_evaluation_is_without_noise_unless_it_is_asked_for() -> None:
     assert torch.equal(rows(draws, "test"), torch.zeros(3, 4))
 
 
+def test_a_drift_moves_the_mean_of_training_alone() -> None:
+    still = rows(Draws(3, noise=0.5, train_size=5), "train")
+    moved = rows(Draws(3, noise=0.5, train_size=5, drift=8.0), "train")
+    expected = torch.tensor([0.0, 2.0, 4.0, 6.0, 8.0])[:, None].expand(5, 3)
+    assert torch.allclose(moved - still, expected, atol=1e-6)
+    assert torch.equal(rows(Draws(3, drift=8.0), "val"), torch.zeros(1, 3))
+
+
 def test_without_noise_they_take_no_memory() -> None:
     source = Draws(10_000, train_size=10**6).open("train", CPU)
     assert len(source) == 10**6
@@ -71,6 +79,7 @@ def test_without_noise_they_take_no_memory() -> None:
         ({"dim": 2, "val_size": -1}, "val_size=-1 must be at least 0"),
         ({"dim": 2, "noise": -0.5}, "noise=-0.5 must not be negative"),
         ({"dim": 2, "eval_noise": float("nan")}, "eval_noise=nan"),
+        ({"dim": 2, "drift": float("inf")}, "drift=inf must be a finite number"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(settings: dict[str, float], says: str) -> None:
