@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
+from optbench.data.dataset import Split
 from optbench.data.rare_features import rare_features
 from optbench.errors import ArgumentError
 
 CPU = torch.device("cpu")
 
 
-def images(power: float, split: str = "train", data_seed: int = 0) -> tuple[torch.Tensor, ...]:
+def images(power: float, split: Split = "train", data_seed: int = 0) -> tuple[torch.Tensor, ...]:
     made = rare_features(features=20, power=power, train_size=4000, data_seed=data_seed)
     source = made.open(split, CPU)
     (batch,) = source.stream(torch.arange(len(source)), [(0, len(source))])

@@ -24,7 +24,8 @@ def measure(found: Found, over: str = "optimizer.lr", seconds: bool = True) -> M
             `sweep.population=off`.
     """
     values: dict[str, dict[int, float | None]] = {}
-    notes, curves = [], {}
+    notes: list[str] = []
+    curves: dict[str, tuple[list[int], list[float]]] = {}
     label = over.rpartition(".")[2]
     for part in found.sweeps:
         by_value = found.by_setting(part, over)
