@@ -147,7 +147,7 @@ def create(node: Mapping[str, Any], key: str, *positional: Any, **extra: Any) ->
     return call(target, key, *positional, **given)
 
 
-def call(target: Any, key: str, *positional: Any, **given: Any) -> Any:
+def call(target: Any, key: str, /, *positional: Any, **given: Any) -> Any:
     """Call a component.
 
     Raises:
