@@ -23,8 +23,8 @@ class Off:
 
 
 def test_a_schedule_that_is_off_by_ten_per_cent_is_found(workplace: Path) -> None:
-    write(workplace / "planted.py", OFF)
-    write(workplace / "own" / "schedule" / "off.yaml", "_target_: planted.Off\nmin_ratio: 0.0\n")
+    write(workplace / "off_by_ten.py", OFF)
+    write(workplace / "own" / "schedule" / "off.yaml", "_target_: off_by_ten.Off\nmin_ratio: 0.0\n")
     right = call("claim schedule_formulas steps=120")
     assert "verdict: holds" in right.out, right.err
     wrong = call("claim schedule_formulas steps=120 'instead={cosine: off}' --config-dir own")
