@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from optbench.claims.found import Found
-from optbench.claims.measures import batch_cost, escape, lr_finder, swing, tuned
+from optbench.claims.measures import escape, lr_finder, swing, to_target, tuned
 from optbench.claims.measures.best_momentum import tuned_ends
 from optbench.claims.measures.sharpness_and_error import correlation
 
@@ -71,8 +71,8 @@ def test_a_run_that_never_leaves_its_well_counts_with_all_its_steps() -> None:
 
 def test_no_seed_has_a_say_in_what_it_is_judged_at() -> None:
     costs = {0.1: {0: 1.0, 1: 30.0}, 0.2: {0: 20.0, 1: 2.0}}
-    assert batch_cost.cheapest(costs, 0) == 0.2
-    assert batch_cost.cheapest(costs, 1) == 0.1
+    assert to_target.cheapest(costs, 0) == 0.2
+    assert to_target.cheapest(costs, 1) == 0.1
     ends = {
         rate: {seed: Fake(seed, ends={"loss": cost}) for seed, cost in of.items()}
         for rate, of in costs.items()

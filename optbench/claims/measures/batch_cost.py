@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from statistics import fmean, median
 
 from optbench.claims.found import Found, Ran
 from optbench.claims.measured import Measured
+from optbench.claims.measures.to_target import cheapest, steps
 from optbench.plots.png import Picture
 
 
@@ -45,18 +45,3 @@ def measure(found: Found, over: str = "optimizer.lr") -> Measured:
 def examples(ran: Ran) -> int:
     """Return the examples of a step."""
     return round(int(ran.result.costs["examples"]) / ran.result.step)
-
-
-def steps(ran: Ran) -> float:
-    """Return the steps to the target, or of the whole run."""
-    return float(ran.result.target.get("step") or ran.setting("steps") or ran.result.step)
-
-
-def cheapest(costs: Mapping[float, Mapping[int, float]], seed: int) -> float:
-    """Return the value that costs least in the mean of the other seeds."""
-
-    def mean(value: float) -> float:
-        of_seed = costs[value]
-        return fmean([cost for s, cost in of_seed.items() if s != seed] or of_seed.values())
-
-    return min(costs, key=mean)

@@ -57,5 +57,10 @@ def seconds_of(ran: Ran) -> float:
 
 
 def cheapest(costs: Mapping[float, Mapping[int, float]], seed: int) -> float:
-    """Return the value that costs least in the mean of the other seeds."""
-    return min(costs, key=lambda v: fmean([c for s, c in costs[v].items() if s != seed]))
+    """Return the value that costs least in the mean of the other seeds; of all if there is none."""
+
+    def mean(value: float) -> float:
+        of_seed = costs[value]
+        return fmean([cost for s, cost in of_seed.items() if s != seed] or of_seed.values())
+
+    return min(costs, key=mean)
