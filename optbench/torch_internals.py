@@ -19,6 +19,10 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 PRIVATE = (
+    "torch:_fused_adagrad_",
+    "torch:_fused_adam_",
+    "torch:_fused_adamw_",
+    "torch:_fused_sgd_",
     "torch._C:_get_mkldnn_enabled",
     "torch._C:_set_mkldnn_enabled",
     "torch.nn.modules.batchnorm:_BatchNorm",
@@ -62,6 +66,14 @@ NormBase = nn.modules.batchnorm._NormBase
 """What all batch and instance norms are."""
 BatchNormBase = nn.modules.batchnorm._BatchNorm
 """What all batch norms are, also lazy and synchronised ones."""
+
+fused_adagrad, fused_sgd = torch._fused_adagrad_, torch._fused_sgd_
+fused_adam, fused_adamw = torch._fused_adam_, torch._fused_adamw_
+"""Kernels of optimizers' steps, over lists of tensors."""
+
+log_softmax = torch.ops.aten._log_softmax.default
+log_softmax_backward = torch.ops.aten._log_softmax_backward_data.default
+"""Operations that softmax and cross-entropy come to."""
 
 TorchDispatchMode = torch.utils._python_dispatch.TorchDispatchMode
 """What is asked before each operation of torch's."""

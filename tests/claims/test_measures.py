@@ -81,8 +81,8 @@ class Forgetful(torch.optim.SGD):
 
 
 def test_a_momentum_that_forgets_is_no_heavy_ball(workplace: Path) -> None:
-    write(workplace / "planted.py", FORGETFUL)
-    yaml = "# Planted\n_target_: planted.Forgetful\nlr: 1e-2\nmomentum: 0.9\n"
+    write(workplace / "forgetful_momentum.py", FORGETFUL)
+    yaml = "# Planted\n_target_: forgetful_momentum.Forgetful\nlr: 1e-2\nmomentum: 0.9\n"
     write(workplace / "own" / "optimizer" / "forgetful.yaml", yaml)
     claim = "claim heavy_ball_equals_momentum steps=30"
     planted = call(f"{claim} instead={{momentum:forgetful}} --config-dir own")
@@ -101,8 +101,8 @@ class Off(torch.optim.SGD):
 
 
 def test_a_rate_ten_per_cent_off_breaks_the_law_of_the_effective_lr(workplace: Path) -> None:
-    write(workplace / "planted_rate.py", OFF)
-    yaml = "# Planted\n_target_: planted_rate.Off\nlr: 1e-2\nmomentum: 0.0\n"
+    write(workplace / "off_rate.py", OFF)
+    yaml = "# Planted\n_target_: off_rate.Off\nlr: 1e-2\nmomentum: 0.0\n"
     write(workplace / "own" / "optimizer" / "off.yaml", yaml)
     claim = "claim effective_lr steps=2000 eval.every=20"
     planted = call(f"{claim} instead={{sgd:off}} --config-dir own")

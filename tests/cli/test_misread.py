@@ -89,7 +89,7 @@ def test_a_sweep_that_lists_nothing_or_no_end_is_refused(line: str, named: list[
 
 @pytest.mark.parametrize("verb", ["test", "zzz", "predict"])
 def test_a_word_that_is_like_no_verb_gets_the_list_of_them(verb: str) -> None:
-    assert_refused(verb, [f"{verb}: no such verb; choose from benchmark, check, compare, doctor, "])
+    assert_refused(verb, [f"{verb}: no such verb; choose from benchmark, check, claim, compare, "])
 
 
 @pytest.mark.parametrize(

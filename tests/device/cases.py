@@ -140,6 +140,9 @@ PLANTED = {
 GROUPS = {
     "planted": lambda: PLANTED,
     "optimizers": optimizers,
+    "zoo": of_the_zoo,
+    "plain": lambda: {name: list(lines) for name, lines in PLAIN.items()},
+    "tasks": lambda: {name: list(lines) for name, lines in TASKS.items()},
     "noted": noted,
     "noted, of all": lambda: {n: lines for n, lines in optimizers().items() if "always" not in n},
     **{

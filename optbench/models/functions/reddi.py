@@ -58,7 +58,7 @@ class Reddi(Function):
     def forward(self, noise: Tensor) -> Tensor:
         """Map noise [n, dim] to n values at the point in the box; 0 is no noise: the mean."""
         with torch.no_grad():
-            self.x.clamp_(-1.0, 1.0)
+            self.x.copy_(self.x.clamp(-1.0, 1.0))  # vmap has no clamp_
         drawn = noise.to(self.x.dtype)
         slopes = torch.where(drawn > self.bound, self.large, -1.0)
         values: Tensor = torch.where(drawn == 0, self.slope, slopes).to(self.x.dtype) @ self.x

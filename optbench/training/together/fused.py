@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from optbench.torch_internals import fused_adagrad, fused_adam, fused_adamw, fused_sgd
 from optbench.training.together.settings import MemberSettings
 
 LEAST = 512
@@ -90,7 +91,7 @@ def _sgd(group: Group, columns: Columns) -> None:
     momenta = states.get("momentum_buffer", [])
     names = ("weight_decay", "momentum", "lr", "dampening", "nesterov", "maximize")
     settings = {name: group[name] for name in names}
-    torch._fused_sgd_(weights, gradients, momenta, **settings, is_first_step=False)
+    fused_sgd(weights, gradients, momenta, **settings, is_first_step=False)
 
 
 def _adam(group: Group, columns: Columns) -> None:
@@ -98,7 +99,7 @@ def _adam(group: Group, columns: Columns) -> None:
     beta1, beta2 = group["betas"]
     names = ("lr", "weight_decay", "eps", "maximize", "amsgrad")
     decoupled = group.get("decoupled_weight_decay")
-    kernel = torch._fused_adamw_ if decoupled else torch._fused_adam_
+    kernel = fused_adamw if decoupled else fused_adam
     kernel(
         weights,
         gradients,
@@ -116,7 +117,7 @@ def _adagrad(group: Group, columns: Columns) -> None:
     weights, gradients, states, steps = columns
     names = ("lr", "weight_decay", "lr_decay", "eps", "maximize")
     settings = {name: group[name] for name in names}
-    torch._fused_adagrad_(weights, gradients, states["sum"], steps, **settings)
+    fused_adagrad(weights, gradients, states["sum"], steps, **settings)
 
 
 KERNELS: Mapping[type, Callable[[Group, Columns], None]] = {

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch.fx import GraphModule, Node
 
+from optbench.torch_internals import log_softmax, log_softmax_backward
+
 aten = torch.ops.aten
 
 FEW = 16
@@ -86,7 +88,7 @@ def _product(node: Node) -> Node | None:
 
 
 _REPLACED: dict[Any, Callable[[Node], Node | None]] = {
-    aten._log_softmax.default: _log_softmax,
-    aten._log_softmax_backward_data.default: _log_softmax_backward,
+    log_softmax: _log_softmax,
+    log_softmax_backward: _log_softmax_backward,
     aten.bmm.default: _product,
 }
