@@ -12,6 +12,7 @@ import copy
 import gc
 import io
 import os
+import sys
 import tempfile
 from collections.abc import Generator
 from functools import cache
@@ -70,6 +71,15 @@ def _texts_are_parsed_once() -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(OmegaConf, "load", staticmethod(load_text_once))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _path_as_it_was() -> Any:
+    """Each run adds the folder it is begun in, so that after a thousand no program could be given
+    the path any more."""
+    before = list(sys.path)
+    yield
+    sys.path[:] = before
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -53,7 +53,7 @@ def shim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("strategy", "times"),
     [
-        ("zero1", 2),
+        pytest.param("zero1", 2, marks=pytest.mark.slow),
         pytest.param("zero1", 50, marks=pytest.mark.slow),
         pytest.param("fsdp2", 50, marks=pytest.mark.slow),
     ],

@@ -51,7 +51,8 @@ def compare(one: Path, other: Path, name: str, rtol: float = 1e-6) -> None:
         assert ours == pytest.approx(theirs, rel=rtol, abs=1e-7), name
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 4])
 def test_runs_end_as_with_ddp_and_keep_a_share_of_the_state(count: int, tmp_path: Path) -> None:
     """In float64, as they add gradients up in another order than DDP."""
     names = OPTIMIZERS[: count if count < 4 else None]  # the others are slow
@@ -112,7 +113,8 @@ def test_language_models(model: list[str], precision: str, tmp_path: Path) -> No
     compare(tmp_path / "s/0", tmp_path / "s/1", precision, rtol=2e-5)
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 4])
 def test_a_resume_goes_on_to_the_same_bits_and_on_other_ranks(count: int, tmp_path: Path) -> None:
     """What was saved by one process, which has all of it, lies there whole; the rest in rows."""
     lines = [*small(*RUN), "optimizer=adamw", "strategy=fsdp2"]

@@ -91,10 +91,9 @@ def test_so_do_others(name: str, tmp_path: Path) -> None:
         assert torch.allclose(ours.double(), theirs.double(), rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(
-    ("optimizer", "off"), [("adamw", 1e-4), pytest.param("muon", 1e-2, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize(("optimizer", "off"), [("adamw", 1e-4), ("muon", 1e-2)])
 def test_a_resume_goes_on_to_the_same_bits_and_on_fewer_ranks(
     optimizer: str, off: float, count: int, tmp_path: Path
 ) -> None:
