@@ -54,7 +54,8 @@ def summary(folder: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 4])
 def test_runs_end_as_with_ddp_and_keep_a_share_of_the_state(count: int, tmp_path: Path) -> None:
     grid = [*small(*RUN), f"optimizer={','.join(OPTIMIZERS)}", "strategy=ddp,zero1"]
     ranks(["train", "-m", *grid, f"hydra.sweep.dir={tmp_path / 's'}"], count=count)
