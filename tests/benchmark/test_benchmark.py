@@ -81,7 +81,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.slow
 def test_all_get_the_same_and_take_turns(given: Sequence[str]) -> None:
-    found = call(f"{LINE} 'optimizers=[sgd,adamw]'")
+    found = call(f"{LINE} 'optimizers=[sgd,adamw]' sweep.population=off")
     assert found.code == 0, found.err
     assert max(map(len, found.out.splitlines())) <= 80
     tuning = [line.split()[:4] for line in given if " trial " in line]

@@ -236,7 +236,7 @@ LONG = {
 }
 """What some are told; the others go on for minutes by themselves."""
 
-SHORT = ("bench/first_step_bare.py", "bench/first_step.py")
+SHORT = ("bench/first_step_bare.py", "bench/first_step.py", "bench/cuda_graph.py")
 """These may have ended before the signal comes."""
 
 WITH_CHILDREN = ("pictures.py", "bench/startup.py", "bench/trainer_overhead.py")
