@@ -13,7 +13,7 @@ from optbench.claims.claims import ROOT, ready, test
 from optbench.claims.experiment import NotThere
 from optbench.claims.told import order, told, told_all, told_list
 from optbench.compose.composer import Composer, hydra_session
-from optbench.config.flags import flag_hint
+from optbench.config.flags import taken
 from optbench.console import print_error, print_lines
 from optbench.errors import UserError
 from optbench.files import strict
@@ -99,27 +99,9 @@ def read(arguments: Sequence[str]) -> Flags:
     Raises:
         UserError: a flag that there is not, or one without its value.
     """
-    values: dict[str, str] = {}
-    words: list[str] = []
-    switches: set[str] = set()
-    given = iter(arguments)
-    for argument in given:
-        name, equals, value = argument.partition("=")
-        if name in VALUED:
-            values[name] = value if equals else next(given, "")
-            if not values[name]:
-                raise UserError(f"{name}: it wants a value")
-        elif name in SWITCHES:
-            if equals:
-                raise UserError(f"{name}: it takes no value")
-            switches.add(name)
-        elif argument.startswith("-"):
-            hint = flag_hint("claim", argument, next(given, ""), (*VALUED, *SWITCHES))
-            raise UserError(f"{name}: no such flag; {hint}")
-        else:
-            words.append(argument)
+    values, words = taken("claim", arguments, VALUED, SWITCHES)
     names = [word for word in words if "=" not in word and not word.startswith("~")]
-    if names and "--all" in switches:
+    if names and "--all" in values:
         raise UserError(f"{names[0]}: beside --all; one of them")
     if "all" in names:
         raise UserError("claim all: no such claim; did you mean optbench claim --all?")
@@ -129,8 +111,8 @@ def read(arguments: Sequence[str]) -> Flags:
     return Flags(
         names=names,
         lines=[word for word in words if word not in names],
-        every="--all" in switches,
-        json="--json" in switches,
+        every="--all" in values,
+        json="--json" in values,
         config_dir=values.get("--config-dir"),
         root=str(Path(root)),
     )

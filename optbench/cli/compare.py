@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from optbench.cli.flags import taken
+from optbench.config.flags import taken
 from optbench.console import print_error, print_lines, shown
 from optbench.errors import UserError
 

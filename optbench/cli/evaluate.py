@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from optbench.cli.flags import taken
+from optbench.config.flags import taken
 from optbench.console import print_error, print_lines, print_table, shown
 from optbench.errors import UserError
 from optbench.files import strict

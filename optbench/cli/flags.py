@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 
 from optbench.config.declared import FIXED
 from optbench.config.elsewhere import elsewhere
-from optbench.config.flags import flag_hint, flag_of_word, is_key, output_meant
+from optbench.config.flags import is_key, output_meant
 from optbench.config.reading import plain_value
 from optbench.config.suggest import flag_meant
 from optbench.errors import UserError
@@ -90,35 +89,3 @@ def _setting(word: str, text: str, arguments: Sequence[str], config_dir: str | N
         except (UserError, HydraException):
             continue
     return None
-
-
-def taken(
-    verb: str, arguments: Sequence[str], valued: Sequence[str], switches: Sequence[str]
-) -> tuple[dict[str, str], list[str]]:
-    """Split a verb's arguments: flags with values (a switch's is empty), and the other words.
-
-    Raises:
-        UserError: a flag that the verb does not have, or one without its value.
-    """
-    found: dict[str, str] = {}
-    words = []
-    known = (*valued, *switches)
-    given = iter(arguments)
-    for argument in given:
-        name, equals, value = argument.partition("=")
-        if name in valued:
-            found[name] = value if equals else next(given, "")
-            if not found[name]:
-                raise UserError(f"{name}: it wants a value")
-        elif name in switches:
-            if equals:
-                raise UserError(f"{name}: it takes no value")
-            found[name] = ""
-        elif argument.startswith("-"):
-            hint = flag_hint(verb, argument, next(given, ""), known)
-            raise UserError(f"{name}: no such flag; {hint}")
-        elif (flag := flag_of_word(argument, valued)) and not os.path.isdir(argument):
-            raise UserError(f"{argument}: did you mean {flag}?")
-        else:
-            words.append(argument)
-    return found, words

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from optbench.cli.flags import taken
 from optbench.compose.optimizers import HEADER, WHAT
 from optbench.compose.paths import (
     config_files,
@@ -15,6 +14,7 @@ from optbench.compose.paths import (
     text_of,
 )
 from optbench.config.about import DESCRIPTION
+from optbench.config.flags import taken
 from optbench.config.suggest import did_you_mean
 from optbench.console import print_lines, print_table, width
 from optbench.errors import UserError

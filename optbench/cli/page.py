@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from optbench.cli.flags import taken
-from optbench.config.flags import page_meant
+from optbench.config.flags import page_meant, taken
 from optbench.console import print_lines, shown
 from optbench.errors import UserError
 

@@ -1,14 +1,19 @@
-"""What was meant by a flag that a verb does not have, or by a word that is one of its flags."""
+"""The flags among a verb's arguments, and what was meant by one that it does not have, or by a word
+that is one of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from optbench.config.suggest import SAME_FLAG, flag_meant, likeness
+from optbench.errors import UserError
 
 PRINTED = {".csv": "--csv", ".json": "--json", ".tex": "--latex"}
 """How a verb prints what belongs into such a file."""
 PAGES = (".html", ".htm")
+NO_SHORT: Mapping[str, str] = MappingProxyType({})
 
 
 def flag_hint(verb: str, argument: str, after: str, known: Sequence[str]) -> str:
@@ -67,3 +72,47 @@ def is_key(word: str, said: str | None) -> bool:
 def page_meant(words: Sequence[str]) -> str | None:
     """Return the file of a page among words, such as `report.html` or `> report.html`."""
     return next((word.lstrip("> ") for word in words if word.lower().endswith(PAGES)), None)
+
+
+def taken(
+    verb: str,
+    arguments: Sequence[str],
+    valued: Sequence[str],
+    switches: Sequence[str],
+    short: Mapping[str, str] = NO_SHORT,
+) -> tuple[dict[str, str], list[str]]:
+    """Split a verb's arguments: flags with values (a switch's is empty), and the other words.
+
+    Args:
+        verb: whose they are.
+        arguments: of it.
+        valued: its flags with values.
+        switches: its others.
+        short: other ways to write some of these.
+
+    Raises:
+        UserError: a flag that the verb does not have, or one without its value.
+    """
+    found: dict[str, str] = {}
+    words = []
+    known = (*valued, *switches)
+    given = iter(arguments)
+    for argument in given:
+        name, equals, value = argument.partition("=")
+        name = short.get(name, name)
+        if name in valued:
+            found[name] = value if equals else next(given, "")
+            if not found[name]:
+                raise UserError(f"{name}: it wants a value")
+        elif name in switches:
+            if equals:
+                raise UserError(f"{name}: it takes no value")
+            found[name] = ""
+        elif argument.startswith("-"):
+            hint = flag_hint(verb, argument, next(given, ""), known)
+            raise UserError(f"{name}: no such flag; {hint}")
+        elif (flag := flag_of_word(argument, valued)) and not os.path.isdir(argument):
+            raise UserError(f"{argument}: did you mean {flag}?")
+        else:
+            words.append(argument)
+    return found, words

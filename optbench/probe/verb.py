@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from optbench.config.flags import flag_hint
+from optbench.config.flags import taken
 from optbench.console import print_error, print_lines, print_text, shown
 from optbench.errors import UserError
 from optbench.files import strict
@@ -16,7 +16,7 @@ SWITCHES = ("--json", "--trust")
 
 def begin(arguments: Sequence[str]) -> int:
     """Run `optbench probe RUN [--at STEP|best|last|all] [words] [flags]`; return the exit code."""
-    flags, words = _taken(arguments)
+    flags, words = taken("probe", arguments, VALUED, SWITCHES, {"-o": "--out"})
     if not words or not words[0] or "=" in words[0]:
         raise UserError("probe: which run? optbench probe RUN [--at best|last|all|STEP]")
     run, *rest = words
@@ -53,27 +53,3 @@ def begin(arguments: Sequence[str]) -> int:
             return 2
         raise UserError("probe: nothing could be measured")
     return 0
-
-
-def _taken(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Split the arguments: flags with their values, a switch's being empty; and the words."""
-    found: dict[str, str] = {}
-    words = []
-    given = iter(arguments)
-    for argument in given:
-        name, equals, value = argument.partition("=")
-        name = {"-o": "--out"}.get(name, name)
-        if name in VALUED:
-            found[name] = value if equals else next(given, "")
-            if not found[name]:
-                raise UserError(f"{name}: it wants a value")
-        elif name in SWITCHES:
-            if equals:
-                raise UserError(f"{name}: it takes no value")
-            found[name] = ""
-        elif argument.startswith("-"):
-            hint = flag_hint("probe", argument, next(given, ""), (*VALUED, *SWITCHES))
-            raise UserError(f"{name}: no such flag; {hint}")
-        else:
-            words.append(argument)
-    return found, words
