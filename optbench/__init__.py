@@ -18,9 +18,11 @@ from optbench.version import __version__
 if TYPE_CHECKING:
     from optbench.api import compose, pbt, resume, resume_sweep, sweep, train, tune
     from optbench.api_benchmark import benchmark
+    from optbench.api_claims import claim
     from optbench.api_diagnosis import check, doctor, find_lr, probe
     from optbench.benchmark.result import Benchmark
     from optbench.check.result import Checked
+    from optbench.claims.result import Claimed
     from optbench.comparison.compare import compare, compare_workloads
     from optbench.comparison.result import Compared, Comparisons
     from optbench.config.run_spec import RunSpec
@@ -44,6 +46,7 @@ __all__ = [
     "Callback",
     "Checked",
     "Checkpoints",
+    "Claimed",
     "Compared",
     "Comparisons",
     "Diagnosis",
@@ -61,6 +64,7 @@ __all__ = [
     "__version__",
     "benchmark",
     "check",
+    "claim",
     "compare",
     "compare_workloads",
     "compose",
@@ -84,6 +88,7 @@ _HOMES = {
     "Callback": "training.callback",
     "Checked": "check.result",
     "Checkpoints": "runs.read",
+    "Claimed": "claims.result",
     "Compared": "comparison.result",
     "Comparisons": "comparison.result",
     "Diagnosis": "doctor.diagnosis",
@@ -102,6 +107,7 @@ _HOMES = {
     "compare_workloads": "comparison.compare",
     "benchmark": "api_benchmark",
     "check": "api_diagnosis",
+    "claim": "api_claims",
     "compose": "api",
     "doctor": "api_diagnosis",
     "find_lr": "api_diagnosis",

@@ -17,6 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": {
         *("api", "compose", "config", "errors", "population", "runs", "training", "tuning"),
         *("api_benchmark", "benchmark", "comparison", "report", "version"),
+        *("api_claims", "claims"),
         *("api_diagnosis", "check", "probe", "doctor", "symptoms", "search"),
     },
     "__main__": {"cli", "training"},
@@ -39,6 +40,7 @@ ALLOWED: dict[str, set[str]] = {
         *("comparison", "runs", "statistics", "rundir", "config", "errors", "files", "version"),
         *("plots", "which_folder", "which_run"),
     },
+    "api_claims": {"claims", "compose", "library"},
     "api_benchmark": {"benchmark", "compose", "errors", "library", "rundir", "which_run"},
     "api_diagnosis": {
         *(
@@ -166,7 +168,8 @@ WITHOUT_TORCH = [
     *("optbench.assemble.create", "optbench.assemble.schedule", "optbench.assemble.curves"),
     *("optbench.cli.*", "optbench.compose.*", "optbench.plots.*", "optbench.search.lr_range"),
     *("optbench.api", "optbench", "optbench.executors.*", "optbench.library"),
-    *("optbench.api_benchmark", "optbench.api_diagnosis", "optbench.completion"),
+    *("optbench.api_benchmark", "optbench.api_claims", "optbench.api_diagnosis"),
+    "optbench.completion",
     *(f"optbench.check.{n}" for n in ("base", "checks", "result", "selected", "told", "verb")),
     *("optbench.benchmark.*", "optbench.claims.*"),
     *("optbench.search.distribution", "optbench.search.space", "optbench.statistics.*"),

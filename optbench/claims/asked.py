@@ -14,6 +14,7 @@ from optbench.compose.executors import without_executor
 from optbench.compose.files import GROUPS
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
+from optbench.launched import launched_ranks
 from optbench.tuning.words import Said, words_of
 
 GROUP = "claim"
@@ -52,8 +53,10 @@ def asked(composer: Composer, lines: Sequence[str]) -> Asked:
     """Read the words of `claim`.
 
     Raises:
-        UserError: one that is not valid.
+        UserError: one that is not valid; a launch of several processes.
     """
+    if launched_ranks() > 1:
+        raise UserError("claim: not under torchrun; executor=local does runs side by side")
     choice, rest = without_executor(composer, lines)
     said, overrides = words_of(composer, rest, WORDS)
     budget = said.get("budget", "quick")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -73,8 +73,12 @@ class Ran:
     @property
     def label(self) -> str:
         """What tells it from the part's other runs but for the seed, such as `lr=0.1`."""
-        said = [f"{key.rpartition('.')[2]}={self._short(key)}" for key in self.varied]
-        return " ".join(said)
+        return self.label_without(())
+
+    def label_without(self, keys: Collection[str]) -> str:
+        """Return what tells it from the part's other runs but for the seed and these keys."""
+        kept = [key for key in self.varied if key not in keys]
+        return " ".join(f"{key.rpartition('.')[2]}={self._short(key)}" for key in kept)
 
     def _short(self, key: str) -> str:
         if key in self.run.choices:
@@ -121,6 +125,20 @@ class Found:
             for ran in self.runs(part):
                 found.setdefault(" ".join(filter(None, [part, ran.label])), {})[ran.seed] = ran
             yield from found.items()
+
+    def against(self, to: str) -> Iterator[tuple[str, Ran, Ran]]:
+        """Yield each run of the other parts with that of one part at the same seed.
+
+        Args:
+            to: the part that the others are held against; its runs are alike but for the seed.
+
+        Yields:
+            The other's name, such as `divided accumulate=2`, its run, and that of `to`.
+        """
+        ((_, others),) = self.groups(to)
+        for name, runs in self.groups():
+            if name != to:
+                yield from ((name, ran, others[seed]) for seed, ran in runs.items())
 
     def by_setting(self, part: str, key: str) -> dict[Any, dict[int, Ran]]:
         """Return a part's runs by the value of a key, and by seed."""

@@ -7,6 +7,7 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from optbench import claims
 from optbench.assemble.create import call, kind_of, locate
 from optbench.assemble.own import module_of
 from optbench.claims import measures
@@ -64,9 +65,17 @@ def _check_settings(function: Callable[..., Any], given: Mapping[str, Any], wher
 
 
 def code_hash(function: Callable[..., Any]) -> str:
-    """Return a hash of the module that a measure stands in; what is measured changes with it."""
+    """Return a hash of the module that a measure stands in; what is measured changes with it.
+
+    So do those of the claims' own modules that it takes something from.
+    """
+    module = inspect.getmodule(function)
+    taken = {inspect.getmodule(value) for value in vars(module).values()} if module else set()
+    ours = {each for each in taken if each and each.__name__.startswith(f"{claims.__name__}.")}
     try:
-        return digest(inspect.getsource(inspect.getmodule(function) or function))
+        return digest(
+            [inspect.getsource(each) for each in sorted({module or function, *ours}, key=str)]
+        )
     except (OSError, TypeError):
         return ""
 

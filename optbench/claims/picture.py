@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,8 @@ DPI = 80
 ANSWERS = {HOLDS: COLOURS[2], NOT: COLOURS[1]}
 OPEN = "#7f7f7f"
 MOST_SERIES = 12
-LONGEST = 34
-"""Letters of a quantity's name in the picture."""
+LONGEST, WIDEST = 34, 46
+"""Letters of a quantity's name in the picture, and of a line of its title."""
 
 
 def draw(
@@ -55,11 +56,8 @@ def _lines(axes: Any, picture: Picture, case: str) -> None:
         axes.plot(xs, ys, style, label=name, color=colour, linewidth=1.3, markersize=3.5)
     for name, x in picture.markers.items():
         axes.axvline(x, label=name, color="0.3", linestyle="--", linewidth=1.0)
-    if picture.log_x:
-        axes.set_xscale("log")
-    if picture.log_y:
-        axes.set_yscale("log")
-    axes.set_title(": ".join(filter(None, [case, picture.title])), fontsize="small")
+    png.set_scales(axes, picture)
+    _title(axes, case, picture.title)
     axes.set_xlabel(picture.x_label, fontsize="small")
     axes.set_ylabel(picture.y_label, fontsize="small")
     axes.tick_params(labelsize="x-small")
@@ -92,10 +90,14 @@ def _quantities(axes: Any, rules: Sequence[Judged], case: str) -> None:
     axes.set_ylim(-0.6, len(rules) - 0.4)
     axes.tick_params(axis="x", labelsize="x-small")
     axes.set_xlabel("of what the claim says" if relative else "value", fontsize="small")
-    axes.set_title(
-        ": ".join(filter(None, [case, "measured, and what is claimed"])), fontsize="small"
-    )
+    _title(axes, case, "measured, and what is claimed")
     axes.grid(True, axis="x", linewidth=0.4, alpha=0.5)
+
+
+def _title(axes: Any, case: str, said: str) -> None:
+    """Put a case over its picture, in as many lines as it takes."""
+    lines = textwrap.wrap(": ".join(filter(None, [case, said])), WIDEST)
+    axes.set_title("\n".join(lines), fontsize="small")
 
 
 def _short(name: str) -> str:

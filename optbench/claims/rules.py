@@ -97,17 +97,18 @@ def _judge(
         region, wanted = _region(rule, kind)
     kept = [value for value in of_seed.values() if value is not None and math.isfinite(value)]
     found = judge(quantity, wanted, kept, region, exact=exact, questions=questions, rules=rules)
-    return _with_failures(found, len(of_seed) - len(kept), len(of_seed))
+    return _with_failures(found, len(of_seed) - len(kept), len(of_seed), questions)
 
 
-def _with_failures(found: Judged, failed: int, seeds: int) -> Judged:
+def _with_failures(found: Judged, failed: int, seeds: int, questions: int) -> Judged:
     """Say nothing of a mean over seeds some of which have no value."""
     if failed:
         why = f"{failed} of {counted(seeds, 'seed')} gave no value"
         return replace(found, answer=UNDECIDED, p=1.0, needed=None, why=why)
-    least = least_pairs(1)
+    least = least_pairs(questions)
     if found.answer == UNDECIDED and found.seeds < least:
-        return replace(found, why=f"{least} seeds are the least that show anything")
+        of = f" of {counted(questions, 'condition')}" if questions > 1 else ""
+        return replace(found, why=f"{least} seeds are the least that show anything{of}")
     return found
 
 

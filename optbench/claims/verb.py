@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from optbench.claims.asked import Asked, asked, claim_of, names_of_claims
+from optbench.claims.claim import Claim
 from optbench.claims.claims import ROOT, ready, test
 from optbench.claims.experiment import NotThere
 from optbench.claims.told import order, told, told_all, told_list
@@ -17,12 +18,11 @@ from optbench.config.flags import taken
 from optbench.console import print_error, print_lines
 from optbench.errors import UserError
 from optbench.files import strict
-from optbench.launched import launched_ranks
 from optbench.rundir import path_of
 from optbench.which_folder import refuse_no_folder
 
 VALUED, SWITCHES = ("--config-dir", "--out"), ("--all", "--json")
-EXIT_FAILED = 1
+EXIT_FAILED, EXIT_BAD = 1, 2
 
 
 class Flags(NamedTuple):
@@ -39,16 +39,13 @@ class Flags(NamedTuple):
 def claim(arguments: Sequence[str]) -> int:
     """Run `optbench claim [NAME...|--all] [words] [overrides] [flags]`; return the exit code."""
     flags = read(arguments)
-    if launched_ranks() > 1:
-        raise UserError("claim: not under torchrun; executor=local does runs side by side")
     with hydra_session(flags.config_dir) as composer:
         known = names_of_claims(composer)
         wanted = asked(composer, flags.lines)
         if not flags.names and not flags.every:
             if flags.lines:
                 raise UserError(f"claim: which? optbench claim NAME {flags.lines[0]}, or --all")
-            told_list([claim_of(composer, name) for name in known])
-            return 0
+            return _list(composer, known)
         for name in flags.names:
             claim_of(composer, name)
         if flags.every:
@@ -64,14 +61,37 @@ def claim(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _list(composer: Composer, known: Sequence[str]) -> int:
+    """Print all claims; those whose file is none, each in a line, last."""
+    claims, failed = _read(composer, known)
+    told_list(claims)
+    for error in failed.values():
+        print_error(error)
+    return EXIT_BAD if failed else 0
+
+
+def _read(composer: Composer, known: Sequence[str]) -> tuple[list[Claim], dict[str, str]]:
+    """Return the claims in the text's order, and of those that can't be read what is wrong."""
+    claims: list[Claim] = []
+    failed: dict[str, str] = {}
+    for name in known:
+        try:
+            claims.append(claim_of(composer, name))
+        except UserError as error:
+            failed[name] = str(error)
+    return sorted(claims, key=order), failed
+
+
 def _all(composer: Composer, known: Sequence[str], wanted: Asked, flags: Flags) -> int:
     """Test all claims; one that can't be is told of, and the others go on.
 
     Those whose experiment names nothing that is to be replaced are passed over.
     """
     outcomes: list[dict[str, Any]] = []
-    failed: list[str] = []
-    claims = sorted((claim_of(composer, name) for name in known), key=order)
+    claims, unread = _read(composer, known)
+    failed = [*unread]
+    for error in unread.values():
+        print_error(error)
     for number, each in enumerate(claims, 1):
         try:
             own = replace(wanted, seeds=None) if each.exact else wanted

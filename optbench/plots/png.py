@@ -18,6 +18,10 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 """Okabe and Ito's, which colour-blind people can tell apart."""
 
 
+SHORT = 20.0
+"""From its least to its largest value, a logarithmic axis with ticks as a linear one."""
+
+
 @dataclass(frozen=True)
 class Picture:
     """What stands in one pair of axes; see `save`."""
@@ -92,16 +96,35 @@ def _draw(axes: Any, picture: Picture) -> None:
         axes.axvline(
             x, label=name, color=COLOURS[number % len(COLOURS)], linestyle="--", linewidth=1.0
         )
-    if picture.log_x:
-        axes.set_xscale("log")
-    if picture.log_y:
-        axes.set_yscale("log")
+    set_scales(axes, picture)
     axes.set_title(picture.title, fontsize="medium")
     axes.set_xlabel(picture.x_label)
     axes.set_ylabel(picture.y_label)
     axes.grid(True, linewidth=0.4, alpha=0.5)
     if len(picture.series) > 1 or picture.markers:
         axes.legend(fontsize="x-small", framealpha=0.6)
+
+
+def set_scales(axes: Any, picture: Picture) -> None:
+    """Make axes logarithmic where a picture says so, with ticks that can be read.
+
+    Over less than `SHORT` a logarithmic axis has few powers of ten, and the numbers between them
+    write over each other: there the ticks are those of a linear one.
+    """
+    for axis, scale in (
+        (axes.xaxis, axes.set_xscale if picture.log_x else None),
+        (axes.yaxis, axes.set_yscale if picture.log_y else None),
+    ):
+        if scale is None:
+            continue
+        scale("log")
+        low, high = sorted(axis.get_view_interval())
+        if low > 0 and high < SHORT * low:
+            from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
+
+            axis.set_major_locator(MaxNLocator(5))
+            axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axis.set_minor_locator(NullLocator())
 
 
 def figure_of(size: tuple[float, float], dpi: int) -> Any:

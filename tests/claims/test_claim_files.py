@@ -18,6 +18,7 @@ from optbench.compose.composer import Composer, hydra_session
 from optbench.compose.paths import config_files, configs_folder
 from optbench.errors import UserError
 from optbench.files import parse_yaml
+from optbench.statistics import least_pairs
 
 from .conftest import CLAIM
 
@@ -41,6 +42,8 @@ def test_a_claim_can_be_run(name: str, composer: Composer) -> None:
     )
     assert sum(each.runs for each in quick) <= sum(each.runs for each in full)
     assert claim.budgets["quick"].seeds <= claim.budgets["full"].seeds
+    least = least_pairs(len(claim.cases))
+    assert claim.exact or claim.budgets["quick"].seeds >= least, f"{least} seeds decide anything"
     assert claim.exact or claim.budgets["full"].seeds >= 10, "10 seeds where a verdict rests on any"
 
 

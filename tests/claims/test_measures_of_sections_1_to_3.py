@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from optbench.claims import choice
 from optbench.claims.found import Found
-from optbench.claims.measures import escape, lr_finder, swing, to_target, tuned
+from optbench.claims.measures import escape, lr_finder, swing
 from optbench.claims.measures.best_momentum import tuned_ends
 from optbench.claims.measures.sharpness_and_error import correlation
 
@@ -71,15 +72,16 @@ def test_a_run_that_never_leaves_its_well_counts_with_all_its_steps() -> None:
 
 def test_no_seed_has_a_say_in_what_it_is_judged_at() -> None:
     costs = {0.1: {0: 1.0, 1: 30.0}, 0.2: {0: 20.0, 1: 2.0}}
-    assert to_target.cheapest(costs, 0) == 0.2
-    assert to_target.cheapest(costs, 1) == 0.1
+    assert choice.chosen(costs, 0) == 0.2
+    assert choice.chosen(costs, 1) == 0.1
     ends = {
         rate: {seed: Fake(seed, ends={"loss": cost}) for seed, cost in of.items()}
         for rate, of in costs.items()
     }
     runs: Any = ends
     assert tuned_ends(runs, "loss") == {0: 20.0, 1: 30.0}
-    assert tuned.score(runs[0.1][1], "loss", more=True) == -30.0
+    assert choice.cost(runs[0.1][1], "loss") == 30.0
+    assert choice.mean_without({0: 1.0, 1: None}, 0) == math.inf
 
 
 @pytest.mark.parametrize(

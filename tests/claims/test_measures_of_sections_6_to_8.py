@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from optbench.claims.found import Found, Ran
-from optbench.claims.measures import apart, best_lr_power, chosen, largest_lr, learned, reached
+from optbench.claims.measures import apart, best_lr_power, largest_lr, learned, reached, tuned
 from optbench.errors import UserError
 
 SEEDS = [0, 1, 2]
@@ -30,6 +30,10 @@ class Made:
     def label(self) -> str:
         return f"lr={self.lr:g}" if self.lr else ""
 
+    def label_without(self, keys: list[str]) -> str:
+        assert keys == ["optimizer.lr"]
+        return ""
+
     def final(self, metric: str) -> float | None:
         return self.end
 
@@ -45,32 +49,37 @@ def found(**parts: list[Made]) -> Found:
 
 
 def ends(by_lr: dict[float, list[float | None]]) -> list[Made]:
-    return [Made(lr, seed, end) for lr, row in by_lr.items() for seed, end in enumerate(row)]
+    """Runs by learning rate and seed; one without an end diverged."""
+    return [
+        Made(lr, seed, end, ended_well=end is not None)
+        for lr, row in by_lr.items()
+        for seed, end in enumerate(row)
+    ]
 
 
 def test_a_seed_has_no_say_in_its_own_setting() -> None:
     # at seed 0 the larger lr is best, and both others want the smaller one
     part = ends({0.1: [5.0, 1.0, 1.0], 1.0: [0.0, 2.0, 2.0]})
-    values = chosen.measure(found(sgd=part), "val/loss").values["sgd"]
+    values = tuned.measure(found(sgd=part), "val/loss").values["sgd"]
     assert values == {0: 5.0, 1: 2.0, 2: 2.0}
 
 
 def test_a_setting_at_which_another_seed_diverges_is_not_chosen() -> None:
     part = ends({0.1: [3.0, 3.0, 3.0], 1.0: [1.0, 1.0, None]})
     given = found(sgd=part)
-    assert chosen.measure(given, "val/loss").values["sgd"] == {0: 3.0, 1: 3.0, 2: None}
-    assert chosen.measure(given, "val/loss", diverged=9.0).values["sgd"][2] == 9.0
+    assert tuned.measure(given, "val/loss").values["sgd"] == {0: 3.0, 1: 3.0, 2: None}
+    assert tuned.measure(given, "val/loss", diverged=9.0).values["sgd"][2] == 9.0
 
 
 def test_a_lead_is_of_the_better_one_and_one_part_can_choose_for_all() -> None:
     one = ends({0.1: [1.0, 1.0, 1.0], 1.0: [2.0, 2.0, 2.0]})
     other = ends({0.1: [4.0, 4.0, 4.0], 1.0: [3.0, 3.0, 3.0]})
     given = found(one=one, other=other)
-    values = chosen.measure(given, "val/loss", leads={"lead": ["one", "other"]}).values
+    values = tuned.measure(given, "val/loss", leads={"lead": ["one", "other"]}).values
     assert values["lead"] == {0: 2.0, 1: 2.0, 2: 2.0}
-    assert chosen.measure(given, "val/loss", at="one").values["other"] == {0: 4.0, 1: 4.0, 2: 4.0}
+    assert tuned.measure(given, "val/loss", at="one").values["other"] == {0: 4.0, 1: 4.0, 2: 4.0}
     with pytest.raises(UserError, match="expected two parts, not one, none"):
-        chosen.measure(given, "val/loss", leads={"lead": ["one", "none"]})
+        tuned.measure(given, "val/loss", leads={"lead": ["one", "none"]})
 
 
 def test_the_best_lr_is_where_the_parabola_is_lowest_and_its_power_that_of_the_batch() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import optbench
 from optbench.claims.verb import read
 from optbench.errors import UserError
 from tests.cli.program import call
@@ -140,6 +141,23 @@ def test_the_list_has_each_claim() -> None:
     assert {"tiny", "gd_convex_rate"} <= {
         line.split()[0] for line in answer.out.splitlines() if line
     }
+
+
+def test_a_file_that_is_no_claim_keeps_none_of_the_others_from_the_list(workplace: Path) -> None:
+    write(workplace / "own" / "claim" / "bad.yaml", CLAIM.replace("sentence:", "sentense:"))
+    answer = call(f"claim {OWN}")
+    assert answer.code == 2 and "tiny [9.9]: not published" in answer.out
+    assert "claim=bad: sentense: no such key; did you mean sentence?" in answer.err
+
+
+def test_a_claim_from_python(workplace: Path) -> None:
+    found = optbench.claim("tiny", "seeds=6", config_dir="own", out="mine")
+    assert found.verdict == found.said == "holds" and found.p == 2 / 2**6
+    assert found.folder == Path("mine/quick") / found.folder.name
+    assert found.picture is not None and found.picture.is_file()
+    assert set(found.values[""]["small"]) == set(range(6))
+    with pytest.raises(optbench.UserError, match="no such claim; did you mean tiny"):
+        optbench.claim("tinny", config_dir="own")
 
 
 NO_RULE = CLAIM.replace("rule: {paired: [large, small], better: less}\n", "")

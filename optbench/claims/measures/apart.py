@@ -18,17 +18,12 @@ def measure(found: Found, to: str, metric: str = "train/loss") -> Measured:
         to: the part that the others are held against; its runs are alike but for the seed.
         metric: recorded at the same steps in all runs.
     """
-    ((_, others),) = found.groups(to)
     values: dict[str, dict[int, float | None]] = {}
     curves: dict[str, tuple[list[int], list[float]]] = {}
-    for name, runs in found.groups():
-        if name == to:
-            continue
-        values[name] = {}
-        for seed, ran in runs.items():
-            steps, seen = differences(ran, others[seed], metric)
-            values[name][seed] = max(seen) if ran.ended_well else None
-            curves.setdefault(name, (steps, [max(each, LEAST) for each in seen]))
+    for name, ran, other in found.against(to):
+        steps, seen = differences(ran, other, metric)
+        values.setdefault(name, {})[ran.seed] = max(seen) if ran.ended_well else None
+        curves.setdefault(name, (steps, [max(each, LEAST) for each in seen]))
     title = f"{metric}: relative difference from {to}, first seed"
     return Measured(values, [Picture(curves, title=title, x_label="step", log_y=True)])
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from statistics import fmean, median
 
+from optbench.claims.choice import chosen
 from optbench.claims.found import Found, Ran
 from optbench.claims.measured import Measured
-from optbench.claims.measures.to_target import cheapest, steps
+from optbench.claims.measures.to_target import steps
 from optbench.plots.png import Picture
 
 
@@ -26,7 +27,7 @@ def measure(found: Found, over: str = "optimizer.lr") -> Measured:
     for part in found.sweeps:
         by_value = found.by_setting(part, over)
         costs = {v: {seed: steps(ran) for seed, ran in of.items()} for v, of in by_value.items()}
-        best = {seed: cheapest(costs, seed) for seed in next(iter(costs.values()))}
+        best = {seed: chosen(costs, seed) for seed in next(iter(costs.values()))}
         runs = {seed: by_value[v][seed] for seed, v in best.items()}
         size = examples(next(iter(runs.values())))
         there = sum(ran.result.target.get("step") is not None for ran in runs.values())

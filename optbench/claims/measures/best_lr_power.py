@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import linear_regression
+from statistics import fmean, linear_regression
 
 from optbench.claims.found import Found, Ran
 from optbench.claims.measured import Measured
-from optbench.claims.measures.chosen import mean_of
 from optbench.config.better import mode_by_name
 from optbench.plots.png import Picture
 
@@ -41,7 +40,7 @@ def measure(found: Found, metric: str, over: str = "batch_size") -> Measured:
                 points.append((math.log(size), best))
                 bests.setdefault(float(size), []).append(best)
             values[part][seed] = linear_regression(*zip(*points, strict=True)).slope
-        curves[part] = ([*bests], [math.exp(mean_of(each) or 0.0) for each in bests.values()])
+        curves[part] = ([*bests], [math.exp(fmean(each)) for each in bests.values()])
         if at_ends:
             notes.append(f"{part}: {at_ends} best learning rates at an end of their grid")
     picture = Picture(

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from statistics import fmean
 
+from optbench.claims.choice import chosen
 from optbench.claims.found import Found, Ran
 from optbench.claims.measured import Measured
 from optbench.plots.png import Picture
@@ -53,13 +54,7 @@ def tuned_ends(runs: Mapping[float, Mapping[int, Ran]], metric: str) -> dict[int
     """Return the metric at the end by seed, each at the rate that the other seeds choose."""
     ends = {rate: {s: _end(ran, metric) for s, ran in of.items()} for rate, of in runs.items()}
     seeds = [*next(iter(ends.values()))]
-
-    def mean(rate: float, seed: int) -> float:
-        of_seed = ends[rate]
-        return fmean([end for s, end in of_seed.items() if s != seed] or of_seed.values())
-
-    chosen = {seed: min(ends, key=lambda rate, seed=seed: mean(rate, seed)) for seed in seeds}  # type: ignore[misc]
-    return {seed: ends[rate][seed] for seed, rate in chosen.items()}
+    return {seed: ends[chosen(ends, seed)][seed] for seed in seeds}
 
 
 def _end(ran: Ran, metric: str) -> float:

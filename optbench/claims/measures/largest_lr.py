@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
+from optbench.claims.choice import means
 from optbench.claims.found import Found
 from optbench.claims.measured import Measured
-from optbench.claims.measures.chosen import curve
 from optbench.config.better import mode_by_name
 from optbench.plots.png import Picture
 
@@ -31,6 +31,6 @@ def measure(found: Found, metric: str, level: float, over: str = "optimizer.lr")
         values[part] = {
             seed: math.log10(largest[seed]) if seed in largest else None for seed in found.seeds
         }
-        curves[part] = curve(dict(found.groups(part)), metric, over)
+        curves[part] = means(found.by_setting(part, over), metric)
     picture = Picture(curves, title=f"{metric}, mean of the seeds", x_label="lr", log_x=True)
     return Measured(values, [picture])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from statistics import fmean, median
+from statistics import median
 
+from optbench.claims.choice import chosen, cost, means
 from optbench.claims.found import Found, Ran
 from optbench.claims.measured import Measured
 from optbench.errors import UserError
@@ -35,7 +36,8 @@ def measure(found: Found, metric: str, by: str, ramp: str = "ramp", grid: str = 
     rates: Grid = found.by_setting(grid, "optimizer.lr")
     shares: dict[int, float | None] = {}
     factors: dict[int, float | None] = {}
-    suggestions, curves = [], {}
+    suggestions = []
+    costs = {rate: {s: cost(ran, by) for s, ran in of.items()} for rate, of in rates.items()}
     for ran in found.runs(ramp):
         lrs, losses = ran.series("lr/model")[1], ran.series("train/loss")[1]
         many = min(len(lrs), len(losses))
@@ -43,24 +45,14 @@ def measure(found: Found, metric: str, by: str, ramp: str = "ramp", grid: str = 
         if lr is None:
             raise UserError(f"{ran.run.path}: the range test suggests no learning rate")
         nearest = min(rates, key=lambda rate, lr=lr: abs(math.log(rate / lr)))  # type: ignore[misc]
-        best = min(rates, key=lambda rate, seed=ran.seed: _mean(rates[rate], by, seed))  # type: ignore[misc]
+        best = chosen(costs, ran.seed)
         top = rates[best][ran.seed].final(metric)
         here = rates[nearest][ran.seed].final(metric)
         shares[ran.seed] = None if not top else (here or 0.0) / top
         factors[ran.seed] = math.log10(lr / best)
         suggestions.append(lr)
-    for name, wanted in ((metric, metric), (by, by)):
-        means = {rate: _mean(runs, wanted, None) for rate, runs in sorted(rates.items())}
-        known = {rate: mean for rate, mean in means.items() if math.isfinite(mean)}
-        curves[name] = ([*known], [*known.values()])
+    curves = {name: means(rates, name) for name in (metric, by)}
     markers = {"suggested": median(suggestions)}
     picture = Picture(curves, title="grid", x_label="lr", log_x=True, log_y=True, markers=markers)
     notes = [f"suggested {min(suggestions):.2g} to {max(suggestions):.2g}"]
     return Measured({"suggested": shares, "factor": factors}, [picture], notes)
-
-
-def _mean(runs: Mapping[int, Ran], metric: str, but: int | None) -> float:
-    """Return the mean over all other seeds; infinite where one of them diverged."""
-    values = [ran.final(metric) for seed, ran in runs.items() if seed != but]
-    known = [value for value in values if value is not None and math.isfinite(value)]
-    return fmean(known) if known and len(known) == len(values) else math.inf

@@ -1,12 +1,11 @@
-"""When a run comes to a level, or what else it has there; tuned, as in `chosen`."""
+"""When a run comes to a level, or what else it has there; at its best setting."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping
-from statistics import fmean
 
+from optbench.claims.choice import chosen
 from optbench.claims.found import Found, Ran
 from optbench.claims.measured import Measured
 from optbench.config.better import mode_by_name
@@ -33,9 +32,10 @@ def measure(found: Found, metric: str, level: float, gives: str = "step") -> Mea
             name: {seed: _given(ran, metric, level, gives) for seed, ran in runs.items()}
             for name, runs in settings.items()
         }
-        chosen = {seed: least_but(given, seed, sign) for seed in found.seeds}
-        values[part] = {seed: given[name][seed] for seed, name in chosen.items()}
-        often = Counter(chosen.values()).most_common()
+        costs = {name: _costs(of_seed, sign) for name, of_seed in given.items()}
+        names = {seed: chosen(costs, seed) for seed in found.seeds}
+        values[part] = {seed: given[name][seed] for seed, name in names.items()}
+        often = Counter(names.values()).most_common()
         notes.append("chosen " + ", ".join(f"{name} ({times})" for name, times in often))
         curves[often[0][0]] = settings[often[0][0]][found.seeds[0]].series(metric)
     picture = Picture(curves, title=f"{metric}, first seed", x_label="step")
@@ -57,22 +57,8 @@ def first(ran: Ran, metric: str, at: float) -> float | None:
     return next((value for step, value in zip(steps, values, strict=True) if step >= at), None)
 
 
-def least_but(given: Mapping[str, Mapping[int, float | None]], seed: int, sign: float) -> str:
-    """Return the setting with the least mean over all seeds but one, times a sign; else the first.
-
-    Args:
-        given: values by setting and seed.
-        seed: that has no say.
-        sign: -1.0 where most is best.
-    """
-
-    def mean(name: str) -> float:
-        of_seed = given[name]
-        seen = [value for other, value in of_seed.items() if other != seed or len(of_seed) == 1]
-        known = [value for value in seen if value is not None]
-        return sign * fmean(known) if known and len(known) == len(seen) else math.inf
-
-    return min(given, key=mean)
+def _costs(of_seed: Mapping[int, float | None], sign: float) -> dict[int, float | None]:
+    return {seed: None if value is None else sign * value for seed, value in of_seed.items()}
 
 
 def _given(ran: Ran, metric: str, level: float, gives: str) -> float | None:

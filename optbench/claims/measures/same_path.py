@@ -20,20 +20,15 @@ def measure(found: Found, to: str) -> Measured:
         to: the part that the others are held against; its runs are on a function of two
             dimensions, and alike but for the seed.
     """
-    ((_, others),) = found.groups(to)
     values: dict[str, dict[int, float | None]] = {}
     curves: dict[str, tuple[list[int], list[float]]] = {}
-    for name, runs in found.groups():
-        if name == to:
-            continue
-        values[name] = {}
-        for seed, ran in runs.items():
-            here, there = path(ran), path(others[seed])
-            way = math.dist(there[0], there[-1])
-            apart = [math.dist(*pair) / way for pair in zip(here, there, strict=True)]
-            values[name][seed] = max(apart)
-            seen = [max(each, LEAST) for each in apart]
-            curves.setdefault(name, ([*range(1, len(apart) + 1)], seen))
+    for name, ran, other in found.against(to):
+        here, there = path(ran), path(other)
+        way = math.dist(there[0], there[-1])
+        apart = [math.dist(*pair) / way for pair in zip(here, there, strict=True)]
+        values.setdefault(name, {})[ran.seed] = max(apart)
+        seen = [max(each, LEAST) for each in apart]
+        curves.setdefault(name, ([*range(1, len(apart) + 1)], seen))
     title = f"distance from {to}, in parts of its way"
     return Measured(values, [Picture(curves, title=title, x_label="step", log_y=True)])
 

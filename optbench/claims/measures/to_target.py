@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from statistics import fmean, median
+from statistics import median
 
+from optbench.claims.choice import chosen
 from optbench.claims.found import Found, Ran
 from optbench.claims.measured import Measured
 from optbench.plots.png import Picture
@@ -33,7 +33,7 @@ def measure(found: Found, over: str = "optimizer.lr", seconds: bool = True) -> M
             if unit == "seconds" and not seconds:
                 continue
             costs = {v: {seed: cost(ran) for seed, ran in of.items()} for v, of in by_value.items()}
-            best = {seed: cheapest(costs, seed) for seed in next(iter(costs.values()))}
+            best = {seed: chosen(costs, seed) for seed in next(iter(costs.values()))}
             values[f"{unit} {part}"] = {seed: costs[v][seed] for seed, v in best.items()}
             if unit == "steps":
                 runs = [by_value[v][seed] for seed, v in best.items()]
@@ -54,13 +54,3 @@ def seconds_of(ran: Ran) -> float:
     """Return the seconds of training to the target, or of the whole run."""
     taken = ran.result.target.get("seconds") or ran.result.costs["training_seconds"]
     return float(taken)
-
-
-def cheapest(costs: Mapping[float, Mapping[int, float]], seed: int) -> float:
-    """Return the value that costs least in the mean of the other seeds; of all if there is none."""
-
-    def mean(value: float) -> float:
-        of_seed = costs[value]
-        return fmean([cost for s, cost in of_seed.items() if s != seed] or of_seed.values())
-
-    return min(costs, key=mean)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from statistics import median
 
+from optbench.claims.choice import chosen, cost, means
 from optbench.claims.found import Found, Ran
 from optbench.claims.measured import Measured
-from optbench.claims.measures.chosen import best_but, curve
 from optbench.plots.png import Picture
 
 TAG = "update_ratio/total"
@@ -23,13 +23,14 @@ def measure(found: Found, by: str, over: str = "optimizer.lr") -> Measured:
     values: dict[str, dict[int, float | None]] = {}
     scores, ratios, notes = {}, {}, []
     for part in found.sweeps:
-        settings = dict(found.groups(part))
-        chosen = {seed: best_but(settings, by, seed) for seed in found.seeds}
-        values[part] = {seed: _log_median(settings[name][seed]) for seed, name in chosen.items()}
-        notes.append("chosen " + ", ".join(sorted(set(chosen.values()))))
-        scores[part] = curve(settings, by, over)
-        some = [next(iter(runs.values())) for runs in settings.values()]
-        points = [(float(ran.setting(over)), _log_median(ran)) for ran in some]
+        settings = found.by_setting(part, over)
+        costs = {v: {s: cost(ran, by) for s, ran in of.items()} for v, of in settings.items()}
+        best = {seed: chosen(costs, seed) for seed in found.seeds}
+        values[part] = {seed: _log_median(settings[value][seed]) for seed, value in best.items()}
+        notes.append(f"{part}: chosen {', '.join(map(str, sorted({*best.values()})))}")
+        scores[part] = means(settings, by)
+        some = {value: next(iter(runs.values())) for value, runs in settings.items()}
+        points = [(float(value), _log_median(ran)) for value, ran in some.items()]
         known = [(lr, 10**ratio) for lr, ratio in points if ratio is not None]
         ratios[part] = ([lr for lr, _ in known], [ratio for _, ratio in known])
     at_all = [lr for xs, _ in ratios.values() for lr in xs]
