@@ -30,7 +30,7 @@ class Asked:
     Attributes:
         budget: `quick` or `full`.
         seeds: how many, None for as many as the budget has.
-        first: the first seed.
+        first: the first seed, None for the budget's.
         instead: other choices by those that an experiment names, such as adamw for adam.
         overrides: of all runs.
         executor: the words that say who does them.
@@ -38,7 +38,7 @@ class Asked:
 
     budget: str
     seeds: int | None = None
-    first: int = 0
+    first: int | None = None
     instead: Mapping[str, str] | None = None
     overrides: Sequence[str] = ()
     executor: Sequence[str] = ()
@@ -69,7 +69,7 @@ def asked(composer: Composer, lines: Sequence[str]) -> Asked:
     return Asked(
         budget=str(budget),
         seeds=_number(said, "seeds", 1, MOST_SEEDS),
-        first=_number(said, "seed", 0, 2**31) or 0,
+        first=_number(said, "seed", 0, 2**31),
         instead=_instead(said),
         overrides=overrides,
         executor=list(choice.lines),

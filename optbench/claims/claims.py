@@ -63,7 +63,7 @@ def ready(composer: Composer, claim: Claim, wanted: Asked, root: str = ROOT) -> 
     function = function_of(claim)
     parts = plan(composer, claim, wanted)
     key = digest([claim.fixed, code_hash(function), [each.hash for each in parts]])
-    usual = wanted.as_published and wanted.seeds is None and not wanted.first
+    usual = wanted.as_published and wanted.seeds is None and wanted.first is None
     other = [wanted.overrides, wanted.instead, seeds_of(claim, wanted)]
     name = claim.name if usual else f"{claim.name}-{digest(other)}"
     return Ready(claim, wanted, parts, Path(root) / wanted.budget / name, key)

@@ -18,6 +18,8 @@ from optbench.runs.sweep import specs_of
 USUAL = ("device=cpu", "threads=1", "checkpoint=none", "monitor.tensorboard=false")
 """Of all runs, unless a claim says otherwise: verdicts are of a laptop's processor, and small."""
 LENGTHS = ("steps", "epochs")
+FIRST_OF_FULL = 2000
+"""The first seed of full runs: none that a claim was written with, which are quick's, from 0 on."""
 
 
 class NotThere(UserError):
@@ -91,7 +93,10 @@ def seeds_of(claim: Claim, wanted: Asked) -> list[int]:
     many = wanted.seeds or claim.budgets[wanted.budget].seeds
     if claim.exact and many > 1:
         raise UserError(f"seeds={many}: {claim.name} draws nothing: {claim.exact}")
-    return [wanted.first + number for number in range(many)]
+    first = wanted.first
+    if first is None:
+        first = FIRST_OF_FULL if wanted.budget == "full" and not claim.exact else 0
+    return [first + number for number in range(many)]
 
 
 def _words(

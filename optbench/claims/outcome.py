@@ -90,7 +90,7 @@ def command_of(claim: Claim, wanted: Asked) -> str:
     words = [f"budget={wanted.budget}"]
     if wanted.seeds is not None:
         words.append(f"seeds={wanted.seeds}")
-    if wanted.first:
+    if wanted.first is not None:
         words.append(f"seed={wanted.first}")
     if wanted.instead:
         pairs = ", ".join(f"{old}: {new}" for old, new in wanted.instead.items())

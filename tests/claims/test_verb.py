@@ -78,6 +78,11 @@ def test_other_seeds_are_other_runs(workplace: Path) -> None:
     assert said["command"] == "optbench claim tiny budget=quick seeds=7 seed=100"
 
 
+def test_what_is_published_has_seeds_that_nothing_was_tried_with(workplace: Path) -> None:
+    assert call(f"claim tiny {OWN} budget=full").code == 0
+    assert outcome(Path("runs/claims/full/tiny"))["seeds"] == [*range(2000, 2008)]
+
+
 def test_too_few_seeds_decide_nothing_and_it_is_said_what_would(workplace: Path) -> None:
     answer = call(f"claim tiny {OWN} seeds=3")
     assert answer.code == 0
