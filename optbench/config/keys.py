@@ -44,6 +44,7 @@ CALLED: dict[str, tuple[str, ...]] = {
     "data_root": ("data_dir", "data_path"),
     "resume": ("resume_from", "ckpt"),
     "implementation": ("fused", "foreach"),
+    "task.loss._target_": ("loss", "criterion", "loss_fn", "loss_function"),
 }
 """What other programs call a key; a name that is a key of ours means it too."""
 
@@ -167,8 +168,12 @@ def nearest_key(key: str, value: Any, config: Mapping[str, Any]) -> str | None:
     mended = _mended(key, config) if "." in last else None
     if mended is not None and _takes(mended, find(config, mended), value):
         return mended
+    deeper = _deeper(key, config) if "." in last else None
+    if deeper is not None:
+        return deeper
+    classes = [other for other in CALLED if other.endswith("_target_") and is_there(other, config)]
     scored: dict[str, float] = {}
-    for other in dict.fromkeys([*beside, *leaves(config)]):
+    for other in dict.fromkeys([*beside, *leaves(config), *classes]):
         near = other in beside or (parent and other.startswith(f"{parent}."))
         score = _score(key, last, other)
         if parent and not near and score < ELSEWHERE:
@@ -195,6 +200,25 @@ def _mended(key: str, config: Mapping[str, Any]) -> str | None:
         parts.append(name)
         node = node[name]
     return ".".join(parts)
+
+
+def is_there(key: str, config: Mapping[str, Any]) -> bool:
+    """Return whether a dotted key stands in a config, be its value None."""
+    parent, _, last = key.rpartition(".")
+    node = find(config, parent)
+    return isinstance(node, Mapping) and last in node
+
+
+def _deeper(key: str, config: Mapping[str, Any], at: str = "") -> str | None:
+    """Return the key that ends with one that was written: `task.loss._target_` of `loss._target_`.
+
+    The least deep one; None if there is none.
+    """
+    nodes = [(join(at, name), config[name]) for name in children(config)]
+    below = [(path, node) for path, node in nodes if isinstance(node, Mapping)]
+    here = [join(path, key) for path, node in below if is_there(key, node)]
+    found = (_deeper(key, node, path) for path, node in below)
+    return here[0] if here else next((deeper for deeper in found if deeper is not None), None)
 
 
 def setting(word: str, text: str, value: Any, config: Mapping[str, Any]) -> str | None:

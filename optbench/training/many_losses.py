@@ -15,13 +15,14 @@ from optbench.torch_internals import weights_of_now
 from optbench.training import rng
 from optbench.training.aside import Aside
 from optbench.training.batches import StepBatch
-from optbench.training.room import forward_bytes, members_at_once, tensor_bytes
+from optbench.training.room import Pass, forward_pass, members_at_once, tensor_bytes
 
 Way = Literal["vmap", "loop"]
 
-CLEARLY = 0.85
-"""Of the loop's time, below which vmap counts as faster: where both are about as fast, two equal
-runs should not part by chance."""
+LITTLE = {"cpu": 6e5, "cuda": 1e8}
+"""Floating-point operations of a layer, by device, up to which one call for all points takes less
+time than one for each: `scripts/bench/objective_losses.py`. That of CUDA is reckoned, not measured:
+what a GPU does in the time that a call takes."""
 
 NOT_BY_VMAP = (RuntimeError, NotImplementedError, ValueError, TypeError)
 """What torch raises where vmap can't."""
@@ -31,7 +32,7 @@ class Plan(NamedTuple):
     """How the losses of many points are best asked for.
 
     Attributes:
-        way: the faster one that can.
+        way: that which should be faster, of those that can.
         chunk: how many points at once fit into memory.
         still: whether a step's forward pass moves nothing: no buffer, no random generator, nothing
             that the task carries on. Then the loss of a point that was evaluated is the step's.
@@ -58,7 +59,8 @@ class ManyLosses:
     `vmap` computes all K in one pass, where it can; `loop` one after the other. Which is faster
     depends on the model, on K and on the machine: at the first call with a K both are run, and if
     they agree up to rounding they are timed; under torch's deterministic algorithms vmap is taken,
-    untimed.
+    untimed. What a plan says no clock decides, but how much the model computes, so that two equal
+    runs have the same bits.
 
     Args:
         aside: whose losses.
@@ -112,18 +114,20 @@ class ManyLosses:
     ) -> Plan:
         """Return how so many points are best evaluated, as tried on this rank at the present one.
 
+        By `vmap` where it gives the same up to rounding and layers compute little, `LITTLE`.
+
         Args:
             work, start, parameters: as in a call.
             count: of points.
-            way: that it has to be; None tries both.
+            way: that it has to be; None is that which should be faster.
 
         Raises:
             UserError: the model can't be evaluated by the way that it has to be.
         """
         wanted = self._wanted(parameters)
         own = tensor_bytes(wanted)
-        held, still = self._one_pass(work, start)
-        together = min(count, members_at_once(2 * own + held))
+        taken, still = self._one_pass(work, start)
+        together = min(count, members_at_once(2 * own + taken.bytes))
         alone = Plan("loop", min(count, members_at_once(own)), still)
         if together == 1 or way == "loop":
             return alone
@@ -132,8 +136,10 @@ class ManyLosses:
         if way == "vmap":
             self._try_vmap(work, start, points)
             return Plan("vmap", together, still)
-        found, _ = self._find_way(work, start, points)
-        return alone if found == "loop" else Plan("vmap", together, still)
+        little = taken.layer <= LITTLE.get(self._aside.device.type, LITTLE["cuda"])
+        return (
+            Plan("vmap", together, still) if little and self._same(work, start, points) else alone
+        )
 
     def _wanted(self, parameters: Sequence[Tensor] | None) -> list[Tensor]:
         """Return the parameters; raise ValueError for some that are not the player's."""
@@ -145,19 +151,19 @@ class ManyLosses:
             raise ValueError("losses: a parameter that is none of the player's")
         return list(parameters)
 
-    def _one_pass(self, work: StepBatch, start: rng.Generators) -> tuple[int, bool]:
-        """Return what a forward pass of the first micro-batch holds, and whether it moves
+    def _one_pass(self, work: StepBatch, start: rng.Generators) -> tuple[Pass, bool]:
+        """Return what a forward pass of the first micro-batch takes, and whether it moves
         nothing."""
         batch, _ = next(iter(work.micros))
         modules = list(self._aside.modules.values())
         buffers = [buffer for module in modules for buffer in module.buffers()]
         before = [buffer.clone() for buffer in buffers]
         with self._aside.untouched(start):
-            held = forward_bytes(modules, lambda: self._aside.loss(batch))
+            taken = forward_pass(modules, lambda: self._aside.loss(batch))
             still = rng.same(start, self._aside.generators()) and not self._aside.task.carries
             now = [buffer for module in modules for buffer in module.buffers()]
             still = still and len(now) == len(before) and all(map(torch.equal, now, before))
-        return held, still
+        return taken, still
 
     def _try_vmap(self, work: StepBatch, start: rng.Generators, points: Points) -> None:
         try:
@@ -166,6 +172,13 @@ class ManyLosses:
             why = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
             said = f"way=vmap: this model can't be evaluated at many points at once ({why})"
             raise UserError(f"{said}; way=loop can") from error
+
+    def _same(self, work: StepBatch, start: rng.Generators, points: Points) -> bool:
+        """Return whether vmap can, and gives what a loop does."""
+        try:
+            return self._agree(self._loop(work, start, points), self._vmap(work, start, points))
+        except NOT_BY_VMAP:
+            return False
 
     def _find_way(
         self, work: StepBatch, start: rng.Generators, points: Points
@@ -182,7 +195,7 @@ class ManyLosses:
         # Each twice: the first time of either makes room, and others may have had the processor.
         by_loop = min(by_loop, self._timed(lambda: self._loop(work, start, points))[1])
         by_vmap = min(by_vmap, self._timed(lambda: self._vmap(work, start, points))[1])
-        return ("vmap", others) if by_vmap < CLEARLY * by_loop else ("loop", losses)
+        return ("vmap", others) if by_vmap < by_loop else ("loop", losses)
 
     def _loop(self, work: StepBatch, start: rng.Generators, points: Points) -> Tensor:
         """Put the parameters at each point in turn, and back: that costs the least of all ways."""

@@ -178,13 +178,13 @@ class Objective:
     ) -> Plan:
         """Return how the losses of so many points are best asked for, the same on all ranks.
 
-        It is found out by trying, which counts nothing; so a run that has to be the same to the bit
-        asks once, and keeps the answer.
+        It is found out by trying, which counts nothing, but by no clock: two equal runs are told
+        the same.
 
         Args:
             count: of points, of a step.
             parameters: as in `losses`.
-            way: that it has to be; None is the faster one.
+            way: that it has to be; None is that which should be faster.
         """
         with self.meter.asked(0):
             found = self._losses.plan(self._work, self._start, count, parameters, way)

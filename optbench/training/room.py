@@ -1,13 +1,15 @@
-"""How much memory a forward pass wants."""
+"""How much memory a forward pass wants, and how much it computes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from optbench.monitor.flops import counter
 
 ROOM = 2**29
 """Bytes that points of a step, and what their forward passes hold, may take at once."""
@@ -18,29 +20,42 @@ def members_at_once(each: int) -> int:
     return max(1, ROOM // max(1, each))
 
 
-def forward_bytes(modules: Iterable[nn.Module], forward: Callable[[], Any]) -> int:
-    """Return the bytes of the largest layer's inputs and outputs in a pass without gradients.
+class Pass(NamedTuple):
+    """What a forward pass without gradients takes.
 
-    Layers before it have been freed by then, so it is about what the pass takes at most.
+    Attributes:
+        bytes: of the largest layer's inputs and outputs. Layers before it have been freed by then,
+            so it is about what the pass takes at most.
+        layer: floating-point operations of its products for each layer that it calls, in the mean.
+    """
+
+    bytes: int
+    layer: float
+
+
+def forward_pass(modules: Iterable[nn.Module], forward: Callable[[], Any]) -> Pass:
+    """Return what a pass takes.
 
     Args:
         modules: all that take part.
         forward: does the pass.
     """
-    most = 0
+    most, calls = 0, 0
 
     def look(_: nn.Module, inputs: Any, output: Any) -> None:
-        nonlocal most
+        nonlocal most, calls
+        calls += 1
         most = max(most, _bytes(inputs) + _bytes(output))
 
     leaves = {each for module in modules for each in module.modules() if not any(each.children())}
     handles = [leaf.register_forward_hook(look) for leaf in leaves]
     try:
-        forward()
+        with counter() as counted:
+            forward()
     finally:
         for handle in handles:
             handle.remove()
-    return most
+    return Pass(most, counted.get_total_flops() / max(1, calls))
 
 
 def free_bytes(device: torch.device) -> float:

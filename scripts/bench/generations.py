@@ -1,7 +1,7 @@
 """A generation of 64 members, beside the same members one at a time.
 
 One at a time: the parameters are set to a member's, and the model called. The objective's way is
-the one that an optimizer finds out at its first step, in as many parts as memory wants.
+the one that an optimizer is told at its first step, in as many parts as memory wants.
 
 Usage: python scripts/bench/generations.py [--rounds N] [--threads N] [--quick]
 """

@@ -19,6 +19,7 @@ CONFIG: dict[str, Any] = {
     "eval": {"every": "1ep"},
     "monitor": {"every": 10},
     "precision": {"autocast": None},
+    "task": {"_target_": None, "loss": {"_target_": None, "arguments": None}},
 }
 MEANT = [
     ("epoch", 3, "epochs"),
@@ -41,6 +42,9 @@ MEANT = [
     ("trainer.lr", 0.1, "optimizer.lr"),
     ("optimizer.hidden", [3], "model.hidden"),
     ("optimizer.wd", 0.1, "optimizer.weight_decay"),
+    ("loss", "focal", "task.loss._target_"),
+    ("criterion", "my.Loss", "task.loss._target_"),
+    ("loss._target_", "my.Loss", "task.loss._target_"),
     ("xyzzy", 1, None),
 ]
 

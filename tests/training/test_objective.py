@@ -16,6 +16,7 @@ from optbench.tasks.base import Modules, Task
 from optbench.tasks.classification import Classification
 from optbench.tasks.function import Function
 from optbench.tasks.language import Language
+from optbench.training import many_losses
 from optbench.training.many_losses import ManyLosses, Way
 from optbench.training.objective import Objective
 
@@ -267,22 +268,46 @@ def test_many_losses_leave_running_statistics(kind: type[nn.BatchNorm1d], way: W
     assert all(m.track_running_stats for m in problem.module.modules() if isinstance(m, kind))
 
 
+def test_no_clock_decides_what_a_plan_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    def timed(*unused: Any) -> None:
+        raise AssertionError("a clock was asked")
+
+    monkeypatch.setattr(ManyLosses, "_timed", timed)
+    objective = MODELS["mlp"]().objective()
+    assert objective.plan(8).way == "vmap"
+    monkeypatch.setattr(many_losses, "LITTLE", {"cpu": 0.0, "cuda": 0.0})
+    assert objective.plan(8).way == "loop"
+    assert objective.plan(8, way="vmap").way == "vmap"
+
+
 @pytest.mark.parametrize("seconds", [0.5, 2.0])
 def test_no_clock_decides_the_way_where_torch_is_deterministic(
     seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The loop takes a second, vmap more or less."""
     times = {"_loop": 1.0, "_vmap": seconds}
+    taken: list[str] = []
 
     def timed(self: ManyLosses, compute: Any) -> tuple[Tensor, float]:
         return compute(), next(each for n, each in times.items() if n in compute.__code__.co_names)
 
+    def noted(name: str) -> Any:
+        whole = getattr(ManyLosses, name)
+        return lambda *given: (taken.append(name), whole(*given))[1]
+
+    for name in times:
+        monkeypatch.setattr(ManyLosses, name, noted(name))
     monkeypatch.setattr(ManyLosses, "_timed", timed)
     problem = MODELS["mlp"]()
-    faster = "vmap" if seconds < 1 else "loop"
-    assert problem.objective().plan(8).way == faster
-    monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: True)
-    assert problem.objective().plan(8).way == "vmap"
+    for deterministic, way in ((False, "_vmap" if seconds < 1 else "_loop"), (True, "_vmap")):
+        monkeypatch.setattr(
+            torch, "are_deterministic_algorithms_enabled", lambda on=deterministic: on
+        )
+        objective, stacked = problem.objective(), points(problem, 8)
+        objective.losses(stacked)
+        taken.clear()
+        objective.losses(stacked)
+        assert taken == [way]
 
 
 def test_points_of_other_shapes_are_refused() -> None:

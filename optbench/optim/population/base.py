@@ -44,7 +44,7 @@ class Population(torch.optim.Optimizer):
         noisy: whether the loss at a point differs from step to step, as with mini-batches; None
             finds out at the second step with a finite loss, by evaluating a point twice.
         way: `vmap` (all members in one pass, as many as fit into memory) or `loop` (one after the
-            other), equal up to rounding; None tries at the first step which is clearly faster.
+            other), equal up to rounding; None goes by how much layers compute, and by no clock.
         seed: None takes the one that torch was last given.
 
     Attributes:
@@ -71,7 +71,7 @@ class Population(torch.optim.Optimizer):
         seed: int | None,
     ) -> None:
         if way is not None and way not in WAYS:
-            raise ValueError(f"way={way}: expected {' or '.join(WAYS)}, or None for the faster one")
+            raise ValueError(f"way={way}: expected {' or '.join(WAYS)}, or None")
         if evaluate not in EVALUATE:
             raise ValueError(f"evaluate={evaluate}: expected {' or '.join(EVALUATE)}")
         if population < 2:
