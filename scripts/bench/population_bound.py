@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,7 +39,7 @@ class Case(NamedTuple):
 def layers(batch: int, *widths: int) -> list[tuple[int, int, int]]:
     """The products of linear layers: forward, of the weights' gradients, and of the inputs'."""
     found = []
-    for number, (into, out) in enumerate(zip(widths, widths[1:], strict=False)):
+    for number, (into, out) in enumerate(pairwise(widths)):
         found += [(batch, into, out), (out, batch, into)]
         found += [(batch, out, into)] if number else []
     return found
