@@ -68,7 +68,7 @@ def _lines(axes: Any, picture: Picture, case: str) -> None:
 
 def _quantities(axes: Any, rules: Sequence[Judged], case: str) -> None:
     """Draw each quantity's values, mean and interval; those near a value as parts of it."""
-    relative = all(math.isfinite(sum(each.region)) and sum(each.region) for each in rules)
+    relative = all(each.wanted.startswith("within") and sum(each.region) for each in rules)
     for row, each in enumerate(reversed(rules)):
         unit = sum(each.region) / 2 if relative else 1.0
         colour = ANSWERS.get(each.answer, OPEN)
@@ -88,6 +88,7 @@ def _quantities(axes: Any, rules: Sequence[Judged], case: str) -> None:
     axes.set_yticks(range(len(rules)))
     axes.set_yticklabels([_short(each.quantity) for each in reversed(rules)], fontsize="x-small")
     axes.set_ylim(-0.6, len(rules) - 0.4)
+    axes.locator_params(axis="x", nbins=5)
     axes.tick_params(axis="x", labelsize="x-small")
     axes.set_xlabel("of what the claim says" if relative else "value", fontsize="small")
     _title(axes, case, "measured, and what is claimed")

@@ -90,9 +90,8 @@ class Doer:
 
     def _took(self, planned: Planned, seconds: float) -> None:
         known = {BEGUN: time.time() - seconds, **self._known_seconds()}
-        done = planned.folder in known and seconds < 0.1 * known[planned.folder]
-        if not done:  # a look at what is done already takes some time, too
-            known[planned.folder] = known.get(planned.folder, 0.0) + seconds
+        if planned.folder not in known:  # else it is a look at what is done
+            known[planned.folder] = seconds
             write_atomically(self.folder / SECONDS, json.dumps(known, indent=1))
 
     def _sweep(self, planned: Planned) -> list[RunResult]:

@@ -117,11 +117,12 @@ def set_scales(axes: Any, picture: Picture) -> None:
     ):
         if scale is None:
             continue
+        from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator, StrMethodFormatter
+
         scale("log")
+        axis.set_minor_formatter(NullFormatter())
         low, high = sorted(axis.get_view_interval())
         if low > 0 and high < SHORT * low:
-            from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
-
             axis.set_major_locator(MaxNLocator(5))
             axis.set_major_formatter(StrMethodFormatter("{x:g}"))
             axis.set_minor_locator(NullLocator())
