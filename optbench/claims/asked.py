@@ -18,7 +18,8 @@ from optbench.launched import launched_ranks
 from optbench.tuning.words import Said, words_of
 
 GROUP = "claim"
-WORDS = ("budget", "seeds", "seed", "instead")
+MOST_AT_ONCE = 1000
+WORDS = ("budget", "seeds", "seed", "instead", "at_once")
 _NAMES = ("optimizers", "schedules", "workloads", "space", "suite")
 """Words of a benchmark whose values are names."""
 
@@ -34,6 +35,7 @@ class Asked:
         instead: other choices by those that an experiment names, such as adamw for adam.
         overrides: of all runs.
         executor: the words that say who does them.
+        at_once: claims that are tested side by side, each by a process of its own.
     """
 
     budget: str
@@ -42,6 +44,7 @@ class Asked:
     instead: Mapping[str, str] | None = None
     overrides: Sequence[str] = ()
     executor: Sequence[str] = ()
+    at_once: int = 1
 
     @property
     def as_published(self) -> bool:
@@ -73,6 +76,7 @@ def asked(composer: Composer, lines: Sequence[str]) -> Asked:
         instead=_instead(said),
         overrides=overrides,
         executor=list(choice.lines),
+        at_once=_number(said, "at_once", 1, MOST_AT_ONCE) or 1,
     )
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from optbench.claims.asked import Asked, asked, claim_of, names_of_claims
 from optbench.claims.claim import Claim
 from optbench.claims.claims import ROOT, ready, test
-from optbench.claims.experiment import NotThere
+from optbench.claims.testing import Where, in_turn, side_by_side
 from optbench.claims.told import order, told, told_all, told_list
 from optbench.compose.composer import Composer, hydra_session
 from optbench.config.flags import taken
@@ -42,6 +41,8 @@ def claim(arguments: Sequence[str]) -> int:
     with hydra_session(flags.config_dir) as composer:
         known = names_of_claims(composer)
         wanted = asked(composer, flags.lines)
+        if wanted.at_once > 1 and not flags.every:
+            raise UserError(f"at_once={wanted.at_once}: of claim --all alone")
         if not flags.names and not flags.every:
             if flags.lines:
                 raise UserError(f"claim: which? optbench claim NAME {flags.lines[0]}, or --all")
@@ -87,30 +88,34 @@ def _all(composer: Composer, known: Sequence[str], wanted: Asked, flags: Flags) 
 
     Those whose experiment names nothing that is to be replaced are passed over.
     """
-    outcomes: list[dict[str, Any]] = []
     claims, unread = _read(composer, known)
-    failed = [*unread]
     for error in unread.values():
         print_error(error)
-    for number, each in enumerate(claims, 1):
-        try:
-            own = replace(wanted, seeds=None) if each.exact else wanted
-            at = ready(composer, each, own, flags.root)
-            said = at.done
-            if said is None:
-                said = test(at, composer.config_dir, print_error)
-            outcomes.append(said)
-            print_error(f"{number}/{len(claims)} {each.name}: {said['said']}")
-        except NotThere as error:
-            print_error(f"{number}/{len(claims)} {each.name}: passed over: {error}")
-        except UserError as error:
+    names, where = [each.name for each in claims], Where(flags.root, flags.config_dir)
+    outcomes: dict[str, dict[str, Any]] = {}
+    failed = [*unread]
+    many = wanted.at_once
+    found = (
+        side_by_side(names, [line for line in flags.lines if _of_each(line)], many, where)
+        if many > 1
+        else in_turn(composer, names, wanted, where)
+    )
+    for number, each in enumerate(found, 1):
+        print_error(f"{number}/{len(claims)} {each.line}")
+        if each.said is not None:
+            outcomes[each.name] = each.said
+        elif each.error:
             failed.append(each.name)
-            print_error(f"{number}/{len(claims)} {each.name}: {error}")
+    said = [outcomes[name] for name in names if name in outcomes]
     if flags.json:
-        print_lines(json.dumps(strict({"claims": outcomes, "failed": failed}), indent=1))
+        print_lines(json.dumps(strict({"claims": said, "failed": failed}), indent=1))
     else:
-        told_all(outcomes)
+        told_all(said)
     return EXIT_FAILED if failed else 0
+
+
+def _of_each(line: str) -> bool:
+    return not line.startswith("at_once=")
 
 
 def read(arguments: Sequence[str]) -> Flags:

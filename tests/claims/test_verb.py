@@ -189,6 +189,8 @@ NO_METRIC = CLAIM.replace("{name: final, metric: val/loss}", "final")
         (f"claim tiny {OWN} instead=adam", "instead=adam: expected such as instead={adam: adamw}"),
         (f"claim tiny {OWN} optimizer.lrr=1", "optimizer.lrr=1: no such key"),
         ("claim gd_convex_rate seeds=3", "seeds=3: gd_convex_rate draws nothing: the gradient"),
+        (f"claim tiny {OWN} at_once=2", "at_once=2: of claim --all alone"),
+        (f"claim --all {OWN} at_once=0", "at_once=0: not valid; expected a whole number from 1"),
         ("claim budget=quick", "claim: which? optbench claim NAME budget=quick, or --all"),
         ("claim tiny --ful", "--ful: no such flag"),
     ],
