@@ -146,7 +146,7 @@ def _claim(claim: Claim, said: Mapping[str, Any], corrected: Mapping[str, float]
         "",
     ]
     if claim.changed:
-        lines += [f"**The rule was changed after this run:** {claim.changed}", ""]
+        lines += [f"**The rule was changed once it had been fixed:** {claim.changed}", ""]
     return "\n".join(lines)
 
 

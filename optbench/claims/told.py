@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,12 @@ _ANSWERS = {"holds": "holds", "not": "does not hold", "undecided": "undecided"}
 
 
 def number_text(value: Any) -> str:
-    """Return a number of an outcome with four digits; `-inf` and the like are texts there."""
+    """Return a number of an outcome with four digits; `-inf` and the like are texts there.
+
+    An interval's end beside 0, the next number that there is, is 0.
+    """
     number = float(value) if value is not None else math.nan
+    number = 0.0 if abs(number) < sys.float_info.min else number
     return f"{number:.4g}" if math.isfinite(number) else str(number)
 
 

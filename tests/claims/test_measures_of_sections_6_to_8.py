@@ -105,6 +105,9 @@ def test_the_largest_lr_is_one_that_comes_to_the_level() -> None:
 def test_when_a_run_comes_to_a_level_and_whether() -> None:
     part = [Made(0.1, seed, 0.0, curve=(3.0, 2.0, 1.0)) for seed in SEEDS]
     assert reached.measure(found(sgd=part), "val/loss", 2.0).values["sgd"][0] == 2
+    assert reached.measure(found(sgd=part), "val/loss", 0.5).values["sgd"][0] is None
+    counted = reached.measure(found(sgd=part), "val/loss", 0.5, never=9.0)
+    assert counted.values["sgd"] == {0: 9.0, 1: 9.0, 2: 9.0}
     there = learned.measure(found(sgd=part), "val/loss", 1.0).values["sgd lr=0.1"]
     never = learned.measure(found(sgd=part), "val/loss", 0.5).values["sgd lr=0.1"]
     assert (there[0], never[0]) == (1.0, 0.0)

@@ -77,7 +77,7 @@ def test_a_page_says_when_a_rule_was_changed(monkeypatch: pytest.MonkeyPatch) ->
     changed = replace(claim, changed="five per cent were too many")
     made = maker.pages({claim.name: changed}, {claim.name: outcome(claim)})
     assert set(made) == {"README.md", "1.4.md"}
-    assert "changed after this run:** five per cent were too many" in made["1.4.md"]
+    assert "changed once it had been fixed:** five per cent were too many" in made["1.4.md"]
     assert "1 claim: 1 holds" in made["README.md"]
 
 

@@ -12,7 +12,9 @@ from optbench.config.better import mode_by_name
 from optbench.plots.png import Picture
 
 
-def measure(found: Found, metric: str, level: float, gives: str = "step") -> Measured:
+def measure(
+    found: Found, metric: str, level: float, gives: str = "step", never: float | None = None
+) -> Measured:
     """Return of each part what it has when it comes to a level.
 
     Of each seed it is that of the setting of the part's grid whose mean over the other seeds is
@@ -22,6 +24,7 @@ def measure(found: Found, metric: str, level: float, gives: str = "step") -> Mea
         metric: that comes to the level, such as `val/accuracy`.
         level: up to or beyond which it has to come.
         gives: `step`, the first one there; or another metric, whose first value from there on.
+        never: what a run counts that does not come there; by default its seed has no value.
     """
     values: dict[str, dict[int, float | None]] = {}
     curves, notes = {}, []
@@ -34,7 +37,8 @@ def measure(found: Found, metric: str, level: float, gives: str = "step") -> Mea
         }
         costs = {name: _costs(of_seed, sign) for name, of_seed in given.items()}
         names = {seed: chosen(costs, seed) for seed in found.seeds}
-        values[part] = {seed: given[name][seed] for seed, name in names.items()}
+        ends = {seed: given[name][seed] for seed, name in names.items()}
+        values[part] = {seed: never if end is None else end for seed, end in ends.items()}
         often = Counter(names.values()).most_common()
         notes.append("chosen " + ", ".join(f"{name} ({times})" for name, times in often))
         curves[often[0][0]] = settings[often[0][0]][found.seeds[0]].series(metric)
