@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,28 +12,32 @@ from optbench.claims.published import adjusted, published
 from optbench.config.counted import counted
 from optbench.console import print_table, print_text, shown
 
+ROUNDING = 1e-12
 _ANSWERS = {"holds": "holds", "not": "does not hold", "undecided": "undecided"}
 
 
 def number_text(value: Any) -> str:
-    """Return a number of an outcome with four digits; `-inf` and the like are texts there.
-
-    An interval's end beside 0, the next number that there is, is 0.
-    """
+    """Return a number of an outcome with four digits; `-inf` and the like are texts there."""
     number = float(value) if value is not None else math.nan
-    number = 0.0 if abs(number) < sys.float_info.min else number
     return f"{number:.4g}" if math.isfinite(number) else str(number)
 
 
 def rule_text(rule: Mapping[str, Any], drawn: bool) -> str:
     """Return what a rule found of a quantity, in a line."""
-    value = number_text(rule["value"])
-    between = f"{number_text(rule['low'])} to {number_text(rule['high'])}"
+    value, low, high = (number_text(_rounded(rule[key], rule)) for key in ("value", "low", "high"))
+    between = f"{low} to {high}"
     seeds = counted(rule["seeds"], "seed")
     said = f"{rule['quantity']}: {value}"
     said += f" (95 %: {between}, {seeds})" if drawn else " (nothing is drawn)"
     why = f": {rule['why']}" if rule["why"] else ""
     return f"{said}; claimed: {rule['wanted']}: {_ANSWERS[rule['answer']]}{why}"
+
+
+def _rounded(value: Any, rule: Mapping[str, Any]) -> Any:
+    """Return 0 for what is nothing beside the interval's width, such as an end next to 0."""
+    low, high = (math.nan if rule[key] is None else float(rule[key]) for key in ("low", "high"))
+    nothing = value is not None and abs(float(value)) < ROUNDING * (high - low)
+    return 0.0 if nothing or value == 0 else value
 
 
 def told(claim: Claim, said: Mapping[str, Any], folder: Path) -> None:

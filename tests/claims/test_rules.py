@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from optbench.claims.judged import HOLDS, NOT, UNDECIDED, Judged, Region, judge
 from optbench.claims.kinds import check_rule
 from optbench.claims.measured import Measured
 from optbench.claims.rules import judge_all
+from optbench.claims.told import rule_text
 from optbench.claims.verdict import verdict
 from optbench.errors import UserError
 from optbench.statistics import sign_flip_test
@@ -177,3 +179,11 @@ def test_what_is_no_rule(rule: Any, said: str) -> None:
 
 def test_nothing_measured_is_not_a_number() -> None:
     assert math.isnan(found({"above": "q", "value": 0}, q=[None, None]).value)
+
+
+def test_what_is_nothing_beside_the_interval_is_told_as_0() -> None:
+    values = {0: 0.01, 1: -0.01, 2: 0.02, 3: -0.02, 4: 0.03, 5: -0.03 + 1e-18}
+    (judged,) = judge_all([{"above": "q", "value": 1}], Measured({"q": values}), "here")
+    assert rule_text(asdict(judged), True).startswith("q: 0 (95 %: -0.0")
+    plain = {**asdict(judged), "value": -0.0, "low": -0.0, "high": 0.0}
+    assert rule_text(plain, True).startswith("q: 0 (95 %: 0 to 0, 6 seeds)")
