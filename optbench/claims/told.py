@@ -36,7 +36,8 @@ def rule_text(rule: Mapping[str, Any], drawn: bool) -> str:
 def _rounded(value: Any, rule: Mapping[str, Any]) -> Any:
     """Return 0 for what is nothing beside the interval's width, such as an end next to 0."""
     low, high = (math.nan if rule[key] is None else float(rule[key]) for key in ("low", "high"))
-    nothing = value is not None and abs(float(value)) < ROUNDING * (high - low)
+    width = high - low if math.isfinite(high - low) else 0.0
+    nothing = value is not None and abs(float(value)) < ROUNDING * width
     return 0.0 if nothing or value == 0 else value
 
 

@@ -185,5 +185,7 @@ def test_what_is_nothing_beside_the_interval_is_told_as_0() -> None:
     values = {0: 0.01, 1: -0.01, 2: 0.02, 3: -0.02, 4: 0.03, 5: -0.03 + 1e-18}
     (judged,) = judge_all([{"above": "q", "value": 1}], Measured({"q": values}), "here")
     assert rule_text(asdict(judged), True).startswith("q: 0 (95 %: -0.0")
+    plain = {**asdict(judged), "value": 2e-9, "low": "-inf", "high": "inf"}
+    assert rule_text(plain, True).startswith("q: 2e-09 (95 %: -inf to inf, 6 seeds)")
     plain = {**asdict(judged), "value": -0.0, "low": -0.0, "high": 0.0}
     assert rule_text(plain, True).startswith("q: 0 (95 %: 0 to 0, 6 seeds)")
