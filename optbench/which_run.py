@@ -15,8 +15,11 @@ META = "meta-train.yaml"
 """What makes it that of `optbench meta-train`, which has no runs."""
 RUNS, REPORT = "runs", "report.json"
 """In a benchmark's folder: its runs, and what came of them."""
+CLAIM = "seconds.json"
+"""What is in a claim's folder once a part of its experiment is done."""
 INSIDE = ("*", "*/*")
 """Where a folder of runs has them: of a day, of all days."""
+_OTHER_SEEDS = re.compile(r"-[0-9a-f]{16}$")
 _NUMBERED = re.compile(r"[0-9]+(-[0-9]+)?")
 
 
@@ -74,9 +77,18 @@ def not_a_run(
         return "not a run folder: it has no config.yaml"
     runs = (path.parent for path in sorted(found, key=_written, reverse=True))
     newest = next((run for run in runs if wanted(run)), None)
+    kind = _of_claim(there) or "not a run folder"
     if newest is None:
-        return f"not a run folder; there is no {what} in it"
-    return f"not a run folder; the newest {what} in it: {folder / newest.relative_to(there)}"
+        return f"{kind}; there is no {what} in it"
+    return f"{kind}; the newest {what} in it: {folder / newest.relative_to(there)}"
+
+
+def _of_claim(there: Path) -> str:
+    """Return what goes on with a claim's folder; empty for another one."""
+    if not os.path.lexists(there / CLAIM):
+        return ""
+    name, budget = _OTHER_SEEDS.sub("", there.name), there.absolute().parent.name
+    return f"a claim's folder, with which optbench claim {name} budget={budget} goes on"
 
 
 def _written(path: Path) -> float:

@@ -12,7 +12,7 @@ from optbench.claims.read import BUDGETS, MOST_SEEDS, read_claim
 from optbench.compose.composer import Composer
 from optbench.compose.executors import without_executor
 from optbench.compose.files import GROUPS
-from optbench.config.suggest import did_you_mean
+from optbench.config.suggest import did_you_mean, nearest
 from optbench.errors import UserError
 from optbench.launched import launched_ranks
 from optbench.tuning.words import Said, words_of
@@ -20,8 +20,8 @@ from optbench.tuning.words import Said, words_of
 GROUP = "claim"
 MOST_AT_ONCE = 1000
 WORDS = ("budget", "seeds", "seed", "instead", "at_once")
-_NAMES = ("optimizers", "schedules", "workloads", "space", "suite")
-"""Words of a benchmark whose values are names."""
+NAMING = (*GROUPS, "optimizers", "schedules", "workloads", "space", "suite")
+"""Words whose values are names of choices: of groups, and a benchmark's own."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ def _instead(said: Said) -> dict[str, str] | None:
     value = said.get("instead")
     if value is None:
         return None
-    if not isinstance(value, Mapping) or not all(isinstance(v, str) for v in value.values()):
-        raise UserError(f"{said.line('instead')}: expected such as instead={{adam: adamw}}")
+    if not isinstance(value, Mapping) or any(isinstance(v, Mapping | list) for v in value.values()):
+        raise UserError(f"{said.line('instead')}: expected such as 'instead={{adam: adamw}}'")
     return {str(key): str(other) for key, other in value.items()}
 
 
@@ -112,7 +112,9 @@ def claim_of(composer: Composer, name: str) -> Claim:
     """
     known = names_of_claims(composer)
     if name not in known:
-        raise UserError(f"claim {name}: no such claim; {did_you_mean(name, known)}")
+        near = nearest(name, known)
+        said = f"did you mean {near}?" if near else "optbench claim lists them"
+        raise UserError(f"claim {name}: no such claim; {said}")
     return read_claim(_with_texts(composer.files.file(GROUP, name)), name)
 
 
@@ -131,7 +133,7 @@ def replaced(words: Sequence[str], instead: Mapping[str, str]) -> tuple[list[str
     lines = []
     for line in words:
         key, equals, value = line.partition("=")
-        if key in (*GROUPS, *_NAMES):
+        if key in NAMING:
             for old, new in instead.items():
                 value, count = re.subn(rf"(?<![\w.]){re.escape(old)}(?![\w.])", new, value)
                 found |= {old} if count else set()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from optbench.claims.asked import Asked, replaced
+from optbench.claims.asked import NAMING, Asked, replaced
 from optbench.claims.claim import Claim, Part
 from optbench.compose.composer import Composer, keys_of
 from optbench.compose.sweeps import Grid, compose_grid, varied_keys
@@ -74,14 +75,24 @@ def plan(composer: Composer, claim: Claim, wanted: Asked, there: bool = True) ->
         for part in sorted(claim.parts, key=lambda each: each.verb == "probe"):
             lines, replaced_ones = _words(claim, part, more, wanted, seeds)
             seen |= replaced_ones
-            planned[part.name] = _planned(composer, part, case, lines, seeds, planned, there)
+            try:
+                planned[part.name] = _planned(composer, part, case, lines, seeds, planned, there)
+            except UserError as error:
+                own = without(lines, wanted.overrides)
+                raise UserError(_told(claim, part, own, str(error))) from None
         found += planned.values()
     for old in wanted.instead or {}:
         if old not in seen:
             names = sorted({name for each in found for name in _choices(each.words)})
-            near = did_you_mean(old, names)
+            near = did_you_mean(old, names) if names else "it names no choices"
             raise NotThere(f"instead: {claim.name} has no {old} in its experiment; {near}")
     return found
+
+
+def _told(claim: Claim, part: Part, own: Sequence[str], said: str) -> str:
+    """Return a message, with where its words stand if they are a claim's own."""
+    of_claim = any(said.startswith(f"{line.partition('=')[0]}=") for line in own)
+    return f"claim={claim.name}: experiment: {part.name}: {said}" if of_claim else said
 
 
 def seeds_of(claim: Claim, wanted: Asked) -> list[int]:
@@ -141,8 +152,10 @@ def without(lines: Sequence[str], more: Sequence[str]) -> list[str]:
 
 
 def _choices(words: Sequence[str]) -> list[str]:
+    """Return the names in words that `instead` can replace."""
     pairs = [line.partition("=") for line in words]
-    return [name for key, _, value in pairs if "." not in key for name in value.split(",")]
+    texts = [value for key, _, value in pairs if key in NAMING]
+    return [name for text in texts for name in re.findall(r"[\w.]+", text)]
 
 
 def _planned(

@@ -22,12 +22,12 @@ from optbench.errors import UserError
 from optbench.files import load_json, strict, write_atomically
 from optbench.rundir import PLAN
 from optbench.runs.result import RunResult
-from optbench.which_run import BENCHMARK
+from optbench.which_run import BENCHMARK, CLAIM
 
 COUNTED = ("finished", "stopped_early", "diverged")
 """States of a run that has come to an end of its own."""
 RANGE_TEST = "find-lr.json"
-SECONDS = "seconds.json"
+SECONDS = CLAIM
 """Beside the parts: when the first began, and what each took, for who goes on after a kill."""
 BEGUN = "begun"
 

@@ -47,12 +47,10 @@ def claim(arguments: Sequence[str]) -> int:
             if flags.lines:
                 raise UserError(f"claim: which? optbench claim NAME {flags.lines[0]}, or --all")
             return _list(composer, known)
-        for name in flags.names:
-            claim_of(composer, name)
         if flags.every:
             return _all(composer, known, wanted, flags)
         outcomes = []
-        for at in [ready(composer, claim_of(composer, n), wanted, flags.root) for n in flags.names]:
+        for at in [ready(composer, each, wanted, flags.root) for each in _named(composer, flags)]:
             said = test(at, composer.config_dir, print_error)
             outcomes.append(said)
             if not flags.json:
@@ -60,6 +58,26 @@ def claim(arguments: Sequence[str]) -> int:
     if flags.json:
         print_lines(json.dumps(strict({"claims": outcomes}), indent=1))
     return 0
+
+
+def _named(composer: Composer, flags: Flags) -> list[Claim]:
+    """Return the claims that are named, those of a section by its number.
+
+    Raises:
+        UserError: there is none such.
+    """
+    found: dict[str, Claim] = {}
+    every = (
+        [] if all(map(_no_section, flags.names)) else _read(composer, names_of_claims(composer))[0]
+    )
+    for name in flags.names:
+        of_section = [each for each in every if name in each.section]
+        found |= {each.name: each for each in of_section or [claim_of(composer, name)]}
+    return [*found.values()]
+
+
+def _no_section(name: str) -> bool:
+    return not name[:1].isdigit()
 
 
 def _list(composer: Composer, known: Sequence[str]) -> int:

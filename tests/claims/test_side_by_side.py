@@ -31,7 +31,7 @@ def test_claims_side_by_side_say_what_they_say_in_turn(
     assert beside.code == in_turn.code == 1
     one, other = json.loads(beside.out), json.loads(in_turn.out)
     assert one["failed"] == other["failed"] == ["lost"]
-    assert "lost: model=no: no such model" in beside.err
+    assert "model=no: no such model" in beside.err
     assert [each["cases"] for each in one["claims"]] == [each["cases"] for each in other["claims"]]
     assert [each["claim"] for each in one["claims"]] == ["other", "tiny"]
     again = call(f"{ALL} at_once=2 --out beside --json")

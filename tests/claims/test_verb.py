@@ -70,6 +70,23 @@ def test_what_is_done_is_not_done_again(workplace: Path) -> None:
     assert outcome(QUICK / "tiny")["verdict"] == "holds"
 
 
+def test_the_claims_of_a_section_go_by_its_number(workplace: Path) -> None:
+    write(workplace / "own" / "claim" / "other.yaml", CLAIM.replace('"9.9"', '["9.8", "9.9"]'))
+    assert call(f"claim 9.9 {OWN} --json").code == 0
+    assert {path.name for path in QUICK.iterdir()} == {"tiny", "other"}
+    assert "9.9] " in call(f"claim 9.8 {OWN}").out
+
+
+def test_a_claims_folder_is_told_from_a_run(workplace: Path) -> None:
+    call(f"claim tiny {OWN}")
+    answer = call(f"evaluate {QUICK / 'tiny'}")
+    assert answer.code == 2
+    said = " ".join(answer.err.split())
+    assert (
+        "a claim's folder, with which optbench claim tiny budget=quick goes on; the newest" in said
+    )
+
+
 def test_other_seeds_are_other_runs(workplace: Path) -> None:
     call(f"claim tiny {OWN} seed=100 seeds=7")
     (folder,) = QUICK.glob("tiny-*")
@@ -124,7 +141,7 @@ def test_a_claim_that_can_not_be_tested_stops_no_other(
     monkeypatch.setattr("optbench.claims.verb.names_of_claims", lambda composer: ["tiny", "lost"])
     answer = call(f"claim --all {OWN}")
     assert answer.code == 1
-    assert "lost: model=no: no such model" in answer.err and "holds" in answer.out
+    assert "experiment: small: model=no: no such model" in answer.err and "holds" in answer.out
 
 
 def test_of_all_claims_those_are_tested_that_name_what_is_replaced(
@@ -175,7 +192,13 @@ NO_METRIC = CLAIM.replace("{name: final, metric: val/loss}", "final")
     ("line", "said"),
     [
         ("claim noise_varianc", "claim noise_varianc: no such claim; did you mean noise_variance?"),
-        ("claim tiny", "claim tiny: no such claim; choose from"),
+        ("claim tiny", "claim tiny: no such claim; optbench claim lists them"),
+        ("claim 9.7", "claim 9.7: no such claim; optbench claim lists them"),
+        (f"claim wrong {OWN}", "claim=wrong: experiment: small: model.hiden=[8]: no such key; did"),
+        (
+            f"claim tiny {OWN} instead={{8:4}}",
+            "instead: tiny has no 8 in its experiment; choose fro",
+        ),
         ("claim all", "claim all: no such claim; did you mean optbench claim --all?"),
         (f"claim tiny --all {OWN}", "tiny: beside --all; one of them"),
         (f"claim bad {OWN}", "claim=bad: it has no rule; what decides"),
@@ -186,7 +209,10 @@ NO_METRIC = CLAIM.replace("{name: final, metric: val/loss}", "final")
         (f"claim tiny {OWN} seeds=0", "seeds=0: not valid; expected a whole number from 1"),
         (f"claim tiny {OWN} sede=3", "sede=3: no such key; did you mean seed"),
         (f"claim tiny {OWN} instead={{adam:sgd}}", "instead: tiny has no adam in its experiment; "),
-        (f"claim tiny {OWN} instead=adam", "instead=adam: expected such as instead={adam: adamw}"),
+        (
+            f"claim tiny {OWN} instead=adam",
+            "instead=adam: expected such as 'instead={adam: adamw}'",
+        ),
         (f"claim tiny {OWN} optimizer.lrr=1", "optimizer.lrr=1: no such key"),
         ("claim gd_convex_rate seeds=3", "seeds=3: gd_convex_rate draws nothing: the gradient"),
         (f"claim tiny {OWN} at_once=2", "at_once=2: of claim --all alone"),
@@ -199,6 +225,7 @@ def test_bad_input_is_one_line_and_leaves_no_folder(line: str, said: str, workpl
     for name, text in (
         *(("bad", NO_RULE), ("mnist", MNIST)),
         *(("unmeasured", NO_MEASURE), ("unsaid", NO_METRIC)),
+        ("wrong", CLAIM.replace("model.hidden", "model.hiden")),
     ):
         write(workplace / "own" / "claim" / f"{name}.yaml", text)
     answer = call(line)
