@@ -35,12 +35,14 @@ def measure(
     for part in found.sweeps:
         by_value = dict(sorted(found.by_setting(part, over).items()))
         values[part] = {}
+        edges = 0
         for seed in next(iter(by_value.values())):
             ends = {float(v): runs[seed].final(metric) for v, runs in by_value.items()}
             good = {v: _good(end, more) for v, end in ends.items()}
             values[part][seed], at_the_edge = width(good, margin)
-            if at_the_edge:
-                notes.append(f"{part}: seed {seed}: good up to the edge of the grid")
+            edges += at_the_edge
+        if edges:
+            notes.append(f"{part}: good up to an end of the grid at {edges} seeds")
         means = {}
         for value, runs in by_value.items():
             known = [end for ran in runs.values() if (end := ran.final(metric)) is not None]
