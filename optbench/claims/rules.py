@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Any
 
 import numpy as np
@@ -153,7 +153,15 @@ def _ordered(
         found[seed] = sign * _rank_correlation(known) if len(known) == len(row) else None
     least = float(rule.get("least", 0.0))
     wanted = f"{rule['way']} from {names[0]} to {names[-1]}"
-    return f"rank correlation, {rule['way']}", found, Region(low=least), wanted
+    of = _shared(names)
+    what = f"{of}: rank correlation, {rule['way']}" if of else f"rank correlation, {rule['way']}"
+    return what, found, Region(low=least), wanted
+
+
+def _shared(names: Sequence[str]) -> str:
+    """Return the words that names begin with, such as `rate lr` of `rate lr=1` and `rate lr=2`."""
+    rows = zip(*(name.replace("=", " ").split() for name in names), strict=False)
+    return " ".join(row[0] for row in takewhile(lambda row: len({*row}) == 1, rows))
 
 
 def _rank_correlation(values: Sequence[float]) -> float:

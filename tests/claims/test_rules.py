@@ -96,6 +96,9 @@ def test_order_is_by_ranks_within_a_seed() -> None:
     assert found({**names, "way": "rising"}, **rising).answer == HOLDS
     assert found({**names, "way": "falling"}, **rising).answer == NOT
     assert found({"ordered": "*", "way": "rising"}, **rising).value == pytest.approx(1.0)
+    by_lr = {f"rate lr={value}": values for value, values in rising.items()}
+    shared = found({"ordered": "rate *", "way": "rising"}, **by_lr)
+    assert shared.quantity == "rate lr: rank correlation, rising"
 
 
 def test_shares_have_exact_intervals() -> None:
