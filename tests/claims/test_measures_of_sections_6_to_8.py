@@ -99,7 +99,7 @@ def test_the_best_lr_is_where_the_parabola_is_lowest_and_its_power_that_of_the_b
 def test_the_largest_lr_is_one_that_comes_to_the_level() -> None:
     part = ends({0.1: [0.9, 0.9, 0.1], 1.0: [0.95, None, 0.1]})
     values = largest_lr.measure(found(sgd=part), "val/accuracy", 0.9).values["sgd"]
-    assert values == {0: 0.0, 1: -1.0, 2: None}
+    assert values == {0: 0.0, 1: -1.0, 2: -2.0}
 
 
 def test_when_a_run_comes_to_a_level_and_whether() -> None:

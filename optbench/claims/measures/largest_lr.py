@@ -14,6 +14,8 @@ from optbench.plots.png import Picture
 def measure(found: Found, metric: str, level: float, over: str = "optimizer.lr") -> Measured:
     """Return of each part log10 of the largest learning rate that ends beyond a level, by seed.
 
+    Where none does, it is one step of the grid below the least.
+
     Args:
         metric: at the end of a run.
         level: that it has to reach; a run that diverges does not.
@@ -28,9 +30,9 @@ def measure(found: Found, metric: str, level: float, over: str = "optimizer.lr")
             end, lr = ran.final(metric), float(ran.setting(over))
             if end is not None and sign * end >= sign * level:
                 largest[ran.seed] = max(lr, largest.get(ran.seed, 0.0))
-        values[part] = {
-            seed: math.log10(largest[seed]) if seed in largest else None for seed in found.seeds
-        }
+        least, second, *_ = sorted(found.by_setting(part, over))
+        none = least**2 / second
+        values[part] = {seed: math.log10(largest.get(seed, none)) for seed in found.seeds}
         curves[part] = means(found.by_setting(part, over), metric)
     picture = Picture(curves, title=f"{metric}, mean of the seeds", x_label="lr", log_x=True)
     return Measured(values, [picture])
