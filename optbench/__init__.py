@@ -16,10 +16,11 @@ import optbench.report as _pages
 from optbench.version import __version__
 
 if TYPE_CHECKING:
-    from optbench.api import compose, pbt, resume, resume_sweep, sweep, train, tune
+    from optbench.api import compose, resume, resume_sweep, sweep, train, tune
     from optbench.api_benchmark import benchmark
     from optbench.api_claims import claim
     from optbench.api_diagnosis import check, doctor, find_lr, probe
+    from optbench.api_population import pbt, resume_pbt
     from optbench.benchmark.result import Benchmark
     from optbench.check.result import Checked
     from optbench.claims.result import Claimed
@@ -76,6 +77,7 @@ __all__ = [
     "probe",
     "report",
     "resume",
+    "resume_pbt",
     "resume_sweep",
     "sweep",
     "train",
@@ -113,10 +115,11 @@ _HOMES = {
     "find_lr": "api_diagnosis",
     "find_runs": "runs.find",
     "open_run": "runs.find",
-    "pbt": "api",
+    "pbt": "api_population",
     "probe": "api_diagnosis",
     "report": "report.write",
     "resume": "api",
+    "resume_pbt": "api_population",
     "resume_sweep": "api",
     "sweep": "api",
     "train": "api",

@@ -19,7 +19,6 @@ from optbench.library import Path, check_folders, composer_of, of_a_library
 
 if TYPE_CHECKING:
     from optbench.config.run_spec import RunSpec
-    from optbench.population.result import Population
     from optbench.runs.result import RunResult
     from optbench.training.callback import Callback
     from optbench.tuning.study import Study
@@ -314,45 +313,3 @@ def tune(
     if searched.fault:
         raise UserError(f"{searched.study.folder}: {searched.fault}; resume goes on with it")
     return searched.study
-
-
-def pbt(
-    *overrides: str,
-    folder: Path | None = None,
-    quiet: bool = True,
-    config_dir: str | None = None,
-) -> Population:
-    """Train a population whose worst members copy its best, as `optbench pbt` does.
-
-    Args:
-        overrides: of the runs, and the words of the population: `space=lr`, `members=4`.
-        folder: of the population. Default: in `runs/studies/`.
-        quiet: say nothing; else what `optbench pbt` says as it goes on.
-        config_dir: a folder of your own config files.
-
-    Returns:
-        What it came to: `members`, the `winner` and its `history`, the file that `replay`s it.
-
-    Raises:
-        UserError: bad input; a full disk, whereafter `optbench resume` goes on with the folder.
-
-    Example:
-        >>> found = optbench.pbt("space=lr", "members=2", "rounds=2", "steps=6")
-        >>> [sorted(each.values) for each in found.history]
-        [['optimizer.lr'], ['optimizer.lr']]
-    """
-    from optbench.population.pbt import pbt as evolve
-    from optbench.population.result import population_of
-    from optbench.tuning.tune import folder_wanted
-
-    check_texts("pbt", overrides)
-    check_folders(folder, config_dir)
-    with composer_of(config_dir) as composer, of_a_library(quiet) as (log, _):
-        wanted = os.fspath(folder) if folder is not None else folder_wanted(composer)
-        evolved = evolve(composer, overrides, wanted, log)
-        found = population_of(evolved)
-    if evolved.signal:
-        signal.raise_signal(evolved.signal)
-    if evolved.fault:
-        raise UserError(f"{found.folder}: {evolved.fault}; resume goes on with it")
-    return found

@@ -17,7 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": {
         *("api", "compose", "config", "errors", "population", "runs", "training", "tuning"),
         *("api_benchmark", "benchmark", "comparison", "report", "version"),
-        *("api_claims", "claims"),
+        *("api_claims", "claims", "api_population"),
         *("api_diagnosis", "check", "probe", "doctor", "symptoms", "search"),
     },
     "__main__": {"cli", "training"},
@@ -30,7 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "api": {
         *("benchmark", "library", "assemble", "compose", "config", "errors", "executors"),
-        *("population", "rundir", "runs", "training", "tuning"),
+        *("rundir", "runs", "training", "tuning"),
     },
     "comparison": {
         *("runs", "statistics", "rundir", "config", "errors", "files", "console", "which_run"),
@@ -41,6 +41,10 @@ ALLOWED: dict[str, set[str]] = {
         *("plots", "which_folder", "which_run"),
     },
     "api_claims": {"claims", "compose", "library"},
+    "api_population": {
+        *("compose", "errors", "library", "population", "rundir", "tuning"),
+        *("which_folder", "which_run"),
+    },
     "api_benchmark": {"benchmark", "compose", "errors", "library", "rundir", "which_run"},
     "api_diagnosis": {
         *(
@@ -70,7 +74,8 @@ ALLOWED: dict[str, set[str]] = {
         *("rundir", "errors", "files", "console", "which_run"),
     },
     "claims": {
-        *("api", "api_benchmark", "api_diagnosis", "compose", "tuning", "runs", "assemble"),
+        *("api", "api_benchmark", "api_diagnosis", "api_population"),
+        *("compose", "tuning", "runs", "assemble"),
         *("config", "statistics", "plots", "rundir", "errors", "files", "console", "escape"),
         *("launched", "which_folder", "which_run", "search"),
     },
@@ -169,7 +174,7 @@ WITHOUT_TORCH = [
     *("optbench.cli.*", "optbench.compose.*", "optbench.plots.*", "optbench.search.lr_range"),
     *("optbench.api", "optbench", "optbench.executors.*", "optbench.library"),
     *("optbench.api_benchmark", "optbench.api_claims", "optbench.api_diagnosis"),
-    "optbench.completion",
+    *("optbench.api_population", "optbench.completion"),
     *(f"optbench.check.{n}" for n in ("base", "checks", "result", "selected", "told", "verb")),
     *("optbench.benchmark.*", "optbench.claims.*"),
     *("optbench.search.distribution", "optbench.search.space", "optbench.statistics.*"),

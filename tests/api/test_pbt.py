@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import optbench
+from optbench.population.members import PopulationJobs
 from optbench.training import trainer
 
 SMALL = ("threads=1", "device=cpu", "model.hidden=[4]", "steps=6", "optimizer=sgd")
@@ -61,3 +62,30 @@ def test_a_full_disk_is_raised_and_the_folder_is_kept(monkeypatch: pytest.Monkey
     with pytest.raises(optbench.UserError, match=r"state.pt: No space left on device; resume goes"):
         optbench.pbt(*WORDS, folder="population")
     assert Path("population/population.yaml").is_file()
+
+
+def test_one_that_was_ended_goes_on_and_one_that_is_done_says_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = optbench.pbt(*WORDS, folder="whole")
+    real, begun = PopulationJobs._job, []
+
+    def dying(jobs: PopulationJobs, number: int, m: int) -> Any:
+        begun.append((number, m))
+        if len(begun) == 6:
+            raise KeyboardInterrupt
+        return real(jobs, number, m)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(PopulationJobs, "_job", dying)
+        optbench.pbt(*WORDS, folder="cut")
+    assert begun[-1] == (1, 2)
+    again = optbench.resume_pbt("cut")
+    assert again.history == whole.history == optbench.resume_pbt(whole.folder).history
+    assert optbench.resume_pbt("whole").overrides == whole.overrides
+    with pytest.raises(optbench.UserError, match="nowhere: no such folder"):
+        optbench.resume_pbt("nowhere")
+    with pytest.raises(optbench.UserError, match=r"0-0: not a population's folder: it has no pop"):
+        optbench.resume_pbt("whole/0-0")
+    with pytest.raises(optbench.UserError, match="members=4: a population goes on as planned"):
+        optbench.resume_pbt("cut", "members=4")
