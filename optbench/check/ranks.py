@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import tempfile
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 from torch import nn
@@ -15,6 +11,7 @@ from torch import nn
 from optbench.check.base import SKIPPED, Finding, failed, passed, warned
 from optbench.check.setup import Setup
 from optbench.rundir import RunDir
+from optbench.runs.torchrun import torchrun
 from optbench.torch_internals import BatchNormBase
 from optbench.training.signals import held
 
@@ -75,32 +72,10 @@ def _train(setup: Setup, ranks: int, folder: Path) -> str:
     words += ["strategy=ddp"] if ranks == 1 else []
     if setup.config_dir is not None:
         words += ["--config-dir", setup.config_dir]
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
-    begin = [sys.executable, *(launcher if ranks > 1 else []), "-m", "optbench", "train"]
-    path = os.pathsep.join(part or os.getcwd() for part in sys.path)
-    program, said = None, ""
     try:
-        with held():
-            program = subprocess.Popen(
-                [*begin, *words],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                encoding="utf-8",
-                errors="replace",
-                env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-                start_new_session=True,
-            )
-        _, said = program.communicate(timeout=limit(setup))
-    except subprocess.TimeoutExpired:
+        return torchrun(ranks, ["train", *words], limit(setup))
+    except TimeoutError:
         return f"{STEPS} steps take more than {limit(setup):g} s; seconds=N has more"
-    finally:
-        if program is not None:
-            with program, suppress(ProcessLookupError):
-                os.killpg(program.pid, signal.SIGKILL)  # launcher and ranks that are there still
-    if program.returncode == 0:
-        return ""
-    lines = [line for line in said.splitlines() if line.startswith("optbench: ")]
-    return (lines or said.strip().splitlines() or ["it ended"])[0][:200]
 
 
 def _losses(folder: Path) -> list[float]:

@@ -11,7 +11,11 @@ from typing import Any, Literal
 
 from optbench.config.identity import digest
 
-PartVerb = Literal["sweep", "benchmark", "probe", "check", "find_lr"]
+PartVerb = Literal["sweep", "ranks", "pbt", "replay", "benchmark", "probe", "check", "find_lr"]
+WITH_RUNS: tuple[PartVerb, ...] = ("sweep", "ranks", "replay")
+"""Verbs of parts whose runs a measure is given, and which can be probed."""
+OF_ANOTHER: tuple[PartVerb, ...] = ("replay", "probe")
+"""Those of parts that take up what another part has done, in the order in which they are done."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +24,14 @@ class Part:
 
     Attributes:
         name: which the measure asks for.
-        verb: `sweep`, `benchmark`, `check`, `find_lr`; or `probe`, of the runs of another part.
+        verb: `sweep`; `ranks`, which is a sweep on several ranks; `benchmark`, `check`, `find_lr`;
+            `pbt`, a population for each seed; or of another part `replay`, which trains with what
+            its populations found, and `probe`, of its runs.
         words: as on the verb's command line.
-        of: the part whose runs are probed.
+        of: the part whose populations are replayed, or whose runs are probed.
         at: the checkpoints that are probed.
         ramp: of `find_lr`: `low`, `high`, `ramp_steps`.
+        ranks: how many train each run of `ranks`.
     """
 
     name: str
@@ -33,6 +40,7 @@ class Part:
     of: str = ""
     at: str | None = None
     ramp: Mapping[str, Any] = field(default_factory=dict)
+    ranks: int = 1
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,19 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class Case:
+    """A condition under which the experiment is done.
+
+    Attributes:
+        every: overrides of all runs.
+        parts: further words, by part.
+    """
+
+    every: Sequence[str] = ()
+    parts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Claim:
     """What a claim's file says.
 
@@ -64,8 +85,8 @@ class Claim:
         question: what is measured, in a sentence.
         every: overrides of all runs.
         parts: of the experiment.
-        cases: the conditions that are tried, by name, each with its overrides; a single one
-            without a name where there are no others.
+        cases: the conditions that are tried, by name; a single one without a name where there
+            are no others.
         measure: `name` of a measure, or its dotted path, and its settings.
         rules: of the verdict; all have to hold.
         exact: why one run says it all, where nothing is drawn; else empty.
@@ -83,7 +104,7 @@ class Claim:
     question: str
     every: Sequence[str]
     parts: Sequence[Part]
-    cases: Mapping[str, Sequence[str]]
+    cases: Mapping[str, Case]
     measure: Mapping[str, Any]
     rules: Sequence[Mapping[str, Any]]
     exact: str

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from optbench.claims.asked import NAMING, Asked, replaced
-from optbench.claims.claim import Claim, Part
+from optbench.claims.claim import OF_ANOTHER, Case, Claim, Part
 from optbench.compose.composer import Composer, keys_of
 from optbench.compose.sweeps import Grid, compose_grid, varied_keys
 from optbench.config.identity import digest, identity
@@ -72,7 +72,7 @@ def plan(composer: Composer, claim: Claim, wanted: Asked, there: bool = True) ->
     seen: set[str] = set()
     for case, more in claim.cases.items():
         planned: dict[str, Planned] = {}
-        for part in sorted(claim.parts, key=lambda each: each.verb == "probe"):
+        for part in sorted(claim.parts, key=_turn):
             lines, replaced_ones = _words(claim, part, more, wanted, seeds)
             seen |= replaced_ones
             try:
@@ -95,6 +95,11 @@ def _told(claim: Claim, part: Part, own: Sequence[str], said: str) -> str:
     return f"claim={claim.name}: experiment: {part.name}: {said}" if of_claim else said
 
 
+def _turn(part: Part) -> int:
+    """Return when a part's turn is: after those that it takes up."""
+    return 1 + OF_ANOTHER.index(part.verb) if part.verb in OF_ANOTHER else 0
+
+
 def seeds_of(claim: Claim, wanted: Asked) -> list[int]:
     """Return the seeds of a claim's runs.
 
@@ -111,16 +116,17 @@ def seeds_of(claim: Claim, wanted: Asked) -> list[int]:
 
 
 def _words(
-    claim: Claim, part: Part, case: Sequence[str], wanted: Asked, seeds: Sequence[int]
+    claim: Claim, part: Part, case: Case, wanted: Asked, seeds: Sequence[int]
 ) -> tuple[list[str], set[str]]:
     """Return the words of a part's verb, and what of them was replaced."""
     budget = claim.budgets[wanted.budget]
-    own = budget.parts.get(part.name, ())
-    if part.verb == "probe":
-        return joined(part.words, own), set()
-    probed = any(each.of == part.name for each in claim.parts)
-    lines = joined(USUAL, ["checkpoint=final"] if probed else [])
-    for more in (claim.every, part.words, case, budget.every, own):
+    in_case, own = case.parts.get(part.name, ()), budget.parts.get(part.name, ())
+    probed = any(each.verb == "probe" and each.of == part.name for each in claim.parts)
+    kept = ["checkpoint=final"] if probed else []
+    if part.verb in OF_ANOTHER:
+        return joined(joined([*kept, *part.words], in_case), own), set()
+    lines = joined(USUAL, kept)
+    for more in (claim.every, part.words, case.every, in_case, budget.every, own):
         lines = joined(lines, more)
     lines, found = replaced(lines, wanted.instead or {})
     lines = joined(lines, wanted.overrides)
@@ -131,7 +137,7 @@ def _words(
 def _seeds(part: Part, seeds: Sequence[int]) -> list[str]:
     if part.verb == "benchmark":
         return [f"seeds={len(seeds)}", f"seed={seeds[0]}"]
-    if part.verb == "check":
+    if part.verb in ("check", "pbt"):  # one after the other, each with its own
         return []
     if part.verb == "find_lr":
         return [f"seed={seeds[0]}"]
@@ -167,13 +173,14 @@ def _planned(
     before: Mapping[str, Planned],
     there: bool,
 ) -> Planned:
-    if part.verb == "sweep":
-        hashes, varied = _composed(composer, words, there)
+    if part.verb in ("sweep", "ranks"):
+        hashes, varied = _composed(composer, words, there, part.ranks)
+        ranks = [part.ranks] if part.ranks > 1 else []
         return Planned(
             part=part,
             case=case,
-            words=words,
-            hash=digest([hashes, words, composer.config_dir]),  # words: what is recorded, too
+            words=words,  # of what is recorded, too
+            hash=digest([hashes, words, composer.config_dir, *ranks]),
             varied=[key for key in varied if key != "seed"],
             seeds=seeds,
             runs=len(hashes),
@@ -191,7 +198,7 @@ def _planned(
 
 
 def _composed(
-    composer: Composer, words: Sequence[str], there: bool
+    composer: Composer, words: Sequence[str], there: bool, ranks: int
 ) -> tuple[list[str], tuple[str, ...]]:
     """Return the hash of each run of a sweep, and the keys that differ among them.
 
@@ -206,6 +213,6 @@ def _composed(
     for spec in specs:
         data = digest(spec.plain["dataset"])
         if there and data not in seen:
-            check_surroundings(spec)
+            check_surroundings(spec, ranks=ranks)
             seen.add(data)
     return [identity(spec.plain) for spec in specs], varied_keys(grid.runs)

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,11 @@ from typing import Any
 from optbench.api import resume_sweep, sweep
 from optbench.api_benchmark import benchmark
 from optbench.api_diagnosis import check, find_lr, probe
+from optbench.claims.claim import WITH_RUNS
 from optbench.claims.experiment import Planned
 from optbench.claims.found import Found, Ran
+from optbench.claims.on_ranks import on_ranks
+from optbench.claims.populations import evolved, replayed
 from optbench.config.counted import counted
 from optbench.errors import UserError
 from optbench.files import load_json, strict, write_atomically
@@ -57,20 +60,38 @@ class Doer:
         sweeps: dict[str, Sequence[Ran]] = {}
         others: dict[str, Any] = {}
         for planned in parts:
-            begun, verb = time.perf_counter(), planned.part.verb
-            if verb == "sweep":
-                results = self._sweep(planned)
-                sweeps[planned.part.name] = [Ran(each, planned.varied) for each in results]
-            elif verb == "probe":
-                others[planned.part.name] = self._probe(planned, sweeps[planned.part.of])
-            elif verb == "benchmark":
-                others[planned.part.name] = self._benchmark(planned)
-            elif verb == "find_lr":
-                others[planned.part.name] = self._find_lr(planned)
+            begun, name = time.perf_counter(), planned.part.name
+            if planned.part.verb in WITH_RUNS:
+                results = self._runs(planned, others)
+                sweeps[name] = [Ran(each, planned.varied) for each in results]
             else:
-                others[planned.part.name] = self._check(planned)
+                others[name] = self._other(planned, sweeps)
             self._took(planned, time.perf_counter() - begun)
         return Found(sweeps, others, parts[0].seeds)
+
+    def _runs(self, planned: Planned, others: Mapping[str, Any]) -> list[RunResult]:
+        """Return the runs of a part, which have all come to an end of their own."""
+        if planned.part.verb == "sweep":
+            results = self._sweep(planned)
+        elif planned.part.verb == "ranks":
+            results = self._on_ranks(planned)
+        else:
+            results = self._replay(planned, others[planned.part.of])
+        for result in results:
+            if result.state not in COUNTED:
+                raise UserError(f"{result.folder.path}: {result.state}: {result.message}")
+        return results
+
+    def _other(self, planned: Planned, sweeps: Mapping[str, Sequence[Ran]]) -> Any:
+        """Return what the verb of a part without runs says, as plain data."""
+        verb = planned.part.verb
+        if verb == "probe":
+            return self._probe(planned, sweeps[planned.part.of])
+        if verb == "benchmark":
+            return self._benchmark(planned)
+        if verb == "find_lr":
+            return self._find_lr(planned)
+        return self._pbt(planned) if verb == "pbt" else self._check(planned)
 
     def seconds(self, parts: Sequence[Planned]) -> float:
         """Return what these parts took; what was killed is not counted."""
@@ -104,10 +125,52 @@ class Doer:
             self._begin(planned, planned.runs)
             words = (*planned.words, *self.executor)
             results = sweep(*words, folder=folder, config_dir=self.config_dir)
-        for result in results:
-            if result.state not in COUNTED:
-                raise UserError(f"{result.folder.path}: {result.state}: {result.message}")
         return results
+
+    def _on_ranks(self, planned: Planned) -> list[RunResult]:
+        folder = self.folder / planned.folder
+        if not folder.exists():
+            self._begin(planned, planned.runs)
+        return on_ranks(
+            folder,
+            planned.words,
+            ranks=planned.part.ranks,
+            runs=planned.runs,
+            done=COUNTED,
+            config_dir=self.config_dir,
+        )
+
+    def _pbt(self, planned: Planned) -> list[dict[str, Any]]:
+        """Return of each seed's population what it found; see `evolved`."""
+        found: list[dict[str, Any]] = []
+        for seed in planned.seeds:
+            folder = self.folder / planned.folder / str(seed)
+            path = folder.with_suffix(".json")
+            if not path.is_file():
+                if not found:
+                    self._begin(planned, planned.runs)
+                words = (*planned.words, f"seed={seed}")
+                said = evolved(folder, words, self.executor, self.config_dir)
+                _keep(path, {"seed": seed, **said})
+            found.append(load_json(path))
+        return found
+
+    def _replay(self, planned: Planned, found: Sequence[Mapping[str, Any]]) -> list[RunResult]:
+        """Train with what each seed's population found at the next seed, the last one's at the
+        first: what it found at its own may be luck."""
+        folder = self.folder / planned.folder
+        if not folder.exists():
+            self._begin(planned, planned.runs)
+        return [
+            replayed(
+                folder / str(seed),
+                found[number - 1],
+                [*planned.words, f"seed={seed}"],
+                COUNTED,
+                self.config_dir,
+            )
+            for number, seed in enumerate(planned.seeds)
+        ]
 
     def _begin(self, planned: Planned, runs: int) -> None:
         case = f" ({planned.case})" if planned.case else ""

@@ -16,17 +16,18 @@ from optbench.runs.live_doctor import check_doctor
 from optbench.runs.own_sinks import check_sinks
 
 
-def check_surroundings(spec: RunSpec, resume: bool = False) -> Any:
+def check_surroundings(spec: RunSpec, resume: bool = False, ranks: int | None = None) -> Any:
     """Return the run's data, once all that a run wants of the machine is known to be there.
 
     Args:
         spec: the run.
         resume: whether it goes on; then one rank may go on with what several began.
+        ranks: how many will train it; by default those that were launched.
 
     Raises:
         UserError: data, a device, or what a sink needs is missing.
     """
-    check_strategy(spec.config, resume)
+    check_strategy(spec.config, resume, ranks)
     data = dataset(spec.config)
     check_device(spec.config.device)
     check_graph(spec.config)
@@ -58,14 +59,15 @@ def check_graph(config: RunConfig) -> None:
         raise UserError(f"cuda_graph=true: {where}; use cuda_graph=auto")
 
 
-def check_strategy(config: RunConfig, resume: bool = False) -> None:
+def check_strategy(config: RunConfig, resume: bool = False, ranks: int | None = None) -> None:
     """Refuse to share out among one, and what a strategy can't go with.
 
     Args:
         config: of the run.
         resume: whether it goes on; then one rank may go on with what several began.
+        ranks: how many will train it; by default those that were launched.
     """
-    if launched_ranks() == 1:
+    if (ranks or launched_ranks()) == 1:
         if config.strategy == "ddp" or resume:
             return
         raise UserError(

@@ -75,7 +75,22 @@ def text(**changed: Any) -> dict[str, Any]:
         ({"experiment": {"a": {"train": "x"}}}, "experiment: a: train: no such key; "),
         ({"experiment": {"a": {"at": "last"}}}, "experiment: a={at: last}: expected one verb"),
         ({"experiment": {"a": {"probe": "b"}}}, "experiment: a: probe=b: no such part; there is"),
+        ({"experiment": {"a": {"replay": "b"}}}, "experiment: a: replay=b: no such part; there is"),
+        (
+            {"experiment": {"a": {"replay": "pb"}, "pbt": {"pbt": "space=lr"}}},
+            "experiment: a: replay=pb: no such part; did you mean pbt?",
+        ),
+        (
+            {"experiment": {"a": {"ranks": 1}}},
+            "experiment: a: ranks=1: expected a number from 2 to",
+        ),
+        (
+            {"experiment": {"a": {"pbt": "x", "words": "y"}}},
+            "experiment: a: words: of ranks or rep",
+        ),
         ({"cases": {"a/b": None}}, "cases: a/b: can't be the name of a case"),
+        ({"cases": {"a": {"smal": "x"}}}, "cases: a: smal: no such key; did you mean small?"),
+        ({"cases": {"a": {"small": 3}}}, "cases: a: small=3: expected words as on a command"),
         ({"budget": {"quik": {}}}, "budget: quik: no such budget; did you mean quick?"),
         ({"budget": {"quick": {}}}, "budget: quick: seeds=null: expected a number from 1 to 1000"),
         ({"budget": {"quick": {"sed": 3}}}, "budget: quick: sed: no such key; did you mean seeds?"),
@@ -95,6 +110,16 @@ def test_words_change_no_rule_and_rules_do() -> None:
     assert read_claim(text(every="steps=4"), "tiny").fixed != fixed
 
 
+def test_a_case_may_have_words_for_all_parts_and_for_single_ones() -> None:
+    cases = {"long": {"every": "steps=9", "large": "optimizer.lr=0.2"}, "plain": "steps=4"}
+    claim = read_claim(text(cases=cases), "tiny")
+    with hydra_session() as made:
+        parts = {(each.case, each.part.name): each for each in plan(made, claim, Asked("quick"))}
+    assert {"steps=9", "optimizer.lr=0.2"} <= {*parts["long", "large"].words}
+    assert {"steps=9", "optimizer.lr=1e-4"} <= {*parts["long", "small"].words}
+    assert {"steps=4", "optimizer.lr=1e-1"} <= {*parts["plain", "large"].words}
+
+
 def test_a_measure_is_a_file_with_a_function() -> None:
     files = sorted(path.stem for path in MEASURES.glob("*.py") if path.stem != "__init__")
     assert names_of_measures() == files
@@ -106,7 +131,7 @@ def test_a_range_test_has_its_ramp() -> None:
     assert (read.verb, read.ramp) == ("find_lr", {"low": 1e-6, "ramp_steps": 40})
     for wrong, said in (
         ({"find_lr": "x", "ramp": {"lo": 1}}, "a: ramp: lo: no such key; did you mean low?"),
-        ({"check": "x", "ramp": {"low": 1}}, "a: ramp: of find_lr alone"),
+        ({"check": "x", "ramp": {"low": 1}}, "a: ramp: of find_lr alone; write check: ..."),
     ):
         with pytest.raises(UserError, match=said):
             read_claim(text(experiment={"a": wrong}), "mine")

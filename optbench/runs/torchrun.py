@@ -1,0 +1,71 @@
+"""optbench on several ranks of this machine, by torchrun, in processes of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+from optbench.training.signals import held
+
+GRACE_SECONDS = 20.0
+"""In which ranks write their checkpoints."""
+
+
+def torchrun(ranks: int, words: Sequence[str], seconds: float | None = None) -> str:
+    """Run `optbench WORDS` on so many ranks, each with one thread, to its end.
+
+    What ends this program meanwhile ends them too, with checkpoints; but for SIGKILL, of which
+    they know nothing.
+
+    Args:
+        ranks: 1 is a process without torchrun.
+        words: as on the command line, the verb first.
+        seconds: that it may take.
+
+    Returns:
+        Why it did not end well, in a line; empty where it did.
+
+    Raises:
+        TimeoutError: it takes longer.
+    """
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
+    begin = [sys.executable, *(launcher if ranks > 1 else []), "-m", "optbench"]
+    path = os.pathsep.join(part or os.getcwd() for part in sys.path)
+    program, said = None, ""
+    try:
+        with held():  # or a signal that comes as it begins would leave it
+            program = subprocess.Popen(
+                [*begin, *words],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+                env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+                start_new_session=True,
+            )
+        _, said = program.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        raise TimeoutError from None
+    finally:
+        if program is not None:
+            _end(program)
+    if program.returncode == 0:
+        return ""
+    lines = [line for line in said.splitlines() if line.startswith("optbench: ")]
+    return (lines or said.strip().splitlines() or ["it ended"])[0][:200]
+
+
+def _end(program: subprocess.Popen[str]) -> None:
+    """End a launcher, if it is there still, and the ranks that it has."""
+    try:
+        if program.poll() is None:
+            program.terminate()  # it hands that on to the ranks, which are in sessions of their own
+            with suppress(subprocess.TimeoutExpired):
+                program.wait(GRACE_SECONDS)
+    finally:
+        with program, suppress(ProcessLookupError):
+            os.killpg(program.pid, signal.SIGKILL)
