@@ -17,12 +17,12 @@ from optbench.errors import UserError
 Setting = TypeVar("Setting")
 
 
-def chosen(costs: Mapping[Setting, Mapping[int, float | None]], seed: int) -> Setting:
+def chosen(costs: Mapping[Setting, Mapping[int, float | None]], seed: int | None = None) -> Setting:
     """Return the setting that costs least in the mean of the other seeds; the first of equals.
 
     Args:
         costs: by setting, and by seed; none, or one that is not finite, is worse than any other.
-        seed: that has no say, unless it is the only one.
+        seed: that has no say, unless it is the only one; by default all have.
     """
     return min(costs, key=lambda setting: mean_without(costs[setting], seed))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from optbench.plots.heatmap import HeatMap
 from optbench.plots.png import Picture
 
 Values = Mapping[int, float | None]
@@ -22,5 +23,5 @@ class Measured:
     """
 
     values: Mapping[str, Values]
-    pictures: Sequence[Picture] = ()
+    pictures: Sequence[Picture | HeatMap] = ()
     notes: Sequence[str] = ()

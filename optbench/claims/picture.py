@@ -12,7 +12,8 @@ from optbench.claims.claim import Claim
 from optbench.claims.judged import HOLDS, NOT, Judged
 from optbench.claims.measured import Measured
 from optbench.errors import UserError
-from optbench.plots import png
+from optbench.plots import heatmap, png
+from optbench.plots.heatmap import HeatMap
 from optbench.plots.png import COLOURS, Picture
 
 PANEL = (4.6, 3.1)
@@ -39,7 +40,7 @@ def draw(
             pictures = measured[case].pictures
             for column, picture in enumerate(pictures, 1):
                 axes = figure.add_subplot(len(judged), columns, row * columns + column)
-                _lines(axes, picture, case)
+                _one(axes, picture, case)
             place = row * columns + len(pictures) + 1
             _quantities(figure.add_subplot(len(judged), columns, place), rules, case)
         figure.suptitle(f"{claim.name} [{', '.join(claim.section)}]", fontsize="medium")
@@ -49,7 +50,19 @@ def draw(
     return ""
 
 
-def _lines(axes: Any, picture: Picture, case: str) -> None:
+def _one(axes: Any, picture: Picture | HeatMap, case: str) -> None:
+    """Draw what a measure gives."""
+    if isinstance(picture, HeatMap):
+        heatmap.draw(axes, picture)
+    else:
+        _lines(axes, picture)
+    _title(axes, case, picture.title)
+    axes.set_xlabel(picture.x_label, fontsize="small")
+    axes.set_ylabel(picture.y_label, fontsize="small")
+    axes.tick_params(labelsize="x-small")
+
+
+def _lines(axes: Any, picture: Picture) -> None:
     for number, (name, (xs, ys)) in enumerate(picture.series.items()):
         style = "-" if len(xs) > 12 else "o-"
         colour = COLOURS[number % len(COLOURS)]
@@ -57,10 +70,6 @@ def _lines(axes: Any, picture: Picture, case: str) -> None:
     for name, x in picture.markers.items():
         axes.axvline(x, label=name, color="0.3", linestyle="--", linewidth=1.0)
     png.set_scales(axes, picture)
-    _title(axes, case, picture.title)
-    axes.set_xlabel(picture.x_label, fontsize="small")
-    axes.set_ylabel(picture.y_label, fontsize="small")
-    axes.tick_params(labelsize="x-small")
     axes.grid(True, linewidth=0.4, alpha=0.5)
     if 1 < len(picture.series) + len(picture.markers) <= MOST_SERIES:
         axes.legend(fontsize="xx-small", framealpha=0.6)

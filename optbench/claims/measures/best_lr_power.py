@@ -35,7 +35,7 @@ def measure(found: Found, metric: str, over: str = "batch_size") -> Measured:
             points = []
             for size in sorted(by_key):
                 runs = [ran for ran in found.runs(part) if ran.setting(over) == size]
-                best, at_end = best_lr([ran for ran in runs if ran.seed == seed], metric)
+                best, at_end = best_of([ran for ran in runs if ran.seed == seed], metric, LR)
                 at_ends += at_end
                 points.append((math.log(size), best))
                 bests.setdefault(float(size), []).append(best)
@@ -49,11 +49,11 @@ def measure(found: Found, metric: str, over: str = "batch_size") -> Measured:
     return Measured(values, [picture], notes)
 
 
-def best_lr(runs: Sequence[Ran], metric: str) -> tuple[float, bool]:
-    """Return log(lr) where a metric is best, and whether that is an end of the grid."""
+def best_of(runs: Sequence[Ran], metric: str, key: str) -> tuple[float, bool]:
+    """Return the logarithm of a key where a metric is best, and whether that ends the grid."""
     sign = -1.0 if mode_by_name(metric) == "max" else 1.0
     found = sorted(
-        (math.log(float(ran.setting(LR))), math.inf if end is None else sign * end)
+        (math.log(float(ran.setting(key))), math.inf if end is None else sign * end)
         for ran in runs
         for end in [ran.final(metric)]
     )
