@@ -44,7 +44,10 @@ def measure(
         for ran in found.runs(part):
             pair = (float(ran.setting(best)), float(ran.setting(over)))
             costs.setdefault(pair, {})[ran.seed] = cost(ran, metric)
-        powers = {seed: _power(found, part, seed, metric, (best, over)) for seed in found.seeds}
+        powers, at_ends = {}, 0
+        for seed in found.seeds:
+            powers[seed], ends = _power(found, part, seed, metric, (best, over))
+            at_ends += ends
         values[f"{part} power"] = {**powers}
         values[part] = {seed: abs(power) for seed, power in powers.items()}
         values[f"{part} lost"] = {seed: _lost(costs, seed) for seed in found.seeds}
@@ -52,16 +55,21 @@ def measure(
         at_each = {at: chosen(_line(costs, 1, at))[0] for at in _values(costs, 1)}
         said = ", ".join(f"{value:g} at {at:g}" for at, value in at_each.items())
         notes.append(f"{part}: best {names[0]} at each {names[1]}: {said}")
+        if at_ends:
+            notes.append(f"{part}: {at_ends} best values at an end of their grid")
     return Measured(values, pictures, notes)
 
 
-def _power(found: Found, part: str, seed: int, metric: str, keys: tuple[str, str]) -> float:
-    """Return the slope of a seed's best values, on logarithmic axes."""
+def _power(
+    found: Found, part: str, seed: int, metric: str, keys: tuple[str, str]
+) -> tuple[float, int]:
+    """Return the slope of a seed's best values on logarithmic axes, and how many end the grid."""
     best, over = keys
     runs = [ran for ran in found.runs(part) if ran.seed == seed]
     xs = sorted({float(ran.setting(over)) for ran in runs})
-    ys = [best_of([ran for ran in runs if ran.setting(over) == x], metric, best)[0] for x in xs]
-    return linear_regression([math.log(x) for x in xs], ys).slope
+    found_ones = [best_of([r for r in runs if r.setting(over) == x], metric, best) for x in xs]
+    ys, at_ends = zip(*found_ones, strict=True)
+    return linear_regression([math.log(x) for x in xs], ys).slope, sum(at_ends)
 
 
 def _lost(costs: Costs, seed: int) -> float | None:
