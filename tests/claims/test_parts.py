@@ -12,6 +12,7 @@ from optbench.claims import run
 from optbench.claims.asked import asked
 from optbench.claims.experiment import Planned, plan
 from optbench.claims.found import Found
+from optbench.claims.measures import state_share
 from optbench.claims.read import read_claim
 from optbench.claims.run import Doer
 from optbench.compose.composer import hydra_session
@@ -138,7 +139,7 @@ def test_runs_on_ranks_go_on_and_have_a_share_of_the_state(workplace: Path) -> N
     told: list[str] = []
     doer = Doer(workplace / "runs", (), None, told.append)
     ((_, runs), (_, others)) = doer.do(parts).groups()
-    assert runs[0].run.environment["world_size"] == 2
+    assert state_share.ranks_of(runs[0]) == 2
     assert (runs[0].setting("optimizer.lr"), others[0].setting("optimizer.lr")) == (0.1, 0.2)
     ends = runs[0].final("val/loss"), others[0].final("val/loss")
     last = workplace / "runs" / parts[0].folder / "1"
