@@ -97,18 +97,24 @@ def _judge(
         region, wanted = _region(rule, kind)
     kept = [value for value in of_seed.values() if value is not None and math.isfinite(value)]
     found = judge(quantity, wanted, kept, region, exact=exact, questions=questions, rules=rules)
-    return _with_failures(found, len(of_seed) - len(kept), len(of_seed), questions)
+    return _with_failures(found, len(of_seed) - len(kept), len(of_seed), questions, rules)
 
 
-def _with_failures(found: Judged, failed: int, seeds: int, questions: int) -> Judged:
+def _with_failures(found: Judged, failed: int, seeds: int, questions: int, rules: int) -> Judged:
     """Say nothing of a mean over seeds some of which have no value."""
     if failed:
         why = f"{failed} of {counted(seeds, 'seed')} gave no value"
         return replace(found, answer=UNDECIDED, p=1.0, needed=None, why=why)
-    least = least_pairs(questions)
+    of = f" of {counted(questions, 'condition')}" if questions > 1 else ""
+    least, low, high = least_pairs(questions), *found.region
     if found.answer == UNDECIDED and found.seeds < least:
-        of = f" of {counted(questions, 'condition')}" if questions > 1 else ""
         return replace(found, why=f"{least} seeds are the least that show anything{of}")
+    least = least_pairs(questions * rules)
+    outside = not low <= found.value <= high
+    if found.answer == UNDECIDED and outside and found.seeds < least:
+        return replace(
+            found, why=f"{least} seeds are the least that exclude one of {rules} rules{of}"
+        )
     return found
 
 

@@ -52,6 +52,16 @@ def test_above_and_below_are_opposites() -> None:
         assert found({"below": "q", "value": bound}, q=[*NEAR_ONE]).answer == other
 
 
+def test_that_one_of_several_rules_fails_takes_more_seeds_and_says_how_many() -> None:
+    measured = Measured({"q": by_seed([1.0, 1.1, 0.9, 1.2, 1.05, 0.95])})
+    rules = [{"above": "q", "value": 0}, {"above": "q", "value": 2}]
+    held, failed = judge_all(rules, measured, "claim=x")
+    assert (held.answer, failed.answer) == (HOLDS, UNDECIDED)
+    assert held.why == "" and failed.why == "7 seeds are the least that exclude one of 2 rules"
+    (alone,) = judge_all(rules[1:], measured, "claim=x")
+    assert alone.answer == NOT
+
+
 def test_an_answers_p_is_the_sign_flip_tests() -> None:
     values = [0.3, 0.5, -0.1, 0.7, 0.9, 0.2, 0.4, 0.6]
     judged = found({"above": "q", "value": 0}, q=[*values])
