@@ -175,7 +175,8 @@ class Doer:
     def _begin(self, planned: Planned, runs: int) -> None:
         case = f" ({planned.case})" if planned.case else ""
         what = f"{planned.part.verb} {planned.part.name}{case}"
-        self.tell(f"{self.folder.name}: {what}: {counted(runs, 'run')}")
+        many = counted(runs, "population" if planned.part.verb == "pbt" else "run")
+        self.tell(f"{self.folder.name}: {what}: {many}")
 
     def _probe(self, planned: Planned, runs: Sequence[Ran]) -> list[dict[str, Any]]:
         """Return of each run its seed, its label, and values by name and step."""
