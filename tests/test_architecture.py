@@ -78,6 +78,7 @@ ALLOWED: dict[str, set[str]] = {
         *("compose", "tuning", "runs", "assemble"),
         *("config", "statistics", "plots", "rundir", "errors", "files", "console", "escape"),
         *("launched", "which_folder", "which_run", "search"),
+        "population",  # whose words it looks into
     },
     "doctor": {
         *("symptoms", "runs", "rundir", "config", "errors", "files", "console", "plots"),

@@ -13,6 +13,7 @@ from optbench.compose.sweeps import Grid, compose_grid, varied_keys
 from optbench.config.identity import digest, identity
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
+from optbench.population.asked import asked, check_space
 from optbench.runs.surroundings import check_surroundings
 from optbench.runs.sweep import specs_of
 
@@ -185,6 +186,17 @@ def _planned(
             seeds=seeds,
             runs=len(hashes),
         )
+    if part.verb == "pbt":
+        members, base = _population(composer, words, there)
+        return Planned(
+            part=part,
+            case=case,
+            words=words,
+            hash=digest([base, words, [*seeds], composer.config_dir]),
+            varied=[],
+            seeds=seeds,
+            runs=members * len(seeds),
+        )
     on = before[part.of] if part.of else None
     return Planned(
         part=part,
@@ -193,7 +205,7 @@ def _planned(
         hash=digest([words, [*seeds], part.at, part.ramp, on and on.hash, composer.config_dir]),
         varied=on.varied if on else [],
         seeds=seeds,
-        runs=on.runs if on else len(seeds),
+        runs=on.runs if on and part.verb == "probe" else len(seeds),
     )
 
 
@@ -216,3 +228,17 @@ def _composed(
             check_surroundings(spec, ranks=ranks)
             seen.add(data)
     return [identity(spec.plain) for spec in specs], varied_keys(grid.runs)
+
+
+def _population(composer: Composer, words: Sequence[str], there: bool) -> tuple[int, str]:
+    """Return how many members a population has, and the hash of a run without their values.
+
+    Raises:
+        UserError: what `optbench pbt` refuses before it begins; a data set that is missing.
+    """
+    wanted, rest = asked(composer, words)
+    spec = composer.spec(composer.compose(rest), rest)
+    check_space(wanted.space, spec)
+    if there:
+        check_surroundings(spec)
+    return wanted.members, identity(spec.plain)

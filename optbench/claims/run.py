@@ -175,8 +175,7 @@ class Doer:
     def _begin(self, planned: Planned, runs: int) -> None:
         case = f" ({planned.case})" if planned.case else ""
         what = f"{planned.part.verb} {planned.part.name}{case}"
-        many = counted(runs, "population" if planned.part.verb == "pbt" else "run")
-        self.tell(f"{self.folder.name}: {what}: {many}")
+        self.tell(f"{self.folder.name}: {what}: {counted(runs, 'run')}")
 
     def _probe(self, planned: Planned, runs: Sequence[Ran]) -> list[dict[str, Any]]:
         """Return of each run its seed, its label, and values by name and step."""

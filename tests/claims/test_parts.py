@@ -132,6 +132,27 @@ def test_what_replays_hangs_on_what_was_searched() -> None:
     assert not {*hashes[0]} & {*hashes[1]}
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("space=lr membres=3", "membres=3: no such key; did you mean members=3?"),
+        ("space=lr members=1", "members=1: not valid; expected a whole number from 2"),
+        ("members=3", "pbt: which space? "),
+        ("search={batch_size:{choice:[4,8]}}", "search: batch_size: can't change when a run goes"),
+        ("space=lr dataset=mnist dataset.download=false", "MNIST is missing"),
+    ],
+)
+def test_what_no_population_can_do_is_told_before_anything_is_run(words: str, said: str) -> None:
+    with pytest.raises(UserError) as error:
+        planned({"runs": "optimizer=sgd", "evolved": {"pbt": words}})
+    assert said in str(error.value)
+
+
+def test_a_populations_members_are_counted_and_each_seeds_replay_is_a_run() -> None:
+    evolved, again, looks = planned(POPULATIONS, seeds=3)
+    assert (evolved.runs, again.runs, looks.runs) == (9, 3, 3)
+
+
 @pytest.mark.slow
 def test_runs_on_ranks_go_on_and_have_a_share_of_the_state(workplace: Path) -> None:
     words = "optimizer=adam optimizer.lr=0.1,0.2 strategy=zero1 model.hidden=[64,64]"
