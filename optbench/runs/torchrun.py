@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from optbench.training.signals import held
+from optbench.training.signals import Stopped, held, stoppable
 
 GRACE_SECONDS = 20.0
 """In which ranks write their checkpoints."""
@@ -18,8 +18,8 @@ GRACE_SECONDS = 20.0
 def torchrun(ranks: int, words: Sequence[str], seconds: float | None = None) -> str:
     """Run `optbench WORDS` on so many ranks, each with one thread, to its end.
 
-    What ends this program meanwhile ends them too, with checkpoints; but for SIGKILL, of which
-    they know nothing.
+    What ends this program meanwhile ends them too, with checkpoints, and is then given to whoever
+    had it before; but for SIGKILL, of which they know nothing.
 
     Args:
         ranks: 1 is a process without torchrun.
@@ -32,6 +32,15 @@ def torchrun(ranks: int, words: Sequence[str], seconds: float | None = None) -> 
     Raises:
         TimeoutError: it takes longer.
     """
+    try:
+        with stoppable():
+            return _run(ranks, words, seconds)
+    except Stopped as stopped:
+        signal.raise_signal(stopped.code - 128)
+        raise
+
+
+def _run(ranks: int, words: Sequence[str], seconds: float | None) -> str:
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
     begin = [sys.executable, *(launcher if ranks > 1 else []), "-m", "optbench"]
     path = os.pathsep.join(part or os.getcwd() for part in sys.path)
