@@ -26,9 +26,9 @@ class Ema:
     """
 
     def __init__(self, parameters: Sequence[Tensor], decay: float) -> None:
-        self._parameters = [p.detach() for p in parameters]
+        self._parameters = list(parameters)  # not their memory, which others may exchange
         self.decay = decay
-        self.averages = [p.clone() for p in self._parameters]
+        self.averages = [p.detach().clone() for p in self._parameters]
         self.ahead = False
 
     @torch.no_grad()
@@ -42,9 +42,13 @@ class Ema:
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Have the averages stand in the model; put the weights back afterwards, bit for bit."""
-        weights = [p.clone() for p in self._parameters]
-        torch._foreach_copy_(self._parameters, self.averages)
+        weights = [p.detach().clone() for p in self._parameters]
+        self._put(self.averages)
         try:
             yield
         finally:
-            torch._foreach_copy_(self._parameters, weights)
+            self._put(weights)
+
+    @torch.no_grad()
+    def _put(self, weights: Sequence[Tensor]) -> None:
+        torch._foreach_copy_(self._parameters, list(weights))
