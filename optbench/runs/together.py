@@ -157,7 +157,8 @@ class _Group:
                 [member.generator for member in members] if self._draws else None,
                 members[0].trainer.settings.total_steps,
             )
-            loop = Together(members, core, self._interruption, self._alone, self._end)
+            tell = self._log.tell
+            loop = Together(members, core, self._interruption, self._alone, self._end, tell)
             try:
                 loop.run()
             except ApartError as why:

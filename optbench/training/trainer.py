@@ -52,6 +52,7 @@ class Trainer:
 
     Attributes:
         clock: gives the seconds by which training is timed.
+        scorer: makes scores.
     """
 
     def __init__(
@@ -80,13 +81,12 @@ class Trainer:
         self._stops = Stops(self.world, interruption, self._nonfinite, self.outcome)
         self.efficiency = Efficiency(state, steps) if settings.flops else None
         self.reporter = Reporter(state, feed.steps_per_epoch, recorder, settings, self.efficiency)
-        batch_size = settings.eval_batch_size
-        self._scorer = Scorer(state, feed, self.reporter, batch_size, interruption)
+        self.scorer = Scorer(state, feed, self.reporter, settings.eval_batch_size, interruption)
         self.evaluations = Evaluations(
             state,
             validation=validation,
             test=test,
-            scorer=self._scorer,
+            scorer=self.scorer,
             reporter=self.reporter,
             recorder=recorder,
             settings=settings,
@@ -366,7 +366,7 @@ class Trainer:
             return
         self.recorder.flush()
         if self.world.is_main:
-            self._scorer.calibrate()
+            self.scorer.calibrate()
         saved = self.keeper.save(self.recorder.positions())
         for callback in self.callbacks if saved else ():
             callback.on_checkpoint(self, self.progress.step)

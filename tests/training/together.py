@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from optbench.assemble.experiment import Experiment
 from optbench.monitor.record import Recorder
 from optbench.training import rng
+from optbench.training.callback import Callback
 from optbench.training.settings import Outcome
 from optbench.training.signals import Interruption
 from optbench.training.together.core import Core
@@ -48,14 +49,26 @@ def alone(*overrides: str) -> Ended:
 
 
 def at_once(
-    members: Sequence[Sequence[str]], draws: bool = False, total_steps: int = 0
+    members: Sequence[Sequence[str]],
+    draws: bool = False,
+    total_steps: int = 0,
+    interruption: Interruption | None = None,
+    callbacks: Sequence[Callback] = (),
+    changed: Callable[[Experiment], None] = lambda made: None,
+    told: list[str] | None = None,
 ) -> list[Ended]:
-    """Runs with these overrides, trained at once."""
+    """Runs with these overrides, trained at once.
+
+    `changed` is shown each before it begins; `told` takes what is not done at once.
+    """
+    interruption = Interruption() if interruption is None else interruption
     ended: list[Ended] = []
     inside: list[Member] = []
     for number, overrides in enumerate(members):
         made, memory = experiment(*overrides), Memory()
-        member = Member(number, made.trainer(Recorder([memory])))
+        changed(made)
+        trainer = made.trainer(Recorder([memory]), None, interruption, callbacks)
+        member = Member(number, trainer)
         member.begin(rng.capture())
         ended.append(Ended(made, memory))
         inside.append(member)
@@ -73,7 +86,8 @@ def at_once(
     def ends(member: Member) -> None:
         ended[member.number].outcome = member.trainer.finish()
 
-    Together(inside, core, Interruption(), does, ends).run()
+    tell = [].append if told is None else told.append
+    Together(inside, core, interruption, does, ends, tell).run()
     return ended
 
 

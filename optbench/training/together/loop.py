@@ -12,6 +12,7 @@ from optbench.training.settings import NEVER
 from optbench.training.signals import Interruption
 from optbench.training.together.core import Core
 from optbench.training.together.member import Member
+from optbench.training.together.scores import StackedScores
 from optbench.training.together.watch import StackedWatch
 
 
@@ -33,6 +34,7 @@ class Together:
         guarded: calls what a member does by itself; returns whether that went well. Where it did
             not, the member has ended.
         ended: told of a member that has come to its end.
+        tell: told what is not done at once, and why.
 
     Attributes:
         alive: the members that have not ended.
@@ -45,6 +47,7 @@ class Together:
         interruption: Interruption,
         guarded: Callable[[Member, Callable[[], None]], bool],
         ended: Callable[[Member], None],
+        tell: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.core, self._interruption = core, interruption
         self._guarded, self._told = guarded, ended
@@ -53,6 +56,7 @@ class Together:
         self._reader: LossReader[int] = LossReader(late)
         self._at_once = not late
         self._watch = StackedWatch(core)
+        self._scores = StackedScores(members, core, interruption, tell)
         self._turns: list[tuple[int, Sequence[float]]] = []
         self._came = False  # a loss that is not finite
         self._spent = self._optimizing = 0.0
@@ -159,6 +163,7 @@ class Together:
         self._read(self._reader.settle())
         self._catch_up()
         self._came = False
+        self._scores.see(self.alive)
         for member in list(self.alive):
             self._alone(member, member.trainer.after_step)
         self._plan()

@@ -66,6 +66,21 @@ class Member:
         for parameter, stack in zip(self.player.parameters, gradients, strict=True):
             parameter.grad = stack[self.place]
 
+    @property
+    def validates_next(self) -> bool:
+        """Whether the trainer is about to score the validation set."""
+        trainer, settings, step = self.trainer, self.trainer.settings, self.trainer.progress.step
+        every, ends = settings.cadence.evaluate, step >= settings.total_steps
+        due = ends or bool(every and step % every == 0)
+        return due and trainer.outcome.state == "running" and trainer.progress.evaluated != step
+
+    def know(self, scores: dict[str, float]) -> None:
+        """Take the validation set's scores, by metric; not if a callback changes what is scored."""
+        player, trainer = self.player, self.trainer
+        looked_at = [*player.parameters, *player.module.buffers()]
+        looked_at += player.ema.averages if player.ema is not None else []
+        trainer.scorer.know(scores, looked_at if trainer.callbacks else ())
+
     def spend(self, seconds: float, optimizer_seconds: float) -> None:
         """Count its share of the time that steps took."""
         self._seconds += seconds

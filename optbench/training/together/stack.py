@@ -117,6 +117,21 @@ def batch_rows(batch: Any, members: int) -> Any:
     raise TypeError(f"a batch with a {type(batch).__name__}")
 
 
+def batch_for_all(batch: Any, members: int) -> Any:
+    """Return a batch as one of each member's, all of them the same memory.
+
+    Raises:
+        TypeError: something of a batch is no tensor.
+    """
+    if isinstance(batch, Tensor):
+        return batch.expand(members, *batch.shape)
+    if isinstance(batch, Mapping):
+        return {key: batch_for_all(each, members) for key, each in batch.items()}
+    if isinstance(batch, tuple | list):
+        return tuple(batch_for_all(each, members) for each in batch)
+    raise TypeError(f"a batch with a {type(batch).__name__}")
+
+
 def member_of(batch: Any, number: int) -> Any:
     """Return one member's part of a stacked batch."""
     if isinstance(batch, Tensor):
