@@ -17,6 +17,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import orjson
 import yaml
 
 from optbench.errors import UserError
@@ -261,6 +262,10 @@ class _FastDumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignor
         return True
 
 
+MOST_PARTS, LONGEST_PART, LONG_KEY = 256, 4096, 100
+"""Parts of mappings whose YAML is kept, and how long they may be; YAML writes long keys apart."""
+_known_parts: dict[str, str] = {}
+
 _NOT_UTF8 = r"\uDC"
 """How `dump_yaml` writes the bytes of a name that are not UTF-8, which libyaml does not read."""
 
@@ -271,11 +276,48 @@ def dump_yaml(values: Any) -> str:
     What a terminal would obey is escaped, and with it all that is not ASCII.
     """
     with suppress(UnicodeEncodeError):  # libyaml has no words for a name that is not UTF-8
-        text: str = yaml.dump(values, Dumper=_FastDumper, sort_keys=False, allow_unicode=True)
+        text = _fast_yaml(values)
         if text == escaped_lines(text):
             return text
     text = yaml.dump(values, Dumper=_Dumper, sort_keys=False)
     return text
+
+
+def _fast_yaml(values: Any) -> str:
+    """Return YAML by libyaml, of a mapping part by part: most are those of the run before, too."""
+    whole = not isinstance(values, dict) or len(values) < 2
+    if whole or not all(type(key) is str and len(key) < LONG_KEY for key in values):
+        return _by_libyaml(values)
+    texts = []
+    for key, value in values.items():
+        said = repr((key, value))
+        text = _known_parts.get(said)
+        if text is None:
+            text = _by_libyaml({key: value})
+            if len(said) <= LONGEST_PART:
+                if len(_known_parts) == MOST_PARTS:
+                    _known_parts.clear()
+                _known_parts[said] = text
+        texts.append(text)
+    return "".join(texts)
+
+
+def _by_libyaml(values: Any) -> str:
+    text: str = yaml.dump(values, Dumper=_FastDumper, sort_keys=False, allow_unicode=True)
+    return text
+
+
+def dump_json(values: Mapping[str, Any]) -> str:
+    """Return plain data as strict JSON in lines, with what is not ASCII escaped.
+
+    Numbers that are not finite become words.
+    """
+    plain = strict(values)
+    with suppress(TypeError):  # of numbers beyond 64 bits, keys that are no text, half a character
+        quick = orjson.dumps(plain, option=orjson.OPT_INDENT_2)
+        if quick.isascii():
+            return quick.decode("ascii")
+    return json.dumps(plain, indent=2)
 
 
 def write_atomically(path: Path, text: str, sync: bool = False) -> None:

@@ -6,7 +6,6 @@ Analysis reads run folders through this module and nothing else.
 from __future__ import annotations
 
 import itertools
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -21,12 +20,12 @@ from optbench.escape import shell_word
 from optbench.files import (
     MIB,
     BadFile,
+    dump_json,
     dump_yaml,
     kind,
     load_json,
     load_yaml,
     read_text,
-    strict,
     write_atomically,
 )
 from optbench.inspection import inspect, refuse_unreadable
@@ -219,7 +218,7 @@ class RunDir:
 
     def write_json(self, name: str, values: Mapping[str, Any]) -> None:
         """Write a JSON file, whole or not at all."""
-        write_atomically(self.path / name, json.dumps(strict(values), indent=2) + "\n")
+        write_atomically(self.path / name, dump_json(values) + "\n")
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Read a JSON file, empty if it is missing or damaged; see `damaged`."""

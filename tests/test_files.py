@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from optbench.errors import reason
 from optbench.files import (
     BadFile,
     appending,
+    dump_json,
     dump_yaml,
     load_json,
     load_yaml,
     naming,
     read_text,
+    strict,
     write_atomically,
 )
 
@@ -132,3 +137,47 @@ def test_an_error_of_writing_names_its_file() -> None:
     with pytest.raises(OSError) as raised, naming("a/file"):
         raise OSError(28, "No space left on device")
     assert reason(raised.value) == "a/file: No space left on device"
+
+
+MAPPINGS: list[dict[str, Any]] = [
+    {"a": 1, "b": {"c": [1, 2.5, None], "d": {}}, "e": "yes", "f": []},
+    {"a": True, "b": {"c": [True, -0.0]}, "e": "no: it is", "f": "a\nb"},
+    {"null": 1.0, "1": "1", "long " * 20: "x" * 300, "f": "ä"},
+    {"a": 1e-05, "b": float("nan"), "": "", "#": "# no comment", "long " * 40: 1},
+]
+
+
+@pytest.mark.parametrize("values", MAPPINGS)
+def test_yaml_of_parts_is_that_of_the_whole(values: dict[str, Any]) -> None:
+    """Also of parts that are written a second time, and of others that are equal to Python."""
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    whole = yaml.dump(values, Dumper=dumper, sort_keys=False, allow_unicode=True)
+    assert dump_yaml(values) == dump_yaml(values) == whole
+    assert dump_yaml({"a": 1, "b": 1}) == "a: 1\nb: 1\n"
+    assert dump_yaml({"a": 1.0, "b": True}) == "a: 1.0\nb: true\n"
+
+
+def test_what_was_written_before_is_no_part_of_another() -> None:
+    inner = {"a": 1}
+    values = {"inner": inner, "b": 2}
+    assert dump_yaml(values) == "inner:\n  a: 1\nb: 2\n"
+    inner["a"] = 2
+    assert dump_yaml(values) == "inner:\n  a: 2\nb: 2\n"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"a": [], "b": {}, "c": [1, {"d": None}], "e": 0.1},
+        {"a": float("nan"), "b": float("-inf")},
+        {"a": "ä\u202e\x9b", "b": 2**70, "c": "\udc80"},
+        {"a": 1e-07, "b": 1e22, "c": -0.0, "d": True},
+    ],
+)
+def test_json_in_lines_is_strict_and_ascii(values: dict[str, Any], tmp_path: Path) -> None:
+    text = dump_json(values)
+    assert text.isascii() and text.endswith("\n}") and text.splitlines()[1].startswith("  ")
+    ours = json.loads(text, parse_constant=lambda word: pytest.fail(word))
+    assert ours == json.loads(json.dumps(strict(values)))
+    (tmp_path / "file.json").write_text(text, encoding="utf-8")
+    assert repr(load_json(tmp_path / "file.json")) == repr(values)

@@ -56,10 +56,9 @@ class EventFile:
     def add_serialised(self, data: bytes) -> None:
         """Append one event that is serialised, with its date in it."""
         length = _LENGTH.pack(len(data))
+        header, footer = _HEADER.pack(len(data), masked_crc(length)), _FOOTER.pack(masked_crc(data))
         with naming(self.path):
-            self._file.write(_HEADER.pack(len(data), masked_crc(length)))
-            self._file.write(data)
-            self._file.write(_FOOTER.pack(masked_crc(data)))
+            self._file.write(b"".join((header, data, footer)))
         if time.monotonic() - self._flushed > self._flush_seconds:
             self.flush()
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from optbench.errors import UserError, reason
-from optbench.files import BadFile, load_json, naming, reading
+from optbench.files import BadFile, dump_json, load_json, naming, reading
 from optbench.step_folders import CHECKPOINTS, checkpoint_folder, checkpoint_step
 from optbench.training.distributed import World
 from optbench.training.serialise import write_hashed
@@ -109,7 +109,7 @@ def write_checkpoint(
 def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     path = folder / MANIFEST
     with naming(path), path.open("w", encoding="utf-8") as file:
-        json.dump({**manifest, "sha256": checksum(manifest)}, file, indent=1)
+        file.write(dump_json({**manifest, "sha256": checksum(manifest)}))
         file.flush()
         os.fsync(file.fileno())
     sync_folder(folder)
@@ -149,8 +149,10 @@ def prune(folder: Path, keep_last: int, best: int | None) -> None:
 
     What an interrupted write left behind goes too.
     """
-    for left in [*folder.glob(f"{CHECKPOINTS}.tmp"), *folder.glob(f"{CHECKPOINTS}.old")]:
-        shutil.rmtree(left, ignore_errors=True)
+    names = os.listdir(folder) if folder.is_dir() else []
+    if any(name.endswith((".tmp", ".old")) for name in names):
+        for left in [*folder.glob(f"{CHECKPOINTS}.tmp"), *folder.glob(f"{CHECKPOINTS}.old")]:
+            shutil.rmtree(left, ignore_errors=True)
     present = steps(folder)
     kept = {*present[-max(2, keep_last) :], best}
     for step in present:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -10,13 +11,19 @@ import torch
 
 from optbench.data.hashing import mix64
 
+_WORDS = struct.Struct(">625I")
+"""The state of Python's generator: 624 numbers, and how many of them are used."""
+
 
 def seed_everything(seed: int, rank: int = 0) -> None:
     """Seed Python, NumPy and torch. Equal ranks get equal numbers, different ones different."""
     word = seed if rank == 0 else mix64(seed, rank) >> 1
     random.seed(word)
     np.random.seed(word % 2**32)
-    torch.manual_seed(word)
+    if torch.accelerator.is_available():
+        torch.manual_seed(word)
+    else:  # which keeps each call, with its stack, for a GPU that is not there
+        torch.default_generator.manual_seed(word)
 
 
 class Generators(NamedTuple):
@@ -52,7 +59,7 @@ def capture() -> dict[str, Any]:
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = cast(Any, np.random.get_state(legacy=True))
     return {
-        "python": [version, list(words), gauss],
+        "python": [version, _WORDS.pack(*words).hex(), gauss],
         "numpy": [name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,
@@ -62,6 +69,8 @@ def capture() -> dict[str, Any]:
 def restore(state: dict[str, Any]) -> None:
     """Go on from `capture()`."""
     version, words, gauss = state["python"]
+    if isinstance(words, str):  # older checkpoints have a list, of which each number takes time
+        words = _WORDS.unpack(bytes.fromhex(words))
     random.setstate((version, tuple(words), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]
     keys = keys.numpy().astype(np.uint32)

@@ -57,6 +57,24 @@ def test_a_captured_state_goes_on_where_it_was() -> None:
     assert draws() + draws() == expected
 
 
+def test_a_state_of_an_older_checkpoint_goes_on_too() -> None:
+    """Which had the numbers of Python's generator as a list."""
+    rng.seed_everything(3)
+    state, (version, words, gauss) = rng.capture(), random.getstate()
+    expected = draws()
+    rng.seed_everything(99)
+    rng.restore({**state, "python": [version, list(words), gauss]})
+    assert draws() == expected
+
+
+def test_torchs_generator_is_seeded_as_torch_does_it() -> None:
+    for seed in (0, 7, 2**63 - 1):
+        torch.manual_seed(seed)
+        expected = torch.get_rng_state()
+        rng.seed_everything(seed)
+        assert torch.equal(torch.get_rng_state(), expected)
+
+
 def test_capturing_draws_nothing() -> None:
     rng.seed_everything(3)
     expected = draws()

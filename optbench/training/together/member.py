@@ -77,9 +77,11 @@ class Member:
     def know(self, scores: dict[str, float]) -> None:
         """Take the validation set's scores, by metric; not if a callback changes what is scored."""
         player, trainer = self.player, self.trainer
-        looked_at = [*player.parameters, *player.module.buffers()]
-        looked_at += player.ema.averages if player.ema is not None else []
-        trainer.scorer.know(scores, looked_at if trainer.callbacks else ())
+        looked_at: list[Tensor] = []
+        if trainer.callbacks:
+            looked_at += [*player.parameters, *player.module.buffers()]
+            looked_at += player.ema.averages if player.ema is not None else []
+        trainer.scorer.know(scores, looked_at)
 
     def spend(self, seconds: float, optimizer_seconds: float) -> None:
         """Count its share of the time that steps took."""
