@@ -25,6 +25,9 @@ PRIVATE = (
     "torch:_fused_sgd_",
     "torch._C:_get_mkldnn_enabled",
     "torch._C:_set_mkldnn_enabled",
+    "torch._guards:TracingContext",
+    "torch._guards:tracing",
+    "torch._subclasses.fake_tensor:FakeTensorMode",
     "torch.nn.modules.batchnorm:_BatchNorm",
     "torch.nn.modules.batchnorm:_NormBase",
     "torch.nn.modules.conv:_ConvNd",
@@ -161,6 +164,15 @@ RECURRENT_KERNELS = (
     (torch.ops.aten._cudnn_rnn, torch.ops.aten._cudnn_rnn_backward),
 )
 """Forward and backward of recurrent layers in one kernel."""
+
+
+@contextmanager
+def one_fake_mode() -> Iterator[None]:
+    """Have `make_fx` note the shapes of tensors by one mode: it makes a new one for each, which
+    takes a quarter of its time."""
+    mode = torch._subclasses.fake_tensor.FakeTensorMode(allow_fallback_kernels=True)
+    with torch._guards.tracing(torch._guards.TracingContext(mode)):
+        yield
 
 
 def let_step_uncaptured(one: Optimizer) -> None:

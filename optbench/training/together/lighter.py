@@ -76,15 +76,29 @@ def _few_in_a_row(node: Node, dim: Any) -> bool:
 
 
 def _product(node: Node) -> Node | None:
-    """The transposed product, with long rows, of a first factor that is transposed itself."""
+    """The transposed product of a first factor that is transposed itself: where that has the longer
+    rows, and where it is what is given, which is copied slowly otherwise."""
     first, second = node.args[0], node.args[1]
     rows, columns = _value(node).shape[1:]
     turned = isinstance(first, Node) and first.target is aten.transpose.int
-    if not turned or set(first.args[1:]) != {1, 2} or rows <= columns:  # type: ignore[union-attr]
+    if not turned or set(first.args[1:]) != {1, 2}:  # type: ignore[union-attr]
+        return None
+    if rows <= columns and not _is_given_turned(node):
         return None
     turned_second = _call(node, aten.transpose.int, second, 1, 2)
     product = _call(node, aten.bmm.default, turned_second, first.args[0])  # type: ignore[union-attr]
     return _call(node, aten.transpose.int, product, 1, 2)
+
+
+def _is_given_turned(node: Node) -> bool:
+    """Return whether a result is one of the whole's, transposed, and nothing else."""
+    users = list(node.users)
+    while len(users) == 1 and users[0].target is aten.view.default:
+        if _value(users[0]).shape != _value(node).shape:
+            return False
+        users = list(users[0].users)
+    turned = len(users) == 1 and users[0].target is aten.transpose.int
+    return turned and all(user.op == "output" for user in users[0].users)
 
 
 _REPLACED: dict[Any, Callable[[Node], Node | None]] = {

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from optbench.tasks.base import Task
-from optbench.torch_internals import NormBase
+from optbench.torch_internals import NormBase, one_fake_mode
 from optbench.training.together.lighter import lighter
 
 OFTEN = 200
@@ -66,7 +66,8 @@ class Traced:
             return self._function(tensors, batch)  # a method has an argument more than it is given
 
         try:
-            graph = lighter(make_fx(function)(tensors, batch))
+            with one_fake_mode():
+                graph = lighter(make_fx(function)(tensors, batch))
             with torch.no_grad():
                 noted = graph.forward(tensors, batch)
             found = self._function(tensors, batch)
