@@ -8,7 +8,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping
-from functools import partial, reduce
+from functools import cache, partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -109,10 +109,18 @@ def _module(name: str, path: str, key: str) -> Any:
 
 def parameters_of(target: Any) -> Mapping[str, inspect.Parameter]:
     """Return what a class or function takes, by name; of some in C nothing is known."""
+    stays = inspect.isclass(target) and target.__module__.startswith(("torch.", "optbench."))
+    return _known_parameters(target) if stays else _parameters(target)
+
+
+def _parameters(target: Any) -> Mapping[str, inspect.Parameter]:
     try:
         return inspect.signature(target).parameters
     except (ValueError, TypeError):
         return {}
+
+
+_known_parameters = cache(_parameters)
 
 
 def kind_of(value: Any) -> str:

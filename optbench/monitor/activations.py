@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
@@ -63,6 +63,16 @@ def _of_rnn(module: nn.RNN) -> tuple[str, Callable[[Any], Any]]:
     return ("saturated", _saturated) if module.nonlinearity == "tanh" else ("dead_units", _dead)
 
 
+def _few(output: Any) -> Tensor | None:
+    """Return what is looked at of a layer's output, None of what can't be."""
+    given = output[0] if isinstance(output, tuple) else output
+    if not isinstance(given, Tensor) or not given.numel():
+        return None
+    few = given.detach()
+    many = few.numel() > MOST and few.dim() > 1
+    return few[:: -(-few.numel() // MOST)] if many else few
+
+
 class ActivationWatch:
     """Looks at the activations of a module in some forward passes; between them it costs nothing.
 
@@ -106,19 +116,39 @@ class ActivationWatch:
             for hook in hooks:
                 hook.remove()
 
+    def shares(self, forward: Callable[[], Any]) -> dict[str, Tensor]:
+        """Return the shares in a pass by tag, for whoever makes it for several models by vmap."""
+        found: dict[str, Tensor] = {}
+
+        def hook(tag: str, measure: Callable[[Any], Any]) -> Callable[..., None]:
+            def look(module: nn.Module, inputs: Any, output: Any) -> None:
+                few = _few(output)
+                if tag not in found and few is not None:
+                    found[tag] = measure(few).double().mean()
+
+            return look
+
+        hooks = [each.register_forward_hook(hook(tag, how)) for tag, each, how in self._layers]
+        try:
+            forward()
+        finally:
+            for each in hooks:
+                each.remove()
+        return found
+
+    def take(self, shares: Mapping[str, Tensor | float], seconds: float) -> None:
+        """Take the shares of a pass that somebody else has made, and what that took."""
+        self._found = dict(shares)
+        self._watching.add("activations", seconds, inside=True)
+
     def hook(self, tag: str, measure: Callable[[Any], Any]) -> Callable[..., None]:
         """Return the forward hook that measures a layer's output."""
 
         def look(module: nn.Module, inputs: Any, output: Any) -> None:
-            if tag in self._found:
-                return
-            given = output[0] if isinstance(output, tuple) else output
-            if not isinstance(given, Tensor) or not given.numel():
-                return
             begun = perf_counter()
-            few = given.detach()
-            if few.numel() > MOST and few.dim() > 1:
-                few = few[:: -(-few.numel() // MOST)]
+            few = None if tag in self._found else _few(output)
+            if few is None:
+                return
             if few.device.type == "cpu" and few.dtype in _NUMPYS:
                 self._found[tag] = float(measure(few.numpy()).mean())
             else:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from few import few
 
+from optbench.training.aside import Aside
 from optbench.training.together import fused, traced
 from optbench.training.together.trial import Trial, try_together
 
@@ -168,6 +169,46 @@ def test_a_member_has_its_share_of_the_time() -> None:
     progress = first.made.state.progress
     assert progress.seconds == pytest.approx(second.made.state.progress.seconds)
     assert 0 < progress.optimizer_seconds < progress.seconds
+
+
+@pytest.mark.parametrize(
+    ("model", "at_once_too"),
+    [
+        ("model.batch_norm=true", True),
+        ("model.activation=tanh", True),
+        ("model.dropout=0.2", False),
+    ],
+)
+def test_activations_are_those_of_each_alone(
+    model: str, at_once_too: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By one pass, that leaves nothing behind; what drops something by a pass of each."""
+    passes: list[int] = []
+    ordinary = Aside.loss
+    monkeypatch.setattr(
+        Aside, "loss", lambda self, batch: passes.append(1) or ordinary(self, batch)
+    )
+    members = [[*MLP, model, "steps=12", "monitor.every=2", f"seed={n}"] for n in range(4)]
+    found = at_once(members, draws="dropout" in model)
+    assert bool(passes) != at_once_too
+    for own, together in zip(members, found, strict=True):
+        by_itself = alone(*own)
+        shares = [
+            {
+                (record.step, tag): value
+                for record in each.memory.records
+                for tag, value in record.values.items()
+                if tag.startswith(("dead_units/", "saturated/"))
+            }
+            for each in (together, by_itself)
+        ]
+        assert len(shares[0]) >= 3 and shares[0] == pytest.approx(shares[1], abs=1e-3)
+        parts = together.made.state.watching.parts
+        assert parts.keys() == by_itself.made.state.watching.parts.keys()
+        theirs = by_itself.saved["module"]
+        for name in theirs:
+            if "num_batches" in name:
+                assert torch.equal(together.saved["module"][name], theirs[name])
 
 
 def tried(*overrides: str) -> Trial:

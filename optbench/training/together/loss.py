@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from optbench.monitor.activations import ActivationWatch
 from optbench.tasks.base import Task
 from optbench.training.together.dropout import OwnDropout
 from optbench.training.together.stack import ModuleStack
@@ -54,7 +55,7 @@ class StackedLoss:
     ) -> None:
         from torch.func import functional_call, vmap
 
-        copied = _Loss(copy.deepcopy(module).train(), task, player)
+        copied = self._copied = _Loss(copy.deepcopy(module).train(), task, player)
         self._update, self._dropout = update, dropout
         weights, _ = update.in_order()
         leaves = [each.detach().requires_grad_() for each in weights]
@@ -79,6 +80,28 @@ class StackedLoss:
         losses, *gradients = self._pass(self._tensors, batch)
         self._update.take_gradients(gradients)
         return losses
+
+    @torch.no_grad()
+    def shares(self, batch: Any) -> dict[str, Tensor]:
+        """Return what an `ActivationWatch` sees in a pass over a stacked batch, [members] by tag.
+
+        Nothing is left of the pass.
+
+        Raises:
+            RuntimeError: vmap can't, or something is dropped, which has to be each member's own.
+        """
+        from torch.func import functional_call, vmap
+
+        watch = ActivationWatch(self._copied.module, every=1)
+        trained = set(self._trained)
+        tensors = {n: t if n in trained else t.clone() for n, t in self._tensors.items()}
+
+        def alone(tensors: dict[str, Tensor], batch: Any) -> dict[str, Tensor]:
+            return watch.shares(lambda: functional_call(self._copied, tensors, (batch,)))
+
+        with sdpa_kernel(SDPBackend.MATH):
+            found: dict[str, Tensor] = vmap(alone, randomness="error")(tensors, batch)
+        return found
 
     def _by_vmap(self, tensors: Mapping[str, Tensor], batch: Any) -> tuple[Tensor, ...]:
         """Return the losses, and their gradients in the model's order of parameters."""
