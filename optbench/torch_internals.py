@@ -77,6 +77,8 @@ fused_adam, fused_adamw = torch._fused_adam_, torch._fused_adamw_
 log_softmax = torch.ops.aten._log_softmax.default
 log_softmax_backward = torch.ops.aten._log_softmax_backward_data.default
 """Operations that softmax and cross-entropy come to."""
+unsafe_view = torch.ops.aten._unsafe_view.default
+"""A view of what nobody else has."""
 
 TorchDispatchMode = torch.utils._python_dispatch.TorchDispatchMode
 """What is asked before each operation of torch's."""

@@ -270,6 +270,28 @@ def test_operations_that_are_noted_give_the_same(
     assert all(same(everything(a), everything(b)) for a, b in zip(again, found, strict=True))
 
 
+@pytest.mark.parametrize("width", [6, 100])
+def test_what_is_noted_is_lighter(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Biases are added within products, and gradients lie as the update wants them."""
+    noted: list[tuple[str, bool]] = []
+    note = traced.Traced._note
+
+    def noting(self: traced.Traced, tensors: Any, batch: Any) -> Any:
+        graph = note(self, tensors, batch)
+        code = getattr(graph, "__self__").code  # noqa: B009
+        noted.append((code, all(each.is_contiguous() for each in graph(tensors, batch))))
+        return graph
+
+    monkeypatch.setattr(traced, "OFTEN", 3)
+    monkeypatch.setattr(traced.Traced, "_note", noting)
+    members = [["steps=6", f"model.hidden=[{width}]", f"seed={n}"] for n in range(3)]
+    found = at_once(members, total_steps=6)
+    ((code, as_it_lies),) = noted
+    assert as_it_lies and code.count("aten.baddbmm") == 2 and "aten.add." not in code
+    for own, together in zip(members, found, strict=True):
+        assert together.losses == pytest.approx(alone(*own).losses, rel=1e-5)
+
+
 class Counting(torch.nn.Linear):
     """A user's own layer."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.fx import GraphModule, Node
 
-from optbench.torch_internals import log_softmax, log_softmax_backward
+from optbench.torch_internals import log_softmax, log_softmax_backward, unsafe_view
 
 aten = torch.ops.aten
 
@@ -90,6 +90,23 @@ def _product(node: Node) -> Node | None:
     return _call(node, aten.transpose.int, product, 1, 2)
 
 
+def _biased(node: Node) -> Node | None:
+    """A product and a row that is added to each of its rows, in one pass over what comes of it."""
+    row, other = node.args[0], node.args[1]
+    product = other
+    while isinstance(product, Node) and product.target in _SAME and len(product.users) == 1:
+        if _value(product).shape != _value(node).shape:
+            return None
+        product = product.args[0]
+    alone = isinstance(product, Node) and product.target is aten.bmm.default
+    if not alone or len(product.users) != 1 or node.kwargs or not isinstance(row, Node):  # type: ignore[union-attr]
+        return None
+    members, _, width = _value(node).shape
+    if _value(row).shape != (members, 1, width) or _value(row).dtype != _value(node).dtype:
+        return None
+    return _call(node, aten.baddbmm.default, row, *product.args)  # type: ignore[union-attr]
+
+
 def _is_given_turned(node: Node) -> bool:
     """Return whether a result is one of the whole's, transposed, and nothing else."""
     users = list(node.users)
@@ -101,7 +118,9 @@ def _is_given_turned(node: Node) -> bool:
     return turned and all(user.op == "output" for user in users[0].users)
 
 
+_SAME = (aten.view.default, unsafe_view)
 _REPLACED: dict[Any, Callable[[Node], Node | None]] = {
+    aten.add.Tensor: _biased,
     log_softmax: _log_softmax,
     log_softmax_backward: _log_softmax_backward,
     aten.bmm.default: _product,
