@@ -49,6 +49,11 @@ class Log:
         draws = self._draws and not self.quiet and self.console.is_terminal
         return self.console if draws else None
 
+    @property
+    def tells(self) -> bool:
+        """Whether lines are seen on standard error."""
+        return self._tells and not self.quiet
+
     def open(self, path: Path) -> None:
         """Write from now on to this file too, which no other process may have open.
 
@@ -71,8 +76,9 @@ class Log:
     def say(self, line: str, *shorter: str) -> None:
         """Say a line to both; to a terminal that is too narrow the first `shorter` one that fits,
         or else the last."""
-        forms = (line, *shorter)
-        self.tell(next(filter(fits, forms), forms[-1]))
+        if self.tells:
+            forms = (line, *shorter)
+            self.tell(next(filter(fits, forms), forms[-1]))
         self.note(line)
 
     def tell(self, line: str) -> None:
@@ -93,7 +99,7 @@ class Log:
         self._write(escaped_lines(text))
 
     def _print(self, line: str, style: str | None = None) -> None:
-        if self.quiet or not self._tells:
+        if not self.tells:
             return
         self.console.print(fitting(escaped(line)), markup=False, style=style)
 

@@ -45,7 +45,7 @@ def make_recorder(
     total, evaluate = experiment.settings.total_steps, experiment.settings.cadence.evaluate
 
     def say(line: str) -> None:
-        log.say(line, shorter(line), shortest(line))
+        log.say(line, *((shorter(line), shortest(line)) if log.tells else ()))
 
     terminal = Terminal(total, resumed_at or 0, say, log.live, evaluate)
     sinks: list[Any] = [JsonLines(folder.metrics), Samples(folder.samples)]
