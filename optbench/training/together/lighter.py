@@ -9,6 +9,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 from optbench.torch_internals import log_softmax, log_softmax_backward, unsafe_view
+from optbench.training.together.repeats import without_repeats
 
 aten = torch.ops.aten
 
@@ -23,6 +24,7 @@ def lighter(module: GraphModule) -> GraphModule:
         module: of aten's operations, as `make_fx` notes them.
     """
     graph = module.graph
+    without_repeats(graph)
     for node in list(graph.nodes):
         replace = _REPLACED.get(node.target) if node.op == "call_function" else None
         if replace is None or _on_a_gpu(node):
@@ -30,8 +32,10 @@ def lighter(module: GraphModule) -> GraphModule:
         with graph.inserting_before(node):
             other = replace(node)
         if other is not None:
+            other.meta["val"] = _value(node)
             node.replace_all_uses_with(other)
     graph.eliminate_dead_code()
+    without_repeats(graph)
     module.recompile()
     return module
 
