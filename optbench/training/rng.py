@@ -70,7 +70,10 @@ def restore(state: dict[str, Any]) -> None:
     """Go on from `capture()`."""
     version, words, gauss = state["python"]
     if isinstance(words, str):  # older checkpoints have a list, of which each number takes time
-        words = _WORDS.unpack(bytes.fromhex(words))
+        packed = bytes.fromhex(words)
+        if len(packed) != _WORDS.size:
+            raise ValueError("the state of Python's random generator has another length")
+        words = _WORDS.unpack(packed)
     random.setstate((version, tuple(words), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]
     keys = keys.numpy().astype(np.uint32)

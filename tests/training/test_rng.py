@@ -6,6 +6,7 @@ import io
 import random
 
 import numpy as np
+import pytest
 import torch
 
 from optbench.training import rng
@@ -65,6 +66,14 @@ def test_a_state_of_an_older_checkpoint_goes_on_too() -> None:
     rng.seed_everything(99)
     rng.restore({**state, "python": [version, list(words), gauss]})
     assert draws() == expected
+
+
+@pytest.mark.parametrize("words", ["00ff", "no number", ""])
+def test_a_state_of_another_length_is_a_bad_value(words: str) -> None:
+    state = rng.capture()
+    version, _, gauss = state["python"]
+    with pytest.raises(ValueError):
+        rng.restore({**state, "python": [version, words, gauss]})
 
 
 def test_torchs_generator_is_seeded_as_torch_does_it() -> None:
