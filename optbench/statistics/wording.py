@@ -12,8 +12,8 @@ from optbench.statistics.verdict import Verdict
 
 MANY = 1000
 """Pairs: beyond it a number would say too much."""
-
-
+FEWER = "differences are over the seeds that both finished, means over all that each one finished"
+"""What is said where a difference is not that of the means that stand in a table."""
 LARGE = 1e6
 """From here on a number is told by its power of ten."""
 
@@ -74,10 +74,16 @@ def sentences(comparison: Comparison, unit: Unit = PLAIN, what: str = "optimizer
     for arm, (failed, runs) in comparison.failed.items():
         if failed:
             said.append(f"{arm} failed at {failed} of {runs} seeds")
-    most = max((runs for _, runs in comparison.failed.values()), default=0)
-    if comparison.seeds and len(comparison.seeds) < most:
-        said.append(f"means are over the {_seeds(len(comparison.seeds))} that all finished")
+    if any(_lacks_seeds(verdict, comparison) for verdict in comparison.row):
+        said.append(FEWER)
     return said
+
+
+def _lacks_seeds(verdict: Verdict, comparison: Comparison) -> bool:
+    """Return whether one of two finished at a seed at which the other did not, or never ran."""
+    finished = {arm: runs - failed for arm, (failed, runs) in comparison.failed.items()}
+    most = max(finished[verdict.first], finished[verdict.second])
+    return 0 < verdict.pairs < most
 
 
 def lead_and_range(verdict: Verdict, unit: Unit = PLAIN) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from optbench.statistics.compare import compare_all
-from optbench.statistics.wording import Unit, sentence, sentences
+from optbench.statistics.wording import FEWER, Unit, sentence, sentences
 
 POINTS = Unit("points", 100)
 
@@ -83,8 +83,17 @@ def test_failures_are_said_with_the_verdict_and_by_themselves() -> None:
     assert lines[1].endswith("10 pairs); SGD failed at 2 of 12 seeds, which are left out")
     assert lines[2:] == [
         "SGD failed at 2 of 12 seeds",
-        "means are over the 10 seeds that all finished",
+        FEWER,
     ]
+
+
+def test_a_difference_that_is_not_that_of_the_means_is_said_to_be_none() -> None:
+    """The mean of all of a's seeds is 2 behind; at the one seed that both ran it is 1."""
+    unequal = {"a": {0: 2.0, 1: 0.0, 2: 1.0}, "b": {0: 3.0}}
+    lines = sentences(compare_all(unequal, higher_is_better=True))
+    assert "(b is ahead by 1.0)" in lines[1] and lines[2:] == [FEWER]
+    equal = {"a": {0: 2.0, 1: 0.0}, "b": {0: 3.0, 1: 1.0}, "c": {0: 0.0, 1: 1.0, 2: None}}
+    assert FEWER not in sentences(compare_all(equal, higher_is_better=True))
 
 
 def test_who_is_ahead_but_fails_is_said_to_be_both() -> None:
