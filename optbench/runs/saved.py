@@ -85,10 +85,7 @@ def read_saved(
         and seals
         and checksum not in [seal.get("sha256") for seal in seals]
     ):
-        raise UserError(
-            f"{folder.config}: not the one that the run had (another SHA-256); put that one back; "
-            "settings are changed on the command line: optbench resume RUN key=value"
-        )
+        raise UserError(f"{folder.config}: {_another(folder)}")
     if to_write and folder.format > FORMAT:
         raise UserError(
             f"{folder.path}: of a later version of optbench, which has to go on with it "
@@ -101,6 +98,21 @@ def read_saved(
     if not own and not trust:
         refuse_foreign(folder.config, plain, TRUST if to_write else hint)
     return Saved(plain, seals, own)
+
+
+def _another(folder: RunDir) -> str:
+    """Return what is wrong where neither the status nor a manifest has the SHA-256 of a config."""
+    if not isinstance(folder.read_json("status.json").get("config"), list):
+        lost = next((line for line in folder.damaged() if line.startswith("status.json")), "")
+        return (
+            "not the one that any checkpoint is of (another SHA-256), and "
+            f"{lost or 'status.json has no config'}, which knows of later ones, with other tags "
+            "or notes perhaps; put status.json back, or these as they were"
+        )
+    return (
+        "not the one that the run had (another SHA-256); put that one back; "
+        "settings are changed on the command line: optbench resume RUN key=value"
+    )
 
 
 def read_plain(folder: RunDir) -> dict[str, Any]:

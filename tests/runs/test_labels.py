@@ -79,6 +79,22 @@ def test_a_run_that_has_ended_gets_others_and_stays_what_it_is(folder: RunDir) -
     assert labels(folder) == (["c"], "")
 
 
+@pytest.mark.parametrize("text", [None, "", "{}", "{"])
+@pytest.mark.parametrize("verb", ["resume", "evaluate"])
+def test_tags_that_only_a_lost_status_knew_of_are_not_blamed_on_the_config(
+    folder: RunDir, text: str | None, verb: str
+) -> None:
+    before = folder.config.read_bytes()
+    assert call(f"resume {folder.path} tags=[wide]").code == 0
+    status = folder.path / "status.json"
+    status.unlink() if text is None else status.write_text(text, encoding="utf-8")
+    answer = call(f"{verb} {folder.path}")
+    assert answer.code == 2 and answer.err.count("\n") == 1
+    assert "status.json" in answer.err and "tags or notes" in answer.err
+    folder.config.write_bytes(before)
+    assert call(f"{verb} {folder.path}").code == 0
+
+
 def test_from_python_too(folder: RunDir) -> None:
     result = optbench.resume(folder.path, "tags=[]")
     assert (result.state, result.run.tags) == ("finished", [])
