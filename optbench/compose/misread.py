@@ -8,10 +8,8 @@ import shlex
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 
-from hydra.core.override_parser.types import Quote, QuotedString
-
 from optbench.compose.files import GROUPS
-from optbench.compose.quoting import literal
+from optbench.compose.unquoted import texts_in_quotes
 from optbench.config.declared import field_of, holds_numbers
 from optbench.config.suggest import nearest
 from optbench.escape import NOTHING, shell_word
@@ -126,8 +124,8 @@ def _wrong(key: str, text: str, readable: Readable) -> str:
             "can't be parsed; overrides stand in a list, each in quotes: "
             f"""'{key}=[sgd,{{fast: ["optimizer=sgd","optimizer.lr=0.1"]}}]'"""
         )
-    own = shlex.quote(f"{key}={QuotedString(literal(text), Quote.double).with_quotes()}")
-    return f"can't be parsed as key=value; a text needs quotes: {own}"
+    quotes = texts_in_quotes(key, text, readable)
+    return f"can't be parsed as key=value{f'; {quotes}' if quotes else ''}"
 
 
 def _in_quotes(found: re.Match[str]) -> str:
