@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from optbench.config.file_names import file_meant, is_file_name
 from optbench.config.suggest import did_you_mean, flat, likeness, nearest
 from optbench.config.zoo import zoo
 
@@ -81,10 +82,11 @@ def choice_meant(group: str, word: str, options: Iterable[str], key: str | None 
     options = list(options)
     if group == "optimizer" and flat(word) in NO_OPTIMIZERS:
         return f"did you mean {NO_OPTIMIZERS[flat(word)]}?"
-    if "." in word:
-        path = _path_meant(group, word, options, key or group)
-        if path:
-            return path
+    by_path = file_meant(group, word, options, key or group)
+    if by_path is None and "." in word and not is_file_name(word):
+        by_path = _path_meant(group, word, options, key or group)
+    if by_path is not None:
+        return by_path
     ours = nearest(word, options)
     own = likeness(word, ours) if ours else 0.0
     if group in LIBRARIES and own < 0.99:
