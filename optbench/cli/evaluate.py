@@ -10,7 +10,7 @@ from optbench.console import print_error, print_lines, print_table, shown
 from optbench.errors import UserError
 from optbench.files import strict
 from optbench.monitor.numerals import significant
-from optbench.rundir import RunDir
+from optbench.rundir import RunDir, path_of
 
 
 def evaluate(arguments: Sequence[str]) -> int:
@@ -20,6 +20,9 @@ def evaluate(arguments: Sequence[str]) -> int:
     if not words or not words[0] or "=" in words[0]:
         raise UserError("evaluate: which run? optbench evaluate RUN [--at best|last|STEP]")
     run, *overrides = words
+    for word in overrides:
+        if "=" not in word and path_of(word).is_dir():
+            raise UserError(f"{word}: a second folder; evaluate takes one run at a time")
     folder = RunDir.existing(run, "")
     from optbench.runs.evaluate import evaluated
     from optbench.runs.saved import HINT, read_saved

@@ -14,6 +14,9 @@ def export(arguments: Sequence[str]) -> int:
     """Run `optbench export RUN -o FILE [--at best|last|STEP] [--force]`; return the exit code."""
     flags, words = taken("export", arguments, ("-o", "--output", "--at"), ("--force",))
     target = flags.get("-o") or flags.get("--output")
+    if words[1:]:
+        second = "a second folder; " * path_of(words[1]).is_dir()
+        raise UserError(f"{words[1]}: {second}export takes one run at a time")
     if len(words) != 1 or not words[0] or target is None:
         raise UserError("export: which run, and where? optbench export RUN -o model.safetensors")
     folder = RunDir.existing(words[0], "")

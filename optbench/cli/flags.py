@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from optbench.config.declared import FIXED
 from optbench.config.elsewhere import elsewhere
-from optbench.config.flags import is_key, output_meant
+from optbench.config.flags import flag_of_word, is_key, output_meant
 from optbench.config.reading import plain_value
 from optbench.config.suggest import flag_meant
 from optbench.errors import UserError
@@ -67,6 +67,13 @@ def no_such_flag(
     if said is None:
         return UserError(f"{name}: no such flag; --help names them all, and settings are key=value")
     return UserError(f"{name}: no such flag; did you mean {said}?")
+
+
+def refuse_words_of_flags(words: Iterable[str]) -> None:
+    """Raise UserError for a flag of `resume` that is written as a key is, `at=last`."""
+    for word in words:
+        if flag := flag_of_word(word, RESUMES[:2], RESUMES[2:]):
+            raise UserError(f"{word}: did you mean {flag}?")
 
 
 def _next(arguments: Sequence[str], index: int) -> str:

@@ -9,7 +9,7 @@ from contextlib import redirect_stdout
 from io import StringIO
 from typing import Any, NoReturn
 
-from optbench.cli.flags import RESUMES, TRAINS, no_such_flag
+from optbench.cli.flags import RESUMES, TRAINS, no_such_flag, refuse_words_of_flags
 from optbench.compose import hydra_internals
 from optbench.compose.composer import hydra_session, keys_of
 from optbench.compose.config_source import CheckedFolders
@@ -55,6 +55,7 @@ def _training(verb: str, arguments: Sequence[str]) -> int:
         if getattr(flags, flag) and not flags.cfg:
             raise UserError(f"--{flag}: with --cfg job only, which prints the config")
     if run and run[-1] != "null":
+        refuse_words_of_flags(rest)
         if not path_of(run[-1]).is_dir():
             RunDir.existing(run[-1], sweep=True)  # says what is wrong with it
         for flag in ("multirun", "info"):

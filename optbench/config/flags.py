@@ -4,6 +4,7 @@ that is one of them."""
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -56,11 +57,17 @@ def output_meant(argument: str, after: str, known: Sequence[str]) -> str | None:
     return "what is printed goes into a file by --json > FILE"
 
 
-def flag_of_word(word: str, known: Sequence[str]) -> str | None:
-    """Return the flag that is written `key=value`, as it has to be; None for another word."""
+def flag_of_word(word: str, valued: Sequence[str], switches: Sequence[str] = ()) -> str | None:
+    """Return the flag that is written `key=value`, as it has to be; None for another word.
+
+    Args:
+        valued, switches: flags with values and without.
+    """
     key, equals, value = word.partition("=")
     flag = f"--{key.replace('_', '-')}"
-    return f"{flag} {value}" if equals and key and flag in known else None
+    if equals and flag in switches:
+        return flag
+    return shlex.join([flag, value]) if equals and key and value and flag in valued else None
 
 
 def is_key(word: str, said: str | None) -> bool:
@@ -111,7 +118,7 @@ def taken(
         elif argument.startswith("-"):
             hint = flag_hint(verb, argument, next(given, ""), known)
             raise UserError(f"{name}: no such flag; {hint}")
-        elif (flag := flag_of_word(argument, valued)) and not os.path.isdir(argument):
+        elif (flag := flag_of_word(argument, valued, switches)) and not os.path.isdir(argument):
             raise UserError(f"{argument}: did you mean {flag}?")
         else:
             words.append(argument)

@@ -103,7 +103,7 @@ def meant(key: str, value: Any, config: Mapping[str, Any], at: str = "") -> str:
     if not beside:
         return f"{at or parent} takes no keys"
     if len(beside) > MOST and not at:
-        return "optbench train --help names them all"
+        return "optbench train --cfg job names them all"
     return f"choose from {', '.join(sorted(name.rpartition('.')[2] for name in beside))}"
 
 

@@ -55,7 +55,7 @@ KEYS: list[Row] = [
     ),
     ("recipes=gan", ["recipes=gan: no such key; did you mean recipe?"]),
     ("workloads=digits_mlp", ["did you mean workload?"]),
-    ("frobnicate=1", ["frobnicate=1: no such key; optbench train --help names them all"]),
+    ("frobnicate=1", ["frobnicate=1: no such key; optbench train --cfg job names them all"]),
     (
         "optimizer._target_=torch.optim.SGD",
         ["optimizer.betas: no argument of SGD; it takes lr, momentum"],
@@ -235,7 +235,7 @@ def test_a_loss_given_whole_says_where_its_arguments_go() -> None:
         ("-m optimizer=[sgd,adam]", "several runs are -m optimizer=sgd,adam"),
         ("sweep.population=8", "of several runs; write -m"),
         ("sweep.fail_fast=true", "of several runs; write -m"),
-        ("wat=1", "optbench train --help names them all"),
+        ("wat=1", "optbench train --cfg job names them all"),
         ("optimizer=sam", "did you mean wrapper=sam?"),
         ("optimizer=Lookahead", "did you mean wrapper=lookahead?"),
         ("optimizer=nesterov", "did you mean optimizer=nag?"),
