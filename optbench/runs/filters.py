@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from optbench.compose.paths import config_files, configs_folder
+from optbench.config.conform import conform_value
 from optbench.config.declared import SETTINGS
 from optbench.config.reading import plain_value
 from optbench.config.suggest import did_you_mean, likeness, nearest
@@ -19,6 +20,8 @@ Filter = Callable[[Past], bool]
 OWN = ("state", "tag", "name", "notes")
 """What a filter may ask for besides choices and settings."""
 
+_VALUE = re.compile(r"""(?:^|(?<=,))(?:"([^"]*)"|'([^']*)'|([^,]*))(?=,|$)""")
+"""Of several: in quotes, or without a comma."""
 IS_EQUAL = "a filter is key=value, such as state=finished, not < or >"
 """What is said of a comparison."""
 
@@ -45,8 +48,8 @@ def filter_of(line: str, runs: Sequence[Past]) -> Filter:
         return lambda run: _matches(run.state, texts)
     if key == "tag":
         return lambda run: any(_matches(tag, texts) for tag in run.tags)
-    if key in ("name", "notes"):
-        return lambda run: _matches(getattr(run, key), texts)
+    if key in ("name", "notes"):  # which may have commas
+        return lambda run: _matches(getattr(run, key), [text, *texts])
     groups = _groups()
     if key in groups or any(key in run.choices for run in runs):
         there = {run.choices[key] for run in runs if key in run.choices}
@@ -57,6 +60,9 @@ def filter_of(line: str, runs: Sequence[Past]) -> Filter:
     settings = {setting for run in runs for setting in run.settings} | set(SETTINGS)
     if key not in settings:
         raise UserError(f"{line}: no such key; {_hint(key, settings, groups)}")
+    having = [run for run in runs if key in run.settings]
+    for each in texts:
+        _check(key, each, having)
     return lambda run: key in run.settings and _is(run, key, texts)
 
 
@@ -67,10 +73,15 @@ def meant(word: str) -> str | None:
     if word in (*STATES, KILLED):
         return f"did you mean state={word}?"
     groups = _groups()
-    if word in (*OWN, "tags", *groups) or word in SETTINGS:
+    if is_key(word) and word != "resume":
         return f"did you mean {word}=...?"
     found = [group for group in groups if (configs_folder() / group / f"{word}.yaml").is_file()]
     return f"did you mean {found[0]}={word}?" if len(found) == 1 else None
+
+
+def is_key(word: str) -> bool:
+    """Return whether runs can be found by what they have of that name."""
+    return word in (*OWN, "tags", *_groups()) or word in SETTINGS
 
 
 def _groups() -> set[str]:
@@ -80,8 +91,10 @@ def _groups() -> set[str]:
 
 
 def _values(text: str) -> list[str]:
-    """Split values at the commas; a list in brackets is one."""
-    return [text] if text.startswith(("[", "{")) else text.split(",")
+    """Split values at the commas; a list in brackets is one, and so is what is in quotes."""
+    if text.startswith(("[", "{")):
+        return [text]
+    return ["".join(either) for either in _VALUE.findall(text)]
 
 
 def _matches(value: str, texts: Iterable[str]) -> bool:
@@ -104,6 +117,27 @@ def _known(line: str, texts: Iterable[str], known: Iterable[str], what: str) -> 
     for text in texts:
         if not re.search(r"[*?\[]", text) and text not in known:
             raise UserError(f"{line}: no such {what}; {did_you_mean(text, known)}")
+
+
+def _check(key: str, text: str, runs: Sequence[Past]) -> None:
+    """Raise UserError for a value that a setting can't have, as its field or the runs tell.
+
+    Args:
+        runs: that have the setting.
+    """
+    if re.search(r"[*?]", text) or any(run.value(key) == text for run in runs):
+        return
+    likes = [run.settings[key] for run in runs]
+    likes += [SETTINGS[key].default] if key in SETTINGS else []
+    refused = []
+    for like in likes:
+        try:
+            conform_value(plain_value(text), like, key)
+            return
+        except UserError as error:
+            refused.append(error)
+    if refused:
+        raise refused[0]
 
 
 def _hint(key: str, settings: Iterable[str], groups: Iterable[str]) -> str:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from optbench.compose.paths import configs_folder
 from optbench.errors import UserError, reason
+from optbench.escape import shell_word
 from optbench.rundir import RunDir, path_of
+from optbench.runs.filters import is_key
 from optbench.runs.read import Run
 from optbench.runs.result import RunResult
 from optbench.which_folder import nearest_folder, refuse_no_folder
@@ -91,6 +93,9 @@ def _hint(folder: Path) -> str:
     if any(letter in text for letter in "*?["):
         return "; what * and ? stand for is found by the shell, where they are not quoted"
     near = nearest_folder(folder)
+    if "=" in text and not near and os.sep not in text:
+        listed = f"; optbench runs {shell_word(text)} lists which have it"
+        return f"; folders are named here, no filters{listed * is_key(text.partition('=')[0])}"
     if near or os.sep in text:
         return near
     choices = any(configs_folder().glob(f"*/{glob.escape(text)}.yaml"))
