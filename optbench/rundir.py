@@ -32,7 +32,16 @@ from optbench.inspection import inspect, refuse_unreadable
 from optbench.metric_lines import records
 from optbench.step_folders import SAMPLES, sample_step
 from optbench.which_folder import nearest_folder
-from optbench.which_run import its_runs, like, not_a_run, of_study, runs_of_benchmark, study_in
+from optbench.which_run import (
+    SWEEP,
+    its_runs,
+    like,
+    not_a_run,
+    of_meta,
+    of_study,
+    runs_of_benchmark,
+    study_in,
+)
 
 DONE = ("finished", "stopped_early", "diverged")
 """States of a run that has nothing left to do."""
@@ -48,7 +57,7 @@ FILES = (
     "log.txt",
 )
 FOLDERS = ("checkpoints", "tb", "samples")
-PLAN = "sweep.yaml"
+PLAN = SWEEP
 """What makes a folder a sweep's."""
 
 _SMALL: dict[str, tuple[Callable[[Path], Any], Callable[[Any], dict[str, Any]]]] = {
@@ -158,7 +167,8 @@ class RunDir:
         if not _is_run(folder) and study_in(folder):
             raise UserError(f"{key}{path}: {of_study(Path(path))}")
         if not _is_run(folder):
-            found = runs_of_benchmark(Path(path)) or instead(Path(path))
+            typed = Path(path)
+            found = runs_of_benchmark(typed) or of_meta(typed) or instead(typed)
             raise UserError(f"{key}{path}: {found}")
         made = cls(folder)
         if not sweep and not os.path.lexists(made.config):

@@ -11,8 +11,10 @@ from optbench.escape import shell_word
 
 STUDY, POPULATION, BENCHMARK = "study.yaml", "population.yaml", "benchmark.yaml"
 """What makes a folder that of `optbench tune`, of `optbench pbt`, and of `optbench benchmark`."""
-META = "meta-train.yaml"
-"""What makes it that of `optbench meta-train`, which has no runs."""
+META, RULE = "meta-train.yaml", "learned.safetensors"
+"""What makes it that of `optbench meta-train`, which has no runs, and what that makes."""
+SWEEP = "sweep.yaml"
+"""What makes it a sweep's."""
 RUNS, REPORT = "runs", "report.json"
 """In a benchmark's folder: its runs, and what came of them."""
 CLAIM = "seconds.json"
@@ -45,11 +47,36 @@ def of_study(folder: Path) -> str:
     """Return what to name instead of a study, as its path is typed, for messages."""
     if study_in(folder.expanduser()) == BENCHMARK:
         return f"a benchmark's folder; its runs are in {folder / RUNS}"
-    tuned = os.path.lexists(folder.expanduser() / "recipe" / "tuned.yaml")
-    named = f"a study's folder; {its_runs(folder)}"
-    if not tuned:
-        return named
-    return f"{named}; its best: optbench train recipe=tuned --config-dir {shell_word(str(folder))}"
+    return f"a study's folder; {its_runs(folder)}"
+
+
+def of_meta(folder: Path) -> str:
+    """Return what takes what a meta-training made, as its path is typed; empty for another one."""
+    there = folder.expanduser()
+    if not os.path.lexists(there / META):
+        return ""
+    said = "a meta-training's folder, which has no runs"
+    if not os.path.lexists(there / RULE):
+        return f"{said}; optbench resume {shell_word(str(folder))} goes on with it"
+    weights = shell_word(f"optimizer.weights={folder / RULE}")
+    return f"{said}; its rule: optbench train optimizer=learned {weights}"
+
+
+def of_many(folder: Path) -> str:
+    """Return what is done with the folder of a sweep, a study or a meta-training; else nothing.
+
+    Args:
+        folder: as it was typed, where settings of one run are expected.
+    """
+    there = folder.expanduser()
+    kind = study_in(there) or (SWEEP if os.path.lexists(there / SWEEP) else "")
+    if not kind:
+        return of_meta(folder)
+    typed = shell_word(str(folder))
+    goes_on = f"the folder of a {kind.removesuffix('.yaml')}; optbench resume {typed} goes on"
+    if not os.path.lexists(there / "recipe" / "tuned.yaml"):
+        return f"{goes_on} with it"
+    return f"{goes_on} with it; its best: optbench train recipe=tuned --config-dir {typed}"
 
 
 def runs_of_benchmark(folder: Path) -> str:

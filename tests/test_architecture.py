@@ -107,7 +107,7 @@ ALLOWED: dict[str, set[str]] = {
         *("compose", "assemble", "training", "monitor", "rundir", "config", "errors"),
         *("files", "escape", "console", "version", "shapes", "step_folders", "plots", "layout"),
     },
-    "compose": {"config", "errors", "escape", "launched", "which_folder"},
+    "compose": {"config", "errors", "escape", "launched", "which_folder", "which_run"},
     "completion": {"compose", "console", "errors", "shapes"},
     "console": {"escape", "layout"},
     "instruments": {"training", "optim", "tasks", "data", "errors", "plots", "torch_internals"},

@@ -22,7 +22,7 @@ from optbench.errors import UserError
 from optbench.escape import shell_word
 from optbench.monitor.numerals import significant
 from optbench.runs.filters import filter_of, meant
-from optbench.runs.find import find_runs, without_runs
+from optbench.runs.find import find_runs, of_no_run, without_runs
 from optbench.runs.past import Past, as_csv, as_json, telling_first
 
 FLAGS = ("--csv", "--json", "--help")
@@ -64,7 +64,7 @@ def runs(arguments: Sequence[str]) -> int:
     else:
         where = " ".join(paths) or "runs"
         like = f" with {' '.join(filters)}" if every and filters else ""
-        print_text(f"no runs below {where}{like}")
+        print_text(f"no runs below {where}{like or of_no_run(paths)}")
     nothing = without_runs(paths, below) if below else []
     for line in [*nothing, *(run.problem for run in found if run.problem)]:
         print_error(f"warning: {line}")

@@ -18,7 +18,7 @@ from optbench.comparison.to_target import AXES, times_to_target
 from optbench.comparison.workloads import OfWorkload, by_workload, differences
 from optbench.config.suggest import did_you_mean
 from optbench.errors import UserError
-from optbench.runs.find import find_runs, without_runs
+from optbench.runs.find import find_runs, of_no_run, without_runs
 from optbench.runs.read import Run
 from optbench.statistics import Comparison, compare_all, failure_rate, sentences, unit_of
 
@@ -100,7 +100,7 @@ def runs_below(*folders: str | os.PathLike[str]) -> list[Run]:
     runs = find_runs(*folders)
     if not runs:
         where = " ".join(str(folder) for folder in folders) or "runs"
-        raise UserError(f"no runs below {where}")
+        raise UserError(f"no runs below {where}{of_no_run(folders)}")
     return runs
 
 

@@ -7,12 +7,14 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 from itertools import accumulate
+from pathlib import Path
 
 from optbench.compose.files import GROUPS
 from optbench.compose.unquoted import texts_in_quotes
 from optbench.config.declared import field_of, holds_numbers
 from optbench.config.suggest import nearest
 from optbench.escape import NOTHING, shell_word
+from optbench.which_run import of_many
 
 Readable = Callable[[str], bool]
 """Whether Hydra can read an override."""
@@ -55,6 +57,8 @@ def no_override(words: Sequence[str], index: int, meant: Callable[[str, str], st
         run = shell_word(word)
         examined = f"optbench doctor {run} says what looks wrong"
         return f"{word}: a run's folder; {examined}, optbench resume {run} goes on with it"
+    if word and (many := of_many(Path(word))):
+        return f"{word}: {many}"
     before = words[index - 1] if index else ""
     after = words[index + 1] if index + 1 < len(words) else ""
     joined = ""

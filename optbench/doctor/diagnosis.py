@@ -11,7 +11,7 @@ from typing import Any
 from optbench.doctor.lacking import Lines, checkpoints_lacking, records_lacking, summary_lacking
 from optbench.errors import UserError
 from optbench.rundir import RunDir
-from optbench.runs.find import find_runs
+from optbench.runs.find import find_runs, of_no_run
 from optbench.runs.live_doctor import own_rule
 from optbench.runs.read import Run
 from optbench.symptoms.base import Rule, Symptom
@@ -81,7 +81,7 @@ def diagnosed(
     runs = find_runs(*folders)
     if not runs:
         where = " ".join(map(str, folders)) or "runs"
-        raise UserError(f"{where}: no runs are there")
+        raise UserError(f"{where}: no runs are there{of_no_run(folders)}")
     return [examined(run, every, own) for run in runs]
 
 

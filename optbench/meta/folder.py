@@ -21,8 +21,9 @@ from optbench.errors import UserError
 from optbench.files import BadFile, naming, open_regular, strict
 from optbench.meta.trainer import MetaStep
 from optbench.training.tensors_file import read_tensors
+from optbench.which_run import RULE
 
-CHECKPOINTS, LINES, WEIGHTS = "checkpoints", "meta.jsonl", "learned.safetensors"
+CHECKPOINTS, LINES, WEIGHTS = "checkpoints", "meta.jsonl", RULE
 KEPT = 2
 
 

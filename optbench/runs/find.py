@@ -17,6 +17,7 @@ from optbench.runs.filters import is_key
 from optbench.runs.read import Run
 from optbench.runs.result import RunResult
 from optbench.which_folder import nearest_folder, refuse_no_folder
+from optbench.which_run import of_meta
 
 DEEPEST = 8
 """Folders in folders that are looked into; `runs/sweeps/DATE/TIME/NUMBER` is five deep."""
@@ -85,6 +86,12 @@ def without_runs(paths: Sequence[str | os.PathLike[str]], found: Sequence[Run]) 
         for path in paths
         if not any(run.path.is_relative_to(path_of(path).absolute()) for run in found)
     ]
+
+
+def of_no_run(paths: Sequence[str | os.PathLike[str]]) -> str:
+    """Return what the one folder is below which no run was found; empty for another or several."""
+    meta = of_meta(Path(paths[0])) if len(paths) == 1 else ""
+    return f"; {meta}" if meta else ""
 
 
 def _hint(folder: Path) -> str:

@@ -15,8 +15,7 @@ from optbench.config.keys import CALLED
 from optbench.config.reading import plain_value
 from optbench.config.suggest import flat, likeness, nearest
 from optbench.errors import UserError
-from optbench.escape import shell_word
-from optbench.which_run import study_in
+from optbench.which_run import of_many
 
 MOST = {"trials": 100_000, "seeds": 1000, "folds": 1000, "confirm": 1000}
 LISTS = ("optimizers", "schedules")
@@ -126,10 +125,8 @@ def _refuse_bare(composer: Composer, overrides: Sequence[str], words: Sequence[s
     """Refuse words that are no `key=value`: a study's folder, or a choice without its group."""
     bare = [line for line in overrides if "=" not in line and not line.startswith("~")]
     for each in bare:
-        kind = study_in(Path(each)) if each else ""
-        if kind:
-            what = f"the folder of a {kind.removesuffix('.yaml')}"
-            raise UserError(f"{each}: {what}; optbench resume {shell_word(each)} goes on with it")
+        if many := of_many(Path(each)) if each else "":
+            raise UserError(f"{each}: {many}")
     if not bare:
         return
     files = composer.files

@@ -71,7 +71,7 @@ def test_a_sweep_is_answered_with_its_runs(
 @pytest.mark.parametrize(
     "line", ["evaluate 'my study'", "export 'my study' -o x.pt", "train 'weights=\"my study\"'"]
 )
-def test_a_study_is_answered_with_its_runs_and_its_best(
+def test_a_study_is_answered_with_its_runs(
     line: str, file: str, names: tuple[str, ...], ends: str, place: Path, workplace: Path
 ) -> None:
     study = workplace / "my study"
@@ -84,10 +84,34 @@ def test_a_study_is_answered_with_its_runs_and_its_best(
     typed = study if "weights=" in line else Path("my study")
     runs = " to ".join(str(typed / name) for name in ends.split())
     assert f"{typed}: a study's folder; name one of its runs: {runs}\n" in answer.err
-    (study / "recipe").mkdir()
-    (study / "recipe/tuned.yaml").touch()
-    best = f"{runs}; its best: optbench train recipe=tuned --config-dir '{typed}'\n"
-    assert best in call(line).err
+
+
+@pytest.mark.parametrize("verb", ["train", "show", "recommend", "find-lr", "tune", "check"])
+def test_a_folder_of_many_where_settings_are_meant(verb: str, workplace: Path) -> None:
+    for name, file in (("st", "study.yaml"), ("sw", "sweep.yaml"), ("m m", "meta-train.yaml")):
+        (workplace / name).mkdir()
+        (workplace / name / file).touch()
+    said = "the folder of a study; optbench resume st goes on with it"
+    assert call(f"{verb} st").err == f"optbench: st: {said}\n"
+    (workplace / "st/recipe").mkdir()
+    (workplace / "st/recipe/tuned.yaml").touch()
+    best = "; its best: optbench train recipe=tuned --config-dir st"
+    assert call(f"{verb} st").err == f"optbench: st: {said}{best}\n"
+    assert "sw: the folder of a sweep; optbench resume sw goes on" in call(f"{verb} sw").err
+    assert "optbench resume 'm m' goes on with it\n" in call(f"{verb} 'm m'").err
+
+
+@pytest.mark.parametrize(
+    "line", ["evaluate m", "export m -o x.pt", "doctor m", "show m", "compare m", "draw m"]
+)
+def test_a_meta_trainings_folder_is_known(line: str, workplace: Path) -> None:
+    (workplace / "m").mkdir()
+    for name in ("meta-train.yaml", "learned.safetensors"):
+        (workplace / "m" / name).touch()
+    answer = call(line)
+    assert answer.code == 2 and answer.err.count("\n") == 1
+    rule = "optbench train optimizer=learned optimizer.weights=m/learned.safetensors\n"
+    assert f"a meta-training's folder, which has no runs; its rule: {rule}" in answer.err
 
 
 def test_its_runs_are_named_as_they_can_be_pasted(
