@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from optbench.assemble.own import told
+from optbench.assemble.own_loss import loss_path
 from optbench.config.run_config import RunConfig
 from optbench.errors import OwnCodeError, UserError
 from optbench.tasks import chosen_loss
@@ -59,7 +60,7 @@ class Parts:
         nodes = {"model": config.model, "dataset": config.dataset, "task": config.task}
         self._names = {group: named(group, node, choices) for group, node in nodes.items()}
         self._targets = {group: str(node["_target_"]) for group, node in nodes.items()}
-        self._loss = (config.task.get("loss") or {}).get("_target_")
+        self._loss = loss_path(config.task)
         self._task, self._modules = task, modules
 
     def fault(self, error: Exception, batch: Any) -> UserError:

@@ -20,6 +20,7 @@ from optbench.assemble.metric_checks import check_metrics
 from optbench.assemble.modules import build_modules
 from optbench.assemble.own_loss import chosen_loss, names_loss
 from optbench.assemble.players import build_players
+from optbench.assemble.slope import check_slope
 from optbench.assemble.smallest import check_smallest
 from optbench.assemble.start import freeze, start_from
 from optbench.assemble.steps import graph_of, make_steps
@@ -173,6 +174,7 @@ def build_experiment(
     players, implementation = build_players(
         config, modules, task, feed, total_steps, world, strategy
     )
+    check_slope(config, task, modules, players, feed, precision, choices)
     looked_at = _batches_looked_at(players, total_steps)
     check_smallest(config, task, modules, feed, looked_at, precision)
     rng.seed_everything(config.seed, world.rank)

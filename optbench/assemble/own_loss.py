@@ -21,6 +21,11 @@ def names_loss(node: Mapping[str, Any]) -> bool:
     return isinstance(node.get("loss"), Mapping)
 
 
+def loss_path(node: Mapping[str, Any]) -> str | None:
+    """Return the path of the loss that a task's node names, None where it names none."""
+    return node["loss"].get("_target_") if names_loss(node) else None
+
+
 def chosen_loss(node: Mapping[str, Any]) -> Any:
     """Return the loss that a task's node names, None where it names none.
 

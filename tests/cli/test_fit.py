@@ -18,6 +18,16 @@ PARTS = """
 import torch
 from torch import nn
 
+def cut(outputs, targets):
+    return nn.functional.cross_entropy(outputs, targets).detach()
+
+class Cut(nn.Linear):
+    def __init__(self):
+        super().__init__(6, 3)
+
+    def forward(self, x):
+        return super().forward(x).detach()
+
 def one(outputs):
     return outputs.sum()
 
@@ -211,6 +221,22 @@ def test_a_loss_that_does_not_fit_is_named(loss: str, why: str) -> None:
         warnings.simplefilter("default")  # torch warns before it fails: that is no line of ours
         said = refused(f"task.loss._target_={loss}")
     assert said.startswith(f"task.loss._target_={loss.split()[0]}: {why}") and CALLED in said
+
+
+def test_a_loss_without_gradients_is_told_before_the_run() -> None:
+    hint = "nothing in it may detach, or leave torch by item() or numpy()"
+    without = f"without gradients to train by; {hint}"
+    said = refused("task.loss._target_=fit_parts.cut")
+    assert said == f"task.loss._target_=fit_parts.cut: gives a loss {without}"
+    own = f"{OWN} 'dataset.arguments={{kind: one}}' model=custom"
+    said = refused(f"{own} model._target_=fit_parts.Cut")
+    assert said == f"model._target_=fit_parts.Cut: gives outputs {without}"
+    named = "task=reconstruction task.mean=[0] task.std=[1]"  # whose loss is a word
+    said = refused(f"{own} {named} model._target_=fit_parts.Cut")
+    assert said.startswith("model._target_=fit_parts.Cut: does not fit")
+    losses = "optimizer=es task.loss._target_=fit_parts.cut hydra.run.dir=es"
+    answer = call(f"train threads=1 device=cpu steps=1 {losses}")
+    assert answer.code == 0, answer.err
 
 
 def test_whole_numbers_for_a_model_of_floats_name_models_that_take_them() -> None:
