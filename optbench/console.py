@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from optbench.escape import escaped, escaped_lines
-from optbench.layout import GAP, broken, columns, room_for, widths
+from optbench.layout import GAP, broken, columns, cut_short, room_for, text_width, widths
 from optbench.layout import header as broken_header
 
 WIDTH = 80
@@ -128,7 +128,7 @@ def fits(line: str) -> bool:
     `COLUMNS` says how wide.
     """
     measured = ERR.isatty() or os.environ.get("COLUMNS")
-    return not measured or len(line) <= width()
+    return not measured or text_width(line) <= width()
 
 
 def print_table(title: str, header: list[str], rows: list[list[str]], console: Any = None) -> None:
@@ -185,7 +185,7 @@ def add_what_fits(
     Args:
         table: values by column, changed in place.
         more: further columns, in the order of their worth; empty ones are none.
-        longest: characters of a value, which is cut short beyond.
+        longest: columns of a value, which is cut short beyond.
 
     Returns:
         The names of the columns that are left out.
@@ -194,7 +194,7 @@ def add_what_fits(
     for name, values in more.items():
         if not any(values):
             continue
-        cut = [v if len(v) <= longest else f"{v[: longest - 3]}..." for v in map(escaped, values)]
+        cut = [cut_short(escaped(value), longest) for value in values]
         cells = [[key, *column] for key, column in [*table.items(), (name, cut)]]
         wanted = [room_for(column[0], column[1:]) for column in cells]
         if sum(wanted) <= table_room(len(cells)):

@@ -16,6 +16,49 @@ _KEPT = "\x00"
 """In place of a space that no line is broken at."""
 
 
+def text_width(text: str) -> int:
+    """Return how many columns a text takes in a terminal; letters of East Asia take two each.
+
+    Example:
+        >>> text_width("损失 1")
+        6
+    """
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text) + text.count(_KEPT)
+
+
+def cut_short(text: str, longest: int) -> str:
+    """Return the beginning of a text that takes more columns than there may be, with `...`."""
+    if text_width(text) <= longest:
+        return text
+    while text_width(text) > longest - len("..."):
+        text = text[:-1]
+    return f"{text}..."
+
+
+def _wrap(text: str, width: int, indent: str = "", below: str = "") -> list[str]:
+    """Wrap as textwrap does, by columns; words stay whole."""
+    if text_width(text) == len(text):
+        return textwrap.wrap(
+            text,
+            width,
+            initial_indent=indent,
+            subsequent_indent=below,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    lines: list[str] = []
+    for gap, word in re.findall(r"(\s*)(\S+)", text):
+        if lines and text_width(lines[-1] + gap + word) <= width:
+            lines[-1] += gap + word
+        else:
+            lines.append((below if lines else indent) + word)
+    return lines
+
+
 def broken(text: str, width: int, hang: int = 2) -> str:
     """Break the lines of a text, so that none is wider unless a word is.
 
@@ -28,30 +71,21 @@ def broken(text: str, width: int, hang: int = 2) -> str:
 
 
 def _broken(line: str, width: int, hang: int) -> str:
-    if len(line) <= width:
+    if text_width(line) <= width:
         return line
     body = line.lstrip(" ")
     indent = line[: len(line) - len(body)]
     below = f"{indent}{'':<{hang}}"
     cells = body.split(GAP)
-    if len(cells) > 2 and all(len(below) + len(cell) <= width for cell in cells):
+    if len(cells) > 2 and all(len(below) + text_width(cell) <= width for cell in cells):
         lines = [indent + cells[0]]
         for cell in cells[1:]:
-            if len(lines[-1]) + len(GAP) + len(cell) <= width:
+            if text_width(lines[-1] + GAP + cell) <= width:
                 lines[-1] += GAP + cell
             else:
                 lines.append(below + cell)
         return "\n".join(lines)
-    return "\n".join(
-        textwrap.wrap(
-            body,
-            width,
-            initial_indent=indent,
-            subsequent_indent=below,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    )
+    return "\n".join(_wrap(body, width, indent, below))
 
 
 def yaml_line(line: str, width: int) -> str:
@@ -59,23 +93,14 @@ def yaml_line(line: str, width: int) -> str:
 
     A value of one word, such as a URL, that is too wide by itself stays beside its key.
     """
-    if len(line) <= width:
+    if text_width(line) <= width:
         return line
     found = re.match(r"(|.*?\s)# (.*)", line)
     if found is None:
         return _yaml_value(line, width)
     code, comment = found.groups()
-    below = f"{'':<{len(code)}}# "
-    return "\n".join(
-        textwrap.wrap(
-            comment,
-            max(width, len(below) + NARROWEST),
-            initial_indent=f"{code}# ",
-            subsequent_indent=below,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    )
+    below = f"{'':<{text_width(code)}}# "
+    return "\n".join(_wrap(comment, max(width, len(below) + NARROWEST), f"{code}# ", below))
 
 
 def _yaml_value(line: str, width: int) -> str:
@@ -83,18 +108,9 @@ def _yaml_value(line: str, width: int) -> str:
     indent = line[: len(line) - len(body)]
     below = f"{indent}    "  # further than the key of `- key: value`
     words = body.removeprefix("- ").split()
-    if len(words) == 2 and len(below) + len(words[1]) > width:
+    if len(words) == 2 and len(below) + text_width(words[1]) > width:
         return line
-    return "\n".join(
-        textwrap.wrap(
-            body,
-            width,
-            initial_indent=indent,
-            subsequent_indent=below,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    )
+    return "\n".join(_wrap(body, width, indent, below))
 
 
 def widths(rows: Sequence[Sequence[str]], room: int) -> list[int]:
@@ -111,7 +127,7 @@ def widths(rows: Sequence[Sequence[str]], room: int) -> list[int]:
     columns = list(zip(*rows, strict=True))
     found = [_least(column) for column in columns]
     left = room - sum(found)
-    for wish in (_of_words, _of_cells, lambda column: len(column[0])):
+    for wish in (_of_words, _of_cells, lambda column: text_width(column[0])):
         lack = [max(0, wish(column) - has) for column, has in zip(columns, found, strict=True)]
         one_word = [wish is _of_words and " " not in column[0] for column in columns]
         for i in sorted(range(len(columns)), key=lambda i: (one_word[i], lack[i], i)):
@@ -119,7 +135,7 @@ def widths(rows: Sequence[Sequence[str]], room: int) -> list[int]:
             found[i] += more
             left -= more
     if left < 0:  # the last one's words may be cut, or stick out
-        natural = max(map(len, columns[-1]))
+        natural = max(map(text_width, columns[-1]))
         found[-1] = max(min(NARROWEST, natural), found[-1] + left)
     return found
 
@@ -139,7 +155,7 @@ def header(name: str, width: int) -> list[str]:
     lines = [""]
     whole = _longest(name.split()) <= width
     for part in re.findall(r"\S+\s*", name) if whole else _parts(name, spaces=True):
-        if len((lines[-1] + part).rstrip()) > width and lines[-1]:
+        if text_width((lines[-1] + part).rstrip()) > width and lines[-1]:
             lines.append("")
         lines[-1] += part
     return [line.strip() for line in lines]
@@ -160,7 +176,7 @@ def columns(rows: Sequence[Sequence[str]], room: int) -> list[str]:
             for cell, width in zip(row, fitting, strict=True)
         ]
         for parts in zip_longest(*cells, fillvalue=""):
-            padded = [part.ljust(width) for part, width in zip(parts, fitting, strict=True)]
+            padded = [_padded(part, width) for part, width in zip(parts, fitting, strict=True)]
             lines.append(GAP.join(padded).rstrip())
     return lines
 
@@ -177,7 +193,7 @@ def _of_words(column: Sequence[str]) -> int:
 
 def _of_cells(column: Sequence[str]) -> int:
     """Return how wide a column's cells are, without its header."""
-    return max(map(len, column[1:]), default=0)
+    return max(map(text_width, column[1:]), default=0)
 
 
 def _parts(name: str, spaces: bool = False) -> list[str]:
@@ -187,8 +203,12 @@ def _parts(name: str, spaces: bool = False) -> list[str]:
 
 
 def _longest(words: Sequence[str]) -> int:
-    return max(map(len, words), default=0)
+    return max(map(text_width, words), default=0)
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - text_width(text))
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+    return _wrap(text, width) or [""]

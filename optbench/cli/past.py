@@ -20,6 +20,7 @@ from optbench.console import (
 )
 from optbench.errors import UserError
 from optbench.escape import shell_word
+from optbench.layout import text_width
 from optbench.monitor.numerals import significant
 from optbench.runs.filters import filter_of, meant
 from optbench.runs.find import find_runs, of_no_run, without_runs
@@ -84,7 +85,7 @@ def _as_table(found: Sequence[Past]) -> None:
         "best": [significant(run.best["value"]) if run.best else "" for run in found],
         "run": own,
     }
-    widest = sum(max(map(len, [name, *values])) for name, values in table.items())
+    widest = sum(max(map(text_width, [name, *values])) for name, values in table.items())
     if widest > table_room(len(table)):  # long paths: a day is enough, so that each has one line
         table["begun"] = [when.partition(" ")[0] for when in table["begun"]]
         if widest - len(" 00:00") > table_room(len(table)):

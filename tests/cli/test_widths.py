@@ -18,7 +18,15 @@ from optbench.cli.main import VERBS
 from optbench.compose.paths import configs_folder
 from optbench.console import add_what_fits
 from optbench.files import load_yaml, parse_yaml
-from optbench.layout import broken, columns, header, widths, yaml_line
+from optbench.layout import (
+    broken,
+    columns,
+    cut_short,
+    header,
+    text_width,
+    widths,
+    yaml_line,
+)
 
 from .program import SMALL, call
 
@@ -207,3 +215,20 @@ def test_what_is_to_be_pasted_stays_in_one_line() -> None:
     hint = """'optimizers=[sgd,{fast: ["optimizer=sgd", "optimizer.lr=0.1"]}]'"""
     told = broken(f"it can't be read, so that it is too wide for a line; write {hint}, or not", 60)
     assert f"  {hint},\n" in told
+
+
+def test_letters_of_east_asia_take_two_columns() -> None:
+    assert [text_width(text) for text in ("loss", "größe", "损失", "ロス1", "e\u0301")] == [
+        4,
+        5,
+        4,
+        5,
+        1,
+    ]
+    lines = columns([["name", "notes"], ["损失 函数", "a"], ["x", "b"]], 80)
+    assert lines == ["name       notes", "损失 函数  a", "x          b"]
+    assert [text_width(line.rpartition(" ")[0]) for line in lines[1:]] == [10, 10]
+    words = "损失 函数 很小 了"
+    assert broken(words, 10) == "损失 函数\n  很小 了" and broken(words, 17) == words
+    assert broken("warning: '很 小' 损失", 12) == "warning:\n  '很 小'\n  损失"
+    assert cut_short("损失函数", 8) == "损失函数" and cut_short("损失函数", 7) == "损失..."
