@@ -37,7 +37,6 @@ from optbench.which_run import (
     its_runs,
     like,
     not_a_run,
-    of_meta,
     of_study,
     runs_of_benchmark,
     study_in,
@@ -167,8 +166,7 @@ class RunDir:
         if not _is_run(folder) and study_in(folder):
             raise UserError(f"{key}{path}: {of_study(Path(path))}")
         if not _is_run(folder):
-            typed = Path(path)
-            found = runs_of_benchmark(typed) or of_meta(typed) or instead(typed)
+            found = runs_of_benchmark(Path(path)) or instead(Path(path))
             raise UserError(f"{key}{path}: {found}")
         made = cls(folder)
         if not sweep and not os.path.lexists(made.config):

@@ -98,6 +98,8 @@ def not_a_run(
         wanted: whether a run would do.
         what: such a run is called.
     """
+    if meta := of_meta(folder):
+        return meta
     there = folder.expanduser()
     found = [path for depth in INSIDE for path in there.glob(f"{depth}/status.json")]
     if not found:

@@ -174,9 +174,7 @@ def build_experiment(
     players, implementation = build_players(
         config, modules, task, feed, total_steps, world, strategy
     )
-    check_slope(config, task, modules, players, feed, precision, choices)
-    looked_at = _batches_looked_at(players, total_steps)
-    check_smallest(config, task, modules, feed, looked_at, precision)
+    _check_losses(config, task, modules, players, feed, total_steps, precision, choices)
     rng.seed_everything(config.seed, world.rank)
     state = RunState(
         players=players,
@@ -209,6 +207,22 @@ def build_experiment(
 def _trained(module: nn.Module) -> list[nn.Parameter]:
     """Return the parameters that are trained, whole also where each rank has a part of them."""
     return [parameter for parameter in module.parameters() if parameter.requires_grad]
+
+
+def _check_losses(
+    config: RunConfig,
+    task: Task,
+    modules: Mapping[str, nn.Module],
+    players: Sequence[Player],
+    feed: BatchStream,
+    total_steps: int,
+    precision: Precision,
+    choices: Mapping[str, str],
+) -> None:
+    """Refuse losses without gradients, and those that the smallest micro-batch has none of."""
+    check_slope(config, task, modules, players, feed, precision, choices)
+    looked_at = _batches_looked_at(players, total_steps)
+    check_smallest(config, task, modules, feed, looked_at, precision)
 
 
 def _batches_looked_at(players: Sequence[Player], total_steps: int) -> int:
