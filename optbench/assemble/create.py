@@ -14,6 +14,7 @@ from typing import Any
 
 from optbench.assemble.own import LIBRARIES, module_of, told
 from optbench.config.moved import now
+from optbench.config.reading import plain_value
 from optbench.config.suggest import nearest
 from optbench.errors import UserError
 
@@ -184,7 +185,24 @@ def called(bound: Callable[[], Any], target: Any, key: str, at: str) -> Any:
         strange = _not_taken(error, target)
         if strange:
             raise UserError(f"{at}.{strange}") from error
-        raise told(error, key, [module_of(target)], refuses=ValueError, at=at) from error
+        found = told(error, key, [module_of(target)], refuses=ValueError, at=at)
+        texts = _texts(error, bound)
+        raise (type(found)(f"{found} ({texts})") if texts else found) from error
+
+
+def _texts(error: BaseException, bound: Callable[[], Any]) -> str:
+    """Return which arguments are texts where an error is about one; empty where none is to blame.
+
+    Args:
+        bound: what failed, with its arguments.
+    """
+    if not isinstance(error, TypeError) or not re.search(r"\bstr\b", str(error)):
+        return ""
+    given = bound.keywords if isinstance(bound, partial) else {}
+    texts = {name: value for name, value in given.items() if isinstance(value, str)}
+    numbers = any(not isinstance(plain_value(value), str) for value in texts.values())
+    said = ", ".join(f'{name} is the text "{value}"' for name, value in texts.items())
+    return f"{said}; a number has no quotes" if numbers else said
 
 
 def _not_taken(error: BaseException, target: Any) -> str:

@@ -145,7 +145,9 @@ class Split:
         validation = round(size * fraction)
         if (fraction and not validation) or validation == size:
             what = "leaves no example to train on" if validation else "is less than one example"
-            raise UserError(f"dataset.val_fraction={fraction}: of {size} this {what}")
+            mend = "0.5 leaves some" if validation else f"{1 / size:.2g} is one, 0 none"
+            hint = f"; dataset.val_fraction={mend if size > 1 else '0 is none'}"
+            raise UserError(f"dataset.val_fraction={fraction}: of {size} this {what}{hint}")
         return cls(size - validation, validation, False)
 
     @classmethod

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from optbench.assemble.create import given
+from optbench.assemble.create import called, given
 from optbench.data.items import Items, lacking
 from optbench.errors import UserError
 
@@ -45,7 +46,8 @@ def own_items(target: Any, **node: Any) -> Items:
         with borrowed():
             seed(node["data_seed"], number)
             shared = given(node, "dataset.arguments", "arguments")
-            items = target(**{**shared, **given(node, f"dataset.{split}", split)})
+            every = {**shared, **given(node, f"dataset.{split}", split)}
+            items = called(partial(target, **every), target, "dataset", "dataset.arguments")
         why = lacking(items)
         if why is not None:
             name = "nothing" if items is None else type(items).__name__

@@ -107,7 +107,8 @@ class _Fit:
             mend = f"weights.strict=false {excludes} takes the rest"
         if what is None and unlike:
             there, here = (list(each[unlike[0]].shape) for each in (self.given, self.wanted))
-            what = f"{unlike[0]}{_more(unlike)} is {there} there and {here} in the model"
+            others = f" ({len(unlike) - 1} more of other shapes)" if unlike[1:] else ""
+            what = f"{unlike[0]} is {there} there and {here} in the model{others}"
             mend = f"{excludes} leaves {'it' if len(unlike) == 1 else 'them'} as drawn"
         if what is None:
             return
@@ -128,7 +129,8 @@ class _Fit:
         if besides:
             like = nearest(besides[0], self.wanted)
             found = f", which has {like}" if like else ""
-            return f"{besides[0]}{_more(besides)} is not in the model{found}"
+            verb = "are" if besides[1:] else "is"
+            return f"{besides[0]}{_more(besides)} {verb} not in the model{found}"
         return None
 
     def _unlike_shapes(self) -> list[str]:

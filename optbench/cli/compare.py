@@ -19,7 +19,7 @@ def compare(arguments: Sequence[str]) -> int:
     if len(chosen) > 1:
         raise UserError(f"{' '.join(chosen)}: one of them")
     if "--format" in flags and "--figures" not in flags:
-        raise UserError("--format: of figures: --figures FOLDER")
+        raise UserError("--format: it is of figures, which --figures FOLDER draws; give both")
     from optbench.comparison import formats, printing
     from optbench.comparison.compare import compare_workloads
 

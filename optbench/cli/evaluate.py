@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 
 from optbench.config.flags import taken
@@ -10,7 +11,7 @@ from optbench.console import print_error, print_lines, print_table, shown
 from optbench.errors import UserError
 from optbench.files import strict
 from optbench.monitor.numerals import significant
-from optbench.rundir import RunDir, path_of
+from optbench.rundir import RunDir
 
 
 def evaluate(arguments: Sequence[str]) -> int:
@@ -21,7 +22,7 @@ def evaluate(arguments: Sequence[str]) -> int:
         raise UserError("evaluate: which run? optbench evaluate RUN [--at best|last|STEP]")
     run, *overrides = words
     for word in overrides:
-        if "=" not in word and path_of(word).is_dir():
+        if "=" not in word and os.path.isdir(word):
             raise UserError(f"{word}: a second folder; evaluate takes one run at a time")
     folder = RunDir.existing(run, "")
     from optbench.runs.evaluate import evaluated
@@ -29,7 +30,7 @@ def evaluate(arguments: Sequence[str]) -> int:
     from optbench.runs.weights import default_at, step_of
 
     at = flags.get("--at") or default_at(folder)
-    step = step_of(folder, at)
+    step = step_of(folder, at, "--at ")
     saved = read_saved(folder, "--trust" in flags, to_write=False, hint=HINT, as_trained=True)
     found = evaluated(folder, saved, step, overrides, flags.get("--config-dir"))
     for note in found.notes:

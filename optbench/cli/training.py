@@ -114,7 +114,7 @@ def _with_run(words: list[str]) -> list[str]:
     if named in ([], [""], ["null"]) or ("=" in named[0] and not path_of(named[0]).is_dir()):
         raise UserError("resume: which run? optbench resume RUN [overrides]")
     for word in words[1:]:
-        if "=" not in word and path_of(word).is_dir():
+        if "=" not in word and not word.startswith("~") and path_of(word).is_dir():
             raise UserError(f"{word}: a second folder; optbench resume goes on with one")
     return [f"resume={words[0]}", *words[1:]]
 

@@ -8,6 +8,7 @@ and closed lists for the field's reserved words.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -171,6 +172,9 @@ def _expected(
     field: Field, value: Any, key: str, beside: Mapping[str, Any], like: Any
 ) -> tuple[str, str | None]:
     """Return what a field expects, and the hint for a value nearly right, or another key's."""
+    epochs = re.fullmatch(r"(\d+) ?ep(?:ochs?)?", str(value)) if key == "steps" else None
+    if epochs:
+        return field.says, f"expected {field.says}; did you mean epochs={epochs[1]}?"
     words = getattr(field.read, "words", ())
     if words:
         if nearest(str(value), words) is None:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from optbench.config.conform import conform
+from optbench.config.flow import flow
 from optbench.config.reserved import settable_in_a_group
 from optbench.config.stages import settings_of, stages_of
+from optbench.config.suggest import nearest
 from optbench.config.zoo import check_named, settable_in_groups
 from optbench.errors import UserError
 
@@ -80,5 +82,8 @@ def check_parameter_groups(optimizer: Mapping[str, Any], key: str = "optimizer")
     for index, group in enumerate(optimizer["groups"]):
         at = f"{key}.groups[{index}]"
         if not isinstance(group, Mapping) or "params" not in group:
-            raise UserError(f"{at}={group}: expected a mapping with params, a pattern of names")
+            near = nearest("params", group) if isinstance(group, Mapping) else None
+            hint = f"; did you mean params in place of {near}?" if near else ""
+            expected = "expected a mapping with params, a pattern of names"
+            raise UserError(f"{at}={flow(group)}: {expected}{hint}")
         conform(group, {"params": "*", "schedule": None, **settable}, at)

@@ -157,6 +157,9 @@ def writing(path: str | Path) -> Iterator[IO[bytes]]:
         UserError: the file can't be written.
     """
     path = Path(path)
+    above = next((folder for folder in path.parents if os.path.lexists(folder)), path.parent)
+    if os.path.lexists(above) and not above.is_dir():
+        raise UserError(f"{above}: a file, where a folder is meant")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     drawn = BytesIO()
     try:

@@ -42,7 +42,7 @@ def branch(
     if launched_ranks() > 1:
         raise UserError("--at: in one process, without torchrun")
     old = going.folder
-    step = step_of(old, at)
+    step = step_of(old, at, "--at ")
     damaged = checkpoint.damage(checkpoint_folder(old.checkpoints, step))
     if damaged is not None:
         raise UserError(f"{checkpoint_folder(old.checkpoints, step)}: {damaged}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optbench.config.paths import is_pretrained
 from optbench.config.run_config import RunConfig
 from optbench.errors import UserError, reason
 from optbench.rundir import RunDir, path_of
+from optbench.which_folder import nearest_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,14 +41,19 @@ def start_weights(config: RunConfig, world: World) -> dict[str, Tensor] | None:
         from optbench.runs.weights import step_of
 
         folder = RunDir.existing(path, "weights=")
-        return weights_of(folder, step_of(folder, config.weights.at)).state
+        return weights_of(folder, step_of(folder, config.weights.at, "weights.at=")).state
     from optbench.training.weights_file import read_weights
 
     if not path.exists():
         name = meant(path.name, config)
-        hint = f"; did you mean weights={name}?" if name else ""
+        near = nearest_folder(path, lambda beside: beside.is_file() or _is_run(beside))
+        hint = f"; did you mean weights={name}?" if name else near
         raise UserError(f"weights={where}: no such run or file{hint}")
     try:
         return read_weights(path, "weights=")
     except OSError as error:
         raise UserError(f"weights={where}: {reason(error)}") from None
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / "config.yaml").is_file()

@@ -11,6 +11,7 @@ from optbench.assemble.data import dataset
 from optbench.assemble.experiment import build_model
 from optbench.compose.composer import hydra_session
 from optbench.config.schema import from_plain
+from optbench.config.suggest import nearest
 from optbench.errors import UserError, reason
 from optbench.files import BadFile
 from optbench.rundir import RunDir
@@ -111,8 +112,11 @@ def load_weights(modules: Mapping[str, nn.Module], folder: RunDir, step: int) ->
         raise UserError(f"{at}: it does not fit the run's model ({why[:300]})") from error
 
 
-def step_of(folder: RunDir, at: str | int) -> int:
+def step_of(folder: RunDir, at: str | int, said: str = "at=") -> int:
     """Return the step of a checkpoint: `best`, `last`, or a step, as a number or a text.
+
+    Args:
+        said: what it was said with, for messages.
 
     Raises:
         UserError: there is no such checkpoint.
@@ -126,7 +130,9 @@ def step_of(folder: RunDir, at: str | int) -> int:
             raise UserError(f"{folder.path}: {lacking}")
         return at
     if at not in ("best", "last"):
-        raise UserError(f"at={at}: expected best, last or a step")
+        near = nearest(str(at), ("best", "last"))
+        hint = f"; did you mean {near}?" if near else ""
+        raise UserError(f"{said}{at}: expected best, last or a step{hint}")
     found = checkpoints(folder)
     step: int | None = getattr(found, str(at))
     if step is None:

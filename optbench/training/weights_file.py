@@ -30,7 +30,7 @@ def check_name(path: Path, key: str) -> None:
     if path.suffix == SAFETENSORS:
         _library()
     elif path.suffix not in TORCH:
-        raise UserError(f"{key}{path}: expected a file that ends in .safetensors or .pt")
+        raise UserError(f"{key}{path}: expected a file that ends in .safetensors, .pt or .pth")
 
 
 def _library() -> Any:

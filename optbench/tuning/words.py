@@ -145,7 +145,7 @@ def _value(override: Any, line: str) -> Any:
         raise UserError(f"{line}: a list is written in brackets: {key}=[{text}]")
     if override.is_sweep_override():
         searched = "; what is searched stands in search={...}" if key in ("space", "search") else ""
-        raise UserError(f"{line}: one value{searched}")
+        raise UserError(f"{line}: {key} takes one value, not several{searched}")
     if override.is_add() or override.is_delete() or override.package is not None:
         raise UserError(f"{line}: write {key}=...")
     return override.value()

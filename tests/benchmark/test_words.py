@@ -25,7 +25,10 @@ BOTH = "suite=tiny 'optimizers=[sgd,adamw]'"
         (f"{BOTH} schedule=a,b", "schedule=a,b: write schedules=[a,b]"),
         (f"{BOTH} space=lr", "space=lr: of one optimizer: search={NAME: lr}"),
         ("suite=tiny optimizers=sgd,adamw", "optimizers=sgd,adamw: a list is written in brackets"),
-        ("suite=tiny,quick 'optimizers=[sgd]'", "suite=tiny,quick: one value\n"),
+        (
+            "suite=tiny,quick 'optimizers=[sgd]'",
+            "suite=tiny,quick: suite takes one value, not several\n",
+        ),
         ("'suite=[tiny,cpu]' 'optimizers=[sgd]'", "suite=[tiny,cpu]: no such suite; choose from"),
         ("suites=tiny 'optimizers=[sgd]'", "suites=tiny: no such key; did you mean suite=tiny?"),
         (f"{BOTH} n_trials=3", "n_trials=3: no such key; did you mean trials=3?"),

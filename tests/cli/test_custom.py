@@ -217,6 +217,28 @@ def test_a_name_of_no_file_stays_as_it_is() -> None:
     )["dataset"] == {"arguments": {"path": "squad"}, "train": None}
 
 
+@pytest.mark.parametrize(
+    ("fraction", "said"),
+    [
+        ("0.1", "of 3 this is less than one example; dataset.val_fraction=0.33 is one, 0 none"),
+        ("0.9", "of 3 this leaves no example to train on; dataset.val_fraction=0.5 leaves some"),
+    ],
+)
+def test_a_fraction_that_is_nothing_is_told_with_one_that_is_not(fraction: str, said: str) -> None:
+    small = "threads=1 device=cpu steps=1 batch_size=1"
+    line = f"train {small} {NUMBERS} {NET} 'dataset.arguments={{size: 3}}'"
+    answer = call(f"{line} dataset.val_fraction={fraction}")
+    assert answer.code == 2 and said in answer.err
+    fitting = said.partition("val_fraction=")[2].split()[0]
+    assert call(f"{line} dataset.val_fraction={fitting}").code == 0
+
+
+def test_a_text_where_a_number_is_meant_is_named() -> None:
+    answer = call(f"train {SMALL} {NUMBERS} {NET} steps=1 'dataset.arguments={{size: ten}}'")
+    assert answer.code == 1 and "Traceback" in answer.err
+    assert answer.err.endswith('(size is the text "ten")\n')
+
+
 @pytest.mark.parametrize("verb", ["evaluate", "export"])
 def test_other_verbs_build_it_again(verb: str) -> None:
     train(f"{NUMBERS} {NET} {LOSS} steps=2", "run")

@@ -138,6 +138,7 @@ def test_of_a_folder_of_runs_one_on_a_function_is_named(
         ("{deep} --animate", "--animate: quadratic, 5 dimensions has no plane"),
         ("{adam} --animated", "--animated: no such flag; did you mean --animate?"),
         ("{adam} --to", "--to: into which folder? --to FOLDER"),
+        ("{adam} --to {adam}/config.yaml", "config.yaml: a file, where a folder is meant"),
         ("{adam} --fit 9:3", "--fit 9:3: FROM:TO, and 9 is not before 3"),
         ("{adam} --fit some", "--fit some: two steps"),
     ],

@@ -61,7 +61,10 @@ def test_without_safetensors_it_says_what_to_install(
         ("", "which run, and where?"),
         ("mine", "which run, and where?"),
         ("mine -o", "-o: it wants a value"),
-        ("mine -o model.onnx", "model.onnx: expected a file that ends in .safetensors or .pt"),
+        (
+            "mine -o model.onnx",
+            "model.onnx: expected a file that ends in .safetensors, .pt or .pth",
+        ),
         ("mine -o file/model.pt", "file is no folder"),
         ("mine -o no/model.pt --at 5", "no checkpoint of step 5"),
         ("mine -o model.pt --at 5", "no checkpoint of step 5; there are 9, 12"),

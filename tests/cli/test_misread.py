@@ -54,6 +54,12 @@ ELSEWHERE = [
     ("'optimizer.groups[0].lr=1'", ["a list is given whole: optimizer.groups=[...]"]),
     ("'seed=rang(3)'", ["no such function; did you mean range(...)?"]),
     ("'seed=choice()'", ["choice(...) does not take these"]),
+    (
+        "'optimizer.groups=[{param: \"*\", lr: 1}]'",
+        ["optimizer.groups[0]={param: *, lr: 1}", "did you mean params in place of param?"],
+    ),
+    ("steps=1ep", ["steps=1ep", "a whole number, at least 1; did you mean epochs=1?"]),
+    ("'steps=3 epochs'", ["did you mean epochs=3?"]),
     ("~seed", ["~seed: a key can be set, not deleted"]),
     ("optimizer.fused=true", ["optimizer.fused=true", "optimizer.implementation=fused"]),
     ("++optimizer.foreach=true", ["optimizer.foreach", "optimizer.implementation=foreach"]),

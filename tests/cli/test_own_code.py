@@ -23,6 +23,8 @@ class Refuses(torch.optim.SGD):
             raise ValueError("lr is too large")
         super().__init__(params, lr=lr)
 
+Momentum = torch.optim.SGD
+
 class Adds(torch.optim.SGD):
     def __init__(self, params, lr=0.1):
         [1, 2] + lr
@@ -112,6 +114,13 @@ LINES = [
     ("optimizer", "number", "", "expected a class or function, found an object of int", ""),
     ("optimizer", "Linear", "", "not a torch.optim.Optimizer", ""),
     ("optimizer", "Refuses", "'optimizer.arguments={foo: 1}'", "optimizer.arguments.foo", ""),
+    (
+        "optimizer",
+        "Momentum",
+        "'optimizer.arguments={momentum: \"0.9\"}'",
+        "optimizer: '<' not supported between",
+        '(momentum is the text "0.9"; a number has no quotes)',
+    ),
     ("model", "Unused", "", "model=mine: other.weight is lazy", ""),
     ("model", "Pair", "", "model=mine: does not fit", "the model gives a tuple"),
     ("model", "Named", "", "model=mine: does not fit", "the model gives a dict"),

@@ -204,7 +204,7 @@ def test_flags_of_one_run_are_refused_of_a_study() -> None:
         ("space=adamw trials=0", "trials=0: not valid; expected a whole number from 1"),
         ("space=adamw trials=many", "trials=many: not valid"),
         ("space=adamw seeds=1.5", "seeds=1.5: not valid"),
-        ("space=adamw trials=1,2", "trials=1,2: one value"),
+        ("space=adamw trials=1,2", "trials=1,2: trials takes one value, not several"),
         ("space=sgd", "space=sgd: for optimizer=sgd; this is optimizer=adamw"),
         ("'search={optimizer.lr: {log: [1, 1e-4]}}'", "search: optimizer.lr: log=[1, 0.0001]"),
         ("'search={optimizer.lr: {log: [0, 1]}}'", "search: optimizer.lr: log=[0, 1]"),

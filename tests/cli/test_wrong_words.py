@@ -76,8 +76,8 @@ A, B = "runs/2026-11-30/10-00-00-a", "runs/2026-11-30/11-00-00-b"
         ("train steps=1e400", "steps=1e400: not valid; expected a whole number"),
         ("train optimizer.lr=1e400", "optimizer.lr=1e400: not valid; expected a number"),
         ("train schedule.warmup_steps=200%", "a part of the run (10%), at most 100%"),
-        ("train weights={file}", "{file}: expected a file that ends in .safetensors or .pt"),
-        (f"export {A} -o {A}", f"{A}: expected a file that ends in .safetensors or .pt"),
+        ("train weights={file}", "{file}: expected a file that ends in .safetensors, .pt or .pth"),
+        (f"export {A} -o {A}", f"{A}: expected a file that ends in .safetensors, .pt or .pth"),
         (f"probe {A} instruments=[sharpness] examples=0", "optbench: examples=0: expected a"),
         (
             f"probe {A} instruments=[sharpness] sharpness.examples=0",

@@ -98,7 +98,11 @@ def test_shares_rise_in_steps(tmp_path: Path, figures: list[Any]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("a.gif", r"a picture ends with \.png, \.pdf, \.svg"), ("png", "ends"), ("f/a.png", "can't")],
+    [
+        ("a.gif", r"a picture ends with \.png, \.pdf, \.svg"),
+        ("png", "ends"),
+        ("f/a.png", "f: a file, where a folder is meant"),
+    ],
 )
 def test_what_can_not_be_written_is_said(name: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "f").touch()

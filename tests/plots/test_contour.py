@@ -94,5 +94,5 @@ def test_a_file_that_cannot_be_written_is_the_users_error(tmp_path: Path) -> Non
         lambda path: contour.animate(path, BOWL, TRAILS[1:]),
         lambda path: gaps.save(path, [gaps.Gaps("a", [1, 2], [1.0, 0.5])]),
     ):
-        with pytest.raises(UserError, match="can't be written"):
+        with pytest.raises(UserError, match="a file, where a folder is meant"):
             write(tmp_path / "file" / "a.gif")

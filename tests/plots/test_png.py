@@ -37,5 +37,5 @@ def test_without_matplotlib_one_line_says_what_to_do(monkeypatch: pytest.MonkeyP
 
 def test_a_file_that_cannot_be_written_is_the_users_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(UserError, match="can't be written"):
+    with pytest.raises(UserError, match="a file, where a folder is meant"):
         png.save(tmp_path / "file" / "a.png", LINE)

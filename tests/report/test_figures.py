@@ -89,7 +89,10 @@ def test_the_command_line_writes_them(folders: Folders, tmp_path: Path) -> None:
         answer = call([*line, *bad.split()])
         assert (answer.code, answer.out) == (2, "") and said in answer.err
     answer = call(["compare", str(folders.top), "--format", "pdf"])
-    assert answer.code == 2 and "--format: of figures: --figures FOLDER" in answer.err
+    assert (
+        answer.code == 2
+        and "--format: it is of figures, which --figures FOLDER draws" in answer.err
+    )
 
 
 def test_a_link_in_a_pictures_place_is_replaced(folders: Folders, tmp_path: Path) -> None:

@@ -134,9 +134,11 @@ def test_of_two_players_one_is_started_and_another_frozen_in_part() -> None:
     ("line", "why"),
     [
         ("weights=nowhere", "nowhere: no such run or file"),
-        ("weights=first/config.yaml", "expected a file that ends in .safetensors or .pt"),
+        ("weights=oddd.pt", "no such run or file; did you mean {here}/odd.pt?"),
+        ("weights=frist", "no such run or file; did you mean {here}/first?"),
+        ("weights=first/config.yaml", "expected a file that ends in .safetensors, .pt or .pth"),
         ("weights=first weights.at=4", "no checkpoint of step 4; there are 3, 6"),
-        ("weights=first weights.at=newest", "expected best, last or a step"),
+        ("weights=first weights.at=newest", "weights.at=newest: expected best, last or a step"),
         ("weights=first", "it has no blocks.1.0.weight (and 6 more); weights.strict=false"),
         ("weights=odd.pt model.hidden=[8]", "it has no head.weight; heads.weight is there"),
         ("weights=more.pt model.hidden=[8]", "extra is not in the model"),
@@ -163,7 +165,7 @@ def test_what_does_not_fit_is_one_line(line: str, why: str) -> None:
     before = left_in(Path.cwd())
     hidden = "" if "hidden" in line else "model.hidden=[8,8] model.batch_norm=true"
     answer = call(f"train threads=1 device=cpu steps=1 {hidden} {line} hydra.run.dir=new")
-    assert answer.code == 2 and why in answer.err, answer.err
+    assert answer.code == 2 and why.format(here=Path.cwd()) in answer.err, answer.err
     assert answer.err.count("\n") == 1 and left_in(Path.cwd()) == before
 
 
