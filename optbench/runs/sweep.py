@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from optbench.compose.composer import Composer
 from optbench.compose.sweeps import Grid, varied_keys
+from optbench.config.identity import digest
 from optbench.config.run_spec import RunSpec
 from optbench.config.schema import from_plain
 from optbench.errors import OwnCodeError, UserError, is_machines
@@ -102,10 +103,27 @@ def begin(
         specs[0].config.device, lambda: remember(RunDir.reserve(grid.folder, "hydra.sweep.dir"))
     )
     say_taken(grid.folder, folder.path, log)
+    if repeated := _repeated(specs):
+        log.warn(repeated)
     if not log.quiet:
         plan = Plan(grid.runs, composer.config_dir, columns=specs[0].columns, executor=executor)
         write_plan(folder.path, overrides, plan)
     return Sweep(folder, grid.runs, specs, populations=found)
+
+
+def _repeated(specs: Sequence[RunSpec]) -> str:
+    """Return what is to be said of runs that are another one again, `seed=0,0`; else nothing."""
+    first: dict[str, int] = {}
+    same = []
+    for number, spec in enumerate(specs):
+        before = first.setdefault(digest(spec.plain), number)
+        if before != number:
+            same.append((number, before))
+    if not same:
+        return ""
+    number, before = same[0]
+    more = f", and {len(same) - 1} more repeat one" if same[1:] else ""
+    return f"run {number} has the very settings of run {before}{more}; each is trained"
 
 
 def _on_main(device: str, make: Callable[[], T]) -> T:

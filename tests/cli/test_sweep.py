@@ -119,6 +119,20 @@ def test_a_run_alone_equals_the_same_run_in_a_sweep(workplace: Path, sweep: Path
     assert scores[0] == scores[1]
 
 
+@pytest.mark.parametrize(
+    ("grid", "said"),
+    [
+        ("seed=0,0", "run 1 has the very settings of run 0; each is trained"),
+        ("optimizer.lr=0.1,0.10,0.01 seed=0,0", "run 0, and 3 more repeat one; each is trained"),
+        ("name=a,b", ""),
+    ],
+)
+def test_runs_that_repeat_another_are_warned_of(grid: str, said: str, workplace: Path) -> None:
+    answer = call(f"train -m {SMALL} steps=1 checkpoint=none {grid} hydra.sweep.dir=twice")
+    warned = [line for line in answer.err.splitlines() if line.startswith("warning: ")]
+    assert answer.code == 0 and len(warned) == bool(said) and said in "".join(warned)
+
+
 def test_a_finished_sweep_is_not_run_again(sweep: Path) -> None:
     before = [folder.path.joinpath("status.json").stat().st_mtime_ns for folder in runs_of(sweep)]
     answer = call(f"resume {sweep}")
