@@ -149,7 +149,9 @@ def test_without_matplotlib_the_line_says_how_to_get_it(
 def test_whatever_goes_wrong_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = study(tmp_path, LRS, lambda place, run: 1.0)
     (tmp_path / "pictures").write_text("in the way", encoding="utf-8")
-    assert "no pictures: " in draw(made, "st") and "can't be written" in draw(made, "st")
+    assert "no pictures: " in draw(made, "st") and "a file, where a folder is meant" in draw(
+        made, "st"
+    )
 
     def broken(*values: Any, **more: Any) -> None:
         raise AttributeError("no such\nthing in this matplotlib")
