@@ -98,7 +98,7 @@ def test(at: Ready, config_dir: str | None, tell: Callable[[str], None]) -> dict
             questions=len(claim.cases),
         )
     said = outcome(claim, at.wanted, at.parts, found, judged)
-    said |= {"seconds": round(doer.seconds(at.parts), 1), "begun": date_text(doer.begun())}
+    said |= {"seconds": round(doer.seconds(at.parts), 1), "begun": date_text(doer.begun(at.parts))}
     said["key"] = at.key
     missing = draw(at.folder / PICTURE, claim, found, judged)
     said["picture"] = None if missing else PICTURE

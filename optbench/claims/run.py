@@ -98,9 +98,14 @@ class Doer:
         known = self._known_seconds()
         return sum(known.get(each.folder, 0.0) for each in parts)
 
-    def begun(self) -> float:
-        """Return when the first part began, in seconds of the epoch."""
-        return self._known_seconds().get(BEGUN, time.time())
+    def begun(self, parts: Sequence[Planned]) -> float:
+        """Return when the first of these parts began, in seconds of the epoch.
+
+        Other parts may lie in the folder, of the experiment as it was before.
+        """
+        known = self._known_seconds()
+        first = known.get(BEGUN, time.time())
+        return min(known.get(f"{each.folder} {BEGUN}", first) for each in parts)
 
     def _known_seconds(self) -> dict[str, float]:
         try:
@@ -113,6 +118,7 @@ class Doer:
         known = {BEGUN: time.time() - seconds, **self._known_seconds()}
         if planned.folder not in known:  # else it is a look at what is done
             known[planned.folder] = seconds
+            known[f"{planned.folder} {BEGUN}"] = time.time() - seconds
             write_atomically(self.folder / SECONDS, json.dumps(known, indent=1))
 
     def _sweep(self, planned: Planned) -> list[RunResult]:
