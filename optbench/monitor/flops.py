@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
-
-from torch.utils.flop_counter import FlopCounterMode
+from typing import TYPE_CHECKING, Any
 
 from optbench.torch_internals import ATTENTION_OF_CPUS, RECURRENT_KERNELS
+
+if TYPE_CHECKING:
+    from torch.utils.flop_counter import FlopCounterMode
 
 Shape = tuple[int, ...]
 
@@ -19,6 +20,8 @@ def counter() -> FlopCounterMode:
     an addition are 2), and nothing that works element by element; with attention on a CPU and with
     recurrent layers' kernels, which torch's leaves out.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # 70 ms, for which no other run waits
+
     attention, its_backward = ATTENTION_OF_CPUS
     mapping: dict[Any, Any] = {attention: _attention, its_backward: _attention_backward}
     for kernel, backward in RECURRENT_KERNELS:
