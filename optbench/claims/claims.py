@@ -60,6 +60,8 @@ def ready(composer: Composer, claim: Claim, wanted: Asked, root: str = ROOT) -> 
     Raises:
         UserError: bad input; a data set that is missing.
     """
+    if wanted.at_once > 1:
+        raise UserError(f"at_once={wanted.at_once}: of claim --all alone")
     function = function_of(claim)
     parts = plan(composer, claim, wanted)
     key = digest([claim.fixed, code_hash(function), [each.hash for each in parts]])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -39,6 +40,7 @@ class Judged:
         why: of `undecided`, where there is something to say.
         region: of the claim; infinite where it has no end.
         values: by seed, those that there are.
+        target: what the claim has it near; None of other claims.
     """
 
     quantity: str
@@ -53,6 +55,7 @@ class Judged:
     why: str = ""
     region: tuple[float, float] = (-math.inf, math.inf)
     values: tuple[float, ...] = ()
+    target: float | None = None
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,13 @@ class Region:
         low, high: of the claim.
         matters: the claim does not hold either where the mean is shown to be less than this beyond
             the only finite bound; 0 where any difference counts.
+        target: in the middle, where it is what the claim has a value near.
     """
 
     low: float = -math.inf
     high: float = math.inf
     matters: float = 0.0
+    target: float | None = None
 
 
 def judge(
@@ -92,21 +97,20 @@ def judge(
         rules: that have to hold together: that one does not is found by luck more often.
     """
     value = float(np.mean(values)) if len(values) else math.nan
-    bounds = (region.low, region.high)
+    made = partial(
+        Judged,
+        quantity,
+        wanted,
+        value=value,
+        seeds=len(values),
+        region=(region.low, region.high),
+        values=tuple(values),
+        target=region.target,
+    )
     if exact:
         inside = region.low <= value <= region.high and bool(len(values))
         answer = HOLDS if inside else NOT if math.isfinite(value) else UNDECIDED
-        return Judged(
-            quantity,
-            wanted,
-            answer,
-            value=value,
-            low=value,
-            high=value,
-            seeds=len(values),
-            region=bounds,
-            values=tuple(values),
-        )
+        return made(answer, low=value, high=value)
     level = LEVEL / questions * SLACK
     low, high = _interval(values)
     holds, fails = _p_inside(values, value, region), _p_outside(values, value, region)
@@ -116,19 +120,7 @@ def judge(
     elif holds <= level:
         answer, p = HOLDS, holds
     needed = None if answer != UNDECIDED else _needed(values, value, region, questions * rules)
-    return Judged(
-        quantity,
-        wanted,
-        answer,
-        value=value,
-        low=low,
-        high=high,
-        seeds=len(values),
-        p=min(1.0, p),
-        needed=needed,
-        region=bounds,
-        values=tuple(values),
-    )
+    return made(answer, low=low, high=high, p=min(1.0, p), needed=needed)
 
 
 def _interval(values: Sequence[float]) -> tuple[float, float]:

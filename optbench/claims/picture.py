@@ -77,9 +77,9 @@ def _lines(axes: Any, picture: Picture) -> None:
 
 def _quantities(axes: Any, rules: Sequence[Judged], case: str) -> None:
     """Draw each quantity's values, mean and interval; those near a value as parts of it."""
-    relative = all(each.wanted.startswith("within") and sum(each.region) for each in rules)
+    relative = all(each.target for each in rules)
     for row, each in enumerate(reversed(rules)):
-        unit = sum(each.region) / 2 if relative else 1.0
+        unit = each.target if relative and each.target else 1.0
         colour = ANSWERS.get(each.answer, OPEN)
         low, high = each.region
         ends = [value / unit for value in (low, high) if math.isfinite(value)]

@@ -126,7 +126,7 @@ def _region(rule: Mapping[str, Any], kind: str) -> tuple[Region, str]:
         return Region(high=value), f"below {value:g}"
     far = within(rule)
     said = rule["within"] if isinstance(rule["within"], str) else f"{far:g}"
-    return Region(value - far, value + far), f"within {said} of {value:g}"
+    return Region(value - far, value + far, target=value), f"within {said} of {value:g}"
 
 
 def _paired(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from optbench.api import resume_sweep, sweep
 from optbench.api_benchmark import benchmark
@@ -31,8 +31,14 @@ COUNTED = ("finished", "stopped_early", "diverged")
 """States of a run that has come to an end of its own."""
 RANGE_TEST = "find-lr.json"
 SECONDS = CLAIM
-"""Beside the parts: when the first began, and what each took, for who goes on after a kill."""
-BEGUN = "begun"
+"""Beside the parts: when each began, and what it took, for who goes on after a kill."""
+
+
+class Took(NamedTuple):
+    """When a part began, in seconds of the epoch, and how many seconds it took."""
+
+    begun: float
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -95,30 +101,29 @@ class Doer:
 
     def seconds(self, parts: Sequence[Planned]) -> float:
         """Return what these parts took; what was killed is not counted."""
-        known = self._known_seconds()
-        return sum(known.get(each.folder, 0.0) for each in parts)
+        known = self._known()
+        return sum(known[each.folder].seconds for each in parts if each.folder in known)
 
     def begun(self, parts: Sequence[Planned]) -> float:
         """Return when the first of these parts began, in seconds of the epoch.
 
         Other parts may lie in the folder, of the experiment as it was before.
         """
-        known = self._known_seconds()
-        first = known.get(BEGUN, time.time())
-        return min(known.get(f"{each.folder} {BEGUN}", first) for each in parts)
+        known, now = self._known(), Took(time.time(), 0.0)
+        return min(known.get(each.folder, now).begun for each in parts)
 
-    def _known_seconds(self) -> dict[str, float]:
+    def _known(self) -> dict[str, Took]:
+        """Return what is known of parts, by their folders; nothing where the file is damaged."""
         try:
             said = load_json(self.folder / SECONDS)
-        except (OSError, UserError):
+            return {name: Took(*map(float, pair)) for name, pair in said.items()}
+        except (OSError, UserError, TypeError, ValueError):
             return {}
-        return {key: float(value) for key, value in said.items() if isinstance(value, int | float)}
 
     def _took(self, planned: Planned, seconds: float) -> None:
-        known = {BEGUN: time.time() - seconds, **self._known_seconds()}
+        known = self._known()
         if planned.folder not in known:  # else it is a look at what is done
-            known[planned.folder] = seconds
-            known[f"{planned.folder} {BEGUN}"] = time.time() - seconds
+            known[planned.folder] = Took(time.time() - seconds, seconds)
             write_atomically(self.folder / SECONDS, json.dumps(known, indent=1))
 
     def _sweep(self, planned: Planned) -> list[RunResult]:

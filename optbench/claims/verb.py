@@ -41,8 +41,6 @@ def claim(arguments: Sequence[str]) -> int:
     with hydra_session(flags.config_dir) as composer:
         known = names_of_claims(composer)
         wanted = asked(composer, flags.lines)
-        if wanted.at_once > 1 and not flags.every:
-            raise UserError(f"at_once={wanted.at_once}: of claim --all alone")
         if not flags.names and not flags.every:
             if flags.lines:
                 raise UserError(f"claim: which? optbench claim NAME {flags.lines[0]}, or --all")
@@ -50,7 +48,8 @@ def claim(arguments: Sequence[str]) -> int:
         if flags.every:
             return _all(composer, known, wanted, flags)
         outcomes = []
-        for at in [ready(composer, each, wanted, flags.root) for each in _named(composer, flags)]:
+        claims = _named(composer, known, flags.names)
+        for at in [ready(composer, each, wanted, flags.root) for each in claims]:
             said = test(at, composer.config_dir, print_error)
             outcomes.append(said)
             if not flags.json:
@@ -60,24 +59,18 @@ def claim(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _named(composer: Composer, flags: Flags) -> list[Claim]:
+def _named(composer: Composer, known: Sequence[str], names: Sequence[str]) -> list[Claim]:
     """Return the claims that are named, those of a section by its number.
 
     Raises:
         UserError: there is none such.
     """
     found: dict[str, Claim] = {}
-    every = (
-        [] if all(map(_no_section, flags.names)) else _read(composer, names_of_claims(composer))[0]
-    )
-    for name in flags.names:
+    every = _read(composer, known)[0] if any(name[:1].isdigit() for name in names) else []
+    for name in names:
         of_section = [each for each in every if name in each.section]
         found |= {each.name: each for each in of_section or [claim_of(composer, name)]}
     return [*found.values()]
-
-
-def _no_section(name: str) -> bool:
-    return not name[:1].isdigit()
 
 
 def _list(composer: Composer, known: Sequence[str]) -> int:
@@ -112,12 +105,11 @@ def _all(composer: Composer, known: Sequence[str], wanted: Asked, flags: Flags) 
     names, where = [each.name for each in claims], Where(flags.root, flags.config_dir)
     outcomes: dict[str, dict[str, Any]] = {}
     failed = [*unread]
-    many = wanted.at_once
-    found = (
-        side_by_side(names, [line for line in flags.lines if _of_each(line)], many, where)
-        if many > 1
-        else in_turn(composer, names, wanted, where)
-    )
+    if wanted.at_once > 1:
+        lines = [line for line in flags.lines if not line.startswith("at_once=")]
+        found = side_by_side(names, lines, wanted.at_once, where)
+    else:
+        found = in_turn(composer, names, wanted, where)
     for number, each in enumerate(found, 1):
         print_error(f"{number}/{len(claims)} {each.line}")
         if each.said is not None:
@@ -130,10 +122,6 @@ def _all(composer: Composer, known: Sequence[str], wanted: Asked, flags: Flags) 
     else:
         told_all(said)
     return EXIT_FAILED if failed else 0
-
-
-def _of_each(line: str) -> bool:
-    return not line.startswith("at_once=")
 
 
 def read(arguments: Sequence[str]) -> Flags:

@@ -28,6 +28,11 @@ def due(every: int, step: int) -> int:
     return (step // every + 1) * every if every else NEVER
 
 
+def is_due(every: int, step: int) -> bool:
+    """Return whether what is done every so many steps, 0 for never, is to be done at this one."""
+    return bool(step and every) and step % every == 0
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the loop needs to know besides its parts.

@@ -23,7 +23,7 @@ from optbench.training.player import Player
 from optbench.training.position import GRADIENT
 from optbench.training.reporter import Reporter
 from optbench.training.scoring import Scorer, doubts, scored_weights
-from optbench.training.settings import EvaluationSet, Outcome, Settings, due
+from optbench.training.settings import EvaluationSet, Outcome, Settings, due, is_due
 from optbench.training.signals import Interruption
 from optbench.training.stops import Stops
 from optbench.training.train_step import TrainStep
@@ -330,9 +330,9 @@ class Trainer:
     def _scores_and_save(self) -> None:
         """Do the evaluation and the checkpoint of this step, if they are due and not done."""
         step, cadence = self.progress.step, self.settings.cadence
-        if step and cadence.evaluate and step % cadence.evaluate == 0:
+        if is_due(cadence.evaluate, step):
             self._validate()
-        if step and cadence.save and step % cadence.save == 0:
+        if is_due(cadence.save, step):
             self._save()
 
     def _pause(self) -> None:

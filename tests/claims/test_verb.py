@@ -178,6 +178,8 @@ def test_a_claim_from_python(workplace: Path) -> None:
     assert found.folder == Path("mine/quick") / found.folder.name
     assert found.picture is not None and found.picture.is_file()
     assert set(found.values[""]["small"]) == set(range(6))
+    with pytest.raises(optbench.UserError, match="at_once=2: of claim --all alone"):
+        optbench.claim("tiny", "at_once=2", config_dir="own")
     with pytest.raises(optbench.UserError, match="no such claim; did you mean tiny"):
         optbench.claim("tinny", config_dir="own")
 

@@ -41,9 +41,11 @@ def test_seeds_and_ranks_differ_in_every_generator() -> None:
 
 
 def test_large_seeds_are_taken() -> None:
-    for seed in (2**32, 2**63 - 1):
-        rng.seed_everything(seed)
-        rng.seed_everything(seed, rank=3)
+    drawn = []
+    for seed, rank in ((2**32, 0), (2**32, 3), (2**63 - 1, 0), (2**63 - 1, 3)):
+        rng.seed_everything(seed, rank)
+        drawn.append(draws())
+    assert all(one != other for number, one in enumerate(drawn) for other in drawn[:number])
 
 
 def test_a_captured_state_goes_on_where_it_was() -> None:

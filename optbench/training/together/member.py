@@ -13,6 +13,7 @@ from torch import Tensor
 from optbench.monitor.updates import UpdateWatch
 from optbench.training import rng
 from optbench.training.position import GRADIENT
+from optbench.training.settings import is_due
 from optbench.training.trainer import Trainer, Turn
 
 
@@ -69,9 +70,9 @@ class Member:
     @property
     def validates_next(self) -> bool:
         """Whether the trainer is about to score the validation set."""
-        trainer, settings, step = self.trainer, self.trainer.settings, self.trainer.progress.step
-        every, ends = settings.cadence.evaluate, step >= settings.total_steps
-        due = ends or bool(every and step % every == 0)
+        trainer, step = self.trainer, self.trainer.progress.step
+        settings = trainer.settings
+        due = is_due(settings.cadence.evaluate, step) or step >= settings.total_steps
         return due and trainer.outcome.state == "running" and trainer.progress.evaluated != step
 
     def know(self, scores: dict[str, float]) -> None:
