@@ -18,6 +18,7 @@ def summary(experiment: Experiment, outcome: Outcome, wall_seconds: float) -> di
 
     state, progress = experiment.state, experiment.state.progress
     speed = progress.examples / progress.seconds if progress.seconds else 0.0
+    held = memory(state)
     return {
         "format": FORMAT,
         "state": outcome.state,
@@ -31,12 +32,12 @@ def summary(experiment: Experiment, outcome: Outcome, wall_seconds: float) -> di
         "target": _target(state),
         "samples": outcome.texts,
         "parameters": experiment.parameters,
-        **costs_of(state),
+        **costs_of(state, held["optimizer"]),
         "wall_seconds": wall_seconds,
         "examples_per_second": speed,
         **state.watching.told(progress.seconds),
         **outcome.efficiency,
-        "memory_bytes": memory(state),
+        "memory_bytes": held,
         "peak_memory_mib": outcome.metrics.get("memory/peak_mib"),
     }
 
@@ -54,13 +55,20 @@ def _target(state: RunState) -> dict[str, Any]:
     return {} if state.reached.metric is None else dict(vars(state.reached))
 
 
-def costs_of(state: RunState) -> dict[str, Any]:
-    """Return what the run took (`shapes.COSTS`); None for what nobody knows."""
+def costs_of(state: RunState, state_bytes: int | None = None) -> dict[str, Any]:
+    """Return what the run took (`shapes.COSTS`); None for what nobody knows.
+
+    Args:
+        state: of the run.
+        state_bytes: of the optimizers' tensors, where that has been counted.
+    """
+    if state_bytes is None:
+        state_bytes = sum(player.state_bytes for player in state.players)
     progress = state.progress
     return {
         "examples": progress.examples,
         "passes": progress.passes,
         "training_seconds": progress.seconds,
         "optimizer_seconds": progress.optimizer_seconds if progress.timed else None,
-        "state_bytes": sum(player.state_bytes for player in state.players),
+        "state_bytes": state_bytes,
     }

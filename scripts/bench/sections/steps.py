@@ -10,7 +10,9 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -25,17 +27,25 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": lambda parameters: torch.optim.AdamW(parameters, lr=1e-3, fused=True),
 }
 BARE, BARE_HUGE = "bare loop", "bare loop, examples on huge pages"
+MEASURED = "bare loop, its norms every 10"
+"""What measuring costs at least: norms of gradients, weights and changes, and no records."""
 OFF, ON, LIVE = "optbench, off", "optbench, TensorBoard", "optbench, bar"
 ACCELERATE, LIGHTNING = "accelerate, batched fetch", "lightning, TensorBoard"
 TARGETS = {OFF: 30.0, ON: 60.0}
 """In microseconds, on one machine; other machines are told by the shares of PEERS."""
 
-PEERS = {OFF: (ACCELERATE, 0.1), ON: (LIGHTNING, 0.1)}
-"""Whose overhead ours is a share of, and the share aimed at."""
+PEERS = {OFF: (ACCELERATE, 0.1), ON: (LIGHTNING, 0.1), MEASURED: (LIGHTNING, None)}
+"""Whose overhead one is a share of, and the share aimed at."""
 
 
-def bare(problem: Problem) -> Callable[[int], None]:
-    """The loop that a person writes who wants nothing but the steps."""
+def bare(problem: Problem, measured: bool = False) -> Callable[[int], None]:
+    """The loop that a person writes who wants nothing but the steps.
+
+    Args:
+        problem: what is trained.
+        measured: every tenth step take its gradients' norms, its weights' and their changes', in
+            the calls that take least for tensors of this size.
+    """
     images, labels = problem.images, problem.labels
     model, optimizer = problem.fresh()
 
@@ -47,15 +57,41 @@ def bare(problem: Problem) -> Callable[[int], None]:
                 yield images.index_select(0, picked), labels.index_select(0, picked)
 
     stream = batches()
+    weights = [parameter.detach().numpy() for parameter in model.parameters()]
+    old = [np.empty_like(each) for each in weights]
+
+    def step() -> None:
+        if not measured or next(count) % 10:
+            optimizer.step()
+            return
+        for parameter in model.parameters():
+            if parameter.grad is not None:
+                squares(parameter.grad.numpy())
+        for kept, new in zip(old, weights, strict=True):
+            np.copyto(kept, new)
+            squares(kept)
+        optimizer.step()
+        for kept, new in zip(old, weights, strict=True):
+            np.subtract(kept, new, out=kept)
+            squares(kept)
+
+    count = itertools.count(1)
 
     def run(steps: int) -> None:
         for inputs, targets in itertools.islice(stream, steps):
             loss = cross_entropy(model(inputs), targets)
             loss.backward()
-            optimizer.step()
+            step()
             optimizer.zero_grad(set_to_none=True)
 
     return run
+
+
+def squares(array: NDArray[np.float32]) -> float:
+    """The sum of squares, in pieces for which numpy wakes no thread."""
+    flat = array.reshape(-1)
+    pieces = (flat[start : start + 8192] for start in range(0, flat.size, 8192))
+    return sum(float(np.vdot(piece, piece)) for piece in pieces)
 
 
 def _on_huge_pages(problem: Problem) -> Problem:
@@ -82,6 +118,7 @@ def _table(name: str, folder: Path, arguments: Namespace) -> None:
     steps, clock = problem.steps_per_epoch, CLOCKS[arguments.clock]
     loops: dict[str, Callable[[int], float | None]] = {BARE: bare(problem)}
     loops[BARE_HUGE] = bare(_on_huge_pages(problem))
+    loops[MEASURED] = bare(problem, measured=True)
     loops |= {label: _whole(stretches) for label, stretches in ours.items()}
     loops["DataLoader(TensorDataset)"] = data_loader(problem)
     if not arguments.no_peers and _there("accelerate"):
