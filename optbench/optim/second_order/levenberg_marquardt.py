@@ -37,7 +37,7 @@ class LevenbergMarquardt(OfOneVector):
         lr: what the step is multiplied with; 1 is the method's own.
         damping: to begin with, at least 0.
         tries: with a batch, at least 1.
-        solver: `exact` (up to 2,000 parameters), `cg`, or `auto`.
+        solver: `exact` (at most 10,000 parameters), `cg`, or `auto` (exact up to 2,000).
         cg_iterations: at most.
         cg_tolerance, cg_stop: see `conjugate_gradients`.
         cg_decay: the part of the last step's solution at which they begin.

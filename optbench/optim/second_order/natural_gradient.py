@@ -40,7 +40,7 @@ class NaturalGradient(OfOneVector):
         delta: the greatest KL divergence of a step, above 0; None is no bound.
         fisher: `ggn` or `empirical`.
         damping: at least 0. Without it what F says nothing of stays.
-        solver: `exact` (up to 2,000 parameters), `cg`, or `auto`.
+        solver: `exact` (at most 10,000 parameters), `cg`, or `auto` (exact up to 2,000).
         cg_iterations: at most.
         cg_tolerance, cg_stop: see `conjugate_gradients`.
         cg_decay: the part of the last step's solution at which they begin.

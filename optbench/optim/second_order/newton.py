@@ -37,9 +37,10 @@ class Newton(OfOneVector):
         theta <- theta + size d
 
     H is the Hessian, or the generalized Gauss-Newton matrix, which has no negative curvature. All
-    of a step is of one batch. With few parameters (at most 2,000) H is made and solved with; where
-    it is not positive definite, |H| stands in its place. With more, d is what conjugate gradients
-    come to; they end at negative curvature, and the step goes along it too.
+    of a step is of one batch. With few parameters (at most 2,000, or 10,000 where that is asked
+    for) H is made and solved with; where it is not positive definite, |H| stands in its place. With
+    more, d is what conjugate gradients come to; they end at negative curvature, and the step goes
+    along it too.
 
     The damping falls to 2/3 where the loss fell by more than 3/4 of what the quadratic model said,
     and rises to 3/2 below 1/4. The step is halved until the loss falls enough (Armijo), or fulfils
