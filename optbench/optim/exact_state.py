@@ -122,7 +122,7 @@ def _all(optimizer: Any) -> Iterator[Any]:
 
 
 def _counts(key: str, value: Any) -> bool:
-    known = ("param_groups", "state", "defaults", "members", "needs")
+    known = ("param_groups", "state", "defaults", "members", "needs", "timed")
     if key in known or key.startswith("_") or isinstance(value, Enum):
         return False
     return isinstance(value, WITHIN) and not _holds_weights(value)

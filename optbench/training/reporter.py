@@ -13,7 +13,7 @@ from optbench.monitor.images import images
 from optbench.monitor.memory import PeakMemory
 from optbench.monitor.record import Record, Recorder
 from optbench.monitor.updates import UpdateWatch
-from optbench.optim.measured import measured
+from optbench.optim.measured import measured, timed
 from optbench.tasks.base import Shown
 from optbench.training.checkpointer import RunState, is_clocked
 from optbench.training.efficiency import Efficiency
@@ -119,8 +119,9 @@ class Reporter:
         }
         for player in self.state.players:
             values |= self._loss(player, player.loss.report())
-            at = f"optimizer/{self._prefix(player)}"
-            values |= {f"{at}{name}": value for name, value in measured(player.optimizer).items()}
+            prefix, optimizer = self._prefix(player), player.optimizer
+            values |= {f"optimizer/{prefix}{n}": value for n, value in measured(optimizer).items()}
+            values |= {f"throughput/{prefix}{n}_seconds": v for n, v in timed(optimizer).items()}
         seconds = progress.seconds - self._marks[0]
         if seconds > 0:
             speed = (progress.examples - self._marks[1]) / seconds

@@ -13,6 +13,7 @@ from torch.utils.data import TensorDataset
 
 import optbench
 from optbench.assemble.experiment import Experiment
+from optbench.optim.exact_state import attributes
 
 from .experiments import experiment, fit, player_of, trained, weights_of
 
@@ -223,6 +224,21 @@ def test_damping_follows_the_reduction_ratio() -> None:
         factors.add(factor)
         assert dampings[step + 1] == pytest.approx(dampings[step] * factor)
     assert len(factors) >= 2
+
+
+@pytest.mark.parametrize("name", ["newton", "levenberg_marquardt", "natural_gradient"])
+def test_an_exact_solution_tells_its_seconds(name: str) -> None:
+    lines = [*NET, f"optimizer={name}", "monitor.every=1", "steps=2"]
+    told = []
+    for solver in ("exact", "cg"):
+        made = experiment(*lines, f"optimizer.solver={solver}")
+        _, memory = fit(made)
+        tags = [f"throughput/{part}_seconds" for part in ("curvature", "solve")]
+        told.append([memory.values(tag) for tag in tags])
+        assert "timed" not in attributes(player_of(made).optimizer)[0]  # no checkpoint has them
+    exact, by_cg = told
+    assert all(len(seconds) == 2 and min(seconds.values()) > 0 for seconds in exact)
+    assert by_cg == [{}, {}]
 
 
 def test_from_python() -> None:

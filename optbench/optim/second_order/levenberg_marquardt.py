@@ -67,6 +67,7 @@ class LevenbergMarquardt(OfOneVector):
         check_solver(type(self).__name__, self.settings, self.flat())
         above_zero(self.settings, "tries")
         self.measured: dict[str, float] = {}
+        self.timed: dict[str, float] = {}
 
     @torch.no_grad()
     def step(self, closure: Any) -> Any:  # type: ignore[override]
@@ -93,7 +94,7 @@ class LevenbergMarquardt(OfOneVector):
                 damping = _next(damping, taken)
                 if not taken:  # the next direction is asked for here
                     flat.put(point)
-        kept["damping"] = damping
+        kept["damping"], self.timed = damping, curvature.timed
         if math.isfinite(ratio):
             note_solution(kept, curvature, found.step)
         self.measured = {

@@ -73,6 +73,7 @@ class NaturalGradient(OfOneVector):
         if delta is not None:
             above_zero(self.settings, "delta")
         self.measured: dict[str, float] = {}
+        self.timed: dict[str, float] = {}
 
     @torch.no_grad()
     def step(self, closure: Any) -> Any:  # type: ignore[override]
@@ -88,6 +89,7 @@ class NaturalGradient(OfOneVector):
         with closure.at_rest():
             found = curvature.direction(gradient, settings["damping"], warm(kept, settings))
         note_solution(kept, curvature, found.step)
+        self.timed = curvature.timed
         size, delta = float(settings["lr"]), settings["delta"]
         if delta is not None and found.curved > 0:
             size = min(size, math.sqrt(2 * delta / found.curved))

@@ -99,6 +99,7 @@ class Newton(OfOneVector):
         self._module = module if precondition else None
         self.needs = replace(type(self).needs, ggn=curvature == "ggn")
         self.measured: dict[str, float] = {}
+        self.timed: dict[str, float] = {}
 
     @torch.no_grad()
     def step(self, closure: Any) -> Any:  # type: ignore[override]
@@ -115,6 +116,7 @@ class Newton(OfOneVector):
         approximate = None if precondition is None else precondition(damping)
         with closure.at_rest():
             found = curvature.direction(gradient, damping, start, approximate)
+        self.timed = curvature.timed
         found = _downhill(found, gradient)
         self._search(closure, flat, gradient, found, float(loss), damping)
         if not hessian:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -51,15 +53,28 @@ class Curvature:
         products: with it, as an objective's `hvp`.
         flat: the parameters.
         settings: as `check_solver` wants them.
+
+    Attributes:
+        timed: of an exact solution on a CPU, seconds of making the matrix (`curvature`) and of
+            solving with it (`solve`).
     """
 
     def __init__(self, products: Products, flat: Flat, settings: Mapping[str, Any]) -> None:
         self._products, self._flat, self._settings = products, flat, settings
         self.exact = solves_exactly(settings, flat)
+        self.timed: dict[str, float] = {}
 
     @cached_property
     def _matrix(self) -> Tensor:
-        return matrix(self._products, self._flat)
+        with self._clocked("curvature"):
+            return matrix(self._products, self._flat)
+
+    @contextmanager
+    def _clocked(self, what: str) -> Iterator[None]:
+        begun = perf_counter()
+        yield
+        if self._flat.parameters[0].device.type == "cpu":  # a GPU has only been told by then
+            self.timed[what] = self.timed.get(what, 0.0) + perf_counter() - begun
 
     def apply(self, vector: Tensor) -> Tensor:
         """Return A v."""
@@ -83,8 +98,10 @@ class Curvature:
             start, precondition: for conjugate gradients.
         """
         if self.exact:
-            step, negative = solved(self._matrix, -gradient, damping)
-            curved = float(step @ (self._matrix @ step))
+            whole = self._matrix
+            with self._clocked("solve"):
+                step, negative = solved(whole, -gradient, damping)
+            curved = float(step @ (whole @ step))
             return Direction(step, curved, negative=negative)
         found = conjugate_gradients(
             lambda vector: self.apply(vector) + damping * vector,
