@@ -224,13 +224,13 @@ def _at_most(trial: Trial, device: torch.device, runs: int, asked: int | None, s
     """Return how many are trained at once; `strict`: refuse a number that does not fit."""
     from optbench.training.room import free_bytes
 
-    free, each = free_bytes(device), max(1, trial.member_bytes)
-    fit = int(FREE * free / each) if free else runs
+    free = free_bytes(device)
+    fit = trial.members_in(FREE * free) if free else runs
     files = max(2, open_files_limit() // FILES - 10)
     usual = MOST if device.type == "cpu" else MOST_ON_GPU
     wanted = min(runs, usual if asked is None else asked)
     if fit < 2 or (strict and asked is not None and wanted > fit):
-        need, have = (_size(amount) for amount in (wanted * each, free))
+        need, have = (_size(amount) for amount in (trial.bytes_of(wanted), free))
         fits = f"; at most {fit} fit" if fit > 1 else ""
         raise _OneByOne(f"{wanted} runs take {need} of memory, and {have} are free{fits}")
     if strict and asked is not None and wanted > files:

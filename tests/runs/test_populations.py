@@ -87,7 +87,7 @@ def test_what_fills_the_processor_is_done_one_by_one(monkeypatch: pytest.MonkeyP
 def test_as_many_at_once_as_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     from optbench.training import room
 
-    monkeypatch.setattr(room, "free_bytes", lambda device: 5 * 40_000 / module.FREE)
+    monkeypatch.setattr(room, "free_bytes", lambda device: 400_000 / module.FREE)
     found, _ = planned(*seeds(12))
     assert 1 < len(found) < 6 and sum(numbers(found), ()) == tuple(range(12))
     with pytest.raises(

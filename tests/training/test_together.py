@@ -240,6 +240,16 @@ def test_what_a_trial_finds() -> None:
     weights = 64 * 12 + 12 + 12 * 10 + 10
     assert 4 * 7 * weights < plain.member_bytes < 100 * weights
     assert plain.work == 2 * 64 * (2 * 64 * 12 + 3 * 12 * 10)
+    assert plain.score_most == 64 * 64 * 4 * (64 + 12)  # of 64 batches the first layer's numbers
+    unscored = tried("dataset.val_fraction=0")
+    assert (unscored.score_bytes, unscored.score_most) == (0, 0)
+
+
+def test_members_that_fit_into_memory() -> None:
+    found = Trial(member_bytes=100, score_bytes=50, score_most=400)
+    for size in (0, 149, 150, 1000, 1200, 1299, 1300, 5000):
+        fit = found.members_in(size)
+        assert found.bytes_of(fit) <= size < found.bytes_of(fit + 1)
 
 
 @pytest.mark.parametrize("classes", [10, 16])

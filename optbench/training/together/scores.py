@@ -21,8 +21,7 @@ from optbench.training.together.member import Member
 from optbench.training.together.stack import batch_for_all, batch_rows, batch_stack, member_of
 
 ROOM = 64
-"""Training batches with as many examples as are scored at once, whoever is in the population. That
-takes less memory than a step of so many runs, which keeps what all layers give."""
+"""Training batches with as many examples as are scored at once, whoever is in the population."""
 
 DIGITS = 1e-4, 1e-6
 """By how much a score may differ from the run's own, relative and absolute: rounding of float32."""

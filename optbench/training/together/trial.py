@@ -14,8 +14,9 @@ from optbench.monitor.flops import counter
 from optbench.optim.needs import needs_of
 from optbench.training import rng
 from optbench.training.aside import Aside
-from optbench.training.room import tensor_bytes
+from optbench.training.room import forward_pass, tensor_bytes
 from optbench.training.together.core import Core
+from optbench.training.together.scores import ROOM
 from optbench.training.together.stack import batch_stack
 from optbench.training.together.update import NUMBERS, rule_of
 from optbench.training.trainer import Trainer
@@ -36,13 +37,27 @@ class Trial:
         why_not: why these runs can't be trained at once, in words; None where they can.
         draws: whether a forward pass drops something.
         member_bytes: what a member takes of memory.
+        score_bytes: what scoring a member's validation set takes of it.
+        score_most: what scoring takes at most, however many members there are.
         work: floating-point operations of a member's forward and backward pass.
     """
 
     why_not: str | None = None
     draws: bool = False
     member_bytes: int = 0
+    score_bytes: int = 0
+    score_most: int = 0
     work: int = 0
+
+    def bytes_of(self, members: int) -> int:
+        """Return the bytes of memory that so many members take."""
+        return members * self.member_bytes + min(members * self.score_bytes, self.score_most)
+
+    def members_in(self, size: float) -> int:
+        """Return how many members fit into so many bytes."""
+        few = size // max(1, self.member_bytes + self.score_bytes)
+        many = (size - self.score_most) // max(1, self.member_bytes)
+        return int(max(few, many))
 
 
 def try_together(trainers: Sequence[Trainer]) -> Trial:
@@ -73,7 +88,8 @@ def try_together(trainers: Sequence[Trainer]) -> Trial:
         if not (_close([losses[number]], [loss]) and _close(stacked, gradients)):
             return Trial("vmap gives other losses or gradients than a run alone has")
     size = _bytes(core, trainers[0]) + max(each.held for each in alone)
-    return Trial(None, draws, size, counted.get_total_flops() // len(trainers))
+    work = counted.get_total_flops() // len(trainers)
+    return Trial(None, draws, size, *_scoring(trainers[0], alone[0].example_bytes()), work)
 
 
 def _why_alone(trainer: Trainer) -> str | None:
@@ -131,14 +147,22 @@ class _Alone:
         step, state = trainer.steps[0], trainer.state
         self._aside = Aside(step.player, step.bare, step.task, step.precision, state.world)
         self._parameters, self._device = step.player.parameters, state.world.device
-        self._seed = trainer.feed.seed
+        self._seed, self._module = trainer.feed.seed, step.player.module
         work = trainer.feed.step_at(state.progress.epoch, state.progress.index)
         self.batch: Any = next(iter(work.micros)).batch
+        self._examples = work.examples
         self.held, self.draws = 0, False
 
     def generator(self) -> torch.Generator:
         """Return a generator that begins as the pass alone did."""
         return torch.Generator(device=self._device).manual_seed(self._seed)
+
+    def example_bytes(self) -> int:
+        """Return what a pass without gradients takes for each example, of its largest layer."""
+        start = rng.generators(self._device)
+        with self._aside.untouched(start), torch.no_grad():
+            taken = forward_pass([self._module], lambda: self._aside.loss(self.batch))
+        return taken.bytes // self._examples
 
     def gradients(self) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return loss and gradients; note what the pass keeps and whether it draws."""
@@ -162,6 +186,19 @@ class _Alone:
         self.held = sum(kept.values())
         zeros = [torch.zeros(()) if g is None else g for g in found]
         return loss.detach(), tuple(zeros)
+
+
+def _scoring(trainer: Trainer, example: int) -> tuple[int, int]:
+    """Return what scoring the validation set at once takes of a member, and at most.
+
+    Args:
+        example: bytes of a forward pass for each example.
+    """
+    validation, settings = trainer.evaluations.validation, trainer.settings
+    if validation is None:
+        return 0, 0
+    own = min(settings.eval_batch_size, len(validation.indices))
+    return own * example, ROOM * trainer.feed.batch_size * example
 
 
 def _bytes(core: Core, trainer: Trainer) -> int:
