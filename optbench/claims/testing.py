@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -23,10 +21,9 @@ from optbench.compose.composer import Composer, hydra_session
 from optbench.console import print_error, print_lines
 from optbench.errors import UserError
 from optbench.files import strict
+from optbench.runs.with_parent import GRACE_SECONDS, end_with
 
 CHILD = "import sys; from optbench.claims.testing import child; sys.exit(child(sys.argv[1]))"
-GRACE_SECONDS = 20.0
-"""In which a process that is told to end writes its run's checkpoint."""
 LOOKS_SECONDS = 0.2
 
 
@@ -161,18 +158,9 @@ def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 def child(job: str) -> int:
     """Test one claim for another process; print what came of it as JSON, in the last line."""
     said = json.loads(job)
-    threading.Thread(target=_end_with, args=(int(said["parent"]),), daemon=True).start()
+    end_with(int(said["parent"]))
     with hydra_session(said["config_dir"]) as composer:
         wanted = asked(composer, said["lines"])
         found = tested(composer, said["name"], wanted, said["root"], print_error)
     print_lines(json.dumps(strict(asdict(found))))
     return 0
-
-
-def _end_with(parent: int) -> None:
-    """End this process once its parent is gone; a run that it is at writes its checkpoint first."""
-    while os.getppid() == parent:
-        time.sleep(LOOKS_SECONDS)
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(GRACE_SECONDS)
-    os.killpg(0, signal.SIGKILL)

@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any
 from optbench.config.run_spec import RunSpec
 from optbench.errors import Argument, ArgumentError
 from optbench.executors.base import OverLimit, WorkerDied
-from optbench.executors.worker import GRACE_SECONDS, begin, work
+from optbench.executors.worker import begin, work
 from optbench.rundir import RunDir
 from optbench.runs.result import RunResult
 from optbench.runs.trust import Seal
+from optbench.runs.with_parent import GRACE_SECONDS
 
 if TYPE_CHECKING:
     from optbench.training.callback import Callback

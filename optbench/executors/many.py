@@ -18,7 +18,6 @@ from optbench.executors.gathered import Gathered
 from optbench.executors.jobs import Job, Jobs, SweepJobs
 from optbench.executors.population import AtOnce, tells_each_step
 from optbench.executors.serial import Serial
-from optbench.executors.worker import GRACE_SECONDS
 from optbench.launched import launched_ranks
 from optbench.rundir import RunDir
 from optbench.runs.left import KILLED, left
@@ -27,6 +26,7 @@ from optbench.runs.log import Log
 from optbench.runs.populations import populations
 from optbench.runs.result import EXIT_FAILED, RunResult
 from optbench.runs.sweep import ELSEWHERE, Sweep
+from optbench.runs.with_parent import GRACE_SECONDS
 
 if TYPE_CHECKING:
     from optbench.training.callback import Callback

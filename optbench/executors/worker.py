@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,15 +12,10 @@ from optbench.rundir import RunDir
 from optbench.runs.log import Log
 from optbench.runs.result import RunResult
 from optbench.runs.trust import Seal
+from optbench.runs.with_parent import end_with
 
 if TYPE_CHECKING:
     from optbench.training.callback import Callback
-
-GRACE_SECONDS = 20.0
-"""In which a run writes its checkpoint when it is asked to end; then its process is ended."""
-
-LOOKS_SECONDS = 0.5
-"""Between two looks whether the parent is still there."""
 
 _busy = False
 
@@ -48,7 +41,7 @@ def begin(parent: int, threads: int) -> int:
     import optbench.assemble.experiment
     import optbench.runs.execute  # noqa: F401
 
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    end_with(parent, lambda: _busy)
     return os.getpid()
 
 
@@ -66,15 +59,3 @@ def work(
             return run_one(spec, folder, Log(draws=False, tells=False), seals, callbacks)
     finally:
         _busy = False
-
-
-def _end_with(parent: int) -> None:
-    """End this process once its parent is gone; a run that it is at writes its checkpoint first."""
-    while os.getppid() == parent:
-        time.sleep(LOOKS_SECONDS)
-    if _busy:
-        os.kill(os.getpid(), signal.SIGTERM)
-        until = time.monotonic() + GRACE_SECONDS
-        while _busy and time.monotonic() < until:
-            time.sleep(0.05)
-    os.killpg(0, signal.SIGKILL)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from optbench.config.run_spec import RunSpec
 from optbench.errors import UserError, is_machines, reason
 from optbench.executors.jobs import Job
-from optbench.executors.worker import GRACE_SECONDS
 from optbench.population.evolve import Member, first_round, next_round, ranked
 from optbench.population.plan import PopulationPlan
 from optbench.rundir import RunDir
@@ -28,6 +27,7 @@ from optbench.runs.log import Log
 from optbench.runs.result import RunResult, load_result
 from optbench.runs.resume import continuation
 from optbench.runs.trust import Seal
+from optbench.runs.with_parent import GRACE_SECONDS
 from optbench.search.space import Space
 from optbench.training.callback import Callback
 from optbench.tuning.trials import said_of

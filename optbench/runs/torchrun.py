@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import os
+import runpy
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
+from optbench.runs.with_parent import GRACE_SECONDS, end_with
 from optbench.training.signals import Stopped, held, stoppable
 
-GRACE_SECONDS = 20.0
-"""In which ranks write their checkpoints."""
+PROGRAM = "from optbench.runs.torchrun import launched; launched()"
 
 
 def torchrun(ranks: int, words: Sequence[str], seconds: float | None = None) -> str:
     """Run `optbench WORDS` on so many ranks, each with one thread, to its end.
 
     What ends this program meanwhile ends them too, with checkpoints, and is then given to whoever
-    had it before; but for SIGKILL, of which they know nothing.
+    had it before.
 
     Args:
         ranks: 1 is a process without torchrun.
@@ -41,14 +42,14 @@ def torchrun(ranks: int, words: Sequence[str], seconds: float | None = None) -> 
 
 
 def _run(ranks: int, words: Sequence[str], seconds: float | None) -> str:
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
-    begin = [sys.executable, *(launcher if ranks > 1 else []), "-m", "optbench"]
+    ranked = ["torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}", "-m"]
+    begin = [sys.executable, "-c", PROGRAM, str(os.getpid()), *(ranked if ranks > 1 else [])]
     path = os.pathsep.join(part or os.getcwd() for part in sys.path)
     program, said = None, ""
     try:
         with held():  # or a signal that comes as it begins would leave it
             program = subprocess.Popen(
-                [*begin, *words],
+                [*begin, "optbench", *words],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 encoding="utf-8",
@@ -66,6 +67,17 @@ def _run(ranks: int, words: Sequence[str], seconds: float | None) -> str:
         return ""
     lines = [line for line in said.splitlines() if line.startswith("optbench: ")]
     return (lines or said.strip().splitlines() or ["it ended"])[0][:200]
+
+
+def launched() -> None:
+    """Run a module with arguments, as `python -m` does, which ends with whoever began it.
+
+    In `sys.argv` are, after the program's name, that process's number, the module, its arguments.
+    """
+    _, parent, module, *words = sys.argv
+    end_with(int(parent))
+    sys.argv = [module, *words]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def _end(program: subprocess.Popen[str]) -> None:
