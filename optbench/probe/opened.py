@@ -13,6 +13,7 @@ from optbench.compose.resumed import apply, as_chosen, chosen_anew
 from optbench.compose.workloads import differences
 from optbench.config.run_spec import names_of
 from optbench.config.schema import from_plain
+from optbench.config.suggest import nearest
 from optbench.errors import UserError
 from optbench.instruments.look import Look
 from optbench.launched import launched_ranks
@@ -151,5 +152,8 @@ def steps_asked(folder: RunDir, at: str | int | None) -> list[int]:
     if isinstance(at, str) and "," in at:
         return sorted({step_of(folder, part.strip()) for part in at.split(",")})
     if isinstance(at, str) and at not in ("best", "last") and not at.isdecimal():
-        raise UserError(f"at={at}: expected best, last, all, a step, or several with commas")
+        near = nearest(at, ("best", "last", "all"))
+        hint = f"; did you mean {near}?" if near else ""
+        expected = f"best, last, all, a step, or several with commas{hint}"
+        raise UserError(f"{at}: no checkpoint is called that; expected {expected}")
     return [step_of(folder, at)]
