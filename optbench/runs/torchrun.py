@@ -19,8 +19,8 @@ PROGRAM = "from optbench.runs.torchrun import launched; launched()"
 def torchrun(ranks: int, words: Sequence[str], seconds: float | None = None) -> str:
     """Run `optbench WORDS` on so many ranks, each with one thread, to its end.
 
-    What ends this program meanwhile ends them too, with checkpoints, and is then given to whoever
-    had it before.
+    What ends this program meanwhile ends them too, with checkpoints where the run keeps any, and is
+    then given to whoever had it before.
 
     Args:
         ranks: 1 is a process without torchrun.
@@ -42,14 +42,15 @@ def torchrun(ranks: int, words: Sequence[str], seconds: float | None = None) -> 
 
 
 def _run(ranks: int, words: Sequence[str], seconds: float | None) -> str:
-    ranked = ["torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}", "-m"]
-    begin = [sys.executable, "-c", PROGRAM, str(os.getpid()), *(ranked if ranks > 1 else [])]
+    ranked = ["torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
+    module = [*ranked, "-m", "optbench.runs.rank"] if ranks > 1 else ["optbench"]
+    begin = [sys.executable, "-c", PROGRAM, str(os.getpid()), *module]
     path = os.pathsep.join(part or os.getcwd() for part in sys.path)
     program, said = None, ""
     try:
         with held():  # or a signal that comes as it begins would leave it
             program = subprocess.Popen(
-                [*begin, "optbench", *words],
+                [*begin, *words],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 encoding="utf-8",

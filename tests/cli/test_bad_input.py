@@ -130,7 +130,7 @@ NEEDS_TORCH: list[Row] = [
     ("optimizer=lbfgs precision=fp16", ["precision=fp16", "LBFGS", "bf16"]),
     ("wrapper=sam optimizer=sgd precision=fp16", ["precision=fp16: SAM evaluates", "bf16"]),
     ("wrapper=sam optimizer=lbfgs", ["wrapper: SAM can't wrap LBFGS", "wrapper=none"]),
-    ("model.hidden=[200] optimizer=newton optimizer.solver=exact", ["15,010", "there is cg"]),
+    ("optimizer=newton optimizer.solver=exact", ["solver exact", "7,510", "there is cg"]),
     ("optimizer=newton optimizer.solver=exat", ["did you mean exact?"]),
     ("optimizer=bfgs precision=fp16", ["precision=fp16", "BFGS", "bf16"]),
     (

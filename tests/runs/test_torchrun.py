@@ -16,6 +16,7 @@ import pytest
 
 from optbench.rundir import RunDir
 from optbench.runs.torchrun import torchrun
+from optbench.runs.with_parent import GRACE_SECONDS
 from optbench.training.signals import Stopped, stoppable
 
 WORDS = ["train", "device=cpu", "threads=1", "model.hidden=[8]", "monitor.tensorboard=false"]
@@ -46,6 +47,7 @@ def test_a_signal_ends_the_ranks_with_a_checkpoint(tmp_path: Path) -> None:
 PARENT = """
 import sys
 from optbench.runs.torchrun import torchrun
+from optbench.runs.with_parent import GRACE_SECONDS
 
 torchrun(int(sys.argv[1]), sys.argv[2:])
 """
@@ -63,6 +65,43 @@ def test_it_ends_with_who_began_it(ranks: int, tmp_path: Path) -> None:
             parent.kill()
     assert until(lambda: run.state == "preempted") and any(run.checkpoints.iterdir())
     assert until(lambda: not at_work(str(run.path)))
+
+
+HANGING = """
+import time
+from torch import nn
+
+class Hanging(nn.Linear):
+    def __init__(self):
+        super().__init__(64, 10)
+
+        self.passes = 0
+
+    def forward(self, inputs):
+        self.passes += 1
+        if self.passes == 100:  # those before a training are few
+            open("HUNG", "w").close()
+            while True:
+                time.sleep(1)
+        return super().forward(inputs.flatten(1))
+"""
+
+
+@pytest.mark.slow
+def test_ranks_that_hang_end_with_who_began_them(tmp_path: Path) -> None:
+    """Each is in a session of its own, and is left behind where its launcher is killed."""
+    program = HANGING.replace("HUNG", str(tmp_path / "hung"))
+    (tmp_path / "hanging.py").write_text(program, encoding="utf-8")
+    words = ["2", *WORDS[:3], "steps=1000000", "model=custom", "model._target_=hanging.Hanging"]
+    words += [f"hydra.run.dir={tmp_path / 'run'}"]
+    environment = {**os.environ, "PYTHONPATH": f"{Path(__file__).parents[2]}:{tmp_path}"}
+    with subprocess.Popen([sys.executable, "-c", PARENT, *words], env=environment) as parent:
+        try:
+            assert until((tmp_path / "hung").exists)
+        finally:
+            parent.kill()
+    assert at_work(str(tmp_path / "run"))
+    assert until(lambda: not at_work(str(tmp_path / "run")), 3 * GRACE_SECONDS)
 
 
 def at_work(word: str) -> list[Path]:

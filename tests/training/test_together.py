@@ -238,18 +238,27 @@ def test_what_a_trial_finds() -> None:
     plain, dropped = tried(), tried("model.dropout=0.5")
     assert plain.why_not is None and not plain.draws and dropped.draws
     weights = 64 * 12 + 12 + 12 * 10 + 10
-    assert 4 * 7 * weights < plain.member_bytes < 100 * weights
+    assert 4 * 7 * weights <= plain.member_bytes < plain.member_bytes + plain.held_bytes
+    assert plain.member_bytes + plain.held_bytes < 100 * weights
+    averaged = tried("ema=0.9")
+    assert weights <= (averaged.member_bytes - plain.member_bytes) / (2 * 4) < 1.1 * weights
     assert plain.work == 2 * 64 * (2 * 64 * 12 + 3 * 12 * 10)
-    assert plain.score_most == 64 * 64 * 4 * (64 + 12)  # of 64 batches the first layer's numbers
+    example = 4 * (64 + 12)  # the first layer's inputs and outputs
+    validated = 144  # of the digits
+    assert (plain.score_bytes, plain.score_most) == (validated * example, 64 * 64 * example)
+    few = tried("batch_size=2", "eval.batch_size=190")
+    assert (few.score_bytes, few.score_most) == (validated * example, validated * example)
     unscored = tried("dataset.val_fraction=0")
     assert (unscored.score_bytes, unscored.score_most) == (0, 0)
 
 
 def test_members_that_fit_into_memory() -> None:
-    found = Trial(member_bytes=100, score_bytes=50, score_most=400)
-    for size in (0, 149, 150, 1000, 1200, 1299, 1300, 5000):
-        fit = found.members_in(size)
-        assert found.bytes_of(fit) <= size < found.bytes_of(fit + 1)
+    scored = Trial(member_bytes=100, score_bytes=50, score_most=400)
+    both = Trial(member_bytes=100, held_bytes=20, score_bytes=50, score_most=400)
+    for found in (scored, both, Trial(member_bytes=100, held_bytes=60)):
+        for size in (0, 149, 150, 1000, 1200, 1299, 1300, 2400, 5000):
+            fit = found.members_in(size)
+            assert found.bytes_of(fit) <= size < found.bytes_of(fit + 1)
 
 
 @pytest.mark.parametrize("classes", [10, 16])

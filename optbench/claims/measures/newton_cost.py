@@ -8,6 +8,7 @@ from statistics import linear_regression
 
 from optbench.claims.found import Found
 from optbench.claims.measured import Measured
+from optbench.errors import UserError
 from optbench.plots.png import Picture
 
 SOLVING = "throughput/solve_seconds"
@@ -24,6 +25,8 @@ def measure(found: Found, timed: str = "newton", kept: str = "bfgs") -> Measured
     for ran in found.runs(timed):
         size, (_, taken) = int(ran.setting("model.dim")), ran.series(SOLVING)
         of_seed = seconds.setdefault(ran.seed, {})
+        if not taken:
+            raise UserError(f"measure: {ran.result.folder.path}: it has no {SOLVING}, as on a GPU")
         of_seed[size] = min(of_seed.get(size, math.inf), *taken)
     size_of: dict[int, dict[int, float]] = {}
     for ran in found.runs(kept):

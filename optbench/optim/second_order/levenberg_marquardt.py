@@ -37,7 +37,7 @@ class LevenbergMarquardt(OfOneVector):
         lr: what the step is multiplied with; 1 is the method's own.
         damping: to begin with, at least 0.
         tries: with a batch, at least 1.
-        solver: `exact` (at most 10,000 parameters), `cg`, or `auto` (exact up to 2,000).
+        solver: `exact` (at most 5,000 parameters), `cg`, or `auto` (exact up to 2,000).
         cg_iterations: at most.
         cg_tolerance, cg_stop: see `conjugate_gradients`.
         cg_decay: the part of the last step's solution at which they begin.
@@ -76,6 +76,7 @@ class LevenbergMarquardt(OfOneVector):
             loss = closure()
         flat, settings, kept = self.flat(), self.settings, self.kept
         gradient, before, lr = flat.gradient(), float(loss), float(settings["lr"])
+        self.timed = {}
         if self.rests(gradient):
             return loss
         curvature, start = Curvature(closure.ggnvp, flat, settings), warm(kept, settings)

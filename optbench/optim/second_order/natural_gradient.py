@@ -40,7 +40,7 @@ class NaturalGradient(OfOneVector):
         delta: the greatest KL divergence of a step, above 0; None is no bound.
         fisher: `ggn` or `empirical`.
         damping: at least 0. Without it what F says nothing of stays.
-        solver: `exact` (at most 10,000 parameters), `cg`, or `auto` (exact up to 2,000).
+        solver: `exact` (at most 5,000 parameters), `cg`, or `auto` (exact up to 2,000).
         cg_iterations: at most.
         cg_tolerance, cg_stop: see `conjugate_gradients`.
         cg_decay: the part of the last step's solution at which they begin.
@@ -82,6 +82,7 @@ class NaturalGradient(OfOneVector):
             loss = closure()
         flat, settings, kept = self.flat(), self.settings, self.kept
         gradient = flat.gradient()
+        self.timed = {}
         if self.rests(gradient):
             return loss
         products = closure.ggnvp if settings["fisher"] == "ggn" else closure.efvp

@@ -37,7 +37,7 @@ class Newton(OfOneVector):
         theta <- theta + size d
 
     H is the Hessian, or the generalized Gauss-Newton matrix, which has no negative curvature. All
-    of a step is of one batch. With few parameters (at most 2,000, or 10,000 where that is asked
+    of a step is of one batch. With few parameters (at most 2,000, or 5,000 where that is asked
     for) H is made and solved with; where it is not positive definite, |H| stands in its place. With
     more, d is what conjugate gradients come to; they end at negative curvature, and the step goes
     along it too.
@@ -107,6 +107,7 @@ class Newton(OfOneVector):
         flat, settings, kept = self.flat(), self.settings, self.kept
         loss, precondition = self._evaluate(closure, flat)
         gradient = flat.gradient()
+        self.timed = {}
         if self.rests(gradient):
             return loss
         damping = kept.get("damping", settings["damping"])

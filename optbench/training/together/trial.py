@@ -36,8 +36,9 @@ class Trial:
     Attributes:
         why_not: why these runs can't be trained at once, in words; None where they can.
         draws: whether a forward pass drops something.
-        member_bytes: what a member takes of memory.
-        score_bytes: what scoring a member's validation set takes of it.
+        member_bytes: what a member takes of memory as long as it is there.
+        held_bytes: what its forward pass keeps for the backward pass.
+        score_bytes: what scoring its validation set takes, when the pass has been freed.
         score_most: what scoring takes at most, however many members there are.
         work: floating-point operations of a member's forward and backward pass.
     """
@@ -45,19 +46,22 @@ class Trial:
     why_not: str | None = None
     draws: bool = False
     member_bytes: int = 0
+    held_bytes: int = 0
     score_bytes: int = 0
     score_most: int = 0
     work: int = 0
 
     def bytes_of(self, members: int) -> int:
         """Return the bytes of memory that so many members take."""
-        return members * self.member_bytes + min(members * self.score_bytes, self.score_most)
+        scoring = min(members * self.score_bytes, self.score_most)
+        return members * self.member_bytes + max(members * self.held_bytes, scoring)
 
     def members_in(self, size: float) -> int:
         """Return how many members fit into so many bytes."""
+        stepped = size // max(1, self.member_bytes + self.held_bytes)
         few = size // max(1, self.member_bytes + self.score_bytes)
         many = (size - self.score_most) // max(1, self.member_bytes)
-        return int(max(few, many))
+        return int(min(stepped, max(few, many)))
 
 
 def try_together(trainers: Sequence[Trainer]) -> Trial:
@@ -87,9 +91,10 @@ def try_together(trainers: Sequence[Trainer]) -> Trial:
         stacked = [stack[number] for stack in core.gradients]
         if not (_close([losses[number]], [loss]) and _close(stacked, gradients)):
             return Trial("vmap gives other losses or gradients than a run alone has")
-    size = _bytes(core, trainers[0]) + max(each.held for each in alone)
     work = counted.get_total_flops() // len(trainers)
-    return Trial(None, draws, size, *_scoring(trainers[0], alone[0].example_bytes()), work)
+    score, most = _scoring(trainers[0], alone[0].example_bytes())
+    held = max(each.held for each in alone)
+    return Trial(None, draws, _bytes(core, trainers[0]), held, score, most, work)
 
 
 def _why_alone(trainer: Trainer) -> str | None:
@@ -198,16 +203,21 @@ def _scoring(trainer: Trainer, example: int) -> tuple[int, int]:
     if validation is None:
         return 0, 0
     own = min(settings.eval_batch_size, len(validation.indices))
-    return own * example, ROOM * trainer.feed.batch_size * example
+    most = max(own, ROOM * trainer.feed.batch_size)  # one by one where not even two fit
+    return own * example, most * example
 
 
 def _bytes(core: Core, trainer: Trainer) -> int:
-    """Return what a member's tensors take, without what a pass keeps."""
+    """Return what a member's tensors take, without what a pass keeps.
+
+    An average of its weights is copied once more where members are scored.
+    """
     members = len(core.steps)
     own = tensor_bytes([group.weights.flat for group in core.update.groups]) // members
     states = max(len(group.rule.state_names) for group in core.update.groups)
     others = tensor_bytes(core.modules.others.values()) // members
-    return own * (COPIES + states) + others
+    averages = 0 if trainer.players[0].ema is None else 2
+    return own * (COPIES + states + averages) + others
 
 
 def _close(some: Sequence[Tensor], others: Sequence[Tensor]) -> bool:

@@ -10,9 +10,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -28,7 +26,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 }
 BARE, BARE_HUGE = "bare loop", "bare loop, examples on huge pages"
 MEASURED = "bare loop, its norms every 10"
-"""What measuring costs at least: norms of gradients, weights and changes, and no records."""
+"""Norms of gradients, weights and changes by torch's own calls for many tensors, and no records."""
 OFF, ON, LIVE = "optbench, off", "optbench, TensorBoard", "optbench, bar"
 ACCELERATE, LIGHTNING = "accelerate, batched fetch", "lightning, TensorBoard"
 TARGETS = {OFF: 30.0, ON: 60.0}
@@ -43,8 +41,7 @@ def bare(problem: Problem, measured: bool = False) -> Callable[[int], None]:
 
     Args:
         problem: what is trained.
-        measured: every tenth step take its gradients' norms, its weights' and their changes', in
-            the calls that take least for tensors of this size.
+        measured: every tenth step take its gradients' norms, its weights' and their changes'.
     """
     images, labels = problem.images, problem.labels
     model, optimizer = problem.fresh()
@@ -57,23 +54,19 @@ def bare(problem: Problem, measured: bool = False) -> Callable[[int], None]:
                 yield images.index_select(0, picked), labels.index_select(0, picked)
 
     stream = batches()
-    weights = [parameter.detach().numpy() for parameter in model.parameters()]
-    old = [np.empty_like(each) for each in weights]
+    weights = [parameter.detach() for parameter in model.parameters()]
+    old = [torch.empty_like(each) for each in weights]
 
     def step() -> None:
         if not measured or next(count) % 10:
             optimizer.step()
             return
-        for parameter in model.parameters():
-            if parameter.grad is not None:
-                squares(parameter.grad.numpy())
-        for kept, new in zip(old, weights, strict=True):
-            np.copyto(kept, new)
-            squares(kept)
+        torch._foreach_norm([p.grad for p in model.parameters() if p.grad is not None])
+        torch._foreach_copy_(old, weights)
+        torch._foreach_norm(old)
         optimizer.step()
-        for kept, new in zip(old, weights, strict=True):
-            np.subtract(kept, new, out=kept)
-            squares(kept)
+        torch._foreach_sub_(old, weights)
+        torch._foreach_norm(old)
 
     count = itertools.count(1)
 
@@ -85,13 +78,6 @@ def bare(problem: Problem, measured: bool = False) -> Callable[[int], None]:
             optimizer.zero_grad(set_to_none=True)
 
     return run
-
-
-def squares(array: NDArray[np.float32]) -> float:
-    """The sum of squares, in pieces for which numpy wakes no thread."""
-    flat = array.reshape(-1)
-    pieces = (flat[start : start + 8192] for start in range(0, flat.size, 8192))
-    return sum(float(np.vdot(piece, piece)) for piece in pieces)
 
 
 def _on_huge_pages(problem: Problem) -> Problem:
