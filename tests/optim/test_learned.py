@@ -233,12 +233,19 @@ def test_a_file_that_holds_no_rule_is_refused(data: bytes, said: str, tmp_path: 
         Learned(Two().parameters(), weights=str(path))
 
 
+def test_a_folder_is_refused_with_the_file_in_it(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"weights=.*: a folder, without a \.safetensors file"):
+        Learned(Two().parameters(), weights=str(tmp_path))
+    (tmp_path / "learned.safetensors").write_bytes(GOOD)
+    with pytest.raises(ValueError, match=r"weights=.*: a folder; in it is learned\.safetensors"):
+        Learned(Two().parameters(), weights=str(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
         ({"lr": -1.0}, "lr=-1.0: expected at least 0"),
         ({"weights": "gone.safetensors"}, "weights=gone.safetensors: no such file"),
-        ({"weights": "."}, "no such file"),
         ({"weights": "~nouserx/a.safetensors"}, "weights=~nouserx/a.safetensors: "),
         ({"weights": "a" * 300}, "File name too long"),
     ],

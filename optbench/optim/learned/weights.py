@@ -75,11 +75,19 @@ def load_rule(path: str | os.PathLike[str]) -> tuple[str, dict[str, Tensor]]:
     return str(architecture), found
 
 
+def _why_no_file(path: Path) -> str:
+    """Return why there is nothing to be read, with the file that a meta-training's folder has."""
+    if not path.is_dir():
+        return "no such file"
+    inside = [each.name for each in sorted(path.glob("*.safetensors"))]
+    return f"a folder; in it is {inside[0]}" if inside else "a folder, without a .safetensors file"
+
+
 def _bytes(path: str | os.PathLike[str]) -> bytes:
     try:
         full = Path(path).expanduser()
         if not full.is_file():
-            raise ValueError(f"{path}: no such file")
+            raise ValueError(f"{path}: {_why_no_file(full)}")
         with full.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except (OSError, RuntimeError) as error:  # RuntimeError: the home of a user that there isn't
