@@ -328,9 +328,13 @@ def write_atomically(path: Path, text: str, sync: bool = False) -> None:
     """
     temporary = path.with_name(path.name + ".tmp")
     with naming(path):
-        temporary.unlink(missing_ok=True)  # a link, or what a kill left
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        with os.fdopen(os.open(temporary, flags, 0o666), "wb") as file:
+        try:
+            opened = os.open(temporary, flags, 0o666)
+        except FileExistsError:  # a link, or what a kill left
+            temporary.unlink()
+            opened = os.open(temporary, flags, 0o666)
+        with os.fdopen(opened, "wb") as file:
             file.write(text.encode("utf-8"))
             if sync:
                 file.flush()

@@ -312,9 +312,11 @@ class RunDir:
     @property
     def done(self) -> bool:
         """Whether nothing is left to do: the status says so, and the summary says the same."""
-        status, summary = self.read_status(), self.read_summary()
-        alike = all(status.get(key) == summary.get(key) for key in ("state", "step"))
-        return status.get("state") in DONE and alike
+        status = self.read_status()
+        if status.get("state") not in DONE:
+            return False
+        summary = self.read_summary()
+        return all(status[key] == summary.get(key) for key in ("state", "step"))
 
     def read_metrics(self) -> Iterator[dict[str, Any]]:
         """Yield the lines of `metrics.jsonl` but those that can't be read, and a torn last one."""
