@@ -313,10 +313,8 @@ class RunDir:
     def done(self) -> bool:
         """Whether nothing is left to do: the status says so, and the summary says the same."""
         status = self.read_status()
-        if status.get("state") not in DONE:
-            return False
-        summary = self.read_summary()
-        return all(status[key] == summary.get(key) for key in ("state", "step"))
+        summary = self.read_summary() if status.get("state") in DONE else {}
+        return bool(summary) and all(status[key] == summary.get(key) for key in ("state", "step"))
 
     def read_metrics(self) -> Iterator[dict[str, Any]]:
         """Yield the lines of `metrics.jsonl` but those that can't be read, and a torn last one."""

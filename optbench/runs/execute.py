@@ -15,13 +15,14 @@ from optbench.config.run_spec import RunSpec
 from optbench.console import print_error, shown
 from optbench.errors import UserError, is_machines
 from optbench.files import dump_yaml
-from optbench.rundir import DONE, RunDir
+from optbench.rundir import RunDir
 from optbench.runs.best import scores_of_best
 from optbench.runs.collector import at_work
 from optbench.runs.graph_use import graph_use
 from optbench.runs.live_doctor import LiveDoctor
 from optbench.runs.live_probe import live_probes
 from optbench.runs.log import Log, heard, say_taken
+from optbench.runs.lost import refuse_lost
 from optbench.runs.restart import remember
 from optbench.runs.result import EXIT_FAILED, RunResult, machines_mark
 from optbench.runs.sinks import end_hparams, make_recorder
@@ -50,6 +51,7 @@ def execute(
     seals: Sequence[Seal] = (),
     callbacks: Sequence[Callback] = (),
     raising: bool = False,
+    one_of_many: bool = False,
 ) -> RunResult:
     """Do one run.
 
@@ -64,11 +66,14 @@ def execute(
         callbacks: told of steps, evaluations and checkpoints.
         raising: raise what ends the run as failed, once the folder says so, instead of giving a
             result that does.
+        one_of_many: of a sweep, which wants each run done: one that keeps no checkpoints is begun
+            anew where it was stopped.
 
     Raises:
         UserError: the config does not fit together, or the folder can't be resumed.
     """
     run, told = build_run(spec, log, folder, resume, seals=seals, callbacks=callbacks)
+    run.one_of_many = one_of_many
     with at_work(), heard(log):
         return run.do(resume, told, raising)
 
@@ -119,6 +124,7 @@ class FolderRun:
 
     Attributes:
         environment: what env.json is to say beside the usual.
+        one_of_many: as in `execute`.
     """
 
     def __init__(
@@ -141,6 +147,7 @@ class FolderRun:
         self.recorder: Recorder | None = None
         self.doctor: LiveDoctor | None = None
         self.environment: dict[str, Any] = {}
+        self.one_of_many = False
 
     def do(self, resume: bool, callbacks: Sequence[Callback], raising: bool) -> RunResult:
         """Train, and write down how it ended, whatever happens."""
@@ -236,7 +243,9 @@ class FolderRun:
         keeper.steps_per_epoch = self.experiment.feed.steps_per_epoch
         warnings: list[str] = []
         loaded = keeper.resume(warnings.append)
-        self.world.on_main(lambda: self._refuse_lost() if loaded is None else None)
+        if loaded is None:
+            anew = self.one_of_many and self.keeper is None
+            self.world.on_main(lambda: refuse_lost(self.folder, anew))
         step = None if loaded is None else loaded.step
         if step is not None:
             self._check_length(step)
@@ -253,21 +262,6 @@ class FolderRun:
             keeper.put_aside_damaged(loaded.step)
             positions = positions_of(loaded.said)
         return step, cut(self.folder, positions, step or 0, self.log.warn, self.log.note)
-
-    def _refuse_lost(self) -> None:
-        """Raise UserError where steps were taken that nothing is left of but their records."""
-        status = self.folder.read_status()
-        state, step = status.get("state"), status.get("checkpoint", status.get("step"))
-        records = next(self.folder.read_metrics(), None) is not None
-        none = not status and (records or bool(self.folder.read_summary()))
-        taken = (*DONE, "preempted", "running")  # one that failed may have had no time for any
-        if "checkpoint" in status or (state in taken and step) or state in DONE or none:
-            steps = f"{step} steps were taken" if step else "steps were taken"
-            never = "checkpoint" not in status and "format" in status
-            what = "no checkpoint was kept" if never else "no checkpoint is there"
-            mend = "" if never else "put checkpoints/ back, or "
-            path = shown(self.folder.path)
-            raise UserError(f"{path}: {steps}, and {what}; {mend}start a new run")
 
     def _check_length(self, taken: int) -> None:
         total_steps, config = self.experiment.settings.total_steps, self.spec.config

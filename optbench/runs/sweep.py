@@ -167,7 +167,8 @@ def run_one(
         return load_result(folder)
     try:
         resume = begun == "begun"
-        return execute(spec, log, folder, resume=resume, seals=seals, callbacks=callbacks)
+        how = {"resume": resume, "one_of_many": True}
+        return execute(spec, log, folder, seals=seals, callbacks=callbacks, **how)
     except Exception as error:  # whatever it is, the other runs of the sweep go on
         if launched_ranks() > 1 and not isinstance(error, UserError):
             raise  # unless another rank waits for this one, in the middle of a run

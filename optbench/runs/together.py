@@ -132,7 +132,7 @@ class _Group:
         run, told = build_run(
             asked.spec, log, asked.folder, resume, seals=asked.seals, callbacks=asked.callbacks
         )
-        run.environment = {"population": len(self._asked)}
+        run.environment, run.one_of_many = {"population": len(self._asked)}, True
         self._runs[number] = run
         trainer = run.open(resume, told, self._interruption)
         member = Member(number, trainer)

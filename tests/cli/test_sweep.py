@@ -163,6 +163,26 @@ def test_a_resumed_sweep_does_what_is_missing(workplace: Path) -> None:
     assert [row[-4] for row in rows(answer)] == ["finished"] * 3
 
 
+def steps_of(run: RunDir) -> list[tuple[str, int]]:
+    """Kind and step of each record."""
+    return [(record["kind"], record["step"]) for record in run.read_metrics()]
+
+
+@pytest.mark.parametrize("at_once", ["off", "2"])
+def test_a_run_that_keeps_no_checkpoint_is_begun_anew(workplace: Path, at_once: str) -> None:
+    """One that is resumed by itself is not: its records would be lost."""
+    many = f"train -m {SMALL} checkpoint=none seed=0,1 steps=4 sweep.population={at_once}"
+    call(f"{many} hydra.sweep.dir=mine")
+    stopped = runs_of(workplace / "mine")
+    before = list(map(steps_of, stopped))
+    for run in stopped:
+        run.write_status("preempted", 2)
+    assert "no checkpoint was kept" in call(f"resume {stopped[0].path}").err
+    assert call("resume mine").code == 0
+    assert [run.state for run in stopped] == ["finished"] * 2
+    assert list(map(steps_of, stopped)) == before
+
+
 def test_a_run_that_another_process_is_at_is_left_alone(
     workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
