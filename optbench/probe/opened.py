@@ -149,11 +149,11 @@ def steps_asked(folder: RunDir, at: str | int | None) -> list[int]:
     if at == "all":
         found = checkpoints(folder).steps
         return list(found) if found else [step_of(folder, "last")]
-    if isinstance(at, str) and "," in at:
-        return sorted({step_of(folder, part.strip()) for part in at.split(",")})
-    if isinstance(at, str) and at not in ("best", "last") and not at.isdecimal():
-        near = nearest(at, ("best", "last", "all"))
-        hint = f"; did you mean {near}?" if near else ""
-        expected = f"best, last, all, a step, or several with commas{hint}"
-        raise UserError(f"{at}: no checkpoint is called that; expected {expected}")
-    return [step_of(folder, at)]
+    named = [part.strip() for part in at.split(",")] if isinstance(at, str) else [at]
+    for each in named:
+        if isinstance(each, str) and each not in ("best", "last") and not each.isdecimal():
+            near = nearest(each, ("best", "last", "all"))
+            hint = f"; did you mean {near}?" if near else ""
+            expected = f"best, last, all, a step, or several with commas{hint}"
+            raise UserError(f"{each}: no checkpoint is called that; expected {expected}")
+    return sorted({step_of(folder, each) for each in named})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from optbench.rundir import FORMAT
@@ -32,7 +33,7 @@ def summary(experiment: Experiment, outcome: Outcome, wall_seconds: float) -> di
         "target": _target(state),
         "samples": outcome.texts,
         "parameters": experiment.parameters,
-        **costs_of(state, held["optimizer"]),
+        **costs_of(state, held),
         "wall_seconds": wall_seconds,
         "examples_per_second": speed,
         **state.watching.told(progress.seconds),
@@ -55,20 +56,18 @@ def _target(state: RunState) -> dict[str, Any]:
     return {} if state.reached.metric is None else dict(vars(state.reached))
 
 
-def costs_of(state: RunState, state_bytes: int | None = None) -> dict[str, Any]:
+def costs_of(state: RunState, held: Mapping[str, int]) -> dict[str, Any]:
     """Return what the run took (`shapes.COSTS`); None for what nobody knows.
 
     Args:
         state: of the run.
-        state_bytes: of the optimizers' tensors, where that has been counted.
+        held: the bytes that its parts take; see `memory`.
     """
-    if state_bytes is None:
-        state_bytes = sum(player.state_bytes for player in state.players)
     progress = state.progress
     return {
         "examples": progress.examples,
         "passes": progress.passes,
         "training_seconds": progress.seconds,
         "optimizer_seconds": progress.optimizer_seconds if progress.timed else None,
-        "state_bytes": state_bytes,
+        "state_bytes": held["optimizer"],
     }

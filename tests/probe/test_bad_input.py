@@ -23,6 +23,7 @@ from optbench.rundir import FORMAT
         ("mine --at 2,3", "no checkpoint of step 3; there are 2, 4, 6"),
         ("mine --at frist", "frist: no checkpoint is called that; expected best, last, all, a"),
         ("mine --at bset", "did you mean best?"),
+        ("mine --at 2,lst", "lst: no checkpoint is called that; expected best, last"),
         ("mine --at", "--at: it wants a value"),
         ("mine --jsn", "--jsn: no such flag; did you mean --json?"),
         ("mine hessian", "hessian: expected key=value, such as instruments=[hessian]"),

@@ -47,7 +47,6 @@ def test_a_signal_ends_the_ranks_with_a_checkpoint(tmp_path: Path) -> None:
 PARENT = """
 import sys
 from optbench.runs.torchrun import torchrun
-from optbench.runs.with_parent import GRACE_SECONDS
 
 torchrun(int(sys.argv[1]), sys.argv[2:])
 """
@@ -74,7 +73,6 @@ from torch import nn
 class Hanging(nn.Linear):
     def __init__(self):
         super().__init__(64, 10)
-
         self.passes = 0
 
     def forward(self, inputs):

@@ -15,6 +15,7 @@ from optbench.monitor.record import Record
 from optbench.rundir import RunDir
 from optbench.runs.result import load_result
 from optbench.runs.summary import costs_of
+from optbench.training.efficiency import memory
 from optbench.training.meter import Meter
 from optbench.training.objective import Objective
 from optbench.training.position import Progress
@@ -140,7 +141,7 @@ def test_bytes_of_state(name: str, copies: int, numbers: int) -> None:
     parameters = player_of(made).parameters
     steps = numbers * len(parameters) * 4  # counts of steps are tensors
     expected = copies * sum(p.numel() * 4 for p in parameters) + steps
-    assert costs_of(made.state)["state_bytes"] == expected
+    assert costs_of(made.state, memory(made.state))["state_bytes"] == expected
 
 
 @pytest.mark.parametrize(
@@ -190,9 +191,9 @@ def test_what_an_older_version_began_is_not_known(monkeypatch: pytest.MonkeyPatc
 def test_a_device_that_runs_ahead_has_no_optimizer_seconds() -> None:
     made = experiment("steps=1")
     fit(made)
-    assert costs_of(made.state)["optimizer_seconds"] > 0
+    assert costs_of(made.state, memory(made.state))["optimizer_seconds"] > 0
     made.state.progress.timed = False
-    assert costs_of(made.state)["optimizer_seconds"] is None
+    assert costs_of(made.state, memory(made.state))["optimizer_seconds"] is None
 
 
 def test_a_record_that_says_no_passes_is_one() -> None:

@@ -57,8 +57,8 @@ def bare(problem: Problem, measured: bool = False) -> Callable[[int], None]:
     weights = [parameter.detach() for parameter in model.parameters()]
     old = [torch.empty_like(each) for each in weights]
 
-    def step() -> None:
-        if not measured or next(count) % 10:
+    def measured_step() -> None:
+        if next(count) % 10:
             optimizer.step()
             return
         torch._foreach_norm([p.grad for p in model.parameters() if p.grad is not None])
@@ -69,6 +69,7 @@ def bare(problem: Problem, measured: bool = False) -> Callable[[int], None]:
         torch._foreach_norm(old)
 
     count = itertools.count(1)
+    step = measured_step if measured else optimizer.step
 
     def run(steps: int) -> None:
         for inputs, targets in itertools.islice(stream, steps):
