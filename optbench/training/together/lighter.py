@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.fx import GraphModule, Node
+from torch.fx import Graph, GraphModule, Node
 
 from optbench.torch_internals import log_softmax, log_softmax_backward, unsafe_view
 from optbench.training.together.repeats import without_repeats
@@ -36,8 +36,21 @@ def lighter(module: GraphModule) -> GraphModule:
             node.replace_all_uses_with(other)
     graph.eliminate_dead_code()
     without_repeats(graph)
+    _copy_where_turned(graph)
     module.recompile()
     return module
+
+
+def _copy_where_turned(graph: Graph) -> None:
+    """Let what comes of a turned product be copied where its numbers don't lie as a view needs."""
+    turned: set[Node] = set()
+    for node in graph.nodes:
+        product = _is_turned(node) and node.args[0].target in _PRODUCTS
+        if not product and turned.isdisjoint(node.all_input_nodes):
+            continue
+        turned.add(node)
+        if node.target in _SAME:
+            node.target = aten.reshape.default
 
 
 def _on_a_gpu(node: Node) -> bool:
@@ -80,18 +93,29 @@ def _few_in_a_row(node: Node, dim: Any) -> bool:
 
 
 def _product(node: Node) -> Node | None:
-    """The transposed product of a first factor that is transposed itself: where that has the longer
-    rows, and where it is what is given, which is copied slowly otherwise."""
+    """The transposed product of the transposed factors: where the first is transposed itself and
+    that has the longer rows, or is what is given, which is copied slowly otherwise; and where the
+    second is and few numbers in a row come of it, which take twice as long."""
     first, second = node.args[0], node.args[1]
     rows, columns = _value(node).shape[1:]
-    turned = isinstance(first, Node) and first.target is aten.transpose.int
-    if not turned or set(first.args[1:]) != {1, 2}:  # type: ignore[union-attr]
+    longer = _is_turned(first) and (rows > columns or _is_given_turned(node))
+    if not longer and not (_is_turned(second) and columns < min(rows, FEW)):
         return None
-    if rows <= columns and not _is_given_turned(node):
-        return None
-    turned_second = _call(node, aten.transpose.int, second, 1, 2)
-    product = _call(node, aten.bmm.default, turned_second, first.args[0])  # type: ignore[union-attr]
+    product = _call(node, aten.bmm.default, _turned(node, second), _turned(node, first))
     return _call(node, aten.transpose.int, product, 1, 2)
+
+
+def _is_turned(factor: Any) -> bool:
+    transposed = isinstance(factor, Node) and factor.target is aten.transpose.int
+    return transposed and set(factor.args[1:]) == {1, 2}
+
+
+def _turned(node: Node, factor: Any) -> Node:
+    """Return a factor of a node's transposed."""
+    if _is_turned(factor):
+        found: Node = factor.args[0]
+        return found
+    return _call(node, aten.transpose.int, factor, 1, 2)
 
 
 def _biased(node: Node) -> Node | None:
@@ -102,13 +126,19 @@ def _biased(node: Node) -> Node | None:
         if _value(product).shape != _value(node).shape:
             return None
         product = product.args[0]
+    turned = _is_turned(product) and len(product.users) == 1  # type: ignore[union-attr]
+    product = product.args[0] if turned else product  # type: ignore[union-attr]
     alone = isinstance(product, Node) and product.target is aten.bmm.default
     if not alone or len(product.users) != 1 or node.kwargs or not isinstance(row, Node):  # type: ignore[union-attr]
         return None
     members, _, width = _value(node).shape
     if _value(row).shape != (members, 1, width) or _value(row).dtype != _value(node).dtype:
         return None
-    return _call(node, aten.baddbmm.default, row, *product.args)  # type: ignore[union-attr]
+    if not turned:
+        return _call(node, aten.baddbmm.default, row, *product.args)  # type: ignore[union-attr]
+    row = _call(node, aten.transpose.int, row, 1, 2)
+    biased = _call(node, aten.baddbmm.default, row, *product.args)  # type: ignore[union-attr]
+    return _call(node, aten.transpose.int, biased, 1, 2)
 
 
 def _is_given_turned(node: Node) -> bool:
@@ -122,6 +152,7 @@ def _is_given_turned(node: Node) -> bool:
     return turned and all(user.op == "output" for user in users[0].users)
 
 
+_PRODUCTS = (aten.bmm.default, aten.baddbmm.default)
 _SAME = (aten.view.default, unsafe_view)
 _REPLACED: dict[Any, Callable[[Node], Node | None]] = {
     aten.add.Tensor: _biased,

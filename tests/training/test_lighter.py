@@ -1,0 +1,51 @@
+"""Operations that are replaced by others that take less time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.fx import GraphModule
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.testing import assert_close
+
+from optbench.training.together.lighter import lighter
+
+MEMBERS, ROWS, INNER, FEW, MANY = 3, 8, 6, 4, 20
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return torch.bmm(x, weight.transpose(1, 2)) + bias
+
+
+def flattened(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return linear(x, weight, bias).relu().view(MEMBERS, -1)
+
+
+def unbiased(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return torch.bmm(x, weight.transpose(1, 2)).exp()
+
+
+def noted(function: Callable[..., Tensor], width: int) -> tuple[GraphModule, list[Tensor]]:
+    torch.manual_seed(0)
+    shapes = [(MEMBERS, ROWS, INNER), (MEMBERS, width, INNER), (MEMBERS, 1, width)]
+    tensors = [torch.randn(shape) for shape in shapes]
+    return lighter(make_fx(function, tracing_mode="fake")(*tensors)), tensors
+
+
+@pytest.mark.parametrize("width", [FEW, MANY])
+@pytest.mark.parametrize("function", [linear, flattened, unbiased])
+def test_the_same_comes_of_a_product(function: Callable[..., Tensor], width: int) -> None:
+    graph, tensors = noted(function, width)
+    assert_close(graph.forward(*tensors), function(*tensors))
+
+
+@pytest.mark.parametrize("function", [linear, unbiased])
+def test_few_numbers_in_a_row_are_computed_in_long_rows(function: Callable[..., Tensor]) -> None:
+    """Of [rows, few] the transposed is made, [few, rows]; what has long rows stays as it is."""
+    few, tensors = noted(function, FEW)
+    assert few.forward(*tensors).stride() == (FEW * ROWS, 1, ROWS)
+    many, tensors = noted(function, MANY)
+    assert many.forward(*tensors).is_contiguous()
