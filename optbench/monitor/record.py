@@ -112,8 +112,8 @@ class Recorder:
             self._hand_out()
 
     def _hand_out(self) -> None:
-        for record in self._pending:
-            for sink in self._in_batches:
+        for sink in self._in_batches:
+            for record in self._pending:
                 sink.write(record)
         self._pending.clear()
         self._handed_out = time.monotonic()

@@ -5,13 +5,16 @@ Usage: python scripts/bench/populations.py [--quick] [--rounds N] [name ...]
 Sweeps alternate in this process, `sweep.population=K` and `off`, after one of each that does not
 count. `whole` is all of a sweep after its runs are composed: building, evaluations, records,
 TensorBoard, a checkpoint; in processor time, which others on the machine do not stretch, and in
-seconds. `steps` is the training seconds alone. How alike they are is the largest relative distance
+seconds. As in the command's own process, the garbage collector ignores what was there before. On
+ext4 a file is slow to make for minutes after others were deleted nearby, so what one takes is told.
+`steps` is the training seconds alone. How alike they are is the largest relative distance
 between a member and the run alone among recorded losses up to step 200: the median member's, and
 the largest.
 """
 
 from __future__ import annotations
 
+import gc
 import statistics
 import sys
 from collections.abc import Callable, Sequence
@@ -29,7 +32,7 @@ from optbench import RunResult
 from optbench.executors import many
 from optbench.rundir import RunDir
 from runs import fashion, scratch
-from timing import machine_line
+from timing import machine_line, new_file_line
 
 LAST = 200
 """The step up to which losses are compared."""
@@ -72,41 +75,46 @@ def main() -> None:
     options.add_argument("names", nargs="*", help=", ".join(CASES))
     options.add_argument("--rounds", type=int, default=3, help="that count")
     arguments = options.parse_args()
-    print(machine_line("torch", "optbench"))
+    with scratch() as folder:
+        print(machine_line("torch", "optbench") + ", " + new_file_line(folder))
+        measure(folder, arguments.names, 1 if arguments.quick else arguments.rounds, arguments.quick)
+
+
+def measure(folder: Path, names: Sequence[str], rounds: int, quick: bool) -> None:
+    """Print a row for each case that has one of the names, for all without one; with quick, one."""
     print("| sweep | members | steps | whole, processor | whole, seconds | alike up to step 200 |")
     print("| --- | --- | --- | --- | --- | --- |")
-    for name, case in CASES.items():
-        if arguments.names and not any(each in name for each in arguments.names):
+    for place, (name, case) in enumerate(CASES.items()):
+        if names and not any(each in name for each in names):
             continue
-        print(row(name, case, 1 if arguments.quick else arguments.rounds, arguments.quick))
-        if arguments.quick:
+        print(row(name, case, folder / str(place), rounds, quick))
+        if quick:
             return
 
 
-def row(name: str, case: Case, rounds: int, quick: bool) -> str:
-    """Measure a case."""
+def row(name: str, case: Case, folder: Path, rounds: int, quick: bool) -> str:
+    """Measure a case; what it leaves in the folder stays until the end, see above."""
     steps: list[float] = []
     worked: list[float] = []
     whole: list[float] = []
     distances = [0.0]
     short = ["epochs=null", "steps=20"] if quick else []
-    with scratch() as folder:
-        for number in range(rounds + 1):
-            seconds, runs = [], []
-            for population in (case.members, "off"):
-                place = folder / f"{number}-{population}"
-                lines = [*case.overrides, *MACHINE, *short, f"sweep.population={population}"]
-                took, done = timed(lambda: swept(*lines, folder=place))  # noqa: B023
-                seconds.append(took)
-                succeeded(*done)
-                runs.append([each.folder for each in done])
-            if number == 0:
-                distances = list(map(apart, *runs))
-                continue
-            trained = [sum(run.read_summary()["training_seconds"] for run in each) for each in runs]
-            steps.append(trained[1] / trained[0])
-            worked.append(seconds[1][0] / seconds[0][0])
-            whole.append(seconds[1][1] / seconds[0][1])
+    for number in range(rounds + 1):
+        seconds, runs = [], []
+        for population in (case.members, "off"):
+            place = folder / f"{number}-{population}"
+            lines = [*case.overrides, *MACHINE, *short, f"sweep.population={population}"]
+            took, done = timed(lambda: swept(*lines, folder=place))  # noqa: B023
+            seconds.append(took)
+            succeeded(*done)
+            runs.append([each.folder for each in done])
+        if number == 0:
+            distances = list(map(apart, *runs))
+            continue
+        trained = [sum(run.read_summary()["training_seconds"] for run in each) for each in runs]
+        steps.append(trained[1] / trained[0])
+        worked.append(seconds[1][0] / seconds[0][0])
+        whole.append(seconds[1][1] / seconds[0][1])
     ratios = map(_spread, (steps, worked, whole))
     alike = f"{statistics.median(distances):.1e} ({max(distances):.1e})"
     cells = [name, str(case.members), *ratios, alike]
@@ -124,9 +132,12 @@ def timed(does: Callable[[], list[RunResult]]) -> tuple[Seconds, list[RunResult]
 
     def clocked(*args: Any, **named: Any) -> int:
         nonlocal took
+        gc.collect()
+        gc.freeze()
         begun = process_time(), perf_counter()
         found = ordinary(*args, **named)
         took = process_time() - begun[0], perf_counter() - begun[1]
+        gc.unfreeze()
         return found
 
     with patch.object(many, "do_all", clocked):

@@ -165,6 +165,14 @@ def machine_line(*packages: str) -> str:
     )
 
 
+def new_file_line(folder: Path, files: int = 100) -> str:
+    """What it takes to make a file in a folder, of the processor."""
+    begun = time.process_time()
+    for number in range(files):
+        (folder / f"new-{number}").touch()
+    return f"{(time.process_time() - begun) / files * 1e3:.3f} ms for a new file"
+
+
 def _version(package: str) -> str:
     try:
         return metadata.version(package)
