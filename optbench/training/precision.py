@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from optbench.torch_internals import handle_no_skips
+from optbench.torch_internals import handle_no_skips, take_step
 
 
 class Precision:
@@ -55,7 +55,7 @@ class Precision:
         unset when it does; so they are not called at all.
         """
         if self.scaler is None:
-            optimizer.step()
+            take_step(optimizer)
             return True
         handle_no_skips(optimizer)
         self.scale = self.scaler.get_scale() if self._next is None else self._next

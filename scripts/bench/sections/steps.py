@@ -32,7 +32,7 @@ ACCELERATE, LIGHTNING = "accelerate, batched fetch", "lightning, TensorBoard"
 TARGETS = {OFF: 30.0, ON: 60.0}
 """In microseconds, on one machine; other machines are told by the shares of PEERS."""
 
-PEERS = {OFF: (ACCELERATE, 0.1), ON: (LIGHTNING, 0.1), MEASURED: (LIGHTNING, None)}
+PEERS = {OFF: (ACCELERATE, 0.05), ON: (LIGHTNING, 0.04), MEASURED: (LIGHTNING, None)}
 """Whose overhead one is a share of, and the share aimed at."""
 
 

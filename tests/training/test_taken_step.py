@@ -1,0 +1,94 @@
+"""An optimizer's step, past what torch has put around it, or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from torch.optim.lr_scheduler import StepLR
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
+
+from optbench.torch_internals import take_step
+
+RANGE = "Optimizer.step#SGD.step"
+
+
+@pytest.fixture
+def optimizer() -> torch.optim.SGD:
+    weight = torch.nn.Parameter(torch.ones(3))
+    weight.grad = torch.full((3,), 2.0)
+    return torch.optim.SGD([weight], lr=0.25)
+
+
+@pytest.fixture
+def ranges(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Names that torch has told a profiler, whether or not there is one."""
+    found: list[str] = []
+    ordinary = torch.autograd.profiler.record_function
+
+    def noting(name: str) -> object:
+        found.append(name)
+        return ordinary(name)
+
+    monkeypatch.setattr(torch.autograd.profiler, "record_function", noting)
+    yield found
+
+
+def weights(optimizer: torch.optim.Optimizer) -> list[float]:
+    values: list[float] = optimizer.param_groups[0]["params"][0].tolist()
+    return values
+
+
+def test_nobody_is_told_of_a_step_that_nobody_asks_about(
+    optimizer: torch.optim.SGD, ranges: list[str]
+) -> None:
+    take_step(optimizer)
+    assert weights(optimizer) == [0.5] * 3 and ranges == []
+
+
+@pytest.mark.parametrize(
+    "register",
+    [
+        torch.optim.Optimizer.register_step_pre_hook,
+        torch.optim.Optimizer.register_step_post_hook,
+        lambda one, hook: register_optimizer_step_pre_hook(hook),
+        lambda one, hook: register_optimizer_step_post_hook(hook),
+    ],
+)
+def test_hooks_are_called(
+    optimizer: torch.optim.SGD, register: Callable[..., torch.utils.hooks.RemovableHandle]
+) -> None:
+    called: list[object] = []
+    handle = register(optimizer, lambda one, *rest: called.append(one))
+    take_step(optimizer)
+    handle.remove()
+    take_step(optimizer)
+    assert called == [optimizer] and weights(optimizer) == [0.0] * 3
+
+
+def test_a_profiler_sees_the_step(optimizer: torch.optim.SGD) -> None:
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        take_step(optimizer)
+    assert RANGE in {event.key for event in profile.key_averages()}
+
+
+def test_a_scheduler_sees_the_step(
+    optimizer: torch.optim.SGD, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Torch's warn if they come before the first step, which they notice by a step of their own."""
+    scheduler = StepLR(optimizer, 1)
+    take_step(optimizer)
+    scheduler.step()
+    assert weights(optimizer) == [0.5] * 3
+    assert not [each for each in recwarn if "optimizer.step" in str(each.message)]
+
+
+def test_a_step_of_its_own_is_taken(optimizer: torch.optim.SGD) -> None:
+    taken: list[str] = []
+    optimizer.step = lambda closure=None: taken.append("own")  # type: ignore[method-assign]
+    take_step(optimizer)
+    assert taken == ["own"] and weights(optimizer) == [1.0] * 3
