@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from optbench.data.permutation import Span
 from optbench.monitor.flops import counter
@@ -170,7 +171,10 @@ class _Alone:
         return taken.bytes // self._examples
 
     def gradients(self) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return loss and gradients; note what the pass keeps and whether it draws."""
+        """Return loss and gradients; note what the pass keeps and whether it draws.
+
+        Attention is done by the operations that vmap knows, which keep more.
+        """
         own = {p.untyped_storage().data_ptr() for p in self._parameters}
         kept: dict[int, int] = {}
 
@@ -183,7 +187,8 @@ class _Alone:
         seeded = torch.Generator().manual_seed(self._seed).get_state()
         start = rng.generators(self._device)._replace(cpu=seeded)
         self._aside.player.forward.train()
-        with self._aside.untouched(start), torch.enable_grad():
+        known = sdpa_kernel(SDPBackend.MATH)
+        with self._aside.untouched(start), torch.enable_grad(), known:
             with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
                 loss = self._aside.loss(self.batch)
             found = torch.autograd.grad(loss, self._parameters, allow_unused=True)
