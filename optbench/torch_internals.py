@@ -29,6 +29,7 @@ PRIVATE = (
     "torch._guards:TracingContext",
     "torch._guards:tracing",
     "torch._subclasses.fake_tensor:FakeTensorMode",
+    "torch.autograd.profiler:_is_profiler_enabled",
     "torch.nn.modules.batchnorm:_BatchNorm",
     "torch.nn.modules.batchnorm:_NormBase",
     "torch.nn.modules.conv:_ConvNd",
@@ -48,7 +49,7 @@ OF_INSTANCES = {
     "_step_supports_amp_scaling": Optimizer,
     "_warned_capturable_if_run_uncaptured": Optimizer,
 }
-"""What its objects have to have, or heed where it is set (the last one, and that of scaling)."""
+"""What its objects have to have, or heed where it is set (the last two)."""
 
 
 def missing() -> list[str]:
@@ -89,24 +90,37 @@ TorchDispatchMode = torch.utils._python_dispatch.TorchDispatchMode
 """What is asked before each operation of torch's."""
 
 
+_HOOKED = Optimizer.profile_hook_step(lambda: None).__code__
+"""Of what torch puts around the `step` of every class of optimizers, and around nothing else."""
+
+
 def unhooked(step: Any) -> Any:
     """Return a class's `step` without the hooks that torch has put around it."""
-    return step.__wrapped__ if getattr(step, "hooked", False) else step
+    return step.__wrapped__ if getattr(step, "__code__", None) is _HOOKED else step
 
 
 def take_step(one: Optimizer) -> None:
-    """Take an optimizer's step; past what torch has put around it for hooks and profilers where
-    there are none, which takes a third of a fused step of a small model."""
-    watched = torch._C._autograd._profiler_enabled() or "step" in vars(one)
-    if watched or any(_hooks_of(one)):
+    """Take an optimizer's step; past what torch has put around it where nobody looks.
+
+    That is a third of a fused step of a small model. Looking do hooks, and `torch.profiler` and
+    `emit_nvtx`; an `ExecutionTraceObserver` without them misses the name of the step.
+    """
+    own = vars(one)
+    profiled = (
+        torch._C._autograd._profiler_enabled() or torch.autograd.profiler._is_profiler_enabled
+    )
+    if profiled or "step" in own or _has_hooks(own):
         one.step()
     else:
         unhooked(type(one).step)(one)
 
 
-def _hooks_of(one: Optimizer) -> tuple[Any, ...]:
-    """Return what is called before and after a step of an optimizer, and of all optimizers."""
-    return (one._optimizer_step_pre_hooks, one._optimizer_step_post_hooks, *_HOOKS_OF_ALL)
+def _has_hooks(own: dict[str, Any]) -> bool:
+    """Return whether something is called before or after the step of an optimizer, by what it
+    holds; one that is not made as torch makes them may hold anything."""
+    before, after = (own.get(f"_optimizer_step_{when}_hooks") for when in ("pre", "post"))
+    unknown = before is None or after is None
+    return unknown or any((before, after, *_HOOKS_OF_ALL))
 
 
 _HOOKS_OF_ALL = tuple(
@@ -187,6 +201,15 @@ ATTENTION_OF_CPUS = (
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward,
 )
 """Forward and backward of attention on a CPU, as a dispatch mode sees them."""
+ATTENTION_AT_ONCE = (
+    ATTENTION_OF_CPUS[0],
+    torch.ops.aten._scaled_dot_product_flash_attention,
+    torch.ops.aten._scaled_dot_product_efficient_attention,
+    torch.ops.aten._scaled_dot_product_cudnn_attention,
+)
+"""Attention in one kernel, which makes a part of the scores at a time."""
+SOFTMAX = (torch.ops.aten._softmax, torch.ops.aten._safe_softmax)
+"""What attention makes of scores where it makes them all."""
 RECURRENT_KERNELS = (
     (torch.ops.aten.mkldnn_rnn_layer, torch.ops.aten.mkldnn_rnn_layer_backward),
     (torch.ops.aten._cudnn_rnn, torch.ops.aten._cudnn_rnn_backward),

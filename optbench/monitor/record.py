@@ -112,11 +112,18 @@ class Recorder:
             self._hand_out()
 
     def _hand_out(self) -> None:
-        for sink in self._in_batches:
-            for record in self._pending:
-                sink.write(record)
-        self._pending.clear()
+        """Hand all that waits to each sink in a row, once, whatever another raises."""
+        pending, self._pending = self._pending, []
         self._handed_out = time.monotonic()
+        failed: list[Exception] = []
+        for sink in self._in_batches:
+            try:
+                for record in pending:
+                    sink.write(record)
+            except Exception as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
 
     def histograms(self, step: int, histograms: Mapping[str, Any]) -> None:
         """Write sampled histograms, by tag."""

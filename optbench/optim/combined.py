@@ -9,6 +9,7 @@ import torch
 
 from optbench.optim.needs import Needs, needs_of, together
 from optbench.optim.steps import evaluated
+from optbench.torch_internals import take_step
 
 
 class Combined(torch.optim.Optimizer):
@@ -62,7 +63,7 @@ class Combined(torch.optim.Optimizer):
         loss = evaluated(closure) if asking is None else asking.step(closure)
         for member in self.members:
             if member is not asking:
-                member.step()
+                take_step(member)
         return loss
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:

@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from optbench.monitor.flops import counter
-from optbench.torch_internals import TorchDispatchMode
+from optbench.training.attention_scores import AttentionScores
 
 ROOM = 2**29
 """Bytes that points of a step, and what their forward passes hold, may take at once."""
@@ -22,30 +21,13 @@ def members_at_once(each: int) -> int:
     return max(1, ROOM // max(1, each))
 
 
-class _Largest(TorchDispatchMode):
-    """Notes the bytes of the largest tensor that an operation makes."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.bytes = 0
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        """Call the operation; a view makes nothing."""
-        found = func(*args, **(kwargs or {}))
-        if not func.is_view:
-            self.bytes = max(self.bytes, _bytes(found))
-        return found
-
-
 class Pass(NamedTuple):
     """What a forward pass without gradients takes.
 
     Attributes:
-        bytes: of the largest layer's inputs and outputs, or of twice what one operation gives
-            where that is more, such as an attention's scores. What was before has been freed by
-            then, so it is about what the pass takes at most.
+        bytes: of the largest layer's inputs and outputs, or of twice an attention's scores where
+            that is more. What was before has been freed by then, so it is about what the pass takes
+            at most.
         layer: floating-point operations of its products for each layer that it calls, in the mean.
     """
 
@@ -54,7 +36,7 @@ class Pass(NamedTuple):
 
 
 def forward_pass(modules: Iterable[nn.Module], forward: Callable[[], Any]) -> Pass:
-    """Return what a pass takes, by the operations that vmap knows of attention.
+    """Return what a pass takes; of attention what it takes by vmap.
 
     Args:
         modules: all that take part.
@@ -70,12 +52,12 @@ def forward_pass(modules: Iterable[nn.Module], forward: Callable[[], Any]) -> Pa
     leaves = {each for module in modules for each in module.modules() if not any(each.children())}
     handles = [leaf.register_forward_hook(look) for leaf in leaves]
     try:
-        with sdpa_kernel(SDPBackend.MATH), counter() as counted, _Largest() as made:
+        with counter() as counted, AttentionScores() as scores:
             forward()
     finally:
         for handle in handles:
             handle.remove()
-    most = max(most, 2 * made.bytes)
+    most = max(most, 2 * scores.most)
     return Pass(most, counted.get_total_flops() / max(1, calls))
 
 

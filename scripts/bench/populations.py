@@ -6,7 +6,8 @@ Sweeps alternate in this process, `sweep.population=K` and `off`, after one of e
 count. `whole` is all of a sweep after its runs are composed: building, evaluations, records,
 TensorBoard, a checkpoint; in processor time, which others on the machine do not stretch, and in
 seconds. As in the command's own process, the garbage collector ignores what was there before. On
-ext4 a file is slow to make for minutes after others were deleted nearby, so what one takes is told.
+ext4 without a journal a file is slow to make for minutes after others were deleted nearby, so what
+one takes is told.
 `steps` is the training seconds alone. How alike they are is the largest relative distance
 between a member and the run alone among recorded losses up to step 200: the median member's, and
 the largest.
@@ -77,7 +78,9 @@ def main() -> None:
     arguments = options.parse_args()
     with scratch() as folder:
         print(machine_line("torch", "optbench") + ", " + new_file_line(folder))
-        measure(folder, arguments.names, 1 if arguments.quick else arguments.rounds, arguments.quick)
+        measure(
+            folder, arguments.names, 1 if arguments.quick else arguments.rounds, arguments.quick
+        )
 
 
 def measure(folder: Path, names: Sequence[str], rounds: int, quick: bool) -> None:
@@ -135,10 +138,11 @@ def timed(does: Callable[[], list[RunResult]]) -> tuple[Seconds, list[RunResult]
         gc.collect()
         gc.freeze()
         begun = process_time(), perf_counter()
-        found = ordinary(*args, **named)
-        took = process_time() - begun[0], perf_counter() - begun[1]
-        gc.unfreeze()
-        return found
+        try:
+            return ordinary(*args, **named)
+        finally:
+            took = process_time() - begun[0], perf_counter() - begun[1]
+            gc.unfreeze()
 
     with patch.object(many, "do_all", clocked):
         found = does()

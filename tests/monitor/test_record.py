@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 
 from optbench.monitor.memory import PeakMemory
@@ -42,6 +44,27 @@ def test_every_sink_is_told_in_order() -> None:
     recorder.flush()
     recorder.close()
     assert one.told == other.told == [RECORD, "flush", "close"]
+
+
+class Full(Sink):
+    """A file on a disk that is full."""
+
+    def write(self, record: Record) -> None:
+        super().write(record)
+        raise OSError("no space left")
+
+
+def test_no_sink_gets_a_record_twice_or_never_where_another_fails() -> None:
+    before, full, after = Sink(), Full(), Sink()
+    recorder = Recorder([before, full, after])
+    records = [RECORD, replace(RECORD, step=2)]
+    for record in records:
+        recorder.write(record)
+    with pytest.raises(OSError, match="no space left"):
+        recorder.flush()
+    recorder.close()
+    assert before.told == after.told == [*records, "close"]
+    assert full.told == [RECORD, "close"]
 
 
 def test_ticks_and_histograms_go_to_those_who_take_them() -> None:

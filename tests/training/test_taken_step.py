@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any
 
 import pytest
 import torch
@@ -64,14 +66,20 @@ def test_hooks_are_called(
 ) -> None:
     called: list[object] = []
     handle = register(optimizer, lambda one, *rest: called.append(one))
-    take_step(optimizer)
-    handle.remove()
+    try:
+        take_step(optimizer)
+    finally:
+        handle.remove()
     take_step(optimizer)
     assert called == [optimizer] and weights(optimizer) == [0.0] * 3
 
 
-def test_a_profiler_sees_the_step(optimizer: torch.optim.SGD) -> None:
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_a_profiler_sees_the_step(optimizer: torch.optim.SGD, everywhere: bool) -> None:
+    """One of this thread, and one of all."""
+    config = torch.profiler._ExperimentalConfig(profile_all_threads=everywhere)
+    only = [torch.profiler.ProfilerActivity.CPU]
+    with torch.profiler.profile(activities=only, experimental_config=config) as profile:
         take_step(optimizer)
     assert RANGE in {event.key for event in profile.key_averages()}
 
@@ -92,3 +100,32 @@ def test_a_step_of_its_own_is_taken(optimizer: torch.optim.SGD) -> None:
     optimizer.step = lambda closure=None: taken.append("own")  # type: ignore[method-assign]
     take_step(optimizer)
     assert taken == ["own"] and weights(optimizer) == [1.0] * 3
+
+
+def test_a_step_that_somebody_has_put_in_a_class_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`wraps` copies the mark by which torch knows a step that has its hooks."""
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer, taken = torch.optim.SGD([weight], lr=1.0), list[str]()
+
+    @wraps(torch.optim.SGD.step)
+    def counted(self: torch.optim.SGD, closure: Any = None) -> Any:
+        taken.append("counted")
+        return ordinary(self, closure)
+
+    ordinary = torch.optim.SGD.step
+    monkeypatch.setattr(torch.optim.SGD, "step", counted)
+    take_step(optimizer)
+    assert taken == ["counted"]
+
+
+def test_an_optimizer_that_is_not_made_as_torch_makes_them_takes_its_step() -> None:
+    class Own(torch.optim.Optimizer):
+        def __init__(self) -> None:
+            self.param_groups, self.taken = [], 0
+
+        def step(self, closure: Any = None) -> None:  # type: ignore[override]
+            self.taken += 1
+
+    optimizer = Own()
+    take_step(optimizer)
+    assert optimizer.taken == 1

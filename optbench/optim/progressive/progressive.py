@@ -21,6 +21,7 @@ from optbench.optim.progressive.handover import (
     running_lrs,
 )
 from optbench.optim.steps import evaluated
+from optbench.torch_internals import take_step
 
 OWN = ("stage", "stepped", "steps", "begun", "factors", "estimate", "watched", "handed", "lrs")
 """What a checkpoint has beside the optimizers."""
@@ -188,7 +189,7 @@ class Progressive(torch.optim.Optimizer):
                 loss = member.step(closure)
             else:
                 loss = evaluated(closure)
-                member.step()
+                take_step(member)
         finally:
             if hook is not None:
                 hook.remove()

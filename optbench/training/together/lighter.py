@@ -120,25 +120,29 @@ def _turned(node: Node, factor: Any) -> Node:
 
 def _biased(node: Node) -> Node | None:
     """A product and a row that is added to each of its rows, in one pass over what comes of it."""
-    row, other = node.args[0], node.args[1]
-    product = other
-    while isinstance(product, Node) and product.target in _SAME and len(product.users) == 1:
-        if _value(product).shape != _value(node).shape:
-            return None
+    row: Any = node.args[0]
+    product: Any = node.args[1]
+    while _once(product) and product.target in _SAME:
         product = product.args[0]
-    turned = _is_turned(product) and len(product.users) == 1  # type: ignore[union-attr]
-    product = product.args[0] if turned else product  # type: ignore[union-attr]
-    alone = isinstance(product, Node) and product.target is aten.bmm.default
-    if not alone or len(product.users) != 1 or node.kwargs or not isinstance(row, Node):  # type: ignore[union-attr]
+    turned = _once(product) and _is_turned(product)
+    inner: Any = product.args[0] if turned else product
+    if not (_once(inner) and inner.target is aten.bmm.default) or node.kwargs:
         return None
-    members, _, width = _value(node).shape
-    if _value(row).shape != (members, 1, width) or _value(row).dtype != _value(node).dtype:
+    shape, like = _value(product).shape, _value(node)
+    if not isinstance(row, Node) or (like.shape, like.dtype) != (shape, _value(row).dtype):
+        return None
+    if _value(row).shape != (shape[0], 1, shape[2]):
         return None
     if not turned:
-        return _call(node, aten.baddbmm.default, row, *product.args)  # type: ignore[union-attr]
+        return _call(node, aten.baddbmm.default, row, *inner.args)
     row = _call(node, aten.transpose.int, row, 1, 2)
-    biased = _call(node, aten.baddbmm.default, row, *product.args)  # type: ignore[union-attr]
+    biased = _call(node, aten.baddbmm.default, row, *inner.args)
     return _call(node, aten.transpose.int, biased, 1, 2)
+
+
+def _once(value: Any) -> bool:
+    """Return whether a value is a node's that one other asks for."""
+    return isinstance(value, Node) and len(value.users) == 1
 
 
 def _is_given_turned(node: Node) -> bool:

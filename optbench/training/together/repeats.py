@@ -47,7 +47,9 @@ def _given(node: Node) -> Node | None:
     if node.target is aten.alias.default:
         return argument
     value, other = node.meta.get("val"), argument.meta.get("val")  # unknown of what is not noted
-    if value is None or other is None or (value.shape, value.dtype) != (other.shape, other.dtype):
+    if not (isinstance(value, torch.Tensor) and isinstance(other, torch.Tensor)):
+        return None  # one of several that an operation gives
+    if (value.shape, value.dtype) != (other.shape, other.dtype):
         return None
     once = node.target is aten.mul.Scalar and type(node.args[1]) is int and node.args[1] == 1
     return argument if once or node.target in SAME_SHAPE else None

@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from optbench.data.permutation import Span
 from optbench.monitor.flops import counter
 from optbench.optim.needs import needs_of
 from optbench.training import rng
 from optbench.training.aside import Aside
+from optbench.training.attention_scores import AttentionScores
 from optbench.training.room import forward_pass, tensor_bytes
 from optbench.training.together.core import Core
 from optbench.training.together.scores import ROOM
@@ -171,10 +171,7 @@ class _Alone:
         return taken.bytes // self._examples
 
     def gradients(self) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return loss and gradients; note what the pass keeps and whether it draws.
-
-        Attention is done by the operations that vmap knows, which keep more.
-        """
+        """Return loss and gradients; note what the pass keeps by vmap, and whether it draws."""
         own = {p.untyped_storage().data_ptr() for p in self._parameters}
         kept: dict[int, int] = {}
 
@@ -187,13 +184,13 @@ class _Alone:
         seeded = torch.Generator().manual_seed(self._seed).get_state()
         start = rng.generators(self._device)._replace(cpu=seeded)
         self._aside.player.forward.train()
-        known = sdpa_kernel(SDPBackend.MATH)
-        with self._aside.untouched(start), torch.enable_grad(), known:
-            with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        keeping = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
+        with self._aside.untouched(start), torch.enable_grad():
+            with keeping, AttentionScores() as scores:
                 loss = self._aside.loss(self.batch)
             found = torch.autograd.grad(loss, self._parameters, allow_unused=True)
             self.draws = not rng.same(start, self._aside.generators())
-        self.held = sum(kept.values())
+        self.held = sum(kept.values()) + scores.unmade
         zeros = [torch.zeros(()) if g is None else g for g in found]
         return loss.detach(), tuple(zeros)
 
