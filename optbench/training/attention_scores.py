@@ -17,6 +17,8 @@ class AttentionScores(TorchDispatchMode):
         unmade: of all that one kernel did without making them.
     """
 
+    supports_higher_order_operators = True
+
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.most = self.unmade = 0
@@ -25,12 +27,12 @@ class AttentionScores(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Call the operation."""
-        found = func(*args, **(kwargs or {}))
-        if func.overloadpacket in ATTENTION_AT_ONCE:
+        found, operation = func(*args, **(kwargs or {})), getattr(func, "overloadpacket", None)
+        if operation in ATTENTION_AT_ONCE:
             query, key = args[:2]
             taken = prod(query.shape[:-1]) * key.shape[-2] * query.element_size()
             self.unmade += taken
             self.most = max(self.most, taken)
-        elif func.overloadpacket in SOFTMAX:
+        elif operation in SOFTMAX:
             self.most = max(self.most, found.numel() * found.element_size())
         return found
