@@ -7,6 +7,7 @@ that says which; pyproject.toml bounds torch by the newest minor version that th
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -35,6 +36,7 @@ PRIVATE = (
     "torch.nn.modules.conv:_ConvNd",
     "torch.optim.optimizer:_global_optimizer_post_hooks",
     "torch.optim.optimizer:_global_optimizer_pre_hooks",
+    "torch.optim.optimizer:_use_grad_for_differentiable",
     "torch.utils._python_dispatch:TorchDispatchMode",
 )
 """What torch has to have as it is imported: module and name."""
@@ -94,6 +96,12 @@ _HOOKED = Optimizer.profile_hook_step(lambda: None).__code__
 """Of what torch puts around the `step` of every class of optimizers, and around nothing else."""
 
 
+_DIFFERENTIABLE = resolve_name("torch.optim.optimizer:_use_grad_for_differentiable")(
+    lambda one: None
+).__code__
+"""Of what torch's own optimizers put around theirs below that: gradients on or off."""
+
+
 def unhooked(step: Any) -> Any:
     """Return a class's `step` without the hooks that torch has put around it."""
     return step.__wrapped__ if getattr(step, "__code__", None) is _HOOKED else step
@@ -102,17 +110,23 @@ def unhooked(step: Any) -> Any:
 def take_step(one: Optimizer) -> None:
     """Take an optimizer's step; past what torch has put around it where nobody looks.
 
-    That is a third of a fused step of a small model. Looking do hooks, and `torch.profiler` and
-    `emit_nvtx`; an `ExecutionTraceObserver` without them misses the name of the step.
+    That is a third of a fused step of a small model; and the first one of torch's own imports the
+    compiler, as in `past_the_compiler`. Looking do hooks, and `torch.profiler` and `emit_nvtx`; an
+    `ExecutionTraceObserver` without them misses the name of the step.
     """
     own = vars(one)
     profiled = (
         torch._C._autograd._profiler_enabled() or torch.autograd.profiler._is_profiler_enabled
     )
-    if profiled or "step" in own or _has_hooks(own):
+    if profiled or "step" in own or _has_hooks(own) or torch.compiler.is_compiling():
         one.step()
-    else:
-        unhooked(type(one).step)(one)
+        return
+    step = unhooked(type(one).step)
+    if getattr(step, "__code__", None) is not _DIFFERENTIABLE:
+        step(one)
+        return
+    with torch.set_grad_enabled(one.defaults["differentiable"]):
+        step.__wrapped__(one)
 
 
 def _has_hooks(own: dict[str, Any]) -> bool:
@@ -127,6 +141,26 @@ _HOOKS_OF_ALL = tuple(
     resolve_name(f"torch.optim.optimizer:_global_optimizer_{when}_hooks")
     for when in ("pre", "post")
 )
+
+
+@contextmanager
+def past_the_compiler() -> Iterator[None]:
+    """Have methods of optimizers not import torch's compiler inside the block.
+
+    They do to be left out of what it compiles: a third of the time to a first step, for nothing
+    where nothing is compiled.
+    """
+    if "torch._dynamo" in sys.modules:
+        yield
+        return
+    methods = {name: vars(Optimizer)[name] for name in ("add_param_group", "state_dict")}
+    for name, method in methods.items():
+        setattr(Optimizer, name, getattr(method, "__wrapped__", method))
+    try:
+        yield
+    finally:
+        for name, method in methods.items():
+            setattr(Optimizer, name, method)
 
 
 def add_param_group(one: Optimizer, group: dict[str, Any]) -> None:

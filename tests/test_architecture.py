@@ -117,7 +117,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "assemble": {
         *("training", "monitor", "rundir", "config", "errors", "files"),
-        *("optim", "schedules", "models", "data", "tasks", "instruments"),
+        *("optim", "schedules", "models", "data", "tasks", "instruments", "torch_internals"),
     },
     "training": {
         "launched",

@@ -20,6 +20,7 @@ from optbench.optim.groups import every_group, norms_and_biases, parameter_group
 from optbench.optim.layers import layer_factors
 from optbench.optim.needs import Needs, needs_of, wants_module
 from optbench.optim.still import hold_still
+from optbench.torch_internals import past_the_compiler, take_step
 
 Named = list[tuple[str, nn.Parameter]]
 
@@ -32,6 +33,7 @@ class Built:
     implementation: str
 
 
+@past_the_compiler()
 def build_optimizer(
     node: Mapping[str, Any],
     module: nn.Module,
@@ -230,7 +232,7 @@ def _fused_runs(cls: Any, device: str) -> bool:
     parameter = nn.Parameter(torch.zeros(1, device=device))
     parameter.grad = torch.zeros_like(parameter)
     try:
-        cls([parameter], lr=0.1, fused=True).step()
+        take_step(cls([parameter], lr=0.1, fused=True))
     except (RuntimeError, NotImplementedError, TypeError, ValueError):
         return False
     return True

@@ -12,6 +12,7 @@ import torch
 
 from optbench.optim.groups import every_group
 from optbench.optim.plain_state import CODE, WITHIN, holds_objects, plain, unplain
+from optbench.torch_internals import past_the_compiler
 
 Attributes = list[dict[str, Any]]
 
@@ -49,6 +50,7 @@ def set_attributes(optimizer: torch.optim.Optimizer, values: Attributes) -> None
             setattr(each, key, _beside(now, unplain(copy.deepcopy(value), now)))
 
 
+@past_the_compiler()
 def exact_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """Return `optimizer.state_dict()` as plain data and tensors.
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,3 +133,25 @@ def test_an_optimizer_that_is_not_made_as_torch_makes_them_takes_its_step() -> N
     optimizer = Own()
     take_step(optimizer)
     assert optimizer.taken == 1
+
+
+WITHOUT = """
+import sys
+from optbench import train
+from torch.optim import Optimizer
+
+methods = [vars(Optimizer)[name] for name in ("add_param_group", "state_dict")]
+for optimizer in ("adamw", "sgd", "adam optimizer.implementation=loop"):
+    words = ["dataset=digits", "steps=2", f"hydra.run.dir=runs/{optimizer.partition(' ')[0]}"]
+    result = train(*words, *f"optimizer={optimizer}".split(), quiet=True)
+    assert result.state == "finished" and "torch._dynamo" not in sys.modules, optimizer
+assert methods == [vars(Optimizer)[name] for name in ("add_param_group", "state_dict")]
+"""
+
+
+def test_a_run_does_not_import_the_compiler(tmp_path: Path) -> None:
+    """Optimizers of torch do, to be left out of what it compiles: for two thirds of a second."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", WITHOUT]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode("utf-8")
