@@ -27,6 +27,7 @@ PRIVATE = (
     "torch._C:_get_mkldnn_enabled",
     "torch._C:_set_mkldnn_enabled",
     "torch._C._autograd:_profiler_enabled",
+    "torch._compile:_disable_dynamo",
     "torch._guards:TracingContext",
     "torch._guards:tracing",
     "torch._subclasses.fake_tensor:FakeTensorMode",
@@ -153,14 +154,20 @@ def past_the_compiler() -> Iterator[None]:
     if "torch._dynamo" in sys.modules:
         yield
         return
-    methods = {name: vars(Optimizer)[name] for name in ("add_param_group", "state_dict")}
-    for name, method in methods.items():
-        setattr(Optimizer, name, getattr(method, "__wrapped__", method))
+    now = {name: vars(Optimizer)[name] for name in ("add_param_group", "state_dict")}
+    theirs = {n: m for n, m in now.items() if getattr(m, "__code__", None) is _LEFT_OUT}
+    for name, method in theirs.items():
+        setattr(Optimizer, name, method.__wrapped__)
     try:
         yield
     finally:
-        for name, method in methods.items():
-            setattr(Optimizer, name, method)
+        for name, method in theirs.items():
+            if vars(Optimizer)[name] is method.__wrapped__:  # nobody has put another there
+                setattr(Optimizer, name, method)
+
+
+_LEFT_OUT = resolve_name("torch._compile:_disable_dynamo")(lambda: None).__code__
+"""Of what torch puts around functions that its compiler is to leave out."""
 
 
 def add_param_group(one: Optimizer, group: dict[str, Any]) -> None:

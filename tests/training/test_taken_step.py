@@ -146,6 +146,19 @@ for optimizer in ("adamw", "sgd", "adam optimizer.implementation=loop"):
     result = train(*words, *f"optimizer={optimizer}".split(), quiet=True)
     assert result.state == "finished" and "torch._dynamo" not in sys.modules, optimizer
 assert methods == [vars(Optimizer)[name] for name in ("add_param_group", "state_dict")]
+
+from functools import wraps
+from optbench.torch_internals import past_the_compiler
+
+@wraps(Optimizer.state_dict)
+def counted(self):
+    pass
+
+Optimizer.state_dict = counted
+with past_the_compiler():
+    assert Optimizer.state_dict is counted
+    Optimizer.add_param_group = counted
+assert Optimizer.state_dict is Optimizer.add_param_group is counted
 """
 
 
