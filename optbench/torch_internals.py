@@ -154,26 +154,30 @@ def past_the_compiler() -> Iterator[None]:
     if "torch._dynamo" in sys.modules:
         yield
         return
-    now = {name: vars(Optimizer)[name] for name in ("add_param_group", "state_dict")}
-    theirs = {n: m for n, m in now.items() if getattr(m, "__code__", None) is _LEFT_OUT}
-    for name, method in theirs.items():
-        setattr(Optimizer, name, method.__wrapped__)
+    methods = {name: vars(Optimizer)[name] for name in _TELL_THE_COMPILER}
+    for name, method in methods.items():
+        setattr(Optimizer, name, _untold(method))
     try:
         yield
     finally:
-        for name, method in theirs.items():
-            if vars(Optimizer)[name] is method.__wrapped__:  # nobody has put another there
+        for name, method in methods.items():
+            if vars(Optimizer)[name] is _untold(method):  # nobody has put another there
                 setattr(Optimizer, name, method)
 
 
 _LEFT_OUT = resolve_name("torch._compile:_disable_dynamo")(lambda: None).__code__
 """Of what torch puts around functions that its compiler is to leave out."""
+_TELL_THE_COMPILER = ("add_param_group", "load_state_dict", "state_dict")
+
+
+def _untold(method: Any) -> Any:
+    """Return a method without what tells the compiler, if torch has put that around it."""
+    return method.__wrapped__ if getattr(method, "__code__", None) is _LEFT_OUT else method
 
 
 def add_param_group(one: Optimizer, group: dict[str, Any]) -> None:
     """Add a group behind torch's decorator, which imports the compiler: a second for nothing."""
-    method = Optimizer.add_param_group
-    getattr(method, "__wrapped__", method)(one, group)
+    _untold(Optimizer.add_param_group)(one, group)
 
 
 def handle_no_skips(one: Optimizer) -> None:

@@ -76,6 +76,7 @@ def _gather_tensors(value: Any, found: dict[int, torch.Tensor]) -> None:
             _gather_tensors(item, found)
 
 
+@past_the_compiler()
 def load_exactly(optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -> None:
     """Do `optimizer.load_state_dict`, but keep the dtype of every state tensor.
 

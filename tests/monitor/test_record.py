@@ -81,7 +81,9 @@ def test_other_ranks_have_nobody_to_tell() -> None:
     recorder.write(RECORD)
     recorder.tick(1)
     recorder.histograms(1, {})
+    recorder.show(1, {"sample": "text"}, {})
     recorder.flush()
+    assert recorder.positions() == {}
     recorder.close()
 
 

@@ -137,15 +137,18 @@ def test_an_optimizer_that_is_not_made_as_torch_makes_them_takes_its_step() -> N
 
 WITHOUT = """
 import sys
-from optbench import train
+from optbench import resume, train
 from torch.optim import Optimizer
 
-methods = [vars(Optimizer)[name] for name in ("add_param_group", "state_dict")]
+names = ("add_param_group", "load_state_dict", "state_dict")
+methods = [vars(Optimizer)[name] for name in names]
 for optimizer in ("adamw", "sgd", "adam optimizer.implementation=loop"):
     words = ["dataset=digits", "steps=2", f"hydra.run.dir=runs/{optimizer.partition(' ')[0]}"]
     result = train(*words, *f"optimizer={optimizer}".split(), quiet=True)
     assert result.state == "finished" and "torch._dynamo" not in sys.modules, optimizer
-assert methods == [vars(Optimizer)[name] for name in ("add_param_group", "state_dict")]
+    resumed = resume(result.folder.path, "steps=3")
+    assert resumed.step == 3 and "torch._dynamo" not in sys.modules, optimizer
+assert methods == [vars(Optimizer)[name] for name in names]
 
 from functools import wraps
 from optbench.torch_internals import past_the_compiler
@@ -162,7 +165,7 @@ assert Optimizer.state_dict is Optimizer.add_param_group is counted
 """
 
 
-def test_a_run_does_not_import_the_compiler(tmp_path: Path) -> None:
+def test_no_run_imports_the_compiler(tmp_path: Path) -> None:
     """Optimizers of torch do, to be left out of what it compiles: for two thirds of a second."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     command = [sys.executable, "-c", WITHOUT]
