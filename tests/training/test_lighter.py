@@ -11,6 +11,7 @@ from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.testing import assert_close
 
+from optbench.training.together import openblas
 from optbench.training.together.lighter import lighter
 
 MEMBERS, ROWS, INNER, FEW, MANY = 3, 8, 6, 4, 20
@@ -51,6 +52,12 @@ def noted(function: Callable[..., Tensor], width: int) -> tuple[GraphModule, lis
     shapes = [(MEMBERS, ROWS, INNER), (MEMBERS, width, INNER), (MEMBERS, 1, width)]
     tensors = [torch.randn(shape) for shape in shapes]
     return lighter(make_fx(function, tracing_mode="fake")(*tensors)), tensors
+
+
+@pytest.fixture(autouse=True)
+def torchs_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenBLAS's are in test_openblas.py."""
+    monkeypatch.setattr(openblas, "library", lambda: None)
 
 
 @pytest.mark.parametrize("width", [FEW, MANY])

@@ -3,6 +3,7 @@ others do not notice."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -274,9 +275,11 @@ def test_members_that_fit_into_memory() -> None:
 def test_operations_that_are_noted_give_the_same(
     classes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of full batches, which come often enough, and of an epoch's last ones, which do not."""
+    """Of full batches, which come often enough, and of an epoch's last ones, which do not. With a
+    small `eps` Adam takes a gradient's last bits for as much as all of it, where it is nearly 0."""
     data = ["dataset=synthetic", f"dataset.num_classes={classes}", "dataset.train_size=250"]
-    lines = [*data, "epochs=2", "batch_size=100", "optimizer=adamw", "steps=null"]
+    rule = ["optimizer=adamw", "optimizer.eps=1e-4"]
+    lines = [*data, "epochs=2", "batch_size=100", *rule, "steps=null"]
     members = [[*lines, f"seed={n}"] for n in range(3)]
     plain = at_once(members)
     noted: list[bool] = []
@@ -315,7 +318,11 @@ def test_what_is_noted_is_lighter(width: int, monkeypatch: pytest.MonkeyPatch) -
     members = [["steps=6", f"model.hidden=[{width}]", f"seed={n}"] for n in range(3)]
     found = at_once(members, total_steps=6)
     ((code, as_it_lies),) = noted
-    assert as_it_lies and code.count("aten.baddbmm") == 2 and "aten.add." not in code
+    assert (
+        as_it_lies
+        and len(re.findall("(aten.baddbmm|products_and_row)[.(]", code)) == 2
+        and "aten.add." not in code
+    )
     for own, together in zip(members, found, strict=True):
         assert together.losses == pytest.approx(alone(*own).losses, rel=1e-5)
 

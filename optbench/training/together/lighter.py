@@ -9,6 +9,7 @@ import torch
 from torch.fx import Graph, GraphModule, Node
 
 from optbench.torch_internals import log_softmax, log_softmax_backward, unsafe_view
+from optbench.training.together.openblas import by_openblas
 from optbench.training.together.repeats import without_repeats
 
 aten = torch.ops.aten
@@ -37,6 +38,7 @@ def lighter(module: GraphModule) -> GraphModule:
     graph.eliminate_dead_code()
     without_repeats(graph)
     _copy_where_turned(graph)
+    by_openblas(graph)
     module.recompile()
     return module
 
@@ -101,8 +103,7 @@ def _product(node: Node) -> Node | None:
     longer = _is_turned(first) and (rows > columns or _is_given_turned(node))
     if not longer and not (_is_turned(second) and columns < min(rows, FEW)):
         return None
-    product = _call(node, aten.bmm.default, _turned(node, second), _turned(node, first))
-    return _call(node, aten.transpose.int, product, 1, 2)
+    return _turned_back(node, aten.bmm.default, _turned(node, second), _turned(node, first))
 
 
 def _is_turned(factor: Any) -> bool:
@@ -116,6 +117,13 @@ def _turned(node: Node, factor: Any) -> Node:
         found: Node = factor.args[0]
         return found
     return _call(node, aten.transpose.int, factor, 1, 2)
+
+
+def _turned_back(node: Node, operation: Any, *arguments: Any) -> Node:
+    """Return what takes the place of a node: the transposed result of an operation."""
+    result = _call(node, operation, *arguments)
+    result.meta["val"] = _value(node).transpose(1, 2)
+    return _call(node, aten.transpose.int, result, 1, 2)
 
 
 def _biased(node: Node) -> Node | None:
@@ -136,8 +144,7 @@ def _biased(node: Node) -> Node | None:
     if not turned:
         return _call(node, aten.baddbmm.default, row, *inner.args)
     row = _call(node, aten.transpose.int, row, 1, 2)
-    biased = _call(node, aten.baddbmm.default, row, *inner.args)
-    return _call(node, aten.transpose.int, biased, 1, 2)
+    return _turned_back(node, aten.baddbmm.default, row, *inner.args)
 
 
 def _once(value: Any) -> bool:
