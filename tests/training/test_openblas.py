@@ -109,6 +109,32 @@ def test_a_graph_asks_openblas_for_all_its_products() -> None:
     assert_close(graph.forward(*tensors), linear(*tensors))
 
 
+def gradients(x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
+    """A loss, a weight's gradient, a product that something else asks for, and no product."""
+    outputs = bias + torch.bmm(x, weight.transpose(1, 2))
+    asked = torch.bmm(x.transpose(1, 2), x)
+    own = torch.bmm(x.transpose(1, 2), outputs).transpose(1, 2)
+    return asked.sum(), own, asked, outputs.sum(1, keepdim=True)
+
+
+@here
+@pytest.mark.usefixtures("threads")
+def test_products_are_written_where_they_are_wanted() -> None:
+    """Into rows of a larger tensor, of which nothing else changes."""
+    tensors = [torch.randn(shape) for shape in ((3, 8, 6), (3, 20, 6), (3, 1, 20))]
+    flat = torch.full((3, 200), 7.0)
+    places = [flat[:, :120].view(3, 20, 6), flat[:, 120:156].view(3, 6, 6), flat[:, None, 156:176]]
+    graph = lighter(make_fx(gradients, tracing_mode="fake")(*tensors), places)
+    expected = gradients(*tensors)
+    for _ in range(2):
+        found = graph.forward(*tensors)
+        assert_close(found, expected)
+        there = [each is place for each, place in zip(found[1:], places, strict=True)]
+        assert there == [True, False, False]
+        assert_close(flat[:, :120].view(3, 20, 6), expected[1])
+        assert bool((flat[:, 120:] == 7).all())
+
+
 @here
 def test_a_graph_asks_torch_where_openblas_can_not_or_loses(threads: Any) -> None:
     assert "aten.bmm" in noted(torch.bfloat16)[0].code

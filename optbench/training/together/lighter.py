@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.fx import Graph, GraphModule, Node
 
 from optbench.torch_internals import log_softmax, log_softmax_backward, unsafe_view
@@ -18,11 +19,12 @@ FEW = 16
 """Numbers in a row below which torch's softmax takes them one by one."""
 
 
-def lighter(module: GraphModule) -> GraphModule:
+def lighter(module: GraphModule, places: Sequence[Tensor] = ()) -> GraphModule:
     """Replace what takes longer than it has to, on a CPU; return the module.
 
     Args:
         module: of aten's operations, as `make_fx` notes them.
+        places: see `by_openblas`.
     """
     graph = module.graph
     without_repeats(graph)
@@ -38,7 +40,7 @@ def lighter(module: GraphModule) -> GraphModule:
     graph.eliminate_dead_code()
     without_repeats(graph)
     _copy_where_turned(graph)
-    by_openblas(graph)
+    by_openblas(module, places)
     module.recompile()
     return module
 

@@ -57,7 +57,7 @@ class StackedLoss:
 
         copied = self._copied = _Loss(copy.deepcopy(module).train(), task, player)
         self._update, self._dropout = update, dropout
-        weights, _ = update.in_order()
+        weights, places = update.in_order()
         leaves = [each.detach().requires_grad_() for each in weights]
         self._trained = [f"module.{name}" for name in stack.trained]
         self._tensors = dict(zip(self._trained, leaves, strict=True))
@@ -69,7 +69,7 @@ class StackedLoss:
 
         self._together = vmap(alone, randomness="error")
         repeats = dropout is None and repeats_itself(module, task)
-        self._pass = Traced(self._by_vmap, calls) if repeats else self._by_vmap
+        self._pass = Traced(self._by_vmap, calls, places) if repeats else self._by_vmap
 
     def gradients(self, batch: Any) -> Tensor:
         """Give the update the gradients of a stacked batch; return the losses, [members].

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 import torch
 from torch import Tensor
-from torch.fx import Graph
+from torch.fx import GraphModule
 
 aten = torch.ops.aten
 
@@ -33,20 +33,31 @@ ROW_MAJOR, AS_IT_IS, TRANSPOSED = 101, 111, 112
 """CBLAS's numbers for how matrices lie."""
 
 
-def by_openblas(graph: Graph) -> None:
+def by_openblas(module: GraphModule, places: Sequence[Tensor] = ()) -> None:
     """Have OpenBLAS compute a graph's batched products, if it is the faster one here.
 
     With several threads torch's library goes on: two libraries' threads would wait for each other.
 
     Args:
-        graph: of aten's operations, with the values that `make_fx` has noted.
+        module: of aten's operations, with the values that `make_fx` has noted.
+        places: where the last so many of what it gives are wanted: a product is written there at
+            once, and the place itself is given.
     """
     if torch.get_num_threads() > 1 or library() is None:
         return
-    for node in graph.nodes:
+    for node in module.graph.nodes:
         replaced = _REPLACED.get(node.target) if node.op == "call_function" else None
         if replaced is not None and not node.kwargs and _is_done(node.meta["val"]):
             node.target = replaced
+    given: Any = module.graph.output_node().args[0]
+    for number, place in enumerate(places):
+        node = given[number - len(places)]
+        if node.op == "call_function" and node.target is products and len(node.users) == 1:
+            name = f"place_{number}"
+            module.register_buffer(name, place, persistent=False)
+            with module.graph.inserting_before(node):
+                node.args = (module.graph.get_attr(name), *node.args)
+            node.target = products_into
 
 
 def _is_done(value: Tensor) -> bool:
@@ -58,8 +69,13 @@ def products(first: Tensor, second: Tensor) -> Tensor:
     """Return `torch.bmm(first, second)`: [members, n, k] by [members, k, m], as [members, n, m]."""
     members, rows, _ = first.shape
     found = first.new_empty(members, rows, second.shape[2])
-    _multiply(first, second, found, 0.0)
-    return found
+    return products_into(found, first, second)
+
+
+def products_into(place: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """Write `torch.bmm(first, second)` into a place, whose rows lie in one piece; return that."""
+    _multiply(first, second, place, 0.0)
+    return place
 
 
 def products_and_row(row: Tensor, first: Tensor, second: Tensor) -> Tensor:
@@ -71,7 +87,7 @@ def products_and_row(row: Tensor, first: Tensor, second: Tensor) -> Tensor:
 
 
 def _multiply(first: Tensor, second: Tensor, into: Tensor, kept: float) -> None:
-    """Add the products of two stacks to `kept` times what is in a third, which is contiguous."""
+    """Have a stack be the products of two others and `kept` times what it is."""
     loaded = library()
     assert loaded is not None
     first, one, one_line = _lying(first)
@@ -93,8 +109,8 @@ def _multiply(first: Tensor, second: Tensor, into: Tensor, kept: float) -> None:
         second.stride(0),
         kept,
         into.data_ptr(),
-        columns,
-        rows * columns,
+        into.stride(1),
+        into.stride(0),
         members,
     )
 

@@ -43,8 +43,12 @@ class Rows:
         return parts
 
     def fill(self, tensors: Sequence[Tensor]) -> None:
-        """Take values [members, *shape] in, one tensor for each."""
-        torch._foreach_copy_(self.stacks, list(tensors))
+        """Take values [members, *shape] in, one tensor for each, unless it is the stack itself."""
+        pairs = zip(self.stacks, tensors, strict=True)
+        apart = [(stack, value) for stack, value in pairs if value is not stack]
+        if apart:
+            stacks, values = zip(*apart, strict=True)
+            torch._foreach_copy_(stacks, values)
 
 
 def rehome(tensors: Sequence[Tensor], stack: Tensor) -> None:

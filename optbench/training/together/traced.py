@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -40,10 +40,14 @@ class Traced:
     Args:
         function: of tensors by name and a batch, with the same operations in each call.
         calls: how many there are in all with batches of these shapes.
+        places: where the last so many tensors that it gives are wanted. Those that are there
+            already are given as the place itself, the others have to be copied.
     """
 
-    def __init__(self, function: Function, calls: Callable[[Any], float]) -> None:
-        self._function, self._expected = function, calls
+    def __init__(
+        self, function: Function, calls: Callable[[Any], float], places: Sequence[Tensor] = ()
+    ) -> None:
+        self._function, self._expected, self._places = function, calls, places
         self._noted: dict[Any, Function] = {}
 
     def __call__(self, tensors: Mapping[str, Tensor], batch: Any) -> tuple[Tensor, ...]:
@@ -67,7 +71,7 @@ class Traced:
 
         try:
             with one_fake_mode():
-                graph = lighter(make_fx(function)(tensors, batch))
+                graph = lighter(make_fx(function)(tensors, batch), self._places)
             with torch.no_grad():
                 noted = graph.forward(tensors, batch)
             found = self._function(tensors, batch)
