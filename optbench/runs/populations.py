@@ -31,6 +31,9 @@ FILLS_A_CPU = 8e6
 """Operations of a run's step from which on a processor has enough to do with one run at a time:
 then many at once gain nothing, for their weights no longer lie in its caches."""
 
+FILLS_IT_AT_ONCE = 2e8
+"""The same where products at once take less time than a run's own (`Trial.faster_products`)."""
+
 FREE = 0.8
 """Of the memory that is free, what a population may take."""
 
@@ -176,7 +179,8 @@ class Grouping:
         self._trials[shape] = trial
         if trial.why_not is not None:
             raise _OneByOne(trial.why_not)
-        if asked is None and device.type == "cpu" and trial.work > FILLS_A_CPU:
+        enough = FILLS_IT_AT_ONCE if trial.faster_products else FILLS_A_CPU
+        if asked is None and device.type == "cpu" and trial.work > enough:
             work = f"a step's {trial.work / 1e6:.3g} million operations"
             raise _OneByOne(f"{work} keep a processor busy (sweep.population=8 does 8 at once)")
         most = _at_most(trial, device, len(specs), asked=asked, strict=strict)

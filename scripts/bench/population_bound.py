@@ -4,8 +4,9 @@ Usage: OPTBENCH_DATA=... python scripts/bench/population_bound.py [--rounds N] [
 
 Whatever trains K members at once has to multiply each member's matrices, and does no less than
 that. So a step of one run over its products alone is a bound, one thread, of what members at once
-may gain by step; with products of all members in one call (`bmm`) and one by one (`mm`), of which
-the faster one counts. Updates, activations, losses and data are taken to cost nothing.
+may gain by step; with products one by one (`mm`), of all members in one call (`bmm`) and, where
+optbench uses it, by OpenBLAS, of which the fastest counts. Updates, activations, losses and data
+are taken to cost nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import torch
 from torch import Tensor
 
 from common import parser, start
+from optbench.training.together import openblas
 from runs import ONLY_STEPS, Stretches, build, fashion, scratch
 from timing import CLOCKS, Row, alternate, estimate, machine_line, print_rows, ratio
 
@@ -69,23 +71,20 @@ def measure(name: str, case: Case, rounds: int, steps: int) -> None:
     with scratch() as folder:
         lines = [*case.overrides, *ONLY_STEPS, "epochs=null", "threads=1", "monitor.every=0"]
         run = Stretches(*build(lines), folder / name)
-        one, at_once = products(case, steps)
 
         def step() -> None:
             run(steps)
 
-        candidates = {"steps": step, "products": one, "products at once": at_once}
+        ways = products(case, steps)
+        candidates = {"steps": step, **ways}
         times = alternate(candidates, rounds, clock=CLOCKS["cpu"])
         run.close()
     rows = [Row(each, estimate(times[each]).times(1e6 / steps), "us a step") for each in times]
-    rows += [
-        Row(f"most by {each}", ratio(times, "steps", each), "times faster")
-        for each in ("products", "products at once")
-    ]
+    rows += [Row(f"most by {each}", ratio(times, "steps", each), "times faster") for each in ways]
     print_rows(f"{name}, one thread; {MEMBERS} members; cpu time", rows)
 
 
-def products(case: Case, steps: int) -> tuple[Callable[[], None], Callable[[], None]]:
+def products(case: Case, steps: int) -> dict[str, Callable[[], None]]:
     """The products of so many steps: of one member after the other, and of all in one call."""
     pairs: list[tuple[Tensor, Tensor]] = [
         (
@@ -101,12 +100,18 @@ def products(case: Case, steps: int) -> tuple[Callable[[], None], Callable[[], N
             for left, right in alone:
                 torch.mm(left, right)
 
-    def at_once() -> None:
-        for _ in range(max(1, steps // MEMBERS)):
-            for left, right in pairs:
-                torch.bmm(left, right)
+    def at_once(multiply: Callable[[Tensor, Tensor], Tensor]) -> Callable[[], None]:
+        def all_of_them() -> None:
+            for _ in range(max(1, steps // MEMBERS)):
+                for left, right in pairs:
+                    multiply(left, right)
 
-    return one_by_one, at_once
+        return all_of_them
+
+    found = {"products": one_by_one, "products at once": at_once(torch.bmm)}
+    if openblas.is_faster():
+        found["products by OpenBLAS"] = at_once(openblas.products)
+    return found
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ CASES = {
     ),
     "quadratic_deep, 64 seeds": Case(["workload=quadratic_deep", SEEDS.format(64)], 64),
     "fmnist_mlp, 8 seeds": Case(
-        ["workload=fmnist_mlp", *fashion(), "epochs=null", "steps=200", SEEDS.format(8)], 8
+        ["workload=fmnist_mlp", *fashion(), "epochs=null", "steps=600", SEEDS.format(8)], 8
     ),
 }
 

@@ -12,14 +12,15 @@ from optbench.runs import populations as module
 from optbench.runs.populations import Population, populations
 from tests.cli.program import call, left_in
 
-SMALL = "threads=1 device=cpu model.hidden=[8] dataset=digits steps=5"
+PLAIN = "threads=1 device=cpu dataset=digits steps=5"
+SMALL = f"{PLAIN} model.hidden=[8]"
 
 
-def planned(*runs: str) -> tuple[list[Population], list[str]]:
+def planned(*runs: str, all_have: str = SMALL) -> tuple[list[Population], list[str]]:
     """The populations of runs with these overrides, and what was said."""
     said: list[str] = []
     with hydra_session() as composer:
-        lists = [[*SMALL.split(), *run.split()] for run in runs]
+        lists = [[*all_have.split(), *run.split()] for run in runs]
         specs = [composer.spec(composer.compose(lines), lines) for lines in lists]
         return populations(specs, said.append), said
 
@@ -79,9 +80,31 @@ def test_what_can_not_go_is_done_one_by_one_and_told(more: str, why: str) -> Non
 
 def test_what_fills_the_processor_is_done_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FILLS_A_CPU", 1000.0)
+    monkeypatch.setattr(module, "FILLS_IT_AT_ONCE", 1000.0)
     found, said = planned(*seeds(8))
     assert found == [] and "keep a processor busy (sweep.population=8 does 8 at once)" in said[0]
     assert planned(*seeds(8, "sweep.population=8"))[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "threads", "at_once"),
+    [
+        ("steps=210", 1, True),
+        ("steps=210", 2, False),  # by torch's library
+        ("steps=209", 1, False),  # 199 whole batches, too few to note the operations
+        ("steps=210 model.batch_norm=true", 1, False),  # not the same in each step
+        ("steps=210 model=2c2d", 1, False),  # convolutions
+    ],
+)
+def test_faster_products_leave_the_processor_room_for_many(
+    line: str, threads: int, at_once: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from optbench.training.together import openblas
+
+    monkeypatch.setattr(openblas, "library", lambda: object())
+    monkeypatch.setattr(module, "FILLS_A_CPU", 1000.0)
+    found, _ = planned(*seeds(8, f"{line} threads={threads}"), all_have=PLAIN)
+    assert bool(found) == at_once
 
 
 def test_as_many_at_once_as_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,9 @@ class StackedLoss:
         update: has the stacks of what is trained, and takes the gradients.
         dropout: draws what is dropped, where something is.
         calls: how many there are in all with batches like this one.
+
+    Attributes:
+        repeats: whether the operations are the same in each call, so that they can be noted.
     """
 
     def __init__(
@@ -68,8 +71,8 @@ class StackedLoss:
             return loss
 
         self._together = vmap(alone, randomness="error")
-        repeats = dropout is None and repeats_itself(module, task)
-        self._pass = Traced(self._by_vmap, calls, places) if repeats else self._by_vmap
+        self.repeats = dropout is None and repeats_itself(module, task)
+        self._pass = Traced(self._by_vmap, calls, places) if self.repeats else self._by_vmap
 
     def gradients(self, batch: Any) -> Tensor:
         """Give the update the gradients of a stacked batch; return the losses, [members].

@@ -17,8 +17,10 @@ from optbench.training.aside import Aside
 from optbench.training.attention_scores import AttentionScores
 from optbench.training.room import forward_pass, tensor_bytes
 from optbench.training.together.core import Core
+from optbench.training.together.openblas import is_faster
 from optbench.training.together.scores import ROOM
 from optbench.training.together.stack import batch_stack
+from optbench.training.together.traced import OFTEN
 from optbench.training.together.update import NUMBERS, rule_of
 from optbench.training.trainer import Trainer
 
@@ -42,6 +44,7 @@ class Trial:
         score_bytes: what scoring its validation set takes, when the pass has been freed.
         score_most: what scoring takes at most, however many members there are.
         work: floating-point operations of a member's forward and backward pass.
+        faster_products: whether these are products that take less time at once than a run's own.
     """
 
     why_not: str | None = None
@@ -51,6 +54,7 @@ class Trial:
     score_bytes: int = 0
     score_most: int = 0
     work: int = 0
+    faster_products: bool = False
 
     def bytes_of(self, members: int) -> int:
         """Return the bytes of memory that so many members take."""
@@ -93,9 +97,10 @@ def try_together(trainers: Sequence[Trainer]) -> Trial:
         if not (_close([losses[number]], [loss]) and _close(stacked, gradients)):
             return Trial("vmap gives other losses or gradients than a run alone has")
     work = counted.get_total_flops() // len(trainers)
+    faster = _faster_products(core, trainers[0], batches[0])
     score, most = _scoring(trainers[0], alone[0].example_bytes())
     held = max(each.held for each in alone)
-    return Trial(None, draws, _bytes(core, trainers[0]), held, score, most, work)
+    return Trial(None, draws, _bytes(core, trainers[0]), held, score, most, work, faster)
 
 
 def _why_alone(trainer: Trainer) -> str | None:
@@ -207,6 +212,16 @@ def _scoring(trainer: Trainer, example: int) -> tuple[int, int]:
     own = min(settings.eval_batch_size, len(validation.indices))
     most = max(own, ROOM * trainer.feed.batch_size)  # one by one where not even two fit
     return own * example, most * example
+
+
+def _faster_products(core: Core, trainer: Trainer, batch: Any) -> bool:
+    """Return whether most steps' products are left to OpenBLAS, and that is the faster one.
+
+    Convolutions are not.
+    """
+    steps = trainer.settings.total_steps * core.feed.share_like(batch_stack([batch]))
+    flat = all(parameter.ndim <= 2 for parameter in trainer.players[0].parameters)
+    return core.loss.repeats and steps >= OFTEN and flat and is_faster()
 
 
 def _bytes(core: Core, trainer: Trainer) -> int:
