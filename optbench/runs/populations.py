@@ -32,7 +32,11 @@ FILLS_A_CPU = 8e6
 then many at once gain nothing, for their weights no longer lie in its caches."""
 
 FILLS_IT_AT_ONCE = 2e8
-"""The same where products at once take less time than a run's own (`Trial.faster_products`)."""
+"""The same where products at once take less time than a run's own (`Trial.faster_products`), of
+runs with few parameters."""
+
+FEW_PARAMETERS = 5e5
+"""With more, many at once wait for their weights, whatever is done with these."""
 
 FREE = 0.8
 """Of the memory that is free, what a population may take."""
@@ -179,7 +183,8 @@ class Grouping:
         self._trials[shape] = trial
         if trial.why_not is not None:
             raise _OneByOne(trial.why_not)
-        enough = FILLS_IT_AT_ONCE if trial.faster_products else FILLS_A_CPU
+        room = trial.faster_products and trial.numbers <= FEW_PARAMETERS
+        enough = FILLS_IT_AT_ONCE if room else FILLS_A_CPU
         if asked is None and device.type == "cpu" and trial.work > enough:
             work = f"a step's {trial.work / 1e6:.3g} million operations"
             raise _OneByOne(f"{work} keep a processor busy (sweep.population=8 does 8 at once)")

@@ -105,6 +105,8 @@ def test_faster_products_leave_the_processor_room_for_many(
     monkeypatch.setattr(module, "FILLS_A_CPU", 1000.0)
     found, _ = planned(*seeds(8, f"{line} threads={threads}"), all_have=PLAIN)
     assert bool(found) == at_once
+    monkeypatch.setattr(module, "FEW_PARAMETERS", 100)
+    assert planned(*seeds(8, f"{line} threads={threads}"), all_have=PLAIN)[0] == []
 
 
 def test_as_many_at_once_as_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:

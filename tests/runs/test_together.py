@@ -18,6 +18,7 @@ import optbench
 from optbench.monitor.record import Recorder
 from optbench.rundir import RunDir
 from optbench.runs.result import RunResult
+from optbench.training.together import traced
 from optbench.training.together.loss import StackedLoss
 from tests.cli.program import assert_same_bits, call, final_state, left_in
 from tests.training.runs import CLOCKED
@@ -174,11 +175,11 @@ def test_who_wants_to_be_told_of_each_step_is_told_alone(tmp_path: Path) -> None
     assert "population" not in results[0].folder.read_json("env.json")
 
 
-def test_a_sweep_that_was_killed_is_gone_on_with(
-    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """At once again, to the bit as if nothing had been; no record twice."""
-    cut, remains = tmp_path / "cut", tmp_path / "remains"
+def killed_and_resumed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str
+) -> list[RunResult]:
+    """What a sweep of four comes to that was killed at its last step, before what is due there."""
+    cut, remains = folder / "cut", folder / "remains"
     tick = Recorder.tick
 
     def dying(self: Recorder, now: int) -> None:
@@ -190,14 +191,47 @@ def test_a_sweep_that_was_killed_is_gone_on_with(
     with monkeypatch.context() as patch:
         patch.setattr(Recorder, "tick", dying)
         with pytest.raises(KeyboardInterrupt):
-            sweep(cut, "seed=range(4)")
+            sweep(cut, "seed=range(4)", *overrides)
             raise KeyboardInterrupt
-    results = optbench.resume_sweep(remains)
+    return optbench.resume_sweep(remains)
+
+
+def expect_as_if_nothing_had_been(results: list[RunResult], whole: Path) -> None:
     assert [(each.state, each.step) for each in results] == [("finished", 30)] * 4
-    for number in range(4):
-        run, whole = RunDir(remains / str(number)), RunDir(place / "at_once" / str(number))
-        assert lines(run) == lines(whole)
-        assert_same_bits(final_state(run), final_state(whole))
+    for number, result in enumerate(results):
+        run, other = result.folder, RunDir(whole / str(number))
+        assert lines(run) == lines(other)
+        assert_same_bits(final_state(run), final_state(other))
+
+
+def test_a_sweep_that_was_killed_is_gone_on_with(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once again, to the bit as if nothing had been; no record twice."""
+    results = killed_and_resumed(tmp_path, monkeypatch)
+    expect_as_if_nothing_had_been(results, place / "at_once")
+
+
+def test_a_killed_sweep_goes_on_with_noted_operations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same, with parameters in two groups, clipped and averaged."""
+    graphs = []
+    note = traced.Traced._note
+
+    def noting(self: traced.Traced, *arguments: Any) -> Any:
+        graphs.append(note(self, *arguments))
+        assert graphs[-1] is not self._function
+        return graphs[-1]
+
+    monkeypatch.setattr(traced, "OFTEN", 3)
+    monkeypatch.setattr(traced.Traced, "_note", noting)
+    own = 'optimizer.groups=[{params: "*bias", lr: 0.01}]'
+    words = ["model.dropout=0", "model.hidden=[48]", "clip.norm=1", "ema=0.9", own]
+    sweep(tmp_path / "whole", "seed=range(4)", *words)
+    results = killed_and_resumed(tmp_path, monkeypatch, *words)
+    expect_as_if_nothing_had_been(results, tmp_path / "whole")
+    assert len(graphs) == 3
 
 
 def test_a_signal_ends_all_with_a_checkpoint(tmp_path: Path) -> None:

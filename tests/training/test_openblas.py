@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.testing import assert_close
 
@@ -161,6 +165,21 @@ def test_torch_multiplies_where_openblas_is_no_better(
     assert_close(graph.forward(*tensors), linear(*tensors))
 
 
+@here
+@pytest.mark.usefixtures("forgotten")
+def test_somebody_elses_library_keeps_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it has other kernels than are wanted, so that it is not used."""
+    package = find_spec(openblas.PACKAGE)
+    assert package is not None and package.origin is not None
+    loaded = ctypes.CDLL(str(Path(package.origin).parent / openblas.LIBRARY))
+    monkeypatch.setattr(openblas, "KERNELS", "Haswell")
+    loaded.scipy_openblas_set_num_threads(2)
+    try:
+        assert library() is None and loaded.scipy_openblas_get_num_threads() == 2
+    finally:
+        loaded.scipy_openblas_set_num_threads(1)
+
+
 @pytest.mark.usefixtures("forgotten")
 def test_torch_multiplies_on_cpus_without_wide_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
@@ -168,7 +187,36 @@ def test_torch_multiplies_on_cpus_without_wide_vectors(monkeypatch: pytest.Monke
 
 
 @pytest.mark.usefixtures("forgotten")
-def test_nothing_is_left_of_what_openblas_is_loaded_with() -> None:
-    before = dict(os.environ)
+def test_nothing_is_left_of_what_openblas_is_loaded_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is anything else gone meanwhile, or lost of what others set."""
+    before, load, seen = dict(os.environ), ctypes.CDLL, []
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
+
+    def loading(path: str) -> ctypes.CDLL:
+        seen.append(dict(os.environ))
+        os.environ["SET_MEANWHILE"] = "1"
+        return load(path)
+
+    monkeypatch.setattr(ctypes, "CDLL", loading)
     library()
-    assert dict(os.environ) == before
+    now = {**before, "OPENBLAS_NUM_THREADS": "7"}
+    if seen:
+        wanted = {"OPENBLAS_CORETYPE": openblas.KERNELS, "OPENBLAS_NUM_THREADS": "1"}
+        assert seen == [{**now, **wanted}]
+        assert os.environ.pop("SET_MEANWHILE") == "1"
+    assert dict(os.environ) == now
+
+
+def test_matrices_beyond_a_c_int_are_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenBLAS would read memory that is nobody's."""
+    monkeypatch.setattr(openblas, "is_faster", lambda: True)
+
+    def bmm(x: Tensor, y: Tensor) -> Tensor:
+        return torch.bmm(x, y)
+
+    with FakeTensorMode():
+        far = torch.empty(2**31 + 40).as_strided((2, 4, 4), (2**31, 4, 1))
+        near = torch.empty(2, 4, 4)
+        assert "aten.bmm" in lighter(make_fx(bmm)(far, near)).code
+        assert "aten.bmm" in lighter(make_fx(bmm)(near, far)).code
+        assert "aten.bmm" not in lighter(make_fx(bmm)(near, near)).code

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
+from operator import mul
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import Tensor
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Node
 
 aten = torch.ops.aten
 
@@ -28,6 +29,9 @@ PACKAGE, LIBRARY = "scipy_openblas32", "lib/libscipy_openblas.so"
 KERNELS = "SkylakeX"
 """OpenBLAS's name of those that need AVX-512 and nothing beyond. By itself it takes those with AVX2
 on Zen 5 (its issue 6029)."""
+
+MOST = 2**31
+"""Numbers that OpenBLAS counts up to, by a C int."""
 
 ROW_MAJOR, AS_IT_IS, TRANSPOSED = 101, 111, 112
 """CBLAS's numbers for how matrices lie."""
@@ -47,7 +51,7 @@ def by_openblas(module: GraphModule, places: Sequence[Tensor] = ()) -> None:
         return
     for node in module.graph.nodes:
         replaced = _REPLACED.get(node.target) if node.op == "call_function" else None
-        if replaced is not None and not node.kwargs and _is_done(node.meta["val"]):
+        if replaced is not None and not node.kwargs and _is_done(node):
             node.target = replaced
     given: Any = module.graph.output_node().args[0]
     for number, place in enumerate(places):
@@ -65,9 +69,13 @@ def is_faster() -> bool:
     return torch.get_num_threads() == 1 and library() is not None
 
 
-def _is_done(value: Tensor) -> bool:
-    """Return whether OpenBLAS has a function for a product like this one."""
-    return value.device.type == "cpu" and value.dtype in _FUNCTIONS and value.numel() > 0
+def _is_done(node: Node) -> bool:
+    """Return whether OpenBLAS has a function for a product like this one, and counts so far."""
+    value: Tensor = node.meta["val"]
+    known = [other.meta["val"] for other in node.all_input_nodes if "val" in other.meta]
+    counted = all(sum(map(mul, each.shape, each.stride())) < MOST for each in (value, *known))
+    on_cpu = value.device.type == "cpu" and value.dtype in _FUNCTIONS
+    return on_cpu and counted and value.numel() > 0
 
 
 def products(first: Tensor, second: Tensor) -> Tensor:
@@ -132,7 +140,7 @@ def _lying(stack: Tensor) -> tuple[Tensor, int, int]:
 
 
 class OpenBLAS:
-    """A loaded library, which computes by one thread.
+    """A loaded library, which computes by one thread if its kernels are the ones wanted.
 
     Args:
         path: of the shared object.
@@ -147,16 +155,32 @@ class OpenBLAS:
     """
 
     def __init__(self, path: Path) -> None:
-        with patch.dict(os.environ, OPENBLAS_CORETYPE=KERNELS, OPENBLAS_NUM_THREADS="1"):
+        with _surroundings(OPENBLAS_CORETYPE=KERNELS, OPENBLAS_NUM_THREADS="1"):
             loaded = ctypes.CDLL(str(path))
-        loaded.scipy_openblas_set_num_threads(1)
         name = loaded.scipy_openblas_get_corename
         name.restype = ctypes.c_char_p
         self.kernels: str = name().decode()
+        if self.kernels == KERNELS:
+            loaded.scipy_openblas_set_num_threads(1)
         self.functions: dict[torch.dtype, Callable[..., None]] = {}
         for dtype, (function, number) in _FUNCTIONS.items():
             found = self.functions[dtype] = getattr(loaded, function)
             found.argtypes, found.restype = _arguments(number), None
+
+
+@contextmanager
+def _surroundings(**values: str) -> Iterator[None]:
+    """Set variables of the environment for the block; no other is touched."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _arguments(number: Any) -> list[Any]:

@@ -45,6 +45,7 @@ class Trial:
         score_most: what scoring takes at most, however many members there are.
         work: floating-point operations of a member's forward and backward pass.
         faster_products: whether these are products that take less time at once than a run's own.
+        numbers: a member has of parameters.
     """
 
     why_not: str | None = None
@@ -55,6 +56,7 @@ class Trial:
     score_most: int = 0
     work: int = 0
     faster_products: bool = False
+    numbers: int = 0
 
     def bytes_of(self, members: int) -> int:
         """Return the bytes of memory that so many members take."""
@@ -100,7 +102,9 @@ def try_together(trainers: Sequence[Trainer]) -> Trial:
     faster = _faster_products(core, trainers[0], batches[0])
     score, most = _scoring(trainers[0], alone[0].example_bytes())
     held = max(each.held for each in alone)
-    return Trial(None, draws, _bytes(core, trainers[0]), held, score, most, work, faster)
+    own = sum(parameter.numel() for parameter in trainers[0].players[0].parameters)
+    taken = _bytes(core, trainers[0])
+    return Trial(None, draws, taken, held, score, most, work, faster, own)
 
 
 def _why_alone(trainer: Trainer) -> str | None:
