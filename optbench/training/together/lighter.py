@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.fx import Graph, GraphModule, Node
 
 from optbench.torch_internals import log_softmax, log_softmax_backward, unsafe_view
+from optbench.training.together.in_place import in_place
 from optbench.training.together.openblas import by_openblas
 from optbench.training.together.repeats import without_repeats
 
@@ -41,6 +42,7 @@ def lighter(module: GraphModule, places: Sequence[Tensor] = ()) -> GraphModule:
     without_repeats(graph)
     _copy_where_turned(graph)
     by_openblas(module, places)
+    in_place(graph)
     module.recompile()
     return module
 
