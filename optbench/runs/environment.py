@@ -14,7 +14,15 @@ from typing import Any
 
 from optbench.version import __version__
 
-PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "tensorboard", "numpy")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "hydra-core",
+    "omegaconf",
+    "tensorboard",
+    "numpy",
+    "scipy-openblas32",  # members' products may be its
+)
 
 
 @lru_cache
