@@ -22,6 +22,7 @@ from typing import NoReturn
 
 import optbench
 from optbench import Callback, Run, RunResult
+from optbench.processor import processor
 
 ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
@@ -119,12 +120,7 @@ def _end_if_told() -> None:
 
 def machine_line() -> str:
     """Versions and processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return (
         f"Python {platform.python_version()}, torch {version('torch').partition('+')[0]}, "
-        f"one thread; {os.cpu_count()} cores of {names[0] if names else platform.machine()}"
+        f"one thread; {os.cpu_count()} cores of {processor()}"
     )

@@ -77,7 +77,7 @@ ALLOWED: dict[str, set[str]] = {
         *("api", "api_benchmark", "api_diagnosis", "api_population"),
         *("compose", "tuning", "runs", "assemble"),
         *("config", "statistics", "plots", "rundir", "errors", "files", "console", "escape"),
-        *("launched", "which_folder", "which_run", "search"),
+        *("launched", "which_folder", "which_run", "search", "processor"),
         "population",  # whose words it looks into
     },
     "doctor": {
@@ -121,6 +121,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "training": {
         "launched",
+        "processor",
         "step_folders",
         "torch_internals",
         "monitor",
@@ -159,6 +160,7 @@ ALLOWED: dict[str, set[str]] = {
     "launched": {"errors"},
     "layout": set(),
     "version": set(),
+    "processor": set(),
 }
 """By part of the package: the other parts that it may import."""
 

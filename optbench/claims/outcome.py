@@ -17,6 +17,7 @@ from optbench.claims.judged import Judged
 from optbench.claims.measured import Measured
 from optbench.claims.verdict import verdict
 from optbench.escape import shell_word
+from optbench.processor import processor
 from optbench.rundir import RunDir
 
 FORMAT = 1
@@ -105,16 +106,7 @@ def shell_line(words: Sequence[str]) -> str:
 
 def hardware() -> dict[str, Any]:
     """Return cores and processor, in general words."""
-    return {"cores": os.cpu_count(), "processor": _processor(), "system": platform.system()}
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    return {"cores": os.cpu_count(), "processor": processor(), "system": platform.system()}
 
 
 def _made_with(planned: Sequence[Planned], measured: Mapping[str, Measured]) -> dict[str, Any]:

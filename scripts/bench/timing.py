@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from optbench.processor import processor
+
 Candidate = Callable[[], float | None]
 """Something to be timed; it may return its seconds itself, where only a part of it counts."""
 
@@ -159,7 +161,7 @@ def machine_line(*packages: str) -> str:
         [
             f"Python {platform.python_version()}",
             *versions,
-            f"{os.cpu_count()} cores of {_processor()}",
+            f"{os.cpu_count()} cores of {processor()}",
             f"load {load:.1f} at the start",
         ]
     )
@@ -178,12 +180,3 @@ def _version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "is not installed"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()

@@ -21,6 +21,8 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
 
+from optbench.processor import maker
+
 aten = torch.ops.aten
 
 PACKAGE, LIBRARY = "scipy_openblas32", "lib/libscipy_openblas.so"
@@ -199,7 +201,7 @@ def library() -> OpenBLAS | None:
     vectors = torch.backends.cpu.get_cpu_capability()
     if not (vectors.startswith("AVX512") and torch.backends.mkl.is_available()):
         return None
-    package = find_spec(PACKAGE) if _maker() == "AuthenticAMD" else None
+    package = find_spec(PACKAGE) if maker() == "AuthenticAMD" else None
     if package is None or package.origin is None:
         return None
     try:
@@ -207,16 +209,6 @@ def library() -> OpenBLAS | None:
     except (OSError, AttributeError):
         return None
     return loaded if loaded.kernels == KERNELS else None
-
-
-def _maker() -> str:
-    """Return what Linux calls the CPU's maker; elsewhere nothing."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return ""
-    found = [line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id")]
-    return found[0] if found else ""
 
 
 _FUNCTIONS: dict[torch.dtype, tuple[str, Any]] = {
