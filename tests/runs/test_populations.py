@@ -105,8 +105,17 @@ def test_faster_products_leave_the_processor_room_for_many(
     monkeypatch.setattr(module, "FILLS_A_CPU", 1000.0)
     found, _ = planned(*seeds(8, f"{line} threads={threads}"), all_have=PLAIN)
     assert bool(found) == at_once
-    monkeypatch.setattr(module, "FEW_PARAMETERS", 100)
-    assert planned(*seeds(8, f"{line} threads={threads}"), all_have=PLAIN)[0] == []
+
+
+def test_many_parameters_fill_it_by_faster_products_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    from optbench.training.together import openblas
+
+    monkeypatch.setattr(openblas, "library", lambda: object())
+    monkeypatch.setattr(module, "FILLS_A_CPU", 1000.0)
+    numbers_of_one = 64 * 8 + 8 + 8 * 10 + 10
+    for limit, at_once in ((numbers_of_one, True), (numbers_of_one - 1, False)):
+        monkeypatch.setattr(module, "FEW_PARAMETERS", limit)
+        assert bool(planned(*seeds(8, "steps=210"))[0]) == at_once
 
 
 def test_as_many_at_once_as_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,7 +178,7 @@ def test_who_wants_to_be_told_of_each_step_is_told_alone(tmp_path: Path) -> None
 def killed_and_resumed(
     folder: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str
 ) -> list[RunResult]:
-    """What a sweep of four comes to that was killed at its last step, before what is due there."""
+    """What a sweep of four comes to that was killed when the first had ended, and no other."""
     cut, remains = folder / "cut", folder / "remains"
     tick = Recorder.tick
 
@@ -196,20 +196,16 @@ def killed_and_resumed(
     return optbench.resume_sweep(remains)
 
 
-def expect_as_if_nothing_had_been(results: list[RunResult], whole: Path) -> None:
-    assert [(each.state, each.step) for each in results] == [("finished", 30)] * 4
-    for number, result in enumerate(results):
-        run, other = result.folder, RunDir(whole / str(number))
-        assert lines(run) == lines(other)
-        assert_same_bits(final_state(run), final_state(other))
-
-
 def test_a_sweep_that_was_killed_is_gone_on_with(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At once again, to the bit as if nothing had been; no record twice."""
     results = killed_and_resumed(tmp_path, monkeypatch)
-    expect_as_if_nothing_had_been(results, place / "at_once")
+    assert [(each.state, each.step) for each in results] == [("finished", 30)] * 4
+    for number, result in enumerate(results):
+        whole = RunDir(place / "at_once" / str(number))
+        assert lines(result.folder) == lines(whole)
+        assert_same_bits(final_state(result.folder), final_state(whole))
 
 
 def test_a_killed_sweep_goes_on_with_noted_operations(
@@ -228,10 +224,12 @@ def test_a_killed_sweep_goes_on_with_noted_operations(
     monkeypatch.setattr(traced.Traced, "_note", noting)
     own = 'optimizer.groups=[{params: "*bias", lr: 0.01}]'
     words = ["model.dropout=0", "model.hidden=[48]", "clip.norm=1", "ema=0.9", own]
-    sweep(tmp_path / "whole", "seed=range(4)", *words)
+    wholes = sweep(tmp_path / "whole", "seed=range(4)", *words)
     results = killed_and_resumed(tmp_path, monkeypatch, *words)
-    expect_as_if_nothing_had_been(results, tmp_path / "whole")
-    assert len(graphs) == 3
+    assert len(graphs) == 3 and len(results) == 4
+    for result, whole in zip(results, wholes, strict=True):
+        assert lines(result.folder) == lines(whole.folder)
+        assert_same_bits(final_state(result.folder), final_state(whole.folder))
 
 
 def test_a_signal_ends_all_with_a_checkpoint(tmp_path: Path) -> None:

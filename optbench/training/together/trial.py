@@ -83,14 +83,14 @@ def try_together(trainers: Sequence[Trainer]) -> Trial:
     with counter() as counted:
         found = [each.gradients() for each in alone]
     draws = any(each.draws for each in alone)
-    batches = [each.batch for each in alone]
     try:
+        batch = batch_stack([each.batch for each in alone])
         core = Core(
             [trainer.steps[0] for trainer in trainers],
             [trainer.feed for trainer in trainers],
             [each.generator() for each in alone] if draws else None,
         )
-        losses = core.loss.gradients(batch_stack(batches))
+        losses = core.loss.gradients(batch)
     except NOT_BY_VMAP as error:
         said = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         return Trial(f"vmap can't do its loss ({said[:160]})")
@@ -99,7 +99,7 @@ def try_together(trainers: Sequence[Trainer]) -> Trial:
         if not (_close([losses[number]], [loss]) and _close(stacked, gradients)):
             return Trial("vmap gives other losses or gradients than a run alone has")
     work = counted.get_total_flops() // len(trainers)
-    faster = _faster_products(core, trainers[0], batches[0])
+    faster = _faster_products(core, trainers[0], batch)
     score, most = _scoring(trainers[0], alone[0].example_bytes())
     held = max(each.held for each in alone)
     own = sum(parameter.numel() for parameter in trainers[0].players[0].parameters)
@@ -222,8 +222,11 @@ def _faster_products(core: Core, trainer: Trainer, batch: Any) -> bool:
     """Return whether most steps' products are left to OpenBLAS, and that is the faster one.
 
     Convolutions are not.
+
+    Args:
+        batch: stacked, of the first step.
     """
-    steps = trainer.settings.total_steps * core.feed.share_like(batch_stack([batch]))
+    steps = trainer.settings.total_steps * core.feed.share_like(batch)
     flat = all(parameter.ndim <= 2 for parameter in trainer.players[0].parameters)
     return core.loss.repeats and steps >= OFTEN and flat and is_faster()
 
